@@ -1,0 +1,226 @@
+package wxpay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxReply bounds a reply's body in bytes. A refund's has about 500.
+	maxReply = 1 << 20
+
+	// defaultTimeout bounds a call whose context has no deadline.
+	defaultTimeout = 10 * time.Second
+)
+
+// defaultHosts are WeChat Pay's main and standby hosts in mainland China
+// (docs/merchant/products/refund/apilist.html).
+var defaultHosts = []string{"https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"}
+
+// A Client sends signed requests to WeChat Pay and verifies the replies. Set its
+// fields before the first use and leave them; it may then be used by many at the
+// same time. It sends each request once and decides nothing: whether to ask again
+// is for those who know what the request was about.
+type Client struct {
+	Signer *Signer  // required
+	Keys   *Keyring // required, but for Certificates
+
+	// HTTP is the client to send with; its timeouts and connections are kept, but
+	// it never follows a redirect. Nil: one with bounded times that keeps
+	// connections open between calls.
+	HTTP *http.Client
+
+	// Hosts are base URLs without a path, the preferred one first. Another is
+	// tried only if no connection could be made, so that nothing was sent. Empty:
+	// WeChat Pay's main and standby hosts.
+	Hosts []string
+
+	UserAgent string // WeChat Pay refuses requests without one. "": wxrefund
+
+	once sync.Once
+	http *http.Client // of HTTP, without redirects
+}
+
+// A Reply is what WeChat Pay answered.
+type Reply struct {
+	Status   int // HTTP status
+	Header   http.Header
+	Body     []byte // whole
+	Verified bool   // its signature holds; true of every 2xx
+}
+
+// Do signs a request, sends it once and returns the verified reply. uri is path
+// and query in the encoded form in which they will be sent; body is JSON or nil.
+//
+// A reply that is not 2xx is a [Reply] too. WeChat Pay may leave it unsigned
+// (Verified is false then: anybody on the way could have written it), but if it
+// carries a signature, that must hold.
+//
+// An error that wraps [ErrUnsent] says that nothing has happened. Every other
+// error leaves it open whether the request was carried out: among them a 2xx
+// whose signature does not hold (the errors of [Keyring.Verify]), a reply
+// that broke off, [ErrTooLarge] and the end of ctx. Without a deadline in ctx a
+// call ends after 10 seconds.
+func (c *Client) Do(ctx context.Context, method, uri string, body []byte) (Reply, error) {
+	ctx, cancel := withDefaultTimeout(ctx)
+	defer cancel()
+	if c.Keys == nil {
+		return Reply{}, fmt.Errorf("%w: client has no keys to verify the reply with", ErrUnsent)
+	}
+	r, err := c.send(ctx, method, uri, body)
+	if err != nil {
+		return Reply{}, err
+	}
+	// An error without a signature is let through as such: whoever could take one
+	// away could as well have kept the reply from us.
+	if _, signed := r.Header[headerSignature]; signed || r.Status/100 == 2 {
+		if err := c.Keys.Verify(ctx, r.Header, r.Body); err != nil {
+			return Reply{}, fmt.Errorf("reply with status %d: %w", r.Status, err)
+		}
+		r.Verified = true
+	}
+	return r, nil
+}
+
+// send is [Client.Do] without verifying anything.
+func (c *Client) send(ctx context.Context, method, uri string, body []byte) (Reply, error) {
+	c.once.Do(c.prepare)
+	authorization, err := c.Signer.Authorization(method, uri, body)
+	if err != nil {
+		return Reply{}, fmt.Errorf("%w: %w", ErrUnsent, err)
+	}
+	hosts := c.Hosts
+	if len(hosts) == 0 {
+		hosts = defaultHosts
+	}
+	// The signature does not cover the host, and what has not left can be sent
+	// again as it is. Of several failures the last is told.
+	for _, host := range hosts {
+		var r Reply
+		r, err = c.try(ctx, host, method, uri, authorization, body)
+		if !errors.Is(err, ErrUnsent) {
+			return r, err
+		}
+	}
+	return Reply{}, err
+}
+
+// try sends the request to one host and reads the reply. Its error wraps
+// [ErrUnsent] if there never was a connection.
+func (c *Client) try(ctx context.Context, host, method, uri, authorization string, body []byte) (Reply, error) {
+	// The trace only watches: a connection that was wanted and never had is proof
+	// that nothing was sent, whether it was the name, the route or TLS that failed.
+	var wanted, had atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { wanted.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { had.Store(true) },
+	})
+	req, err := c.request(traced, host, method, uri, authorization, body)
+	if err != nil {
+		return Reply{}, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		// The error of net/http quotes the URL, and with it the request.
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		if !had.Load() && (wanted.Load() || isDial(err)) {
+			return Reply{}, fmt.Errorf("%w: %w", ErrUnsent, err)
+		}
+		return Reply{}, fmt.Errorf("wxpay: no reply: %w", err)
+	}
+	defer resp.Body.Close()
+	// To the end of the body, so that the connection can be used again.
+	got, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	switch {
+	case err != nil:
+		return Reply{}, fmt.Errorf("wxpay: reply broke off: %w", err)
+	case len(got) > maxReply:
+		return Reply{}, ErrTooLarge
+	}
+	return Reply{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
+}
+
+// request builds the request. Its errors wrap [ErrUnsent].
+func (c *Client) request(ctx context.Context, host, method, uri, authorization string, body []byte) (*http.Request, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsent, context.Cause(ctx))
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(host, "/")+uri, bytes.NewReader(body))
+	// What is signed must be what is sent: a space, a fragment or a host with a
+	// path of its own would be sent as something else.
+	if err != nil || req.URL.Host == "" || req.URL.RequestURI() != uri {
+		return nil, fmt.Errorf("%w: host or uri is not in the form in which it is sent", ErrUnsent)
+	}
+	req.Header.Set("Authorization", authorization)
+	req.Header.Set("Accept", "application/json")
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("User-Agent", "wxrefund")
+	if c.UserAgent != "" {
+		req.Header.Set("User-Agent", c.UserAgent)
+	}
+	if c.Keys != nil && c.Keys.Preferred() != "" {
+		req.Header.Set(headerSerial, c.Keys.Preferred())
+	}
+	return req, nil
+}
+
+// isDial recognises a failed dial by the error itself, for a transport that does
+// not tell the trace what it does. Of such a one no other error is proof: it may
+// have sent the request before it failed.
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// prepare makes the HTTP client, once: a copy of the caller's, whose own settings
+// are not touched, or one of ours. What it keeps of connections lives as long as
+// the Client, therefore a program should have one and not one a call.
+func (c *Client) prepare() {
+	h := http.Client{}
+	if c.HTTP != nil {
+		h = *c.HTTP
+	} else {
+		h.Transport = &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   3 * time.Second,
+			ResponseHeaderTimeout: defaultTimeout,
+			ForceAttemptHTTP2:     true,
+			MaxIdleConnsPerHost:   16,
+			// Short, because a function that was frozen would else wake up with
+			// connections that the other side has long closed, and a refund sent
+			// into one of them has an unknown outcome.
+			IdleConnTimeout: 30 * time.Second,
+			// The signature is over the body as it is, and a small reply cannot
+			// unpack into a large one.
+			DisableCompression: true,
+		}
+	}
+	// A redirect would carry the Authorization, and perhaps the refund, elsewhere.
+	// WeChat Pay sends none; one that comes is a reply like any other, and no 2xx.
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http = &h
+}
+
+// withDefaultTimeout sees to it that every call ends.
+func withDefaultTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, defaultTimeout)
+}

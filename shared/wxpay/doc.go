@@ -1,0 +1,22 @@
+// Package wxpay speaks WeChat Pay's protocols, either side.
+//
+// Everything in APIv3 rests on two secrets and their public halves. A merchant
+// signs its requests with its own RSA key ([Signer]); WeChat Pay signs its
+// replies and its notifications with one of the platform's ([Platform]), and
+// seals what is confidential in them with the 32 bytes that it shares with the
+// merchant ([APIv3Key]). Whoever verifies is handed the raw bytes of a message
+// and believes nothing in them before the signature holds: [Keyring.Verify] and
+// [Credential.Verify] come first, [ParseNotification] and [APIv3Key.Open] after.
+//
+// Both sides live here because they are one protocol seen twice: the back end
+// needs one half, the sandbox the other. A mistake made symmetrically would
+// hide from tests that use only these two, so the tests hold each half against
+// WeChat Pay's own SDK as well.
+//
+// What is here of the protocol is from WeChat Pay's documents, cited where they
+// are followed by their paths under pay.weixin.qq.com. Where those disagree or
+// are silent, the SDK's behaviour decides, and the comment says so.
+//
+// Signatures are always about real time, so time.Now is called here; no clock
+// can be set. Nothing in this package starts a goroutine.
+package wxpay

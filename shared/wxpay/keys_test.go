@@ -1,0 +1,201 @@
+package wxpay
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Keys that are not to be taken.
+var (
+	ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		return key
+	})
+	shortKey = sync.OnceValue(func() *rsa.PrivateKey {
+		key, err := rsa.GenerateKey(rand.Reader, 2040)
+		if err != nil {
+			panic(err)
+		}
+		return key
+	})
+)
+
+func pemOf(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+// spellings are ways in which one PEM text may reach us.
+func spellings(text string) map[string]string {
+	return map[string]string{
+		"as it is":             text,
+		`with \n`:              strings.ReplaceAll(text, "\n", `\n`),
+		`with \r\n`:            strings.ReplaceAll(text, "\n", `\r\n`),
+		"with CR LF":           strings.ReplaceAll(text, "\n", "\r\n"),
+		"without its last LF":  strings.TrimSuffix(text, "\n"),
+		"with blank lines":     "\n\n" + text + "\n\n",
+		"with remarks around":  "Bag Attributes\n    friendlyName: x\n" + text + "the end",
+		`with \n, and quotes"`: `"` + strings.ReplaceAll("\n"+text, "\n", `\n`) + `"`,
+	}
+}
+
+func TestParsePrivateKey(t *testing.T) {
+	key := merchantKey()
+	for form, text := range map[string]string{
+		"PKCS #8": pkcs8PEM(t, key),
+		"PKCS #1": pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)),
+	} {
+		for how, text := range spellings(text) {
+			got, err := ParsePrivateKey(text)
+			if err != nil || !got.Equal(key) {
+				t.Errorf("%s %s: error %v", form, how, err)
+			}
+		}
+	}
+}
+
+func TestParsePublicKey(t *testing.T) {
+	key := &platformKey().PublicKey
+	for form, text := range map[string]string{
+		"PKIX":    pkixPEM(t, key),
+		"PKCS #1": pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(key)),
+	} {
+		for how, text := range spellings(text) {
+			got, err := ParsePublicKey(text)
+			if err != nil || !got.Equal(key) {
+				t.Errorf("%s %s: error %v", form, how, err)
+			}
+		}
+	}
+}
+
+func TestParseCertificate(t *testing.T) {
+	want := issue(t, serial1, platformKey(), date(1999), date(2030))
+	for how, text := range spellings(certPEM(want)) {
+		got, err := ParseCertificate(text)
+		if err != nil || !got.Equal(want) {
+			t.Errorf("%s: error %v", how, err)
+		}
+	}
+}
+
+func TestSerialNo(t *testing.T) {
+	for _, want := range []string{
+		serial1, serial2, mchSerial,
+		"01", "0A", "FF", "0100", "BE6DCDA7A5931FA0",
+	} {
+		if got := SerialNo(issue(t, want, platformKey(), date(1999), date(2030))); got != want {
+			t.Errorf("serial number %s, want %s", got, want)
+		}
+	}
+}
+
+// One valid text, one thing changed; and what else may be mistaken for a key.
+func TestParseKeysRefuse(t *testing.T) {
+	private, public := pkcs8PEM(t, merchantKey()), pkixPEM(t, &platformKey().PublicKey)
+	cert := certPEM(issue(t, serial1, platformKey(), date(1999), date(2030)))
+	ecCert := func() string {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: date(1999), NotAfter: date(2030)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, &ecKey().PublicKey, ecKey())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pemOf("CERTIFICATE", der)
+	}()
+
+	broken := *merchantKey() // a D that does not belong to the rest
+	broken.D = new(big.Int).Add(broken.D, big.NewInt(2))
+	broken.Precomputed = rsa.PrecomputedValues{}
+
+	block, _ := pem.Decode([]byte(private))
+	encrypted := *block
+	encrypted.Type = "ENCRYPTED PRIVATE KEY"
+
+	garble := func(text string) map[string]string {
+		return map[string]string{
+			"empty":            "",
+			"blank":            " \n",
+			"a word":           "canary-body",
+			"no PEM":           strings.ReplaceAll(text, "-----", "----"),
+			"no end":           text[:len(text)/2],
+			"cut in the midst": text[:len(text)/2] + text[len(text)*3/4:],
+			"garbled":          strings.Replace(text, "\nMII", "\nAAA", 1),
+			"not base64":       strings.Replace(text, "\nMII", "\n!!!", 1),
+			"twice":            text + text,
+			"one line":         strings.ReplaceAll(text, "\n", ""),
+			"one line, spaces": strings.ReplaceAll(text, "\n", " "),
+			"a path":           "/run/secrets/apiclient_key.pem",
+		}
+	}
+	for parser, tt := range map[string]struct {
+		parse func(string) error
+		texts map[string]string
+		more  map[string]string
+	}{
+		"ParsePrivateKey": {
+			func(s string) error { _, err := ParsePrivateKey(s); return err },
+			garble(private),
+			map[string]string{
+				"a public key":          public,
+				"a certificate":         cert,
+				"encrypted":             string(pem.EncodeToMemory(&encrypted)),
+				"of an elliptic curve":  pkcs8PEM(t, ecKey()),
+				"of 2040 bits":          pkcs8PEM(t, shortKey()),
+				"PKCS #1 called PKCS 8": pemOf("PRIVATE KEY", x509.MarshalPKCS1PrivateKey(merchantKey())),
+				"PKCS #8 called PKCS 1": pemOf("RSA PRIVATE KEY", block.Bytes),
+				"inconsistent":          pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(&broken)),
+				"with its certificate":  private + cert,
+			},
+		},
+		"ParsePublicKey": {
+			func(s string) error { _, err := ParsePublicKey(s); return err },
+			garble(public),
+			map[string]string{
+				"a private key":        private,
+				"a certificate":        cert,
+				"of an elliptic curve": pkixPEM(t, &ecKey().PublicKey),
+				"of 2040 bits":         pkixPEM(t, &shortKey().PublicKey),
+				"of 8193 bits":         pkixPEM(t, &rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 8192), big.NewInt(1)), E: 65537}),
+			},
+		},
+		"ParseCertificate": {
+			func(s string) error { _, err := ParseCertificate(s); return err },
+			garble(cert),
+			map[string]string{
+				"a private key":        private,
+				"a public key":         public,
+				"of an elliptic curve": ecCert,
+				"of 2040 bits":         certPEM(issue(t, serial1, shortKey(), date(1999), date(2030))),
+			},
+		},
+	} {
+		for _, texts := range []map[string]string{tt.texts, tt.more} {
+			for name, text := range texts {
+				t.Run(parser+" "+name, func(t *testing.T) {
+					err := tt.parse(text)
+					if !errors.Is(err, ErrFormat) {
+						t.Errorf("error %v, want %v", err, ErrFormat)
+					}
+					checkSecrets(t, "error", fmt.Sprint(err))
+					for i := 64; i+16 < len(text); i += 16 {
+						if strings.Contains(fmt.Sprint(err), text[i:i+16]) {
+							t.Error("the error quotes the text:", err)
+						}
+					}
+				})
+			}
+		}
+	}
+}

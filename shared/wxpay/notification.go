@@ -1,0 +1,124 @@
+package wxpay
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// A Notification is the envelope of an APIv3 letter (doc/v3/merchant/4012791865).
+// WeChat Pay repeats a letter until it is acknowledged, 15 times within 24 hours,
+// each time with a new signature and the same ID.
+type Notification struct {
+	ID           string   `json:"id"`            // of this letter; up to 36 characters
+	CreateTime   string   `json:"create_time"`   // RFC 3339
+	EventType    string   `json:"event_type"`    // REFUND.SUCCESS, REFUND.ABNORMAL, REFUND.CLOSED
+	ResourceType string   `json:"resource_type"` // encrypt-resource
+	Summary      string   `json:"summary"`       // for people
+	Resource     Resource `json:"resource"`
+}
+
+// ParseNotification reads an envelope whose signature has been verified. It must
+// be one JSON object that has what is needed to go on, else [ErrFormat]. Fields
+// that we do not know are ignored, since WeChat Pay adds some at any time; the
+// lengths are bounded at twice and more what is documented, to leave it room.
+//
+// Which events there are is not decided here: payments and other products send
+// the same envelope, and whoever reads it must look at EventType.
+func ParseNotification(body []byte) (Notification, error) {
+	var n Notification
+	err := decodeObject(body, "notification", []member{
+		{name: "id", text: &n.ID, min: 1, max: maxToken},
+		{name: "create_time", text: &n.CreateTime, max: 64},
+		{name: "event_type", text: &n.EventType, min: 1, max: 64},
+		{name: "resource_type", text: &n.ResourceType, max: 64},
+		{name: "summary", text: &n.Summary, max: 256},
+		{name: "resource", members: []member{
+			{name: "original_type", text: &n.Resource.OriginalType, max: 64},
+			{name: "algorithm", text: &n.Resource.Algorithm, min: 1, max: 64},
+			{name: "ciphertext", text: &n.Resource.Ciphertext, min: 1, max: 1 << 20},
+			{name: "nonce", text: &n.Resource.Nonce, min: 1, max: 64},
+			{name: "associated_data", text: &n.Resource.AssociatedData, max: 64},
+		}},
+	})
+	if err != nil {
+		return Notification{}, err
+	}
+	if !isToken(n.ID) { // it becomes a key in stores and logs
+		return Notification{}, fmt.Errorf("%w notification: id has odd characters", ErrFormat)
+	}
+	return n, nil
+}
+
+// A RefundLetter is what a refund notification says once it is opened. Its names
+// are not quite those of a reply: the status is refund_status, the amount has no
+// currency.
+type RefundLetter struct {
+	MchID               string       `json:"mchid,omitempty"`     // of a merchant of its own
+	SpMchID             string       `json:"sp_mchid,omitempty"`  // of a service provider, with
+	SubMchID            string       `json:"sub_mchid,omitempty"` // the merchant that it serves
+	TransactionID       string       `json:"transaction_id"`
+	OutTradeNo          string       `json:"out_trade_no"`
+	RefundID            string       `json:"refund_id"`
+	OutRefundNo         string       `json:"out_refund_no"`
+	RefundStatus        string       `json:"refund_status"`          // SUCCESS, CLOSED, ABNORMAL; not "status" as in a reply
+	SuccessTime         string       `json:"success_time,omitempty"` // RFC 3339, only with SUCCESS
+	UserReceivedAccount string       `json:"user_received_account"`  // personal: bank and last digits of a card
+	Amount              LetterAmount `json:"amount"`
+}
+
+// A LetterAmount is the money in a refund letter, in the currency's minor unit
+// (fen). The currency is not said; it is the order's.
+type LetterAmount struct {
+	Total       int64 `json:"total"`        // of the order
+	Refund      int64 `json:"refund"`       // of this refund
+	PayerTotal  int64 `json:"payer_total"`  // of the order, without what coupons paid
+	PayerRefund int64 `json:"payer_refund"` // of this refund, without what coupons get back
+}
+
+// ParseRefundLetter reads an opened refund resource. It must say whose refund it
+// is, which one, of which order, how it stands and how much it is, else
+// [ErrFormat]. Whether that is true of any refund of ours is not decided here.
+func ParseRefundLetter(plain []byte) (RefundLetter, error) {
+	var l RefundLetter
+	err := decodeObject(plain, "refund letter", []member{
+		{name: "mchid", text: &l.MchID, max: 64},
+		{name: "sp_mchid", text: &l.SpMchID, max: 64},
+		{name: "sub_mchid", text: &l.SubMchID, max: 64},
+		{name: "transaction_id", text: &l.TransactionID, max: 64},
+		{name: "out_trade_no", text: &l.OutTradeNo, max: 64},
+		{name: "refund_id", text: &l.RefundID, min: 1, max: 64},
+		{name: "out_refund_no", text: &l.OutRefundNo, min: 1, max: 128},
+		{name: "refund_status", text: &l.RefundStatus, min: 1, max: 32},
+		{name: "success_time", text: &l.SuccessTime, max: 64},
+		{name: "user_received_account", text: &l.UserReceivedAccount, max: 256},
+		{name: "amount", members: []member{
+			{name: "total", number: &l.Amount.Total},
+			{name: "refund", number: &l.Amount.Refund},
+			{name: "payer_total", number: &l.Amount.PayerTotal},
+			{name: "payer_refund", number: &l.Amount.PayerRefund},
+		}},
+	})
+	if err != nil {
+		return RefundLetter{}, err
+	}
+	if l.MchID == "" && l.SpMchID == "" {
+		return RefundLetter{}, fmt.Errorf("%w refund letter: it names no merchant", ErrFormat)
+	}
+	if l.TransactionID == "" && l.OutTradeNo == "" {
+		return RefundLetter{}, fmt.Errorf("%w refund letter: it names no order", ErrFormat)
+	}
+	if a := l.Amount; a.Total <= 0 || a.Refund <= 0 || a.PayerTotal < 0 || a.PayerRefund < 0 {
+		return RefundLetter{}, fmt.Errorf("%w refund letter: amount is missing or negative", ErrFormat)
+	}
+	return l, nil
+}
+
+// LogValue leaves out the account that the money went to.
+func (l RefundLetter) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("out_refund_no", l.OutRefundNo),
+		slog.String("refund_id", l.RefundID),
+		slog.String("refund_status", l.RefundStatus),
+		slog.Int64("refund", l.Amount.Refund),
+	)
+}

@@ -1,0 +1,268 @@
+package wxpay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseNotification(t *testing.T) {
+	body := newNotification(t, newLetter())
+	n, err := ParseNotification(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want Notification
+	if err := json.Unmarshal(body, &want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, n); diff != "" {
+		t.Errorf("notification (-encoding/json +ours):\n%s", diff)
+	}
+	plain, err := newAPIv3Key(t).Open(n.Resource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ParseRefundLetter(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(newLetter(), l); diff != "" {
+		t.Errorf("letter (-want +got):\n%s", diff)
+	}
+}
+
+// A letter to a service provider, and what may be absent.
+func TestParseRefundLetterForms(t *testing.T) {
+	for name, tt := range map[string]struct {
+		plain string
+		want  RefundLetter
+	}{
+		"service provider": {
+			`{"sp_mchid":"1900000100","sub_mchid":"1900000109","out_trade_no":"1","transaction_id":"2","out_refund_no":"3","refund_id":"4","refund_status":"ABNORMAL","user_received_account":"","amount":{"total":2,"refund":1,"payer_total":2,"payer_refund":1}}`,
+			RefundLetter{SpMchID: "1900000100", SubMchID: "1900000109", OutTradeNo: "1", TransactionID: "2", OutRefundNo: "3", RefundID: "4", RefundStatus: "ABNORMAL", Amount: LetterAmount{2, 1, 2, 1}},
+		},
+		"order by one number, new members, white space, nulls": {
+			"\n{\t\"mchid\" : \"1\" , \"out_trade_no\":\"1\",\"success_time\":null,\"new\":[{\"a\":\"}\\\"]\"},[],1.5e3,true],\"out_refund_no\":\"3\",\"refund_id\":\"4\"," +
+				"\"refund_status\":\"CLOSED\",\"amount\":{\"from\":[],\"total\":2 , \"refund\" :1}\r\n}\n",
+			RefundLetter{MchID: "1", OutTradeNo: "1", OutRefundNo: "3", RefundID: "4", RefundStatus: "CLOSED", Amount: LetterAmount{Total: 2, Refund: 1}},
+		},
+		"escapes": {
+			`{"mchid":"1","transaction_id":"\u0032","out_refund_no":"a\/b\\","\u0072efund_id":"4\"","refund_status":"SUCCESS","user_received_account":"\u652f\u4ed8\ud83d\ude00","amount":{"total":2,"refund":1}}`,
+			RefundLetter{MchID: "1", TransactionID: "2", OutRefundNo: `a/b\`, RefundID: `4"`, RefundStatus: "SUCCESS", UserReceivedAccount: "支付😀", Amount: LetterAmount{Total: 2, Refund: 1}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseRefundLetter([]byte(tt.plain))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("letter (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Nothing that is encoded may be forgotten when decoding.
+func TestDecodedFieldsAreThoseEncoded(t *testing.T) {
+	n := Notification{Resource: Resource{}}
+	fillStrings(reflect.ValueOf(&n).Elem(), "x")
+	body, _ := json.Marshal(n)
+	if got, err := ParseNotification(body); err != nil || got != n {
+		t.Errorf("notification: error %v, diff (-want +got):\n%s", err, cmp.Diff(n, got))
+	}
+	var l RefundLetter
+	fillStrings(reflect.ValueOf(&l).Elem(), "x")
+	plain, _ := json.Marshal(l)
+	if got, err := ParseRefundLetter(plain); err != nil || got != l {
+		t.Errorf("letter: error %v, diff (-want +got):\n%s", err, cmp.Diff(l, got))
+	}
+}
+
+// fillStrings gives every field of a struct a value of its own.
+func fillStrings(v reflect.Value, prefix string) {
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString(fmt.Sprint(prefix, i))
+		case reflect.Int64:
+			f.SetInt(int64(i) + 7)
+		default:
+			fillStrings(f, prefix+fmt.Sprint(i))
+		}
+	}
+}
+
+// edit decodes JSON into a map, changes it and encodes it again.
+func edit(t testing.TB, data []byte, f func(map[string]any)) []byte {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	f(m)
+	out, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// malformed are documents that no parser may take, made from one that it takes.
+func malformed(valid string) map[string]string {
+	return map[string]string{
+		"empty":                      "",
+		"blank":                      " ",
+		"null":                       "null",
+		"true":                       "true",
+		"a number":                   "1",
+		"a string":                   `"{}"`,
+		"an array":                   "[]",
+		"an array of it":             "[" + valid + "]",
+		"an empty object":            "{}",
+		"an open object":             "{",
+		"cut short":                  valid[:len(valid)-1],
+		"followed by a brace":        valid + "}",
+		"followed by a second":       valid + valid,
+		"followed by a word":         valid + " x",
+		"after a byte order mark":    "\ufeff" + valid,
+		"with a comment":             "/**/" + valid,
+		"with a trailing comma":      strings.TrimSuffix(valid, "}") + ",}",
+		"not UTF-8":                  strings.TrimSuffix(valid, "}") + ",\"x\":\"\xff\"}",
+		"a control character inside": strings.TrimSuffix(valid, "}") + ",\"x\":\"\n\"}",
+		"nested too deep":            strings.TrimSuffix(valid, "}") + `,"x":` + strings.Repeat("[", 10001) + strings.Repeat("]", 10001) + "}",
+		"XML":                        "<xml><return_code>SUCCESS</return_code></xml>",
+	}
+}
+
+func TestParseNotificationRefuses(t *testing.T) {
+	valid := newNotification(t, newLetter())
+	tests := malformed(string(valid))
+	change := func(name string, f func(map[string]any)) { tests[name] = string(edit(t, valid, f)) }
+	resource := func(m map[string]any) map[string]any { return m["resource"].(map[string]any) }
+
+	for name, max := range map[string]int{"id": 128, "create_time": 64, "event_type": 64, "resource_type": 64, "summary": 256} {
+		change(name+" a number", func(m map[string]any) { m[name] = 1 })
+		change(name+" an object", func(m map[string]any) { m[name] = map[string]any{} })
+		change(name+" too long", func(m map[string]any) { m[name] = strings.Repeat("x", max+1) })
+		tests[name+" twice"] = strings.TrimSuffix(string(valid), "}") + `,"` + name + `":"x"}`
+	}
+	for name, max := range map[string]int{"original_type": 64, "algorithm": 64, "nonce": 64, "associated_data": 64, "ciphertext": 1 << 20} {
+		change("resource."+name+" a number", func(m map[string]any) { resource(m)[name] = 1 })
+		change("resource."+name+" too long", func(m map[string]any) { resource(m)[name] = strings.Repeat("x", max+1) })
+	}
+	for _, name := range []string{"id", "event_type", "resource"} {
+		change(name+" missing", func(m map[string]any) { delete(m, name) })
+		change(name+" null", func(m map[string]any) { m[name] = nil })
+		change(name+" empty", func(m map[string]any) { m[name] = "" })
+		change(name+" in capitals", func(m map[string]any) { m[strings.ToUpper(name)] = m[name]; delete(m, name) })
+	}
+	for _, name := range []string{"algorithm", "ciphertext", "nonce"} {
+		change("resource."+name+" missing", func(m map[string]any) { delete(resource(m), name) })
+		change("resource."+name+" null", func(m map[string]any) { resource(m)[name] = nil })
+		change("resource."+name+" empty", func(m map[string]any) { resource(m)[name] = "" })
+	}
+	change("resource an array", func(m map[string]any) { m["resource"] = []any{m["resource"]} })
+	change("resource a string", func(m map[string]any) { m["resource"] = "x" })
+	change("resource empty", func(m map[string]any) { m["resource"] = map[string]any{} })
+	change("id with a space", func(m map[string]any) { m["id"] = "a b" })
+	change("id with a line feed", func(m map[string]any) { m["id"] = "a\nb" })
+	change("id not ASCII", func(m map[string]any) { m["id"] = "通知" })
+	tests["resource twice"] = strings.TrimSuffix(string(valid), "}") + `,"resource":{}}`
+
+	for name, body := range tests {
+		t.Run(name, func(t *testing.T) {
+			n, err := ParseNotification([]byte(body))
+			if !errors.Is(err, ErrFormat) || n != (Notification{}) {
+				t.Errorf("notification %+v, error %v; want none and %v", n, err, ErrFormat)
+			}
+		})
+	}
+}
+
+// What may be absent, and new members, which WeChat Pay adds at any time.
+func TestParseNotificationTolerates(t *testing.T) {
+	valid := newNotification(t, newLetter())
+	for name, f := range map[string]func(map[string]any){
+		"a new member":               func(m map[string]any) { m["new"] = map[string]any{"id": 1, "resource": []any{nil}} },
+		"a new member of resource":   func(m map[string]any) { m["resource"].(map[string]any)["id"] = 1 },
+		"no summary":                 func(m map[string]any) { delete(m, "summary") },
+		"no associated data":         func(m map[string]any) { delete(m["resource"].(map[string]any), "associated_data") },
+		"associated data null":       func(m map[string]any) { m["resource"].(map[string]any)["associated_data"] = nil },
+		"no original type":           func(m map[string]any) { delete(m["resource"].(map[string]any), "original_type") },
+		"an event of another kind":   func(m map[string]any) { m["event_type"] = "TRANSACTION.SUCCESS" },
+		"a name in another case":     func(m map[string]any) { m["ID"] = "another" },
+		"an ID of 36 characters":     func(m map[string]any) { m["id"] = strings.Repeat("x", 36) },
+		"a summary of 64 in 192":     func(m map[string]any) { m["summary"] = strings.Repeat("退", 64) },
+		"a time in another spelling": func(m map[string]any) { m["create_time"] = "20210317161802" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, err := ParseNotification(edit(t, valid, f))
+			if err != nil || n.ID == "another" {
+				t.Errorf("notification %+v, error %v", n, err)
+			}
+		})
+	}
+}
+
+func TestParseRefundLetterRefuses(t *testing.T) {
+	valid, err := json.Marshal(newLetter())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := malformed(string(valid))
+	change := func(name string, f func(map[string]any)) { tests[name] = string(edit(t, valid, f)) }
+	amount := func(m map[string]any) map[string]any { return m["amount"].(map[string]any) }
+
+	for _, name := range []string{"mchid", "refund_id", "out_refund_no", "refund_status", "amount"} {
+		change(name+" missing", func(m map[string]any) { delete(m, name) })
+		change(name+" null", func(m map[string]any) { m[name] = nil })
+		change(name+" in capitals", func(m map[string]any) { m[strings.ToUpper(name)] = m[name]; delete(m, name) })
+	}
+	for _, name := range []string{"mchid", "sp_mchid", "sub_mchid", "transaction_id", "out_trade_no", "refund_id", "out_refund_no", "refund_status", "success_time", "user_received_account"} {
+		change(name+" a number", func(m map[string]any) { m[name] = 6222020200112233 })
+		change(name+" an array", func(m map[string]any) { m[name] = []string{"x"} })
+		change(name+" too long", func(m map[string]any) { m[name] = strings.Repeat("x", 257) })
+	}
+	change("no order", func(m map[string]any) { delete(m, "transaction_id"); delete(m, "out_trade_no") })
+	change("status under the name of a reply's", func(m map[string]any) { m["status"] = m["refund_status"]; delete(m, "refund_status") })
+	for _, name := range []string{"total", "refund"} {
+		change("amount."+name+" missing", func(m map[string]any) { delete(amount(m), name) })
+		change("amount."+name+" null", func(m map[string]any) { amount(m)[name] = nil })
+		change("amount."+name+" zero", func(m map[string]any) { amount(m)[name] = 0 })
+	}
+	for _, name := range []string{"total", "refund", "payer_total", "payer_refund"} {
+		for what, value := range map[string]string{
+			"negative": "-1", "a fraction": "9.99", "a whole fraction": "9.0", "an exponent": "1e2", "a string": `"999"`,
+			"too large": "9223372036854775808", "a boolean": "true", "an object": "{}", "an array": "[999]",
+		} {
+			change("amount."+name+" "+what, func(m map[string]any) { amount(m)[name] = json.RawMessage(value) })
+		}
+	}
+	change("amount an array", func(m map[string]any) { m["amount"] = []any{m["amount"]} })
+	change("amount a number", func(m map[string]any) { m["amount"] = 999 })
+	for _, again := range []string{`"amount":{"total":1,"refund":1}`, `"refund_status":"CLOSED"`, `"out_refund_no":"R2"`} {
+		tests["twice "+again] = strings.TrimSuffix(string(valid), "}") + "," + again + "}"
+	}
+	tests["an amount twice"] = strings.Replace(string(valid), `"refund":999`, `"refund":999,"refund":1`, 1)
+	tests["an amount twice, escaped"] = strings.Replace(string(valid), `"refund":999`, `"refund":999,"\u0072efund":1`, 1)
+
+	for name, plain := range tests {
+		t.Run(name, func(t *testing.T) {
+			l, err := ParseRefundLetter([]byte(plain))
+			if !errors.Is(err, ErrFormat) || l != (RefundLetter{}) {
+				t.Errorf("letter %+v, error %v; want none and %v", l, err, ErrFormat)
+			}
+			if text := fmt.Sprint(err); strings.Contains(text, "6222") {
+				t.Error("the error quotes a value:", text)
+			}
+			checkSecrets(t, "error", fmt.Sprint(err))
+		})
+	}
+}

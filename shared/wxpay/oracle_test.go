@@ -1,0 +1,437 @@
+package wxpay
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/wechatpay-apiv3/wechatpay-go/core"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/credentials"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/signers"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/validators"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/downloader"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/option"
+	"github.com/wechatpay-apiv3/wechatpay-go/services/refunddomestic"
+	"github.com/wechatpay-apiv3/wechatpay-go/utils"
+)
+
+// In this file WeChat Pay's own SDK judges what we write, and we judge what it
+// writes. A mistake that our two halves share cannot pass here.
+
+// requests are what is signed in these tests.
+var requests = []struct{ method, uri, body string }{
+	{"GET", "/v3/certificates", ""},
+	{"GET", "/v3/refund/domestic/refunds/R-1_2%7C3%2A4%405?sub_mchid=1900000109", ""},
+	{"POST", "/v3/refund/domestic/refunds", `{"out_refund_no":"1","reason":"商品已售完","amount":{"refund":1,"total":2,"currency":"CNY"}}`},
+	{"POST", "/v3/refund/domestic/refunds/50000000382019052709732678859/apply-abnormal-refund", "{}\n"},
+	{"PUT", "/", "\x00\xff\n\n"},
+}
+
+func sdkSigner() *signers.SHA256WithRSASigner {
+	return &signers.SHA256WithRSASigner{MchID: mchID, CertificateSerialNo: mchSerial, PrivateKey: merchantKey()}
+}
+
+// sdkVerifiers are the SDK's three ways of knowing a key: all know the platform's.
+func sdkVerifiers(t testing.TB) map[string]auth.Verifier {
+	certs := core.NewCertificateMapWithList([]*x509.Certificate{issue(t, serial2, nextKey(), date(1999), date(2098))})
+	return map[string]auth.Verifier{
+		pubID:              verifiers.NewSHA256WithRSAPubkeyVerifier(pubID, platformKey().PublicKey),
+		serial2:            verifiers.NewSHA256WithRSAVerifier(certs),
+		"a or b: " + pubID: verifiers.NewSHA256WithRSACombinedVerifier(certs, pubID, platformKey().PublicKey),
+	}
+}
+
+func TestOracleAuthorizationIsTheSDKs(t *testing.T) {
+	for _, r := range requests {
+		ours, err := newSigner().authorize(r.method, r.uri, []byte(r.body), 1554208460, nonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := sdkSigner().Sign(t.Context(), fmt.Sprintf(consts.SignatureMessageFormat, r.method, r.uri, 1554208460, nonce, r.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs := fmt.Sprintf(consts.HeaderAuthorizationFormat, "WECHATPAY2-SHA256-RSA2048", sig.MchID, nonce, 1554208460, sig.CertificateSerialNo, sig.Signature)
+		if diff := cmp.Diff(theirs, ours); diff != "" {
+			t.Errorf("%s %s (-SDK +ours):\n%s", r.method, r.uri, diff)
+		}
+	}
+}
+
+func TestOracleSDKVerifiesOurAuthorization(t *testing.T) {
+	// The SDK has no server's half, but its verifier takes any message.
+	v := verifiers.NewSHA256WithRSAPubkeyVerifier(mchSerial, merchantKey().PublicKey)
+	for _, r := range requests {
+		header, err := newSigner().Authorization(r.method, r.uri, []byte(r.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ParseAuthorization(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := fmt.Sprintf(consts.SignatureMessageFormat, r.method, r.uri, c.Timestamp, c.Nonce, r.body)
+		if err := v.Verify(t.Context(), c.SerialNo, message, c.Signature); err != nil {
+			t.Errorf("%s %s: %v", r.method, r.uri, err)
+		}
+	}
+}
+
+func TestOracleWeVerifyTheSDKsAuthorization(t *testing.T) {
+	creds := &credentials.WechatPayCredentials{Signer: sdkSigner()}
+	for _, r := range requests {
+		header, err := creds.GenerateAuthorizationHeader(t.Context(), r.method, r.uri, r.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ParseAuthorization(header)
+		if err != nil {
+			t.Errorf("%s %s: %v", r.method, r.uri, err)
+			continue
+		}
+		if c.MchID != mchID || c.SerialNo != mchSerial {
+			t.Errorf("credential %v", c)
+		}
+		if err := c.Verify(&merchantKey().PublicKey, r.method, r.uri, []byte(r.body), time.Now()); err != nil {
+			t.Errorf("%s %s: %v", r.method, r.uri, err)
+		}
+		if err := c.Verify(&merchantKey().PublicKey, r.method, r.uri, []byte(r.body+" "), time.Now()); err == nil {
+			t.Errorf("%s %s: another body verifies too", r.method, r.uri)
+		}
+	}
+}
+
+func TestOracleSDKVerifiesOurPlatform(t *testing.T) {
+	for name, v := range sdkVerifiers(t) {
+		for _, body := range []string{"", "{}", replyBody, "退款\n"} {
+			p := newPlatform()
+			if name == serial2 {
+				p = &Platform{serial2, nextKey()}
+			}
+			h := http.Header{}
+			if err := p.Sign(h, []byte(body), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			response := &http.Response{StatusCode: 200, Header: h, Body: io.NopCloser(strings.NewReader(body))}
+			if err := validators.NewWechatPayResponseValidator(v).Validate(t.Context(), response); err != nil {
+				t.Errorf("%s, reply %q: %v", name, body, err)
+			}
+			request := httptest.NewRequest("POST", "/notify", strings.NewReader(body))
+			request.Header = h
+			if err := validators.NewWechatPayNotifyValidator(v).Validate(t.Context(), request); err != nil {
+				t.Errorf("%s, notification %q: %v", name, body, err)
+			}
+		}
+	}
+}
+
+func TestOracleWeVerifyTheSDKsSignature(t *testing.T) {
+	platform := &signers.SHA256WithRSASigner{MchID: "x", CertificateSerialNo: pubID, PrivateKey: platformKey()}
+	ops := 0
+	k := newKeyring(&ops)
+	for _, body := range []string{"", "{}", replyBody, "退款\n", "\xff"} {
+		timestamp := time.Now().Unix()
+		nonce, err := utils.GenerateNonce()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := platform.Sign(t.Context(), fmt.Sprintf("%d\n%s\n%s\n", timestamp, nonce, body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := http.Header{}
+		h.Set(consts.WechatPayTimestamp, fmt.Sprint(timestamp))
+		h.Set(consts.WechatPayNonce, nonce)
+		h.Set(consts.WechatPaySignature, sig.Signature)
+		h.Set(consts.WechatPaySerial, sig.CertificateSerialNo)
+		if err := k.Verify(t.Context(), h, []byte(body)); err != nil {
+			t.Errorf("body %q: %v", body, err)
+		}
+	}
+}
+
+func TestOracleSDKOpensOurSeal(t *testing.T) {
+	for _, associated := range []string{"", "refund", "certificate"} {
+		r, err := newAPIv3Key(t).Seal("refund", associated, []byte("退款成功"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := utils.DecryptAES256GCM(apiV3Secret, r.AssociatedData, r.Nonce, r.Ciphertext)
+		if err != nil || got != "退款成功" {
+			t.Errorf("associated data %q: %q, error %v", associated, got, err)
+		}
+	}
+}
+
+func TestOracleWeOpenWhatTheStandardLibrarySealed(t *testing.T) {
+	block, err := aes.NewCipher([]byte(apiV3Secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, associated := range []string{"", "refund"} {
+		sealed := aead.Seal(nil, []byte("fdasfjihihih"), []byte(`{"a":1}`), []byte(associated))
+		got, err := newAPIv3Key(t).Open(Resource{
+			Algorithm:      "AEAD_AES_256_GCM",
+			Ciphertext:     base64.StdEncoding.EncodeToString(sealed),
+			Nonce:          "fdasfjihihih",
+			AssociatedData: associated,
+		})
+		if err != nil || string(got) != `{"a":1}` {
+			t.Errorf("associated data %q: %q, error %v", associated, got, err)
+		}
+	}
+}
+
+func TestOracleSDKReadsOurNotification(t *testing.T) {
+	for name, v := range sdkVerifiers(t) {
+		handler, err := notify.NewRSANotifyHandler(apiV3Secret, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPlatform()
+		if name == serial2 {
+			p = &Platform{serial2, nextKey()}
+		}
+		body := newNotification(t, newLetter())
+		request := httptest.NewRequest("POST", "/notify", bytes.NewReader(body))
+		if err := p.Sign(request.Header, body, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		var letter RefundLetter
+		n, err := handler.ParseNotifyRequest(t.Context(), request, &letter)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(newLetter(), letter); diff != "" {
+			t.Errorf("%s, letter (-want +SDK):\n%s", name, diff)
+		}
+		ours, err := ParseNotification(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs := Notification{n.ID, n.CreateTime.Format(time.RFC3339), n.EventType, n.ResourceType, n.Summary, Resource{
+			n.Resource.OriginalType, n.Resource.Algorithm, n.Resource.Ciphertext, n.Resource.Nonce, n.Resource.AssociatedData,
+		}}
+		if diff := cmp.Diff(theirs, ours); diff != "" {
+			t.Errorf("%s, envelope (-SDK +ours):\n%s", name, diff)
+		}
+	}
+}
+
+// Whatever the SDK refuses we refuse. Where we are the stricter, the table says so.
+func TestOracleSameVerdicts(t *testing.T) {
+	handler, err := notify.NewRSANotifyHandler(apiV3Secret, verifiers.NewSHA256WithRSAPubkeyVerifier(pubID, platformKey().PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, key := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}, nil), newAPIv3Key(t)
+	sign := func(h http.Header, body []byte, at time.Time) {
+		if err := newPlatform().Sign(h, body, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resigned := func(f func(n *Notification)) func(http.Header, *[]byte) {
+		return func(h http.Header, body *[]byte) {
+			n, err := ParseNotification(*body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f(&n)
+			*body, _ = json.Marshal(n)
+			sign(h, *body, time.Now())
+		}
+	}
+	for _, tt := range []struct {
+		name      string
+		mutate    func(h http.Header, body *[]byte)
+		sdk, ours bool // accepted?
+	}{
+		{"nothing", func(http.Header, *[]byte) {}, true, true},
+		{"body", func(_ http.Header, b *[]byte) { (*b)[20] ^= 1 }, false, false},
+		{"nonce", func(h http.Header, _ *[]byte) { h.Set(headerNonce, nonce) }, false, false},
+		{"timestamp", func(h http.Header, _ *[]byte) { h.Set(headerTimestamp, fmt.Sprint(time.Now().Unix()+7)) }, false, false},
+		{"timestamp absent", func(h http.Header, _ *[]byte) { h.Del(headerTimestamp) }, false, false},
+		{"timestamp in words", func(h http.Header, _ *[]byte) { h.Set(headerTimestamp, "soon") }, false, false},
+		{"nonce absent", func(h http.Header, _ *[]byte) { h.Del(headerNonce) }, false, false},
+		{"signature absent", func(h http.Header, _ *[]byte) { h.Del(headerSignature) }, false, false},
+		{"serial absent", func(h http.Header, _ *[]byte) { h.Del(headerSerial) }, false, false},
+		{"type absent", func(h http.Header, _ *[]byte) { h.Del(headerType) }, true, true},
+		{"type of SM2", func(h http.Header, _ *[]byte) { h.Set(headerType, "WECHATPAY2-SM2-WITH-SM3") }, false, false},
+		{"another serial", func(h http.Header, _ *[]byte) { h.Set(headerSerial, serial2) }, false, false},
+		{"probe", func(h http.Header, _ *[]byte) { h.Set(headerSignature, probe+h.Get(headerSignature)) }, false, false},
+		{"290 s old", func(h http.Header, b *[]byte) { sign(h, *b, time.Now().Add(-290*time.Second)) }, true, true},
+		{"290 s ahead", func(h http.Header, b *[]byte) { sign(h, *b, time.Now().Add(290*time.Second)) }, true, true},
+		{"300 s old", func(h http.Header, b *[]byte) { sign(h, *b, time.Now().Add(-300*time.Second)) }, false, false},
+		{"310 s ahead", func(h http.Header, b *[]byte) { sign(h, *b, time.Now().Add(310*time.Second)) }, false, false},
+		{"no associated data", resigned(func(n *Notification) {
+			n.Resource, _ = key.Seal("refund", "", []byte(`{"mchid":"1","out_trade_no":"1","out_refund_no":"3","refund_id":"4","refund_status":"CLOSED","amount":{"total":2,"refund":1}}`))
+		}), true, true},
+		{"tag damaged", resigned(func(n *Notification) { n.Resource.Ciphertext = "AAAA" + n.Resource.Ciphertext[4:] }), false, false},
+		{"another algorithm", resigned(func(n *Notification) { n.Resource.Algorithm = "AEAD_SM4_GCM" }), false, false},
+		{"plain text not JSON", resigned(func(n *Notification) { n.Resource, _ = key.Seal("refund", "refund", []byte("x")) }), false, false},
+
+		// Stricter than the SDK, and why.
+		{"signature twice: which counts?", func(h http.Header, _ *[]byte) { h.Add(headerSignature, "x") }, true, false},
+		{"signature in another spelling: not what was sent", func(h http.Header, _ *[]byte) { h.Set(headerSignature, respell(h.Get(headerSignature))) }, true, false},
+		{"timestamp +5: not what was signed", func(h http.Header, _ *[]byte) { h.Set(headerTimestamp, "+"+h.Get(headerTimestamp)) }, true, false},
+		{"serial with spaces around", func(h http.Header, _ *[]byte) { h.Set(headerSerial, " "+pubID+" ") }, true, false},
+		{"an amount twice: which counts?", resigned(func(n *Notification) {
+			n.Resource, _ = key.Seal("refund", "refund", []byte(`{"mchid":"1","out_trade_no":"1","out_refund_no":"3","refund_id":"4","refund_status":"CLOSED","amount":{"total":2,"refund":1,"refund":2}}`))
+		}), true, false},
+		{"a payment's letter: no refund in it", resigned(func(n *Notification) { n.Resource, _ = key.Seal("transaction", "transaction", []byte(`{"mchid":"1"}`)) }), true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, body := fresh(t)
+			tt.mutate(h, &body)
+			_, err := readLetter(k, key, h, body)
+			if (err == nil) != tt.ours {
+				t.Errorf("ours: error %v, want accepted: %t", err, tt.ours)
+			}
+			request := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+			request.Header = h
+			var content RefundLetter
+			_, err = handler.ParseNotifyRequest(t.Context(), request, &content)
+			if (err == nil) != tt.sdk {
+				t.Errorf("SDK: error %v, want accepted: %t", err, tt.sdk)
+			}
+		})
+	}
+}
+
+// toServer sends what is meant for WeChat Pay's fixed host to a server of ours.
+func toServer(t testing.TB, s *httptest.Server) *http.Client {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.URL.Scheme, r.URL.Host = u.Scheme, u.Host
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+}
+
+// The SDK as a merchant's program, our half as WeChat Pay: what the sandbox does.
+func TestOracleSDKRefundsAtOurServer(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		c, err := ParseAuthorization(r.Header.Get("Authorization"))
+		if err == nil {
+			err = c.Verify(&merchantKey().PublicKey, r.Method, r.RequestURI, body, time.Now())
+		}
+		if err != nil || r.Header.Get(headerSerial) != pubID {
+			t.Errorf("%s %s with serial %q: %v", r.Method, r.RequestURI, r.Header.Get(headerSerial), err)
+		}
+		if r.Method == "GET" {
+			answer(w, newPlatform(), 404, `{"code":"RESOURCE_NOT_EXISTS","message":"退款单不存在"}`)
+			return
+		}
+		answer(w, newPlatform(), 200, `{"refund_id":"50000000382019052709732678859","out_refund_no":"R 1","status":"PROCESSING","amount":{"total":2,"refund":1}}`)
+	})
+	client, err := core.NewClient(t.Context(),
+		option.WithWechatPayPublicKeyAuthCipher(mchID, mchSerial, merchantKey(), pubID, &platformKey().PublicKey),
+		option.WithHTTPClient(toServer(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc := refunddomestic.RefundsApiService{Client: client}
+	refund, _, err := svc.Create(t.Context(), refunddomestic.CreateRequest{
+		OutTradeNo:  core.String("20210317161533000001"),
+		OutRefundNo: core.String("R 1"),
+		Reason:      core.String("商品已售完"),
+		Amount:      &refunddomestic.AmountReq{Refund: core.Int64(1), Total: core.Int64(2), Currency: core.String("CNY")},
+	})
+	if err != nil || *refund.RefundId != "50000000382019052709732678859" || *refund.Status != refunddomestic.STATUS_PROCESSING {
+		t.Errorf("refund %v, error %v", refund, err)
+	}
+	_, _, err = svc.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R|1@*")})
+	if !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") {
+		t.Errorf("query: error %v, want RESOURCE_NOT_EXISTS", err)
+	}
+}
+
+// The SDK downloads the list that the sandbox serves, and so do we.
+func TestOracleSDKDownloadsOurCertificates(t *testing.T) {
+	body := encodeList(t, newList(t))
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		c, err := ParseAuthorization(r.Header.Get("Authorization"))
+		if err == nil {
+			err = c.Verify(&merchantKey().PublicKey, r.Method, r.RequestURI, nil, time.Now())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		answer(w, &Platform{serial1, platformKey()}, 200, body)
+	})
+	client, err := core.NewClient(t.Context(),
+		option.WithMerchantCredential(mchID, mchSerial, merchantKey()),
+		option.WithHTTPClient(toServer(t, s)), option.WithoutValidator())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := downloader.NewCertificateDownloaderWithClient(t.Context(), client, apiV3Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.DownloadCertificates(t.Context()); err != nil { // now verified with what it has
+		t.Error("second download:", err)
+	}
+	ours, err := newClient(s.URL).Certificates(t.Context(), newAPIv3Key(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range ours {
+		theirs, ok := d.Get(t.Context(), c.SerialNo)
+		if !ok || !c.Key.Equal(theirs.PublicKey) || SerialNo(theirs) != utils.GetCertificateSerialNumber(*theirs) {
+			t.Errorf("certificate %s: the SDK has %t, or another key or serial", c.SerialNo, ok)
+		}
+	}
+	if n := len(d.GetAll(context.Background())); n != len(ours) {
+		t.Errorf("the SDK has %d certificates, we %d", n, len(ours))
+	}
+}
+
+func TestOracleKeysAreReadAlike(t *testing.T) {
+	private := pkcs8PEM(t, merchantKey())
+	theirs, err := utils.LoadPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := ParsePrivateKey(private); err != nil || !ours.Equal(theirs) {
+		t.Errorf("private key: error %v", err)
+	}
+	public := pkixPEM(t, &platformKey().PublicKey)
+	theirPublic, err := utils.LoadPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := ParsePublicKey(public); err != nil || !ours.Equal(theirPublic) {
+		t.Errorf("public key: error %v", err)
+	}
+	cert := issue(t, serial1, platformKey(), date(1999), date(2098))
+	if got, want := SerialNo(cert), utils.GetCertificateSerialNumber(*cert); got != want {
+		t.Errorf("serial number %s, the SDK writes %s", got, want)
+	}
+}

@@ -1,0 +1,126 @@
+package wxpay
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+)
+
+// algorithm is the only way of sealing that we open: AES-256 in Galois/counter
+// mode, the tag behind the ciphertext, in base64 (doc/v3/merchant/4012082053,
+// after RFC 5116).
+const algorithm = "AEAD_AES_256_GCM"
+
+const (
+	keySize   = 32 // bytes
+	nonceSize = 12 // bytes; crypto/cipher panics on any other
+	tagSize   = 16 // bytes
+)
+
+// An APIv3Key is the secret that a merchant shares with WeChat Pay to seal
+// notifications and platform certificates. It keeps only the expanded cipher,
+// so that no way of printing it shows the secret, and opening many letters
+// expands the key once. The zero value opens nothing.
+type APIv3Key struct {
+	aead cipher.AEAD
+}
+
+// ParseAPIv3Key makes a key of its text: exactly 32 bytes, else [ErrFormat]. A
+// key of another length is found out here, at start, and not by the first letter.
+func ParseAPIv3Key(s string) (APIv3Key, error) {
+	if len(s) != keySize {
+		return APIv3Key{}, fmt.Errorf("%w APIv3 key: %d bytes instead of %d", ErrFormat, len(s), keySize)
+	}
+	block, err := aes.NewCipher([]byte(s))
+	if err != nil {
+		return APIv3Key{}, fmt.Errorf("%w APIv3 key: %w", ErrFormat, err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return APIv3Key{}, fmt.Errorf("%w APIv3 key: %w", ErrFormat, err)
+	}
+	return APIv3Key{aead}, nil
+}
+
+// String hides the key.
+func (k APIv3Key) String() string { return "[APIv3 key]" }
+
+// GoString hides the key from %#v.
+func (k APIv3Key) GoString() string { return k.String() }
+
+// LogValue hides the key.
+func (k APIv3Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// A Resource is sealed: the confidential part of a notification or a platform certificate.
+type Resource struct {
+	OriginalType   string `json:"original_type,omitempty"` // what is inside, "refund"; platform certificates do not say
+	Algorithm      string `json:"algorithm"`               // AEAD_AES_256_GCM
+	Ciphertext     string `json:"ciphertext"`              // base64
+	Nonce          string `json:"nonce"`                   // 12 bytes
+	AssociatedData string `json:"associated_data"`         // may be empty or absent
+}
+
+// Open returns what is sealed in r, or [ErrOpen]. Whoever could seal it knows the
+// key, so success proves where r is from, though not when.
+//
+// Every length is tested here, since crypto/cipher answers a nonce of the wrong
+// one with a panic.
+func (k APIv3Key) Open(r Resource) ([]byte, error) {
+	switch {
+	case k.aead == nil:
+		return nil, fmt.Errorf("%w: no key", ErrOpen)
+	case r.Algorithm != algorithm:
+		return nil, fmt.Errorf("%w: algorithm is not %s", ErrOpen, algorithm)
+	case len(r.Nonce) != nonceSize:
+		return nil, fmt.Errorf("%w: nonce of %d bytes instead of %d", ErrOpen, len(r.Nonce), nonceSize)
+	}
+	// Nonce, associated data and ciphertext share one allocation, and the plain
+	// text takes the place of the ciphertext. If the tag is wrong, Open has wiped
+	// it before it returns: nobody gets to see unauthenticated text.
+	fixed := nonceSize + len(r.AssociatedData)
+	buf := make([]byte, fixed+b64.DecodedLen(len(r.Ciphertext)))
+	copy(buf, r.Nonce)
+	copy(buf[nonceSize:], r.AssociatedData)
+	n, err := b64.Decode(buf[fixed:], []byte(r.Ciphertext))
+	if err != nil {
+		return nil, fmt.Errorf("%w: ciphertext is not in base64", ErrOpen)
+	}
+	if n < tagSize {
+		return nil, fmt.Errorf("%w: ciphertext of %d bytes is shorter than its tag", ErrOpen, n)
+	}
+	sealed := buf[fixed : fixed+n]
+	plain, err := k.aead.Open(sealed[:0], buf[:nonceSize], sealed, buf[nonceSize:fixed])
+	if err != nil {
+		return nil, fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
+	}
+	return plain, nil
+}
+
+// Seal seals plain as WeChat Pay does. originalType and associatedData go along
+// in the clear; only the latter is protected from being changed. The only error
+// is a zero key.
+func (k APIv3Key) Seal(originalType, associatedData string, plain []byte) (Resource, error) {
+	// Nine random bytes make twelve printable ones. Those 72 bits are what WeChat
+	// Pay's own nonces have; they would begin to collide after 2^36 letters.
+	var random [9]byte
+	rand.Read(random[:]) // never fails
+	return k.seal(originalType, associatedData, plain, base64.RawURLEncoding.EncodeToString(random[:]))
+}
+
+// seal is [APIv3Key.Seal] without the chance. nonce has nonceSize bytes.
+func (k APIv3Key) seal(originalType, associatedData string, plain []byte, nonce string) (Resource, error) {
+	if k.aead == nil {
+		return Resource{}, fmt.Errorf("%w: no key to seal with", ErrFormat)
+	}
+	sealed := k.aead.Seal(nil, []byte(nonce), plain, []byte(associatedData))
+	return Resource{
+		OriginalType:   originalType,
+		Algorithm:      algorithm,
+		Ciphertext:     b64.EncodeToString(sealed),
+		Nonce:          nonce,
+		AssociatedData: associatedData,
+	}, nil
+}
