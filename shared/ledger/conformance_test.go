@@ -1,0 +1,768 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+// What every ledger must do, whatever stands behind it. A test body is given an
+// empty ledger; it runs over every backend of the table.
+
+var _ refund.Ledger = (*Store)(nil)
+
+// A backend is a kind of ledger that the tests run over.
+type backend struct {
+	name string
+
+	// env names the variable that must be set for the backend to be tested, to
+	// what url then makes of it; empty: always tested.
+	env string
+
+	// url returns the URL of a ledger that is empty.
+	url func(t testing.TB, env string) string
+
+	// private: nobody but the one who opened it sees what is in it.
+	private bool
+}
+
+func backends() []backend {
+	return []backend{
+		{name: "memory", private: true, url: func(testing.TB, string) string { return "sqlite::memory:" }},
+		{name: "file", url: func(t testing.TB, _ string) string {
+			return "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+		}},
+	}
+}
+
+// overAll runs a test over every backend. Each call of open opens the same
+// ledger, which is empty at first; a private one can be opened once.
+func overAll(t *testing.T, test func(t *testing.T, b backend, open func() *Store)) {
+	t.Parallel()
+	for _, b := range backends() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			env := os.Getenv(b.env)
+			if b.env != "" && env == "" {
+				t.Skipf("%s is not set", b.env)
+			}
+			url := b.url(t, env)
+			test(t, b, func() *Store { return open(t, url) })
+		})
+	}
+}
+
+func open(t testing.TB, url string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), url)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func get(t testing.TB, l refund.Ledger, keys ...refund.Key) []refund.Item {
+	t.Helper()
+	items, err := l.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatalf("Get(%q): %v", keys, err)
+	}
+	return items
+}
+
+func commit(t testing.TB, l refund.Ledger, items ...refund.Item) {
+	t.Helper()
+	if err := l.Commit(t.Context(), items...); err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+}
+
+func same(t testing.TB, what string, got, want []refund.Item) {
+	t.Helper()
+	body := cmp.Comparer(func(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) })
+	if diff := cmp.Diff(want, got, body); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// at is a due time n milliseconds after a fixed moment.
+func at(n int) time.Time {
+	return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
+}
+
+func item(key string, version int64, body string) refund.Item {
+	return refund.Item{Key: refund.Key(key), Version: version, Body: []byte(body)}
+}
+
+func dueItem(key string, version int64, body string, due time.Time) refund.Item {
+	i := item(key, version, body)
+	i.Due = due
+	return i
+}
+
+// together runs f n times at once and waits.
+func together(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+func TestCreateReadUpdate(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		same(t, "nothing yet", get(t, l, "a"), []refund.Item{{Key: "a"}})
+
+		commit(t, l, item("a", 0, "one"))
+		same(t, "created", get(t, l, "a"), []refund.Item{item("a", 1, "one")})
+
+		commit(t, l, dueItem("a", 1, "two", at(7)))
+		same(t, "updated", get(t, l, "a"), []refund.Item{dueItem("a", 2, "two", at(7))})
+
+		commit(t, l, item("a", 2, "three"), item("b", 0, "four"))
+		same(t, "both", get(t, l, "a", "b"), []refund.Item{item("a", 3, "three"), item("b", 1, "four")})
+	})
+}
+
+func TestGetOrderAndRepeats(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		commit(t, l, item("a", 0, "A"), item("b", 0, "B"))
+		got := get(t, l, "b", "none", "a", "b", "none")
+		same(t, "order", got, []refund.Item{
+			item("b", 1, "B"), {Key: "none"}, item("a", 1, "A"), item("b", 1, "B"), {Key: "none"},
+		})
+		got[0].Body[0] = 'x'
+		if string(got[3].Body) != "B" {
+			t.Error("two answers share one body")
+		}
+		if got := get(t, l); len(got) != 0 {
+			t.Errorf("no keys: got %v", got)
+		}
+	})
+}
+
+func TestGetManyKeys(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		for _, n := range []int{2, 3, 4, 5, 63, 64, 65, 200} {
+			var keys []refund.Key
+			var write, want []refund.Item
+			for i := range n {
+				name := fmt.Sprintf("%d/%d", n, i)
+				keys = append(keys, refund.Key(name))
+				if i%3 == 0 {
+					want = append(want, refund.Item{Key: refund.Key(name)})
+					continue
+				}
+				write = append(write, item(name, 0, name))
+				want = append(want, item(name, 1, name))
+			}
+			commit(t, l, write...)
+			rand.Shuffle(n, func(i, j int) {
+				keys[i], keys[j] = keys[j], keys[i]
+				want[i], want[j] = want[j], want[i]
+			})
+			same(t, strconv.Itoa(n), get(t, l, keys...), want)
+		}
+	})
+}
+
+// Each attempt over a wrong version is stale, alone and together with right
+// ones, and leaves everything as it was.
+func TestStale(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		commit(t, l, item("a", 0, "a1"))
+		commit(t, l, item("a", 1, "a2"), item("b", 0, "b1"))
+		want := []refund.Item{item("a", 2, "a2"), item("b", 1, "b1"), {Key: "c"}, {Key: "d"}}
+
+		for _, wrong := range []refund.Item{
+			item("a", 0, "x"), // exists
+			item("a", 1, "x"), // was
+			item("a", 3, "x"), // is not yet
+			item("c", 1, "x"), // does not exist
+			item("c", 9, "x"),
+		} {
+			commits := map[string][]refund.Item{
+				"alone": {wrong},
+				"last":  {item("b", 1, "x"), item("d", 0, "x"), wrong},
+				"first": {wrong, item("b", 1, "x"), item("d", 0, "x")},
+				"twice": {item("b", 7, "x"), wrong},
+			}
+			for name, items := range commits {
+				if err := l.Commit(t.Context(), items...); !errors.Is(err, refund.ErrStale) {
+					t.Errorf("%s at %d, %s: got %v, want ErrStale", wrong.Key, wrong.Version, name, err)
+				}
+				same(t, name, get(t, l, "a", "b", "c", "d"), want)
+			}
+		}
+		// The ledger still works.
+		commit(t, l, item("a", 2, "a3"), item("d", 0, "d1"))
+	})
+}
+
+// What only a mistake of the caller's can bring is refused before anything is
+// written, and is not called stale, for to repeat it would be useless.
+func TestRefusedCommits(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		long := strings.Repeat("k", refund.MaxKey)
+		tests := map[string]struct {
+			items []refund.Item
+			want  string
+		}{
+			"empty":           {nil, "nothing to commit"},
+			"twice":           {[]refund.Item{item("a", 0, ""), item("b", 0, ""), item("a", 1, "")}, `key "a" occurs twice`},
+			"no body":         {[]refund.Item{item("b", 0, ""), {Key: "a"}}, `key "a": no body`},
+			"version":         {[]refund.Item{item("a", -1, "")}, `key "a": version -1`},
+			"no key":          {[]refund.Item{item("", 0, "")}, "empty key"},
+			"long key":        {[]refund.Item{item(long+"k", 0, "")}, "key of 129 bytes, want at most 128"},
+			"control":         {[]refund.Item{item("a\nb", 0, "")}, "byte 1 is not printable ASCII"},
+			"nul":             {[]refund.Item{item("\x00", 0, "")}, "byte 0 is not printable ASCII"},
+			"delete":          {[]refund.Item{item("ab\x7f", 0, "")}, "byte 2 is not printable ASCII"},
+			"not ASCII":       {[]refund.Item{item("退款", 0, "")}, "byte 0 is not printable ASCII"},
+			"not even UTF-8":  {[]refund.Item{item("\xff", 0, "")}, "byte 0 is not printable ASCII"},
+			"good and refuse": {[]refund.Item{item("b", 0, ""), item("\t", 0, "")}, "not printable"},
+		}
+		for name, test := range tests {
+			err := l.Commit(t.Context(), test.items...)
+			if err == nil || errors.Is(err, refund.ErrStale) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: got %v, want %q", name, err, test.want)
+			}
+		}
+		same(t, "nothing written", get(t, l, "a", "b"), []refund.Item{{Key: "a"}, {Key: "b"}})
+
+		for _, key := range []refund.Key{"", "a\n", refund.Key(long + "k")} {
+			if _, err := l.Get(t.Context(), "a", key); err == nil {
+				t.Errorf("Get(%q): no error", key)
+			}
+		}
+		// The longest key, and every printable byte, are fine.
+		var all []byte
+		for b := byte(' '); b <= '~'; b++ {
+			all = append(all, b)
+		}
+		for _, key := range []string{long, string(all), " ", "a ", "A"} {
+			commit(t, l, item(key, 0, "x"))
+		}
+		same(t, "spaces and cases tell apart", get(t, l, "a", "a ", "A"), []refund.Item{{Key: "a"}, item("a ", 1, "x"), item("A", 1, "x")})
+	})
+}
+
+func TestCommitLeavesItemsAlone(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		items := []refund.Item{item("b", 0, "B"), item("a", 0, "A")}
+		commit(t, l, items...)
+		same(t, "the caller's items", items, []refund.Item{item("b", 0, "B"), item("a", 0, "A")})
+		items[0].Body[0] = 'x'
+		same(t, "the ledger's items", get(t, l, "b"), []refund.Item{item("b", 1, "B")})
+	})
+}
+
+func TestBodies(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		var bytes256 []byte
+		for i := range 256 {
+			bytes256 = append(bytes256, byte(i))
+		}
+		large := make([]byte, 1<<20)
+		rand.NewChaCha8([32]byte{}).Read(large)
+		for name, body := range map[string][]byte{
+			"empty":         {},
+			"every byte":    bytes256,
+			"not UTF-8":     []byte("\xff\xfe\x00退款"),
+			"a megabyte":    large,
+			"quotes":        []byte(`'"; DROP TABLE items; --`),
+			"looks numeric": []byte("0123"),
+		} {
+			for version := range int64(2) { // written both ways
+				commit(t, l, refund.Item{Key: refund.Key(name), Version: version, Body: body})
+				got := get(t, l, refund.Key(name))[0]
+				if got.Body == nil || !bytes.Equal(got.Body, body) || got.Version != version+1 {
+					t.Errorf("%s: got %d bytes (nil: %t) at version %d, want %d bytes at %d",
+						name, len(got.Body), got.Body == nil, got.Version, len(body), version+1)
+				}
+			}
+		}
+	})
+}
+
+func TestDueIsKeptToTheMillisecond(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		shanghai := time.FixedZone("CST", 8*60*60)
+		version := int64(0)
+		for _, test := range []struct{ due, want time.Time }{
+			{at(0), at(0)},
+			{at(1).In(shanghai), at(1)},
+			{at(1).Add(999_999 * time.Nanosecond), at(1)},
+			{time.Unix(0, 0), time.Unix(0, 0).UTC()},
+			{time.UnixMilli(-1), time.UnixMilli(-1).UTC()},
+			{time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)},
+			{time.Time{}, time.Time{}},
+		} {
+			commit(t, l, dueItem("a", version, "", test.due))
+			version++
+			got := get(t, l, "a")[0].Due
+			if !got.Equal(test.want) || got.Location() != time.UTC || got.IsZero() != test.want.IsZero() {
+				t.Errorf("%v: got %v, want %v", test.due, got, test.want)
+			}
+		}
+	})
+}
+
+// pages lists everything that is due, page by page.
+func pages(t testing.TB, l refund.Ledger, due time.Time, limit int) (pages [][]string) {
+	t.Helper()
+	cursor := ""
+	for {
+		items, next, err := l.List(t.Context(), due, cursor, limit)
+		if err != nil {
+			t.Fatalf("List: %v", err)
+		}
+		var keys []string
+		for _, i := range items {
+			keys = append(keys, string(i.Key))
+		}
+		if keys != nil {
+			pages = append(pages, keys)
+		}
+		if next == "" {
+			return pages
+		}
+		if len(items) != limit || len(pages) == 100 {
+			t.Fatalf("List: page %d has %d items and a next page, want %d items", len(pages), len(items), limit)
+		}
+		cursor = next
+	}
+}
+
+func TestListDue(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		if got := pages(t, l, at(100), 10); got != nil {
+			t.Errorf("nothing yet: got %v", got)
+		}
+		commit(t, l, // in no order
+			dueItem("e", 0, "E", at(20)), dueItem("c", 0, "C", at(10)), item("never", 0, ""),
+			dueItem("b", 0, "B", at(20)), dueItem("d", 0, "D", at(5)), dueItem("a", 0, "A", at(20)),
+			dueItem("late", 0, "", at(101)), dueItem("B", 0, "", at(20)))
+		for _, test := range []struct {
+			due   time.Time
+			limit int
+			want  [][]string
+		}{
+			{at(100), 10, [][]string{{"d", "c", "B", "a", "b", "e"}}},
+			{at(100), 6, [][]string{{"d", "c", "B", "a", "b", "e"}}},
+			{at(100), 4, [][]string{{"d", "c", "B", "a"}, {"b", "e"}}},
+			{at(100), 3, [][]string{{"d", "c", "B"}, {"a", "b", "e"}}},
+			{at(100), 1, [][]string{{"d"}, {"c"}, {"B"}, {"a"}, {"b"}, {"e"}}},
+			{at(20), 10, [][]string{{"d", "c", "B", "a", "b", "e"}}}, // "not after" includes it
+			{at(20).Add(-time.Nanosecond), 10, [][]string{{"d", "c"}}},
+			{at(10), 1, [][]string{{"d"}, {"c"}}},
+			{at(4), 10, nil},
+			{time.Time{}, 10, nil},
+			{at(101), 1 << 60, [][]string{{"d", "c", "B", "a", "b", "e", "late"}}},
+		} {
+			if diff := cmp.Diff(test.want, pages(t, l, test.due, test.limit)); diff != "" {
+				t.Errorf("due %v, limit %d (-want +got):\n%s", test.due, test.limit, diff)
+			}
+		}
+		items, next, err := l.List(t.Context(), at(10), "", 2)
+		if err != nil || next != "" {
+			t.Errorf("got next %q, error %v", next, err)
+		}
+		same(t, "whole items", items, []refund.Item{dueItem("d", 1, "D", at(5)), dueItem("c", 1, "C", at(10))})
+
+		// An item is moved, and taken out.
+		commit(t, l, dueItem("d", 1, "", at(15)), item("c", 1, ""))
+		if diff := cmp.Diff([][]string{{"d"}}, pages(t, l, at(15), 5)); diff != "" {
+			t.Errorf("after changes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestListRefuses(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		for _, limit := range []int{0, -1} {
+			if _, _, err := l.List(t.Context(), at(0), "", limit); err == nil {
+				t.Errorf("limit %d: no error", limit)
+			}
+		}
+		for _, cursor := range []string{"x", "!", "MTIz", "IA", position{key: "a\n"}.cursor(), position{}.cursor()} {
+			if _, _, err := l.List(t.Context(), at(0), cursor, 1); err == nil || !strings.Contains(err.Error(), "not a cursor") {
+				t.Errorf("cursor %q: got %v", cursor, err)
+			}
+		}
+	})
+}
+
+// A cursor is a place: what stays as it is comes exactly once, however much
+// else comes, goes and moves between the pages.
+func TestCursorStaysWhileItemsChange(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		var items []refund.Item
+		for i := range 30 {
+			items = append(items, dueItem(fmt.Sprintf("%02d", i), 0, "", at(i/4)))
+		}
+		commit(t, l, items...)
+		version := map[string]int64{}
+		change := func(key string, due time.Time) {
+			commit(t, l, dueItem(key, version[key], "", due))
+			version[key]++
+		}
+		for i := range 30 {
+			version[fmt.Sprintf("%02d", i)] = 1
+		}
+
+		seen := map[string]int{}
+		cursor := ""
+		for page := 0; page < 100; page++ {
+			got, next, err := l.List(t.Context(), at(100), cursor, 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range got {
+				seen[string(i.Key)]++
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+			last := got[len(got)-1].Key
+			change(string(last), time.Time{})                // the cursor's own item goes
+			change(fmt.Sprintf("0new%d", page), at(-1-page)) // before the cursor
+			change(fmt.Sprintf("znew%d", page), at(90))      // behind it
+			if page == 0 {
+				change("29", at(-50)) // from behind to before
+			}
+		}
+		for i := range 29 {
+			if key := fmt.Sprintf("%02d", i); seen[key] != 1 {
+				t.Errorf("%s was listed %d times, want once", key, seen[key])
+			}
+		}
+		if seen["29"] != 0 || seen["znew0"] != 1 || seen["0new0"] != 0 {
+			t.Errorf("moved before: %d, new behind: %d, new before: %d; want 0, 1, 0", seen["29"], seen["znew0"], seen["0new0"])
+		}
+	})
+}
+
+func TestOneClaimantWins(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		var won, stale atomic.Int32
+		var winner atomic.Int64
+		together(64, func(i int) {
+			switch err := l.Commit(t.Context(), item("claim", 0, strconv.Itoa(i)), item("own/"+strconv.Itoa(i), 0, "")); {
+			case err == nil:
+				won.Add(1)
+				winner.Store(int64(i))
+			case errors.Is(err, refund.ErrStale):
+				stale.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+		if won.Load() != 1 || stale.Load() != 63 {
+			t.Errorf("%d won and %d were stale, want 1 and 63", won.Load(), stale.Load())
+		}
+		same(t, "the winner's", get(t, l, "claim"), []refund.Item{item("claim", 1, strconv.FormatInt(winner.Load(), 10))})
+		for i := range 64 { // no trace of the losers
+			key := refund.Key("own/" + strconv.Itoa(i))
+			if got := get(t, l, key)[0]; (got.Version == 1) != (int64(i) == winner.Load()) {
+				t.Errorf("%s has version %d; the winner is %d", key, got.Version, winner.Load())
+			}
+		}
+	})
+}
+
+// increment adds one to a counter by reading, committing and repeating.
+func increment(ctx context.Context, l refund.Ledger, key refund.Key) error {
+	for {
+		items, err := l.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		n, _ := strconv.Atoi(string(items[0].Body))
+		items[0].Body = strconv.AppendInt(nil, int64(n)+1, 10)
+		if err := l.Commit(ctx, items[0]); !errors.Is(err, refund.ErrStale) {
+			return err
+		}
+	}
+}
+
+func TestCounterLosesNothing(t *testing.T) {
+	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+		ledgers := []*Store{open()}
+		if !b.private {
+			ledgers = append(ledgers, open())
+		}
+		together(64, func(i int) {
+			if err := increment(t.Context(), ledgers[i%len(ledgers)], "counter"); err != nil {
+				t.Error(err)
+			}
+		})
+		same(t, "counter", get(t, ledgers[0], "counter"), []refund.Item{item("counter", 64, "64")})
+	})
+}
+
+func TestReadsSeeFinishedCommits(t *testing.T) {
+	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+		writer := open()
+		reader := writer
+		if !b.private {
+			reader = open()
+		}
+		for i := range 50 {
+			commit(t, writer, dueItem("a", int64(i), strconv.Itoa(i), at(i)))
+			want := []refund.Item{dueItem("a", int64(i)+1, strconv.Itoa(i), at(i))}
+			same(t, "Get", get(t, reader, "a"), want)
+			listed, _, err := reader.List(t.Context(), at(i), "", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "List", listed, want)
+		}
+	})
+}
+
+// account is the shape of an order's account: refunds may reserve up to a total.
+type account struct {
+	Total    int64 `json:"total"`
+	Reserved int64 `json:"reserved"`
+}
+
+// reserve claims a refund on an order, as package refund does: the claim and
+// the sum in one commit. It reports whether the order had room.
+func reserve(ctx context.Context, l refund.Ledger, order, number refund.Key, amount int64) (bool, error) {
+	for {
+		items, err := l.Get(ctx, order, number)
+		if err != nil {
+			return false, err
+		}
+		var a account
+		if err := json.Unmarshal(items[0].Body, &a); err != nil {
+			return false, err
+		}
+		if a.Reserved > a.Total {
+			return false, fmt.Errorf("reserved %d of %d", a.Reserved, a.Total)
+		}
+		if a.Reserved+amount > a.Total {
+			return false, nil
+		}
+		a.Reserved += amount
+		if items[0].Body, err = json.Marshal(a); err != nil {
+			return false, err
+		}
+		items[1].Body = strconv.AppendInt(nil, amount, 10)
+		if err := l.Commit(ctx, items...); !errors.Is(err, refund.ErrStale) {
+			return err == nil, err
+		}
+	}
+}
+
+// audit reads an order and its refunds in one Get and checks that the sum is
+// right and within the total; it returns how much is reserved. It asks for so
+// many keys in between that no single query can answer: what it sees must be
+// one moment all the same.
+func audit(ctx context.Context, l refund.Ledger, order refund.Key, numbers []refund.Key) (int64, error) {
+	keys := []refund.Key{order}
+	for i := range maxKeys {
+		keys = append(keys, refund.Key(fmt.Sprint("padding/", i)))
+	}
+	items, err := l.Get(ctx, append(keys, numbers...)...)
+	if err != nil {
+		return 0, err
+	}
+	var a account
+	if err := json.Unmarshal(items[0].Body, &a); err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, i := range items[1:] {
+		if i.Version != 0 {
+			n, err := strconv.ParseInt(string(i.Body), 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += n
+		}
+	}
+	if sum != a.Reserved || a.Reserved > a.Total {
+		return 0, fmt.Errorf("refunds come to %d, reserved are %d of %d", sum, a.Reserved, a.Total)
+	}
+	return sum, nil
+}
+
+// 64 refunds, which together are far more than the order, race for it. What is
+// reserved is never above the total, at every moment equals the sum of the
+// claims, and nobody is turned away who would have fitted.
+func TestOrderIsNeverOverdrawn(t *testing.T) {
+	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+		ledgers := []*Store{open()}
+		if !b.private {
+			ledgers = append(ledgers, open())
+		}
+		const total = 10000
+		commit(t, ledgers[0], item("order", 0, `{"total":10000,"reserved":0}`))
+		numbers := make([]refund.Key, 64)
+		amounts := make([]int64, 64)
+		for i := range numbers {
+			numbers[i] = refund.Key(fmt.Sprintf("refund/%02d", i))
+			amounts[i] = 1 + rand.Int64N(total/10)
+		}
+
+		var done atomic.Bool
+		var auditor sync.WaitGroup
+		auditor.Go(func() {
+			for audits := 0; !done.Load() || audits == 0; audits++ {
+				if _, err := audit(t.Context(), ledgers[len(ledgers)-1], "order", numbers); err != nil {
+					t.Error("meanwhile: ", err)
+					return
+				}
+			}
+		})
+		accepted := make([]bool, 64)
+		together(64, func(i int) {
+			var err error
+			if accepted[i], err = reserve(t.Context(), ledgers[i%len(ledgers)], "order", numbers[i], amounts[i]); err != nil {
+				t.Error(err)
+			}
+		})
+		done.Store(true)
+		auditor.Wait()
+
+		reserved, err := audit(t.Context(), ledgers[0], "order", numbers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum int64
+		for i, ok := range accepted {
+			if ok {
+				sum += amounts[i]
+			} else if reserved+amounts[i] <= total {
+				t.Errorf("a refund of %d was turned away with %d of %d reserved", amounts[i], reserved, total)
+			}
+		}
+		if sum != reserved {
+			t.Errorf("accepted refunds come to %d, reserved are %d", sum, reserved)
+		}
+	})
+}
+
+func TestEndedContextWritesNothing(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		commit(t, l, dueItem("a", 0, "A", at(0)))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := l.Commit(ctx, item("a", 1, "x"), item("b", 0, "x")); !errors.Is(err, context.Canceled) {
+			t.Errorf("Commit: got %v, want Canceled", err)
+		}
+		if _, err := l.Get(ctx, "a"); !errors.Is(err, context.Canceled) {
+			t.Errorf("Get: got %v, want Canceled", err)
+		}
+		if _, _, err := l.List(ctx, at(0), "", 1); !errors.Is(err, context.Canceled) {
+			t.Errorf("List: got %v, want Canceled", err)
+		}
+		same(t, "as before", get(t, l, "a", "b"), []refund.Item{dueItem("a", 1, "A", at(0)), {Key: "b"}})
+	})
+}
+
+// Contexts that end anywhere within a call leave all of a commit or nothing,
+// and a ledger that works.
+func TestContextsEndAnywhere(t *testing.T) {
+	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+		l := open()
+		version := int64(0)
+		finished, ended := 0, 0
+		usual := time.Hour // what a commit takes
+		for i := range 200 {
+			ctx, cancel := context.WithCancel(t.Context())
+			end := time.Hour
+			if i >= 10 {
+				end = rand.N(usual + 1)
+			}
+			start := time.Now()
+			timer := time.AfterFunc(end, cancel)
+			body := strconv.Itoa(i)
+			err := l.Commit(ctx, item("a", version, body), item("b", version, body))
+			if i < 10 {
+				usual = min(usual, time.Since(start))
+			}
+			l.Get(ctx, "a", "b") // this may be ended too
+			timer.Stop()
+			cancel()
+			got := get(t, l, "a", "b")
+			switch {
+			case err == nil:
+				finished++
+				version++
+				same(t, "finished", got, []refund.Item{item("a", version, body), item("b", version, body)})
+			case errors.Is(err, context.Canceled):
+				ended++
+				if got[0].Version != got[1].Version || !bytes.Equal(got[0].Body, got[1].Body) || got[0].Version > version+1 {
+					t.Fatalf("a commit over version %d was written in half: %v", version, got)
+				}
+				version = got[0].Version
+			default:
+				t.Fatal(err)
+			}
+		}
+		t.Logf("%d commits finished, %d were ended", finished, ended)
+	})
+}
+
+func TestReopeningKeepsEverything(t *testing.T) {
+	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+		if b.private {
+			t.Skip("nothing is kept")
+		}
+		l := open()
+		commit(t, l, dueItem("a", 0, "A", at(3)), item("b", 0, "\x00\xff"), item("c", 0, ""))
+		commit(t, l, dueItem("a", 1, "A2", at(4)))
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Get(t.Context(), "a"); err == nil {
+			t.Error("Get after Close: no error")
+		}
+		if err := l.Commit(t.Context(), item("d", 0, "")); err == nil || errors.Is(err, refund.ErrStale) {
+			t.Errorf("Commit after Close: got %v", err)
+		}
+		again := open()
+		same(t, "kept", get(t, again, "a", "b", "c", "d"), []refund.Item{
+			dueItem("a", 2, "A2", at(4)), item("b", 1, "\x00\xff"), item("c", 1, ""), {Key: "d"},
+		})
+		if diff := cmp.Diff([][]string{{"a"}}, pages(t, again, at(9), 5)); diff != "" {
+			t.Errorf("due (-want +got):\n%s", diff)
+		}
+	})
+}

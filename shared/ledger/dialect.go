@@ -1,0 +1,61 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// A dialect is what differs between the databases that share table.
+type dialect struct {
+	// placeholder writes the nth parameter, from 1; nil: a question mark.
+	placeholder func(n int) string
+
+	// snapshot is the isolation under which several queries see one moment.
+	snapshot sql.IsolationLevel
+
+	// duplicate reports that an insert met an existing key.
+	duplicate func(error) bool
+
+	// locked reports that the statement or the transaction has written nothing
+	// because another process was at work, and that it may be repeated.
+	locked func(error) bool
+
+	// patience is how often what was locked is tried.
+	patience int
+}
+
+// rebind writes the parameters of a statement the dialect's way. No statement
+// of ours has a question mark of another meaning.
+func (d dialect) rebind(text string) string {
+	if d.placeholder == nil {
+		return text
+	}
+	var b strings.Builder
+	parts := strings.Split(text, "?")
+	for i, part := range parts[:len(parts)-1] {
+		b.WriteString(part)
+		b.WriteString(d.placeholder(i + 1))
+	}
+	b.WriteString(parts[len(parts)-1])
+	return b.String()
+}
+
+// patiently repeats op while the database is locked, d.patience times at most,
+// and gives up earlier when the context ends. The pauses are short and uneven,
+// so that processes which collided do not do so again.
+func (d dialect) patiently(ctx context.Context, op func() error) error {
+	for try := 1; ; try++ {
+		err := op()
+		if err == nil || try >= d.patience || !d.locked(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(1+rand.IntN(10)) * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// maxPage bounds what one List holds in memory, whatever the caller asks for.
+const maxPage = 1000
+
+// A Store is an open ledger; it implements [refund.Ledger]. It is safe for
+// concurrent use. Make one with [Open].
+type Store struct {
+	table *table
+}
+
+// Open opens the ledger that url names, and brings its schema up to date. It
+// refuses a database whose schema is newer than this program.
+func Open(ctx context.Context, url string) (*Store, error) {
+	const known = "known are sqlite:PATH and sqlite::memory:"
+	// A URL may hold a password: errors name the scheme, nothing behind it.
+	scheme, rest, ok := strings.Cut(url, ":")
+	if !ok {
+		return nil, errors.New("ledger: the URL has no scheme; " + known)
+	}
+	switch scheme {
+	case "sqlite":
+		t, err := openSQLite(ctx, rest)
+		if err != nil {
+			return nil, failure(ctx, "open sqlite", err)
+		}
+		return &Store{table: t}, nil
+	default:
+		return nil, fmt.Errorf("ledger: unknown scheme %q; %s", scheme, known)
+	}
+}
+
+// Close waits for running calls and releases the database. Later calls fail.
+func (s *Store) Close() error { return s.table.db.Close() }
+
+// Get returns the items of the given keys, in the order of the keys, as they
+// were at one moment. A key may be asked for twice. An item that does not exist
+// has version 0 and no body; one that exists has a body that is not nil.
+func (s *Store) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	for _, key := range keys {
+		if err := checkKey(key); err != nil {
+			return nil, failure(ctx, "get", err)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	unique := slices.Compact(slices.Sorted(slices.Values(keys)))
+	found, err := s.table.get(ctx, unique)
+	if err != nil {
+		return nil, failure(ctx, "get", err)
+	}
+	items := make([]refund.Item, len(keys))
+	for i, key := range keys {
+		items[i] = refund.Item{Key: key}
+		if item, ok := found[key]; ok {
+			items[i] = item
+			if len(unique) < len(keys) { // answers do not share memory
+				items[i].Body = bytes.Clone(item.Body)
+			}
+		}
+	}
+	return items, nil
+}
+
+// Commit writes all items or none, each only over the version that it names.
+// [refund.ErrStale] means that one of them has another version by now and that
+// nothing was written. A commit that is a mistake in itself (no items, a key
+// twice, no body) is refused and writes nothing either. After any other error,
+// one of the context included, the outcome is unknown.
+func (s *Store) Commit(ctx context.Context, items ...refund.Item) error {
+	// The same order in every commit: databases that lock row by row do not
+	// come to deadlocks then.
+	items = slices.Clone(items)
+	slices.SortFunc(items, func(a, b refund.Item) int { return strings.Compare(string(a.Key), string(b.Key)) })
+	if err := checkCommit(items); err != nil {
+		return failure(ctx, "commit", err)
+	}
+	return failure(ctx, "commit", s.table.commit(ctx, items))
+}
+
+// List returns up to limit items (never more than 1000) that are due by the
+// given time, earliest first, those of one millisecond by key. It goes on behind
+// cursor, which is a place in that order and not in a list: items that change
+// between two pages are neither repeated nor make others be left out.
+func (s *Store) List(ctx context.Context, due time.Time, cursor string, limit int) (items []refund.Item, next string, err error) {
+	if limit < 1 {
+		return nil, "", fmt.Errorf("ledger: list: limit %d, want 1 or more", limit)
+	}
+	limit = min(limit, maxPage)
+	after, err := parseCursor(cursor)
+	if err != nil {
+		return nil, "", failure(ctx, "list", err)
+	}
+	items, err = s.table.list(ctx, due.UnixMilli(), after, limit+1) // one more shows whether anything follows
+	if err != nil {
+		return nil, "", failure(ctx, "list", err)
+	}
+	if len(items) > limit {
+		items = items[:limit]
+		last := items[limit-1]
+		next = position{due: last.Due.UnixMilli(), key: last.Key}.cursor()
+	}
+	return items, next, nil
+}
+
+// checkCommit refuses what is a mistake of the caller's, before any database
+// hears of it. The items are sorted by key.
+func checkCommit(items []refund.Item) error {
+	if len(items) == 0 {
+		return errors.New("nothing to commit")
+	}
+	for i, item := range items {
+		if err := checkKey(item.Key); err != nil {
+			return err
+		}
+		switch {
+		case i > 0 && items[i-1].Key == item.Key:
+			return fmt.Errorf("key %q occurs twice", item.Key)
+		case item.Version < 0:
+			return fmt.Errorf("key %q: version %d, want 0 or more", item.Key, item.Version)
+		case item.Body == nil:
+			return fmt.Errorf("key %q: no body", item.Key)
+		}
+	}
+	return nil
+}
+
+func checkKey(key refund.Key) error {
+	if key == "" {
+		return errors.New("empty key")
+	}
+	if len(key) > refund.MaxKey {
+		return fmt.Errorf("key of %d bytes, want at most %d", len(key), refund.MaxKey)
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return fmt.Errorf("key %q: byte %d is not printable ASCII", key, i)
+		}
+	}
+	return nil
+}
+
+// failure gives an error its place. ErrStale stays as it is, for callers act on
+// it. Drivers report a context's end in words of their own; the context's error
+// is put back, so that errors.Is finds it.
+func failure(ctx context.Context, verb string, err error) error {
+	switch ended := ctx.Err(); {
+	case err == nil || errors.Is(err, refund.ErrStale):
+		return err
+	case ended != nil && !errors.Is(err, ended):
+		return fmt.Errorf("ledger: %s: %w: %w", verb, ended, err)
+	default:
+		return fmt.Errorf("ledger: %s: %w", verb, err)
+	}
+}

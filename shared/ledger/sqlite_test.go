@@ -1,0 +1,311 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	noDatabase := filepath.Join(dir, "text")
+	if err := os.WriteFile(noDatabase, []byte(strings.Repeat("not a database\n", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"":                               "the URL has no scheme; known are sqlite:PATH and sqlite::memory:",
+		"ledger.db":                      "the URL has no scheme",
+		"oracle://scott:tiger@host/db":   `unknown scheme "oracle"; known are sqlite:PATH`,
+		"SQLITE:x":                       `unknown scheme "SQLITE"`,
+		"sqlite:":                        "the path is missing; want sqlite:PATH",
+		"sqlite:" + dir + "/none/l.db":   "unable to open database file",
+		"sqlite:" + dir:                  "unable to open database file",
+		"sqlite:" + noDatabase:           "file is not a database",
+		"sqlite:" + noDatabase + "/x.db": "unable to open database file",
+	} {
+		s, err := Open(t.Context(), url)
+		if err == nil {
+			s.Close()
+			t.Errorf("%q: no error", url)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tiger") {
+			t.Errorf("%q: got %q, want %q and no password", url, err, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, "sqlite:"+filepath.Join(dir, "l.db")); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended context: got %v", err)
+	}
+}
+
+// The path is a path: nothing in it is taken for an option or an escape.
+func TestPathsAreTakenLiterally(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"plain.db", "a b.db", "q?mode=ro.db", "hash#1.db", "per%20cent.db", "退款.db", "file:x", "&_synchronous=OFF", ":memory:x"} {
+		for _, path := range []string{name, filepath.Join(dir, "abs "+name)} {
+			s := open(t, "sqlite:"+path)
+			commit(t, s, item("a", 0, path))
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Error(err)
+			}
+			same(t, path, get(t, open(t, "sqlite:"+path), "a"), []refund.Item{item("a", 1, path)})
+		}
+	}
+}
+
+func TestConnectionSetUp(t *testing.T) {
+	t.Parallel()
+	for url, journal := range map[string]string{
+		"sqlite:" + filepath.Join(t.TempDir(), "l.db"): "wal",
+		"sqlite::memory:": "memory",
+	} {
+		s := open(t, url)
+		for pragma, want := range map[string]string{
+			"journal_mode": journal,
+			"synchronous":  "2", // FULL
+			"busy_timeout": "100",
+			"user_version": "1",
+		} {
+			var got string
+			if err := s.table.db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s: %s is %q (%v), want %q", url, pragma, got, err, want)
+			}
+		}
+		if n := s.table.db.Stats().MaxOpenConnections; n != 1 {
+			t.Errorf("%s: up to %d connections, want 1", url, n)
+		}
+	}
+}
+
+func TestMemoryLedgersArePrivate(t *testing.T) {
+	t.Parallel()
+	a, b := open(t, "sqlite::memory:"), open(t, "sqlite::memory:")
+	commit(t, a, item("k", 0, "a"))
+	same(t, "b", get(t, b, "k"), []refund.Item{{Key: "k"}})
+}
+
+// Every statement finds its rows by an index and needs no sorting, so that its
+// cost does not grow with the ledger.
+func TestQueryPlans(t *testing.T) {
+	t.Parallel()
+	s := open(t, "sqlite::memory:")
+	statements := map[string]struct {
+		text   string
+		params int
+		index  string
+	}{
+		"update": {updateItem, 4, "sqlite_autoindex_items_1 (item_key=?)"},
+		"list":   {listItems, 4, "items_due ((due,item_key)>(?,?) AND due<?)"},
+	}
+	for n := 1; n <= maxKeys; n *= 4 {
+		statements[fmt.Sprint("get ", n)] = struct {
+			text   string
+			params int
+			index  string
+		}{getItems(n), n, "sqlite_autoindex_items_1 (item_key=?)"}
+	}
+	for name, st := range statements {
+		rows, err := s.table.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+st.text, slices.Repeat([]any{1}, st.params)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, detail)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if len(plan) != 1 || plan[0] != "SEARCH items USING INDEX "+st.index {
+			t.Errorf("%s: plan is %q", name, plan)
+		}
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "l.db")
+	s := open(t, "sqlite:"+path)
+	commit(t, s, item("a", 0, "A"))
+	if _, err := s.table.db.ExecContext(t.Context(), "PRAGMA user_version = 2"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(t.Context(), "sqlite:"+path)
+	if err == nil || !strings.Contains(err.Error(), "the database has schema 2, this program knows schemas up to 1") {
+		t.Errorf("got %v", err)
+	}
+	// The program that had it open goes on.
+	same(t, "still", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
+}
+
+func TestSchemaSteps(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "l.db")
+	s := open(t, "sqlite:"+path)
+	db := s.table.db
+	commit(t, s, item("a", 0, "A"))
+	steps, err := schema("sqlite")
+	if err != nil || len(steps) != 1 {
+		t.Fatalf("got %d steps, %v", len(steps), err)
+	}
+	version := func(want int) {
+		t.Helper()
+		if got, err := sqliteVersion(t.Context(), db, 99); err != nil || got != want {
+			t.Errorf("schema %d, %v; want %d", got, err, want)
+		}
+	}
+
+	// Applied again, nothing happens.
+	for range 2 {
+		if err := migrateSQLite(t.Context(), db, steps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version(1)
+
+	// A step that fails takes those before it back.
+	two := "CREATE TABLE two (x); INSERT INTO two VALUES (2);"
+	err = migrateSQLite(t.Context(), db, append(steps, two, "INSERT INTO nowhere VALUES (1)"))
+	if err == nil || !strings.Contains(err.Error(), "schema step 3: ") {
+		t.Errorf("got %v", err)
+	}
+	version(1)
+
+	// Later steps are applied to what is there, once.
+	steps = append(steps, two, "ALTER TABLE items ADD COLUMN extra TEXT")
+	for range 2 {
+		if err := migrateSQLite(t.Context(), db, steps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version(3)
+	var n int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM two").Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d rows, %v; want 1", n, err)
+	}
+	same(t, "kept", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
+}
+
+// Within one process too, several ledgers may open a fresh file at once.
+func TestOpenAFreshFileAtOnce(t *testing.T) {
+	t.Parallel()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "l.db")
+	together(8, func(i int) {
+		s, err := Open(t.Context(), url)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer s.Close()
+		if err := s.Commit(t.Context(), item(fmt.Sprint(i), 0, "")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// lockFile takes the write lock of a file as another process would.
+func lockFile(t *testing.T, path string) (release func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release = func() {
+		tx.Rollback()
+		db.Close()
+	}
+	t.Cleanup(release)
+	return release
+}
+
+// While another process writes, reads go on, writes wait for it, a context
+// ends the wait, and the end of patience is no ErrStale.
+func TestLockedByAnother(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "l.db")
+	s := open(t, "sqlite:"+path)
+	commit(t, s, dueItem("a", 0, "A", at(0)))
+	release := lockFile(t, path)
+	want := []refund.Item{dueItem("a", 1, "A", at(0))}
+
+	same(t, "Get", get(t, s, "a"), want)
+	if got := pages(t, s, at(0), 1); !cmp.Equal(got, [][]string{{"a"}}) {
+		t.Errorf("List: got %v", got)
+	}
+	second := open(t, "sqlite:"+path) // opening needs no lock either
+
+	ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	err := s.Commit(ctx, item("a", 1, "x"))
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, refund.ErrStale) {
+		t.Errorf("ended: got %v, want DeadlineExceeded", err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("the context ended after 250 ms, the commit after %v", took)
+	}
+
+	// Transactions ask for the lock before they do anything.
+	if tx, err := second.table.db.BeginTx(t.Context(), nil); err == nil {
+		tx.Rollback()
+		t.Error("BeginTx did not find the file locked")
+	} else if !second.table.dialect.locked(err) {
+		t.Errorf("BeginTx: got %v, want it to find the file locked", err)
+	}
+
+	second.table.dialect.patience = 2
+	err = second.Commit(t.Context(), item("a", 1, "x"))
+	if err == nil || errors.Is(err, refund.ErrStale) || !strings.Contains(err.Error(), "database is locked") {
+		t.Errorf("out of patience: got %v", err)
+	}
+	same(t, "unchanged", get(t, s, "a"), want)
+
+	time.AfterFunc(300*time.Millisecond, release)
+	commit(t, s, item("a", 1, "B"))
+	same(t, "after the wait", get(t, second, "a"), []refund.Item{item("a", 2, "B")})
+}
+
+// A dialect with numbered parameters gets the same statements.
+func TestRebind(t *testing.T) {
+	t.Parallel()
+	d := dialect{placeholder: func(n int) string { return fmt.Sprint("$", n) }}
+	for text, want := range map[string]string{
+		updateItem:  "UPDATE items SET version = version + 1, due = $1, body = $2 WHERE item_key = $3 AND version = $4",
+		getItems(1): "SELECT item_key, version, due, body FROM items WHERE item_key IN ($1)",
+		getItems(3): "SELECT item_key, version, due, body FROM items WHERE item_key IN ($1, $2, $3)",
+	} {
+		if got := d.rebind(text); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if got := (dialect{}).rebind(text); got != text {
+			t.Errorf("got %s, want it unchanged", got)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+package refund
+
+import "context"
+
+// A Channel carries a refund to one upstream system. Its errors are [*Error]:
+// [CodeUnavailable] whenever the outcome is unknown, any other code only if the
+// upstream refused for certain.
+type Channel interface {
+	// Refund submits the request once. Submitting the same request under the same
+	// refund number again refunds once.
+	Refund(ctx context.Context, req Request) (Refund, error)
+
+	// Query asks for the state of one refund. [CodeNotFound] means that the upstream
+	// does not know the number now; a request on its way may still make it known.
+	Query(ctx context.Context, outRefundNo string) (Refund, error)
+
+	// Spec says what the channel can carry.
+	Spec() Spec
+}

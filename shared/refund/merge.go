@@ -1,0 +1,58 @@
+package refund
+
+import "cmp"
+
+// fill copies from add whatever dst does not know.
+func fill(dst *Refund, add Refund) {
+	texts := []struct {
+		dst *string
+		add string
+	}{
+		{&dst.RefundID, add.RefundID},
+		{&dst.OutRefundNo, add.OutRefundNo},
+		{&dst.TransactionID, add.TransactionID},
+		{&dst.OutTradeNo, add.OutTradeNo},
+		{&dst.Channel, add.Channel},
+		{&dst.UserReceivedAccount, add.UserReceivedAccount},
+		{&dst.SuccessTime, add.SuccessTime},
+		{&dst.CreateTime, add.CreateTime},
+		{&dst.FundsAccount, add.FundsAccount},
+		{&dst.Amount.Currency, add.Amount.Currency},
+	}
+	for _, t := range texts {
+		*t.dst = cmp.Or(*t.dst, t.add)
+	}
+	dst.Status = cmp.Or(dst.Status, add.Status)
+	dst.Amount.Total = cmp.Or(dst.Amount.Total, add.Amount.Total)
+	dst.Amount.Refund = cmp.Or(dst.Amount.Refund, add.Amount.Refund)
+	numbers := []struct {
+		dst **int64
+		add *int64
+	}{
+		{&dst.Amount.PayerTotal, add.Amount.PayerTotal},
+		{&dst.Amount.PayerRefund, add.Amount.PayerRefund},
+		{&dst.Amount.SettlementRefund, add.Amount.SettlementRefund},
+		{&dst.Amount.SettlementTotal, add.Amount.SettlementTotal},
+		{&dst.Amount.DiscountRefund, add.Amount.DiscountRefund},
+		{&dst.Amount.RefundFee, add.Amount.RefundFee},
+	}
+	for _, n := range numbers {
+		*n.dst = cmp.Or(*n.dst, n.add)
+	}
+	if dst.Amount.From == nil {
+		dst.Amount.From = add.Amount.From
+	}
+	if dst.PromotionDetail == nil {
+		dst.PromotionDetail = add.PromotionDetail
+	}
+}
+
+// renew puts news over what was known: what the news does not tell stays. A
+// success time is dropped once the refund is no success.
+func renew(known, news Refund) Refund {
+	fill(&news, known)
+	if news.Status != StatusSuccess {
+		news.SuccessTime = ""
+	}
+	return news
+}

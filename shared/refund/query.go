@@ -1,0 +1,154 @@
+package refund
+
+import "context"
+
+// A Lookup names what a query is about. The first number that is set counts:
+// refund_id, out_refund_no, transaction_id, out_trade_no (seed 001).
+type Lookup struct {
+	RefundID      string `json:"refund_id" validate:"required_without_all=OutRefundNo TransactionID OutTradeNo,max=32"`
+	OutRefundNo   string `json:"out_refund_no" validate:"max=64"`
+	TransactionID string `json:"transaction_id" validate:"max=32"`
+	OutTradeNo    string `json:"out_trade_no" validate:"max=32"`
+	Offset        int    `json:"offset" validate:"min=0"` // of an order's refunds, the first that is wanted
+}
+
+// ByOrder reports whether the lookup is for an order's refunds.
+func (l Lookup) ByOrder() bool { return l.RefundID == "" && l.OutRefundNo == "" }
+
+// PageSize is how many refunds one query by order returns at most (seed 001).
+const PageSize = 10
+
+// A Page is a part of an order's refunds, oldest first. A refund without a
+// status is one of which the upstream has said nothing yet.
+type Page struct {
+	TotalRefundCount int      `json:"total_refund_count"`
+	RefundCount      int      `json:"refund_count"` // in this page
+	Offset           int      `json:"offset"`
+	Refunds          []Refund `json:"refunds"`
+}
+
+// QueryRefund returns one refund: from the ledger if its state is final, else
+// as the upstream tells it now, which is settled on the way. [CodeNotFound] if
+// neither knows it, [CodeUnavailable] if we claimed it and nobody can tell yet.
+func (s *Service) QueryRefund(ctx context.Context, caller Caller, l Lookup) (Refund, error) {
+	if err := s.Admit(ctx, caller); err != nil {
+		return Refund{}, err
+	}
+	no, err := s.refundNo(ctx, l)
+	if err != nil {
+		return Refund{}, err
+	}
+	st, err := s.Confirm(ctx, no)
+	return st.Refund, err
+}
+
+// Confirm returns what is true of a refund: from the ledger if its state is
+// final, else as the upstream tells it now, which is settled on the way. An
+// unsigned message that tells of a refund has no other effect than this.
+func (s *Service) Confirm(ctx context.Context, outRefundNo string) (Settlement, error) {
+	if err := s.Channel.Spec().Number("out_refund_no", outRefundNo); err != nil {
+		return Settlement{}, err
+	}
+	b, err := s.read(ctx, outRefundNo)
+	if err != nil {
+		return Settlement{}, err
+	}
+	if b.rec.State.Final() {
+		return Settlement{State: b.rec.State, Refund: b.rec.view()}, nil
+	}
+	st, err := s.ask(ctx, outRefundNo, b.rec.Moves)
+	if IsCode(err, CodeNotFound) && b.rec.State.holds() {
+		return Settlement{}, unavailable("the upstream does not know this refund yet; query again, or repeat the refund identically", err)
+	}
+	return st, err
+}
+
+// refundNo finds the refund number that a lookup means.
+func (s *Service) refundNo(ctx context.Context, l Lookup) (string, error) {
+	if l.RefundID == "" {
+		return l.OutRefundNo, nil
+	}
+	if err := s.Channel.Spec().Number("refund_id", l.RefundID); err != nil {
+		return "", err
+	}
+	items, err := s.Ledger.Get(ctx, refundIDKey(l.RefundID))
+	if err != nil {
+		return "", ledgerError(err)
+	}
+	if items[0].Version == 0 {
+		return "", notFound("refund_id is not known here; query by out_refund_no")
+	}
+	var no string
+	return no, decode(items[0], &no)
+}
+
+// QueryOrder returns a page of an order's refunds, from the ledger.
+// [CodeNotFound] if the order has none.
+func (s *Service) QueryOrder(ctx context.Context, caller Caller, l Lookup) (Page, error) {
+	if err := s.Admit(ctx, caller); err != nil {
+		return Page{}, err
+	}
+	a, err := s.order(ctx, l)
+	if err != nil {
+		return Page{}, err
+	}
+	total := len(a.Members)
+	switch {
+	case total == 0:
+		return Page{}, notFound("no refund of this order is known here")
+	case l.Offset < 0 || l.Offset > total:
+		return Page{}, invalidf("offset must be between 0 and total_refund_count, which is %d", total)
+	}
+	members := a.Members[l.Offset:min(l.Offset+PageSize, total)]
+	page := Page{TotalRefundCount: total, RefundCount: len(members), Offset: l.Offset, Refunds: []Refund{}}
+	keys := make([]Key, 0, len(members))
+	for _, m := range members {
+		keys = append(keys, refundKey(m.No))
+	}
+	if len(keys) == 0 {
+		return page, nil
+	}
+	items, err := s.Ledger.Get(ctx, keys...)
+	if err != nil {
+		return Page{}, ledgerError(err)
+	}
+	for _, it := range items {
+		var rec record
+		if err := decode(it, &rec); err != nil {
+			return Page{}, err
+		}
+		page.Refunds = append(page.Refunds, rec.view())
+	}
+	return page, nil
+}
+
+// order reads the account of the order that a lookup means.
+func (s *Service) order(ctx context.Context, l Lookup) (account, error) {
+	field, value, key := "transaction_id", l.TransactionID, transactionKey(l.TransactionID)
+	if value == "" {
+		field, value, key = "out_trade_no", l.OutTradeNo, tradeKey(l.OutTradeNo)
+	}
+	if err := s.Channel.Spec().Number(field, value); err != nil {
+		return account{}, err
+	}
+	var a account
+	for range 3 { // an account has two names, so one step suffices; a bound, should items ever point in a circle
+		items, err := s.Ledger.Get(ctx, key)
+		if err != nil {
+			return account{}, ledgerError(err)
+		}
+		a = account{}
+		if err := decode(items[0], &a); err != nil {
+			return account{}, err
+		}
+		if a.SameAs == "" {
+			break
+		}
+		key = a.SameAs
+	}
+	return a, nil
+}
+
+func notFound(message string) *Error {
+	return &Error{Code: CodeNotFound, Next: Never, Message: message}
+}

@@ -1,0 +1,192 @@
+package refund
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A record is what the ledger holds of one refund.
+type record struct {
+	State     State     `json:"state"`
+	Foreign   bool      `json:"foreign,omitempty"` // never claimed here: made by hand or by another system
+	Request   Request   `json:"request"`           // what was claimed; of a foreign refund, what the upstream told
+	Refund    Refund    `json:"refund"`            // what the upstream has told so far
+	Order     Key       `json:"order"`             // the account that it counts in
+	Held      int64     `json:"held,omitempty"`    // minor units that it reserves there now
+	Counted   bool      `json:"counted,omitempty"` // whether it counts against MaxRefunds there
+	Attempt   int       `json:"attempt,omitempty"` // number of the last submission
+	Open      []int     `json:"open,omitempty"`    // submissions of which nothing certain is known
+	Lease     time.Time `json:"lease,omitzero"`    // the last submission is left alone until then
+	Asked     int       `json:"asked,omitempty"`   // questions put by the reconciler since the state moved
+	Moves     int       `json:"moves"`             // how often the state moved: tells fresh answers from overtaken ones
+	Refusal   *Error    `json:"refusal,omitempty"` // the last certain refusal
+	ClaimedAt time.Time `json:"claimed_at"`
+	History   []Event   `json:"history"`
+}
+
+// An Event is one line of a refund's history.
+type Event struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`             // claimed, sent, processing, refused, letter, ...
+	Source Source    `json:"source,omitempty"` // where the news came from
+	Note   string    `json:"note,omitempty"`   // an upstream's code, or what contradicts the record
+	ID     string    `json:"id,omitempty"`     // of a letter
+}
+
+// maxHistory bounds a record's history. The first events and the last are kept.
+const maxHistory = 40
+
+func (r *record) note(e Event) {
+	r.History = append(r.History, e)
+	if len(r.History) > maxHistory {
+		r.History = slices.Delete(r.History, maxHistory/2, maxHistory/2+1)
+	}
+}
+
+// noted reports whether the history holds that letter with that meaning, so
+// that its repeats leave no further trace.
+func (r *record) noted(what, id string) bool {
+	return id != "" && slices.ContainsFunc(r.History, func(e Event) bool { return e.ID == id && e.What == what })
+}
+
+// amount is what the refund reserves while it holds anything.
+func (r *record) amount() int64 {
+	if r.Refund.Amount.Refund > 0 {
+		return r.Refund.Amount.Refund
+	}
+	return r.Request.Amount.Refund
+}
+
+// expected is the claim, corrected by what the upstream has told since: what
+// further news must agree with.
+func (r *record) expected() Request {
+	e := r.Request
+	e.TransactionID = cmp.Or(r.Refund.TransactionID, e.TransactionID)
+	e.OutTradeNo = cmp.Or(r.Refund.OutTradeNo, e.OutTradeNo)
+	e.Amount.Refund = r.amount()
+	e.Amount.Total = cmp.Or(r.Refund.Amount.Total, e.Amount.Total)
+	e.Amount.Currency = cmp.Or(r.Refund.Amount.Currency, e.Amount.Currency)
+	return e
+}
+
+// view is the refund object as the caller sees it: what the upstream told,
+// completed by what was claimed.
+func (r *record) view() Refund {
+	v := r.Refund
+	v.OutRefundNo = r.Request.OutRefundNo
+	fill(&v, Refund{
+		TransactionID: r.Request.TransactionID,
+		OutTradeNo:    r.Request.OutTradeNo,
+		Amount: Amount{
+			Total: r.Request.Amount.Total, Refund: r.Request.Amount.Refund, Currency: r.Request.Amount.Currency,
+		},
+	})
+	return v
+}
+
+// close ends an attempt: something certain is known of it.
+func (r *record) close(attempt int) {
+	r.Open = slices.DeleteFunc(r.Open, func(n int) bool { return n == attempt })
+}
+
+// due says when the reconciler should look at the refund; zero: never.
+func (r *record) due(now time.Time) time.Time {
+	if r.State.Final() || r.State == Rejected {
+		return time.Time{}
+	}
+	if r.State == Claimed && r.Lease.After(now) {
+		return r.Lease
+	}
+	return now.Add(askAfter(r.Asked))
+}
+
+// askAfter is how long to wait before question n: every minute at first, after
+// five minutes at 5, 10, 20 and 30 minutes (APIv3 refund document); after about
+// a day, when only a bank is still at work, every three hours.
+func askAfter(n int) time.Duration {
+	waits := []time.Duration{1, 1, 1, 1, 1, 5, 10, 20}
+	switch {
+	case n < len(waits):
+		return waits[n] * time.Minute
+	case n < len(waits)+46:
+		return 30 * time.Minute
+	}
+	return 3 * time.Hour
+}
+
+// Keys of the ledger. A refund stands under its number; its refund_id is a
+// second name that leads there.
+func refundKey(outRefundNo string) Key { return Key("refund/" + outRefundNo) }
+func refundIDKey(refundID string) Key  { return Key("refund_id/" + refundID) }
+func isRefundID(k Key) bool            { return strings.HasPrefix(string(k), "refund_id/") }
+
+// item encodes a value for the ledger. The types of this package always encode.
+func item(key Key, version int64, body any, due time.Time) Item {
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(fmt.Sprintf("refund: cannot encode %T: %v", body, err))
+	}
+	return Item{Key: key, Version: version, Body: b, Due: due}
+}
+
+// decode reads what item wrote. An item that does not exist leaves body as it is.
+func decode(it Item, body any) error {
+	if it.Version == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(it.Body, body); err != nil {
+		return fmt.Errorf("refund: item %s of the ledger cannot be read: %w", it.Key, err)
+	}
+	return nil
+}
+
+// difference names the first field in which two requests differ, "" if none.
+func difference(a, b Request) string {
+	pairs := []struct {
+		field string
+		same  bool
+	}{
+		{"out_refund_no", a.OutRefundNo == b.OutRefundNo},
+		{"transaction_id", a.TransactionID == b.TransactionID},
+		{"out_trade_no", a.OutTradeNo == b.OutTradeNo},
+		{"amount.refund", a.Amount.Refund == b.Amount.Refund},
+		{"amount.total", a.Amount.Total == b.Amount.Total},
+		{"amount.currency", a.Amount.Currency == b.Amount.Currency},
+		{"amount.from", slices.Equal(a.Amount.From, b.Amount.From)},
+		{"reason", a.Reason == b.Reason},
+		{"funds_account", a.FundsAccount == b.FundsAccount},
+		{"goods_detail", slices.Equal(a.GoodsDetail, b.GoodsDetail)},
+	}
+	for _, p := range pairs {
+		if !p.same {
+			return p.field
+		}
+	}
+	return ""
+}
+
+// mismatch names the first field in which what an upstream tells differs from
+// what was claimed, "" if none. What it does not tell is not compared.
+func mismatch(claim Request, told Refund) string {
+	texts := []struct{ field, claimed, told string }{
+		{"transaction_id", claim.TransactionID, told.TransactionID},
+		{"out_trade_no", claim.OutTradeNo, told.OutTradeNo},
+		{"amount.currency", claim.Amount.Currency, told.Amount.Currency},
+	}
+	for _, t := range texts {
+		if t.claimed != "" && t.told != "" && t.claimed != t.told {
+			return t.field
+		}
+	}
+	if told.Amount.Refund != claim.Amount.Refund {
+		return "amount.refund"
+	}
+	if claim.Amount.Total != 0 && told.Amount.Total != 0 && told.Amount.Total != claim.Amount.Total {
+		return "amount.total"
+	}
+	return ""
+}

@@ -1,0 +1,147 @@
+package refund
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// A Service answers for refunds: it owns every rule and both seams below it
+// own none. All fields but Now, Policy and Log are required. Its methods may
+// be called at once from many goroutines and from many processes on one ledger.
+type Service struct {
+	Channel  Channel
+	Ledger   Ledger
+	Merchant Merchant // notifications about anybody else are not ours
+	Policy   Policy
+
+	// Now is the clock of leases and due times; nil: [time.Now]. It may run
+	// faster than real time, as the sandbox's does. Timeouts of calls are real time.
+	Now func() time.Time
+
+	Pace time.Duration // least time between two submissions for one order; 0: the channel's
+
+	Log *slog.Logger // nil: none
+
+	once  sync.Once
+	turns turns
+}
+
+const (
+	// maxTries bounds how often a commit that lost a race is read and tried again.
+	maxTries = 100
+	// maxWait is how long a caller waits, in real time, for another caller's
+	// submission of the same refund before being told to come back.
+	maxWait = 2 * time.Second
+	// lease is how long a submission that may still run is left alone.
+	lease = 30 * time.Second
+	// callTime bounds one call of the upstream in real time.
+	callTime = 10 * time.Second
+	// settleTime is kept free, in real time, to record what a call brought.
+	settleTime = time.Second
+	// stuckAfter is when a claim is no longer submitted again by itself, only asked about.
+	stuckAfter = 24 * time.Hour
+)
+
+func (s *Service) now() time.Time {
+	now := s.Now
+	if now == nil {
+		now = time.Now
+	}
+	return now().UTC().Truncate(time.Millisecond)
+}
+
+func (s *Service) log(ctx context.Context, level slog.Level, event string, no string, args ...any) {
+	if s.Log != nil {
+		s.Log.Log(ctx, level, event, append([]any{"out_refund_no", no}, args...)...)
+	}
+}
+
+// Admit says whether the caller may refund and query at all. A denial is logged.
+func (s *Service) Admit(ctx context.Context, caller Caller) error {
+	err := s.Policy.Admit(caller)
+	if err != nil {
+		s.log(ctx, slog.LevelWarn, "denied", "", "caller", caller)
+	}
+	return err
+}
+
+// Refund claims the refund, submits it once and settles what the upstream
+// answers. The same request under the same number may be repeated at will: it
+// refunds once. Errors are [*Error]; with [CodeUnavailable] the refund may or
+// may not have been accepted, and only a repeat or a query can tell.
+func (s *Service) Refund(ctx context.Context, caller Caller, req Request) (Refund, error) {
+	if err := s.Policy.admitAmount(caller, req.Amount); err != nil {
+		s.log(ctx, slog.LevelWarn, "denied", req.OutRefundNo, "caller", caller)
+		return Refund{}, err
+	}
+	if err := s.Channel.Spec().Check(req); err != nil {
+		return Refund{}, err
+	}
+	rec, err := s.claim(ctx, caller, req)
+	if err != nil {
+		return Refund{}, err
+	}
+	if rec.State != Claimed {
+		s.log(ctx, slog.LevelInfo, "repeated", req.OutRefundNo, "state", rec.State)
+		return rec.view(), nil
+	}
+	return s.submit(ctx, rec)
+}
+
+// retry runs one read-change-commit step until it does not lose a race.
+func (s *Service) retry(ctx context.Context, step func() error) error {
+	for try := range maxTries {
+		err := step()
+		if !errors.Is(err, ErrStale) {
+			return err
+		}
+		// Losers spread out, so that each round has a winner and the rest do not collide again.
+		if err := sleep(ctx, time.Duration(rand.Int64N(int64(min(try+1, 20)*int(time.Millisecond))))); err != nil {
+			return err
+		}
+	}
+	return unavailable("too many others are changing this order; repeat identically", ErrStale)
+}
+
+// sleep waits in real time, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return unavailable("the time for this call has run out; repeat identically", ctx.Err())
+	case <-t.C:
+		return nil
+	}
+}
+
+// ledgerError keeps [ErrStale] and turns every other failure into an unknown outcome.
+func ledgerError(err error) error {
+	if err == nil || errors.Is(err, ErrStale) {
+		return err
+	}
+	return unavailable("the ledger did not answer; repeat identically", err)
+}
+
+// callContext bounds an upstream call so that time is left to record its answer.
+func callContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(callTime)
+	if d, ok := ctx.Deadline(); ok && d.Add(-settleTime).Before(end) {
+		end = d.Add(-settleTime)
+	}
+	return context.WithDeadline(ctx, end)
+}
+
+// settleContext lets what an upstream said be recorded even if the caller has
+// gone away meanwhile, within the deadline that the platform set.
+func settleContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(2 * settleTime)
+	if d, ok := ctx.Deadline(); ok && d.Before(end) {
+		end = d
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), end)
+}

@@ -1,0 +1,122 @@
+package refund
+
+// State is what the ledger says of a refund.
+//
+//	claimed -> processing -> success, closed        final
+//	        \             -> abnormal -> processing, success, closed
+//	         -> rejected                            nothing happened upstream, for certain
+type State string
+
+const (
+	Claimed    State = "claimed" // we may or may not have reached the upstream
+	Processing State = "processing"
+	Success    State = "success"
+	Closed     State = "closed"
+	Abnormal   State = "abnormal" // the bank refused; the merchant acts on the merchant platform
+	Rejected   State = "rejected"
+
+	unknown State = "" // no record
+)
+
+// Final reports whether the upstream has said its last word.
+func (s State) Final() bool { return s == Success || s == Closed }
+
+// holds reports whether a refund in this state keeps its amount reserved.
+func (s State) holds() bool { return s != Closed && s != Rejected && s != unknown }
+
+// stateOf reads an upstream's status; ok is false for a status that nobody has documented.
+func stateOf(status Status) (s State, ok bool) {
+	s, ok = map[Status]State{
+		StatusProcessing: Processing,
+		StatusSuccess:    Success,
+		StatusClosed:     Closed,
+		StatusAbnormal:   Abnormal,
+	}[status]
+	return s, ok
+}
+
+// Source is the road on which an outcome came.
+type Source string
+
+const (
+	Reply  Source = "reply"  // the upstream's answer to our own submission
+	Letter Source = "letter" // a notification
+	Query  Source = "query"  // the upstream's answer to our question
+)
+
+// verdict says what an outcome does to a record.
+type verdict int
+
+const (
+	keep       verdict = iota // old news or no news: the state stays
+	move                      // the state moves
+	moveAlarm                 // it moves against the record, so a person should look
+	contradict                // not applied: kept as evidence, and the upstream is asked
+)
+
+// step is one row of the state machine: from a recorded state to the state that
+// an outcome reports.
+type step struct {
+	from, to State
+	// late judges what may have been overtaken: a letter, or an answer to a
+	// question that was put before the record last moved. It goes forward only.
+	late verdict
+	// fresh judges the upstream's answer to a question put to the present state.
+	fresh verdict
+}
+
+// steps is the whole state machine but for refusals, which speak only for
+// their own attempt and never against what the upstream has confirmed.
+func steps() []step {
+	return []step{
+		{unknown, Processing, move, move}, // a refund that was never claimed here: foreign
+		{unknown, Abnormal, move, move},
+		{unknown, Success, move, move},
+		{unknown, Closed, move, move},
+
+		{Claimed, Processing, move, move},
+		{Claimed, Abnormal, move, move},
+		{Claimed, Success, move, move},
+		{Claimed, Closed, move, move},
+
+		{Processing, Processing, keep, keep},
+		{Processing, Abnormal, move, move},
+		{Processing, Success, move, move},
+		{Processing, Closed, move, move},
+
+		{Abnormal, Processing, keep, move}, // taken up again on the merchant platform
+		{Abnormal, Abnormal, keep, keep},
+		{Abnormal, Success, move, move},
+		{Abnormal, Closed, move, move},
+
+		{Success, Processing, keep, moveAlarm},
+		{Success, Abnormal, keep, moveAlarm},
+		{Success, Success, keep, keep},
+		{Success, Closed, contradict, moveAlarm},
+
+		{Closed, Processing, keep, moveAlarm},
+		{Closed, Abnormal, keep, moveAlarm},
+		{Closed, Success, contradict, moveAlarm},
+		{Closed, Closed, keep, keep},
+
+		// The upstream refused, and now says that it did not: the refusal lied or
+		// spoke of something else. The money is real, so the record follows it.
+		{Rejected, Processing, moveAlarm, moveAlarm},
+		{Rejected, Abnormal, moveAlarm, moveAlarm},
+		{Rejected, Success, moveAlarm, moveAlarm},
+		{Rejected, Closed, moveAlarm, moveAlarm},
+	}
+}
+
+// judge looks a transition up.
+func judge(from, to State, fresh bool) verdict {
+	for _, s := range steps() {
+		if s.from == from && s.to == to {
+			if fresh {
+				return s.fresh
+			}
+			return s.late
+		}
+	}
+	return contradict
+}
