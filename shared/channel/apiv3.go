@@ -1,0 +1,162 @@
+package channel
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+const refundsPath = "/v3/refund/domestic/refunds"
+
+// APIv3 carries refunds to WeChat Pay APIv3, for a direct merchant or, with
+// SubMchID, for a service provider's sub-merchant (documents 4012791862 and
+// 4012886219).
+type APIv3 struct {
+	Client    *wxpay.Client // required
+	SubMchID  string        // of a service provider only
+	NotifyURL string        // where refund notifications go; "" for the one set on the merchant platform
+}
+
+// apiv3Refund is the body of an application for a refund.
+type apiv3Refund struct {
+	SubMchID string `json:"sub_mchid,omitempty"`
+	refund.Request
+	NotifyURL string `json:"notify_url,omitempty"`
+}
+
+// Refund submits the request once.
+func (c *APIv3) Refund(ctx context.Context, req refund.Request) (refund.Refund, error) {
+	body, err := json.Marshal(apiv3Refund{c.SubMchID, req, c.NotifyURL})
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	return c.do(ctx, http.MethodPost, refundsPath, body, req.OutRefundNo)
+}
+
+// Query asks for one refund by its number, the only one by which APIv3 finds a refund.
+func (c *APIv3) Query(ctx context.Context, outRefundNo string) (refund.Refund, error) {
+	uri := refundsPath + "/" + url.PathEscape(outRefundNo)
+	if c.SubMchID != "" {
+		uri += "?sub_mchid=" + url.QueryEscape(c.SubMchID)
+	}
+	return c.do(ctx, http.MethodGet, uri, nil, outRefundNo)
+}
+
+// Spec says what APIv3 carries.
+func (c *APIv3) Spec() refund.Spec {
+	return refund.Spec{
+		Name:          "apiv3",
+		NumberChars:   "_-|*@",
+		OutRefundNo:   refund.Length{Min: 1, Max: 64},
+		OutTradeNo:    refund.Length{Min: 1, Max: 32}, // an older text asks for at least 6
+		TransactionID: refund.Length{Min: 1, Max: 32},
+		Reason:        refund.Length{Min: 1, Max: 80},
+		Currencies:    []string{"CNY"},
+		FundsAccounts: []string{"AVAILABLE", "UNSETTLED"},
+		FromAccounts:  []string{"AVAILABLE", "UNAVAILABLE"},
+		Goods:         true,
+		Rate:          150,
+		BadRate:       6,
+	}
+}
+
+func (c *APIv3) do(ctx context.Context, method, uri string, body []byte, outRefundNo string) (refund.Refund, error) {
+	reply, err := c.Client.Do(ctx, method, uri, body)
+	if err != nil {
+		return refund.Refund{}, unanswered(err)
+	}
+	if reply.Status != http.StatusOK {
+		return refund.Refund{}, apiv3Error(reply)
+	}
+	var got refund.Refund
+	if err := json.Unmarshal(reply.Body, &got); err != nil {
+		return refund.Refund{}, unknown("WeChat Pay's answer is no refund object", err)
+	}
+	if got.OutRefundNo != outRefundNo {
+		return refund.Refund{}, unknown("WeChat Pay's answer is about another refund", nil)
+	}
+	return got, nil
+}
+
+// unanswered is what an error of the transport means: nothing is known, unless
+// the request certainly never left.
+func unanswered(err error) *refund.Error {
+	e := unknown("WeChat Pay did not give an answer that can be verified", err)
+	e.Unsent = errors.Is(err, wxpay.ErrUnsent)
+	return e
+}
+
+func unknown(message string, cause error) *refund.Error {
+	return &refund.Error{
+		Code: refund.CodeUnavailable, Next: refund.SameNumber,
+		Message: message + "; the outcome is unknown, so query or repeat identically", Err: cause,
+	}
+}
+
+// meaning is what an upstream's error code says in our words.
+type meaning struct {
+	code refund.Code
+	next refund.Next
+}
+
+// apiv3Errors is the error table of APIv3's refund document, its general
+// rules and its status page. A code counts only with a 4xx other than 429.
+func apiv3Errors() map[string]meaning {
+	return map[string]meaning{
+		"USER_ACCOUNT_ABNORMAL": {refund.CodeRejected, refund.Never},    // the payer's account is closed: refund by other means
+		"NOT_ENOUGH":            {refund.CodeRejected, refund.Later},    // top up the merchant's balance first
+		"PARAM_ERROR":           {refund.CodeInvalid, refund.AfterFix},  // the message names the field
+		"INVALID_REQUEST":       {refund.CodeRejected, refund.AfterFix}, // a business rule: the message says which
+		"SIGN_ERROR":            {refund.CodeRejected, refund.AfterFix}, // our key or serial
+		"NO_AUTH":               {refund.CodeRejected, refund.AfterFix}, // our permission or IP address
+		"MCH_NOT_EXISTS":        {refund.CodeRejected, refund.AfterFix}, // our merchant number
+		"RESOURCE_NOT_EXISTS":   {refund.CodeNotFound, refund.AfterFix}, // no such order, or no such refund
+	}
+}
+
+// apiv3Error reads an answer that is no refund.
+//
+// 202, 429, and every 5xx leave the outcome open: WeChat Pay's newer status
+// page says of 429 that a refund may have been accepted. So does a 4xx whose
+// code is not in the table. A 4xx may come unsigned (the documents promise a
+// signature for 2xx only), and is believed on the strength of TLS.
+func apiv3Error(reply wxpay.Reply) *refund.Error {
+	var body struct{ Code, Message string }
+	_ = json.Unmarshal(reply.Body, &body) // what cannot be read has no code, and so stays unknown
+	e := unknown("WeChat Pay answered without a result", nil)
+	e.Upstream = printable(body.Code, 32)
+	switch {
+	case reply.Status == http.StatusTooManyRequests:
+		e.Next, e.RetryAfter = refund.Later, time.Minute
+	case reply.Status >= 400 && reply.Status < 500:
+		if m, ok := apiv3Errors()[body.Code]; ok {
+			return &refund.Error{
+				Code: m.code, Next: m.next, Upstream: e.Upstream,
+				Message: "WeChat Pay refused: " + cmp.Or(printable(body.Message, 200), e.Upstream),
+			}
+		}
+	}
+	return e
+}
+
+// printable keeps what an upstream wrote fit for a message: bounded, one line.
+func printable(s string, max int) string {
+	out := make([]rune, 0, max)
+	for _, r := range s {
+		if len(out) == max {
+			break
+		}
+		if r < 0x20 || r == 0x7F {
+			r = ' '
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}

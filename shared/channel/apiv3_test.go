@@ -1,0 +1,307 @@
+package channel_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/channel"
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+const serial = "PUB_KEY_ID_0119000001092026112200000001"
+
+var (
+	merchantKey = sync.OnceValue(newKey)
+	platformKey = sync.OnceValue(newKey)
+)
+
+func newKey() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// serve starts an upstream that signs what it answers, and the channel to it.
+func serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, body []byte)) *channel.APIv3 {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		answer(w, r, body)
+	}))
+	t.Cleanup(srv.Close)
+	return &channel.APIv3{Client: &wxpay.Client{
+		Signer: &wxpay.Signer{MchID: "1900000109", SerialNo: "5157F09E", Key: merchantKey()},
+		Keys:   wxpay.NewKeyring(map[string]*rsa.PublicKey{serial: &platformKey().PublicKey}, nil),
+		Hosts:  []string{srv.URL},
+	}}
+}
+
+func signed(t *testing.T, w http.ResponseWriter, status int, body string) {
+	if err := (&wxpay.Platform{Serial: serial, Key: platformKey()}).Sign(w.Header(), []byte(body), time.Now()); err != nil {
+		t.Error(err)
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+const object = `{"refund_id":"50000000382019052709732678859","out_refund_no":"R1","transaction_id":"1217752501201407033233368018","out_trade_no":"O1",
+"channel":"ORIGINAL","user_received_account":"招商银行信用卡0403","success_time":"2026-11-22T10:05:00+08:00","create_time":"2026-11-22T10:00:00+08:00",
+"status":"SUCCESS","funds_account":"UNSETTLED","amount":{"total":100,"refund":60,"from":[{"account":"AVAILABLE","amount":60}],"payer_total":90,
+"payer_refund":54,"settlement_refund":60,"settlement_total":100,"discount_refund":6,"currency":"CNY","refund_fee":1,"new":"ignored"},
+"promotion_detail":[{"promotion_id":"109519","scope":"SINGLE","type":"DISCOUNT","amount":10,"refund_amount":6,"goods_detail":[{"merchant_goods_id":"1217",
+"wechatpay_goods_id":"1001","goods_name":"iPhone6s 16G","unit_price":528800,"refund_amount":6,"refund_quantity":1}]}],"new":{}}`
+
+func ptr(n int64) *int64 { return &n }
+
+func want() refund.Refund {
+	goods := []refund.Goods{{MerchantGoodsID: "1217", WechatpayGoodsID: "1001", GoodsName: "iPhone6s 16G", UnitPrice: 528800, RefundAmount: 6, RefundQuantity: 1}}
+	return refund.Refund{
+		RefundID: "50000000382019052709732678859", OutRefundNo: "R1", TransactionID: "1217752501201407033233368018", OutTradeNo: "O1",
+		Channel: "ORIGINAL", UserReceivedAccount: "招商银行信用卡0403", SuccessTime: "2026-11-22T10:05:00+08:00", CreateTime: "2026-11-22T10:00:00+08:00",
+		Status: refund.StatusSuccess, FundsAccount: "UNSETTLED",
+		Amount: refund.Amount{
+			Total: 100, Refund: 60, From: []refund.From{{Account: "AVAILABLE", Amount: 60}}, PayerTotal: ptr(90), PayerRefund: ptr(54),
+			SettlementRefund: ptr(60), SettlementTotal: ptr(100), DiscountRefund: ptr(6), RefundFee: ptr(1), Currency: "CNY",
+		},
+		PromotionDetail: []refund.Promotion{{PromotionID: "109519", Scope: "SINGLE", Type: "DISCOUNT", Amount: 10, RefundAmount: 6, GoodsDetail: goods}},
+	}
+}
+
+func request() refund.Request {
+	return refund.Request{
+		OutRefundNo: "R1", TransactionID: "1217752501201407033233368018", OutTradeNo: "O1", Reason: "商品已售完", FundsAccount: "AVAILABLE",
+		Amount:      refund.RequestAmount{Refund: 60, Total: 100, Currency: "CNY", From: []refund.From{{Account: "AVAILABLE", Amount: 60}}},
+		GoodsDetail: []refund.Goods{{MerchantGoodsID: "1217", UnitPrice: 528800, RefundAmount: 60, RefundQuantity: 1}},
+	}
+}
+
+// The body as WeChat Pay's document has it, and every field of the answer.
+func TestAPIv3RefundOnTheWire(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  func(*channel.APIv3)
+		more string
+	}{
+		"direct merchant":  {func(*channel.APIv3) {}, ``},
+		"service provider": {func(c *channel.APIv3) { c.SubMchID = "1900000110" }, `"sub_mchid":"1900000110",`},
+		"notify_url":       {func(c *channel.APIv3) { c.NotifyURL = "https://shop.example/notify" }, `"notify_url":"https://shop.example/notify",`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c2 := serve(t, func(w http.ResponseWriter, r *http.Request, body []byte) {
+				if r.Method != http.MethodPost || r.URL.RequestURI() != "/v3/refund/domestic/refunds" {
+					t.Errorf("%s %s", r.Method, r.URL)
+				}
+				for _, h := range []string{"Authorization", "Accept", "User-Agent", "Content-Type"} {
+					if r.Header.Get(h) == "" {
+						t.Errorf("no %s", h)
+					}
+				}
+				if got := r.Header.Get("Wechatpay-Serial"); got != serial {
+					t.Errorf("Wechatpay-Serial %q", got)
+				}
+				wantBody := `{` + c.more + `"out_refund_no":"R1","transaction_id":"1217752501201407033233368018","out_trade_no":"O1","reason":"商品已售完","funds_account":"AVAILABLE",
+					"amount":{"refund":60,"total":100,"currency":"CNY","from":[{"account":"AVAILABLE","amount":60}]},
+					"goods_detail":[{"merchant_goods_id":"1217","unit_price":528800,"refund_amount":60,"refund_quantity":1}]}`
+				if d := cmp.Diff(decode(t, wantBody), decode(t, string(body))); d != "" {
+					t.Errorf("body (-want +got):\n%s", d)
+				}
+				signed(t, w, 200, object)
+			})
+			c.set(c2)
+			got, err := c2.Refund(t.Context(), request())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want(), got); d != "" {
+				t.Errorf("refund (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func decode(t *testing.T, s string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(s), &v); err != nil {
+		t.Fatalf("%s: %v", s, err)
+	}
+	return v
+}
+
+// The number is escaped in the signed path, and the sub-merchant is named.
+func TestAPIv3QueryOnTheWire(t *testing.T) {
+	for no, uri := range map[string]string{
+		"R1":     "/v3/refund/domestic/refunds/R1",
+		"R|1*@_": "/v3/refund/domestic/refunds/R%7C1%2A@_",
+	} {
+		for sub, query := range map[string]string{"": "", "1900000110": "?sub_mchid=1900000110"} {
+			c := serve(t, func(w http.ResponseWriter, r *http.Request, _ []byte) {
+				if got := r.RequestURI; r.Method != http.MethodGet || got != uri+query {
+					t.Errorf("%s %s, want %s", r.Method, got, uri+query)
+				}
+				cred, err := wxpay.ParseAuthorization(r.Header.Get("Authorization"))
+				if err != nil {
+					t.Error(err)
+				}
+				if err := cred.Verify(&merchantKey().PublicKey, r.Method, r.RequestURI, nil, time.Now()); err != nil {
+					t.Errorf("signature: %v", err)
+				}
+				signed(t, w, 200, strings.Replace(object, `"R1"`, `"`+no+`"`, 1))
+			})
+			c.SubMchID = sub
+			if got, err := c.Query(t.Context(), no); err != nil || got.OutRefundNo != no {
+				t.Errorf("%s: %v, %v", no, got.OutRefundNo, err)
+			}
+		}
+	}
+}
+
+// The error table row by row, and everything that leaves the outcome unknown.
+func TestAPIv3Errors(t *testing.T) {
+	const unavailable, same = refund.CodeUnavailable, refund.SameNumber
+	for _, c := range []struct {
+		status   int
+		body     string
+		code     refund.Code
+		next     refund.Next
+		upstream string
+	}{
+		{403, `{"code":"USER_ACCOUNT_ABNORMAL","message":"用户账户注销"}`, refund.CodeRejected, refund.Never, "USER_ACCOUNT_ABNORMAL"},
+		{403, `{"code":"NOT_ENOUGH","message":"基本账户余额不足，请充值后重新发起"}`, refund.CodeRejected, refund.Later, "NOT_ENOUGH"},
+		{400, `{"code":"PARAM_ERROR","message":"参数错误","detail":{"field":"/amount/total"}}`, refund.CodeInvalid, refund.AfterFix, "PARAM_ERROR"},
+		{400, `{"code":"INVALID_REQUEST","message":"订单已全额退款"}`, refund.CodeRejected, refund.AfterFix, "INVALID_REQUEST"},
+		{401, `{"code":"SIGN_ERROR","message":"错误的签名，验签失败"}`, refund.CodeRejected, refund.AfterFix, "SIGN_ERROR"},
+		{403, `{"code":"NO_AUTH","message":"无权限"}`, refund.CodeRejected, refund.AfterFix, "NO_AUTH"},
+		{404, `{"code":"MCH_NOT_EXISTS","message":"商户号不存在"}`, refund.CodeRejected, refund.AfterFix, "MCH_NOT_EXISTS"},
+		{404, `{"code":"RESOURCE_NOT_EXISTS","message":"订单不存在"}`, refund.CodeNotFound, refund.AfterFix, "RESOURCE_NOT_EXISTS"},
+
+		{500, `{"code":"SYSTEM_ERROR","message":"系统繁忙"}`, unavailable, same, "SYSTEM_ERROR"},
+		{502, `<html>bad gateway</html>`, unavailable, same, ""},
+		{503, `{"code":"SERVICE_UNAVAILABLE"}`, unavailable, same, "SERVICE_UNAVAILABLE"},
+		{429, `{"code":"FREQUENCY_LIMITED","message":"频率限制"}`, unavailable, refund.Later, "FREQUENCY_LIMITED"},
+		{429, `{"code":"RATELIMIT_EXCEEDED","message":""}`, unavailable, refund.Later, "RATELIMIT_EXCEEDED"},
+		{202, ``, unavailable, same, ""},
+		{204, ``, unavailable, same, ""},
+		{302, ``, unavailable, same, ""},
+		{400, `{"code":"SOMETHING_NEW","message":"?"}`, unavailable, same, "SOMETHING_NEW"},
+		{404, `<html>not found</html>`, unavailable, same, ""},
+		{500, `{"code":"NOT_ENOUGH","message":"a refusal that a 5xx does not make certain"}`, unavailable, same, "NOT_ENOUGH"},
+		{200, `{`, unavailable, same, ""},
+		{200, `{"out_refund_no":1}`, unavailable, same, ""},
+		{200, strings.Replace(object, `"R1"`, `"R2"`, 1), unavailable, same, ""}, // A14
+	} {
+		ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { signed(t, w, c.status, c.body) })
+		for name, call := range calls(ch) {
+			_, err := call(t.Context())
+			e := refund.AsError(err)
+			if err == nil || e.Code != c.code || e.Next != c.next || e.Upstream != c.upstream || e.Unsent {
+				t.Errorf("%s: %d %s: %v, want %s/%s %q", name, c.status, c.body, err, c.code, c.next, c.upstream)
+			}
+		}
+	}
+}
+
+func calls(c *channel.APIv3) map[string]func(context.Context) (refund.Refund, error) {
+	return map[string]func(context.Context) (refund.Refund, error){
+		"refund": func(ctx context.Context) (refund.Refund, error) { return c.Refund(ctx, request()) },
+		"query":  func(ctx context.Context) (refund.Refund, error) { return c.Query(ctx, "R1") },
+	}
+}
+
+// A13: an answer that cannot be verified says nothing; a refusal may come unsigned.
+func TestA13UnverifiableAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		code   refund.Code
+	}{
+		"unsigned": {func(w http.ResponseWriter) { _, _ = io.WriteString(w, object) }, refund.CodeUnavailable},
+		"probe": {func(w http.ResponseWriter) {
+			w.Header().Set("Wechatpay-Signature", "WECHATPAY/SIGNTEST/x")
+			_, _ = io.WriteString(w, object)
+		}, refund.CodeUnavailable},
+		"other body": {func(w http.ResponseWriter) { sign(t, w, serial, "x", time.Now()); _, _ = io.WriteString(w, object) }, refund.CodeUnavailable},
+		"other serial": {func(w http.ResponseWriter) {
+			sign(t, w, "PUB_KEY_ID_X", object, time.Now())
+			_, _ = io.WriteString(w, object)
+		}, refund.CodeUnavailable},
+		"stale": {func(w http.ResponseWriter) {
+			sign(t, w, serial, object, time.Now().Add(-301*time.Second))
+			_, _ = io.WriteString(w, object)
+		}, refund.CodeUnavailable},
+		"forged signed refusal": {func(w http.ResponseWriter) {
+			sign(t, w, serial, "x", time.Now())
+			w.WriteHeader(403)
+			_, _ = io.WriteString(w, `{"code":"NOT_ENOUGH"}`)
+		}, refund.CodeUnavailable},
+		"unsigned refusal": {func(w http.ResponseWriter) { w.WriteHeader(403); _, _ = io.WriteString(w, `{"code":"NOT_ENOUGH"}`) }, refund.CodeRejected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { c.answer(w) })
+			if _, err := ch.Refund(t.Context(), request()); !refund.IsCode(err, c.code) {
+				t.Errorf("%v, want %s", err, c.code)
+			}
+		})
+	}
+}
+
+func sign(t *testing.T, w http.ResponseWriter, serial, body string, at time.Time) {
+	if err := (&wxpay.Platform{Serial: serial, Key: platformKey()}).Sign(w.Header(), []byte(body), at); err != nil {
+		t.Error(err)
+	}
+}
+
+// No connection is certain not to have sent anything; a broken one is not.
+func TestUnsentOrUnknown(t *testing.T) {
+	ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = c.Close()
+	})
+	_, err := ch.Refund(t.Context(), request())
+	if e := refund.AsError(err); e.Code != refund.CodeUnavailable || e.Unsent {
+		t.Errorf("broken connection: %v, unsent %v", err, e.Unsent)
+	}
+	ch.Client = &wxpay.Client{Signer: ch.Client.Signer, Keys: ch.Client.Keys, Hosts: []string{"http://127.0.0.1:1"}}
+	_, err = ch.Refund(t.Context(), request())
+	if e := refund.AsError(err); e.Code != refund.CodeUnavailable || !e.Unsent {
+		t.Errorf("no connection: %v, unsent %v", err, e.Unsent)
+	}
+}
+
+// An upstream that hangs is given up at the deadline, with an unknown outcome.
+func TestHangingUpstream(t *testing.T) {
+	release := make(chan struct{})
+	ch := serve(t, func(http.ResponseWriter, *http.Request, []byte) { <-release })
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := ch.Refund(ctx, request()); !refund.IsCode(err, refund.CodeUnavailable) {
+		t.Errorf("%v, want unavailable", err)
+	}
+}
+
+// An upstream's text reaches a caller bounded and on one line.
+func TestUpstreamTextIsBounded(t *testing.T) {
+	long := `{"code":"PARAM_ERROR","message":"a\nb` + strings.Repeat("长", 500) + `"}`
+	ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { signed(t, w, 400, long) })
+	_, err := ch.Refund(t.Context(), request())
+	m := refund.AsError(err).Message
+	if strings.ContainsAny(m, "\n\r") || len([]rune(m)) > 250 {
+		t.Errorf("message %q", m)
+	}
+}

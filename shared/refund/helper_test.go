@@ -1,0 +1,237 @@
+package refund_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"wxrefund/shared/ledger"
+	"wxrefund/shared/refund"
+)
+
+var (
+	server   = refund.Caller{Kind: refund.Server}
+	merchant = refund.Merchant{MchID: "1900000109"}
+)
+
+// upstream is a small WeChat Pay in memory: one refund a number, and a script
+// of what goes wrong on the way.
+type upstream struct {
+	mu      sync.Mutex
+	refunds map[string]refund.Refund
+	calls   []string // refund:NO and query:NO, in order
+	// before and after strike before and after the refund is accepted: an error
+	// is what the caller gets to see.
+	before, after func(req refund.Request) error
+	queryErr      error
+	slow          time.Duration // of each query
+}
+
+func newUpstream() *upstream { return &upstream{refunds: map[string]refund.Refund{}} }
+
+func (u *upstream) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
+	u.mu.Lock()
+	u.calls = append(u.calls, "refund:"+req.OutRefundNo)
+	before, after := u.before, u.after
+	u.mu.Unlock()
+	if before != nil {
+		if err := before(req); err != nil {
+			return refund.Refund{}, err
+		}
+	}
+	u.mu.Lock()
+	r, ok := u.refunds[req.OutRefundNo]
+	if !ok {
+		r = refund.Refund{
+			RefundID: "5000" + req.OutRefundNo, OutRefundNo: req.OutRefundNo,
+			TransactionID: req.TransactionID, OutTradeNo: req.OutTradeNo,
+			CreateTime: "2026-11-22T10:00:00+08:00", Status: refund.StatusProcessing, Channel: "ORIGINAL",
+			Amount: refund.Amount{Total: req.Amount.Total, Refund: req.Amount.Refund, Currency: "CNY"},
+		}
+		if r.TransactionID == "" {
+			r.TransactionID = "T-" + r.OutTradeNo
+		}
+		if r.OutTradeNo == "" {
+			r.OutTradeNo = r.TransactionID[2:]
+		}
+		u.refunds[req.OutRefundNo] = r
+	}
+	u.mu.Unlock()
+	if after != nil {
+		if err := after(req); err != nil {
+			return refund.Refund{}, err
+		}
+	}
+	return r, nil
+}
+
+func (u *upstream) Query(_ context.Context, no string) (refund.Refund, error) {
+	time.Sleep(u.slow)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls = append(u.calls, "query:"+no)
+	if u.queryErr != nil {
+		return refund.Refund{}, u.queryErr
+	}
+	r, ok := u.refunds[no]
+	if !ok {
+		return refund.Refund{}, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: "RESOURCE_NOT_EXISTS", Message: "no such refund"}
+	}
+	return r, nil
+}
+
+func (u *upstream) Spec() refund.Spec {
+	return refund.Spec{
+		Name: "test", NumberChars: "_-|*@",
+		OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32},
+		TransactionID: refund.Length{Min: 1, Max: 32}, Reason: refund.Length{Min: 1, Max: 80},
+		Currencies: []string{"CNY"}, FundsAccounts: []string{"AVAILABLE"}, FromAccounts: []string{"AVAILABLE", "UNAVAILABLE"}, Goods: true,
+	}
+}
+
+// set moves a refund on the upstream's side.
+func (u *upstream) set(no string, status refund.Status) refund.Refund {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	r := u.refunds[no]
+	r.Status = status
+	if status == refund.StatusSuccess {
+		r.SuccessTime = "2026-11-22T10:05:00+08:00"
+	}
+	u.refunds[no] = r
+	return r
+}
+
+func (u *upstream) count(call string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := 0
+	for _, c := range u.calls {
+		if c == call {
+			n++
+		}
+	}
+	return n
+}
+
+func (u *upstream) total() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.calls)
+}
+
+// fixture is a service on a real SQLite ledger and the small upstream.
+type fixture struct {
+	*refund.Service
+	up  *upstream
+	log *syncBuffer
+}
+
+func setUp(t *testing.T) *fixture {
+	t.Helper()
+	store, err := ledger.Open(t.Context(), "sqlite::memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	up, log := newUpstream(), &syncBuffer{}
+	return &fixture{
+		up: up, log: log,
+		Service: &refund.Service{
+			Channel: up, Ledger: store, Merchant: merchant,
+			Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		},
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// request is a valid refund of order O1, 100 fen.
+func request(no string, fen int64) refund.Request {
+	return refund.Request{
+		OutRefundNo: no, OutTradeNo: "O1",
+		Amount: refund.RequestAmount{Refund: fen, Total: 100, Currency: "CNY"},
+	}
+}
+
+// letter is a notification of a refund of order O1.
+func letter(no string, fen int64, status refund.Status) refund.Outcome {
+	r := refund.Refund{
+		RefundID: "5000" + no, OutRefundNo: no, TransactionID: "T-O1", OutTradeNo: "O1", Status: status,
+		Amount: refund.Amount{Total: 100, Refund: fen},
+	}
+	if status == refund.StatusSuccess {
+		r.SuccessTime = "2026-11-22T10:05:00+08:00"
+	}
+	return refund.Outcome{Source: refund.Letter, OutRefundNo: no, Merchant: merchant, EventID: "E-" + no + string(status), Refund: r}
+}
+
+func (f *fixture) must(t *testing.T, req refund.Request) refund.Refund {
+	t.Helper()
+	got, err := f.Refund(t.Context(), server, req)
+	if err != nil {
+		t.Fatalf("refund %s: %v", req.OutRefundNo, err)
+	}
+	return got
+}
+
+// status reads what the ledger says of a refund of order O1; absent: "-", no status: "?".
+func (f *fixture) status(t *testing.T, no string) string {
+	t.Helper()
+	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	if err != nil && !refund.IsCode(err, refund.CodeNotFound) {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(p.Refunds, func(r refund.Refund) bool { return r.OutRefundNo == no })
+	switch {
+	case i < 0:
+		return "-"
+	case p.Refunds[i].Status == "":
+		return "?"
+	}
+	return string(p.Refunds[i].Status)
+}
+
+func wantCode(t *testing.T, err error, code refund.Code, next refund.Next) *refund.Error {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %s", code)
+	}
+	e := refund.AsError(err)
+	if e.Code != code || e.Next != next {
+		t.Fatalf("error %s/%s (%v), want %s/%s", e.Code, e.Next, e, code, next)
+	}
+	return e
+}
+
+func refusal(code refund.Code, next refund.Next, name string) func(refund.Request) error {
+	return func(refund.Request) error {
+		return &refund.Error{Code: code, Next: next, Upstream: name, Message: "refused: " + name}
+	}
+}
+
+func noAnswer(refund.Request) error {
+	return &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}
+}
+
+func number(i int) string { return fmt.Sprintf("R%d", i) }

@@ -1,0 +1,178 @@
+package refund_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"wxrefund/shared/ledger"
+	"wxrefund/shared/refund"
+)
+
+// counter is an upstream that remembers when it was called, and allows so many
+// calls in any second.
+type counter struct {
+	refund.Channel
+	mu    sync.Mutex
+	calls []time.Time
+	takes time.Duration
+	err   error
+	spec  refund.Spec
+}
+
+func (c *counter) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
+	c.mu.Lock()
+	c.calls = append(c.calls, time.Now())
+	c.mu.Unlock()
+	time.Sleep(c.takes)
+	r := letter(req.OutRefundNo, req.Amount.Refund, refund.StatusProcessing).Refund
+	r.OutTradeNo, r.TransactionID = req.OutTradeNo, ""
+	return r, c.err
+}
+
+func (c *counter) Spec() refund.Spec { return c.spec }
+
+// busiest is the greatest number of calls in any second.
+func (c *counter) busiest() int {
+	slices.SortFunc(c.calls, time.Time.Compare)
+	most, from := 0, 0
+	for i, at := range c.calls {
+		for at.Sub(c.calls[from]) >= time.Second {
+			from++
+		}
+		most = max(most, i-from+1)
+	}
+	return most
+}
+
+// run loads that many instances evenly with that many refunds a second for some
+// seconds. It returns what they answered.
+func run(t *testing.T, up *counter, instances, perSecond, seconds int) (accepted, limited int) {
+	store, err := ledger.Open(t.Context(), "sqlite::memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	services := make([]*refund.Service, instances)
+	for i := range services {
+		services[i] = &refund.Service{Channel: up, Ledger: store, Merchant: merchant}
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range perSecond * seconds {
+		wg.Go(func() {
+			req := request(fmt.Sprintf("R%d", i), 1)
+			req.OutTradeNo = fmt.Sprintf("O%d", i)
+			_, err := services[i%instances].Refund(context.Background(), server, req)
+			mu.Lock()
+			defer mu.Unlock()
+			var e *refund.Error
+			switch {
+			case errors.As(err, &e) && e.Code == refund.CodeLimited:
+				if limited++; e.Next != refund.Later || e.RetryAfter <= 0 {
+					t.Errorf("limited without saying when to come back: %+v", e)
+				}
+			case err == nil || up.err != nil:
+				accepted++
+			default:
+				t.Errorf("%v", err)
+			}
+		})
+		time.Sleep(time.Second / time.Duration(perSecond))
+	}
+	wg.Wait()
+	return accepted, limited
+}
+
+// A10: the merchant's instances together stay below WeChat's rate and use at
+// least nine tenths of it.
+func TestA10RateIsSharedByAllInstances(t *testing.T) {
+	const rate, seconds = 150, 4
+	for _, instances := range []int{1, 8, 32} {
+		t.Run(fmt.Sprint(instances), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				up := &counter{takes: 30 * time.Millisecond, spec: newUpstream().Spec()}
+				up.spec.Rate, up.spec.BadRate = rate, 6
+				accepted, limited := run(t, up, instances, 300, seconds)
+				if got := up.busiest(); got > rate {
+					t.Errorf("%d calls in one second, at most %d are allowed", got, rate)
+				}
+				span := up.calls[len(up.calls)-1].Sub(up.calls[0]).Seconds()
+				if used := float64(accepted) / (rate * span); used < 0.9 {
+					t.Errorf("%.0f%% of the rate used, want at least 90%%", 100*used)
+				}
+				if limited == 0 {
+					t.Error("twice the rate, and nobody was limited")
+				}
+				t.Logf("%d instances: %d accepted in %.1f s, %d limited, at most %d in one second", instances, accepted, span, limited, up.busiest())
+			})
+		})
+	}
+}
+
+// A10: wrong requests close the door before WeChat Pay does.
+func TestA10WrongRequestsOpenTheBreaker(t *testing.T) {
+	for _, instances := range []int{1, 8, 32} {
+		synctest.Test(t, func(t *testing.T) {
+			up := &counter{takes: 5 * time.Millisecond, spec: newUpstream().Spec()}
+			up.spec.Rate, up.spec.BadRate = 150, 6
+			up.err = &refund.Error{Code: refund.CodeInvalid, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "wrong"}
+			run(t, up, instances, 100, 5)
+			if got := up.busiest(); got > 6 {
+				t.Errorf("%d instances: %d wrong requests in one second, at most 6 are allowed", instances, got)
+			}
+			if len(up.calls) < 10 {
+				t.Errorf("%d instances: %d calls in five seconds: the breaker never closes again", instances, len(up.calls))
+			}
+		})
+	}
+}
+
+// Nothing is claimed when there is no turn.
+func TestLimitedRefundLeavesNothingBehind(t *testing.T) {
+	f := setUp(t)
+	up := &counter{spec: f.up.Spec()}
+	up.spec.Rate = 1
+	f.Channel = up
+	var limited int
+	for i := range 20 {
+		_, err := f.Refund(t.Context(), server, request(number(i), 1))
+		if refund.IsCode(err, refund.CodeLimited) {
+			limited++
+			if got := f.status(t, number(i)); got != "-" {
+				t.Errorf("%s is recorded as %s", number(i), got)
+			}
+		}
+	}
+	if limited == 0 {
+		t.Error("nobody was limited")
+	}
+}
+
+// REFUND_PACE: submissions of one order keep their distance, those of others do not wait.
+func TestPace(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.Pace = time.Minute
+	f.must(t, request("R1", 10))
+	_, err := f.Refund(t.Context(), server, request("R2", 10))
+	if e := wantCode(t, err, refund.CodeLimited, refund.Later); e.RetryAfter != time.Minute {
+		t.Errorf("come back after %v, want 1m", e.RetryAfter)
+	}
+	if got := f.status(t, "R2"); got != "-" {
+		t.Errorf("R2 is recorded as %s", got)
+	}
+	other := request("R3", 10)
+	other.OutTradeNo = "O2"
+	f.must(t, other)
+	if got := f.must(t, request("R1", 10)); got.Status != refund.StatusProcessing {
+		t.Errorf("a repeat waits: %s", got.Status)
+	}
+	advance(time.Minute)
+	f.must(t, request("R2", 10))
+}

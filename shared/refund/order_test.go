@@ -1,0 +1,126 @@
+package refund_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+// Two names of one order are joined once the upstream says that they are one.
+func TestBothNamesOfAnOrderLeadToOneAccount(t *testing.T) {
+	f := setUp(t)
+	f.must(t, request("R1", 60)) // by out_trade_no; the reply tells T-O1
+	byID := request("R2", 41)
+	byID.OutTradeNo, byID.TransactionID = "", "T-O1"
+	_, err := f.Refund(t.Context(), server, byID)
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+	byID.Amount.Refund = 40
+	f.must(t, byID)
+	for _, l := range []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T-O1"}, {TransactionID: "T-O1", OutTradeNo: "other"}} {
+		p, err := f.QueryOrder(t.Context(), server, l)
+		if err != nil || p.TotalRefundCount != 2 {
+			t.Errorf("%+v: %d refunds, %v; want 2", l, p.TotalRefundCount, err)
+		}
+	}
+}
+
+// Two accounts that turn out to be one order are merged; the excess is an alarm.
+func TestLearningAnAliasMergesTheAccounts(t *testing.T) {
+	f := setUp(t)
+	// Both claims stand before either reply is known.
+	f.up.after = noAnswer
+	_, _ = f.Refund(t.Context(), server, request("R1", 60))
+	byID := request("R2", 60)
+	byID.OutTradeNo, byID.TransactionID = "", "T-O1"
+	_, _ = f.Refund(t.Context(), server, byID)
+	for _, no := range []string{"R1", "R2"} {
+		if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: no}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var numbers []string
+	for _, r := range p.Refunds {
+		numbers = append(numbers, r.OutRefundNo)
+	}
+	if d := cmp.Diff([]string{"R1", "R2"}, numbers); d != "" {
+		t.Errorf("the order's refunds (-want +got):\n%s", d)
+	}
+	if !strings.Contains(f.log.String(), "exceed its total") {
+		t.Error("no alarm about the excess")
+	}
+	f.up.after = nil
+	_, err = f.Refund(t.Context(), server, request("R3", 1))
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+}
+
+// Names that are given together are not believed before the upstream says so.
+func TestWrongPairOfNamesJoinsNothing(t *testing.T) {
+	f := setUp(t)
+	f.must(t, request("R1", 60))
+	f.up.before = refusal(refund.CodeInvalid, refund.AfterFix, "PARAM_ERROR")
+	wrong := request("R2", 10)
+	wrong.OutTradeNo, wrong.TransactionID = "O1", "T-O2"
+	_, err := f.Refund(t.Context(), server, wrong)
+	wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
+	if _, err := f.QueryOrder(t.Context(), server, refund.Lookup{TransactionID: "T-O2"}); !refund.IsCode(err, refund.CodeNotFound) {
+		t.Errorf("T-O2: %v, want not found", err)
+	}
+	f.must2(t, request("R3", 40))
+}
+
+func TestQueryOrderPages(t *testing.T) {
+	f := setUp(t)
+	for i := range 25 {
+		f.must(t, request(number(i), 4))
+	}
+	for _, c := range []struct{ offset, first, count int }{{0, 0, 10}, {10, 10, 10}, {20, 20, 5}, {24, 24, 1}, {25, 0, 0}} {
+		p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1", Offset: c.offset})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.TotalRefundCount != 25 || p.RefundCount != c.count || p.Offset != c.offset || len(p.Refunds) != c.count {
+			t.Errorf("offset %d: %d of %d at %d", c.offset, p.RefundCount, p.TotalRefundCount, p.Offset)
+		}
+		if c.count > 0 && p.Refunds[0].OutRefundNo != number(c.first) {
+			t.Errorf("offset %d begins with %s, want %s", c.offset, p.Refunds[0].OutRefundNo, number(c.first))
+		}
+		if p.Refunds == nil {
+			t.Errorf("offset %d: refunds is null", c.offset)
+		}
+	}
+	_, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1", Offset: 26})
+	wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
+	_, err = f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O9"})
+	wantCode(t, err, refund.CodeNotFound, refund.Never)
+}
+
+func TestQueryOfWhatNobodyKnows(t *testing.T) {
+	f := setUp(t)
+	_, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
+	if e := wantCode(t, err, refund.CodeNotFound, refund.AfterFix); e.Upstream != "RESOURCE_NOT_EXISTS" {
+		t.Errorf("upstream code %q", e.Upstream)
+	}
+	_, err = f.QueryRefund(t.Context(), server, refund.Lookup{RefundID: "5000"})
+	wantCode(t, err, refund.CodeNotFound, refund.Never)
+	_, err = f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "../certificates"})
+	wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
+}
+
+// A refund that only the upstream knows is adopted when it is asked about.
+func TestQueryAdoptsAForeignRefund(t *testing.T) {
+	f := setUp(t)
+	f.up.refunds["BYHAND"] = letter("BYHAND", 60, refund.StatusProcessing).Refund
+	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "BYHAND"})
+	if err != nil || got.Status != refund.StatusProcessing {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	_, err = f.Refund(t.Context(), server, request("R1", 41))
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+}

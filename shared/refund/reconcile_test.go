@@ -1,0 +1,228 @@
+package refund_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+// clocked gives the fixture a clock that the test moves.
+func (f *fixture) clocked() func(time.Duration) {
+	var mu sync.Mutex
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	f.Now = func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}
+	return func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(d)
+	}
+}
+
+func (f *fixture) reconcile(t *testing.T) refund.Tally {
+	t.Helper()
+	tally, err := f.Reconcile(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tally
+}
+
+// C20: with every notification lost, the reconciler closes the refund.
+func TestC20ReconcileClosesWhatNoNotificationClosed(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.must(t, request("R1", 60))
+	f.up.set("R1", refund.StatusSuccess)
+	if d := cmp.Diff(refund.Tally{}, f.reconcile(t)); d != "" {
+		t.Errorf("before anything is due (-want +got):\n%s", d)
+	}
+	advance(time.Minute)
+	if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
+		t.Errorf("when due (-want +got):\n%s", d)
+	}
+	if got := f.status(t, "R1"); got != "SUCCESS" {
+		t.Errorf("status %s", got)
+	}
+	advance(100 * time.Hour)
+	if d := cmp.Diff(refund.Tally{}, f.reconcile(t)); d != "" {
+		t.Errorf("after the end (-want +got):\n%s", d)
+	}
+}
+
+// The questions follow APIv3's advice: every minute, then at 5, 10, 20 and 30 minutes.
+func TestReconcileSchedule(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.must(t, request("R1", 60))
+	var asked []int
+	for minute := 1; minute <= 24*60+400; minute++ {
+		advance(time.Minute)
+		if f.reconcile(t).Checked > 0 {
+			asked = append(asked, minute)
+		}
+	}
+	if d := cmp.Diff([]int{1, 2, 3, 4, 5, 10, 20, 40, 70, 100}, asked[:10]); d != "" {
+		t.Errorf("minutes (-want +got):\n%s", d)
+	}
+	last := asked[len(asked)-2:]
+	if got := last[1] - last[0]; got != 180 {
+		t.Errorf("after a day every %d minutes, want 180", got)
+	}
+}
+
+// A2: a claim that never reached the upstream is sent again, with the same number and content.
+func TestA2ReconcileResubmits(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.up.before = noAnswer
+	_, err := f.Refund(t.Context(), server, request("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.up.before = nil
+	advance(2 * time.Minute)
+	if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1, Resubmitted: 1}, f.reconcile(t)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if got := f.status(t, "R1"); got != "PROCESSING" {
+		t.Errorf("status %s", got)
+	}
+	if n := len(f.up.refunds); n != 1 {
+		t.Errorf("%d refunds upstream", n)
+	}
+}
+
+// A3: what the upstream had accepted is found by asking, and not sent again.
+func TestA3ReconcileFindsALostAcceptance(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.up.after = noAnswer
+	_, err := f.Refund(t.Context(), server, request("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	advance(2 * time.Minute)
+	if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if n := f.up.count("refund:R1"); n != 1 {
+		t.Errorf("%d submissions, want 1", n)
+	}
+}
+
+// A claim in doubt that is refused later stays claimed and is asked about; after a day only asked, loudly.
+func TestReconcileOfAStuckClaim(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.up.before = noAnswer
+	_, _ = f.Refund(t.Context(), server, request("R1", 60))
+	for range 24 * 60 {
+		advance(time.Minute)
+		f.reconcile(t)
+	}
+	sent := f.up.count("refund:R1")
+	if sent < 10 {
+		t.Errorf("%d submissions in a day, want more", sent)
+	}
+	for range 24 {
+		advance(time.Hour)
+		f.reconcile(t)
+	}
+	if got := f.up.count("refund:R1"); got != sent {
+		t.Errorf("%d submissions after the first day, want none", got-sent)
+	}
+	if !strings.Contains(f.log.String(), "stuck") {
+		t.Error("no alarm")
+	}
+	if got := f.status(t, "R1"); got != "?" {
+		t.Errorf("status %s, want the claim", got)
+	}
+	f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
+	advance(3 * time.Hour)
+	if f.reconcile(t); f.status(t, "R1") != "SUCCESS" {
+		t.Error("what the upstream knows at last is not settled")
+	}
+}
+
+// Many timers at once: each due refund is asked about by one of them.
+func TestManyTimersAtOnceShareTheWork(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	for i := range 50 {
+		f.must(t, request(number(i), 2))
+		f.up.set(number(i), refund.StatusSuccess)
+	}
+	advance(time.Minute)
+	var mu sync.Mutex
+	var sum refund.Tally
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			got, err := f.Reconcile(context.Background())
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sum.Checked += got.Checked
+			sum.Settled += got.Settled
+		})
+	}
+	wg.Wait()
+	if d := cmp.Diff(refund.Tally{Checked: 50, Settled: 50}, sum); d != "" {
+		t.Errorf("together (-want +got):\n%s", d)
+	}
+	for i := range 50 {
+		if n := f.up.count("query:" + number(i)); n != 1 {
+			t.Errorf("%s was asked about %d times", number(i), n)
+		}
+	}
+}
+
+// A run ends in time and says how much is left; the next goes on from there.
+func TestReconcileIsBoundedAndResumable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setUp(t)
+		advance := f.clocked()
+		for i := range 50 {
+			f.must(t, request(number(i), 2))
+			f.up.set(number(i), refund.StatusSuccess)
+		}
+		advance(time.Minute)
+		f.up.slow = time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		start := time.Now()
+		got, err := f.Reconcile(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 7*time.Second {
+			t.Errorf("took %v of 8 s", took)
+		}
+		if got.Checked == 0 || got.Remaining == 0 || got.Checked+got.Remaining != 50 || got.Settled != got.Checked {
+			t.Errorf("first run: %+v", got)
+		}
+		f.up.slow = 0
+		if rest := f.reconcile(t); rest.Settled != got.Remaining || rest.Remaining != 0 {
+			t.Errorf("second run: %+v after %+v", rest, got)
+		}
+	})
+}
+
+func TestReconcileWithTheStoreDown(t *testing.T) {
+	f := setUp(t)
+	f.Ledger = broken{}
+	_, err := f.Reconcile(t.Context())
+	if !refund.IsCode(err, refund.CodeUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want unavailable", err)
+	}
+}

@@ -1,0 +1,266 @@
+package refund_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+func TestRefundIsAcceptedAndSettled(t *testing.T) {
+	f := setUp(t)
+	got := f.must(t, request("R1", 60))
+	want := refund.Refund{
+		RefundID: "5000R1", OutRefundNo: "R1", TransactionID: "T-O1", OutTradeNo: "O1", Channel: "ORIGINAL",
+		CreateTime: "2026-11-22T10:00:00+08:00", Status: refund.StatusProcessing,
+		Amount: refund.Amount{Total: 100, Refund: 60, Currency: "CNY"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("accepted (-want +got):\n%s", d)
+	}
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	calls := f.up.total()
+	want.Status, want.SuccessTime = refund.StatusSuccess, "2026-11-22T10:05:00+08:00"
+	for name, l := range map[string]refund.Lookup{
+		"refund_id":     {RefundID: "5000R1", OutRefundNo: "other"},
+		"out_refund_no": {OutRefundNo: "R1", TransactionID: "other"},
+	} {
+		got, err := f.QueryRefund(t.Context(), server, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("queried by %s (-want +got):\n%s", name, d)
+		}
+	}
+	if got := f.up.total(); got != calls {
+		t.Errorf("a final refund was asked of the upstream %d times", got-calls)
+	}
+}
+
+// A5: the same number with other content is a conflict that names the field, without a call.
+func TestA5SameNumberOtherContentIsConflict(t *testing.T) {
+	base := request("R1", 60)
+	base.TransactionID, base.Reason, base.FundsAccount = "T-O1", "sold out", "AVAILABLE"
+	base.Amount.From = []refund.From{{Account: "AVAILABLE", Amount: 60}}
+	base.GoodsDetail = []refund.Goods{{MerchantGoodsID: "g", UnitPrice: 60, RefundAmount: 60, RefundQuantity: 1}}
+	for field, change := range map[string]func(*refund.Request){
+		"transaction_id": func(r *refund.Request) { r.TransactionID = "T-O2" },
+		"out_trade_no":   func(r *refund.Request) { r.OutTradeNo = "O2" },
+		"amount.refund":  func(r *refund.Request) { r.Amount.Refund = 50; r.Amount.From = nil },
+		"amount.total":   func(r *refund.Request) { r.Amount.Total = 200 },
+		"amount.from":    func(r *refund.Request) { r.Amount.From = nil },
+		"reason":         func(r *refund.Request) { r.Reason = "broken" },
+		"funds_account":  func(r *refund.Request) { r.FundsAccount = "" },
+		"goods_detail":   func(r *refund.Request) { r.GoodsDetail = nil },
+	} {
+		t.Run(field, func(t *testing.T) {
+			f := setUp(t)
+			f.must(t, base)
+			other := base
+			change(&other)
+			calls := f.up.total()
+			_, err := f.Refund(t.Context(), server, other)
+			e := wantCode(t, err, refund.CodeConflict, refund.Never)
+			if !strings.HasPrefix(e.Message, field+" ") {
+				t.Errorf("message %q does not name %s", e.Message, field)
+			}
+			if f.up.total() != calls {
+				t.Error("the upstream was called")
+			}
+		})
+	}
+}
+
+func TestRepeatReturnsTheStoredAnswerInEveryState(t *testing.T) {
+	for _, status := range []refund.Status{refund.StatusProcessing, refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal} {
+		f := setUp(t)
+		f.must(t, request("R1", 60))
+		if status != refund.StatusProcessing {
+			if _, err := f.Settle(t.Context(), letter("R1", 60, status)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := f.must(t, request("R1", 60)); got.Status != status {
+			t.Errorf("repeat says %s, want %s", got.Status, status)
+		}
+		if n := f.up.count("refund:R1"); n != 1 {
+			t.Errorf("%s: %d submissions, want 1", status, n)
+		}
+	}
+}
+
+// A6: the same call many times at once is one submission, and all get its answer.
+func TestA6SameCallAtOnce(t *testing.T) {
+	f := setUp(t)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			if got, err := f.Refund(t.Context(), server, request("R1", 60)); err != nil || got.Status != refund.StatusProcessing {
+				t.Errorf("got %v, %v", got.Status, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := f.up.count("refund:R1"); n != 1 {
+		t.Errorf("%d submissions, want 1", n)
+	}
+}
+
+// A7: of refunds that together exceed the order, exactly as many win as fit.
+func TestA7ConcurrentPartialRefundsStayUnderTheTotal(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		racers  int
+		fen     int64
+		winners int32
+	}{
+		{"60+60 of 100", 2, 60, 1},
+		{"64 x 30 of 100", 64, 30, 3},
+		{"64 x 1, at most 50", 64, 1, refund.MaxRefunds},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := setUp(t)
+			var won atomic.Int32
+			var wg sync.WaitGroup
+			for i := range c.racers {
+				wg.Go(func() {
+					_, err := f.Refund(t.Context(), server, request(number(i), c.fen))
+					if err == nil {
+						won.Add(1)
+					} else if !refund.IsCode(err, refund.CodeConflict) {
+						t.Errorf("%s: %v", number(i), err)
+					}
+				})
+			}
+			wg.Wait()
+			if won.Load() != c.winners {
+				t.Errorf("%d won, want %d", won.Load(), c.winners)
+			}
+			if n := f.up.total(); n != int(c.winners) {
+				t.Errorf("%d submissions, want %d", n, c.winners)
+			}
+		})
+	}
+}
+
+// The rules of an order's account, each with its message.
+func TestOrderRules(t *testing.T) {
+	f := setUp(t)
+	f.must(t, request("R1", 60))
+	for name, c := range map[string]struct {
+		change func(*refund.Request)
+		says   string
+	}{
+		"over the rest": {func(r *refund.Request) { r.Amount.Refund = 41 }, "amount.refund is more than what is left"},
+		"other total":   {func(r *refund.Request) { r.Amount.Total = 99 }, "amount.total differs"},
+	} {
+		req := request("R2", 40)
+		c.change(&req)
+		_, err := f.Refund(t.Context(), server, req)
+		if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, c.says) {
+			t.Errorf("%s: message %q, want %q", name, e.Message, c.says)
+		}
+	}
+	f.must(t, request("R2", 40))
+}
+
+func TestDeniedReachesNeitherLedgerNorChannel(t *testing.T) {
+	f := setUp(t)
+	f.Ledger = forbidden{t: t}
+	f.Policy = refund.Policy{Operators: []string{"oOperator"}, MaxFen: 50}
+	eur := request("R1", 10)
+	eur.Amount.Currency = "EUR"
+	for name, c := range map[string]struct {
+		caller refund.Caller
+		req    refund.Request
+	}{
+		"nobody":               {refund.Caller{}, request("R1", 10)},
+		"nobody with openid":   {refund.Caller{OpenID: "oOperator"}, request("R1", 10)},
+		"user":                 {refund.Caller{Kind: refund.User, OpenID: "oUser"}, request("R1", 10)},
+		"user without openid":  {refund.Caller{Kind: refund.User}, request("R1", 10)},
+		"operator, too much":   {refund.Caller{Kind: refund.User, OpenID: "oOperator"}, request("R1", 51)},
+		"operator, other coin": {refund.Caller{Kind: refund.User, OpenID: "oOperator"}, eur},
+	} {
+		_, err := f.Refund(t.Context(), c.caller, c.req)
+		wantCode(t, err, refund.CodeDenied, refund.Never)
+		if !strings.Contains(f.log.String(), "msg=denied") {
+			t.Errorf("%s: not logged", name)
+		}
+	}
+	for _, caller := range []refund.Caller{{}, {Kind: refund.User, OpenID: "oUser"}} {
+		_, err := f.QueryRefund(t.Context(), caller, refund.Lookup{OutRefundNo: "R1"})
+		wantCode(t, err, refund.CodeDenied, refund.Never)
+		_, err = f.QueryOrder(t.Context(), caller, refund.Lookup{OutTradeNo: "O1"})
+		wantCode(t, err, refund.CodeDenied, refund.Never)
+	}
+	if n := f.up.total(); n != 0 {
+		t.Errorf("the upstream was called %d times", n)
+	}
+	if strings.Contains(f.log.String(), "oUser") {
+		t.Error("the log holds an openid in full")
+	}
+}
+
+func TestOperatorMay(t *testing.T) {
+	f := setUp(t)
+	f.Policy = refund.Policy{Operators: []string{"oOperator"}, MaxFen: 50}
+	operator := refund.Caller{Kind: refund.User, OpenID: "oOperator"}
+	if _, err := f.Refund(t.Context(), operator, request("R1", 50)); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.QueryRefund(t.Context(), operator, refund.Lookup{OutRefundNo: "R1"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Refund(t.Context(), server, request("R2", 50)); err != nil {
+		t.Error(err)
+	}
+}
+
+// forbidden is a ledger that must not be reached.
+type forbidden struct {
+	refund.Ledger
+	t *testing.T
+}
+
+func (l forbidden) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
+	l.t.Error("the ledger was read")
+	return nil, context.Canceled
+}
+
+func (l forbidden) Commit(context.Context, ...refund.Item) error {
+	l.t.Error("the ledger was written")
+	return context.Canceled
+}
+
+func TestStoreDownIsUnavailableAndNothingIsSent(t *testing.T) {
+	f := setUp(t)
+	f.Ledger = broken{}
+	_, err := f.Refund(t.Context(), server, request("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	_, err = f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	_, err = f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	if n := f.up.total(); n != 0 {
+		t.Errorf("the upstream was called %d times", n)
+	}
+}
+
+type broken struct{ refund.Ledger }
+
+func (broken) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
+	return nil, context.DeadlineExceeded
+}
+func (broken) Commit(context.Context, ...refund.Item) error { return context.DeadlineExceeded }
+func (broken) List(context.Context, time.Time, string, int) ([]refund.Item, string, error) {
+	return nil, "", context.DeadlineExceeded
+}

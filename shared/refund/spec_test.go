@@ -1,0 +1,94 @@
+package refund_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"wxrefund/shared/refund"
+)
+
+// One valid request, one thing changed.
+func TestSpecCheck(t *testing.T) {
+	spec := newUpstream().Spec()
+	bare := refund.Spec{Name: "bare", OutRefundNo: refund.Length{Min: 1, Max: 32}, OutTradeNo: refund.Length{Min: 6, Max: 32}}
+	valid := refund.Request{
+		OutRefundNo: "R_-|*@1", TransactionID: "4200001", OutTradeNo: "order-1", Reason: "售完", FundsAccount: "AVAILABLE",
+		Amount:      refund.RequestAmount{Refund: 60, Total: 100, Currency: "CNY", From: []refund.From{{Account: "AVAILABLE", Amount: 20}, {Account: "UNAVAILABLE", Amount: 40}}},
+		GoodsDetail: []refund.Goods{{MerchantGoodsID: "g", RefundQuantity: 1}},
+	}
+	if err := spec.Check(valid); err != nil {
+		t.Fatalf("valid: %v", err)
+	}
+	for _, c := range []struct {
+		name   string
+		spec   refund.Spec
+		change func(*refund.Request)
+		says   string
+	}{
+		{"no number", spec, func(r *refund.Request) { r.OutRefundNo = "" }, "out_refund_no must have 1 to 64"},
+		{"long number", spec, func(r *refund.Request) { r.OutRefundNo = strings.Repeat("x", 65) }, "out_refund_no must have 1 to 64"},
+		{"space in a number", spec, func(r *refund.Request) { r.OutRefundNo = "R 1" }, "out_refund_no may hold"},
+		{"slash in a number", spec, func(r *refund.Request) { r.OutRefundNo = "../R1" }, "out_refund_no may hold"},
+		{"line feed in a number", spec, func(r *refund.Request) { r.OutRefundNo = "R1\n" }, "out_refund_no may hold"},
+		{"other letters", spec, func(r *refund.Request) { r.OutTradeNo = "订单" }, "out_trade_no may hold"},
+		{"long transaction_id", spec, func(r *refund.Request) { r.TransactionID = strings.Repeat("1", 33) }, "transaction_id must have"},
+		{"no order", spec, func(r *refund.Request) { r.OutTradeNo, r.TransactionID = "", "" }, "transaction_id or out_trade_no"},
+		{"long reason", spec, func(r *refund.Request) { r.Reason = strings.Repeat("售", 27) }, "reason must have at most 80 bytes"},
+		{"unknown account", spec, func(r *refund.Request) { r.FundsAccount = "BASIC" }, "funds_account must be AVAILABLE"},
+		{"zero", spec, func(r *refund.Request) { r.Amount.Refund = 0 }, "amount.refund must be at least 1"},
+		{"negative", spec, func(r *refund.Request) { r.Amount.Refund = -1 }, "amount.refund must be at least 1"},
+		{"no total", spec, func(r *refund.Request) { r.Amount.Total = 0 }, "amount.total must be at least 1"},
+		{"over the total", spec, func(r *refund.Request) { r.Amount.Refund = 101 }, "amount.refund must not exceed"},
+		{"other currency", spec, func(r *refund.Request) { r.Amount.Currency = "EUR" }, "amount.currency must be CNY"},
+		{"sum too small", spec, func(r *refund.Request) { r.Amount.From = r.Amount.From[:1] }, "amount.from must sum"},
+		{"sum overflows", spec, func(r *refund.Request) {
+			r.Amount = refund.RequestAmount{Refund: math.MaxInt64, Total: math.MaxInt64, Currency: "CNY",
+				From: []refund.From{{Account: "AVAILABLE", Amount: math.MaxInt64}, {Account: "UNAVAILABLE", Amount: math.MaxInt64}}}
+		}, "amount.from must sum"},
+		{"account twice", spec, func(r *refund.Request) {
+			r.Amount.From = []refund.From{{Account: "AVAILABLE", Amount: 30}, {Account: "AVAILABLE", Amount: 30}}
+		}, "amount.from[1].account stands in the list twice"},
+		{"unknown from account", spec, func(r *refund.Request) { r.Amount.From = []refund.From{{Account: "BASIC", Amount: 60}} }, "amount.from[0].account must be"},
+		{"no from account", spec, func(r *refund.Request) { r.Amount.From = []refund.From{{Amount: 60}} }, "amount.from[0].account is required"},
+		{"negative part", spec, func(r *refund.Request) {
+			r.Amount.From = []refund.From{{Account: "AVAILABLE", Amount: -1}, {Account: "UNAVAILABLE", Amount: 61}}
+		}, "amount.from[0].amount must be between"},
+
+		{"number sign not carried", bare, func(r *refund.Request) { r.OutRefundNo = "R-1" }, "out_refund_no may hold"},
+		{"short order number", bare, func(r *refund.Request) { r.OutRefundNo, r.OutTradeNo = "R1", "12345" }, "transaction_id cannot be carried"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			req := valid
+			req.Amount.From = append([]refund.From(nil), valid.Amount.From...)
+			c.change(&req)
+			err := c.spec.Check(req)
+			if e := wantCode(t, err, refund.CodeInvalid, refund.AfterFix); !strings.HasPrefix(e.Message, c.says) {
+				t.Errorf("message %q, want %q", e.Message, c.says)
+			}
+		})
+	}
+}
+
+// What a channel cannot carry is refused by name.
+func TestSpecRefusesWhatIsNotCarried(t *testing.T) {
+	bare := refund.Spec{Name: "bare", OutRefundNo: refund.Length{Min: 1, Max: 32}, OutTradeNo: refund.Length{Min: 6, Max: 32}}
+	valid := refund.Request{OutRefundNo: "R1", OutTradeNo: "123456", Amount: refund.RequestAmount{Refund: 1, Total: 1, Currency: "EUR"}}
+	if err := bare.Check(valid); err != nil {
+		t.Fatal(err)
+	}
+	for field, change := range map[string]func(*refund.Request){
+		"transaction_id":         func(r *refund.Request) { r.TransactionID = "1" },
+		"reason":                 func(r *refund.Request) { r.Reason = "x" },
+		"funds_account":          func(r *refund.Request) { r.FundsAccount = "AVAILABLE" },
+		"amount.from[0].account": func(r *refund.Request) { r.Amount.From = []refund.From{{Account: "AVAILABLE", Amount: 1}} },
+		"goods_detail":           func(r *refund.Request) { r.GoodsDetail = []refund.Goods{{MerchantGoodsID: "g", RefundQuantity: 1}} },
+	} {
+		req := valid
+		change(&req)
+		e := wantCode(t, bare.Check(req), refund.CodeInvalid, refund.AfterFix)
+		if want := field + " cannot be carried by the channel bare"; e.Message != want {
+			t.Errorf("message %q, want %q", e.Message, want)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package refund
+
+import "testing"
+
+// The table of the state machine, row by row, as it was decided: what late news
+// does, what a fresh answer does.
+func TestStepsRowByRow(t *testing.T) {
+	want := map[[2]State][2]verdict{
+		{unknown, Processing}: {move, move}, {unknown, Abnormal}: {move, move}, {unknown, Success}: {move, move}, {unknown, Closed}: {move, move},
+		{Claimed, Processing}: {move, move}, {Claimed, Abnormal}: {move, move}, {Claimed, Success}: {move, move}, {Claimed, Closed}: {move, move},
+		{Processing, Processing}: {keep, keep}, {Processing, Abnormal}: {move, move}, {Processing, Success}: {move, move}, {Processing, Closed}: {move, move},
+		{Abnormal, Processing}: {keep, move}, {Abnormal, Abnormal}: {keep, keep}, {Abnormal, Success}: {move, move}, {Abnormal, Closed}: {move, move},
+		{Success, Processing}: {keep, moveAlarm}, {Success, Abnormal}: {keep, moveAlarm}, {Success, Success}: {keep, keep}, {Success, Closed}: {contradict, moveAlarm},
+		{Closed, Processing}: {keep, moveAlarm}, {Closed, Abnormal}: {keep, moveAlarm}, {Closed, Success}: {contradict, moveAlarm}, {Closed, Closed}: {keep, keep},
+		{Rejected, Processing}: {moveAlarm, moveAlarm}, {Rejected, Abnormal}: {moveAlarm, moveAlarm}, {Rejected, Success}: {moveAlarm, moveAlarm}, {Rejected, Closed}: {moveAlarm, moveAlarm},
+	}
+	if got := len(steps()); got != len(want) {
+		t.Errorf("%d steps, want %d", got, len(want))
+	}
+	for k, v := range want {
+		if got := judge(k[0], k[1], false); got != v[0] {
+			t.Errorf("late %q -> %q: %d, want %d", k[0], k[1], got, v[0])
+		}
+		if got := judge(k[0], k[1], true); got != v[1] {
+			t.Errorf("fresh %q -> %q: %d, want %d", k[0], k[1], got, v[1])
+		}
+	}
+}
+
+// Late news never moves a state to one of a lower rank.
+func TestLateNewsMovesForwardOnly(t *testing.T) {
+	rank := map[State]int{unknown: 0, Claimed: 0, Rejected: 0, Processing: 1, Abnormal: 2, Success: 3, Closed: 3}
+	for _, s := range steps() {
+		if (s.late == move || s.late == moveAlarm) && rank[s.to] <= rank[s.from] {
+			t.Errorf("late news moves %q back to %q", s.from, s.to)
+		}
+	}
+}
+
+func TestJudgeRefusesWhatIsNoStep(t *testing.T) {
+	if got := judge(Success, Claimed, true); got != contradict {
+		t.Errorf("success -> claimed: %d, want contradict", got)
+	}
+}
+
+func TestStateOf(t *testing.T) {
+	for status, want := range map[Status]State{
+		StatusProcessing: Processing, StatusSuccess: Success, StatusClosed: Closed, StatusAbnormal: Abnormal,
+	} {
+		if got, ok := stateOf(status); !ok || got != want {
+			t.Errorf("stateOf(%s) = %q, %v; want %q", status, got, ok, want)
+		}
+	}
+	for _, status := range []Status{"", "success", "REFUND", "CHANGE"} {
+		if got, ok := stateOf(status); ok {
+			t.Errorf("stateOf(%q) = %q, want none", status, got)
+		}
+	}
+}
+
+func TestFinalAndHolds(t *testing.T) {
+	for s, want := range map[State][2]bool{
+		unknown: {false, false}, Claimed: {false, true}, Processing: {false, true}, Abnormal: {false, true},
+		Success: {true, true}, Closed: {true, false}, Rejected: {false, false},
+	} {
+		if got := [2]bool{s.Final(), s.holds()}; got != want {
+			t.Errorf("%q: final, holds = %v, want %v", s, got, want)
+		}
+	}
+}
