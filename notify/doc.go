@@ -1,0 +1,9 @@
+// Package notify listens to WeChat Pay: it verifies a refund notification,
+// reads it, has it settled and acknowledges it.
+//
+// The order of work is fixed: method and size, then the signature over the raw
+// bytes, and only then JSON, and only then the sealed resource. SUCCESS is said
+// once the outcome is durable and never before, since WeChat Pay does not
+// repeat what was acknowledged. Repeats are settled like the first and change
+// nothing.
+package notify

@@ -1,0 +1,173 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+// A Handler answers the public notification URL. All fields are required.
+type Handler struct {
+	Refunds *refund.Service
+	Keys    *wxpay.Keyring // WeChat Pay's keys, which the client of the channel refreshes
+	Secret  wxpay.APIv3Key // opens what the notification seals
+	Log     *slog.Logger
+}
+
+const (
+	// maxLetter bounds a notification, in bytes. A real one has about 900.
+	maxLetter = 64 << 10
+	// answerWithin bounds the whole work: WeChat Pay waits 5 s.
+	answerWithin = 4 * time.Second
+)
+
+// ServeHTTP answers one notification. The status tells WeChat Pay whether to
+// send it again: 200 with code SUCCESS, and nothing else, ends the repeats.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	// Who drips his bytes must not keep the function: not every server can set this.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerWithin))
+
+	a := h.answer(ctx, w, r)
+	w.Header().Set("Content-Type", "application/json")
+	if a.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	w.WriteHeader(a.status)
+	_, _ = fmt.Fprintf(w, `{"code":%q,"message":%q}`, a.code(), a.message) // who has hung up is told again later
+}
+
+// An answer is what WeChat Pay is told.
+type answer struct {
+	status  int
+	message string // short and fixed: nothing of the letter, nothing of the cause
+}
+
+func (a answer) code() string {
+	if a.status == http.StatusOK {
+		return "SUCCESS"
+	}
+	return "FAIL"
+}
+
+func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) answer {
+	if r.Method != http.MethodPost {
+		return answer{http.StatusMethodNotAllowed, "only POST is answered"}
+	}
+	if r.ContentLength > maxLetter {
+		return answer{http.StatusRequestEntityTooLarge, "the notification is too large"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLetter))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return answer{http.StatusRequestEntityTooLarge, "the notification is too large"}
+		}
+		return answer{http.StatusBadRequest, "the notification broke off"}
+	}
+	if err := h.Keys.Verify(ctx, r.Header, body); err != nil {
+		return h.refuse(ctx, err)
+	}
+	out, err := h.read(body)
+	if err != nil {
+		// Verified and yet unreadable: WeChat Pay sent something that we do not
+		// understand, or our APIv3 key is wrong. Either needs a person.
+		h.Log.ErrorContext(ctx, "alarm", "why", "a verified notification cannot be read", "error", err)
+		return answer{http.StatusBadRequest, "the notification is malformed"}
+	}
+	return h.settle(ctx, out)
+}
+
+// refuse answers a letter whose signature does not hold.
+func (h *Handler) refuse(ctx context.Context, err error) answer {
+	for _, c := range []struct {
+		err    error
+		reason string
+	}{
+		{wxpay.ErrProbe, "probe"},
+		{wxpay.ErrHeader, "header"},
+		{wxpay.ErrStale, "stale"},
+		{wxpay.ErrUnknownKey, "unknown key"},
+		{wxpay.ErrSignature, "signature"},
+	} {
+		if errors.Is(err, c.err) {
+			h.Log.WarnContext(ctx, "refused signature", "reason", c.reason)
+			return answer{http.StatusUnauthorized, "the signature is missing, stale or wrong"}
+		}
+	}
+	h.Log.ErrorContext(ctx, "unverified", "error", err)
+	return answer{http.StatusServiceUnavailable, "the signature cannot be verified now"}
+}
+
+// events gives each event its status. Payments and whatever else WeChat Pay
+// may send here are not ours to acknowledge: their receiver would never hear of them.
+func events() map[string]refund.Status {
+	return map[string]refund.Status{
+		"REFUND.SUCCESS":  refund.StatusSuccess,
+		"REFUND.ABNORMAL": refund.StatusAbnormal,
+		"REFUND.CLOSED":   refund.StatusClosed,
+	}
+}
+
+// read opens a verified letter.
+func (h *Handler) read(body []byte) (refund.Outcome, error) {
+	n, err := wxpay.ParseNotification(body)
+	if err != nil {
+		return refund.Outcome{}, err
+	}
+	status, ok := events()[n.EventType]
+	if !ok {
+		return refund.Outcome{}, fmt.Errorf("notify: event_type is not that of a refund")
+	}
+	plain, err := h.Secret.Open(n.Resource)
+	if err != nil {
+		return refund.Outcome{}, err
+	}
+	l, err := wxpay.ParseRefundLetter(plain)
+	if err != nil {
+		return refund.Outcome{}, err
+	}
+	if refund.Status(l.RefundStatus) != status {
+		return refund.Outcome{}, fmt.Errorf("notify: refund_status and event_type differ")
+	}
+	return refund.Outcome{
+		Source:      refund.Letter,
+		EventID:     n.ID,
+		OutRefundNo: l.OutRefundNo,
+		Merchant:    refund.Merchant{MchID: cmp.Or(l.MchID, l.SpMchID), SubMchID: l.SubMchID},
+		Refund: refund.Refund{
+			RefundID:            l.RefundID,
+			OutRefundNo:         l.OutRefundNo,
+			TransactionID:       l.TransactionID,
+			OutTradeNo:          l.OutTradeNo,
+			UserReceivedAccount: l.UserReceivedAccount,
+			SuccessTime:         l.SuccessTime,
+			Status:              status,
+			Amount: refund.Amount{
+				Total:       l.Amount.Total,
+				Refund:      l.Amount.Refund,
+				PayerTotal:  &l.Amount.PayerTotal,
+				PayerRefund: &l.Amount.PayerRefund,
+			},
+		},
+	}, nil
+}
+
+// settle has the outcome settled and acknowledges it once that is durable.
+func (h *Handler) settle(ctx context.Context, out refund.Outcome) answer {
+	st, err := h.Refunds.Settle(ctx, out)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "error", err)
+		return answer{http.StatusServiceUnavailable, "the notification cannot be settled now"}
+	}
+	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "changed", st.Changed)
+	return answer{http.StatusOK, "成功"}
+}

@@ -1,0 +1,383 @@
+package notify_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/notify"
+	"wxrefund/shared/ledger"
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+const mchid, serial = "1900000109", "PUB_KEY_ID_0119000001092026112200000001"
+
+var (
+	platformKey = sync.OnceValue(newKey)
+	strangerKey = sync.OnceValue(newKey)
+)
+
+func newKey() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// upstream answers queries only.
+type upstream struct {
+	refund.Channel
+	reply refund.Refund
+	err   error
+	asked int
+}
+
+func (u *upstream) Query(context.Context, string) (refund.Refund, error) {
+	u.asked++
+	return u.reply, u.err
+}
+
+type fixture struct {
+	*notify.Handler
+	secret wxpay.APIv3Key
+	up     *upstream
+}
+
+func setUp(t testing.TB) *fixture {
+	t.Helper()
+	store, err := ledger.Open(t.Context(), "sqlite::memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	secret, err := wxpay.ParseAPIv3Key("0123456789abcdef0123456789ABCDEF")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := &upstream{err: &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	return &fixture{
+		Handler: &notify.Handler{
+			Refunds: &refund.Service{Ledger: store, Channel: up, Merchant: refund.Merchant{MchID: mchid}, Log: log},
+			Keys:    wxpay.NewKeyring(map[string]*rsa.PublicKey{serial: &platformKey().PublicKey}, nil),
+			Secret:  secret,
+			Log:     log,
+		},
+		secret: secret, up: up,
+	}
+}
+
+// A message is one notification in all its parts, each of which a test may change.
+type message struct {
+	letter       wxpay.RefundLetter
+	notification wxpay.Notification
+	seal         func(plain []byte) wxpay.Resource
+	body         func([]byte) []byte
+	key          *rsa.PrivateKey
+	at           time.Time
+	request      func(*http.Request)
+}
+
+// send posts a valid notification with one thing changed.
+func (f *fixture) send(t testing.TB, change func(*message)) *httptest.ResponseRecorder {
+	t.Helper()
+	m := &message{
+		letter: wxpay.RefundLetter{
+			MchID: mchid, TransactionID: "1217752501201407033233368018", OutTradeNo: "O1", RefundID: "50000000382019052709732678859",
+			OutRefundNo: "R1", RefundStatus: "SUCCESS", SuccessTime: "2026-11-22T10:05:00+08:00", UserReceivedAccount: "招商银行信用卡0403",
+			Amount: wxpay.LetterAmount{Total: 100, Refund: 60, PayerTotal: 100, PayerRefund: 60},
+		},
+		notification: wxpay.Notification{
+			ID: "EV-2018022511223320873", CreateTime: "2026-11-22T10:05:01+08:00", EventType: "REFUND.SUCCESS", ResourceType: "encrypt-resource", Summary: "退款成功",
+		},
+		seal: func(plain []byte) wxpay.Resource {
+			r, err := f.secret.Seal("refund", "refund", plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		},
+		body: func(b []byte) []byte { return b }, key: platformKey(), at: time.Now(), request: func(*http.Request) {},
+	}
+	change(m)
+	plain, err := json.Marshal(m.letter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.notification.Resource = m.seal(plain)
+	body, err := json.Marshal(m.notification)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body = m.body(body)
+	r := httptest.NewRequest(http.MethodPost, "/any/path", strings.NewReader(string(body)))
+	r.Header.Set("Content-Type", "application/json")
+	if err := (&wxpay.Platform{Serial: serial, Key: m.key}).Sign(r.Header, body, m.at); err != nil {
+		t.Fatal(err)
+	}
+	m.request(r)
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	return w
+}
+
+// recorded reports what the ledger holds of R1.
+func (f *fixture) recorded(t testing.TB) string {
+	t.Helper()
+	p, err := f.Refunds.QueryOrder(t.Context(), refund.Caller{Kind: refund.Server}, refund.Lookup{OutTradeNo: "O1"})
+	if refund.IsCode(err, refund.CodeNotFound) {
+		return "-"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(p.Refunds[0].Status)
+}
+
+func (u *upstream) Spec() refund.Spec {
+	return refund.Spec{Name: "test", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32}}
+}
+
+func TestValidNotificationIsSettledAndAcknowledged(t *testing.T) {
+	f := setUp(t)
+	for i := range 16 { // C10: and so is every repeat
+		w := f.send(t, func(*message) {})
+		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
+			t.Fatalf("delivery %d: %d %s", i, w.Code, w.Header().Get("Content-Type"))
+		}
+		if d := cmp.Diff(`{"code":"SUCCESS","message":"成功"}`, w.Body.String()); d != "" {
+			t.Fatalf("delivery %d (-want +got):\n%s", i, d)
+		}
+	}
+	if got := f.recorded(t); got != "SUCCESS" {
+		t.Errorf("recorded: %s", got)
+	}
+}
+
+// One valid notification, one thing changed: the status, and that nothing was recorded.
+func TestOneThingChanged(t *testing.T) {
+	other, _ := wxpay.ParseAPIv3Key("another-key-of-thirty-two-bytes!")
+	header := func(name, value string) func(*message) {
+		return func(m *message) { m.request = func(r *http.Request) { r.Header.Set(name, value) } }
+	}
+	without := func(name string) func(*message) {
+		return func(m *message) { m.request = func(r *http.Request) { r.Header.Del(name) } }
+	}
+	sealed := func(change func(*wxpay.Resource)) func(*message) {
+		return func(m *message) {
+			seal := m.seal
+			m.seal = func(plain []byte) wxpay.Resource {
+				r := seal(plain)
+				change(&r)
+				return r
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*message)
+		status int
+	}{
+		{"GET", func(m *message) { m.request = func(r *http.Request) { r.Method = http.MethodGet } }, 405},
+		{"HEAD", func(m *message) { m.request = func(r *http.Request) { r.Method = http.MethodHead } }, 405},
+		{"too large", func(m *message) { m.body = func([]byte) []byte { return make([]byte, 64<<10+1) } }, 413},
+		{"too large, no length", func(m *message) {
+			m.body = func([]byte) []byte { return make([]byte, 64<<10+1) }
+			m.request = func(r *http.Request) { r.ContentLength = -1 }
+		}, 413},
+		{"breaks off", func(m *message) { m.request = func(r *http.Request) { r.Body = io.NopCloser(failing{}) } }, 400},
+
+		{"no signature", without("Wechatpay-Signature"), 401},
+		{"no timestamp", without("Wechatpay-Timestamp"), 401},
+		{"no nonce", without("Wechatpay-Nonce"), 401},
+		{"no serial", without("Wechatpay-Serial"), 401},
+		{"signed by a stranger", func(m *message) { m.key = strangerKey() }, 401},
+		{"other serial", header("Wechatpay-Serial", "PUB_KEY_ID_X"), 401},
+		{"text as timestamp", header("Wechatpay-Timestamp", "soon"), 401},
+		{"changed nonce", header("Wechatpay-Nonce", "x"), 401},
+		{"probe", header("Wechatpay-Signature", "WECHATPAY/SIGNTEST/abc"), 401},
+		{"old", func(m *message) { m.at = time.Now().Add(-301 * time.Second) }, 401},
+		{"from the future", func(m *message) { m.at = time.Now().Add(301 * time.Second) }, 401},
+		{"changed body", func(m *message) {
+			m.request = func(r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(strings.NewReader(strings.Replace(string(b), "EV-", "EW-", 1)))
+			}
+		}, 401},
+
+		{"empty body", func(m *message) { m.body = func([]byte) []byte { return nil } }, 400},
+		{"no JSON", func(m *message) { m.body = func([]byte) []byte { return []byte("{") } }, 400},
+		{"null", func(m *message) { m.body = func([]byte) []byte { return []byte("null") } }, 400},
+		{"array", func(m *message) { m.body = func([]byte) []byte { return []byte("[]") } }, 400},
+		{"v2 XML", func(m *message) { m.body = func([]byte) []byte { return []byte("<xml></xml>") } }, 400},
+		{"no resource", func(m *message) { m.seal = func([]byte) wxpay.Resource { return wxpay.Resource{} } }, 400},
+		{"unknown event", func(m *message) { m.notification.EventType = "REFUND.WHATEVER" }, 400},
+		{"a payment", func(m *message) { m.notification.EventType = "TRANSACTION.SUCCESS" }, 400},
+		{"event and status differ", func(m *message) { m.notification.EventType = "REFUND.CLOSED" }, 400},
+		{"no id", func(m *message) { m.notification.ID = "" }, 400},
+		{"sealed with another key", func(m *message) {
+			m.seal = func(plain []byte) wxpay.Resource { r, _ := other.Seal("refund", "refund", plain); return r }
+		}, 400},
+		{"damaged tag", sealed(func(r *wxpay.Resource) { r.Ciphertext = r.Ciphertext[:len(r.Ciphertext)-4] + "AAAA" }), 400},
+		{"no base64", sealed(func(r *wxpay.Resource) { r.Ciphertext = "!" }), 400},
+		{"short nonce", sealed(func(r *wxpay.Resource) { r.Nonce = "short" }), 400},
+		{"other algorithm", sealed(func(r *wxpay.Resource) { r.Algorithm = "AEAD_SM4_GCM" }), 400},
+		{"other associated data", sealed(func(r *wxpay.Resource) { r.AssociatedData = "payment" }), 400},
+		{"plain text no JSON", func(m *message) {
+			seal := m.seal
+			m.seal = func([]byte) wxpay.Resource { return seal([]byte("soon")) }
+		}, 400},
+		{"no refund number", func(m *message) { m.letter.OutRefundNo = "" }, 400},
+		{"no amount", func(m *message) { m.letter.Amount = wxpay.LetterAmount{} }, 400},
+
+		{"another merchant", func(m *message) { m.letter.MchID = "1900000110" }, 503},
+		{"a sub-merchant", func(m *message) { m.letter.SubMchID = "1900000111" }, 503},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := setUp(t)
+			w := f.send(t, c.change)
+			if w.Code != c.status {
+				t.Errorf("status %d, want %d: %s", w.Code, c.status, w.Body)
+			}
+			var body struct{ Code, Message string }
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Code != "FAIL" || body.Message == "" {
+				t.Errorf("body %s", w.Body)
+			}
+			if c.status == 405 && w.Header().Get("Allow") != "POST" {
+				t.Error("no Allow header")
+			}
+			if got := f.recorded(t); got != "-" {
+				t.Errorf("recorded: %s", got)
+			}
+		})
+	}
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+// What is unusual and right is accepted.
+func TestAccepted(t *testing.T) {
+	for name, change := range map[string]func(*message){
+		"295 seconds old": func(m *message) { m.at = time.Now().Add(-295 * time.Second) },
+		"no associated data": func(m *message) {
+			m.seal = func(plain []byte) wxpay.Resource {
+				k, _ := wxpay.ParseAPIv3Key("0123456789abcdef0123456789ABCDEF")
+				r, _ := k.Seal("refund", "", plain)
+				return r
+			}
+		},
+		"text/plain":    func(m *message) { m.request = func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") } },
+		"unknown field": func(m *message) { m.body = func(b []byte) []byte { return append([]byte(`{"new":1,`), b[1:]...) } },
+	} {
+		f := setUp(t)
+		if w := f.send(t, change); w.Code != 200 {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		if got := f.recorded(t); got != "SUCCESS" {
+			t.Errorf("%s: recorded %s", name, got)
+		}
+	}
+}
+
+// C16: each event has its state.
+func TestEvents(t *testing.T) {
+	for event, status := range map[string]string{"REFUND.SUCCESS": "SUCCESS", "REFUND.ABNORMAL": "ABNORMAL", "REFUND.CLOSED": "CLOSED"} {
+		f := setUp(t)
+		w := f.send(t, func(m *message) { m.notification.EventType, m.letter.RefundStatus = event, status })
+		if got := f.recorded(t); w.Code != 200 || got != status {
+			t.Errorf("%s: %d, recorded %s", event, w.Code, got)
+		}
+	}
+}
+
+// C14: 503 until the query has answered.
+func TestC14MismatchIsAskedAbout(t *testing.T) {
+	f := setUp(t)
+	if w := f.send(t, func(*message) {}); w.Code != 200 {
+		t.Fatal(w.Body)
+	}
+	more := func(m *message) { m.letter.Amount.Refund = 70 }
+	if w := f.send(t, more); w.Code != 503 || f.up.asked != 1 {
+		t.Errorf("%d after %d queries, want 503 after one", w.Code, f.up.asked)
+	}
+	f.up.err = nil
+	f.up.reply = refund.Refund{OutRefundNo: "R1", OutTradeNo: "O1", Status: refund.StatusSuccess, Amount: refund.Amount{Refund: 60, Total: 100}}
+	if w := f.send(t, more); w.Code != 200 || f.up.asked != 2 {
+		t.Errorf("%d after %d queries, want 200 after two", w.Code, f.up.asked)
+	}
+}
+
+// C18: never SUCCESS while the store is down.
+func TestC18StoreDown(t *testing.T) {
+	f := setUp(t)
+	f.Refunds.Ledger = down{}
+	if w := f.send(t, func(*message) {}); w.Code != 503 {
+		t.Errorf("%d, want 503", w.Code)
+	}
+}
+
+type down struct{ refund.Ledger }
+
+func (down) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
+	return nil, errors.New("connection refused")
+}
+
+// C19: a store that hangs does not keep the answer beyond four seconds.
+func TestC19SlowStore(t *testing.T) {
+	platformKey() // made outside, since it takes real time
+	synctest.Test(t, func(t *testing.T) {
+		f := setUp(t)
+		f.Refunds.Ledger = hanging{}
+		start := time.Now()
+		if w := f.send(t, func(*message) {}); w.Code != 503 {
+			t.Errorf("%d, want 503", w.Code)
+		}
+		if took := time.Since(start); took > 4*time.Second {
+			t.Errorf("answered after %v, want at most 4 s", took)
+		}
+	})
+}
+
+type hanging struct{ refund.Ledger }
+
+func (hanging) Get(ctx context.Context, _ ...refund.Key) ([]refund.Item, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Whatever is posted, the answer is one of the known ones, and without a
+// signature nothing is ever recorded.
+func FuzzUnsigned(f *testing.F) {
+	f.Add([]byte(`{"id":"EV","event_type":"REFUND.SUCCESS"}`), "1", "n", "s", serial)
+	f.Add([]byte(`<xml/>`), "", "", "WECHATPAY/SIGNTEST/", "")
+	fx := setUp(f)
+	f.Fuzz(func(t *testing.T, body []byte, timestamp, nonce, signature, key string) {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(string(body)))
+		r.Header.Set("Wechatpay-Timestamp", timestamp)
+		r.Header.Set("Wechatpay-Nonce", nonce)
+		r.Header.Set("Wechatpay-Signature", signature)
+		r.Header.Set("Wechatpay-Serial", key)
+		w := httptest.NewRecorder()
+		fx.ServeHTTP(w, r)
+		if w.Code != 401 && w.Code != 413 {
+			t.Fatalf("status %d", w.Code)
+		}
+	})
+}

@@ -1,0 +1,179 @@
+package notify_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+// C11: the same letter ten times at once is one effect, and all are acknowledged.
+func TestC11SameLetterAtOnce(t *testing.T) {
+	f := setUp(t)
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if w := f.send(t, func(*message) {}); w.Code != 200 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	wg.Wait()
+	items, err := f.Refunds.Ledger.Get(t.Context(), "refund/R1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if items[0].Version != 1 {
+		t.Errorf("the refund was written %d times, want once", items[0].Version)
+	}
+}
+
+// C8: bodies that are large, deep or endless are refused without being kept, and
+// without being verified. The peer reads 20 MB before it answers.
+func TestC8LargeBodies(t *testing.T) {
+	for name, body := range map[string]io.Reader{
+		"20 MB":              bytes.NewReader(make([]byte, 20<<20)),
+		"99 KB of brackets":  strings.NewReader(strings.Repeat("[", 99_000)),
+		"endless, no length": io.MultiReader(endless{}),
+	} {
+		f := setUp(t)
+		r := httptest.NewRequest(http.MethodPost, "/", body)
+		w := httptest.NewRecorder()
+		f.ServeHTTP(w, r)
+		if w.Code != 413 {
+			t.Errorf("%s: %d, want 413", name, w.Code)
+		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// relayed is what the CloudBase template hands on: shape A.
+const relayed = `{"id":"EV-2018022511223320873","create_time":"2026-11-22T10:05:01+08:00","resource_type":"encrypt-resource","event_type":"REFUND.SUCCESS",
+"summary":"退款成功","resource":{"mchid":"1900000109","out_trade_no":"O1","transaction_id":"1217752501201407033233368018","out_refund_no":"R1",
+"refund_id":"50000000382019052709732678859","refund_status":"SUCCESS","success_time":"2026-11-22T10:05:00+08:00","user_received_account":"招商银行信用卡0403",
+"amount":{"total":100,"refund":60,"payer_total":100,"payer_refund":60}}}`
+
+const (
+	relaySuccess = `{"code":"SUCCESS","message":"成功","errcode":0,"errmsg":"SUCCESS"}`
+	server       = refund.Server
+)
+
+func (f *fixture) relay(t *testing.T, kind refund.CallerKind, event string) string {
+	t.Helper()
+	return string(f.Invoke(t.Context(), refund.Caller{Kind: kind, OpenID: "oSomebody"}, []byte(event)))
+}
+
+// A relayed letter is a hint: what the upstream says is settled, whatever the letter told.
+func TestRelayIsAHintOnly(t *testing.T) {
+	for truth, want := range map[refund.Status]string{
+		refund.StatusSuccess: "SUCCESS", refund.StatusProcessing: "PROCESSING", refund.StatusClosed: "CLOSED", refund.StatusAbnormal: "ABNORMAL",
+	} {
+		f := setUp(t)
+		f.up.err = nil
+		f.up.reply = refund.Refund{OutRefundNo: "R1", OutTradeNo: "O1", Status: truth, Amount: refund.Amount{Refund: 60, Total: 100}}
+		if d := cmp.Diff(relaySuccess, f.relay(t, server, relayed)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", truth, d)
+		}
+		if got := f.recorded(t); got != want {
+			t.Errorf("recorded %s, want %s", got, want)
+		}
+	}
+}
+
+// A perfect forgery changes nothing: the upstream does not know the refund.
+func TestRelayedForgeryChangesNothing(t *testing.T) {
+	f := setUp(t)
+	f.up.err = &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Message: "no such refund"}
+	if got := f.relay(t, server, relayed); !strings.Contains(got, `"code":"FAIL"`) || !strings.Contains(got, `"errcode":1`) {
+		t.Errorf("%s, want FAIL", got)
+	}
+	if got := f.recorded(t); got != "-" {
+		t.Errorf("recorded %s", got)
+	}
+}
+
+// Who may relay: the platform's own calls, no client and nothing of HTTP's.
+func TestRelayCallers(t *testing.T) {
+	for _, kind := range []refund.CallerKind{refund.Nobody, refund.User} {
+		f := setUp(t)
+		if got := f.relay(t, kind, relayed); !strings.Contains(got, `"code":"FAIL"`) {
+			t.Errorf("caller %d: %s, want FAIL", kind, got)
+		}
+		if f.up.asked > 0 {
+			t.Errorf("caller %d: the upstream was asked", kind)
+		}
+	}
+}
+
+func TestRelayRefusesWhatIsNoRefund(t *testing.T) {
+	replace := func(old, new string) string { return strings.Replace(relayed, old, new, 1) }
+	for name, event := range map[string]string{
+		"empty":           ``,
+		"no JSON":         `{`,
+		"array":           `[]`,
+		"null":            `null`,
+		"a number":        `{"ParsedContent":5}`,
+		"a payment":       replace("REFUND.SUCCESS", "TRANSACTION.SUCCESS"),
+		"unknown event":   replace("REFUND.SUCCESS", "REFUND.WHATEVER"),
+		"no number":       replace(`"out_refund_no":"R1",`, ``),
+		"a path":          replace(`"R1"`, `"../certificates"`),
+		"still sealed":    replace(`"resource":{`, `"resource":{"ciphertext":"x",`),
+		"too large":       replace("退款成功", strings.Repeat("x", 64<<10)),
+		"an HTTP request": `{"httpMethod":"POST","headers":{},"body":"{}"}`,
+	} {
+		f := setUp(t)
+		got := f.relay(t, server, event)
+		var reply struct {
+			Code    string
+			ErrCode int
+		}
+		if err := json.Unmarshal([]byte(got), &reply); err != nil || reply.Code != "FAIL" || reply.ErrCode != 1 {
+			t.Errorf("%s: %s, want FAIL", name, got)
+		}
+		if f.up.asked > 0 {
+			t.Errorf("%s: the upstream was asked", name)
+		}
+	}
+}
+
+// A relay is told FAIL while the upstream does not answer, so that it comes again.
+func TestRelayWithoutAnAnswer(t *testing.T) {
+	f := setUp(t)
+	if got := f.relay(t, server, relayed); !strings.Contains(got, `"code":"FAIL"`) {
+		t.Errorf("%s, want FAIL", got)
+	}
+	f.Refunds.Channel = panicking{f.up}
+	if got := f.relay(t, server, relayed); !strings.Contains(got, `"code":"FAIL"`) {
+		t.Errorf("after a panic: %s, want FAIL", got)
+	}
+}
+
+type panicking struct{ *upstream }
+
+func (panicking) Query(context.Context, string) (refund.Refund, error) { panic("a defect") }
+
+func FuzzRelay(f *testing.F) {
+	f.Add([]byte(relayed))
+	f.Add([]byte(`{"event_type":"REFUND.SUCCESS","resource":{"out_refund_no":"R1"}}`))
+	f.Add([]byte(`{"event_type":5}`))
+	fx := setUp(f)
+	f.Fuzz(func(t *testing.T, event []byte) {
+		var reply struct{ Code string }
+		got := fx.Invoke(t.Context(), refund.Caller{Kind: server}, event)
+		if err := json.Unmarshal(got, &reply); err != nil || reply.Code != "FAIL" {
+			t.Fatalf("%s, want FAIL while the upstream does not answer", got)
+		}
+	})
+}

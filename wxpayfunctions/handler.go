@@ -1,0 +1,169 @@
+package wxpayfunctions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"github.com/go-playground/validator/v10"
+
+	"wxrefund/shared/refund"
+)
+
+// A Handler is the dispatcher. Make it with [New].
+type Handler struct {
+	refunds  *refund.Service
+	log      *slog.Logger
+	validate *validator.Validate
+}
+
+// New returns a dispatcher over the given refunds.
+func New(refunds *refund.Service, log *slog.Logger) *Handler {
+	return &Handler{refunds: refunds, log: log, validate: newValidator()}
+}
+
+// A route is one value of type and what answers it.
+type route struct {
+	name   string
+	answer func(h *Handler, ctx context.Context, caller refund.Caller, event []byte) (any, error)
+}
+
+// routes is the whole dispatch table: a new type is a new row.
+func routes() []route {
+	return []route{
+		{"wxpay_refund", (*Handler).refund},
+		{"wxpay_refund_query", (*Handler).query},
+	}
+}
+
+// maxEvent bounds an event, in bytes.
+const maxEvent = 256 << 10
+
+// Invoke answers one event. It always returns a JSON object; it never fails.
+func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte) (reply []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.ErrorContext(ctx, "panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
+			reply = encode(nil, &refund.Error{Code: refund.CodeInternal, Next: refund.SameNumber, Message: "internal error; the log has the details"})
+		}
+	}()
+	data, err := h.dispatch(ctx, caller, event)
+	if err != nil {
+		e := refund.AsError(err)
+		level := slog.LevelInfo
+		if e.Code == refund.CodeInternal || e.Code == refund.CodeUnavailable {
+			level = slog.LevelError
+		}
+		h.log.Log(ctx, level, "refused", "code", e.Code, "upstream", e.Upstream, "message", e.Message, "cause", e.Err)
+	}
+	return encode(data, err)
+}
+
+func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, event []byte) (any, error) {
+	// First of all, so that whoever may not is told nothing else, whatever he sends.
+	if err := h.refunds.Admit(ctx, caller); err != nil {
+		return nil, err
+	}
+	if len(event) > maxEvent {
+		return nil, badEvent("the event must have at most %d bytes", maxEvent)
+	}
+	if err := strict(event); err != nil {
+		return nil, err
+	}
+	name, err := typeOf(event)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range routes() {
+		if r.name != name {
+			names = append(names, r.name)
+			continue
+		}
+		return r.answer(h, ctx, caller, event)
+	}
+	return nil, badEvent("type must be %s", strings.Join(names, " or "))
+}
+
+func (h *Handler) refund(ctx context.Context, caller refund.Caller, event []byte) (any, error) {
+	var req refund.Request
+	if err := h.decode(event, &req, "data"); err != nil {
+		return nil, err
+	}
+	got, err := h.refunds.Refund(ctx, caller, req)
+	if err != nil {
+		return nil, err
+	}
+	return got, nil
+}
+
+func (h *Handler) query(ctx context.Context, caller refund.Caller, event []byte) (any, error) {
+	var l refund.Lookup
+	if err := h.decode(event, &l, "data", "params"); err != nil {
+		return nil, err
+	}
+	if l.ByOrder() {
+		return h.refunds.QueryOrder(ctx, caller, l)
+	}
+	return h.refunds.QueryRefund(ctx, caller, l)
+}
+
+// envelope is what the mini-program sees as res.result.
+type envelope struct {
+	Code       int    `json:"code"`
+	Data       any    `json:"data,omitempty"`
+	ErrCode    string `json:"err_code,omitempty"`
+	Message    string `json:"message,omitempty"`
+	Retry      string `json:"retry,omitempty"`
+	RetryAfter int64  `json:"retry_after,omitempty"` // seconds
+}
+
+// codes gives each domain code its number and, where the upstream has not said
+// its own, its name in the seeds' spelling.
+func codes() map[refund.Code]envelope {
+	return map[refund.Code]envelope{
+		refund.CodeInvalid:     {Code: 400, ErrCode: "PARAM_ERROR"},
+		refund.CodeDenied:      {Code: 403, ErrCode: "NOAUTH"},
+		refund.CodeNotFound:    {Code: 404, ErrCode: "REFUNDNOTEXIST"},
+		refund.CodeConflict:    {Code: 409, ErrCode: "INVALID_REQUEST"},
+		refund.CodeRejected:    {Code: 422, ErrCode: "INVALID_REQUEST"},
+		refund.CodeLimited:     {Code: 429, ErrCode: "FREQUENCY_LIMITED"},
+		refund.CodeInternal:    {Code: 500, ErrCode: "SYSTEMERROR"},
+		refund.CodeUnavailable: {Code: 503, ErrCode: "SYSTEMERROR"},
+	}
+}
+
+// retries says what a caller may do next. What must be corrected first is not
+// worth repeating as it is.
+func retries() map[refund.Next]string {
+	return map[refund.Next]string{
+		refund.Never:      "never",
+		refund.AfterFix:   "never",
+		refund.SameNumber: "same_number",
+		refund.Later:      "later",
+		refund.NewNumber:  "new_number",
+	}
+}
+
+func encode(data any, err error) []byte {
+	env := envelope{Data: data}
+	if err != nil {
+		e := refund.AsError(err)
+		env = codes()[e.Code]
+		if e.Upstream != "" {
+			env.ErrCode = e.Upstream
+		}
+		env.Message, env.Retry = e.Message, retries()[e.Next]
+		if e.RetryAfter > 0 {
+			env.RetryAfter = max(1, int64(e.RetryAfter.Seconds()))
+		}
+	}
+	b, err := json.Marshal(env)
+	if err != nil { // every reply type encodes; this is a defect, and the caller still needs JSON
+		return []byte(`{"code":500,"err_code":"SYSTEMERROR","message":"internal error","retry":"same_number"}`)
+	}
+	return b
+}
