@@ -1,0 +1,131 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"wxrefund/shared/refund"
+)
+
+// maxBody bounds the body of an HTTP-shaped request. The platforms bound direct
+// events themselves.
+const maxBody = 1 << 20
+
+const (
+	unavailable = "the service is not available; try again later"
+	failed      = "internal error; the log has the details"
+)
+
+// A witness says who called, once the rules are known.
+type witness func(Identity) refund.Caller
+
+func nobody(Identity) refund.Caller { return refund.Caller{} }
+
+// event answers what came by a platform's invocation: either somebody's event, or
+// an HTTP request that a gateway packed up, which is nobody's.
+func (s *server) event(ctx context.Context, who witness, payload []byte) []byte {
+	e, err := readGatewayEvent(payload)
+	if errors.Is(err, errNotGateway) {
+		return s.invoke(ctx, who, payload)
+	}
+	if err != nil {
+		return e.reply(response{status: http.StatusBadRequest})
+	}
+	r, body, status := e.request(ctx)
+	if status != 0 {
+		return e.reply(response{status: status})
+	}
+	return e.reply(s.serve(r, body, nobody))
+}
+
+// invoke answers a direct invocation.
+func (s *server) invoke(ctx context.Context, who witness, event []byte) []byte {
+	fn, id, err := s.load(ctx)
+	caller := who(id)
+	switch {
+	case err == nil:
+		return s.call(ctx, fn, caller, event)
+	case caller.Kind == refund.Server:
+		return envelope(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return envelope(unavailable)
+}
+
+// serve answers an HTTP request whose body is at hand.
+func (s *server) serve(r *http.Request, body []byte, who witness) (res response) {
+	ctx := r.Context()
+	fn, id, err := s.load(ctx)
+	if err != nil {
+		return response{status: http.StatusServiceUnavailable}
+	}
+	if fn.HTTP == nil {
+		return s.serveEvent(r, body, fn, who(id))
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.logPanic(ctx, p)
+			res = response{status: http.StatusInternalServerError}
+		}
+	}()
+	var w recorder
+	fn.HTTP.ServeHTTP(&w, r)
+	return w.result()
+}
+
+func (s *server) serveEvent(r *http.Request, body []byte, fn Function, caller refund.Caller) response {
+	if r.Method != http.MethodPost {
+		return response{status: http.StatusMethodNotAllowed, header: http.Header{"Allow": {http.MethodPost}}}
+	}
+	return response{
+		status: http.StatusOK,
+		header: http.Header{"Content-Type": {"application/json"}},
+		body:   s.call(r.Context(), fn, caller, body),
+	}
+}
+
+// call keeps the promise that an invocation is always answered with JSON, and that
+// a platform error never reports anything: on some platforms it would end the
+// process, and on all of them it hides from the caller whether to try again.
+func (s *server) call(ctx context.Context, fn Function, caller refund.Caller, event []byte) (reply []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.logPanic(ctx, p)
+			reply = envelope(failed)
+		}
+	}()
+	reply = fn.Invoke(ctx, caller, event)
+	if !json.Valid(reply) {
+		s.log.ErrorContext(ctx, "the reply is not JSON", "bytes", len(reply))
+		return envelope(failed)
+	}
+	return reply
+}
+
+// envelope is the reply of a host that could not ask the function.
+func envelope(message string) []byte {
+	b, err := json.Marshal(struct {
+		Code    int    `json:"code"`
+		ErrCode string `json:"err_code"`
+		Message string `json:"message"`
+		Retry   string `json:"retry"`
+	}{500, "SYSTEMERROR", message, "later"})
+	if err != nil {
+		panic(err) // strings and a number always marshal
+	}
+	return b
+}
+
+// logPanic logs where, and of the value only what cannot quote the payload.
+func (s *server) logPanic(ctx context.Context, p any) {
+	value := fmt.Sprintf("%T", p)
+	if err, ok := p.(runtime.Error); ok {
+		value = err.Error()
+	}
+	s.log.ErrorContext(ctx, "panic", "value", value, "stack", string(debug.Stack()))
+}

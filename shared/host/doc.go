@@ -1,0 +1,37 @@
+// Package host runs a handler wherever it was deployed.
+//
+// A deployable is one [Function]: bytes in, bytes out, and perhaps an HTTP
+// handler. [Run] finds out from the environment which platform it is on, speaks
+// that platform's protocol with the platform's own library, and hands each
+// invocation on together with the one thing that only this place can know: who
+// called. The caller is read from what the platform injected for this very
+// request. Nothing inside an event can raise it; an event that is shaped like an
+// HTTP request lowers it to nobody.
+//
+// # Platforms
+//
+//	variable                 platform                  direct invocation   HTTP-shaped
+//	_LAMBDA_SERVER_PORT      SCF, CloudBase            [Identity.Platform] nobody
+//	AWS_LAMBDA_RUNTIME_API   AWS Lambda                a server            nobody
+//	PORT                     SCF web functions,        none                [Identity.Headers]
+//	                         containers, plain HTTP
+//
+// The first variable that is set decides. HTTP-shaped are the events of CloudBase
+// HTTP access, SCF function URLs and Tencent's API gateway, Lambda function URLs,
+// and AWS API gateways of either payload version; each is answered in its own
+// response shape.
+//
+// # Packages for one platform
+//
+// Without build tags a binary serves everything. -tags scf leaves the Lambda
+// runtime out, -tags lambda the SCF runtime; plain HTTP costs nothing and is
+// always there. A Lambda package is built with -tags lambda,lambda.norpc, the
+// second being the runtime library's own switch for its unused net/rpc server.
+//
+// # What SCF refuses before us
+//
+// The SCF library answers two things with a platform error on its own: a request
+// whose environment is not a JSON object of strings, and a client context that is
+// not JSON. An event that is not JSON does reach [Function.Invoke], on every
+// platform, and is its to refuse.
+package host

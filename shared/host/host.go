@@ -1,0 +1,131 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"wxrefund/shared/refund"
+)
+
+// A Function is what a deployable does. Both fields may be called concurrently.
+// The context that they get ends a little before the platform's deadline, and
+// knows the credentials of the request: see [CredentialsFrom].
+type Function struct {
+	// Invoke answers a direct invocation with JSON. A refusal is a reply, never
+	// an error. The event is whatever was sent: it need not be JSON. Required.
+	Invoke func(ctx context.Context, caller refund.Caller, event []byte) []byte
+
+	// HTTP answers whatever is shaped like an HTTP request. The body holds the
+	// bytes that were sent, whatever the gateway did to them on the way; it is
+	// complete and at most 1 MiB. Nil: the body of a POST is an event for Invoke,
+	// of nobody or of the user that trusted headers name; the reply comes with
+	// status 200.
+	HTTP http.Handler
+}
+
+// A Build makes the function from its settings. It must not keep ctx, which ends
+// with the invocation that happened to be the first.
+type Build = func(ctx context.Context, getenv func(string) string) (Function, error)
+
+// Run serves until ctx ends, the process is told to stop (SIGTERM, SIGINT), or
+// the platform's library ends the process. It returns the exit code: 2, after one
+// line that says what it looked for, if the environment names no platform. The
+// platforms' libraries read the process environment themselves, so getenv must
+// agree with os.Getenv about the variables that choose the platform.
+//
+// Build runs on the first invocation, since SCF brings some settings only then.
+// Its error is logged and is the reply to a server; anyone else learns only that
+// the service is not available. The next invocation tries again.
+func Run(ctx context.Context, getenv func(string) string, log *slog.Logger, build Build) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	s := newServer(getenv, log, build)
+	var wanted []string
+	for _, p := range platforms() {
+		value := getenv(p.variable)
+		if value == "" {
+			wanted = append(wanted, p.variable+" ("+p.name+")")
+			continue
+		}
+		log.InfoContext(ctx, "serving", "platform", p.name)
+		if err := p.serve(ctx, s, value); err != nil {
+			log.ErrorContext(ctx, "cannot serve", "platform", p.name, "err", err)
+			return 1
+		}
+		return 0
+	}
+	log.ErrorContext(ctx, "no platform: none of these variables is set: "+strings.Join(wanted, ", "))
+	return 2
+}
+
+// A platform serves where its variable is set. Serve returns when ctx ends.
+type platform struct {
+	name     string
+	variable string
+	serve    func(ctx context.Context, s *server, value string) error
+}
+
+// platforms lists what was built in, in the order in which they are looked for.
+func platforms() []platform {
+	var all []platform
+	all = append(all, scfPlatform...)
+	all = append(all, lambdaPlatform...)
+	return append(all, platform{"plain HTTP", "PORT", servePlain})
+}
+
+// A server is one Run: the function once it could be built, and what it is built from.
+type server struct {
+	getenv func(string) string
+	log    *slog.Logger
+	build  Build
+
+	turn  chan struct{} // holds one token while somebody looks at the fields below
+	built bool
+	fn    Function
+	id    Identity
+}
+
+func newServer(getenv func(string) string, log *slog.Logger, build Build) *server {
+	return &server{getenv: getenv, log: log, build: build, turn: make(chan struct{}, 1)}
+}
+
+// load returns the function, building it if nobody has yet. Who waits for another
+// invocation's build waits no longer than its own deadline. The identity rules are
+// usable even beside an error.
+func (s *server) load(ctx context.Context) (Function, Identity, error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return Function{}, Identity{}, fmt.Errorf("still starting: %w", ctx.Err())
+	}
+	if s.built {
+		return s.fn, s.id, nil
+	}
+	id, idErr := ReadIdentity(s.getenv)
+	fn, fnErr := s.tryBuild(ctx)
+	if err := errors.Join(idErr, fnErr); err != nil {
+		s.log.ErrorContext(ctx, "not configured", "err", err)
+		return Function{}, id, err
+	}
+	s.built, s.fn, s.id = true, fn, id
+	return fn, id, nil
+}
+
+func (s *server) tryBuild(ctx context.Context) (fn Function, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.logPanic(ctx, p)
+			err = errors.New(failed)
+		}
+	}()
+	return s.build(ctx, s.getenv)
+}

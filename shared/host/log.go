@@ -1,0 +1,46 @@
+package host
+
+import (
+	"context"
+	"io"
+	"log/slog"
+)
+
+// NewLogger returns a logger that writes a line of JSON for each record, and the
+// id of the request to each record that is logged with the request's context.
+// LOG_LEVEL is looked up whenever it is needed, since on SCF it may come with the
+// first request; without a known level there it is info.
+func NewLogger(w io.Writer, getenv func(string) string) *slog.Logger {
+	return slog.New(requestHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level(getenv)})})
+}
+
+type level func(string) string
+
+func (getenv level) Level() slog.Level {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(getenv("LOG_LEVEL"))); err != nil {
+		return slog.LevelInfo
+	}
+	return l
+}
+
+type requestKey struct{}
+
+// A requestHandler adds the request id.
+type requestHandler struct{ slog.Handler }
+
+func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
+	if id, _ := ctx.Value(requestKey{}).(string); id != "" {
+		r = r.Clone()
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h requestHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return requestHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h requestHandler) WithGroup(name string) slog.Handler {
+	return requestHandler{h.Handler.WithGroup(name)}
+}

@@ -1,0 +1,210 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+func startPlain(t *testing.T, env ...string) (*process, string) {
+	t.Helper()
+	p := start(t, append(env, "PORT=0")...)
+	address := regexp.MustCompile(`"address":"[^"]*:(\d+)"`)
+	var port string
+	await(t, "the address", func() bool {
+		if m := address.FindStringSubmatch(p.logs.String()); m != nil {
+			port = m[1]
+		}
+		return port != ""
+	})
+	return p, "http://127.0.0.1:" + port
+}
+
+func do(t *testing.T, method, url string, body io.Reader, header ...string) (int, http.Header, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, res.Header, b
+}
+
+func TestPlainHTTP(t *testing.T) {
+	wx := []string{"X-Wx-Openid", "oALICE", "X-Wx-Source", "wx_client"}
+	tests := []struct {
+		name   string
+		env    []string
+		header []string
+		want   refund.Caller
+	}{
+		{"nobody", nil, nil, stranger},
+		{"headers, not trusted", nil, wx, stranger},
+		{"headers, trusted", []string{"TRUST_WX_HEADERS=true"}, wx, alice},
+		{"no headers, trusted", []string{"TRUST_WX_HEADERS=true"}, nil, stranger},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, url := startPlain(t, append(tt.env, "TENCENTCLOUD_SECRETID=id0", "TENCENTCLOUD_SECRETKEY=key0", "WXPAY_MCHID=m0")...)
+			status, header, body := do(t, "POST", url+"/any/path", strings.NewReader(`{"type":"x","WX_OPENID":"oBOB"}`), tt.header...)
+			got := parseTold(t, body)
+			if status != 200 || header.Get("Content-Type") != "application/json" {
+				t.Errorf("got %d %v", status, header)
+			}
+			if got.Kind != tt.want.Kind || got.OpenID != tt.want.OpenID || got.Event != `{"type":"x","WX_OPENID":"oBOB"}` {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+			if !got.OK || got.SecretID != "id0" || got.SecretKey != "key0" || got.Built["WXPAY_MCHID"] != "m0" {
+				t.Errorf("credentials or settings of the process are missing: %+v", got)
+			}
+			if got.LeftMs < 25_000 || got.LeftMs > 29_500 {
+				t.Errorf("%d ms left", got.LeftMs)
+			}
+			if status, _, _ := do(t, "GET", url, nil); status != 405 {
+				t.Errorf("GET: got %d, want 405", status)
+			}
+		})
+	}
+}
+
+func TestPlainHTTPHandler(t *testing.T) {
+	p, url := startPlain(t, "ECHO_HTTP=true")
+	raw := []byte("\x00\xff{\"a\": 1}\r\n")
+	for _, body := range []io.Reader{bytes.NewReader(raw), io.MultiReader(bytes.NewReader(raw))} { // the second is sent in chunks
+		status, header, got := do(t, "PUT", url+"/x", body)
+		if status != 202 || header.Get("X-Method") != "PUT" || !bytes.Equal(got, raw) {
+			t.Errorf("got %d %v %q", status, header, got)
+		}
+	}
+	for size, want := range map[int]int{maxBody: 202, maxBody + 1: 413} {
+		for _, body := range []io.Reader{bytes.NewReader(make([]byte, size)), io.MultiReader(bytes.NewReader(make([]byte, size)))} {
+			if status, _, _ := do(t, "POST", url, body); status != want {
+				t.Errorf("%d bytes: got %d, want %d", size, status, want)
+			}
+		}
+	}
+	if status, _, body := do(t, "POST", url+"/panic", nil, "X-Request-Id", "req-7"); status != 500 || len(body) != 0 {
+		t.Errorf("panic: got %d %q, want a bare 500", status, body)
+	}
+	if r := p.records("panic", 1); len(r) != 1 || r[0]["request_id"] != "req-7" {
+		t.Errorf("records: %v", r)
+	}
+}
+
+func TestPlainHTTPBuildsAgain(t *testing.T) {
+	p, url := startPlain(t, "ECHO_FAILURES=1")
+	if status, _, body := do(t, "POST", url, strings.NewReader("{}")); status != 503 || len(body) != 0 {
+		t.Errorf("got %d %q, want a bare 503", status, body)
+	}
+	for range 2 {
+		if status, _, body := do(t, "POST", url, strings.NewReader("{}")); status != 200 || parseTold(t, body).Builds != 2 {
+			t.Errorf("got %d %s", status, body)
+		}
+	}
+	if r := p.records("not configured", 1); len(r) != 1 || len(r[0]["request_id"].(string)) < 20 {
+		t.Errorf("records: %v", r)
+	}
+}
+
+// A request under way is answered before the process ends.
+func TestPlainHTTPStopsGracefully(t *testing.T) {
+	p, url := startPlain(t)
+	do(t, "POST", url, strings.NewReader("{}"))
+	type answer struct {
+		status int
+		body   string
+	}
+	slow := make(chan answer, 1)
+	started, pipe := io.Pipe()
+	go func() {
+		r, err := http.NewRequest("POST", url, started)
+		if err != nil {
+			slow <- answer{}
+			return
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			slow <- answer{body: err.Error()}
+			return
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		slow <- answer{res.StatusCode, string(b)}
+	}()
+	if _, err := io.WriteString(pipe, `{"do":`); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond) // let the server accept it
+	stopped := make(chan int, 1)
+	go func() { stopped <- p.stop() }()
+	time.Sleep(100 * time.Millisecond)
+	if _, err := io.WriteString(pipe, `"pause"}`); err != nil {
+		t.Fatal(err)
+	}
+	pipe.Close()
+	if got := <-slow; got.status != 200 {
+		t.Errorf("got %+v", got)
+	}
+	if code := <-stopped; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	logs := new(logBuffer)
+	getenv := settings(map[string]string{"PORT": "0"})
+	code := make(chan int, 1)
+	go func() {
+		code <- Run(ctx, getenv, NewLogger(logs, getenv), func(context.Context, func(string) string) (Function, error) {
+			return Function{Invoke: tell}, nil
+		})
+	}()
+	await(t, "the address", func() bool { return strings.Contains(logs.String(), `"listening"`) })
+	cancel()
+	if got := <-code; got != 0 {
+		t.Errorf("got %d, want 0; log:\n%s", got, logs)
+	}
+}
+
+func TestPlainHTTPPortTaken(t *testing.T) {
+	_, url := startPlain(t)
+	p := start(t, "PORT="+url[strings.LastIndex(url, ":")+1:])
+	p.once.Do(func() {
+		if code := p.wait(); code != 1 {
+			t.Errorf("exit code %d, want 1", code)
+		}
+	})
+	p.records("cannot serve", 1)
+}
+
+func TestRequestID(t *testing.T) {
+	for id, want := range map[string]bool{"a-B_9": true, strings.Repeat("a", 64): true, "": false, strings.Repeat("a", 65): false, "a b": false, "a\n": false, "é": false} {
+		h := http.Header{"X-Request-Id": {id}}
+		if got := requestID(h); (got == id) != want || got == "" {
+			t.Errorf("id %q: got %q", id, got)
+		}
+	}
+	h := http.Header{"X-Request-Id": {"theirs"}, "X-Scf-Request-Id": {"ours"}}
+	if got := requestID(h); got != "ours" {
+		t.Errorf("got %q, want the platform's", got)
+	}
+}

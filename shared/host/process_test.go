@@ -1,0 +1,204 @@
+package host
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// built is the echo deployable, built once for all tests.
+var built struct {
+	once   sync.Once
+	dir    string
+	output []byte
+	err    error
+}
+
+func echoBinary(t testing.TB) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "host-echo"); built.err != nil {
+			return
+		}
+		args := []string{"build", "-o", filepath.Join(built.dir, "echo")}
+		if race {
+			args = append(args, "-race")
+		}
+		built.output, built.err = exec.Command("go", append(args, "./testdata/echo")...).CombinedOutput()
+	})
+	if built.err != nil {
+		t.Fatalf("go build: %v\n%s", built.err, built.output)
+	}
+	return filepath.Join(built.dir, "echo")
+}
+
+// A process is a running echo.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	logs *logBuffer
+	once sync.Once
+	code int
+}
+
+// start runs echo with nothing but these variables.
+func start(t *testing.T, env ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(echoBinary(t)), logs: new(logBuffer)}
+	p.cmd.Env = append([]string{"GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0"}, env...)
+	p.cmd.Stderr = p.logs
+	p.cmd.Stdout = p.logs
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.stop() })
+	return p
+}
+
+// stop sends SIGTERM and returns the exit code.
+func (p *process) stop() int {
+	p.once.Do(func() {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		p.code = p.wait()
+		if p.code != 0 {
+			p.t.Errorf("exit code %d after SIGTERM; log:\n%s", p.code, p.logs)
+		}
+	})
+	return p.code
+}
+
+// wait returns the exit code, after a while by force.
+func (p *process) wait() int {
+	kill := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
+	_ = p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// await polls until ok.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 500 {
+		if ok() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("waited in vain for " + what)
+}
+
+// told is what echo replies.
+type told struct {
+	Kind          refund.CallerKind
+	OpenID        string
+	Event         string
+	LeftMs        int64  `json:"left_ms"`
+	SecretID      string `json:"secret_id"`
+	SecretKey     string `json:"secret_key"`
+	Source        string
+	OK            bool
+	Builds        int
+	Built         map[string]string
+	ProcessOpenID string `json:"process_openid"`
+
+	Code    int // of a host's own reply
+	Message string
+}
+
+func parseTold(t *testing.T, reply []byte) told {
+	t.Helper()
+	var got told
+	if err := json.Unmarshal(reply, &got); err != nil {
+		t.Fatalf("reply %q: %v", reply, err)
+	}
+	return got
+}
+
+// records returns the log's JSON lines with that message, once there are n; the libraries' own lines are not JSON.
+func (p *process) records(msg string, n int) []map[string]any {
+	p.t.Helper()
+	var all []map[string]any
+	await(p.t, fmt.Sprintf("%d records of %q", n, msg), func() bool {
+		all = nil
+		for line := range strings.Lines(p.logs.String()) {
+			var r map[string]any
+			if json.Unmarshal([]byte(line), &r) == nil && r["msg"] == msg {
+				all = append(all, r)
+			}
+		}
+		return len(all) >= n
+	})
+	return all
+}
+
+func TestNoVariables(t *testing.T) {
+	p := start(t, "HOME=/")
+	p.once.Do(func() {
+		if code := p.wait(); code != 2 {
+			t.Errorf("exit code %d, want 2", code)
+		}
+	})
+	got := strings.TrimSpace(p.logs.String())
+	if strings.Contains(got, "\n") {
+		t.Errorf("more than a line:\n%s", got)
+	}
+	for _, name := range []string{"_LAMBDA_SERVER_PORT (SCF)", "AWS_LAMBDA_RUNTIME_API (AWS Lambda)", "PORT (plain HTTP)"} {
+		if !strings.Contains(got, name) {
+			t.Errorf("%s is not named in %s", name, got)
+		}
+	}
+}
+
+// A package for one platform does not carry the other's runtime.
+func TestTags(t *testing.T) {
+	const scf, lambda, rpc = "github.com/tencentyun/scf-go-lib/cloudfunction", "github.com/aws/aws-lambda-go/lambda", "net/rpc"
+	tests := []struct {
+		tags string
+		want map[string]bool
+	}{
+		{"", map[string]bool{scf: true, lambda: true, rpc: true}},
+		{"scf", map[string]bool{scf: true, lambda: false, rpc: true}},
+		{"lambda", map[string]bool{scf: false, lambda: true, rpc: true}},
+		{"lambda,lambda.norpc", map[string]bool{scf: false, lambda: true, rpc: false}},
+		{"scf,lambda", map[string]bool{scf: true, lambda: true, rpc: true}},
+	}
+	for _, tt := range tests {
+		out, err := exec.Command("go", "list", "-deps", "-tags", tt.tags, ".").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		deps := map[string]bool{}
+		for line := range strings.Lines(string(out)) {
+			deps[strings.TrimSpace(line)] = true
+		}
+		for path, want := range tt.want {
+			if deps[path] != want {
+				t.Errorf("tags %q: imports %s: %v, want %v", tt.tags, path, deps[path], want)
+			}
+		}
+	}
+}

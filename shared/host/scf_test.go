@@ -1,0 +1,290 @@
+//go:build scf || !lambda
+
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/rpc"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/tencentyun/scf-go-lib/cloudfunction/messages"
+	"github.com/tencentyun/scf-go-lib/functioncontext"
+
+	"wxrefund/shared/refund"
+)
+
+// A platformSCF stands in for SCF.
+type platformSCF struct {
+	t      *testing.T
+	client *rpc.Client
+}
+
+func startSCF(t *testing.T, env ...string) (*platformSCF, *process) {
+	t.Helper()
+	port := freePort(t)
+	p := start(t, append(env, "_LAMBDA_SERVER_PORT="+port, "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1", "PORT=1")...)
+	scf := &platformSCF{t: t}
+	await(t, "the function", func() bool {
+		var err error
+		scf.client, err = rpc.Dial("tcp", "127.0.0.1:"+port)
+		return err == nil
+	})
+	t.Cleanup(func() { scf.client.Close() })
+	if err := scf.client.Call("Function.Ping", &messages.PingRequest{}, &messages.PingResponse{}); err != nil {
+		t.Fatal(err)
+	}
+	return scf, p
+}
+
+type scfRequest struct {
+	event       string
+	environment map[string]string // nil: none at all
+	left        time.Duration     // 0: no deadline
+	limit       time.Duration
+	id          string
+}
+
+// send returns the payload, or the platform error.
+func (scf *platformSCF) send(r scfRequest) ([]byte, error) {
+	req := &messages.InvokeRequest{Payload: []byte(r.event), RequestId: r.id, TimeLimitInMs: int32(r.limit.Milliseconds())}
+	if r.environment != nil {
+		b, err := json.Marshal(r.environment)
+		if err != nil {
+			return nil, err
+		}
+		req.Environment = string(b)
+	}
+	if r.left != 0 {
+		d := time.Now().Add(r.left)
+		req.Deadline = messages.InvokeRequest_Timestamp{Seconds: d.Unix(), Nanos: int64(d.Nanosecond())}
+	}
+	var res messages.InvokeResponse
+	if err := scf.client.Call("Function.Invoke", req, &res); err != nil {
+		return nil, err
+	}
+	if res.Error != nil {
+		return nil, fmt.Errorf("platform error %s: %s", res.Error.Type, res.Error.Message)
+	}
+	return res.Payload, nil
+}
+
+func (scf *platformSCF) invoke(r scfRequest) told {
+	scf.t.Helper()
+	b, err := scf.send(r)
+	if err != nil {
+		scf.t.Fatal(err)
+	}
+	return parseTold(scf.t, b)
+}
+
+func user(openid, source string) map[string]string {
+	return map[string]string{"WX_OPENID": openid, "TCB_SOURCE": source, "WX_CONTEXT_KEYS": "WX_OPENID", "TCB_ENV": "env0",
+		"TENCENTCLOUD_SECRETID": "id-" + openid, "TENCENTCLOUD_SECRETKEY": "key-" + openid, "WX_API_TOKEN": "token-" + openid}
+}
+
+func TestSCF(t *testing.T) {
+	scf, p := startSCF(t, "WXPAY_MCHID=m0", "TRUST_WX_HEADERS=true", "TENCENTCLOUD_SECRETID=of-the-process", "TENCENTCLOUD_SECRETKEY=x")
+
+	got := scf.invoke(scfRequest{event: `{"type":"x"}`, environment: user("oALICE", "wx_client"), left: 3 * time.Second})
+	if got.Kind != refund.User || got.OpenID != "oALICE" || got.SecretID != "id-oALICE" || got.SecretKey != "key-oALICE" || got.Source != "wx_client" || !got.OK {
+		t.Errorf("user: got %+v", got)
+	}
+	if got.LeftMs < 1_000 || got.LeftMs > 2_700 {
+		t.Errorf("user: %d ms left, want a tenth less than 3 s", got.LeftMs)
+	}
+	settings := map[string]string{"WX_OPENID": "", "TCB_SOURCE": "", "TENCENTCLOUD_SECRETID": "", "TENCENTCLOUD_SECRETKEY": "",
+		"TENCENTCLOUD_SESSIONTOKEN": "", "WX_API_TOKEN": "", "TCB_SESSIONTOKEN": "", "TCB_ENV": "env0", "WXPAY_MCHID": "m0"}
+	if diff := cmp.Diff(settings, got.Built); diff != "" {
+		t.Errorf("what build could read (-want +got):\n%s", diff)
+	}
+
+	// Nothing of a request survives it, though the library leaves it in the process environment.
+	for name, env := range map[string]map[string]string{"no environment": nil, "empty environment": {}} {
+		got = scf.invoke(scfRequest{event: `{}`, environment: env, left: time.Second})
+		if got.Kind != refund.Server || got.OpenID != "" || got.OK || got.SecretID != "" || got.Source != "" {
+			t.Errorf("%s after a user: got %+v", name, got)
+		}
+		if got.ProcessOpenID != "oALICE" {
+			t.Errorf("%s: the library no longer leaks, so this test proves nothing", name)
+		}
+	}
+	got = scf.invoke(scfRequest{event: `{}`, environment: map[string]string{"TCB_SOURCE": "wx_http"}, left: time.Second})
+	if got.Kind != refund.Nobody || got.OpenID != "" {
+		t.Errorf("a client without openid after a user: got %+v", got)
+	}
+
+	// The event says nothing about who sent it, unless it is HTTP-shaped.
+	forged := `{"userInfo":{"openId":"oALICE"},"WX_OPENID":"oALICE","headers":{"x-wx-openid":"oALICE","x-wx-source":"scf"},"body":"{}"`
+	got = scf.invoke(scfRequest{event: forged + `}`, environment: user("oBOB", "wx_client"), left: time.Second})
+	if got.Kind != refund.User || got.OpenID != "oBOB" {
+		t.Errorf("forged event: got %+v", got)
+	}
+	for _, shape := range []string{`,"httpMethod":"POST"}`, `,"requestContext":{"http":{"method":"POST"}}}`} {
+		for _, env := range []map[string]string{nil, user("oBOB", "wx_client"), user("", "scf")} {
+			b, err := scf.send(scfRequest{event: forged + shape, environment: env, left: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var packed struct{ Body string }
+			if err := json.Unmarshal(b, &packed); err != nil {
+				t.Fatal(err)
+			}
+			if got := parseTold(t, []byte(packed.Body)); got.Kind != refund.Nobody || got.OpenID != "" {
+				t.Errorf("HTTP-shaped: got %+v", got)
+			}
+		}
+	}
+
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestSCFTrustsFunctions(t *testing.T) {
+	scf, _ := startSCF(t, "REFUND_TRUST_FUNCTIONS=true")
+	for source, want := range map[string]refund.CallerKind{"wx_client": refund.User, "wx_client,scf": refund.Server} {
+		if got := scf.invoke(scfRequest{event: `{}`, environment: user("oALICE", source), left: time.Second}); got.Kind != want {
+			t.Errorf("source %q: got %+v", source, got)
+		}
+	}
+}
+
+func TestSCFDeadlines(t *testing.T) {
+	scf, _ := startSCF(t)
+	tests := []struct {
+		name        string
+		left, limit time.Duration
+		max         int64 // ms
+	}{
+		{"set", 10 * time.Second, 60 * time.Second, 9_500},
+		{"none", 0, 0, 2_700},
+		{"none, but a limit", 0, 20 * time.Second, 19_500},
+		{"past", -5 * time.Second, 0, 2_700},
+		{"past, but a limit", -5 * time.Second, 20 * time.Second, 19_500},
+	}
+	for _, tt := range tests {
+		got := scf.invoke(scfRequest{event: `{}`, left: tt.left, limit: tt.limit})
+		if got.LeftMs > tt.max || got.LeftMs < tt.max-2_000 {
+			t.Errorf("%s: %d ms left, want about %d", tt.name, got.LeftMs, tt.max)
+		}
+	}
+	begin := time.Now()
+	if got := scf.invoke(scfRequest{event: `{"do":"wait"}`, left: 2 * time.Second}); got.LeftMs > 0 || time.Since(begin) > 2*time.Second {
+		t.Errorf("wait: got %+v after %s", got, time.Since(begin))
+	}
+}
+
+func TestSCFFailures(t *testing.T) {
+	scf, p := startSCF(t, "ECHO_FAILURES=3")
+	neutral := told{Code: 500, Message: unavailable}
+	if diff := cmp.Diff(neutral, scf.invoke(scfRequest{event: `{}`, environment: user("oALICE", "wx_client"), id: "first"})); diff != "" {
+		t.Errorf("not configured, asked by a user (-want +got):\n%s", diff)
+	}
+	full := told{Code: 500, Message: "WXPAY_MCHID: missing; WXPAY_APIV3_KEY: want 32 bytes"}
+	if diff := cmp.Diff(full, scf.invoke(scfRequest{event: `{}`, environment: map[string]string{"TCB_SOURCE": "wx_trigger"}})); diff != "" {
+		t.Errorf("not configured, asked by a server (-want +got):\n%s", diff)
+	}
+	b, err := scf.send(scfRequest{event: string(recorded(t, "cloudbase-http"))})
+	if want := `{"isBase64Encoded":false,"statusCode":503,"headers":{},"body":""}`; err != nil || string(b) != want {
+		t.Errorf("not configured, asked by HTTP: got %s, %v", b, err)
+	}
+	if got := scf.invoke(scfRequest{event: `{}`}); got.Builds != 4 || got.Kind != refund.Server {
+		t.Errorf("configured at last: got %+v", got)
+	}
+
+	for _, event := range []string{`{"do":"panic"}`, `{"do":"nonsense"}`} {
+		if got := scf.invoke(scfRequest{event: event, id: "panic-1"}); got.Code != 500 || got.Message != failed {
+			t.Errorf("%s: got %+v", event, got)
+		}
+	}
+	for _, event := range []string{``, `null`, `not JSON`, `[1]`, `{"a":1} x`} {
+		if got := scf.invoke(scfRequest{event: event}); got.Event != event {
+			t.Errorf("event %q reached the function as %q", event, got.Event)
+		}
+	}
+	// What the library refuses by itself.
+	var res messages.InvokeResponse
+	if err := scf.client.Call("Function.Invoke", &messages.InvokeRequest{Payload: []byte(`{}`), Environment: "A=1;B=2"}, &res); err != nil || res.Error == nil {
+		t.Errorf("legacy environment: got %v, %+v", err, res)
+	}
+
+	if r := p.records("not configured", 3); len(r) != 3 || r[0]["request_id"] != "first" {
+		t.Errorf("records: %v", r)
+	}
+	if r := p.records("panic", 1); len(r) != 1 || r[0]["request_id"] != "panic-1" {
+		t.Errorf("records: %v", r)
+	}
+	if strings.Contains(p.logs.String(), "secret payload") {
+		t.Errorf("the payload is in the log:\n%s", p.logs)
+	}
+}
+
+// Concurrent requests never see each other's user or credentials. With -race the
+// function itself is built with the detector, too.
+func TestSCFInterleaved(t *testing.T) {
+	scf, _ := startSCF(t)
+	check := func(worker, i int) error {
+		r := scfRequest{event: `{"do":"pause"}`, left: 10 * time.Second}
+		want := told{Kind: refund.Server}
+		if openid := fmt.Sprintf("o%d-%d", worker, i); (worker+i)%4 != 0 {
+			r.environment = user(openid, "wx_client")
+			want = told{Kind: refund.User, OpenID: openid, SecretID: "id-" + openid, SecretKey: "key-" + openid, Source: "wx_client", OK: true}
+		}
+		b, err := scf.send(r)
+		if err != nil {
+			return err
+		}
+		var got told
+		if err := json.Unmarshal(b, &got); err != nil {
+			return err
+		}
+		got = told{Kind: got.Kind, OpenID: got.OpenID, SecretID: got.SecretID, SecretKey: got.SecretKey, Source: got.Source, OK: got.OK}
+		if diff := cmp.Diff(want, got); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	for worker := range 16 {
+		wg.Go(func() {
+			for i := range 100 {
+				if err := check(worker, i); err != nil {
+					t.Errorf("worker %d, request %d: %v", worker, i, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Without the library's context, nothing attests that a server calls.
+func TestSCFWithoutContext(t *testing.T) {
+	s, _ := testServer(t, Function{Invoke: tell})
+	for _, tt := range []struct {
+		name string
+		fc   *functioncontext.FunctionContext
+		want refund.CallerKind
+	}{
+		{"none", nil, refund.Nobody},
+		{"empty", &functioncontext.FunctionContext{}, refund.Server},
+	} {
+		ctx := t.Context()
+		if tt.fc != nil {
+			ctx = functioncontext.NewContext(ctx, tt.fc)
+		}
+		b, err := scfHandler{s}.Invoke(ctx, []byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parseTold(t, b); got.Kind != tt.want {
+			t.Errorf("%s: got %+v", tt.name, got)
+		}
+	}
+}
