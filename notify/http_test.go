@@ -47,9 +47,9 @@ type upstream struct {
 	asked int
 }
 
-func (u *upstream) Query(context.Context, string) (refund.Refund, error) {
+func (u *upstream) Query(context.Context, refund.Lookup) (refund.Page, error) {
 	u.asked++
-	return u.reply, u.err
+	return refund.Page{Refunds: []refund.Refund{u.reply}}, u.err
 }
 
 type fixture struct {

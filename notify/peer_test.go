@@ -162,7 +162,7 @@ func TestRelayWithoutAnAnswer(t *testing.T) {
 
 type panicking struct{ *upstream }
 
-func (panicking) Query(context.Context, string) (refund.Refund, error) { panic("a defect") }
+func (panicking) Query(context.Context, refund.Lookup) (refund.Page, error) { panic("a defect") }
 
 func FuzzRelay(f *testing.F) {
 	f.Add([]byte(relayed))

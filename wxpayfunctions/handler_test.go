@@ -35,7 +35,9 @@ func (u *upstream) Refund(_ context.Context, req refund.Request) (refund.Refund,
 	return u.reply, u.err
 }
 
-func (u *upstream) Query(context.Context, string) (refund.Refund, error) { return u.reply, u.err }
+func (u *upstream) Query(context.Context, refund.Lookup) (refund.Page, error) {
+	return refund.Page{Refunds: []refund.Refund{u.reply}}, u.err
+}
 
 func (u *upstream) Spec() refund.Spec {
 	return refund.Spec{

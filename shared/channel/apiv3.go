@@ -40,13 +40,21 @@ func (c *APIv3) Refund(ctx context.Context, req refund.Request) (refund.Refund, 
 	return c.do(ctx, http.MethodPost, refundsPath, body, req.OutRefundNo)
 }
 
-// Query asks for one refund by its number, the only one by which APIv3 finds a refund.
-func (c *APIv3) Query(ctx context.Context, outRefundNo string) (refund.Refund, error) {
-	uri := refundsPath + "/" + url.PathEscape(outRefundNo)
+// Query asks about one refund by its number, the only one by which APIv3 finds a refund.
+func (c *APIv3) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
+	uri := refundsPath + "/" + url.PathEscape(l.OutRefundNo)
 	if c.SubMchID != "" {
 		uri += "?sub_mchid=" + url.QueryEscape(c.SubMchID)
 	}
-	return c.do(ctx, http.MethodGet, uri, nil, outRefundNo)
+	return single(c.do(ctx, http.MethodGet, uri, nil, l.OutRefundNo))
+}
+
+// single is the page of one refund.
+func single(r refund.Refund, err error) (refund.Page, error) {
+	if err != nil {
+		return refund.Page{}, err
+	}
+	return refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{r}}, nil
 }
 
 // Spec says what APIv3 carries.
@@ -62,6 +70,7 @@ func (c *APIv3) Spec() refund.Spec {
 		FundsAccounts: []string{"AVAILABLE", "UNSETTLED"},
 		FromAccounts:  []string{"AVAILABLE", "UNAVAILABLE"},
 		Goods:         true,
+		Lookups:       []string{"out_refund_no"},
 		Rate:          150,
 		BadRate:       6,
 	}

@@ -161,8 +161,8 @@ func TestAPIv3QueryOnTheWire(t *testing.T) {
 				signed(t, w, 200, strings.Replace(object, `"R1"`, `"`+no+`"`, 1))
 			})
 			c.SubMchID = sub
-			if got, err := c.Query(t.Context(), no); err != nil || got.OutRefundNo != no {
-				t.Errorf("%s: %v, %v", no, got.OutRefundNo, err)
+			if got, err := c.Query(t.Context(), refund.Lookup{OutRefundNo: no}); err != nil || len(got.Refunds) != 1 || got.Refunds[0].OutRefundNo != no {
+				t.Errorf("%s: %+v, %v", no, got, err)
 			}
 		}
 	}
@@ -204,7 +204,7 @@ func TestAPIv3Errors(t *testing.T) {
 	} {
 		ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { signed(t, w, c.status, c.body) })
 		for name, call := range calls(ch) {
-			_, err := call(t.Context())
+			err := call(t.Context())
 			e := refund.AsError(err)
 			if err == nil || e.Code != c.code || e.Next != c.next || e.Upstream != c.upstream || e.Unsent {
 				t.Errorf("%s: %d %s: %v, want %s/%s %q", name, c.status, c.body, err, c.code, c.next, c.upstream)
@@ -213,10 +213,10 @@ func TestAPIv3Errors(t *testing.T) {
 	}
 }
 
-func calls(c *channel.APIv3) map[string]func(context.Context) (refund.Refund, error) {
-	return map[string]func(context.Context) (refund.Refund, error){
-		"refund": func(ctx context.Context) (refund.Refund, error) { return c.Refund(ctx, request()) },
-		"query":  func(ctx context.Context) (refund.Refund, error) { return c.Query(ctx, "R1") },
+func calls(c *channel.APIv3) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"refund": func(ctx context.Context) error { _, err := c.Refund(ctx, request()); return err },
+		"query":  func(ctx context.Context) error { _, err := c.Query(ctx, refund.Lookup{OutRefundNo: "R1"}); return err },
 	}
 }
 

@@ -10,9 +10,11 @@ type Channel interface {
 	// refund number again refunds once.
 	Refund(ctx context.Context, req Request) (Refund, error)
 
-	// Query asks for the state of one refund. [CodeNotFound] means that the upstream
-	// does not know the number now; a request on its way may still make it known.
-	Query(ctx context.Context, outRefundNo string) (Refund, error)
+	// Query asks about one refund, which is then the page's only one, or about an
+	// order's refunds from l.Offset on; by what names it can be asked is in Spec.
+	// [CodeNotFound] means that the upstream does not know the name now; a request
+	// on its way may still make it known.
+	Query(ctx context.Context, l Lookup) (Page, error)
 
 	// Spec says what the channel can carry.
 	Spec() Spec

@@ -70,19 +70,20 @@ func (u *upstream) Refund(_ context.Context, req refund.Request) (refund.Refund,
 	return r, nil
 }
 
-func (u *upstream) Query(_ context.Context, no string) (refund.Refund, error) {
+func (u *upstream) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
+	no := l.OutRefundNo
 	time.Sleep(u.slow)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.calls = append(u.calls, "query:"+no)
 	if u.queryErr != nil {
-		return refund.Refund{}, u.queryErr
+		return refund.Page{}, u.queryErr
 	}
 	r, ok := u.refunds[no]
 	if !ok {
-		return refund.Refund{}, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: "RESOURCE_NOT_EXISTS", Message: "no such refund"}
+		return refund.Page{}, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: "RESOURCE_NOT_EXISTS", Message: "no such refund"}
 	}
-	return r, nil
+	return refund.Page{Refunds: []refund.Refund{r}}, nil
 }
 
 func (u *upstream) Spec() refund.Spec {

@@ -1,6 +1,9 @@
 package refund
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // A Lookup names what a query is about. The first number that is set counts:
 // refund_id, out_refund_no, transaction_id, out_trade_no (seed 001).
@@ -68,26 +71,82 @@ func (s *Service) refundNo(ctx context.Context, l Lookup) (string, error) {
 	if l.RefundID == "" {
 		return l.OutRefundNo, nil
 	}
-	if err := s.Channel.Spec().Number("refund_id", l.RefundID); err != nil {
+	spec := s.Channel.Spec()
+	if err := spec.Number("refund_id", l.RefundID); err != nil {
 		return "", err
 	}
 	items, err := s.Ledger.Get(ctx, refundIDKey(l.RefundID))
 	if err != nil {
 		return "", ledgerError(err)
 	}
-	if items[0].Version == 0 {
+	if items[0].Version > 0 {
+		var no string
+		return no, decode(items[0], &no)
+	}
+	if !slices.Contains(spec.Lookups, "refund_id") {
 		return "", notFound("refund_id is not known here; query by out_refund_no")
 	}
-	var no string
-	return no, decode(items[0], &no)
+	page, err := s.Channel.Query(ctx, Lookup{RefundID: l.RefundID})
+	switch {
+	case err != nil:
+		return "", AsError(err)
+	case len(page.Refunds) != 1 || page.Refunds[0].RefundID != l.RefundID:
+		return "", unavailable("the upstream's answer is not about that refund", nil)
+	}
+	return page.Refunds[0].OutRefundNo, nil
 }
 
-// QueryOrder returns a page of an order's refunds, from the ledger.
+// QueryOrder returns a page of an order's refunds: as the upstream tells them
+// now, where it can be asked about orders, else from the ledger.
 // [CodeNotFound] if the order has none.
 func (s *Service) QueryOrder(ctx context.Context, caller Caller, l Lookup) (Page, error) {
 	if err := s.Admit(ctx, caller); err != nil {
 		return Page{}, err
 	}
+	field, value := l.order()
+	spec := s.Channel.Spec()
+	if err := spec.Number(field, value); err != nil {
+		return Page{}, err
+	}
+	if slices.Contains(spec.Lookups, field) {
+		return s.askOrder(ctx, l)
+	}
+	return s.listOrder(ctx, l)
+}
+
+// order is the number by which a lookup names an order. WeChat's own comes first.
+func (l Lookup) order() (field, value string) {
+	if l.TransactionID != "" {
+		return "transaction_id", l.TransactionID
+	}
+	return "out_trade_no", l.OutTradeNo
+}
+
+// askOrder asks the upstream about an order's refunds, and settles what it tells
+// of each.
+func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
+	callCtx, cancel := callContext(ctx)
+	page, err := s.Channel.Query(callCtx, l)
+	cancel()
+	if err != nil {
+		return Page{}, AsError(err)
+	}
+	for i, told := range page.Refunds {
+		b, err := s.read(ctx, told.OutRefundNo)
+		if err != nil {
+			return Page{}, err
+		}
+		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, moves: b.rec.Moves})
+		if err != nil {
+			return Page{}, err
+		}
+		page.Refunds[i] = st.Refund
+	}
+	return page, nil
+}
+
+// listOrder lists an order's refunds from the ledger.
+func (s *Service) listOrder(ctx context.Context, l Lookup) (Page, error) {
 	a, err := s.order(ctx, l)
 	if err != nil {
 		return Page{}, err
@@ -124,12 +183,9 @@ func (s *Service) QueryOrder(ctx context.Context, caller Caller, l Lookup) (Page
 
 // order reads the account of the order that a lookup means.
 func (s *Service) order(ctx context.Context, l Lookup) (account, error) {
-	field, value, key := "transaction_id", l.TransactionID, transactionKey(l.TransactionID)
-	if value == "" {
-		field, value, key = "out_trade_no", l.OutTradeNo, tradeKey(l.OutTradeNo)
-	}
-	if err := s.Channel.Spec().Number(field, value); err != nil {
-		return account{}, err
+	key := transactionKey(l.TransactionID)
+	if l.TransactionID == "" {
+		key = tradeKey(l.OutTradeNo)
 	}
 	var a account
 	for range 3 { // an account has two names, so one step suffices; a bound, should items ever point in a circle

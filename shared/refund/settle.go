@@ -93,14 +93,17 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 // Moves as the asker knows it: the answer is fresh only if nothing moves meanwhile.
 func (s *Service) ask(ctx context.Context, no string, moves int) (Settlement, error) {
 	callCtx, cancel := callContext(ctx)
-	got, err := s.Channel.Query(callCtx, no)
+	page, err := s.Channel.Query(callCtx, Lookup{OutRefundNo: no})
 	cancel()
+	if err == nil && len(page.Refunds) != 1 {
+		err = unavailable("the upstream's answer is not about one refund", nil)
+	}
 	if err != nil {
 		return Settlement{}, AsError(err)
 	}
 	ctx, cancel = settleContext(ctx)
 	defer cancel()
-	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: got, moves: moves})
+	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: page.Refunds[0], moves: moves})
 }
 
 // settle is the state machine: it changes the book by what the outcome says.

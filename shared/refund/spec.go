@@ -23,6 +23,7 @@ type Spec struct {
 	FundsAccounts []string // values of funds_account; none: not carried
 	FromAccounts  []string // values of amount.from[].account; none: not carried
 	Goods         bool     // whether goods_detail is carried
+	Lookups       []string // numbers by which the upstream can be asked; out_refund_no always is one
 
 	// What the upstream allows. Zero: it names no limit.
 	Rate    int           // submissions a second

@@ -5,24 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-const (
-	// maxReply bounds a reply's body in bytes. A refund's has about 500.
-	maxReply = 1 << 20
-
-	// defaultTimeout bounds a call whose context has no deadline.
-	defaultTimeout = 10 * time.Second
-)
+// defaultTimeout bounds a call whose context has no deadline.
+const defaultTimeout = 10 * time.Second
 
 // defaultHosts are WeChat Pay's main and standby hosts in mainland China
 // (docs/merchant/products/refund/apilist.html).
@@ -116,41 +106,13 @@ func (c *Client) send(ctx context.Context, method, uri string, body []byte) (Rep
 	return Reply{}, err
 }
 
-// try sends the request to one host and reads the reply. Its error wraps
-// [ErrUnsent] if there never was a connection.
+// try sends the request to one host and reads the reply.
 func (c *Client) try(ctx context.Context, host, method, uri, authorization string, body []byte) (Reply, error) {
-	// The trace only watches: a connection that was wanted and never had is proof
-	// that nothing was sent, whether it was the name, the route or TLS that failed.
-	var wanted, had atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { wanted.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { had.Store(true) },
-	})
-	req, err := c.request(traced, host, method, uri, authorization, body)
+	req, err := c.request(ctx, host, method, uri, authorization, body)
 	if err != nil {
 		return Reply{}, err
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		// The error of net/http quotes the URL, and with it the request.
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err
-		}
-		if !had.Load() && (wanted.Load() || isDial(err)) {
-			return Reply{}, fmt.Errorf("%w: %w", ErrUnsent, err)
-		}
-		return Reply{}, fmt.Errorf("wxpay: no reply: %w", err)
-	}
-	defer resp.Body.Close()
-	// To the end of the body, so that the connection can be used again.
-	got, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	switch {
-	case err != nil:
-		return Reply{}, fmt.Errorf("wxpay: reply broke off: %w", err)
-	case len(got) > maxReply:
-		return Reply{}, ErrTooLarge
-	}
-	return Reply{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
+	return Exchange(c.http, req)
 }
 
 // request builds the request. Its errors wrap [ErrUnsent].
@@ -179,14 +141,6 @@ func (c *Client) request(ctx context.Context, host, method, uri, authorization s
 	return req, nil
 }
 
-// isDial recognises a failed dial by the error itself, for a transport that does
-// not tell the trace what it does. Of such a one no other error is proof: it may
-// have sent the request before it failed.
-func isDial(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
-}
-
 // prepare makes the HTTP client, once: a copy of the caller's, whose own settings
 // are not touched, or one of ours. What it keeps of connections lives as long as
 // the Client, therefore a program should have one and not one a call.
@@ -195,25 +149,9 @@ func (c *Client) prepare() {
 	if c.HTTP != nil {
 		h = *c.HTTP
 	} else {
-		h.Transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   3 * time.Second,
-			ResponseHeaderTimeout: defaultTimeout,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConnsPerHost:   16,
-			// Short, because a function that was frozen would else wake up with
-			// connections that the other side has long closed, and a refund sent
-			// into one of them has an unknown outcome.
-			IdleConnTimeout: 30 * time.Second,
-			// The signature is over the body as it is, and a small reply cannot
-			// unpack into a large one.
-			DisableCompression: true,
-		}
+		h = *NewHTTPClient(nil)
 	}
-	// A redirect would carry the Authorization, and perhaps the refund, elsewhere.
-	// WeChat Pay sends none; one that comes is a reply like any other, and no 2xx.
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	h.CheckRedirect = noRedirect
 	c.http = &h
 }
 
