@@ -1,0 +1,284 @@
+package sandbox_test
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/sandbox"
+	"wxrefund/shared/wxpay"
+)
+
+// TestGuard changes one thing of a request that would be let in.
+func TestGuard(t *testing.T) {
+	set := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	remote := func(addr string) func(*http.Request) { return func(r *http.Request) { r.RemoteAddr = addr } }
+	host := func(h string) func(*http.Request) { return func(r *http.Request) { r.Host = h } }
+	tests := []struct {
+		name   string
+		change func(*http.Request)
+		status int
+	}{
+		{"nothing", func(*http.Request) {}, 200},
+		{"remote IPv6", remote("[::1]:1"), 200},
+		{"remote IPv4 in IPv6", remote("[::ffff:127.0.0.1]:1"), 200},
+		{"remote from the network", remote("192.168.1.7:1"), 403},
+		{"remote from the network, IPv6", remote("[2001:db8::1]:1"), 403},
+		{"remote without an address", remote(""), 403},
+		{"host localhost", host("localhost:8700"), 200},
+		{"host localhost without a port", host("localhost"), 200},
+		{"host IPv6", host("[::1]:8700"), 200},
+		{"host IPv6 without a port", host("[::1]"), 200},
+		{"host that was rebound", host("evil.example:8700"), 403},
+		{"host that looks like ours", host("127.0.0.1.evil.example"), 403},
+		{"host that looks like ours", host("localhost.evil.example"), 403},
+		{"no host", host(""), 403},
+		{"Sec-Fetch-Site same-origin", set("Sec-Fetch-Site", "same-origin"), 200},
+		{"Sec-Fetch-Site none", set("Sec-Fetch-Site", "none"), 200},
+		{"Sec-Fetch-Site same-site", set("Sec-Fetch-Site", "same-site"), 403},
+		{"Sec-Fetch-Site cross-site", set("Sec-Fetch-Site", "cross-site"), 403},
+		{"Origin ours", set("Origin", "http://127.0.0.1:8700"), 200},
+		{"Origin another", set("Origin", "http://evil.example"), 403},
+		{"Origin another port", set("Origin", "http://127.0.0.1:9999"), 403},
+		{"Origin null", set("Origin", "null"), 403},
+	}
+	w := newWorld(t)
+	for i, tt := range tests {
+		for _, method := range []string{"GET", "POST"} {
+			path, body := "/_sandbox/credentials", ""
+			if method == "POST" {
+				path, body = "/_sandbox/orders", fmt.Sprintf(`{"out_trade_no":"T%d","total":1}`, i)
+			}
+			r := controlRequest(method, path, body)
+			tt.change(r)
+			a := serve(w.sandbox.Control(), r)
+			if a.status != tt.status {
+				t.Errorf("%s, %s: %d %s, want %d", tt.name, method, a.status, a.body, tt.status)
+			}
+			if e, _ := a.field("error").(string); (e == "") != (a.status == 200) {
+				t.Errorf("%s, %s: %s, want an error of one sentence", tt.name, method, a.body)
+			}
+		}
+	}
+	for kind, status := range map[string]int{
+		"application/json": 200, "application/json; charset=utf-8": 200,
+		"text/plain": 415, "application/x-www-form-urlencoded": 415, "": 415,
+	} {
+		r := controlRequest("POST", "/_sandbox/orders", `{"total":1}`)
+		r.Header.Set("Content-Type", kind)
+		if a := serve(w.sandbox.Control(), r); a.status != status {
+			t.Errorf("Content-Type %q: %d, want %d", kind, a.status, status)
+		}
+	}
+}
+
+func TestControlPaths(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "/_sandbox/", "", 404},
+		{"GET", "/_sandbox/x", "", 404},
+		{"GET", "/_sandbox/orders", "", 405},
+		{"PUT", "/_sandbox/refunds", "{}", 405},
+		{"GET", "/_sandbox/env?channel=x", "", 400},
+		{"GET", "/_sandbox/env?channel=apiv3", "", 200},
+		{"POST", "/_sandbox/orders", strings.Repeat(" ", 70_000), 413},
+		{"POST", "/_sandbox/orders", "", 400},
+		{"POST", "/_sandbox/clock", `{"advance":"x"}`, 400},
+		{"POST", "/_sandbox/clock", `{"advance":"-1s"}`, 400},
+		{"POST", "/_sandbox/clock", `{"advance":"87601h"}`, 400},
+		{"POST", "/_sandbox/clock", `{"advance":60}`, 400},
+		{"POST", "/_sandbox/clock", `{}`, 400},
+		{"POST", "/_sandbox/clock", `{"advance":"0s"}`, 200},
+	} {
+		a := w.control(tt.method, tt.path, tt.body, tt.status)
+		if e, _ := a.field("error").(string); (e == "") != (tt.status == 200) {
+			t.Errorf("%s %s: %s, want an error of one sentence", tt.method, tt.path, a.body)
+		}
+	}
+}
+
+func TestOrders(t *testing.T) {
+	w := newWorld(t)
+	a := w.control("POST", "/_sandbox/orders", `{"total":100}`, 200)
+	for name, form := range map[string]string{
+		"out_trade_no": `^[0-9A-Za-z]{6,32}$`, "transaction_id": `^[0-9]{28}$`, "openid": `^o[0-9A-Za-z]{27}$`,
+		"currency": `^CNY$`, "trade_state": `^SUCCESS$`, "success_time": `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00$`,
+	} {
+		if s, _ := a.field(name).(string); !regexp.MustCompile(form).MatchString(s) {
+			t.Errorf("%s = %q, want %s", name, s, form)
+		}
+	}
+	b := w.control("POST", "/_sandbox/orders", `{"total":100}`, 200)
+	if a.field("out_trade_no") == b.field("out_trade_no") || a.field("transaction_id") == b.field("transaction_id") {
+		t.Errorf("two orders of the same name: %s, %s", a.body, b.body)
+	}
+	const full = `{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":100,"currency":"USD","openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o","success_time":"2020-06-08T10:34:56+08:00"}`
+	a = w.control("POST", "/_sandbox/orders", full, 200)
+	for name, want := range map[string]any{
+		"out_trade_no": "T1", "transaction_id": "4200000000000000000000000001", "total": 100.0, "currency": "USD",
+		"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "success_time": "2020-06-08T10:34:56+08:00",
+	} {
+		if got := a.field(name); got != want {
+			t.Errorf("%s = %v, want %v", name, got, want)
+		}
+	}
+	future := time.Now().Add(time.Hour).Format(time.RFC3339)
+	for _, tt := range []struct {
+		body, names string
+		status      int
+	}{
+		{`{}`, "/total", 400},
+		{`{"total":0}`, "/total", 400},
+		{`{"total":-1}`, "/total", 400},
+		{`{"total":1.5}`, "/total", 400},
+		{`{"total":"1"}`, "/total", 400},
+		{`{"total":1000000000001}`, "/total", 400},
+		{`{"total":1,"total":2}`, "JSON", 400},
+		{`{"Total":1}`, "/Total", 400},
+		{`{"total":1,"x":1}`, "/x", 400},
+		{`{"total":1}{}`, "JSON", 400},
+		{`{"total":1,"currency":"cny"}`, "/currency", 400},
+		{`{"total":1,"out_trade_no":"a b"}`, "/out_trade_no", 400},
+		{`{"total":1,"out_trade_no":"` + strings.Repeat("x", 33) + `"}`, "/out_trade_no", 400},
+		{`{"total":1,"success_time":"yesterday"}`, "/success_time", 400},
+		{`{"total":1,"success_time":"` + future + `"}`, "/success_time", 400},
+		{`{"total":1,"sub_mchid":"1"}`, "/sub_mchid", 400},
+		{`{"total":1,"promotion_detail":[{"promotion_id":"1","scope":"GLOBAL","type":"CASH","amount":2}]}`, "/promotion_detail", 400},
+		{`{"total":1,"promotion_detail":[{"promotion_id":"1","scope":"ALL","type":"CASH","amount":1}]}`, "/promotion_detail/0/scope", 400},
+		{`{"total":1,"out_trade_no":"T1"}`, "/out_trade_no", 409},
+		{`{"total":1,"transaction_id":"4200000000000000000000000001"}`, "/transaction_id", 409},
+	} {
+		a := w.control("POST", "/_sandbox/orders", tt.body, tt.status)
+		if e, _ := a.field("error").(string); !strings.Contains(e, tt.names) {
+			t.Errorf("%s: %s, want %s named", tt.body, a.body, tt.names)
+		}
+	}
+}
+
+// TestEnv sources the text with a real shell.
+func TestEnv(t *testing.T) {
+	w := newWorld(t)
+	text := string(w.control("GET", "/_sandbox/env", "", 200).body)
+	for line := range strings.Lines(text) {
+		if !regexp.MustCompile(`^[A-Z][A-Z0-9_]*='[^']*'\n$`).MatchString(line) {
+			t.Errorf("line %q is not NAME='value'", line)
+		}
+	}
+	sh := exec.Command("sh", "-c", `set -a; . /dev/stdin; unset PWD OLDPWD _; env`)
+	sh.Stdin, sh.Env = strings.NewReader(text), []string{"PATH=/usr/bin:/bin"}
+	out, err := sh.Output()
+	if err != nil {
+		t.Skipf("no sh to try it with: %v", err)
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		got[name] = value
+	}
+	for name, want := range w.settings {
+		if strings.ReplaceAll(got[name], `\n`, "\n") != strings.TrimSuffix(want, "\n") {
+			t.Errorf("%s = %q, want %q", name, got[name], want)
+		}
+	}
+	if _, err := wxpay.ParsePrivateKey(got["WXPAY_PRIVATE_KEY"]); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{
+		"WXPAY_CHANNEL": "apiv3", "WXPAY_BASE_URL": "http://127.0.0.1:8701", "WXPAY_NOTIFY_URL": notifyURL,
+	} {
+		if got[name] != want {
+			t.Errorf("%s = %q, want %q", name, got[name], want)
+		}
+	}
+	for _, name := range []string{"WXPAY_APPID", "WXPAY_MCHID", "WXPAY_SERIAL_NO", "WXPAY_APIV3_KEY", "WXPAY_PUBLIC_KEY_ID", "WXPAY_PUBLIC_KEY"} {
+		if got[name] == "" {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	w := newWorld(t)
+	a := w.control("GET", "/_sandbox/credentials", "", 200)
+	for name := range strings.FieldsSeq(`appid mchid sub_mchid serial_no private_key apiv3_key public_key_id public_key api_key
+		client_cert client_key ca_cert platform_serial platform_cert corpid corpsecret secret_id secret_key env_id`) {
+		if s, _ := a.field(name).(string); s == "" {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	cert, err := wxpay.ParseCertificate(a.field("client_cert").(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := wxpay.SerialNo(cert); got != a.field("serial_no") || len(got) != 40 {
+		t.Errorf("serial_no %v, but the API certificate's is %s", a.field("serial_no"), got)
+	}
+	if h := a.header.Get("Cache-Control"); h != "no-store" {
+		t.Errorf("Cache-Control %q", h)
+	}
+}
+
+// TestNotifyURL posts nothing where nobody listens.
+func TestNotifyURL(t *testing.T) {
+	w := newWorld(t, func(c *sandbox.Config) { c.NotifyURL = "" })
+	w.order("T1")
+	w.refund("T1", "R1")
+	w.advance("10m")
+	if d := w.deliveries(); len(d) != 0 || w.status("R1") != "SUCCESS" {
+		t.Errorf("deliveries %v", d)
+	}
+	w.sandbox.SetURLs(sandbox.URLs{Notify: "http://127.0.0.1:8700/notify"})
+	w.refund("T1", "R2")
+	w.advance("10m")
+	if p := w.receiver.received(); len(p) != 1 || p[0].url != "http://127.0.0.1:8700/notify" {
+		t.Errorf("posts %v", p)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for name, cfg := range map[string]sandbox.Config{
+		"speed below zero": {Speed: -1}, "speed too great": {Speed: 1e9},
+		"pace below zero": {Pace: -1}, "URL with a query": {NotifyURL: "http://x.example/?a"},
+	} {
+		cfg.Keys = sandbox.TestKeys()
+		if s, err := sandbox.New(cfg); err == nil {
+			t.Errorf("%s: New() = %v, want an error", name, s)
+		}
+	}
+}
+
+// TestLog greps the log of a run for the merchant's secrets.
+func TestLog(t *testing.T) {
+	var log strings.Builder
+	w := newWorld(t, func(c *sandbox.Config) { c.Log = textLog(&log) })
+	w.order("T1")
+	w.refund("T1", "R1")
+	w.apply("T2", "R2", 1)
+	w.advance("10m")
+	w.control("POST", "/_sandbox/keys/rotate", "", 200)
+	w.control("POST", "/_sandbox/faults", `{"notify":"lose"}`, 200)
+	textLog(&log).Info("keys", "keys", sandbox.TestKeys())
+	var c map[string]string
+	w.control("GET", "/_sandbox/credentials", "", 200).decode(t, &c)
+	for _, name := range []string{"private_key", "apiv3_key", "api_key", "corpsecret", "secret_key"} {
+		for line := range strings.Lines(c[name]) {
+			if strings.Contains(log.String(), strings.TrimSpace(line)) {
+				t.Errorf("the log holds the %s", name)
+			}
+		}
+	}
+	for _, event := range []string{"order paid", "refund accepted", "refund settled", "notification sent", "keys rotated", "fault added"} {
+		if !strings.Contains(log.String(), event) {
+			t.Errorf("the log does not tell of: %s", event)
+		}
+	}
+}

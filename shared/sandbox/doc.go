@@ -1,0 +1,29 @@
+// Package sandbox plays WeChat Pay on one machine.
+//
+// WeChat Pay has no test environment for APIv3: whoever integrates refunds
+// debugs with real money. This is the missing counterparty. It checks what
+// WeChat Pay checks and in its words, signs and seals what WeChat Pay signs and
+// seals, settles what it has accepted some minutes later and posts real
+// notifications until they are acknowledged, fifteen repeats long. A client that
+// was written for the real host, with its official SDK say, works against it
+// unchanged; only the host differs.
+//
+// It is strict and, if it is let, a little hostile, since a client that has seen
+// only good days is not tested. And it can be told to misbehave: every
+// fault that has a name in [Sandbox.Control] is one that merchants have met.
+//
+// Two clocks run in it. Signatures are always about real time, as both sides
+// check them against their own clocks. Everything else (when a refund settles,
+// when a notification is repeated, the dates in bodies) follows a virtual clock
+// that may run faster and can be moved by hand.
+//
+// All chance comes from the seed, by purpose and not by turn: what the dice say
+// about a refund depends on the seed and on the refund's number, not on how many
+// were thrown before. The same seed and the same requests give the same run.
+//
+// It is a tool for developers and never one for production. There is no
+// persistence whatever: keys, orders and refunds live and die with the process.
+// It knows nothing of how our own side thinks of refunds; all that it shares
+// with it is the protocol in package wxpay, which is proven against the official
+// SDK.
+package sandbox

@@ -1,0 +1,156 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A Config is what can be chosen about a sandbox. The zero value is one: it runs
+// in real time, is not hostile, and makes keys of its own.
+type Config struct {
+	// Seed is what all chance comes from, but for keys and nonces.
+	Seed int64
+
+	// Hostile makes notifications come twice and out of order now and then.
+	Hostile bool
+
+	// Speed is how many virtual seconds pass in a real one. Zero means one.
+	Speed float64
+
+	// Pace is the least virtual time between two refunds of one order; what comes
+	// sooner is refused with FREQUENCY_LIMITED. WeChat Pay documents a minute, and
+	// is not known to insist on it outside of WeCom. Zero: not enforced.
+	Pace time.Duration
+
+	// NotifyURL is the address that is set on the merchant platform: used when a
+	// refund names none, and for refunds made by hand. Empty: that of [URLs].
+	NotifyURL string
+
+	// Transport posts notifications. Nil: over the network.
+	Transport http.RoundTripper
+
+	// Keys are what GenerateKeys makes. Nil: New generates some.
+	Keys *Keys
+
+	// Log is told what happens; it gets no secrets. Nil: nobody is.
+	Log *slog.Logger
+}
+
+// URLs are where the parts of the whole program listen.
+type URLs struct {
+	WeChat    string // WeChat's side, http
+	WeChatTLS string // WeChat's side, https with a client certificate
+	Notify    string // our side: the address for notifications
+}
+
+// A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
+// several goroutines at a time.
+type Sandbox struct {
+	cfg    Config
+	log    *slog.Logger
+	keys   *Keys
+	dice   dice
+	clock  *clock
+	client *http.Client
+	limits limits
+
+	ended context.Context // ends with Run: nobody waits longer than that
+	end   context.CancelFunc
+
+	wake     chan struct{} // Run should look at the agenda again
+	landed   chan struct{} // a notification has been answered, or not
+	stepping chan struct{} // held by whoever does what is on the agenda
+
+	mu     sync.Mutex // of all that follows
+	urls   URLs
+	ring   ring
+	public bool // the merchant works with WeChat Pay's public key
+
+	byTrade, byTransaction map[string]*order
+	refunds                map[string]*refund // by the merchant's number
+	accepted               []*refund          // in order
+	deliveries             map[string]*delivery
+	letters                []*delivery // in order
+	kept                   []*delivery // those that wait to be overtaken
+	faults                 []*fault
+	agenda                 agenda
+	flying                 int // notifications on their way
+
+	made, turns, requests, rotations, faultNumber int // counters
+}
+
+// New returns a sandbox in which nothing has happened yet.
+func New(cfg Config) (*Sandbox, error) {
+	if cfg.Speed == 0 {
+		cfg.Speed = 1
+	}
+	if !(cfg.Speed > 0 && cfg.Speed <= 1e6) {
+		return nil, fmt.Errorf("sandbox: speed %v is not above 0 and at most a million", cfg.Speed)
+	}
+	if cfg.Pace < 0 {
+		return nil, errors.New("sandbox: pace is negative")
+	}
+	if cfg.NotifyURL != "" && !formURL.MatchString(cfg.NotifyURL) {
+		return nil, errors.New("sandbox: the notification URL is not an http or https URL without a query")
+	}
+	if cfg.Keys == nil {
+		keys, err := GenerateKeys()
+		if err != nil {
+			return nil, err
+		}
+		cfg.Keys = keys
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = &http.Transport{
+			DialContext:       (&net.Dialer{Timeout: patience}).DialContext,
+			DisableKeepAlives: true, // WeChat Pay closes each connection
+		}
+	}
+	s := &Sandbox{
+		cfg: cfg, log: cfg.Log, keys: cfg.Keys, dice: dice(cfg.Seed), clock: newClock(cfg.Speed),
+		client: &http.Client{
+			Transport: cfg.Transport,
+			// A redirect is not an acknowledgement.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		wake: make(chan struct{}, 1), landed: make(chan struct{}, 1), stepping: make(chan struct{}, 1),
+		public:  true,
+		byTrade: map[string]*order{}, byTransaction: map[string]*order{},
+		refunds: map[string]*refund{}, deliveries: map[string]*delivery{},
+	}
+	s.ring = newRing(cfg.Keys, s.clock.now())
+	s.ended, s.end = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Now is the virtual time.
+func (s *Sandbox) Now() time.Time { return s.clock.now() }
+
+// SetURLs tells where everything listens, once that is known. It is needed
+// before Settings and Env.
+func (s *Sandbox) SetURLs(urls URLs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.urls = urls
+}
+
+// TLSConfig is for the listener that demands the merchant's client certificate.
+func (s *Sandbox) TLSConfig() *tls.Config { return s.keys.tls() }
+
+// notifyURL is the address set on the merchant platform. s.mu is held.
+func (s *Sandbox) notifyURL() string {
+	if s.cfg.NotifyURL != "" {
+		return s.cfg.NotifyURL
+	}
+	return s.urls.Notify
+}

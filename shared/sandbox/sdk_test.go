@@ -1,0 +1,262 @@
+package sandbox_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/wechatpay-apiv3/wechatpay-go/core"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/downloader"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/option"
+	"github.com/wechatpay-apiv3/wechatpay-go/services/refunddomestic"
+	"github.com/wechatpay-apiv3/wechatpay-go/utils"
+
+	"wxrefund/shared/sandbox"
+)
+
+// redirect sends what was meant for the real host, which the SDK has fixed, to
+// the sandbox. Nothing else about the request is changed.
+type redirect struct{ to *url.URL }
+
+func (r redirect) RoundTrip(request *http.Request) (*http.Response, error) {
+	request = request.Clone(request.Context())
+	request.URL.Scheme, request.URL.Host = r.to.Scheme, r.to.Host
+	return http.DefaultTransport.RoundTrip(request)
+}
+
+// sdkWorld is a sandbox on a real listener, and an HTTP client for the SDK.
+func sdkWorld(t *testing.T, mutate ...func(*sandbox.Config)) (*world, *http.Client) {
+	w := newWorld(t, append([]func(*sandbox.Config){func(c *sandbox.Config) { c.Transport = nil }}, mutate...)...)
+	server := httptest.NewServer(w.sandbox.WeChat())
+	t.Cleanup(server.Close)
+	to, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, &http.Client{Transport: redirect{to}, Timeout: 10 * time.Second}
+}
+
+// sdkModes are the two ways in which the SDK can work; each returns a client and
+// what verifies notifications.
+var sdkModes = map[string]func(*testing.T, *world, *http.Client) (*core.Client, auth.Verifier){
+	"certificates, downloaded": func(t *testing.T, w *world, h *http.Client) (*core.Client, auth.Verifier) {
+		ctx, cancel := context.WithCancel(t.Context())
+		t.Cleanup(cancel)
+		first, err := core.NewClient(ctx, option.WithHTTPClient(h),
+			option.WithMerchantCredential(w.signer.MchID, w.signer.SerialNo, w.signer.Key), option.WithoutValidator())
+		if err != nil {
+			t.Fatal(err)
+		}
+		manager := downloader.NewCertificateDownloaderMgr(ctx)
+		t.Cleanup(manager.Stop)
+		if err := manager.RegisterDownloaderWithClient(ctx, first, w.signer.MchID, w.settings["WXPAY_APIV3_KEY"]); err != nil {
+			t.Fatal(err)
+		}
+		client, err := core.NewClient(ctx, option.WithHTTPClient(h),
+			option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(w.signer.MchID, w.signer.SerialNo, w.signer.Key, manager))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client, verifiers.NewSHA256WithRSAVerifier(manager.GetCertificateVisitor(w.signer.MchID))
+	},
+	"public key": func(t *testing.T, w *world, h *http.Client) (*core.Client, auth.Verifier) {
+		public, err := utils.LoadPublicKey(w.settings["WXPAY_PUBLIC_KEY"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := w.settings["WXPAY_PUBLIC_KEY_ID"]
+		client, err := core.NewClient(t.Context(), option.WithHTTPClient(h),
+			option.WithWechatPayPublicKeyAuthCipher(w.signer.MchID, w.signer.SerialNo, w.signer.Key, id, public))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client, verifiers.NewSHA256WithRSAPubkeyVerifier(id, *public)
+	},
+}
+
+// TestSDKClient has WeChat Pay's own SDK refund, repeat, ask and be refused.
+func TestSDKClient(t *testing.T) {
+	for mode, client := range sdkModes {
+		t.Run(mode, func(t *testing.T) {
+			w, h := sdkWorld(t)
+			c, _ := client(t, w, h)
+			w.order("SDK-1")
+			api := refunddomestic.RefundsApiService{Client: c}
+			ask := refunddomestic.CreateRequest{
+				OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R_1-|*@"), Reason: core.String("商品已售完 <&>"),
+				NotifyUrl: core.String("https://merchant.example/notify"), FundsAccount: refunddomestic.REQFUNDSACCOUNT_AVAILABLE.Ptr(),
+				Amount: &refunddomestic.AmountReq{
+					Refund: core.Int64(888), Total: core.Int64(10000), Currency: core.String("CNY"),
+					From: []refunddomestic.FundsFromItem{{Account: refunddomestic.ACCOUNT_AVAILABLE.Ptr(), Amount: core.Int64(888)}},
+				},
+				GoodsDetail: []refunddomestic.GoodsDetail{{
+					MerchantGoodsId: core.String("1217752501201407033233368018"), UnitPrice: core.Int64(888),
+					RefundAmount: core.Int64(888), RefundQuantity: core.Int64(1),
+				}},
+			}
+			made, _, err := api.Create(t.Context(), ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *made.Status != refunddomestic.STATUS_PROCESSING || *made.Amount.Refund != 888 || *made.Amount.PayerRefund != 888 ||
+				*made.OutTradeNo != "SDK-1" || *made.FundsAccount != refunddomestic.FUNDSACCOUNT_AVAILABLE {
+				t.Errorf("Create() = %v", made)
+			}
+			again, _, err := api.Create(t.Context(), ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(made.String(), again.String()); diff != "" {
+				t.Errorf("the same request again gives another refund (-first +second):\n%s", diff)
+			}
+			if a := w.control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200); a.field("status") != "SUCCESS" {
+				t.Errorf("settle: %s", a.body)
+			}
+			found, _, err := api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R_1-|*@")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *found.Status != refunddomestic.STATUS_SUCCESS || found.SuccessTime == nil || *found.RefundId != *made.RefundId {
+				t.Errorf("QueryByOutRefundNo() = %v", found)
+			}
+
+			*ask.Amount.Refund, *ask.Amount.From[0].Amount = 889, 889
+			if _, _, err = api.Create(t.Context(), ask); !core.IsAPIError(err, "INVALID_REQUEST") {
+				t.Errorf("other amount under the same number: %v, want INVALID_REQUEST", err)
+			}
+			_, _, err = api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R2")})
+			if !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") {
+				t.Errorf("query of an unknown refund: %v, want RESOURCE_NOT_EXISTS", err)
+			}
+		})
+	}
+}
+
+// TestSDKServiceProvider has the SDK act for the merchant that a provider serves.
+func TestSDKServiceProvider(t *testing.T) {
+	w, h := sdkWorld(t)
+	c, _ := sdkModes["public key"](t, w, h)
+	w.order("SDK-1")
+	api := refunddomestic.RefundsApiService{Client: c}
+	sub := w.control("GET", "/_sandbox/credentials", "", 200).field("sub_mchid").(string)
+	_, _, err := api.Create(t.Context(), refunddomestic.CreateRequest{
+		SubMchid: &sub, OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R1"),
+		Amount: &refunddomestic.AmountReq{Refund: core.Int64(1), Total: core.Int64(10000), Currency: core.String("CNY")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1"), SubMchid: &sub})
+	if err != nil {
+		t.Error(err)
+	}
+	_, _, err = api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1")})
+	if !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") {
+		t.Errorf("query without sub_mchid: %v, want RESOURCE_NOT_EXISTS", err)
+	}
+}
+
+// TestSDKReceiver has the SDK's notification handler read what is really posted.
+func TestSDKReceiver(t *testing.T) {
+	for mode, client := range sdkModes {
+		t.Run(mode, func(t *testing.T) {
+			type read struct {
+				request *notify.Request
+				letter  map[string]any
+				err     error
+			}
+			var handler *notify.Handler
+			reads := make(chan read, 10)
+			merchant := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				letter := map[string]any{}
+				request, err := handler.ParseNotifyRequest(r.Context(), r, &letter)
+				reads <- read{request, letter, err}
+				if err != nil {
+					rw.WriteHeader(http.StatusUnauthorized)
+				}
+			}))
+			defer merchant.Close()
+
+			w, h := sdkWorld(t, func(c *sandbox.Config) { c.NotifyURL = merchant.URL + "/notify" })
+			c, verifier := client(t, w, h)
+			handler, _ = notify.NewRSANotifyHandler(w.settings["WXPAY_APIV3_KEY"], verifier)
+			w.order("SDK-1")
+			api := refunddomestic.RefundsApiService{Client: c}
+			made, _, err := api.Create(t.Context(), refunddomestic.CreateRequest{
+				OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R1"),
+				Amount: &refunddomestic.AmountReq{Refund: core.Int64(888), Total: core.Int64(10000), Currency: core.String("CNY")},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.advance("10m")
+
+			got := <-reads
+			if got.err != nil {
+				t.Fatal(got.err)
+			}
+			if got.request.EventType != "REFUND.SUCCESS" || got.request.Resource.OriginalType != "refund" || len(got.request.ID) != 36 {
+				t.Errorf("notification %+v", got.request)
+			}
+			success, _ := got.letter["success_time"].(string)
+			if _, err := time.Parse(time.RFC3339, success); err != nil {
+				t.Error(err)
+			}
+			want := map[string]any{
+				"mchid": w.signer.MchID, "transaction_id": *made.TransactionId, "out_trade_no": "SDK-1",
+				"refund_id": *made.RefundId, "out_refund_no": "R1", "refund_status": "SUCCESS",
+				"success_time": success, "user_received_account": *made.UserReceivedAccount,
+				"amount": map[string]any{"total": 10000.0, "refund": 888.0, "payer_total": 10000.0, "payer_refund": 888.0},
+			}
+			if diff := cmp.Diff(want, got.letter); diff != "" {
+				t.Errorf("letter (-want +got):\n%s", diff)
+			}
+			if d := w.deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
+				t.Errorf("deliveries %+v", d)
+			}
+		})
+	}
+}
+
+// TestTLS asks over the listener that demands a client certificate.
+func TestTLS(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewUnstartedServer(w.sandbox.WeChat())
+	server.TLS = w.sandbox.TLSConfig()
+	server.StartTLS()
+	defer server.Close()
+	var c struct {
+		Cert string `json:"client_cert"`
+		Key  string `json:"client_key"`
+		CA   string `json:"ca_cert"`
+	}
+	w.control("GET", "/_sandbox/credentials", "", 200).decode(t, &c)
+	pair, err := tls.X509KeyPair([]byte(c.Cert), []byte(c.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(c.CA)) {
+		t.Fatal("ca_cert is not a certificate")
+	}
+	for name, certificates := range map[string][]tls.Certificate{"with": {pair}, "without": nil} {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates}}}
+		response, err := client.Get(server.URL + "/v3/certificates")
+		if name == "with" && err != nil || name == "without" && err == nil {
+			t.Errorf("%s client certificate: error %v", name, err)
+		}
+		if err == nil {
+			response.Body.Close()
+		}
+		client.CloseIdleConnections()
+	}
+}
