@@ -1,0 +1,23 @@
+// Notify is the function behind the public notification URL.
+package main
+
+import (
+	"context"
+	"os"
+
+	"wxrefund/notify"
+	"wxrefund/shared/config"
+	"wxrefund/shared/host"
+)
+
+func main() {
+	log := host.NewLogger(os.Stderr, os.Getenv)
+	os.Exit(host.Run(context.Background(), os.Getenv, log, func(ctx context.Context, getenv func(string) string) (host.Function, error) {
+		sys, err := config.Load(ctx, getenv, log)
+		if err != nil {
+			return host.Function{}, err
+		}
+		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, Log: log}
+		return host.Function{Invoke: h.Invoke, HTTP: h}, nil
+	}))
+}

@@ -1,0 +1,25 @@
+// Reconcile is the function that a timer calls: it closes what no notification closed.
+package main
+
+import (
+	"context"
+	"os"
+
+	"wxrefund/shared/config"
+	"wxrefund/shared/host"
+	"wxrefund/shared/refund"
+)
+
+func main() {
+	log := host.NewLogger(os.Stderr, os.Getenv)
+	os.Exit(host.Run(context.Background(), os.Getenv, log, func(ctx context.Context, getenv func(string) string) (host.Function, error) {
+		sys, err := config.Load(ctx, getenv, log)
+		if err != nil {
+			return host.Function{}, err
+		}
+		invoke := func(ctx context.Context, caller refund.Caller, _ []byte) []byte {
+			return sys.Refunds.Timer(ctx, caller)
+		}
+		return host.Function{Invoke: invoke}, nil
+	}))
+}

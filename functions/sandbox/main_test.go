@@ -1,0 +1,541 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The whole story of one refund, from the program's first line to a restart.
+func TestStory(t *testing.T) {
+	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+	p := start(t, "-speed", "300", "-seed", "99", "-ledger", ledger) // a seed with which WeChat takes its time over R1
+	checkReady(t, p)
+
+	o := p.order()
+	part := refundEvent(o, "R1", 60)
+	first := p.succeed(part)
+	if first.Status != "PROCESSING" || first.RefundID == "" || first.Amount.Refund != 60 || first.Amount.Total != 100 || first.SuccessTime != "" {
+		t.Errorf("refund: got %+v, want 60 of 100 PROCESSING", first)
+	}
+	if again := p.succeed(part); again.RefundID != first.RefundID {
+		t.Errorf("the same refund again: got %s, want %s", again.RefundID, first.RefundID)
+	}
+
+	// The hostile sandbox sends each notification twice.
+	await(t, "the notification and its duplicate", func() bool {
+		d := p.deliveries("R1")
+		return len(d) == 1 && d[0].State == "delivered" && d[0].NextAt == nil && len(d[0].Attempts) == 2
+	})
+	checkDelivery(t, p.deliveries("R1")[0], 2)
+	settled := checkQueries(t, p, o, first)
+
+	// Nothing that comes late changes anything.
+	id := p.deliveries("R1")[0].ID
+	upstream := p.upstream(o)
+	for range 2 {
+		p.control("POST", "/_sandbox/deliveries/"+id+"/resend", "", nil)
+	}
+	checkDelivery(t, p.deliveries("R1")[0], 4)
+	if diff := cmp.Diff(settled, p.succeed(queryEvent("out_refund_no", "R1"))); diff != "" {
+		t.Errorf("after resending (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(upstream, p.upstream(o)); diff != "" || len(upstream) != 1 {
+		t.Errorf("what WeChat holds (-before +after):\n%s", diff)
+	}
+	if got := p.succeed(part); got.Status != "SUCCESS" || got.RefundID != first.RefundID {
+		t.Errorf("the settled refund again: got %+v, want R1 as it is", got)
+	}
+
+	// What is not settled when the program ends...
+	p.control("POST", "/_sandbox/faults", `{"notify":"lose"}`, nil)
+	if got := p.succeed(refundEvent(o, "R2", 30)); got.Status != "PROCESSING" {
+		t.Errorf("second refund: got %+v, want PROCESSING", got)
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit code: got %d, want 0", code)
+	}
+	if got := strings.Count(p.stdout.String(), "\n"); got != 1 {
+		t.Errorf("standard output has %d lines, want the ready line alone:\n%s", got, p.stdout)
+	}
+	restarted(t, start(t, "-ledger", ledger), o, settled)
+}
+
+// checkReady holds the ready line against the contract, and what it says against
+// what listens there.
+func checkReady(t *testing.T, p *program) {
+	t.Helper()
+	line := regexp.MustCompile(`^\{"ready":true,"listen":"http://127\.0\.0\.1:\d+","wechat":"http://127\.0\.0\.1:\d+","wechat_tls":"https://127\.0\.0\.1:\d+","seed":99\}\n$`)
+	if got := p.stdout.String(); !line.MatchString(got) {
+		t.Errorf("ready line: got %q, want %s", got, line)
+	}
+	if status, body := p.request("GET", "/", ""); status != 200 || body == "" {
+		t.Errorf("GET /: got %d %q, want the console", status, body)
+	}
+	for url, want := range map[string]bool{
+		p.ready.WeChat + "/v3/certificates":    true,
+		p.ready.WeChatTLS + "/v3/certificates": false, // no client certificate, and nobody trusts its own
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "application/json")
+		res, err := http.DefaultClient.Do(r)
+		if (err == nil) != want {
+			t.Errorf("GET %s: got %v, want an answer: %v", url, err, want)
+		}
+		if err != nil {
+			continue
+		}
+		res.Body.Close()
+		if res.StatusCode != 401 {
+			t.Errorf("GET %s unsigned: got %d, want 401", url, res.StatusCode)
+		}
+	}
+}
+
+// checkDelivery wants a success that was sent so often and always acknowledged.
+func checkDelivery(t *testing.T, d delivery, attempts int) {
+	t.Helper()
+	if d.State != "delivered" || d.EventType != "REFUND.SUCCESS" || len(d.Attempts) != attempts {
+		t.Errorf("delivery: got %+v, want a success delivered in %d attempts", d, attempts)
+	}
+	for i, a := range d.Attempts {
+		if a.Status != 200 || a.Reply != `{"code":"SUCCESS","message":"成功"}` || a.Error != "" || a.LatencyMS == nil || a.At == "" {
+			t.Errorf("attempt %d: got %+v, want it acknowledged", i, a)
+		}
+	}
+}
+
+// checkQueries asks by each of the four numbers for R1, which is the only refund
+// of its order and settled, and returns it.
+func checkQueries(t *testing.T, p *program, o order, first data) data {
+	t.Helper()
+	want := p.succeed(queryEvent("out_refund_no", "R1"))
+	if at, err := time.Parse(time.RFC3339, want.SuccessTime); err != nil || !strings.HasSuffix(want.SuccessTime, "+08:00") || at.IsZero() {
+		t.Errorf("success_time: got %q, want RFC 3339 in China's time", want.SuccessTime)
+	}
+	if want.Status != "SUCCESS" || want.RefundID != first.RefundID || want.TransactionID != o.TransactionID || want.OutTradeNo != o.OutTradeNo || want.Amount != first.Amount {
+		t.Errorf("query: got %+v, want %+v as a success", want, first)
+	}
+	if diff := cmp.Diff(want, p.succeed(queryEvent("refund_id", first.RefundID))); diff != "" {
+		t.Errorf("by refund_id (-by out_refund_no +got):\n%s", diff)
+	}
+	page := data{TotalRefundCount: 1, RefundCount: 1, Refunds: []data{want}}
+	for name, number := range map[string]string{"transaction_id": o.TransactionID, "out_trade_no": o.OutTradeNo} {
+		if diff := cmp.Diff(page, p.succeed(queryEvent(name, number))); diff != "" {
+			t.Errorf("by %s (-want +got):\n%s", name, diff)
+		}
+	}
+
+	var raw struct {
+		Code int
+		Data map[string]json.RawMessage
+	}
+	after := event("wxpay_refund_query", map[string]any{"params": map[string]any{"out_trade_no": o.OutTradeNo, "offset": 1}})
+	if err := json.Unmarshal([]byte(p.call("wxpayFunctions", after)), &raw); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for name, v := range raw.Data {
+		got[name] = string(v)
+	}
+	if diff := cmp.Diff(map[string]string{"total_refund_count": "1", "refund_count": "0", "offset": "1", "refunds": "[]"}, got); diff != "" {
+		t.Errorf("the page behind the last (-want +got):\n%s", diff)
+	}
+	return want
+}
+
+// restarted holds what the ledger kept against a WeChat that has forgotten everything.
+func restarted(t *testing.T, p *program, o order, settled data) {
+	t.Helper()
+	if got := p.upstream(o); len(got) != 0 {
+		t.Fatalf("after a restart WeChat holds %+v, want nothing", got)
+	}
+	if diff := cmp.Diff(settled, p.succeed(queryEvent("out_refund_no", "R1"))); diff != "" {
+		t.Errorf("the settled refund (-before +after):\n%s", diff)
+	}
+	if got := p.succeed(refundEvent(o, "R1", 60)); got.Status != "SUCCESS" {
+		t.Errorf("the settled refund again: got %+v, want it from the ledger", got)
+	}
+	if diff := cmp.Diff(map[string]string{"R1": "SUCCESS", "R2": "PROCESSING"}, p.recorded(o)); diff != "" {
+		t.Errorf("by order (-want +got):\n%s", diff)
+	}
+	// WeChat does not know R2 any more, which proves nothing about the money.
+	if got := p.dispatch(queryEvent("out_refund_no", "R2")); got.Code != 503 || got.Retry != "same_number" {
+		t.Errorf("the refund that WeChat forgot: got %+v, want 503 and same_number", got)
+	}
+	if got := p.dispatch(refundEvent(o, "R3", 11)); got.Code != 409 {
+		t.Errorf("more than is left: got %+v, want 409 from the ledger", got)
+	}
+	if got := p.dispatch(refundEvent(o, "R4", 10)); got.Code != 404 || got.ErrCode != "RESOURCE_NOT_EXISTS" {
+		t.Errorf("what is left, of an order that WeChat forgot: got %+v, want 404", got)
+	}
+}
+
+// Time stands still in this program unless it is moved.
+func TestFunctions(t *testing.T) {
+	p := start(t, "-speed", "0.001", "-operators", "oOperator,oDeputy")
+	for _, s := range []struct {
+		name string
+		test func(*testing.T, *program)
+	}{
+		{"callers", testCallers},
+		{"bad input", testBadInput},
+		{"refund by hand", testByHand},
+		{"forged relay", testForgedRelay},
+		{"lost notifications", testLost},
+		{"other sites", testOtherSites},
+	} {
+		t.Run(s.name, func(t *testing.T) { s.test(t, p.in(t)) })
+	}
+}
+
+func testCallers(t *testing.T, p *program) {
+	o := p.order()
+	p.succeed(refundEvent(o, "C0", 1))
+	for _, tt := range []struct {
+		name, openid, source string
+		admitted             bool
+	}{
+		{"a server", "", "", true},
+		{"a timer", "", "wx_trigger", true},
+		{"a function", "", "scf", true},
+		{"an operator", "oOperator", "wx_client", true},
+		{"the other operator, by way of a function", "oDeputy", "wx_client,scf", true},
+		{"a stranger", "oStranger", "wx_client", false},
+		{"a stranger, by way of a function", "oStranger", "wx_client,scf", false},
+		{"a stranger who says that he is none", "oStranger", "scf", false},
+		{"somebody with part of an operator's name", "oOperato", "wx_client", false},
+		{"a client without an openid", "", "wx_client", false},
+		{"a client without an openid, by way of a function", "", "wx_client,scf", false},
+		{"the HTTP interface of WeChat", "", "wx_http", false},
+	} {
+		header := []string{"X-WX-OPENID", tt.openid, "X-WX-SOURCE", tt.source}
+		want := map[bool]int{true: 0, false: 403}[tt.admitted]
+		for _, e := range []string{
+			refundEvent(o, "C0", 1),
+			queryEvent("out_refund_no", "C0"),
+			queryEvent("out_trade_no", o.OutTradeNo),
+		} {
+			if got := p.dispatch(e, header...); got.Code != want {
+				t.Errorf("%s, %s: got %+v, want code %d", tt.name, e, got, want)
+			}
+		}
+		if tt.admitted {
+			continue
+		}
+		// He learns nothing: neither whether a refund exists nor whether he wrote well.
+		denied := p.call("wxpayFunctions", queryEvent("out_refund_no", "C0"), header...)
+		if want := `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query","retry":"never"}`; denied != want {
+			t.Errorf("%s: got %s, want %s", tt.name, denied, want)
+		}
+		for _, e := range []string{queryEvent("out_refund_no", "nosuch"), refundEvent(o, "C1", 1), refundEvent(o, "C1", -1), `not JSON`, ``} {
+			if got := p.call("wxpayFunctions", e, header...); got != denied {
+				t.Errorf("%s, %s: got %s, want %s", tt.name, e, got, denied)
+			}
+		}
+		if got, want := p.call("notify", `{}`, header...), `{"code":"FAIL","message":"this caller may not notify","errcode":1,"errmsg":"this caller may not notify"}`; got != want {
+			t.Errorf("%s, notify: got %s, want %s", tt.name, got, want)
+		}
+		if got := p.call("reconcile", `{}`, header...); strings.Contains(got, "checked") {
+			t.Errorf("%s, reconcile: got %s, want a refusal", tt.name, got)
+		}
+	}
+	if got := p.upstream(o); len(got) != 1 {
+		t.Errorf("WeChat holds %d refunds, want the one of the server", len(got))
+	}
+}
+
+func testBadInput(t *testing.T, p *program) {
+	o := p.order()
+	good := refundEvent(o, "B1", 60)
+	change := func(old, new string) string {
+		if !strings.Contains(good, old) {
+			t.Fatalf("%s is not in %s", old, good)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	for _, tt := range []struct{ field, event string }{
+		{"JSON", `{"type":"wxpay_refund"`},
+		{"object", `["wxpay_refund"]`},
+		{"nothing behind", good + `{}`},
+		{"type", change(`"wxpay_refund"`, `"wxpay_refunds"`)},
+		{"type", change(`"type":"wxpay_refund"`, `"kind":"wxpay_refund"`)},
+		{"type", change(`"wxpay_refund"`, `7`)},
+		{"Type", change(`"type"`, `"Type"`)},
+		{"out_refund_no", change(`"out_refund_no":"B1",`, ``)},
+		{"out_refund_no", change(`"B1"`, `"B 1"`)},
+		{"out_refund_no", change(`"B1"`, `"`+strings.Repeat("B", 65)+`"`)},
+		{"out_refund_no stands twice", change(`"out_refund_no":"B1"`, `"out_refund_no":"B1","out_refund_no":"B2"`)},
+		{"Out_Refund_No", change(`"out_refund_no"`, `"Out_Refund_No"`)},
+		{"out_trade_no", change(`"out_trade_no":"`+o.OutTradeNo+`"`, `"reason":"no order"`)},
+		{"out_trade_no", change(o.OutTradeNo, "退款")},
+		{"transaction_id", change(`"out_trade_no":"`+o.OutTradeNo+`"`, `"transaction_id":"a/b"`)},
+		{"amount", change(`{"currency":"CNY","refund":60,"total":100}`, `60`)},
+		{"amount.refund", change(`"refund":60`, `"refund":0`)},
+		{"amount.refund", change(`"refund":60`, `"refund":-60`)},
+		{"amount.refund", change(`"refund":60`, `"refund":0.6`)},
+		{"amount.refund", change(`"refund":60`, `"refund":"60"`)},
+		{"amount.refund", change(`"refund":60`, `"refund":101`)},
+		{"amount.refund", change(`"refund":60`, `"refund":9223372036854775808`)},
+		{"amount.total", change(`"total":100`, `"totals":100`)},
+		{"amount.currency", change(`"CNY"`, `"cny"`)},
+		{"amount.currency", change(`"CNY"`, `"USD"`)},
+		{"reason", change(`"type"`, `"reason":"`+strings.Repeat("退", 27)+`","type"`)},
+		{"funds_account", change(`"type"`, `"funds_account":"MINE","type"`)},
+		{"amount.from", change(`"total":100`, `"total":100,"from":[{"account":"AVAILABLE","amount":59}]`)},
+		{"amount must not stand beside data", change(`"type"`, `"data":{"out_refund_no":"B1"},"type"`)},
+		{"out_trade_no", event("wxpay_refund_query", map[string]any{})},
+		{"offset", event("wxpay_refund_query", map[string]any{"out_trade_no": o.OutTradeNo, "offset": -1})},
+		{"params", event("wxpay_refund_query", map[string]any{"params": 1})},
+		{"out_refund_no", queryEvent("out_refund_no", "../certificates")},
+	} {
+		got := p.dispatch(tt.event)
+		if got.Code != 400 || got.ErrCode != "PARAM_ERROR" || got.Retry != "never" || !strings.Contains(got.Message, tt.field) {
+			t.Errorf("%s: got %+v, want 400 that names %s", tt.event, got, tt.field)
+		}
+		if strings.Contains(got.Message, "\n") || len(got.Message) > 200 {
+			t.Errorf("%s: got %q, want one sentence", tt.event, got.Message)
+		}
+	}
+	if got := p.upstream(o); len(got) != 0 {
+		t.Errorf("WeChat holds %+v, want nothing", got)
+	}
+	p.succeed(good)
+	if got := p.dispatch(change(`"refund":60`, `"refund":61`)); got.Code != 409 || !strings.Contains(got.Message, "amount.refund") {
+		t.Errorf("other content under a number in use: got %+v, want 409 that names amount.refund", got)
+	}
+}
+
+// A refund that somebody makes on the merchant platform is known as soon as
+// anybody asks, and counts.
+func testByHand(t *testing.T, p *program) {
+	o := p.order()
+	p.succeed(refundEvent(o, "H1", 50))
+	for _, no := range []string{"H2", "H3"} {
+		p.control("POST", "/_sandbox/refunds", `{"out_trade_no":"`+o.OutTradeNo+`","out_refund_no":"`+no+`","amount":20}`, nil)
+	}
+	if diff := cmp.Diff(map[string]string{"H1": "PROCESSING"}, p.recorded(o)); diff != "" {
+		t.Errorf("before anybody asked (-want +got):\n%s", diff)
+	}
+	if got := p.succeed(queryEvent("out_refund_no", "H2")); got.Status != "PROCESSING" || got.Amount.Refund != 20 || got.OutTradeNo != o.OutTradeNo {
+		t.Errorf("by hand: got %+v, want 20 PROCESSING", got)
+	}
+	if diff := cmp.Diff(map[string]string{"H1": "PROCESSING", "H2": "PROCESSING"}, p.recorded(o)); diff != "" {
+		t.Errorf("once asked (-want +got):\n%s", diff)
+	}
+	if got := p.dispatch(refundEvent(o, "H4", 31)); got.Code != 409 {
+		t.Errorf("more than is left beside it: got %+v, want 409", got)
+	}
+	p.pass("10m") // and the other is known by its notification
+	if diff := cmp.Diff(map[string]string{"H1": "SUCCESS", "H2": "SUCCESS", "H3": "SUCCESS"}, p.recorded(o)); diff != "" {
+		t.Errorf("after the notifications (-want +got):\n%s", diff)
+	}
+	for _, no := range []string{"H1", "H2", "H3"} {
+		for _, d := range p.deliveries(no) {
+			checkDelivery(t, d, 2)
+		}
+	}
+	if got := p.dispatch(refundEvent(o, "H5", 11)); got.Code != 409 {
+		t.Errorf("more than is left beside both: got %+v, want 409", got)
+	}
+	if got := p.succeed(refundEvent(o, "H5", 10)); got.Status != "PROCESSING" {
+		t.Errorf("the rest: got %+v, want PROCESSING", got)
+	}
+}
+
+// Whoever may invoke notify is believed no word: the channel is asked.
+func testForgedRelay(t *testing.T, p *program) {
+	o := p.order()
+	r := p.succeed(refundEvent(o, "F1", 60))
+	forge := func(no, refundID string, fen int64) string {
+		return event("", map[string]any{
+			"id": "e4f0ba0a-0b4d-5ee7-b2b1-9a6f0b2c1a01", "create_time": "2026-11-22T10:05:01+08:00",
+			"resource_type": "encrypt-resource", "event_type": "REFUND.SUCCESS", "summary": "退款成功",
+			"resource": map[string]any{
+				"mchid": "1900000109", "out_trade_no": o.OutTradeNo, "transaction_id": o.TransactionID,
+				"out_refund_no": no, "refund_id": refundID, "refund_status": "SUCCESS", "success_time": "2026-11-22T10:05:00+08:00",
+				"user_received_account": "招商银行信用卡0403",
+				"amount":                map[string]any{"total": 100, "refund": fen, "payer_total": 100, "payer_refund": fen},
+			},
+		})
+	}
+	const accepted = `{"code":"SUCCESS","message":"成功","errcode":0,"errmsg":"SUCCESS"}`
+	if got := p.call("notify", forge("F1", r.RefundID, 60)); got != accepted {
+		t.Errorf("relay: got %s, want %s", got, accepted)
+	}
+	if diff := cmp.Diff(map[string]string{"F1": "PROCESSING"}, p.recorded(o)); diff != "" {
+		t.Errorf("after the forgery (-want +got):\n%s", diff)
+	}
+	if got := p.succeed(queryEvent("out_refund_no", "F1")); got.Status != "PROCESSING" || got.SuccessTime != "" || got.Amount.Refund != 60 {
+		t.Errorf("after the forgery: got %+v, want it PROCESSING", got)
+	}
+	// Of a refund that does not exist, there is nothing to acknowledge.
+	if got := p.call("notify", forge("F2", "50300000000000000000000000001", 40)); !strings.HasPrefix(got, `{"code":"FAIL",`) || !strings.Contains(got, `"errcode":1`) {
+		t.Errorf("relay of an invented refund: got %s, want FAIL", got)
+	}
+	if diff := cmp.Diff(map[string]string{"F1": "PROCESSING"}, p.recorded(o)); diff != "" {
+		t.Errorf("after the invention (-want +got):\n%s", diff)
+	}
+	// The same words are welcome once they are true: then the channel says so, too.
+	p.control("POST", "/_sandbox/faults", `{"notify":"lose","count":1}`, nil)
+	p.control("POST", "/_sandbox/refunds/F1/settle", `{"status":"SUCCESS"}`, nil)
+	if diff := cmp.Diff(map[string]string{"F1": "PROCESSING"}, p.recorded(o)); diff != "" {
+		t.Errorf("after a lost notification (-want +got):\n%s", diff)
+	}
+	if got := p.call("notify", forge("F1", r.RefundID, 60)); got != accepted {
+		t.Errorf("relay: got %s, want %s", got, accepted)
+	}
+	if diff := cmp.Diff(map[string]string{"F1": "SUCCESS"}, p.recorded(o)); diff != "" {
+		t.Errorf("after the truth (-want +got):\n%s", diff)
+	}
+	if got := p.succeed(queryEvent("out_refund_no", "F1")); got.SuccessTime == "2026-11-22T10:05:00+08:00" {
+		t.Errorf("success_time is the relay's: %+v", got)
+	}
+}
+
+// What no notification closed, the timer closes.
+func testLost(t *testing.T, p *program) {
+	p.pass("10m") // whatever was under way before
+	p.call("reconcile", `{}`)
+	const nothing = `{"checked":0,"settled":0,"resubmitted":0,"delivered":0,"remaining":0}`
+	if got := p.call("reconcile", `{"Type":"Timer","TriggerName":"reconcile","Time":"2026-11-22T00:00:00Z","Message":""}`); got != nothing {
+		t.Errorf("reconcile: got %s, want %s", got, nothing)
+	}
+
+	o := p.order()
+	p.control("POST", "/_sandbox/faults", `{"notify":"lose","count":2}`, nil)
+	p.succeed(refundEvent(o, "L1", 10))
+	p.succeed(refundEvent(o, "L2", 20))
+	p.pass("24h4m")
+	p.control("POST", "/_sandbox/faults", `{"upstream":"500_before","count":1}`, nil)
+	if got := p.dispatch(refundEvent(o, "L3", 30)); got.Code != 503 || got.Retry != "same_number" || got.ErrCode != "SYSTEM_ERROR" {
+		t.Errorf("WeChat stumbles: got %+v, want 503 and same_number", got)
+	}
+	if diff := cmp.Diff(map[string]string{"L1": "PROCESSING", "L2": "PROCESSING", "L3": ""}, p.recorded(o)); diff != "" {
+		t.Errorf("before the timer (-want +got):\n%s", diff)
+	}
+	lost := append(p.deliveries("L1"), p.deliveries("L2")...)
+	for _, d := range lost {
+		if d.State != "lost" || len(d.Attempts) != 0 {
+			t.Errorf("delivery: got %+v, want it lost", d)
+		}
+	}
+	p.pass("2m")
+	if got, want := p.call("reconcile", `{}`), `{"checked":3,"settled":3,"resubmitted":1,"delivered":0,"remaining":0}`; got != want {
+		t.Errorf("reconcile: got %s, want %s", got, want)
+	}
+	if diff := cmp.Diff(map[string]string{"L1": "SUCCESS", "L2": "SUCCESS", "L3": "PROCESSING"}, p.recorded(o)); diff != "" {
+		t.Errorf("after the timer (-want +got):\n%s", diff)
+	}
+	p.pass("10m")
+	if got := p.call("reconcile", `{}`); got != nothing {
+		t.Errorf("reconcile again: got %s, want %s", got, nothing)
+	}
+	if got := p.upstream(o); len(got) != 3 {
+		t.Errorf("WeChat holds %+v, want three refunds", got)
+	}
+
+	// A notification that turns up late finds everything done.
+	before := p.succeed(queryEvent("out_refund_no", "L1"))
+	for _, d := range lost {
+		p.control("POST", "/_sandbox/deliveries/"+d.ID+"/resend", "", nil)
+	}
+	p.pass("2m") // and the duplicate of it
+	for _, no := range []string{"L1", "L2"} {
+		checkDelivery(t, p.deliveries(no)[0], 2)
+	}
+	if diff := cmp.Diff(before, p.succeed(queryEvent("out_refund_no", "L1"))); diff != "" {
+		t.Errorf("after the late notification (-before +after):\n%s", diff)
+	}
+}
+
+// A page of another site cannot make a developer's browser refund.
+func testOtherSites(t *testing.T, p *program) {
+	o := p.order()
+	requests := []struct{ method, path, body string }{
+		{"POST", "/functions/wxpayFunctions", refundEvent(o, "X1", 1)},
+		{"POST", "/functions/notify", `{}`},
+		{"POST", "/functions/reconcile", `{}`},
+		{"POST", "/_sandbox/orders", `{"total":100}`},
+		{"POST", "/_sandbox/clock", `{"advance":"1h"}`},
+		{"DELETE", "/_sandbox/faults", ``},
+		{"GET", "/_sandbox/env", ``},
+		{"GET", "/_sandbox/credentials", ``},
+	}
+	for _, r := range requests {
+		for _, header := range [][]string{
+			{"Sec-Fetch-Site", "cross-site"},
+			{"Sec-Fetch-Site", "cross-site", "Content-Type", "text/plain"},
+			{"Sec-Fetch-Site", "same-site", "Origin", "http://localhost:3000"},
+			{"Origin", "http://evil.example"},
+			{"Origin", "null"},
+		} {
+			if status, body := p.request(r.method, r.path, r.body, header...); status != 403 {
+				t.Errorf("%s %s with %q: got %d %s, want 403", r.method, r.path, header, status, body)
+			}
+		}
+	}
+	if got := p.upstream(o); len(got) != 0 {
+		t.Errorf("WeChat holds %+v, want nothing", got)
+	}
+	for _, header := range [][]string{nil, {"Sec-Fetch-Site", "same-origin"}, {"Origin", p.ready.Listen}} { // programs, and our own page
+		if got := p.succeed(refundEvent(o, "X2", 1), header...); got.Status != "PROCESSING" {
+			t.Errorf("with %q: got %+v, want PROCESSING", header, got)
+		}
+	}
+}
+
+// What the program is told wrongly is one clear line, and an exit code.
+func TestFlags(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	taken := busy.Addr().String()
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"-h"}, 0, "-speed"},
+		{[]string{"-help"}, 0, "-speed"},
+		{[]string{"-nosuch"}, 2, "flag provided but not defined: -nosuch"},
+		{[]string{"-speed", "fast"}, 2, `invalid value "fast" for flag -speed`},
+		{[]string{"-pace", "1"}, 2, `invalid value "1" for flag -pace`},
+		{[]string{"start"}, 2, `"start"`},
+		{[]string{"-channel", "nope"}, 1, `"nope"`},
+		{[]string{"-speed", "-1"}, 1, "speed"},
+		{[]string{"-speed", "NaN"}, 1, "speed"},
+		{[]string{"-speed", "1e9"}, 1, "speed"},
+		{[]string{"-pace", "-1m"}, 1, "pace"},
+		{[]string{"-ledger", "redis://127.0.0.1"}, 1, "LEDGER_URL"},
+		{[]string{"-ledger", "sqlite:/nonexistent/ledger.db"}, 1, "/nonexistent/ledger.db"},
+		{[]string{"-listen", taken}, 1, taken},
+		{[]string{"-wechat", taken}, 1, taken},
+		{[]string{"-wechat-tls", taken}, 1, taken},
+	} {
+		var stdout, stderr buffer
+		args := append([]string{"-listen", "127.0.0.1:0", "-wechat", "127.0.0.1:0", "-wechat-tls", "127.0.0.1:0"}, tt.args...)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a program that starts after all must end
+		got := run(ctx, args, noVariables, &stdout, &stderr)
+		cancel()
+		if got != tt.code || stdout.String() != "" || !strings.Contains(stderr.String(), tt.says) {
+			t.Errorf("%q: got %d, %q, %q; want %d and %s", tt.args, got, &stdout, &stderr, tt.code, tt.says)
+		}
+		if lines := strings.Count(stderr.String(), "\n"); tt.code == 1 && lines != 1 {
+			t.Errorf("%q: got %d lines, want one:\n%s", tt.args, lines, &stderr)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"wxrefund/notify"
+	"wxrefund/shared/config"
+	"wxrefund/shared/host"
+	"wxrefund/shared/refund"
+	"wxrefund/shared/sandbox"
+	"wxrefund/wxpayfunctions"
+)
+
+// maxBody bounds an event before a function looks at it, in bytes.
+const maxBody = 1 << 20
+
+const index = `A refund back end and the WeChat Pay that it talks to, on one machine. Not for production.
+
+POST /functions/wxpayFunctions   call as wx.cloud.callFunction would
+POST /functions/notify           call as a relay would
+POST /functions/reconcile        run the timer
+POST /notify                     where notifications arrive
+POST /_sandbox/orders            make a paid order
+GET  /_sandbox/refunds           what WeChat holds
+GET  /_sandbox/deliveries        notifications, with every attempt
+`
+
+// ours is our side: the functions as the platforms would call them, and the
+// control of WeChat's side.
+func ours(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger) http.Handler {
+	dispatcher := wxpayfunctions.New(sys.Refunds, log)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, index)
+	})
+	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, Log: log}
+	mux.Handle("/notify", listener)
+	mux.Handle("/_sandbox/", wechat.Control())
+
+	// A page of some other site must not be able to refund through the browser.
+	guard := http.NewCrossOriginProtection()
+	for name, invoke := range map[string]invocation{
+		"wxpayFunctions": dispatcher.Invoke,
+		"notify":         listener.Invoke,
+		"reconcile": func(ctx context.Context, caller refund.Caller, _ []byte) []byte {
+			return sys.Refunds.Timer(ctx, caller)
+		},
+	} {
+		mux.Handle("POST /functions/"+name, guard.Handler(function(invoke)))
+	}
+	return mux
+}
+
+// An invocation is a function as the platform calls it.
+type invocation func(ctx context.Context, caller refund.Caller, event []byte) []byte
+
+// function wraps an invocation as wx.cloud.callFunction shows it. Two headers
+// stand for the identity that the platform would inject.
+func function(invoke invocation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		event, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			http.Error(w, "the event is too large or broke off", http.StatusRequestEntityTooLarge)
+			return
+		}
+		caller := host.Identity{}.Platform(r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE"))
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(struct { // who has hung up hears nothing
+			ErrMsg    string          `json:"errMsg"`
+			RequestID string          `json:"requestID"`
+			Result    json.RawMessage `json:"result"`
+		}{"cloud.callFunction:ok", rand.Text(), invoke(r.Context(), caller, event)})
+	})
+}

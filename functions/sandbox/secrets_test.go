@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// D4, D5: with everything exercised at debug level, no secret and no personal
+// datum in full stands in the log, in an error or in a reply to whoever may not.
+func TestD4D5NothingSecretIsTold(t *testing.T) {
+	const (
+		stranger = "oCANARYstranger0000000000001"
+		operator = "oCANARYoperator0000000000001"
+		reason   = "CANARY reason that only the payer should read"
+	)
+	p := startWith(t, func(name string) string {
+		if name == "LOG_LEVEL" {
+			return "debug"
+		}
+		return ""
+	}, "-speed", "600", "-operators", operator)
+	var told []string // replies to those who may not, and refusals
+	tell := func(s string) { told = append(told, s) }
+
+	refund := func(o order, no string, fen int) string {
+		return fmt.Sprintf(`{"type":"wxpay_refund","out_trade_no":%q,"out_refund_no":%q,"reason":%q,"amount":{"refund":%d,"total":100,"currency":"CNY"}}`, o.OutTradeNo, no, reason, fen)
+	}
+	var accounts []string
+	for i, fault := range []string{
+		``, `{"upstream":"500_after","count":1}`, `{"upstream":"bad_signature","count":1}`, `{"upstream":"unsigned","count":1}`,
+		`{"upstream":"reset_after","count":1}`, `{"err_code":"NOT_ENOUGH","count":1}`, `{"notify":"tamper","count":1}`,
+		`{"notify":"signtest","count":1}`, `{"notify":"wrong_serial","count":1}`, `{"notify":"stale","count":1}`,
+	} {
+		o, no := p.order(), fmt.Sprintf("R%d", i)
+		if fault != "" {
+			p.control("POST", "/_sandbox/faults", fault, nil)
+		}
+		first := p.dispatch(refund(o, no, 60), "X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client")
+		tell(first.Message)
+		tell(p.call("wxpayFunctions", refund(o, no, 50)))                                                                 // conflict
+		tell(p.call("wxpayFunctions", refund(o, no, 60), "X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"))            // denied
+		tell(p.call("wxpayFunctions", `{"type":"wxpay_refund_query","out_refund_no":"`+no+`"}`, "X-WX-OPENID", stranger)) // denied
+		tell(p.call("notify", `{"event_type":"REFUND.SUCCESS","resource":{"out_refund_no":"`+no+`"}}`, "X-WX-OPENID", stranger))
+		tell(p.call("wxpayFunctions", strings.Replace(refund(o, no, 60), `"amount"`, `"Amount"`, 1)))
+		p.dispatch(refund(o, no, 60))
+	}
+	await(t, "every notification", func() bool {
+		var all struct {
+			Refunds []struct{ Status, UserReceivedAccount string }
+		}
+		p.control("GET", "/_sandbox/refunds", "", &all)
+		for _, r := range all.Refunds {
+			if r.Status != "SUCCESS" {
+				return false
+			}
+		}
+		return len(all.Refunds) > 0
+	})
+	_, body := p.request("POST", "/notify", `{"canary":1}`, "Wechatpay-Signature", "x")
+	tell(body)
+	var held struct {
+		Refunds []struct {
+			UserReceivedAccount string `json:"user_received_account"`
+		} `json:"refunds"`
+	}
+	p.control("GET", "/_sandbox/refunds", "", &held)
+	for _, r := range held.Refunds {
+		accounts = append(accounts, r.UserReceivedAccount)
+	}
+
+	var credentials map[string]string
+	p.control("GET", "/_sandbox/credentials", "", &credentials)
+	secret := map[string]string{"stranger": stranger, "operator": operator, "reason": reason, "Authorization": "WECHATPAY2-SHA256-RSA2048 mchid"}
+	for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_key"} {
+		value := credentials[name]
+		if value == "" {
+			t.Fatalf("no %s among the credentials", name)
+		}
+		for i, line := range strings.Split(strings.TrimSpace(value), "\n") {
+			if !strings.HasPrefix(line, "-----") && len(line) > 8 {
+				secret[fmt.Sprintf("%s line %d", name, i)] = line
+			}
+		}
+	}
+	for i, a := range accounts {
+		if a != "" {
+			secret[fmt.Sprintf("account %d", i)] = a
+		}
+	}
+	if len(accounts) == 0 {
+		t.Fatal("no personal data went through")
+	}
+	log := p.stderr.String()
+	if !strings.Contains(log, `"level":"DEBUG"`) && !strings.Contains(log, `"level":"INFO"`) {
+		t.Fatalf("nothing was logged: %s", log)
+	}
+	if !strings.Contains(log, "oC****01") {
+		t.Error("the masked openid is not in the log")
+	}
+	for name, value := range secret {
+		if strings.Contains(log, value) {
+			t.Errorf("the log holds %s", name)
+		}
+		quoted, _ := json.Marshal(value)
+		for _, s := range told {
+			if strings.Contains(s, value) || strings.Contains(s, strings.Trim(string(quoted), `"`)) {
+				t.Errorf("a refusal holds %s: %s", name, s)
+			}
+		}
+	}
+}

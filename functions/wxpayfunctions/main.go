@@ -1,0 +1,23 @@
+// Wxpayfunctions is the dispatcher that the mini-program calls, deployed under
+// the name wxpayFunctions.
+package main
+
+import (
+	"context"
+	"os"
+
+	"wxrefund/shared/config"
+	"wxrefund/shared/host"
+	"wxrefund/wxpayfunctions"
+)
+
+func main() {
+	log := host.NewLogger(os.Stderr, os.Getenv)
+	os.Exit(host.Run(context.Background(), os.Getenv, log, func(ctx context.Context, getenv func(string) string) (host.Function, error) {
+		sys, err := config.Load(ctx, getenv, log)
+		if err != nil {
+			return host.Function{}, err
+		}
+		return host.Function{Invoke: wxpayfunctions.New(sys.Refunds, log).Invoke}, nil
+	}))
+}

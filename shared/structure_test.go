@@ -1,0 +1,161 @@
+// Package shared_test holds what is true of the repository as a whole: who
+// imports whom, how long files are, and that README tells the truth.
+package shared_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/config"
+)
+
+const module = "wxrefund/"
+
+// allowed is the whole import graph: which of our packages each may import.
+// Nothing here means the standard library, and what modules allows.
+var allowed = map[string][]string{
+	"functions/notify":         {"notify", "shared/config", "shared/host"},
+	"functions/reconcile":      {"shared/config", "shared/host", "shared/refund"},
+	"functions/sandbox":        {"notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "wxpayfunctions"},
+	"functions/wxpayfunctions": {"shared/config", "shared/host", "wxpayfunctions"},
+	"notify":                   {"shared/refund", "shared/wxpay"},
+	"shared/channel":           {"shared/refund", "shared/wxpay"},
+	"shared/config":            {"shared/channel", "shared/ledger", "shared/refund", "shared/wxpay"},
+	"shared/host":              {"shared/refund"},
+	"shared/ledger":            {"shared/refund"},
+	"shared/refund":            nil,
+	"shared/sandbox":           {"shared/wxpay"},
+	"shared/wxpay":             nil,
+	"wxpayfunctions":           {"shared/refund"},
+}
+
+// modules lists the packages that may import anything outside the standard library, and what.
+var modules = map[string][]string{
+	"shared/host":    {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
+	"shared/ledger":  {"modernc.org/sqlite"},
+	"wxpayfunctions": {"github.com/go-playground/validator/v10"},
+}
+
+func TestImportGraph(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,GoFiles", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+			GoFiles    []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if len(p.GoFiles) == 0 || strings.Contains(name, "/testdata/") { // tests only
+			continue
+		}
+		may, ok := allowed[name]
+		if !ok {
+			t.Errorf("%s is not in the graph", name)
+		}
+		seen[name] = true
+		for _, imp := range p.Imports {
+			ours, isOurs := strings.CutPrefix(imp, module)
+			switch {
+			case isOurs && !slices.Contains(may, ours):
+				t.Errorf("%s must not import %s", name, ours)
+			case !isOurs && strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
+				if !slices.ContainsFunc(modules[name], func(m string) bool { return imp == m || strings.HasPrefix(imp, m+"/") }) {
+					t.Errorf("%s must not import %s", name, imp)
+				}
+			}
+		}
+	}
+	for name := range allowed {
+		if !seen[name] {
+			t.Errorf("%s is in the graph and does not exist", name)
+		}
+	}
+}
+
+// No file outside tests has more than 400 lines.
+func TestFilesAreShort(t *testing.T) {
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if n := bytes.Count(b, []byte("\n")); n > 400 {
+			t.Errorf("%s has %d lines", path, n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// README's configuration table is what the code reads, in both languages.
+func TestREADMEConfigurationTable(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, v := range config.Variables() {
+		want = append(want, fmt.Sprintf("| `%s` | %s |", v.Name, v.Meaning))
+	}
+	got := regexp.MustCompile("(?m)^\\| `[A-Z0-9_]+` \\| .*\\|$").FindAllString(section(t, string(readme), "## Configuration"), -1)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the table (-code +README):\n%s", d)
+	}
+	chinese := section(t, string(readme), "### 配置")
+	for _, v := range config.Variables() {
+		if !strings.Contains(chinese, "| `"+v.Name+"` |") {
+			t.Errorf("the Chinese table lacks %s", v.Name)
+		}
+	}
+}
+
+// section returns the text from a heading to the next of the same or a higher level.
+func section(t *testing.T, text, heading string) string {
+	t.Helper()
+	_, after, ok := strings.Cut(text, "\n"+heading+"\n")
+	if !ok {
+		t.Fatalf("README has no section %q", heading)
+	}
+	level := strings.Count(strings.SplitN(heading, " ", 2)[0], "#")
+	end := regexp.MustCompile(fmt.Sprintf("(?m)^#{1,%d} ", level)).FindStringIndex(after)
+	if end == nil {
+		return after
+	}
+	return after[:end[0]]
+}
+
+// Every commands block of README is run by a test or by CI: this one checks
+// that the commands still stand there.
+func TestREADMECommands(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"go run ./functions/sandbox", "go test ./..."} {
+		if !strings.Contains(string(readme), command) {
+			t.Errorf("README lacks %q", command)
+		}
+	}
+}
