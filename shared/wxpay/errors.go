@@ -26,18 +26,19 @@ var (
 	ErrNoCertificates = errors.New("wxpay: this merchant has no platform certificates; " +
 		"configure the WeChat Pay public key and its ID (merchant platform, API security)")
 
-	// ErrSignature: the signature does not verify, or has not even the form of one.
+	// ErrSignature: the signature does not verify, has not even the form of one, or
+	// does not cover what it must.
 	ErrSignature = errors.New("wxpay: signature does not verify")
 
-	// ErrOpen: a sealed resource cannot be opened, because of its form or because
-	// the key is another one.
+	// ErrOpen: a sealed resource or a req_info cannot be opened, because of its form
+	// or because the key is another one.
 	ErrOpen = errors.New("wxpay: cannot open sealed resource")
 
-	// ErrFormat: JSON, PEM, a key or a certificate that is not what it should be.
+	// ErrFormat: JSON, XML, PEM, a key or a certificate that is not what it should be.
 	ErrFormat = errors.New("wxpay: malformed")
 
-	// ErrTooLarge: a reply of more than 1 MiB.
-	ErrTooLarge = errors.New("wxpay: reply too large")
+	// ErrTooLarge: a reply of more than 1 MiB, or a v2 message of more than 64 KiB.
+	ErrTooLarge = errors.New("wxpay: too large")
 
 	// ErrUnsent: the request certainly did not leave this machine, so it may be
 	// made again without a thought.

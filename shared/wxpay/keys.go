@@ -101,8 +101,7 @@ func SerialNo(c *x509.Certificate) string {
 // types. More than one block would leave it open which was meant. Text around it
 // is allowed, since openssl likes to put some there.
 func decodePEM(text, what string, types ...string) (*pem.Block, error) {
-	text = strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(text)
-	block, rest := pem.Decode([]byte(text))
+	block, rest := pem.Decode([]byte(unescapePEM(text)))
 	if block == nil {
 		return nil, fmt.Errorf("%w %s: no PEM block", ErrFormat, what)
 	}
@@ -115,6 +114,12 @@ func decodePEM(text, what string, types ...string) (*pem.Block, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w %s: the PEM block is not of type %s", ErrFormat, what, strings.Join(types, " or "))
+}
+
+// unescapePEM undoes what PEM text suffers in environment variables: line feeds
+// written as \n.
+func unescapePEM(text string) string {
+	return strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(text)
 }
 
 // checkBits refuses keys that are too short to be safe or too long to be quick.

@@ -1,0 +1,33 @@
+package wxpay
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSnakeName(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "out_refund_no": "out_refund_no", "outRefundNo": "out_refund_no", "returnCode": "return_code",
+		"ParsedContent": "parsed_content", "refund_status_0": "refund_status_0", "refundStatus_0": "refund_status_0", "退款": "退款",
+	} {
+		if got := SnakeName(name); got != want {
+			t.Errorf("SnakeName(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestSnakeNames(t *testing.T) {
+	var v any
+	if err := json.Unmarshal([]byte(`{"outRefundNo":"aB","amount":{"payerTotal":1},"list":[{"goodsName":"x"},null,"aB"]}`), &v); err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(SnakeNames(v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(`{"amount":{"payer_total":1},"list":[{"goods_name":"x"},null,"aB"],"out_refund_no":"aB"}`, string(got)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}

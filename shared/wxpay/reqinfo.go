@@ -1,0 +1,52 @@
+package wxpay
+
+import (
+	"bytes"
+	"crypto/aes"
+	"fmt"
+)
+
+// OpenReqInfo returns what is sealed in the req_info of a v2 notification, an XML
+// text that [ParseFields] reads with the root "root"; else [ErrOpen]. The cipher is
+// AES-256 in ECB mode with PKCS #7 padding, its key the MD5 of the API key
+// (doc/v2/partner/4011989265).
+//
+// The notification has no signature: that it opens is all that speaks for it.
+// It is less than it seems. ECB has no tag, and who has seen some letters can put
+// together another of their blocks of 16 bytes. So what is inside should be
+// believed only as far as a query confirms it.
+func (k APIKey) OpenReqInfo(s string) ([]byte, error) {
+	if k.secret == nil {
+		return nil, fmt.Errorf("%w: no key", ErrOpen)
+	}
+	b, err := b64.DecodeString(s)
+	if err != nil || len(b) == 0 || len(b)%aes.BlockSize != 0 {
+		return nil, fmt.Errorf("%w: req_info is not blocks of %d bytes in base64", ErrOpen, aes.BlockSize)
+	}
+	for i := 0; i < len(b); i += aes.BlockSize {
+		(*k.secret).seal.Decrypt(b[i:], b[i:])
+	}
+	// One text for every bad padding: what exactly is wrong with it would tell
+	// something of the plain text to whom the error reaches.
+	n := int(b[len(b)-1])
+	if n < 1 || n > aes.BlockSize || !bytes.HasSuffix(b, padding(n)) {
+		return nil, fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
+	}
+	return b[:len(b)-n], nil
+}
+
+// SealReqInfo seals plain as WeChat Pay does. With the zero key it returns "",
+// which does not open.
+func (k APIKey) SealReqInfo(plain []byte) string {
+	if k.secret == nil {
+		return ""
+	}
+	b := append(bytes.Clone(plain), padding(aes.BlockSize-len(plain)%aes.BlockSize)...)
+	for i := 0; i < len(b); i += aes.BlockSize {
+		(*k.secret).seal.Encrypt(b[i:], b[i:])
+	}
+	return b64.EncodeToString(b)
+}
+
+// padding is n bytes with the value n, as PKCS #7 has it.
+func padding(n int) []byte { return bytes.Repeat([]byte{byte(n)}, n) }

@@ -1,0 +1,180 @@
+package wxpay
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxTC3 bounds the header in bytes. A real one has about 400.
+const maxTC3 = 4096
+
+// A TC3Credential is what the Authorization header of a call of CloudBase says. It
+// is a claim until [TC3Credential.Verify] has returned nil.
+type TC3Credential struct {
+	SecretID      string   // whose key to verify with; not signed itself
+	Date          string   // as 2006-01-02
+	SignedParams  []string // in lower case
+	SignedHeaders []string // in lower case
+	Signature     string   // hexadecimal
+}
+
+// ParseTC3 reads an Authorization header in the one form in which
+// [TC3Signer.Authorization] writes it, and CloudBase's library. Any fault is
+// [ErrHeader], and nothing of the header is in its text.
+//
+// What WeChat Pay's own header may have, attributes in any order, would help nobody
+// here: there is one library, and it writes one order. That each credential has one
+// spelling leaves nothing to be altered in it unseen.
+func ParseTC3(authorization string) (TC3Credential, error) {
+	malformed := func(what string) (TC3Credential, error) {
+		return TC3Credential{}, fmt.Errorf("%w: Authorization %s", ErrHeader, what)
+	}
+	if len(authorization) > maxTC3 {
+		return malformed("is too long")
+	}
+	rest, ok := strings.CutPrefix(authorization, tc3Scheme+" ")
+	if !ok {
+		return malformed("is not " + tc3Scheme)
+	}
+	parts := strings.Split(rest, ", ")
+	if len(parts) != 4 {
+		return malformed("has not four parts")
+	}
+	for i, name := range []string{"Credential=", "SignedParams=", "SignedHeaders=", "Signature="} {
+		if parts[i], ok = strings.CutPrefix(parts[i], name); !ok {
+			return malformed("lacks " + strings.TrimSuffix(name, "="))
+		}
+	}
+	c := TC3Credential{Signature: parts[3]}
+	var scope string
+	c.SecretID, scope, _ = strings.Cut(parts[0], "/")
+	c.Date, _, _ = strings.Cut(scope, "/")
+	if _, err := time.Parse(time.DateOnly, c.Date); err != nil || scope != tc3Scope(c.Date) || !isToken(c.SecretID) || strings.Contains(c.SecretID, ",") {
+		return malformed("has an odd credential")
+	}
+	// That host and content type are among the headers is for Verify to say: without
+	// them this is a signature of too little, but a signature.
+	var okParams, okHeaders bool
+	c.SignedParams, okParams = splitNames(parts[1])
+	c.SignedHeaders, okHeaders = splitNames(parts[2])
+	if !okParams || !okHeaders {
+		return malformed("has an odd list of names")
+	}
+	if sum, err := hex.DecodeString(c.Signature); err != nil || len(sum) != sha256.Size || c.Signature != strings.ToLower(c.Signature) {
+		return malformed("has an odd signature")
+	}
+	return c, nil
+}
+
+// splitNames reads a list of names, which may be empty but names nothing twice.
+func splitNames(list string) (names []string, ok bool) {
+	if list == "" {
+		return nil, true
+	}
+	names = strings.Split(list, ";")
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		// Only what escape makes of a name in lower case. A header's name is no more
+		// than that either.
+		plain, err := url.QueryUnescape(name)
+		if err != nil || name == "" || seen[name] || escape(strings.ToLower(plain)) != name {
+			return nil, false
+		}
+		seen[name] = true
+	}
+	return names, true
+}
+
+// Verify says whether the call was signed with secretKey: nil, [ErrStale],
+// [ErrSignature], or [ErrUnknownKey] if secretKey is "". secretKey is that of
+// c.SecretID, u the address with the host, h the headers, params all of the body,
+// at the time in X-Timestamp.
+//
+// The signature must cover the host, the content type and every parameter, else
+// something could be slipped in. By the protocol's own design it does not tell the
+// case of parameters' names and of headers' values.
+func (c TC3Credential) Verify(secretKey, method string, u *url.URL, h http.Header, params []TC3Param, at time.Time, now time.Time) error {
+	if err := checkFresh(at.Unix(), now); err != nil {
+		return err
+	}
+	if secretKey == "" {
+		return fmt.Errorf("%w: no secret key", ErrUnknownKey)
+	}
+	// The key is derived for a day. Of another day's it would be good for longer than
+	// the window says.
+	if c.Date != tc3Date(at) {
+		return fmt.Errorf("%w: signed for another day than X-Timestamp's", ErrSignature)
+	}
+	headers, err := c.headers(u, h)
+	if err != nil {
+		return err
+	}
+	values, err := c.payload(params)
+	if err != nil {
+		return err
+	}
+	// In the order in which the header lists them: the library sorts otherwise than we.
+	request := canonicalRequest(method, u, c.SignedHeaders, headers, payloadHash(c.SignedParams, values))
+	// A line feed in the address or a header would let one line pass for two.
+	if strings.Count(request, "\n") != len(c.SignedHeaders)+5 {
+		return fmt.Errorf("%w: a line feed where none can be", ErrSignature)
+	}
+	want := signTC3(secretKey, c.Date, stringToSign(at, c.Date, request))
+	if subtle.ConstantTimeCompare([]byte(c.Signature), []byte(want)) != 1 {
+		return ErrSignature
+	}
+	return nil
+}
+
+// headers returns those that are signed, each of which must be there once.
+func (c TC3Credential) headers(u *url.URL, h http.Header) (map[string][]string, error) {
+	headers := lowerHeader(h)
+	// net/http takes the host out of the headers; where it is still there, it must
+	// be the same.
+	if len(headers[headerHost]) == 0 {
+		headers[headerHost] = []string{u.Host}
+	}
+	if !strings.EqualFold(headers[headerHost][0], u.Host) {
+		return nil, fmt.Errorf("%w: Host is not that of the address", ErrSignature)
+	}
+	for _, name := range []string{headerHost, headerContentType} {
+		if !slices.Contains(c.SignedHeaders, name) {
+			return nil, fmt.Errorf("%w: %s is not signed", ErrSignature, name)
+		}
+	}
+	for _, name := range c.SignedHeaders {
+		if len(headers[name]) != 1 {
+			return nil, fmt.Errorf("%w: a signed header is missing or there twice", ErrSignature)
+		}
+	}
+	return headers, nil
+}
+
+// payload returns the values of the parameters, which must be exactly those signed.
+// SignedParams is not itself signed, so it is only ever compared: what it leaves out
+// is refused, not passed over.
+func (c TC3Credential) payload(params []TC3Param) (map[string][]byte, error) {
+	values, names, once := payload(params)
+	if !once || len(names) != len(c.SignedParams) {
+		return nil, fmt.Errorf("%w: other parameters than those signed", ErrSignature)
+	}
+	for _, name := range c.SignedParams {
+		value, ok := values[name]
+		if !ok {
+			return nil, fmt.Errorf("%w: other parameters than those signed", ErrSignature)
+		}
+		// It could be the end of one parameter and the beginning of the next.
+		if bytes.Contains(value, []byte("\r\n&")) {
+			return nil, fmt.Errorf("%w: a value may be taken for several parameters", ErrSignature)
+		}
+	}
+	return values, nil
+}
