@@ -40,16 +40,34 @@ type exchange struct {
 	caller  caller
 }
 
+// read takes the body in.
+func (x *exchange) read(w http.ResponseWriter) *refusal {
+	body, err := io.ReadAll(http.MaxBytesReader(w, x.request.Body, maxBody))
+	if err != nil {
+		return refuse(codeParam).say("请求报文过大或不完整")
+	}
+	x.body = body
+	return nil
+}
+
 // A reply is what the sandbox has to say: an object, or a refusal.
 type reply struct {
 	object any
 	no     *refusal
 }
 
-// WeChat returns the side that plays WeChat Pay. It serves the paths of the real
-// host at its root.
+// WeChat returns the side that plays WeChat Pay and its siblings. It serves the
+// paths of the real hosts at its root, over TLS as well: what demands a client
+// certificate looks for it in the connection.
 func (s *Sandbox) WeChat() http.Handler {
 	mux := http.NewServeMux()
+	for _, e := range endpointsV2 {
+		mux.HandleFunc(e.path, func(w http.ResponseWriter, r *http.Request) { s.serveV2(w, r, e) })
+	}
+	for _, e := range endpointsWeCom {
+		mux.HandleFunc(e.path, func(w http.ResponseWriter, r *http.Request) { s.serveWeCom(w, r, e) })
+	}
+	mux.HandleFunc("/admin", s.serveGateway)
 	for _, e := range endpoints {
 		mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e) })
 		_, path, _ := strings.Cut(e.pattern, " ")
@@ -82,30 +100,16 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		s.answer(w, x, e.handle(s, x), upstreamFault{})
 		return
 	}
-	fault, code := s.strikeUpstream(r.Method != http.MethodPost)
-	var out reply
-	switch {
-	case code != "":
-		out.no = refuse(code)
-	case !fault.before:
-		out = e.handle(s, x)
-	}
-	// A refusal is not turned into a fault that pretends that there was
-	// something to accept.
-	if fault.code != "" && out.no == nil {
-		out = reply{no: refuse(fault.code)}
-	}
+	out, fault := s.befall(systemV3, r.Method != http.MethodPost, func() reply { return e.handle(s, x) })
 	s.answer(w, x, out, fault)
 }
 
 // admit checks what WeChat Pay's gateway checks before it looks at the body.
 func (s *Sandbox) admit(w http.ResponseWriter, x *exchange) *refusal {
 	r := x.request
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return refuse(codeParam).say("请求报文过大或不完整")
+	if no := x.read(w); no != nil {
+		return no
 	}
-	x.body = body
 	if r.Header.Get("Accept") == "" || r.Header.Get("User-Agent") == "" {
 		return refuse(codeInvalid).say("Http头缺少Accept或User-Agent")
 	}
@@ -124,7 +128,7 @@ func (s *Sandbox) admit(w http.ResponseWriter, x *exchange) *refusal {
 	if _, ok := s.ring.named(x.serial, s.clock.now()); ok {
 		s.public = isPublic(x.serial)
 	}
-	x.caller.public = s.public
+	x.caller.public, x.caller.letter = s.public, letterV3
 	return nil
 }
 
@@ -195,16 +199,7 @@ func (s *Sandbox) requestID(about ...any) string {
 // answer writes a reply, signed unless it is of the 5xx or a fault has it
 // otherwise.
 func (s *Sandbox) answer(w http.ResponseWriter, x *exchange, out reply, fault upstreamFault) {
-	switch {
-	case fault.silent:
-		s.pause(x.request, silence)
-		hangUp(w)
-		return
-	case fault.reset:
-		hangUp(w)
-		return
-	case fault.slow && !s.pause(x.request, slowness):
-		hangUp(w)
+	if !s.suffer(w, x.request, fault) {
 		return
 	}
 	status, cause, object := http.StatusOK, 0, out.object
@@ -241,7 +236,7 @@ func (s *Sandbox) answer(w http.ResponseWriter, x *exchange, out reply, fault up
 			s.log.Error("answer not signed", "error", err)
 		}
 	}
-	s.log.Debug("answered", "method", x.request.Method, "path", x.request.URL.Path, "status", status, "fault", fault.name)
+	s.wrote(x.request, status, fault)
 	w.WriteHeader(status)
 	_, _ = w.Write(b) // the client may have gone; that is its affair
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,6 +58,7 @@ func (s *Sandbox) postRefundByHand(_ *http.Request, body []byte) (any, error) {
 	var in struct {
 		application
 		Amount json.RawMessage `json:"amount"`
+		Letter string          `json:"letter"` // the kind that tells of it
 	}
 	form := handSchema
 	if json.Unmarshal(body, &in) == nil && bytes.HasPrefix(in.Amount, []byte("{")) {
@@ -73,7 +75,7 @@ func (s *Sandbox) postRefundByHand(_ *http.Request, body []byte) (any, error) {
 	if err := json.Unmarshal(in.Amount, amount); err != nil {
 		return nil, err
 	}
-	return s.applyByHand(a)
+	return s.applyByHand(a, cmp.Or(in.Letter, letterV3))
 }
 
 func (s *Sandbox) postSettle(r *http.Request, body []byte) (any, error) {

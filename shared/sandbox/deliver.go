@@ -46,6 +46,7 @@ type delivery struct {
 	id          string
 	event       string
 	outRefundNo string
+	letter      string // its kind
 	url         string
 	body        []byte
 	public      bool // signed with a public key, not with a platform certificate
@@ -96,7 +97,7 @@ func (s *Sandbox) takeOff(d *delivery, extra bool) *flight {
 	// A repeat of what was acknowledged uses no fault up: whoever has asked for
 	// one is waiting for the next letter.
 	if extra || d.state != stateDelivered {
-		f.forgery = s.forgery()
+		f.forgery = s.forgery(letterKinds[d.letter])
 	}
 	if !extra {
 		d.next = time.Time{}
@@ -107,9 +108,9 @@ func (s *Sandbox) takeOff(d *delivery, extra bool) *flight {
 }
 
 // forgery returns the fault that befalls a send, if any. s.mu is held.
-func (s *Sandbox) forgery() *noticeFault {
+func (s *Sandbox) forgery(kind letterKind) *noticeFault {
 	for i, f := range noticeFaults {
-		if f.forge != nil && s.strikes(partNotify, f.name) {
+		if f.forge != nil && kind.suffers(f) && s.strikes(partNotify, f.name) {
 			return &noticeFaults[i]
 		}
 	}
@@ -183,8 +184,9 @@ func (s *Sandbox) release(d *delivery) {
 // post sends a letter as WeChat Pay does, with a signature of its own each time.
 func (s *Sandbox) post(ctx context.Context, f *flight) (attempt, bool) {
 	d := f.delivery
+	kind := letterKinds[d.letter]
 	h := http.Header{
-		"Content-Type": {"application/json"},
+		"Content-Type": {kind.media},
 		"User-Agent":   {"Mozilla/4.0"},
 		"Accept":       {"*/*"},
 		"Pragma":       {"no-cache"},
@@ -194,8 +196,10 @@ func (s *Sandbox) post(ctx context.Context, f *flight) (attempt, bool) {
 	if f.forgery != nil {
 		now = now.Add(-f.forgery.aged)
 	}
-	if err := f.key.signer().Sign(h, body, now); err != nil {
-		return attempt{Error: err.Error()}, false
+	if kind.signed {
+		if err := f.key.signer().Sign(h, body, now); err != nil {
+			return attempt{Error: err.Error()}, false
+		}
 	}
 	if f.forgery != nil {
 		body = f.forgery.forge(h, body)
@@ -219,7 +223,7 @@ func (s *Sandbox) post(ctx context.Context, f *flight) (attempt, bool) {
 	case len(answer) > maxAnswer:
 		a.Error = "the answer is longer than 64 KiB"
 	default:
-		a.Error = objection(response.StatusCode, answer)
+		a.Error = kind.objection(response.StatusCode, answer)
 	}
 	return a, a.Error == ""
 }
@@ -260,6 +264,7 @@ type deliveryObject struct {
 	ID          string    `json:"id"`
 	EventType   string    `json:"event_type"`
 	OutRefundNo string    `json:"out_refund_no"`
+	Letter      string    `json:"letter"`
 	URL         string    `json:"url"`
 	State       string    `json:"state"`
 	NextAt      *string   `json:"next_at"` // null: it is not sent again, or it is on its way
@@ -269,7 +274,7 @@ type deliveryObject struct {
 
 func (d *delivery) object() deliveryObject {
 	out := deliveryObject{
-		ID: d.id, EventType: d.event, OutRefundNo: d.outRefundNo, URL: d.url,
+		ID: d.id, EventType: d.event, OutRefundNo: d.outRefundNo, Letter: d.letter, URL: d.url,
 		State: d.state, Fault: d.fault, Attempts: append([]attempt{}, d.attempts...),
 	}
 	if !d.next.IsZero() {

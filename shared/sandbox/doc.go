@@ -8,6 +8,13 @@
 // was written for the real host, with its official SDK say, works against it
 // unchanged; only the host differs.
 //
+// The four systems beside it over which refunds can be made are played as well:
+// WeChat Pay Global in v2's XML over mutual TLS, CloudBase's gateway with its
+// template's module and with CloudPay, and WeCom. All of them share one memory of
+// orders and refunds and one set of rules, those of APIv3; each only asks, refuses
+// and tells in its own words. Where nothing is documented about those, what its
+// users report decides, and the tables say so.
+//
 // It is strict and, if it is let, a little hostile, since a client that has seen
 // only good days is not tested. And it can be told to misbehave: every
 // fault that has a name in [Sandbox.Control] is one that merchants have met.

@@ -9,18 +9,23 @@ import (
 
 // postRefund is POST /v3/refund/domestic/refunds.
 func (s *Sandbox) postRefund(x *exchange) reply {
+	return s.limited(func() reply {
+		r, no := s.postRefundBody(x)
+		return reply{object: r, no: no}
+	})
+}
+
+// limited holds applications, whatever the system, to the merchant's limits.
+func (s *Sandbox) limited(apply func() reply) reply {
 	if s.limits.exceeded(limitApply) {
 		return reply{no: refuse(codeFrequency)}
 	}
-	r, no := s.postRefundBody(x)
-	if no == nil {
-		return reply{object: r}
-	}
+	out := apply()
 	// Whoever asks for the impossible is let to it six times a second.
-	if no.code != codeFrequency && s.limits.exceeded(limitWrong) {
-		no = refuse(codeFrequency)
+	if out.no != nil && out.no.code != codeFrequency && s.limits.exceeded(limitWrong) {
+		out.no = refuse(codeFrequency).under(ruleWrong)
 	}
-	return reply{no: no}
+	return out
 }
 
 func (s *Sandbox) postRefundBody(x *exchange) (refundObject, *refusal) {

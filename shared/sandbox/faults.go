@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,8 +27,8 @@ type upstreamFault struct {
 	silent  bool   // nothing is answered
 	reset   bool   // nor is the connection kept
 	slow    bool
-	blank   bool   // not signed
-	forged  bool   // signed over other bytes
+	blank   bool   // not signed; where nothing ever is, it does not strike
+	forged  bool   // signed over other bytes; the same
 	teaches string // for people: what a client must do
 }
 
@@ -49,6 +50,7 @@ type noticeFault struct {
 	name    string
 	birth   func(*delivery, time.Time)
 	aged    time.Duration // how old the signature is
+	sealed  bool          // strikes what is not signed but sealed as well
 	forge   func(http.Header, []byte) []byte
 	teaches string // for people: what a client must do
 }
@@ -58,7 +60,7 @@ var noticeFaults = []noticeFault{
 	{name: "duplicate", birth: duplicate, teaches: "it comes once more after it was acknowledged: acknowledge again, book once"},
 	{name: "reorder", birth: reorder, teaches: "a newer one overtakes it: an older state must not overwrite a newer"},
 	{name: "delay", birth: delay, teaches: "it comes ten minutes late: a query may have been faster"},
-	{name: "tamper", forge: tamper, teaches: "its body was changed after it was signed: verify the bytes as received"},
+	{name: "tamper", sealed: true, forge: tamper, teaches: "its body was changed after it was signed: verify the bytes as received"},
 	{name: "signtest", forge: probe, teaches: "its signature is one of WeChat Pay's probes: refuse it, the proper one follows"},
 	{name: "wrong_serial", forge: wrongSerial, teaches: "it names a key that does not exist: choose the key by its serial"},
 	{name: "stale", aged: 10 * time.Minute, forge: asIs, teaches: "its signature is ten minutes old: refuse what may be a replay"},
@@ -71,15 +73,24 @@ func delay(d *delivery, now time.Time)   { d.next = now.Add(10 * time.Minute) }
 
 func asIs(_ http.Header, body []byte) []byte { return body }
 
-// tamper changes one character of the ciphertext, so that the body still is JSON.
+// ciphertexts are what stands before the ciphertext of each kind of letter.
+var ciphertexts = []string{`"ciphertext":"`, "<req_info><![CDATA[", "<req_info>"}
+
+// tamper changes one character of the ciphertext, so that the body still is JSON,
+// or XML.
 func tamper(_ http.Header, body []byte) []byte {
 	body = slices.Clone(body)
-	if _, after, ok := bytes.Cut(body, []byte(`"ciphertext":"`)); ok {
+	for _, before := range ciphertexts {
+		_, after, ok := bytes.Cut(body, []byte(before))
+		if !ok {
+			continue
+		}
 		if at := len(body) - len(after); body[at] == 'A' {
 			body[at] = 'B'
 		} else {
 			body[at] = 'A'
 		}
+		break
 	}
 	return body
 }
@@ -107,10 +118,17 @@ const (
 	parts
 )
 
+// What an error code strikes.
+const (
+	onApply = "apply"
+	onQuery = "query"
+)
+
 // faultSchema is the body of POST /_sandbox/faults.
 var faultSchema = schema{
 	{path: "/upstream", enum: names(upstreamFaults, func(f upstreamFault) string { return f.name })},
-	{path: "/err_code", enum: answerable},
+	{path: "/err_code", enum: allCodes},
+	{path: "/on", enum: []string{onApply, onQuery}},
 	{path: "/notify", enum: names(noticeFaults, func(f noticeFault) string { return f.name })},
 	{path: "/rate", kind: fraction},
 	{path: "/count", kind: number, min: 1, max: 1e6},
@@ -129,6 +147,7 @@ type faultObject struct {
 	ID       string   `json:"id"`
 	Upstream string   `json:"upstream,omitempty"`
 	ErrCode  string   `json:"err_code,omitempty"`
+	On       string   `json:"on,omitempty"` // what err_code strikes; absent: applications
 	Notify   string   `json:"notify,omitempty"`
 	Rate     *float64 `json:"rate,omitempty"`  // how probable it is; absent: certain
 	Count    *int     `json:"count,omitempty"` // how often it strikes; absent: until it is deleted
@@ -183,7 +202,7 @@ func (s *Sandbox) faultList() faultList {
 	for _, f := range s.faults {
 		out.Faults = append(out.Faults, f.object)
 	}
-	out.Known.ErrCode = answerable
+	out.Known.ErrCode = allCodes
 	out.Known.Upstream, out.Known.Notify = map[string]string{}, map[string]string{}
 	for _, f := range upstreamFaults {
 		out.Known.Upstream[f.name] = f.teaches
@@ -195,9 +214,12 @@ func (s *Sandbox) faultList() faultList {
 }
 
 // strikes tells whether the named fault strikes this time. s.mu is held.
-func (s *Sandbox) strikes(part int, name string) bool {
+func (s *Sandbox) strikes(part int, name string) bool { return s.strikesOn(part, name, "") }
+
+// strikesOn is the same for faults that strike only some requests.
+func (s *Sandbox) strikesOn(part int, name, on string) bool {
 	for _, f := range s.faults {
-		if f.names[part] != name || f.usedUp(part) {
+		if f.names[part] != name || f.usedUp(part) || on != "" && cmp.Or(f.object.On, onApply) != on {
 			continue
 		}
 		f.chance[part]++
@@ -219,27 +241,4 @@ func (f *fault) usedUp(part int) bool {
 // spent faults are not in force any more.
 func (f *fault) spent() bool {
 	return f.usedUp(partUpstream) && f.usedUp(partCode) && f.usedUp(partNotify)
-}
-
-// strikeUpstream returns the fault that befalls a request, and the error code
-// that it is to be refused with, if any. s.mu is not held.
-func (s *Sandbox) strikeUpstream(query bool) (upstreamFault, string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var hit upstreamFault
-	for _, f := range upstreamFaults {
-		if (f.every || !query) && s.strikes(partUpstream, f.name) {
-			hit = f
-			break
-		}
-	}
-	if query || hit.before {
-		return hit, ""
-	}
-	for _, name := range answerable {
-		if s.strikes(partCode, name) {
-			return hit, name
-		}
-	}
-	return hit, ""
 }

@@ -286,7 +286,7 @@ func TestFaultBodies(t *testing.T) {
 		`{"upstream":"x"}`:                      "upstream",
 		`{"upstream":""}`:                       "upstream",
 		`{"upstream":1}`:                        "upstream",
-		`{"err_code":"NOTENOUGH"}`:              "err_code",
+		`{"err_code":"NOT_A_CODE"}`:             "err_code",
 		`{"err_code":"METHOD_NOT_ALLOWED"}`:     "err_code",
 		`{"notify":"x"}`:                        "notify",
 		`{"notify":"lose","rate":1.01}`:         "rate",

@@ -24,6 +24,7 @@ const (
 	appID    = "wx5a4db0c0ffee0001"
 	mchID    = "1900000001" // the merchant, and the service provider when it acts as one
 	subMchID = "1900000109" // the merchant that the service provider serves
+	subAppID = "wx5a4db0c0ffee0109"
 )
 
 // All certificates are valid for a century, so that they are so in a test that
@@ -45,6 +46,7 @@ type Keys struct {
 
 	apiV3     wxpay.APIv3Key
 	apiV3Text string
+	apiKeyV2  wxpay.APIKey
 
 	// What the other upstream systems know the merchant by.
 	apiKey, corpID, corpSecret, secretID, secretKey, envID string
@@ -77,6 +79,9 @@ func GenerateKeys() (*Keys, error) {
 	}
 	var err error
 	if k.apiV3, err = wxpay.ParseAPIv3Key(k.apiV3Text); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	if k.apiKeyV2, err = wxpay.ParseAPIKey(k.apiKey); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

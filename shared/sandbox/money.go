@@ -1,6 +1,9 @@
 package sandbox
 
-import "math/big"
+import (
+	"cmp"
+	"math/big"
+)
 
 // maxFen bounds an order: ten billion yuan.
 const maxFen = 1e12
@@ -20,6 +23,7 @@ var unfunded = map[string]bool{"DISCOUNT": true, "NOCASH": true}
 // A split says who gets what of a refund, in fen.
 type split struct {
 	payer   int64   // in money
+	cash    int64   // the same in fen, whatever the currency of the order
 	coupons []int64 // what each coupon of the order takes back
 }
 
@@ -43,6 +47,7 @@ func (o *order) divide(refund int64) split {
 			continue
 		}
 		gone.payer += r.split.payer
+		gone.cash += r.split.cash
 		for i, c := range r.split.coupons {
 			gone.coupons[i] += c
 		}
@@ -55,6 +60,7 @@ func (o *order) divide(refund int64) split {
 
 	out := split{coupons: make([]int64, len(o.promotions))}
 	out.payer = min(max(ratio(refund, o.total-worth, o.total), refund-couponsLeft), payerLeft)
+	out.cash = o.cash(gone.payer+out.payer) - gone.cash // so that all of them sum up to what was paid
 	rest := refund - out.payer
 	for i, p := range o.promotions {
 		left := p.Amount - gone.coupons[i]
@@ -65,6 +71,22 @@ func (o *order) divide(refund int64) split {
 		couponsLeft -= left
 	}
 	return out
+}
+
+// rates say what foreign money costs: the fen for ten thousand of the smallest
+// unit. They stand still, since nothing that is tested here depends on them.
+var rates = map[string]int64{
+	"CNY": 10000, "USD": 71200, "EUR": 77900, "GBP": 90500, "HKD": 9100, "SGD": 53000, "AUD": 46700, "CAD": 51900, "NZD": 42800,
+	"JPY": 48000, "KRW": 5200,
+}
+
+// otherRate is that of all other currencies.
+const otherRate = 20000
+
+// cash returns what the payer paid for a part of the order: the payer's money is
+// always yuan, since it comes from a WeChat wallet.
+func (o *order) cash(part int64) int64 {
+	return ratio(part, cmp.Or(rates[o.currency], otherRate), 10000)
 }
 
 // ratio returns a*b/c rounded half up, for amounts of which c is not zero. The

@@ -37,12 +37,16 @@ type refund struct {
 	split       split
 	subMchID    string
 	public      bool // letters about it are signed with a public key, not with a platform certificate
+	byHand      bool
+	letter      string // the kind of letters about it, see letterKinds; empty: none is sent
 }
 
 // A caller is what the signed request tells besides its body.
 type caller struct {
 	byHand bool // on the merchant platform: no request at all
 	public bool
+	letter string        // the kind of letters that the caller will get
+	pace   time.Duration // the least time between two refunds of one order, in this system
 }
 
 // apply decides about an application whose form is right.
@@ -57,7 +61,7 @@ func (s *Sandbox) apply(a application, by caller) (refundObject, *refusal) {
 
 // applyByHand is apply on the merchant platform, which knows the order and does
 // not let a number be used twice.
-func (s *Sandbox) applyByHand(a application) (refundObject, error) {
+func (s *Sandbox) applyByHand(a application, letter string) (refundObject, error) {
 	no := checkApplication(a)
 	if no != nil {
 		return refundObject{}, no
@@ -67,7 +71,7 @@ func (s *Sandbox) applyByHand(a application) (refundObject, error) {
 	if s.refunds[a.OutRefundNo] != nil {
 		return refundObject{}, fmt.Errorf("%w: /out_refund_no %s", errClash, a.OutRefundNo)
 	}
-	by := caller{byHand: true, public: s.public}
+	by := caller{byHand: true, public: s.public, letter: letter}
 	if o, _ := s.find(a, by); o != nil {
 		a.Amount.Total, a.Amount.Currency = cmp.Or(a.Amount.Total, o.total), cmp.Or(a.Amount.Currency, o.currency)
 	}
@@ -85,7 +89,7 @@ func (s *Sandbox) decide(a application, by caller) (refundObject, *refusal) {
 	// the refund as it stands now, however long ago it was made.
 	if r := s.refunds[a.OutRefundNo]; r != nil {
 		if !r.repeats(a) {
-			return refundObject{}, refuse(codeInvalid).say(messageOther).because(numberReentry)
+			return refundObject{}, refuse(codeInvalid).say(messageOther).because(numberReentry).under(ruleContent)
 		}
 		return r.object(), nil
 	}
@@ -94,7 +98,7 @@ func (s *Sandbox) decide(a application, by caller) (refundObject, *refusal) {
 		return refundObject{}, no
 	}
 	now := s.clock.now()
-	if no := s.checkOrder(o, a, now); no != nil {
+	if no := s.checkOrder(o, a, by, now); no != nil {
 		return refundObject{}, no
 	}
 	return s.accept(o, a, by, now).object(), nil
@@ -135,6 +139,8 @@ func (s *Sandbox) find(a application, by caller) (*order, *refusal) {
 		o = s.byTrade[a.OutTradeNo]
 	}
 	switch {
+	case o == nil && a.TransactionID != "":
+		return nil, refuse(codeNotFound).under(ruleTransaction)
 	case o == nil:
 		return nil, refuse(codeNotFound)
 	case a.OutTradeNo != "" && s.byTrade[a.OutTradeNo] != o:
@@ -147,24 +153,24 @@ func (s *Sandbox) find(a application, by caller) (*order, *refusal) {
 
 // checkOrder holds an application against its order. What WeChat Pay answers to
 // a 51st refund and to one that comes too soon is not documented.
-func (s *Sandbox) checkOrder(o *order, a application, now time.Time) *refusal {
+func (s *Sandbox) checkOrder(o *order, a application, by caller, now time.Time) *refusal {
 	left := o.left()
 	switch {
 	case a.Amount.Total != o.total || a.Amount.Currency != o.currency:
-		return refuse(codeInvalid).say(messageOther)
+		return refuse(codeInvalid).say(messageOther).under(ruleContent)
 	case now.Sub(o.success) > refundable:
-		return refuse(codeInvalid).say("订单已超过退款期限，支付成功一年以上的订单不能退款")
+		return refuse(codeInvalid).say("订单已超过退款期限，支付成功一年以上的订单不能退款").under(ruleOverdue)
 	case left == 0:
-		return refuse(codeInvalid).say("订单已全额退款")
+		return refuse(codeInvalid).say("订单已全额退款").under(ruleRefunded)
 	case a.Amount.Refund > left:
-		return refuse(codeInvalid).say("累计退款金额大于支付金额")
+		return refuse(codeInvalid).say("累计退款金额大于支付金额").under(ruleTooMuch)
 	case len(o.refunds) >= maxPartials:
-		return refuse(codeInvalid).say(fmt.Sprintf("一笔订单最多退款%d次", maxPartials))
+		return refuse(codeInvalid).say(fmt.Sprintf("一笔订单最多退款%d次", maxPartials)).under(rulePartials)
 	}
 	if now.Sub(o.success) > oldOrder && s.limits.exceeded(limitOld) {
 		return refuse(codeFrequency)
 	}
-	if n := len(o.refunds); n > 0 && now.Sub(o.refunds[n-1].created) < s.cfg.Pace {
+	if n := len(o.refunds); n > 0 && now.Sub(o.refunds[n-1].created) < max(s.cfg.Pace, by.pace) {
 		return refuse(codeFrequency).say("频率限制，同一笔订单的退款请间隔一段时间再试")
 	}
 	return nil
@@ -178,7 +184,7 @@ func (s *Sandbox) accept(o *order, a application, by caller, now time.Time) *ref
 		id:      "503" + s.dice.digits(8, "refund_id", a.OutRefundNo) + now.Format("20060102") + fmt.Sprintf("%010d", len(s.accepted)+1),
 		channel: "ORIGINAL", account: o.account,
 		split:    o.divide(a.Amount.Refund),
-		subMchID: a.SubMchID, public: by.public,
+		subMchID: a.SubMchID, public: by.public, byHand: by.byHand, letter: by.letter,
 	}
 	if !o.owned && !by.byHand {
 		o.owned, o.subMchID = true, a.SubMchID

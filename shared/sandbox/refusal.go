@@ -5,8 +5,24 @@ type refusal struct {
 	code    string
 	message string
 	detail  any
-	number  int // the cause as Request-Id tells it; 0: that of the code
+	number  int    // the cause as Request-Id tells it; 0: that of the code
+	rule    string // the rule that was broken, if other systems have a name for it that APIv3 has not
 }
+
+// Rules for which the older systems have codes of their own.
+const (
+	ruleTransaction = "transaction" // no order has this transaction_id
+	ruleNoRefund    = "no refund"
+	ruleRefunded    = "refunded"
+	ruleTooMuch     = "too much"
+	ruleOverdue     = "overdue"
+	ruleContent     = "content" // another one than before, or than the order's
+	rulePartials    = "partials"
+	ruleWrong       = "wrong" // too many wrong requests
+	ruleAppID       = "appid"
+	ruleMismatch    = "appid and mch_id"
+	rulePost        = "post"
+)
 
 // A code is one of APIv3's. Clients branch on it and on the status, never on the
 // message; the messages are what merchants have been shown.
@@ -69,6 +85,9 @@ func (r *refusal) say(message string) *refusal { r.message = message; return r }
 
 // because replaces the cause.
 func (r *refusal) because(number int) *refusal { r.number = number; return r }
+
+// under names the rule that was broken.
+func (r *refusal) under(rule string) *refusal { r.rule = rule; return r }
 
 // Error is for the control side, which passes WeChat Pay's words on.
 func (r *refusal) Error() string { return r.code + ": " + r.message }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -33,6 +34,11 @@ type Config struct {
 	// refund names none, and for refunds made by hand. Empty: that of [URLs].
 	NotifyURL string
 
+	// ModuleFailure is the shape in which cloudbase_module says no, of which users
+	// have met several: errcode, http, code, passed or inside. Empty: the seed
+	// decides for each request, http excepted, which hides the code.
+	ModuleFailure string
+
 	// Transport posts notifications. Nil: over the network.
 	Transport http.RoundTripper
 
@@ -48,6 +54,7 @@ type URLs struct {
 	WeChat    string // WeChat's side, http
 	WeChatTLS string // WeChat's side, https with a client certificate
 	Notify    string // our side: the address for notifications
+	Relay     string // our side: where CloudBase calls the function that is told of refunds
 }
 
 // A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
@@ -79,6 +86,7 @@ type Sandbox struct {
 	deliveries             map[string]*delivery
 	letters                []*delivery // in order
 	kept                   []*delivery // those that wait to be overtaken
+	tokens                 []token     // WeCom's, the newest first
 	faults                 []*fault
 	agenda                 agenda
 	flying                 int // notifications on their way
@@ -99,6 +107,9 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	if cfg.NotifyURL != "" && !formURL.MatchString(cfg.NotifyURL) {
 		return nil, errors.New("sandbox: the notification URL is not an http or https URL without a query")
+	}
+	if f := cfg.ModuleFailure; f != "" && !slices.Contains(names(moduleFailures, func(f moduleFailure) string { return f.name }), f) {
+		return nil, fmt.Errorf("sandbox: %q is not a shape of module failures", f)
 	}
 	if cfg.Keys == nil {
 		keys, err := GenerateKeys()

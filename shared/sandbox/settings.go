@@ -68,6 +68,39 @@ var channels = map[string]func(credentials, URLs) map[string]string{
 			"WXPAY_BASE_URL": u.WeChat,
 		}
 	},
+	"global": func(c credentials, u URLs) map[string]string {
+		return map[string]string{
+			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
+			"WXPAY_API_KEY": c.APIKey, "WXPAY_SIGN_TYPE": string(wxpay.SignHMACSHA256),
+			"WXPAY_CLIENT_CERT": c.ClientCert, "WXPAY_CLIENT_KEY": c.ClientKey, "WXPAY_CA_CERT": c.CACert,
+			"WXPAY_BASE_URL": u.WeChatTLS,
+		}
+	},
+	"cloudbase": func(c credentials, u URLs) map[string]string {
+		return gatewaySettings(c, u)
+	},
+	"cloudpay": func(c credentials, u URLs) map[string]string {
+		out := gatewaySettings(c, u)
+		out["WXPAY_SUB_APPID"], out["WXPAY_SUB_MCHID"] = subAppID, c.SubMchID
+		out["CLOUDPAY_CALLBACK_FUNCTION"] = "notify"
+		return out
+	},
+	"wecom": func(c credentials, u URLs) map[string]string {
+		return map[string]string{
+			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
+			"WECOM_CORPID": c.CorpID, "WECOM_CORPSECRET": c.CorpSecret,
+			"WXPAY_BASE_URL": u.WeChat,
+		}
+	},
+}
+
+// gatewaySettings are for what goes through CloudBase's gateway.
+func gatewaySettings(c credentials, u URLs) map[string]string {
+	return map[string]string{
+		"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
+		"TCB_ENV": c.EnvID, "TCB_API_URL": u.WeChat + "/admin",
+		"TENCENTCLOUD_SECRETID": c.SecretID, "TENCENTCLOUD_SECRETKEY": c.SecretKey,
+	}
 }
 
 // Settings returns the environment variables with which one of our functions

@@ -1,12 +1,9 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
-
-	"wxrefund/shared/wxpay"
 )
 
 // transitions are what a refund can become. Success and closed are final;
@@ -63,19 +60,20 @@ func (s *Sandbox) settleByHand(outRefundNo, status string) (refundObject, *fligh
 // announce writes the letter about a refund's state and plans its delivery.
 // Hostility and faults that decide about a letter as a whole strike here.
 func (s *Sandbox) announce(r *refund, now time.Time, byHand bool) *delivery {
-	d := &delivery{
-		outRefundNo: r.application.OutRefundNo, url: r.application.NotifyURL, public: r.public,
-		event: "REFUND." + r.status, state: statePending, next: now,
+	kind, ok := letterKinds[r.letter]
+	if !ok {
+		return nil // who has made it must ask
 	}
-	if d.url == "" {
-		d.url = s.notifyURL()
+	d := &delivery{
+		outRefundNo: r.application.OutRefundNo, letter: r.letter, url: kind.url(s, r), public: r.public,
+		event: "REFUND." + r.status, state: statePending, next: now,
 	}
 	if d.url == "" {
 		s.log.Warn("nobody to notify: neither the refund nor the merchant platform names a URL", "out_refund_no", d.outRefundNo)
 		return nil
 	}
 	d.id = s.dice.uuid("notification", d.outRefundNo, r.status, stamp(now))
-	body, err := s.letter(r, d, now)
+	body, err := kind.write(s, r, d, now)
 	if err != nil {
 		s.log.Error("letter not written", "out_refund_no", d.outRefundNo, "error", err)
 		return nil
@@ -114,34 +112,4 @@ func (s *Sandbox) annoy(d *delivery, now time.Time, byHand bool) {
 	if !byHand && s.dice.throw("overtake", d.id).IntN(6) == 0 {
 		d.keep(now, s.dice.seconds(5*time.Second, 90*time.Second, "overtaken", d.id))
 	}
-}
-
-// letter writes the notification about a refund: once, however often it is sent.
-func (s *Sandbox) letter(r *refund, d *delivery, now time.Time) ([]byte, error) {
-	o := r.object()
-	inner := wxpay.RefundLetter{
-		TransactionID: o.TransactionID, OutTradeNo: o.OutTradeNo, RefundID: o.RefundID, OutRefundNo: o.OutRefundNo,
-		RefundStatus: o.Status, SuccessTime: o.SuccessTime, UserReceivedAccount: o.UserReceivedAccount,
-		Amount: wxpay.LetterAmount{
-			Total: o.Amount.Total, Refund: o.Amount.Refund,
-			PayerTotal: o.Amount.PayerTotal, PayerRefund: o.Amount.PayerRefund,
-		},
-	}
-	if r.subMchID == "" {
-		inner.MchID = mchID
-	} else {
-		inner.SpMchID, inner.SubMchID = mchID, r.subMchID
-	}
-	plain, err := json.Marshal(inner)
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := s.keys.apiV3.Seal("refund", "refund", plain)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(wxpay.Notification{
-		ID: d.id, CreateTime: stamp(now), EventType: d.event,
-		ResourceType: "encrypt-resource", Summary: summaries[r.status], Resource: sealed,
-	})
 }
