@@ -48,14 +48,14 @@ func orderKeys(transactionID, outTradeNo string) []Key {
 
 // admits reports why the order cannot take another refund of that amount; nil
 // if it can. This is the rule that keeps refunds within the order's total.
-func (a *account) admits(amount RequestAmount) *Error {
+func (a *account) admits(amount RequestAmount, most int) *Error {
 	switch {
 	case a.Currency != "" && a.Currency != amount.Currency:
 		return conflictf("amount.currency must be %s, the currency of the order's other refunds", a.Currency)
 	case a.Total != 0 && a.Total != amount.Total:
 		return conflictf("amount.total differs from the order's total that is recorded")
-	case len(a.Members) >= MaxRefunds:
-		return conflictf("the order has had %d refunds, and no order may have more", MaxRefunds)
+	case len(a.Members) >= most:
+		return conflictf("the order has had %d refunds, and no order may have more", most)
 	case amount.Refund > amount.Total-a.Reserved:
 		return conflictf("amount.refund is more than what is left of the order")
 	}

@@ -12,7 +12,7 @@ import (
 // with what is known of it in any other state.
 func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record, error) {
 	patience := time.Now().Add(maxWait)
-	pace := s.pace()
+	rules := s.rules()
 	var rec record
 	var hasTurn bool
 	err := s.retry(ctx, func() error {
@@ -34,7 +34,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 				}
 				continue
 			}
-			if err := b.claim(caller, req, pace, now); err != nil {
+			if err := b.claim(caller, req, rules, now); err != nil {
 				return err
 			}
 			// Nothing is claimed before there is a turn to submit it.
@@ -63,22 +63,22 @@ func (b *book) running(now time.Time) bool {
 
 // claim decides what a request means for the book, and changes it if the
 // request is to be submitted.
-func (b *book) claim(caller Caller, req Request, pace time.Duration, now time.Time) error {
+func (b *book) claim(caller Caller, req Request, rules rules, now time.Time) error {
 	rec := &b.rec
 	field := b.differs(req)
 	switch {
 	case rec.State == unknown:
-		return b.claimNew(caller, req, pace, now)
+		return b.claimNew(caller, req, rules, now)
 	case rec.State == Rejected && field != "" && rec.Refusal.Next == AfterFix:
-		return b.claimNew(caller, req, pace, now) // the refusal was about the content, and nothing happened upstream
+		return b.claimNew(caller, req, rules, now) // the refusal was about the content, and nothing happened upstream
 	case field != "":
 		return conflictf("%s differs from what this out_refund_no was first used with", field)
 	case rec.State == Rejected && (rec.Refusal.Next == Never || rec.Refusal.Next == NewNumber):
 		return rec.Refusal
 	case rec.State == Rejected:
-		return b.claimNew(caller, req, pace, now)
+		return b.claimNew(caller, req, rules, now)
 	case rec.State == Claimed:
-		return b.attempt(pace, now)
+		return b.attempt(rules, now)
 	}
 	return nil
 }
@@ -96,10 +96,10 @@ func (b *book) differs(req Request) string {
 
 // claimNew reserves the amount on the order's account and starts the first
 // submission, or the first after a refusal.
-func (b *book) claimNew(caller Caller, req Request, pace time.Duration, now time.Time) error {
+func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) error {
 	rec := &b.rec
 	a := b.open(req.TransactionID, req.OutTradeNo)
-	if err := a.admits(req.Amount); err != nil {
+	if err := a.admits(req.Amount, rules.most); err != nil {
 		return err
 	}
 	if a.Total == 0 {
@@ -110,18 +110,18 @@ func (b *book) claimNew(caller Caller, req Request, pace time.Duration, now time
 	rec.Moves++
 	rec.note(Event{At: now, What: string(Claimed), Note: caller.LogValue().String()})
 	b.hold(req.Amount.Refund, true)
-	return b.attempt(pace, now)
+	return b.attempt(rules, now)
 }
 
 // attempt records that a submission is about to leave. From here on it is in
 // doubt until something certain is known of it. [CodeLimited] if it is too early
 // for the order's next one.
-func (b *book) attempt(pace time.Duration, now time.Time) error {
+func (b *book) attempt(rules rules, now time.Time) error {
 	rec, a := &b.rec, b.account()
-	if err := a.paced(pace, now); err != nil {
+	if err := a.paced(rules.pace, now); err != nil {
 		return err
 	}
-	if pace > 0 {
+	if rules.pace > 0 {
 		a.Sent = now
 		b.touch(b.resolve(rec.Order))
 	}
@@ -171,6 +171,13 @@ func (st Settlement) answer(refused *Error) (Refund, error) {
 	return Refund{}, refused
 }
 
-func (s *Service) pace() time.Duration {
-	return cmp.Or(s.Pace, s.Channel.Spec().Pace)
+// rules are what the upstream allows of one order.
+type rules struct {
+	most int
+	pace time.Duration
+}
+
+func (s *Service) rules() rules {
+	spec := s.Channel.Spec()
+	return rules{most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: cmp.Or(s.Pace, spec.Pace)}
 }

@@ -18,6 +18,7 @@ func fill(dst *Refund, add Refund) {
 		{&dst.CreateTime, add.CreateTime},
 		{&dst.FundsAccount, add.FundsAccount},
 		{&dst.Amount.Currency, add.Amount.Currency},
+		{&dst.Amount.PayerCurrency, add.Amount.PayerCurrency},
 	}
 	for _, t := range texts {
 		*t.dst = cmp.Or(*t.dst, t.add)

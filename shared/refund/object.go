@@ -79,6 +79,7 @@ type Amount struct {
 	DiscountRefund   *int64 `json:"discount_refund,omitempty"`
 	RefundFee        *int64 `json:"refund_fee,omitempty"` // handling fee given back (seed 003)
 	Currency         string `json:"currency,omitempty"`
+	PayerCurrency    string `json:"payer_currency,omitempty"` // of payer_total and payer_refund, where it is another (WeChat Pay Global)
 }
 
 // Promotion is a discount of which a part was refunded, in minor units.

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// MaxRefunds is how many refunds one order may have (APIv3 refund document; seeds 000, 004).
+// MaxRefunds is how many refunds one order may have, unless the channel says
+// otherwise (APIv3 refund document; seeds 000, 004).
 const MaxRefunds = 50
 
 // A Spec says what a channel can carry, as data. What it cannot carry is
@@ -26,9 +27,10 @@ type Spec struct {
 	Lookups       []string // numbers by which the upstream can be asked; out_refund_no always is one
 
 	// What the upstream allows. Zero: it names no limit.
-	Rate    int           // submissions a second
-	BadRate int           // submissions a second that it calls wrong
-	Pace    time.Duration // least time between two submissions for one order
+	Rate       int           // submissions a second
+	BadRate    int           // submissions a second that it calls wrong
+	Pace       time.Duration // least time between two submissions for one order
+	MaxRefunds int           // of one order; 0: [MaxRefunds]
 }
 
 // Length bounds a text in bytes, both ends included.

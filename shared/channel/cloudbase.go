@@ -1,0 +1,191 @@
+package channel
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+// CloudBase carries refunds through cloudbase_module, the function behind the
+// CloudBase payment template (seed 003).
+type CloudBase struct{ Gateway *Gateway }
+
+// Refund submits the request once. The module takes a refund's fields flat.
+func (c *CloudBase) Refund(ctx context.Context, req refund.Request) (refund.Refund, error) {
+	return c.call(ctx, "wxpay_refund", req, req.OutRefundNo)
+}
+
+// Query asks about one refund. The module takes a query's fields inside params.
+func (c *CloudBase) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
+	params := map[string]any{"params": map[string]string{"out_refund_no": l.OutRefundNo}}
+	return single(c.call(ctx, "wxpay_refund_query", params, l.OutRefundNo))
+}
+
+// Spec says what the module carries: what APIv3 carries behind it, with seed
+// 003's shorter list of characters.
+func (c *CloudBase) Spec() refund.Spec {
+	s := (*APIv3)(nil).Spec()
+	s.Name, s.NumberChars = "cloudbase", "_-"
+	return s
+}
+
+func (c *CloudBase) call(ctx context.Context, method string, data any, outRefundNo string) (refund.Refund, error) {
+	event, err := json.Marshal(map[string]any{"name": method, "data": data})
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	answer, err := c.Gateway.Invoke(ctx, "cloudbase_module", event)
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	got, err := readModule(answer)
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	if got.OutRefundNo != "" && got.OutRefundNo != outRefundNo {
+		return refund.Refund{}, unknown("CloudBase's answer is about another refund", nil)
+	}
+	got.OutRefundNo = outRefundNo
+	return got, nil
+}
+
+// readModule reads the module's answer, in any of the shapes that its users
+// report: {code: 0, data: {…}}, the refund object bare, snake or camel case; a
+// failure as errcode and errmsg, as a number or a text in code, with a text that
+// is itself JSON, or hidden inside code 0.
+func readModule(answer []byte) (refund.Refund, error) {
+	v, err := decodeJSON(answer)
+	if err != nil {
+		return refund.Refund{}, unknown("CloudBase's answer is not JSON", err)
+	}
+	v = wxpay.SnakeNames(v)
+	var f failure
+	for range 5 { // as many wrappings as there can be
+		object, ok := v.(map[string]any)
+		if !ok {
+			break
+		}
+		f.note(object)
+		if !f.failed && holdsRefund(object) {
+			return readObject(object)
+		}
+		v = nil
+		for _, name := range []string{"data", "result", "error"} {
+			if inner, ok := object[name].(map[string]any); ok {
+				v = inner
+				break
+			}
+		}
+	}
+	if f.failed {
+		return refund.Refund{}, f.error()
+	}
+	return refund.Refund{}, unknown("CloudBase's answer holds no refund", nil)
+}
+
+// holdsRefund tells a refund object from what it is wrapped in. A query's answer
+// may be reduced to the refund's number and status.
+func holdsRefund(object map[string]any) bool {
+	if _, ok := object["amount"].(map[string]any); ok {
+		return true
+	}
+	for _, name := range []string{"refund_id", "out_refund_no"} {
+		if _, ok := object[name].(string); ok {
+			return object["status"] != nil || object["refund_status"] != nil
+		}
+	}
+	return false
+}
+
+// A failure is what an answer says of one, from the outside to the inside: the
+// more exact is within.
+type failure struct {
+	failed     bool
+	status     int64 // WeChat Pay's HTTP status, where it is passed on
+	code, text string
+}
+
+// note adds what one object of the answer says.
+func (f *failure) note(object map[string]any) {
+	var number, code, text string
+	for _, name := range []string{"errcode", "err_code", "code"} {
+		switch c := object[name].(type) {
+		case json.Number:
+			if c.String() != "0" {
+				number = c.String()
+			}
+		case string:
+			if c != "" && c != "0" && c != "SUCCESS" && c != "PROCESSING" {
+				code = c
+			}
+		}
+	}
+	// The integration centre's function passes WeChat Pay's HTTP status on, and
+	// calls it a success.
+	if s, ok := object["status"].(json.Number); ok && s.String() != "200" {
+		f.failed = true
+		if n, err := s.Int64(); err == nil {
+			f.status = n
+		}
+	}
+	if f.failed = f.failed || number != "" || code != ""; !f.failed {
+		return
+	}
+	for _, name := range []string{"errmsg", "err_msg", "msg", "message", "error"} {
+		if s, ok := object[name].(string); ok && text == "" {
+			text = s
+		}
+	}
+	var inner struct{ Code, Message string }
+	if strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), &inner) == nil && inner.Code != "" {
+		code, text = inner.Code, inner.Message
+	}
+	if code = cmp.Or(code, number); code != "" {
+		f.code, f.text = code, text
+	}
+}
+
+// error: only a code of APIv3's table is certain, and only where no HTTP status
+// contradicts it. A number, or a text such as "http请求失败", does not say whether
+// WeChat Pay has heard of the refund.
+func (f *failure) error() *refund.Error {
+	code := printable(f.code, 64)
+	m, ok := apiv3Errors()[code]
+	refused := f.status == 0 || f.status >= 400 && f.status < 500 && f.status != http.StatusTooManyRequests
+	if ok && refused {
+		return &refund.Error{Code: m.code, Next: m.next, Upstream: code, Message: "WeChat Pay refused: " + cmp.Or(printable(f.text, 200), code)}
+	}
+	e := unknown("CloudBase gave no result", nil)
+	e.Upstream = code
+	if f.status == http.StatusTooManyRequests || code == "FREQUENCY_LIMITED" || code == "RATELIMIT_EXCEEDED" {
+		e.Next, e.RetryAfter = refund.Later, time.Minute
+	}
+	return e
+}
+
+// readObject reads a refund object whose names are snake case by now.
+func readObject(object map[string]any) (refund.Refund, error) {
+	status := object["status"]
+	if status == nil {
+		status = object["refund_status"] // one of the template's texts calls it so
+	}
+	if s, ok := status.(string); ok && v2Status[s] != "" {
+		status = v2Status[s] // and may speak v2's words
+	}
+	object["status"] = status
+	b, err := json.Marshal(object)
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	var got refund.Refund
+	if err := json.Unmarshal(b, &got); err != nil {
+		return refund.Refund{}, unknown("CloudBase's answer is no refund object", err)
+	}
+	return got, nil
+}

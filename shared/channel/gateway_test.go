@@ -1,0 +1,390 @@
+package channel_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/channel"
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+const envID = "env-test"
+
+// discard is the log of servers that are broken on purpose.
+var discard = log.New(io.Discard, "", 0)
+
+// A gatewayCall is what arrived at the gateway, its signature verified.
+type gatewayCall struct {
+	secretID string
+	names    []string // of the parameters, in the order in which they came
+	values   map[string]string
+	binary   map[string]bool
+}
+
+// serveGateway starts a gateway that verifies what it is sent.
+func serveGateway(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, c gatewayCall)) *channel.Gateway {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := readCall(r)
+		if err != nil {
+			t.Errorf("the gateway refuses the call: %v", err)
+		}
+		answer(w, r, c)
+	}))
+	t.Cleanup(srv.Close)
+	return &channel.Gateway{
+		URL: srv.URL + "/admin", EnvID: envID, HTTP: wxpay.NewHTTPClient(nil),
+		Credentials: func(context.Context) (channel.Credentials, error) { return credentials("1"), nil },
+	}
+}
+
+func credentials(n string) channel.Credentials {
+	return channel.Credentials{
+		SecretID: "AKID" + n, SecretKey: "SECRET" + n, SessionToken: "session" + n, APIToken: "api" + n, TCBSessionToken: "tcb" + n, Source: "wx_client",
+	}
+}
+
+// readCall reads a call as the gateway would, and verifies it with the key of
+// whoever says to have signed it.
+func readCall(r *http.Request) (c gatewayCall, err error) {
+	c = gatewayCall{values: map[string]string{}, binary: map[string]bool{}}
+	params, err := readParams(r)
+	if err != nil {
+		return c, err
+	}
+	for _, p := range params {
+		c.names = append(c.names, p.Name)
+		c.values[p.Name], c.binary[p.Name] = string(p.Value), p.Binary
+	}
+	cred, err := wxpay.ParseTC3(r.Header.Get("Authorization"))
+	if err != nil {
+		return c, err
+	}
+	c.secretID = cred.SecretID
+	if got := strings.Join(cred.SignedHeaders, " "); got != "content-type host user-agent x-client-timestamp x-sdk-version x-tcb-source" {
+		return c, errors.New("signed headers: " + got)
+	}
+	at, err := strconv.ParseInt(r.Header.Get("X-Timestamp"), 10, 64)
+	if err != nil {
+		return c, err
+	}
+	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+	key := strings.Replace(cred.SecretID, "AKID", "SECRET", 1)
+	return c, cred.Verify(key, r.Method, u, r.Header, params, time.Unix(at, 0), time.Now())
+}
+
+func readParams(r *http.Request) (params []wxpay.TC3Param, err error) {
+	kind, more, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
+	}
+	if kind == "application/json" {
+		var m map[string]string
+		err := json.NewDecoder(r.Body).Decode(&m)
+		for name, value := range m {
+			params = append(params, wxpay.TC3Param{Name: name, Value: []byte(value)})
+		}
+		return params, err
+	}
+	parts := multipart.NewReader(r.Body, more["boundary"])
+	for {
+		p, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return params, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if p.FileName() != "" {
+			return nil, fmt.Errorf("%s has a file name", p.FormName())
+		}
+		value, err := io.ReadAll(p)
+		if err != nil {
+			return nil, err
+		}
+		contentType := p.Header.Get("Content-Type")
+		if contentType != "" && contentType != "application/octet-stream" {
+			return nil, errors.New("content type " + contentType)
+		}
+		params = append(params, wxpay.TC3Param{Name: p.FormName(), Value: value, Binary: contentType != ""})
+	}
+}
+
+// commonNames are the parameters that every action has besides.
+var commonNames = []string{"envName", "wxCloudApiToken", "wxCloudbaseAccesstoken", "tcb_sessionToken", "sessionToken", "crossAuthorizationToken"}
+
+// checkEnvelope checks what all calls of the gateway have in common.
+func checkEnvelope(t *testing.T, r *http.Request, c gatewayCall) {
+	t.Helper()
+	if r.Method != http.MethodPost || r.URL.Path != "/admin" || r.URL.Query().Get("env") != envID || r.URL.Query().Get("seqId") == "" {
+		t.Errorf("%s %s", r.Method, r.URL)
+	}
+	for name, want := range map[string]string{
+		"User-Agent": "tcb-node-sdk/3.18.3", "X-Sdk-Version": "tcb-node-sdk/3.18.3", "X-Tcb-Source": "wx_client,scf", "X-Signature-Expires": "600",
+	} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"envName": envID, "wxCloudApiToken": "api1", "wxCloudbaseAccesstoken": "", "tcb_sessionToken": "tcb1", "sessionToken": "session1", "crossAuthorizationToken": "",
+	} {
+		if got, ok := c.values[name]; !ok || got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A broken upstream answers with anything but an answer. good is what it would
+// have said.
+var broken = map[string]func(w http.ResponseWriter, r *http.Request, good string){
+	"HTML": func(w http.ResponseWriter, _ *http.Request, _ string) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<html>please log in</html>")
+	},
+	"empty": func(http.ResponseWriter, *http.Request, string) {},
+	"null":  func(w http.ResponseWriter, _ *http.Request, _ string) { _, _ = io.WriteString(w, "null") },
+	"truncated": func(w http.ResponseWriter, _ *http.Request, good string) {
+		_, _ = io.WriteString(w, good[:len(good)/2])
+	},
+	"twice": func(w http.ResponseWriter, _ *http.Request, good string) { _, _ = io.WriteString(w, good+good) },
+	"too large": func(w http.ResponseWriter, _ *http.Request, good string) {
+		_, _ = io.WriteString(w, good+strings.Repeat(" ", 1<<20))
+	},
+	"202": status(http.StatusAccepted), "302": status(http.StatusFound), "403": status(http.StatusForbidden), "404": status(http.StatusNotFound),
+	"429": status(http.StatusTooManyRequests), "500": status(http.StatusInternalServerError), "502": status(http.StatusBadGateway),
+	"reset": func(w http.ResponseWriter, _ *http.Request, _ string) { hangUp(w) },
+	"breaks off": func(w http.ResponseWriter, _ *http.Request, good string) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(good)))
+		_, _ = io.WriteString(w, good[:len(good)-1])
+	},
+	"hangs": func(_ http.ResponseWriter, r *http.Request, _ string) {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(3 * time.Second):
+		}
+	},
+}
+
+// status answers with the right body and a status that is not 200.
+func status(code int) func(w http.ResponseWriter, _ *http.Request, good string) {
+	return func(w http.ResponseWriter, _ *http.Request, good string) {
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, good)
+	}
+}
+
+func hangUp(w http.ResponseWriter) {
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_ = c.Close()
+}
+
+// both are the two calls of a channel, for the refund R1.
+func both(c refund.Channel) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"refund": func(ctx context.Context) error { _, err := c.Refund(ctx, request()); return err },
+		"query":  func(ctx context.Context) error { _, err := c.Query(ctx, refund.Lookup{OutRefundNo: "R1"}); return err },
+	}
+}
+
+// isUnknown checks that an error leaves the outcome open, and that nobody is told
+// that nothing has been sent.
+func isUnknown(t *testing.T, what string, err error) {
+	t.Helper()
+	if e := refund.AsError(err); err == nil || e.Code != refund.CodeUnavailable || e.Unsent {
+		t.Errorf("%s: %v (unsent: %v), want unavailable", what, err, e.Unsent)
+	}
+}
+
+func isUnsent(t *testing.T, what string, err error) {
+	t.Helper()
+	if e := refund.AsError(err); err == nil || e.Code != refund.CodeUnavailable || !e.Unsent {
+		t.Errorf("%s: %v (unsent: %v), want unavailable and unsent", what, err, e.Unsent)
+	}
+}
+
+// shortly is the context of a call that need not succeed.
+func shortly(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// An errorRow is a row of a seed's error table.
+type errorRow struct {
+	code string
+	want refund.Code
+	next refund.Next
+}
+
+// checkRow checks what became of an error code.
+func checkRow(t *testing.T, what string, row errorRow, err error) {
+	t.Helper()
+	e := refund.AsError(err)
+	if err == nil || e.Code != row.want || e.Next != row.next || e.Upstream != row.code || e.Unsent {
+		t.Errorf("%s: %v (next %s, upstream %q), want %s/%s", what, err, e.Next, e.Upstream, row.want, row.next)
+	}
+	var pause time.Duration
+	if row.want == refund.CodeUnavailable && row.next == refund.Later {
+		pause = time.Minute
+	}
+	if e.RetryAfter != pause {
+		t.Errorf("%s: retry after %s, want %s", what, e.RetryAfter, pause)
+	}
+}
+
+// notCarried checks that a channel refuses by name what it cannot carry.
+func notCarried(t *testing.T, c refund.Channel, base refund.Request, cases map[string]func(*refund.Request)) {
+	t.Helper()
+	spec := c.Spec()
+	if err := spec.Check(base); err != nil {
+		t.Errorf("a request that can be carried: %v", err)
+	}
+	for field, change := range cases {
+		req := base
+		change(&req)
+		err := spec.Check(req)
+		if e := refund.AsError(err); err == nil || e.Code != refund.CodeInvalid || !strings.HasPrefix(e.Message, field) {
+			t.Errorf("%s: %v, want a refusal that names it", field, err)
+		}
+	}
+}
+
+func noAnswer(t *testing.T) func(http.ResponseWriter, *http.Request, gatewayCall) {
+	return func(http.ResponseWriter, *http.Request, gatewayCall) { t.Error("something was sent") }
+}
+
+// gatewayChannels are the two channels that call the gateway.
+func gatewayChannels(g *channel.Gateway) map[string]refund.Channel {
+	return map[string]refund.Channel{
+		"cloudbase": &channel.CloudBase{Gateway: g},
+		"cloudpay":  &channel.CloudPay{Gateway: g, SubMchID: "1900000109"},
+	}
+}
+
+// Without a connection, an address or credentials nothing has been sent.
+func TestGatewayUnsent(t *testing.T) {
+	for name, change := range map[string]func(*channel.Gateway){
+		"no connection": func(g *channel.Gateway) { g.URL = "http://127.0.0.1:1/admin" },
+		"no address":    func(g *channel.Gateway) { g.URL = "http://[::1/admin" },
+		"no method":     func(g *channel.Gateway) { g.URL = "http://a b/admin" },
+		"no credentials": func(g *channel.Gateway) {
+			g.Credentials = func(context.Context) (channel.Credentials, error) { return channel.Credentials{}, errors.New("none") }
+		},
+	} {
+		g := serveGateway(t, noAnswer(t))
+		change(g)
+		for ch, c := range gatewayChannels(g) {
+			for call, do := range both(c) {
+				isUnsent(t, name+", "+ch+" "+call, do(t.Context()))
+			}
+		}
+	}
+}
+
+// A time that has run out before is no reason to send.
+func TestGatewayExpired(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for ch, c := range gatewayChannels(serveGateway(t, noAnswer(t))) {
+		_, err := c.Refund(ctx, request())
+		isUnsent(t, ch, err)
+	}
+}
+
+// The gateway's own errors leave the outcome open, and keep their code.
+func TestGatewayErrors(t *testing.T) {
+	for body, upstream := range map[string]string{
+		`{"code":"FUNCTION_TIME_LIMIT_EXCEEDED","message":"?","requestId":"1"}`: "FUNCTION_TIME_LIMIT_EXCEEDED",
+		`{"errcode":-501003,"errmsg":"exceed request limit"}`:                   "-501003",
+		`{"code":"SIGN_PARAM_INVALID"}`:                                         "SIGN_PARAM_INVALID",
+		`{"requestId":"1","data":{}}`:                                           "",
+		`{"requestId":"1","data":null}`:                                         "",
+		`[]`:                                                                    "",
+		``:                                                                      "",
+	} {
+		for _, code := range []int{200, 401, 500} {
+			g := serveGateway(t, func(w http.ResponseWriter, _ *http.Request, _ gatewayCall) {
+				w.Header().Set("Content-Type", "application/json; charset=utf-8")
+				w.WriteHeader(code)
+				_, _ = io.WriteString(w, body)
+			})
+			for ch, c := range gatewayChannels(g) {
+				for call, do := range both(c) {
+					err := do(t.Context())
+					isUnknown(t, ch+" "+call+" "+body, err)
+					if got := refund.AsError(err).Upstream; got != upstream {
+						t.Errorf("%s %s %d %s: upstream %q, want %q", ch, call, code, body, got, upstream)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Of a timer's token and the API token one goes, the former first; without
+// either the access token. The chain of callers is passed on.
+func TestGatewayTokens(t *testing.T) {
+	for name, c := range map[string]struct {
+		lent                  channel.Credentials
+		token, access, source string
+	}{
+		"timer":  {channel.Credentials{TriggerAPIToken: "timer", APIToken: "api", AccessToken: "access"}, "timer", "", "scf"},
+		"API":    {channel.Credentials{APIToken: "api", AccessToken: "access", Source: "wx_client,scf"}, "api", "", "wx_client,scf,scf"},
+		"access": {channel.Credentials{AccessToken: "access", Source: "wx_trigger"}, "", "access", "wx_trigger,scf"},
+	} {
+		g := serveGateway(t, func(_ http.ResponseWriter, r *http.Request, got gatewayCall) {
+			if got.values["wxCloudApiToken"] != c.token || got.values["wxCloudbaseAccesstoken"] != c.access || r.Header.Get("X-Tcb-Source") != c.source {
+				t.Errorf("%s: %v from %s", name, got.values, r.Header.Get("X-Tcb-Source"))
+			}
+		})
+		g.Credentials = func(context.Context) (channel.Credentials, error) {
+			c.lent.SecretID, c.lent.SecretKey = "AKID1", "SECRET1"
+			return c.lent, nil
+		}
+		for _, ch := range gatewayChannels(g) {
+			_, _ = ch.Refund(t.Context(), request())
+		}
+	}
+}
+
+// Credentials are in nothing that is printed.
+func TestCredentialsAreHidden(t *testing.T) {
+	secret := channel.Credentials{
+		SecretID: "CANARY", SecretKey: "CANARY", SessionToken: "CANARY", APIToken: "CANARY",
+		TriggerAPIToken: "CANARY", AccessToken: "CANARY", TCBSessionToken: "CANARY",
+	}
+	var b bytes.Buffer
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "credentials", secret, "pointer", &secret)
+	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "credentials", secret, "pointer", &secret)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		fmt.Fprintf(&b, verb, secret)
+		fmt.Fprintf(&b, verb, &secret)
+	}
+	if strings.Contains(b.String(), "CANARY") || strings.Contains(b.String(), "43414e415259") {
+		t.Errorf("%s", b.String())
+	}
+	if !slices.Contains(strings.Fields(b.String()), "(hidden)") && !strings.Contains(b.String(), "hidden") {
+		t.Error("nothing was printed")
+	}
+}

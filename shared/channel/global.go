@@ -1,0 +1,147 @@
+package channel
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+// Global carries refunds over WeChat Pay Global's v2 API (seed 002): XML, signed
+// with a shared key, over mutual TLS. SubMchID makes it institutional mode.
+type Global struct {
+	HTTP     *http.Client // with the merchant's client certificate
+	Hosts    []string     // none: the hosts outside and inside mainland China
+	Key      wxpay.APIKey
+	SignType wxpay.SignType
+
+	AppID, MchID, SubAppID, SubMchID string
+
+	NotifyURL string // where refund notifications go; "" for the one set on the merchant platform
+}
+
+// Refund submits the request once.
+func (c *Global) Refund(ctx context.Context, req refund.Request) (refund.Refund, error) {
+	m := v2Request(req)
+	if c.NotifyURL != "" {
+		m["notify_url"] = c.NotifyURL
+	}
+	v, err := c.call(ctx, "/secapi/pay/refund", m, globalRefundErrors)
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	got := v.accepted()
+	return got, v.about(got.OutRefundNo, req.OutRefundNo)
+}
+
+// Query asks by any of the four numbers.
+func (c *Global) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
+	v, err := c.call(ctx, "/pay/refundquery", v2Lookup(l), queryErrors)
+	if err != nil {
+		return refund.Page{}, err
+	}
+	return v.answer(l)
+}
+
+// Spec says what Global carries. Seed 002 allows fewer than 150 requests a
+// second, fewer than 6 wrong ones, and fewer than 50 refunds of one order.
+func (c *Global) Spec() refund.Spec {
+	return refund.Spec{
+		Name:          "global",
+		NumberChars:   "_-|*@",
+		OutRefundNo:   refund.Length{Min: 1, Max: 32},
+		OutTradeNo:    refund.Length{Min: 1, Max: 32},
+		TransactionID: refund.Length{Min: 1, Max: 32},
+		Reason:        refund.Length{Min: 1, Max: 80},
+		Lookups:       []string{"refund_id", "out_refund_no", "transaction_id", "out_trade_no"},
+		Rate:          149,
+		BadRate:       5,
+		MaxRefunds:    49,
+	}
+}
+
+func (c *Global) call(ctx context.Context, path string, m map[string]any, table map[string]meaning) (*v2, error) {
+	fields := wxpay.Fields{
+		"appid": c.AppID, "mch_id": c.MchID, "sub_appid": c.SubAppID, "sub_mch_id": c.SubMchID,
+		"nonce_str": rand.Text(), "sign_type": string(c.SignType),
+	}
+	for name, value := range m {
+		fields[name] = fmt.Sprint(value)
+	}
+	for name, value := range fields { // an empty field must not be sent, nor is it signed
+		if value == "" {
+			delete(fields, name)
+		}
+	}
+	sign, err := c.Key.Sign(fields, c.SignType)
+	if err != nil {
+		return nil, err
+	}
+	fields["sign"] = sign
+	reply, err := c.send(ctx, path, fields.XML())
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	if reply.Status != http.StatusOK {
+		return nil, unknown("WeChat Pay answered without a result", nil)
+	}
+	return c.read(reply.Body, table)
+}
+
+// read believes nothing before the signature holds. An answer with return_code
+// FAIL has none, so it says nothing certain either.
+func (c *Global) read(body []byte, table map[string]meaning) (*v2, error) {
+	fields, err := wxpay.ParseFields(body, "xml")
+	if err != nil {
+		return nil, unknown("WeChat Pay's answer cannot be read", err)
+	}
+	if fields["return_code"] != "SUCCESS" {
+		return nil, unknown("WeChat Pay did not carry the request out: "+printable(fields["return_msg"], 100), nil)
+	}
+	if err := c.Key.Verify(fields, c.SignType); err != nil {
+		return nil, unknown("WeChat Pay's answer is not signed", err)
+	}
+	// The sub-merchant is left out in one of seed 002's examples, so that it may be
+	// absent, but never another.
+	if fields["mch_id"] != c.MchID || fields["appid"] != c.AppID ||
+		!absentOr(fields["sub_mch_id"], c.SubMchID) || !absentOr(fields["sub_appid"], c.SubAppID) {
+		return nil, unknown("WeChat Pay's answer is about another merchant", nil)
+	}
+	if fields["result_code"] != "SUCCESS" {
+		return nil, v2Error(fields, table)
+	}
+	return &v2{fields: fields, cash: "CNY"}, nil // the default of cash_fee_type (seed 002)
+}
+
+func absentOr(told, ours string) bool { return told == "" || told == ours }
+
+// globalHosts: the first is for servers outside mainland China; each stands in for the other.
+func (c *Global) globalHosts() []string {
+	if len(c.Hosts) > 0 {
+		return c.Hosts
+	}
+	return []string{"https://apihk.mch.weixin.qq.com", "https://api.mch.weixin.qq.com"}
+}
+
+// send posts to the first host to which there is a connection.
+func (c *Global) send(ctx context.Context, path string, body []byte) (reply wxpay.Reply, err error) {
+	for _, host := range c.globalHosts() {
+		var req *http.Request
+		req, err = http.NewRequestWithContext(ctx, http.MethodPost, host+path, bytes.NewReader(body))
+		if err != nil {
+			return wxpay.Reply{}, fmt.Errorf("%w: %w", wxpay.ErrUnsent, err)
+		}
+		req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+		req.Header.Set("User-Agent", "wxrefund")
+		reply, err = wxpay.Exchange(c.HTTP, req)
+		if !errors.Is(err, wxpay.ErrUnsent) {
+			return reply, err
+		}
+	}
+	return reply, err
+}

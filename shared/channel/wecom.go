@@ -1,0 +1,235 @@
+package channel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+// WeCom carries refunds of 对外收款 (seed 004, WeCom documents 97333 and 97352).
+// Its reply says accepted and no more; the truth is the query's.
+type WeCom struct {
+	HTTP               *http.Client
+	Host               string // "": WeCom's own
+	CorpID, CorpSecret string
+	MchID, AppID       string
+
+	once  sync.Once
+	turn  chan struct{} // held while a token is fetched, so that concurrent callers share one
+	token string
+	until time.Time
+}
+
+// tokenMargin is how long before its end a token is no longer used.
+const tokenMargin = 5 * time.Minute
+
+// maxTokenLife, in seconds, is what WeCom documents, and as much as is believed.
+const maxTokenLife = 7200
+
+// wecomErrors is the table of errcode, judged by number and never by text
+// (WeCom's page of global error codes; the list of 7205xx is not public).
+var wecomErrors = map[int]meaning{
+	-1:    {refund.CodeUnavailable, refund.SameNumber}, // busy
+	45009: {refund.CodeUnavailable, refund.Later},      // too many calls
+	45033: {refund.CodeUnavailable, refund.Later},      // too many at once
+	40001: {refund.CodeRejected, refund.AfterFix},      // secret
+	40013: {refund.CodeRejected, refund.AfterFix},      // corpid
+	40091: {refund.CodeRejected, refund.AfterFix},      // secret
+	41001: {refund.CodeRejected, refund.AfterFix},      // token missing
+	60020: {refund.CodeRejected, refund.AfterFix},      // our IP address
+	// "out_trade_no not exists under mchid"; a query's "no such refund" is not documented.
+	720501: {refund.CodeNotFound, refund.AfterFix},
+}
+
+// expired are the codes of a token that has died early: another one may do.
+var expired = map[int]bool{40014: true, 42001: true, 40001: true}
+
+// wecomRefund is the body of both calls; a query has the first two fields.
+type wecomRefund struct {
+	MchID        string       `json:"mchid"`
+	OutRefundNo  string       `json:"out_refund_no"`
+	AppID        string       `json:"appid,omitempty"`
+	OutTradeNo   string       `json:"out_trade_no,omitempty"`
+	Reason       string       `json:"reason,omitempty"`
+	FundsAccount string       `json:"funds_account,omitempty"`
+	Amount       *wecomAmount `json:"amount,omitempty"`
+}
+
+type wecomAmount struct {
+	Refund   int64  `json:"refund"`
+	Total    int64  `json:"total"`
+	Currency string `json:"currency"`
+}
+
+// Refund submits the request once.
+func (c *WeCom) Refund(ctx context.Context, req refund.Request) (refund.Refund, error) {
+	got, err := c.call(ctx, "/cgi-bin/miniapppay/refund", wecomRefund{
+		MchID: c.MchID, AppID: c.AppID, OutTradeNo: req.OutTradeNo, OutRefundNo: req.OutRefundNo,
+		Reason: req.Reason, FundsAccount: req.FundsAccount,
+		Amount: &wecomAmount{req.Amount.Refund, req.Amount.Total, req.Amount.Currency},
+	})
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	got.Status = refund.StatusProcessing // accepted is all that the reply means
+	return got, nil
+}
+
+// Query asks about one refund.
+func (c *WeCom) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
+	return single(c.call(ctx, "/cgi-bin/miniapppay/get_refund_detail", wecomRefund{MchID: c.MchID, OutRefundNo: l.OutRefundNo}))
+}
+
+// Spec says what WeCom carries.
+func (c *WeCom) Spec() refund.Spec {
+	return refund.Spec{
+		Name:          "wecom",
+		NumberChars:   "_-|*@",
+		OutRefundNo:   refund.Length{Min: 1, Max: 64},
+		OutTradeNo:    refund.Length{Min: 6, Max: 32},
+		Reason:        refund.Length{Min: 1, Max: 80},
+		Currencies:    []string{"CNY"},
+		FundsAccounts: []string{"AVAILABLE"},
+		Lookups:       []string{"out_refund_no"},
+		Rate:          150,
+		Pace:          time.Minute,
+	}
+}
+
+// call makes a call with a token, and once more with a new one if WeCom says
+// that it has died: a call with a dead token has not been carried out.
+func (c *WeCom) call(ctx context.Context, path string, body wecomRefund) (refund.Refund, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	var dead, upstream string
+	for range 2 {
+		token, err := c.accessToken(ctx, dead)
+		if err != nil {
+			return refund.Refund{}, err
+		}
+		got, code, err := c.post(ctx, path, token, b)
+		if err == nil && got.OutRefundNo != body.OutRefundNo {
+			err = unknown("WeCom's answer is about another refund", nil)
+		}
+		if !expired[code] {
+			return got, err
+		}
+		dead, upstream = token, fmt.Sprint(code)
+	}
+	e := unknown("WeCom refuses every token", nil)
+	e.Upstream, e.Unsent = upstream, true
+	return refund.Refund{}, e
+}
+
+func (c *WeCom) post(ctx context.Context, path, token string, body []byte) (got refund.Refund, code int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.host()+path+"?access_token="+url.QueryEscape(token), bytes.NewReader(body))
+	if err != nil {
+		return got, 0, errors.New("channel: WeCom's host is malformed") // not err: it quotes the token
+	}
+	req.Header.Set("Content-Type", "application/json")
+	var answer struct {
+		ErrCode *int   `json:"errcode"`
+		ErrMsg  string `json:"errmsg"`
+		refund.Refund
+	}
+	if err := c.exchange(req, &answer); err != nil {
+		return got, 0, err
+	}
+	if answer.ErrCode == nil {
+		return got, 0, unknown("WeCom's answer has no errcode", nil)
+	}
+	if *answer.ErrCode != 0 {
+		return got, *answer.ErrCode, wecomError(*answer.ErrCode)
+	}
+	return answer.Refund, 0, nil
+}
+
+func wecomError(code int) *refund.Error {
+	m, ok := wecomErrors[code]
+	if !ok {
+		m = meaning{refund.CodeUnavailable, refund.SameNumber}
+	}
+	e := &refund.Error{Code: m.code, Next: m.next, Upstream: fmt.Sprint(code), Message: fmt.Sprintf("WeCom refused with errcode %d", code)}
+	if m.code == refund.CodeUnavailable {
+		e.Message = fmt.Sprintf("WeCom answered errcode %d; the outcome is unknown, so query or repeat identically", code)
+	}
+	if m.next == refund.Later {
+		e.RetryAfter = time.Minute
+	}
+	return e
+}
+
+// exchange sends a request and decodes the answer. Its errors leave the outcome open.
+func (c *WeCom) exchange(req *http.Request, answer any) error {
+	req.Header.Set("User-Agent", "wxrefund")
+	reply, err := wxpay.Exchange(c.HTTP, req)
+	if err != nil {
+		return unanswered(err)
+	}
+	if reply.Status != http.StatusOK {
+		return unknown("WeCom answered without a result", nil)
+	}
+	if err := json.Unmarshal(reply.Body, answer); err != nil {
+		return unknown("WeCom's answer cannot be read", err)
+	}
+	return nil
+}
+
+// accessToken returns a token that is good for a while, and is not the dead one.
+// Nothing has been sent if there is none.
+func (c *WeCom) accessToken(ctx context.Context, dead string) (string, error) {
+	c.once.Do(func() { c.turn = make(chan struct{}, 1) })
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return "", unsent(unknown("the time for this call has run out", ctx.Err()))
+	}
+	if c.token != "" && c.token != dead && time.Now().Before(c.until) {
+		return c.token, nil
+	}
+	q := url.Values{"corpid": {c.CorpID}, "corpsecret": {c.CorpSecret}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.host()+"/cgi-bin/gettoken?"+q.Encode(), nil)
+	if err != nil {
+		return "", errors.New("channel: WeCom's host is malformed") // not err: it quotes the secret
+	}
+	var answer struct {
+		ErrCode   int    `json:"errcode"`
+		Token     string `json:"access_token"`
+		ExpiresIn int64  `json:"expires_in"`
+	}
+	if err := c.exchange(req, &answer); err != nil {
+		return "", unsent(err)
+	}
+	if answer.ErrCode != 0 || answer.Token == "" {
+		return "", unsent(wecomError(answer.ErrCode))
+	}
+	c.token = answer.Token
+	c.until = time.Now().Add(time.Duration(min(max(answer.ExpiresIn, 0), maxTokenLife))*time.Second - tokenMargin)
+	return c.token, nil
+}
+
+// unsent marks that the refund itself has not left.
+func unsent(err error) error {
+	e := *refund.AsError(err)
+	e.Unsent = true
+	return &e
+}
+
+func (c *WeCom) host() string {
+	if c.Host != "" {
+		return c.Host
+	}
+	return "https://qyapi.weixin.qq.com"
+}
