@@ -14,11 +14,13 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// A Handler answers the public notification URL. All fields are required.
+// A Handler answers the public notification URL and the relays of the platform.
+// All fields are required but the secrets of protocols that are not used.
 type Handler struct {
 	Refunds *refund.Service
 	Keys    *wxpay.Keyring // WeChat Pay's keys, which the client of the channel refreshes
-	Secret  wxpay.APIv3Key // opens what the notification seals
+	Secret  wxpay.APIv3Key // opens what an APIv3 letter seals
+	APIKey  wxpay.APIKey   // opens what a v2 letter seals
 	Log     *slog.Logger
 }
 
@@ -38,18 +40,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerWithin))
 
 	a := h.answer(ctx, w, r)
-	w.Header().Set("Content-Type", "application/json")
+	kind, body := "application/json", fmt.Sprintf(`{"code":%q,"message":%q}`, a.code(), a.message)
+	if a.xml {
+		kind, body = "text/xml; charset=utf-8", a.v2()
+	}
+	w.Header().Set("Content-Type", kind)
 	if a.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", http.MethodPost)
 	}
 	w.WriteHeader(a.status)
-	_, _ = fmt.Fprintf(w, `{"code":%q,"message":%q}`, a.code(), a.message) // who has hung up is told again later
+	_, _ = io.WriteString(w, body) // who has hung up is told again later
 }
 
 // An answer is what WeChat Pay is told.
 type answer struct {
 	status  int
 	message string // short and fixed: nothing of the letter, nothing of the cause
+	xml     bool   // as v2 wants it
 }
 
 func (a answer) code() string {
@@ -61,17 +68,20 @@ func (a answer) code() string {
 
 func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) answer {
 	if r.Method != http.MethodPost {
-		return answer{http.StatusMethodNotAllowed, "only POST is answered"}
+		return answer{status: http.StatusMethodNotAllowed, message: "only POST is answered"}
 	}
 	if r.ContentLength > maxLetter {
-		return answer{http.StatusRequestEntityTooLarge, "the notification is too large"}
+		return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large"}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLetter))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return answer{http.StatusRequestEntityTooLarge, "the notification is too large"}
+			return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large"}
 		}
-		return answer{http.StatusBadRequest, "the notification broke off"}
+		return answer{status: http.StatusBadRequest, message: "the notification broke off"}
+	}
+	if isXML(body) {
+		return h.v2(ctx, body)
 	}
 	if err := h.Keys.Verify(ctx, r.Header, body); err != nil {
 		return h.refuse(ctx, err)
@@ -81,7 +91,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 		// Verified and yet unreadable: WeChat Pay sent something that we do not
 		// understand, or our APIv3 key is wrong. Either needs a person.
 		h.Log.ErrorContext(ctx, "alarm", "why", "a verified notification cannot be read", "error", err)
-		return answer{http.StatusBadRequest, "the notification is malformed"}
+		return answer{status: http.StatusBadRequest, message: "the notification is malformed"}
 	}
 	return h.settle(ctx, out)
 }
@@ -100,11 +110,11 @@ func (h *Handler) refuse(ctx context.Context, err error) answer {
 	} {
 		if errors.Is(err, c.err) {
 			h.Log.WarnContext(ctx, "refused signature", "reason", c.reason)
-			return answer{http.StatusUnauthorized, "the signature is missing, stale or wrong"}
+			return answer{status: http.StatusUnauthorized, message: "the signature is missing, stale or wrong"}
 		}
 	}
 	h.Log.ErrorContext(ctx, "unverified", "error", err)
-	return answer{http.StatusServiceUnavailable, "the signature cannot be verified now"}
+	return answer{status: http.StatusServiceUnavailable, message: "the signature cannot be verified now"}
 }
 
 // events gives each event its status. Payments and whatever else WeChat Pay
@@ -166,8 +176,8 @@ func (h *Handler) settle(ctx context.Context, out refund.Outcome) answer {
 	st, err := h.Refunds.Settle(ctx, out)
 	if err != nil {
 		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "error", err)
-		return answer{http.StatusServiceUnavailable, "the notification cannot be settled now"}
+		return answer{status: http.StatusServiceUnavailable, message: "the notification cannot be settled now"}
 	}
 	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "changed", st.Changed)
-	return answer{http.StatusOK, "成功"}
+	return answer{status: http.StatusOK, message: "成功"}
 }

@@ -1,12 +1,15 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
 )
 
 // Invoke answers a direct invocation: a relay of the platform that hands on a
@@ -60,30 +63,63 @@ func union(failure string) []byte {
 	return b
 }
 
-// hint reads which refund a relayed event is about: an envelope as APIv3 sends
-// it, with the resource already opened (the CloudBase template).
+// hint reads which refund a relayed event is about. The relays have opened the
+// letter and pass it on, each in its own shape:
+//
+//	A  {event_type, resource: {…}}                the CloudBase template, in either case of names, or flat
+//	B  {resource: {original_type: "refund", json: {…}}}
+//	C  {ParsedContent: {…}, ParsedNotify: {event_type}}   the integration centre
+//	E  {returnCode, outRefundNo, refundStatus, …}         CloudPay
+//
+// Since it is only a hint, the number is all that is read of it.
 func hint(event []byte) (string, error) {
 	if len(event) > maxLetter {
-		return "", fmt.Errorf("notify: the event is too large")
+		return "", errors.New("notify: the event is too large")
 	}
-	var e struct {
-		EventType string `json:"event_type"`
-		Resource  struct {
-			Ciphertext  string `json:"ciphertext"`
-			OutRefundNo string `json:"out_refund_no"`
-		} `json:"resource"`
+	letter := object(event)
+	if letter == nil {
+		return "", errors.New("notify: the event is no JSON object")
 	}
-	if err := json.Unmarshal(event, &e); err != nil {
-		return "", fmt.Errorf("notify: the event is no notification: %w", err)
+	notice := child(letter, "parsed_notify")
+	kind := cmp.Or(text(letter, "event_type"), text(notice, "event_type"), text(child(letter, "raw_data"), "event_type"))
+	if _, ok := events()[kind]; kind != "" && !ok {
+		return "", errors.New("notify: event_type is not that of a refund")
 	}
-	if _, ok := events()[e.EventType]; !ok {
-		return "", fmt.Errorf("notify: event_type is not that of a refund")
+	resource := child(letter, "resource")
+	if text(resource, "ciphertext") != "" {
+		return "", errors.New("notify: the event is sealed; its place is the public URL, where its signature is verified")
 	}
-	switch {
-	case e.Resource.Ciphertext != "":
-		return "", fmt.Errorf("notify: the event is sealed; its place is the public URL, where its signature is verified")
-	case e.Resource.OutRefundNo == "":
-		return "", fmt.Errorf("notify: the event names no out_refund_no")
+	for _, place := range []map[string]any{child(resource, "json"), resource, child(letter, "parsed_content"), letter} {
+		no, status := text(place, "out_refund_no"), text(place, "refund_status")
+		if no != "" && (kind != "" || status != "") {
+			return no, nil
+		}
 	}
-	return e.Resource.OutRefundNo, nil
+	return "", errors.New("notify: the event tells of no refund")
+}
+
+// child is an object inside an object, or the JSON text of one; nil if there is none.
+func child(parent map[string]any, name string) map[string]any {
+	switch v := parent[name].(type) {
+	case map[string]any:
+		return v
+	case string:
+		return object([]byte(v))
+	}
+	return nil
+}
+
+// object reads a JSON object, its names in snake case; nil if it is none.
+func object(b []byte) map[string]any {
+	var v any
+	if json.Unmarshal(b, &v) != nil {
+		return nil
+	}
+	m, _ := wxpay.SnakeNames(v).(map[string]any)
+	return m
+}
+
+func text(parent map[string]any, name string) string {
+	s, _ := parent[name].(string)
+	return s
 }

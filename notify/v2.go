@@ -1,0 +1,67 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+
+	"wxrefund/shared/wxpay"
+)
+
+// isXML tells a v2 letter from an APIv3 one by its first character. WeChat Pay
+// sends v2 letters to the same URL, for v2 refunds and, as users report, for
+// those made by hand on the merchant platform.
+func isXML(body []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("<")) }
+
+// v2 answers a v2 letter. It has no signature: that its req_info opens shows that
+// it was made with our API key and nothing more, so the upstream is asked about
+// the refund, and what it answers is settled.
+func (h *Handler) v2(ctx context.Context, body []byte) answer {
+	no, a := h.readV2(ctx, body)
+	if no == "" {
+		return a
+	}
+	st, err := h.Refunds.Confirm(ctx, no)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", no, "error", err)
+		return answer{http.StatusServiceUnavailable, "the notification cannot be settled now", true}
+	}
+	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", no, "changed", st.Changed)
+	return answer{http.StatusOK, "OK", true}
+}
+
+// readV2 finds which refund a letter is about, or says why it cannot.
+func (h *Handler) readV2(ctx context.Context, body []byte) (outRefundNo string, a answer) {
+	refuse := func(status int, message string, err error) (string, answer) {
+		h.Log.WarnContext(ctx, "refused v2 letter", "reason", message, "error", err)
+		return "", answer{status, message, true}
+	}
+	const malformed = "the notification is malformed"
+	outer, err := wxpay.ParseFields(body, "xml")
+	switch {
+	case err != nil:
+		return refuse(http.StatusBadRequest, malformed, err)
+	case outer["return_code"] != "SUCCESS" || outer["req_info"] == "":
+		return refuse(http.StatusBadRequest, malformed, errors.New("no req_info"))
+	case outer["mch_id"] != h.Refunds.Merchant.MchID || outer["sub_mch_id"] != h.Refunds.Merchant.SubMchID:
+		return refuse(http.StatusBadRequest, "the notification is about another merchant", nil)
+	}
+	plain, err := h.APIKey.OpenReqInfo(outer["req_info"])
+	if err != nil {
+		return refuse(http.StatusUnauthorized, "the notification does not open with our key", err)
+	}
+	inner, err := wxpay.ParseFields(plain, "root")
+	if err != nil || inner["out_refund_no"] == "" || !v2Statuses[inner["refund_status"]] {
+		return refuse(http.StatusBadRequest, malformed, err)
+	}
+	return inner["out_refund_no"], answer{}
+}
+
+// v2Statuses are the outcomes that a v2 letter tells.
+var v2Statuses = map[string]bool{"SUCCESS": true, "CHANGE": true, "REFUNDCLOSE": true}
+
+// v2 writes an answer on one line: a pretty-printed one is said to cause repeats.
+func (a answer) v2() string {
+	return "<xml><return_code><![CDATA[" + a.code() + "]]></return_code><return_msg><![CDATA[" + a.message + "]]></return_msg></xml>"
+}
