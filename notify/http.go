@@ -109,7 +109,9 @@ func (h *Handler) refuse(ctx context.Context, err error) answer {
 		{wxpay.ErrSignature, "signature"},
 	} {
 		if errors.Is(err, c.err) {
-			h.Log.WarnContext(ctx, "refused signature", "reason", c.reason)
+			// The error of a stale one tells how many seconds it is off: if that is
+			// alike in all, it is this machine's clock that is wrong.
+			h.Log.WarnContext(ctx, "refused signature", "reason", c.reason, "error", err)
 			return answer{status: http.StatusUnauthorized, message: "the signature is missing, stale or wrong"}
 		}
 	}

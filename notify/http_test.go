@@ -153,7 +153,7 @@ func (u *upstream) Spec() refund.Spec {
 	return refund.Spec{Name: "test", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32}}
 }
 
-func TestValidNotificationIsSettledAndAcknowledged(t *testing.T) {
+func TestC5C22ValidNotificationIsSettledAndAcknowledged(t *testing.T) {
 	f := setUp(t)
 	for i := range 16 { // C10: and so is every repeat
 		w := f.send(t, func(*message) {})
@@ -170,7 +170,7 @@ func TestValidNotificationIsSettledAndAcknowledged(t *testing.T) {
 }
 
 // One valid notification, one thing changed: the status, and that nothing was recorded.
-func TestOneThingChanged(t *testing.T) {
+func TestC1C23OneThingChanged(t *testing.T) {
 	other, _ := wxpay.ParseAPIv3Key("another-key-of-thirty-two-bytes!")
 	header := func(name, value string) func(*message) {
 		return func(m *message) { m.request = func(r *http.Request) { r.Header.Set(name, value) } }

@@ -37,7 +37,7 @@ func maxBytes(f validator.FieldLevel) bool {
 // (APIv3 basic rules: no emoji).
 func wxText(f validator.FieldLevel) bool {
 	for _, r := range f.Field().String() {
-		if r == utf8.RuneError || r > 0xFFFF || r < 0x20 || r == 0x7F {
+		if r == utf8.RuneError || r > 0xFFFD || r < 0x20 || r == 0x7F {
 			return false
 		}
 	}

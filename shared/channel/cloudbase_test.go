@@ -215,7 +215,7 @@ func TestCloudBaseUnknown(t *testing.T) {
 			t.Parallel()
 			g := serveGateway(t, func(w http.ResponseWriter, r *http.Request, _ gatewayCall) { breakIt(w, r, good) })
 			for call, do := range both(&channel.CloudBase{Gateway: g}) {
-				isUnknown(t, call, do(shortly(t)))
+				isUnknown(t, call, do(patience(t, name)))
 			}
 		})
 	}

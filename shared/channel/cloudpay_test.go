@@ -502,7 +502,7 @@ func TestCloudPayUnknown(t *testing.T) {
 				breakIt(w, r, good.json())
 			})
 			for call, do := range both(&channel.CloudPay{Gateway: g, SubMchID: "1900000109"}) {
-				isUnknown(t, call, do(shortly(t)))
+				isUnknown(t, call, do(patience(t, name)))
 			}
 		})
 	}

@@ -178,7 +178,7 @@ var broken = map[string]func(w http.ResponseWriter, r *http.Request, good string
 	"hangs": func(_ http.ResponseWriter, r *http.Request, _ string) {
 		select {
 		case <-r.Context().Done():
-		case <-time.After(3 * time.Second):
+		case <-time.After(10 * time.Second):
 		}
 	},
 }
@@ -223,9 +223,13 @@ func isUnsent(t *testing.T, what string, err error) {
 	}
 }
 
-// shortly is the context of a call that need not succeed.
-func shortly(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+// patience is the context of a call to a broken upstream: it ends only where
+// nothing else would, and late enough for the call to have been sent.
+func patience(t *testing.T, name string) context.Context {
+	if name != "hangs" {
+		return t.Context()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

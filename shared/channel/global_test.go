@@ -115,7 +115,7 @@ func signedXML(f fields, by wxpay.SignType) string {
 
 func (f fields) signed() string { return signedXML(f, wxpay.SignMD5) }
 
-// global has every field of seed 002's answer.
+// globalAccepted has every field of seed 002's answer.
 var globalAccepted = fields{
 	"return_code": "SUCCESS", "return_msg": "OK", "result_code": "SUCCESS", "appid": "wx2421b1c4370ec43b", "mch_id": "10000100", "nonce_str": "0ScvLJ2uasseqcoQ",
 	"transaction_id": "4200001126202109090793359667", "out_trade_no": "O1", "out_refund_no": "R1", "refund_id": "50201409582021110313317567694",
@@ -363,7 +363,8 @@ func TestGlobalExamples(t *testing.T) {
 	}
 }
 
-// seed002 is seed 002's error table, and the code that only its example has.
+// seed002 is seed 002's error table, the code that only its example has, and what
+// v2's own document has besides.
 var seed002 = []errorRow{
 	{"SYSTEMERROR", refund.CodeUnavailable, refund.SameNumber},
 	{"BIZERR_NEED_RETRY", refund.CodeUnavailable, refund.SameNumber},
@@ -381,6 +382,11 @@ var seed002 = []errorRow{
 	{"SIGNERROR", refund.CodeRejected, refund.AfterFix},
 	{"XML_FORMAT_ERROR", refund.CodeRejected, refund.AfterFix},
 	{"INVALID_REQUEST", refund.CodeRejected, refund.Never},
+
+	{"ORDERNOTEXIST", refund.CodeNotFound, refund.AfterFix},
+	{"REFUND_FEE_MISMATCH", refund.CodeRejected, refund.Never},
+	{"FREQUENCY_LIMITED", refund.CodeUnavailable, refund.Later},
+	{"NOAUTH", refund.CodeRejected, refund.AfterFix},
 	{"SOMETHING_NEW", refund.CodeUnavailable, refund.SameNumber},
 }
 
@@ -476,7 +482,7 @@ func TestGlobalUnknown(t *testing.T) {
 				breakIt(w, r, good.signed())
 			})
 			for call, do := range bothGlobal(ch) {
-				isUnknown(t, call, do(shortly(t)))
+				isUnknown(t, call, do(patience(t, name)))
 			}
 		})
 	}
@@ -525,7 +531,7 @@ func TestGlobalStandby(t *testing.T) {
 			broken[name](w, r, globalAccepted.signed())
 		})
 		first.Hosts = append(first.Hosts, pool.Hosts...)
-		_, err := first.Refund(shortly(t), globalRequest())
+		_, err := first.Refund(patience(t, name), globalRequest())
 		isUnknown(t, name, err)
 		if standby.Load() != 0 {
 			t.Errorf("%s: the standby host was asked", name)

@@ -25,11 +25,11 @@ const corpSecret = "CANARY-SECRET/+&"
 
 // A wecomServer gives tokens out and answers calls.
 type wecomServer struct {
-	tokens atomic.Int32                              // how many have been given out
-	calls  atomic.Int32                              // how many came, of either kind
-	token  func(w http.ResponseWriter, n int)        // nil: a good one, CANARY-TOKEN-n
-	answer func(w http.ResponseWriter, token string) // nil: accepted, to a refund; the refund, to a query
-	check  func(r *http.Request, body []byte)        // nil: no more checks
+	tokens atomic.Int32                                               // how many have been given out
+	calls  atomic.Int32                                               // how many came, of either kind
+	token  func(w http.ResponseWriter, r *http.Request, n int)        // nil: a good one, CANARY-TOKEN-n
+	answer func(w http.ResponseWriter, r *http.Request, token string) // nil: accepted, to a refund; the refund, to a query
+	check  func(r *http.Request, body []byte)                         // nil: no more checks
 }
 
 func (s *wecomServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +40,7 @@ func (s *wecomServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case r.Method != http.MethodGet || q.Get("corpid") != "ww1" || q.Get("corpsecret") != corpSecret:
 			_, _ = io.WriteString(w, `{"errcode":40013,"errmsg":"invalid corpid"}`)
 		case s.token != nil:
-			s.token(w, n)
+			s.token(w, r, n)
 		default:
 			fmt.Fprintf(w, `{"errcode":0,"errmsg":"ok","access_token":"CANARY-TOKEN/%d","expires_in":7200}`, n)
 		}
@@ -53,7 +53,7 @@ func (s *wecomServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case s.answer != nil:
-		s.answer(w, r.URL.Query().Get("access_token"))
+		s.answer(w, r, r.URL.Query().Get("access_token"))
 	case r.URL.Path == "/cgi-bin/miniapppay/refund":
 		_, _ = io.WriteString(w, wecomAccepted)
 	default:
@@ -85,8 +85,8 @@ func newWeCom(host string, client *http.Client) *channel.WeCom {
 	return &channel.WeCom{HTTP: client, Host: host, CorpID: "ww1", CorpSecret: corpSecret, MchID: "1900000109", AppID: "wx8888888888888888"}
 }
 
-func saysWeCom(text string) func(http.ResponseWriter, string) {
-	return func(w http.ResponseWriter, _ string) { _, _ = io.WriteString(w, text) }
+func saysWeCom(text string) func(http.ResponseWriter, *http.Request, string) {
+	return func(w http.ResponseWriter, _ *http.Request, _ string) { _, _ = io.WriteString(w, text) }
 }
 
 // wecomRequest is what WeCom can carry.
@@ -193,7 +193,7 @@ func TestWeComErrors(t *testing.T) {
 func TestWeComDeadToken(t *testing.T) {
 	for _, code := range []int{40014, 42001, 40001} {
 		dead := fmt.Sprintf(`{"errcode":%d,"errmsg":"invalid access_token"}`, code)
-		s := &wecomServer{answer: func(w http.ResponseWriter, token string) {
+		s := &wecomServer{answer: func(w http.ResponseWriter, _ *http.Request, token string) {
 			if token == "CANARY-TOKEN/1" {
 				_, _ = io.WriteString(w, dead)
 				return
@@ -225,13 +225,13 @@ func TestWeComDeadToken(t *testing.T) {
 // 32 callers share one token, and one new one when it dies.
 func TestWeComTokenIsShared(t *testing.T) {
 	s := &wecomServer{
-		token: func(w http.ResponseWriter, n int) {
+		token: func(w http.ResponseWriter, _ *http.Request, n int) {
 			time.Sleep(20 * time.Millisecond) // so that all are there
 			fmt.Fprintf(w, `{"errcode":0,"access_token":"CANARY-TOKEN/%d","expires_in":7200}`, n)
 		},
 	}
 	var dead atomic.Bool
-	s.answer = func(w http.ResponseWriter, token string) {
+	s.answer = func(w http.ResponseWriter, _ *http.Request, token string) {
 		if dead.Load() && token == "CANARY-TOKEN/1" {
 			_, _ = io.WriteString(w, `{"errcode":40014}`)
 			return
@@ -256,31 +256,31 @@ func TestWeComTokenIsShared(t *testing.T) {
 	}
 }
 
-// Who waits for a token waits no longer than he may; who comes after him gets one.
+// Who waits for a token waits no longer than he may, and has sent nothing; who
+// fetches it goes on.
 func TestWeComTokenDoesNotHoldUp(t *testing.T) {
-	release := make(chan struct{})
-	s := &wecomServer{token: func(w http.ResponseWriter, n int) {
-		if n == 1 {
-			<-release
-		}
+	asked, release := make(chan struct{}), make(chan struct{})
+	s := &wecomServer{token: func(w http.ResponseWriter, _ *http.Request, _ int) {
+		close(asked)
+		<-release
 		_, _ = io.WriteString(w, `{"errcode":0,"access_token":"t","expires_in":7200}`)
 	}}
 	ch := s.start(t)
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			_, err := ch.Refund(ctx, wecomRequest())
-			if err != nil {
-				isUnsent(t, "no token in time", err)
-			}
-		})
-	}
-	all.Wait()
+	var first sync.WaitGroup
+	first.Go(func() {
+		if _, err := ch.Refund(t.Context(), wecomRequest()); err != nil {
+			t.Error(err)
+		}
+	})
+	<-asked
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := ch.Refund(ctx, wecomRequest())
+	isUnsent(t, "no token in time", err)
 	close(release)
-	if _, err := ch.Refund(t.Context(), wecomRequest()); err != nil {
-		t.Error(err)
+	first.Wait()
+	if n := s.calls.Load(); n != 1 {
+		t.Errorf("%d calls were made, want 1", n)
 	}
 }
 
@@ -300,7 +300,7 @@ func TestWeComTokenIsKept(t *testing.T) {
 		kept      time.Duration
 	}{{"7200", 115 * time.Minute}, {"600", 5 * time.Minute}, {"300", 0}, {"0", 0}, {"-9000000000000000000", 0}, {"9000000000000000000", 115 * time.Minute}} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &wecomServer{token: func(w http.ResponseWriter, _ int) {
+			s := &wecomServer{token: func(w http.ResponseWriter, _ *http.Request, _ int) {
 				fmt.Fprintf(w, `{"errcode":0,"access_token":"t","expires_in":%s}`, c.expiresIn)
 			}}
 			ch := newWeCom("https://wecom.example", &http.Client{Transport: inProcess{s}})
@@ -324,7 +324,7 @@ func TestWeComTokenIsKept(t *testing.T) {
 // Without a token nothing has been sent.
 func TestWeComTokenFails(t *testing.T) {
 	for name, c := range map[string]struct {
-		answer func(w http.ResponseWriter, n int)
+		answer func(w http.ResponseWriter, r *http.Request, n int)
 		row    errorRow
 	}{
 		"a wrong secret": {saysToken(`{"errcode":40001,"errmsg":"invalid credential"}`), errorRow{"40001", refund.CodeRejected, refund.AfterFix}},
@@ -334,8 +334,8 @@ func TestWeComTokenFails(t *testing.T) {
 		"too many":       {saysToken(`{"errcode":45009}`), errorRow{"45009", refund.CodeUnavailable, refund.Later}},
 		"no token":       {saysToken(`{"errcode":0,"access_token":""}`), errorRow{"0", refund.CodeUnavailable, refund.SameNumber}},
 		"HTML":           {saysToken(`<html>`), errorRow{"", refund.CodeUnavailable, refund.SameNumber}},
-		"500":            {func(w http.ResponseWriter, _ int) { w.WriteHeader(500) }, errorRow{"", refund.CodeUnavailable, refund.SameNumber}},
-		"reset":          {func(w http.ResponseWriter, _ int) { hangUp(w) }, errorRow{"", refund.CodeUnavailable, refund.SameNumber}},
+		"500":            {func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(500) }, errorRow{"", refund.CodeUnavailable, refund.SameNumber}},
+		"reset":          {func(w http.ResponseWriter, _ *http.Request, _ int) { hangUp(w) }, errorRow{"", refund.CodeUnavailable, refund.SameNumber}},
 	} {
 		s := &wecomServer{token: c.answer}
 		for call, do := range both(s.start(t)) {
@@ -350,8 +350,8 @@ func TestWeComTokenFails(t *testing.T) {
 	}
 }
 
-func saysToken(text string) func(http.ResponseWriter, int) {
-	return func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, text) }
+func saysToken(text string) func(http.ResponseWriter, *http.Request, int) {
+	return func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = io.WriteString(w, text) }
 }
 
 func TestWeComUnknown(t *testing.T) {
@@ -359,12 +359,10 @@ func TestWeComUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for call, good := range map[string]string{"refund": wecomAccepted, "query": wecomFound} {
-				var r *http.Request
 				s := &wecomServer{
-					check:  func(got *http.Request, _ []byte) { r = got },
-					answer: func(w http.ResponseWriter, _ string) { breakIt(w, r, good) },
+					answer: func(w http.ResponseWriter, r *http.Request, _ string) { breakIt(w, r, good) },
 				}
-				isUnknown(t, call, both(s.start(t))[call](shortly(t)))
+				isUnknown(t, call, both(s.start(t))[call](patience(t, name)))
 			}
 		})
 	}
@@ -398,12 +396,13 @@ func TestWeComErrorsTellNoSecret(t *testing.T) {
 		if name == "hangs" {
 			continue
 		}
-		var r *http.Request
-		s := &wecomServer{check: func(got *http.Request, _ []byte) { r = got }, answer: func(w http.ResponseWriter, _ string) { breakIt(w, r, wecomAccepted) }}
+		s := &wecomServer{answer: func(w http.ResponseWriter, r *http.Request, _ string) { breakIt(w, r, wecomAccepted) }}
 		for _, do := range both(s.start(t)) {
 			note(do(t.Context()))
 		}
-		s = &wecomServer{token: func(w http.ResponseWriter, _ int) { breakIt(w, r, `{"errcode":0,"access_token":"CANARY-TOKEN"}`) }}
+		s = &wecomServer{token: func(w http.ResponseWriter, r *http.Request, _ int) {
+			breakIt(w, r, `{"errcode":0,"access_token":"CANARY-TOKEN"}`)
+		}}
 		for _, do := range both(s.start(t)) {
 			note(do(t.Context()))
 		}

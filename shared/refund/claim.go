@@ -57,8 +57,11 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 }
 
 // running reports whether a submission that may still be answered is under way.
+// A lease that ends later than any can is one of a clock that has stepped back
+// since: it counts for nothing, or the refund would be stuck behind it.
 func (b *book) running(now time.Time) bool {
-	return b.rec.State == Claimed && b.rec.Lease.After(now)
+	left := b.rec.Lease.Sub(now)
+	return b.rec.State == Claimed && left > 0 && left <= lease
 }
 
 // claim decides what a request means for the book, and changes it if the

@@ -173,7 +173,7 @@ func TestOrderRules(t *testing.T) {
 	f.must(t, request("R2", 40))
 }
 
-func TestDeniedReachesNeitherLedgerNorChannel(t *testing.T) {
+func TestB4DeniedReachesNeitherLedgerNorChannel(t *testing.T) {
 	f := setUp(t)
 	f.Ledger = forbidden{t: t}
 	f.Policy = refund.Policy{Operators: []string{"oOperator"}, MaxFen: 50}

@@ -9,7 +9,7 @@ import (
 )
 
 // One valid request, one thing changed.
-func TestSpecCheck(t *testing.T) {
+func TestB7SpecCheck(t *testing.T) {
 	spec := newUpstream().Spec()
 	bare := refund.Spec{Name: "bare", OutRefundNo: refund.Length{Min: 1, Max: 32}, OutTradeNo: refund.Length{Min: 6, Max: 32}}
 	valid := refund.Request{

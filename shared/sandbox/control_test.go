@@ -13,8 +13,8 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// TestGuard changes one thing of a request that would be let in.
-func TestGuard(t *testing.T) {
+// TestD11Guard changes one thing of a request that would be let in.
+func TestD11Guard(t *testing.T) {
 	set := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}

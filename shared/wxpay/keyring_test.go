@@ -125,7 +125,7 @@ func TestKeyringFetchesLazily(t *testing.T) {
 }
 
 // A storm of forged serials, one after another and all at once.
-func TestKeyringStorm(t *testing.T) {
+func TestC6KeyringStorm(t *testing.T) {
 	src := &source{certs: both(), takes: time.Second}
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(nil, src.download)
@@ -401,7 +401,7 @@ func TestKeyringValidity(t *testing.T) {
 // old certificate, the new one (listed a day before its first use) or the public
 // key, at random. None of its letters may be refused, and none of the forger's
 // accepted.
-func TestKeyRotation(t *testing.T) {
+func TestC6KeyRotation(t *testing.T) {
 	src := &source{certs: both()[:1], takes: 200 * time.Millisecond}
 	platforms := []*Platform{{serial1, platformKey()}, {serial2, nextKey()}, newPlatform()}
 	forgerKey()

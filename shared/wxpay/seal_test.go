@@ -50,7 +50,7 @@ func TestSealIsPure(t *testing.T) {
 }
 
 // One valid resource, one thing changed. None may panic, all are refused.
-func TestOpenRefuses(t *testing.T) {
+func TestC7OpenRefuses(t *testing.T) {
 	k := newAPIv3Key(t)
 	valid, err := k.Seal("refund", "refund", []byte(`{"a":1}`))
 	if err != nil {
@@ -109,7 +109,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // Every bit of ciphertext, nonce and associated data, as they are written.
-func TestOpenRefusesEveryFlippedBit(t *testing.T) {
+func TestC2OpenRefusesEveryFlippedBit(t *testing.T) {
 	k := newAPIv3Key(t)
 	valid, err := k.Seal("refund", "refund", []byte(strings.Repeat("0123456789", 38)))
 	if err != nil {

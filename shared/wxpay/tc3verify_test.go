@@ -49,6 +49,12 @@ func TestVerifyTC3Refuses(t *testing.T) {
 		{"another host", func(c *call, _ *TC3Credential) { c.u.Host = "elsewhere"; c.h.Set("Host", "elsewhere") }, ErrSignature},
 		{"another host in the address", func(c *call, _ *TC3Credential) { c.u.Host = "elsewhere" }, ErrSignature},
 		{"another host in the header", header("Host", "elsewhere"), ErrSignature},
+		{"another host in the header, signed so", func(c *call, credential *TC3Credential) {
+			c.h.Set("Host", "elsewhere")
+			values, _, _ := payload(c.params)
+			request := canonicalRequest(c.method, c.u, credential.SignedHeaders, lowerHeader(c.h), payloadHash(credential.SignedParams, values))
+			credential.Signature = signTC3(c.key, credential.Date, stringToSign(c.at, credential.Date, request))
+		}, ErrSignature},
 		{"no host in the address", func(c *call, _ *TC3Credential) { c.u.Host = "" }, ErrSignature},
 		{"no host in the header", func(c *call, _ *TC3Credential) { c.h.Del("Host") }, nil},
 		{"a port", func(c *call, _ *TC3Credential) { c.u.Host += ":80" }, ErrSignature},

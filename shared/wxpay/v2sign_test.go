@@ -187,6 +187,11 @@ func TestVerifyV2Refuses(t *testing.T) {
 				return f
 			}, false},
 			{"names the other way", func(f Fields) Fields { f["sign_type"] = string(other); return f }, false},
+			{"signed in this way, and denies it", func(Fields) Fields {
+				f := signedAs(other)
+				f["sign"], _ = newAPIKey(t).sign(f, st)
+				return f
+			}, false},
 			{"names an unknown way", set("sign_type", "RSA"), false},
 			{"signed with another key", func(f Fields) Fields {
 				k, _ := ParseAPIKey(strings.Repeat("k", 32))
@@ -235,11 +240,12 @@ func signedAs(st SignType) Fields {
 func TestVerifyV2IsUnambiguous(t *testing.T) {
 	k := newAPIKey(t)
 	for name, tt := range map[string]struct{ meant, forged Fields }{
-		"two fields merged":   {Fields{"a": "1", "b": "2"}, Fields{"a": "1&b=2"}},
-		"three fields merged": {Fields{"a": "1", "b": "2", "c": "3"}, Fields{"a": "1&b=2&c=3"}},
-		"the border moved":    {Fields{"a": "1", "c": "3"}, Fields{"a": "1&c=3"}},
-		"by the name":         {Fields{"a": "1", "b": "2"}, Fields{"a=1&b": "2"}},
-		"an amount hidden":    {Fields{"out_refund_no": "1", "refund_fee": "2"}, Fields{"out_refund_no": "1&refund_fee=2"}},
+		"two fields merged":    {Fields{"a": "1", "b": "2"}, Fields{"a": "1&b=2"}},
+		"three fields merged":  {Fields{"a": "1", "b": "2", "c": "3"}, Fields{"a": "1&b=2&c=3"}},
+		"the border moved":     {Fields{"a": "1", "c": "3"}, Fields{"a": "1&c=3"}},
+		"by the name":          {Fields{"a": "1", "b": "2"}, Fields{"a=1&b": "2"}},
+		"into a name's number": {Fields{"a": "1", "a_0": "2"}, Fields{"a": "1&a_0=2"}},
+		"an amount hidden":     {Fields{"out_refund_no": "1", "refund_fee": "2"}, Fields{"out_refund_no": "1&refund_fee=2"}},
 	} {
 		sign, err := k.Sign(tt.meant, SignMD5)
 		if err != nil {

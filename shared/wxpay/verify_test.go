@@ -39,7 +39,7 @@ func TestVerify(t *testing.T) {
 }
 
 // One valid letter, one thing changed. Cheap faults must be found without RSA.
-func TestVerifyRefuses(t *testing.T) {
+func TestC1C3VerifyRefuses(t *testing.T) {
 	resign := func(p *Platform, at time.Time, nonce string) func(http.Header, *[]byte) {
 		return func(h http.Header, body *[]byte) {
 			if err := p.sign(h, *body, at, nonce); err != nil {
@@ -185,7 +185,7 @@ func TestVerifyKeepsNonceAndBodyApart(t *testing.T) {
 }
 
 // Every single bit of a letter of real size and of its headers.
-func TestVerifyRefusesEveryFlippedBit(t *testing.T) {
+func TestC2VerifyRefusesEveryFlippedBit(t *testing.T) {
 	h, body := newSigned(t)
 	ops, flips := 0, 0
 	k := newKeyring(&ops)
@@ -217,7 +217,7 @@ func TestVerifyRefusesEveryFlippedBit(t *testing.T) {
 	t.Logf("%d flips over %d bytes of body and 5 headers, %d RSA operations, none accepted", flips, len(body), ops)
 }
 
-func TestVerifyWindow(t *testing.T) {
+func TestC4VerifyWindow(t *testing.T) {
 	for _, tt := range []struct {
 		age  int // seconds that the letter is old
 		want error
