@@ -13,6 +13,10 @@ type dialect struct {
 	// placeholder writes the nth parameter, from 1; nil: a question mark.
 	placeholder func(n int) string
 
+	// ranges: a range of the index on (due, item_key) must be spelled out, for the
+	// database does not see one in the comparison of a pair.
+	ranges bool
+
 	// snapshot is the isolation under which several queries see one moment.
 	snapshot sql.IsolationLevel
 
@@ -20,11 +24,30 @@ type dialect struct {
 	duplicate func(error) bool
 
 	// locked reports that the statement or the transaction has written nothing
-	// because another process was at work, and that it may be repeated.
+	// because another process was at work, and that it may be repeated. It knows
+	// that from an answer of the database; a lost connection is none.
 	locked func(error) bool
 
 	// patience is how often what was locked is tried.
 	patience int
+}
+
+// listItems is the statement of List, and listArgs are its arguments: due by a
+// time, behind a position, a few. Either way of writing it is a seek in the
+// index in one family of databases and a scan in the other.
+func (d dialect) listItems() string {
+	behind := `(due, item_key) > (?, ?)`
+	if d.ranges {
+		behind = `(due > ? OR due = ? AND item_key > ?)`
+	}
+	return selectItem + `due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ?`
+}
+
+func (d dialect) listArgs(due int64, after position, limit int) []any {
+	if d.ranges {
+		return []any{due, after.due, after.due, string(after.key), limit}
+	}
+	return []any{due, after.due, string(after.key), limit}
 }
 
 // rebind writes the parameters of a statement the dialect's way. No statement

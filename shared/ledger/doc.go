@@ -11,6 +11,8 @@
 //
 //	sqlite:PATH      one file, shared by any number of processes of one host
 //	sqlite::memory:  gone when closed; each one private
+//	dynamodb://TABLE?region=REGION
+//	                 a table of Amazon's
 //
 // The rules that hold for every database (which keys, which commits, what a
 // cursor is) live in [Store]; the SQL that databases share lives in table; what

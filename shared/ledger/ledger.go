@@ -15,35 +15,70 @@ import (
 // maxPage bounds what one List holds in memory, whatever the caller asks for.
 const maxPage = 1000
 
+// A store is one database: what the drivers provide below [Store], which owns
+// all that is the same for them.
+type store interface {
+	// get returns those of the keyed items that exist, all as of one moment. Keys differ.
+	get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error)
+	// commit writes all items, sorted by key, or none; [refund.ErrStale] if a version differs.
+	commit(ctx context.Context, items []refund.Item) error
+	// list returns up to limit items due by the given Unix millisecond, behind a position.
+	list(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error)
+	close() error
+}
+
+// A driver opens the databases of one URL scheme. rest is what follows "scheme:".
+type driver struct {
+	scheme, form string
+	open         func(ctx context.Context, rest string) (store, error)
+}
+
+// drivers lists what was built in: a package for a cloud holds one, by the build
+// tags sqlite, postgres, mysql and dynamodb; without any of them it holds all.
+func drivers() []driver {
+	return slices.Concat(sqliteDriver, postgresDriver, mysqlDriver, dynamodbDriver)
+}
+
+// Schemes lists the URL schemes that this program can open.
+func Schemes() []string {
+	var all []string
+	for _, d := range drivers() {
+		all = append(all, d.scheme)
+	}
+	return all
+}
+
 // A Store is an open ledger; it implements [refund.Ledger]. It is safe for
 // concurrent use. Make one with [Open].
 type Store struct {
-	table *table
+	store store
 }
 
 // Open opens the ledger that url names, and brings its schema up to date. It
-// refuses a database whose schema is newer than this program.
+// refuses a database whose schema is newer than this program. A database server
+// hears of us only at the first call on the ledger, which does this then.
 func Open(ctx context.Context, url string) (*Store, error) {
-	const known = "known are sqlite:PATH and sqlite::memory:"
 	// A URL may hold a password: errors name the scheme, nothing behind it.
 	scheme, rest, ok := strings.Cut(url, ":")
-	if !ok {
-		return nil, errors.New("ledger: the URL has no scheme; " + known)
-	}
-	switch scheme {
-	case "sqlite":
-		t, err := openSQLite(ctx, rest)
-		if err != nil {
-			return nil, failure(ctx, "open sqlite", err)
+	var known []string
+	for _, d := range drivers() {
+		if ok && d.scheme == scheme {
+			s, err := d.open(ctx, rest)
+			if err != nil {
+				return nil, failure(ctx, "open "+scheme, err)
+			}
+			return &Store{store: s}, nil
 		}
-		return &Store{table: t}, nil
-	default:
-		return nil, fmt.Errorf("ledger: unknown scheme %q; %s", scheme, known)
+		known = append(known, d.form)
 	}
+	if !ok {
+		return nil, fmt.Errorf("ledger: the URL has no scheme; known are %s", strings.Join(known, ", "))
+	}
+	return nil, fmt.Errorf("ledger: unknown or uncompiled scheme %q; known are %s", scheme, strings.Join(known, ", "))
 }
 
 // Close waits for running calls and releases the database. Later calls fail.
-func (s *Store) Close() error { return s.table.db.Close() }
+func (s *Store) Close() error { return s.store.close() }
 
 // Get returns the items of the given keys, in the order of the keys, as they
 // were at one moment. A key may be asked for twice. An item that does not exist
@@ -58,7 +93,7 @@ func (s *Store) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, err
 		return nil, nil
 	}
 	unique := slices.Compact(slices.Sorted(slices.Values(keys)))
-	found, err := s.table.get(ctx, unique)
+	found, err := s.store.get(ctx, unique)
 	if err != nil {
 		return nil, failure(ctx, "get", err)
 	}
@@ -88,7 +123,7 @@ func (s *Store) Commit(ctx context.Context, items ...refund.Item) error {
 	if err := checkCommit(items); err != nil {
 		return failure(ctx, "commit", err)
 	}
-	return failure(ctx, "commit", s.table.commit(ctx, items))
+	return failure(ctx, "commit", s.store.commit(ctx, items))
 }
 
 // List returns up to limit items (never more than 1000) that are due by the
@@ -104,7 +139,7 @@ func (s *Store) List(ctx context.Context, due time.Time, cursor string, limit in
 	if err != nil {
 		return nil, "", failure(ctx, "list", err)
 	}
-	items, err = s.table.list(ctx, due.UnixMilli(), after, limit+1) // one more shows whether anything follows
+	items, err = s.store.list(ctx, due.UnixMilli(), after, limit+1) // one more shows whether anything follows
 	if err != nil {
 		return nil, "", failure(ctx, "list", err)
 	}

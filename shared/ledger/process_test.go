@@ -61,6 +61,8 @@ func runChild(job string) error {
 		err = s.Commit(ctx, item(fmt.Sprint("child/", os.Getpid()), 0, ""))
 	case "write":
 		err = childWrite(ctx, s)
+	case "pair":
+		err = childPair(ctx, s)
 	}
 	return errors.Join(err, s.Close())
 }
@@ -154,7 +156,11 @@ func childRace(ctx context.Context, s *Store) error {
 // twice, no increment is lost, and the order is not overdrawn.
 func TestProcessesShareAFile(t *testing.T) {
 	t.Parallel()
-	url := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+	raceProcesses(t, "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"))
+}
+
+func raceProcesses(t *testing.T, url string) {
+	t.Helper()
 	s := open(t, url)
 	commit(t, s, item("order", 0, `{"total":3000,"reserved":0}`))
 
@@ -202,24 +208,104 @@ func TestProcessesShareAFile(t *testing.T) {
 func TestProcessesOpenAFreshFile(t *testing.T) {
 	t.Parallel()
 	for range 3 {
-		url := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
-		children := make([]*child, 6)
-		for i := range children {
-			children[i] = startChild(t, "first", url)
+		openByProcesses(t, "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), 6)
+	}
+}
+
+func openByProcesses(t *testing.T, url string, n int) {
+	t.Helper()
+	children := make([]*child, n)
+	for i := range children {
+		children[i] = startChild(t, "first", url)
+	}
+	for _, c := range children {
+		c.start.Close()
+	}
+	for _, c := range children {
+		c.finish(t)
+	}
+	s := open(t, url)
+	for _, c := range children {
+		if key := refund.Key(fmt.Sprint("child/", c.cmd.Process.Pid)); get(t, s, key)[0].Version != 1 {
+			t.Errorf("%s is missing", key)
 		}
+	}
+}
+
+// races may be raised for a longer run.
+var races = flag.Int("races", 10, "how often two processes race for an order")
+
+func raceOrder(i int) (order, number refund.Key) {
+	return refund.Key(fmt.Sprint("order/", i)), refund.Key(fmt.Sprintf("refund/%d/%d", i, os.Getpid()))
+}
+
+// childPair waits for each order to appear and at once claims 60 of its 100.
+func childPair(ctx context.Context, s *Store) error {
+	for i := 0; ; i++ {
+		order, number := raceOrder(i)
+		for {
+			items, err := s.Get(ctx, "end", order)
+			if err != nil {
+				return err
+			}
+			if items[1].Version > 0 {
+				break
+			}
+			if items[0].Version > 0 {
+				return nil
+			}
+		}
+		ok, err := reserve(ctx, s, order, number, 60)
+		if err != nil {
+			return err
+		}
+		fmt.Println(ok)
+	}
+}
+
+// Two processes claim 60 of an order of 100 at the same moment, again and again:
+// each time one of them gets it and the other is told that there is no room.
+func TestTwoProcessesRaceForAnOrder(t *testing.T) {
+	overAll(t, func(t *testing.T, b backend, _ func() *Store) {
+		if b.private {
+			t.Skip("a process cannot share it")
+		}
+		url := b.fresh(t)
+		s := open(t, url)
+		children := []*child{startChild(t, "pair", url), startChild(t, "pair", url)}
+		var answers []*bufio.Scanner
 		for _, c := range children {
 			c.start.Close()
+			answers = append(answers, bufio.NewScanner(c.stdout))
 		}
+		wins := make([]int, len(children))
+		for i := range *races {
+			order, _ := raceOrder(i)
+			commit(t, s, item(string(order), 0, `{"total":100,"reserved":0}`))
+			won := 0
+			for c, lines := range answers {
+				if !lines.Scan() {
+					t.Fatalf("race %d: a child ended: %s", i, children[c].stderr.String())
+				}
+				if lines.Text() == "true" {
+					won++
+					wins[c]++
+				}
+			}
+			var a account
+			if err := json.Unmarshal(get(t, s, order)[0].Body, &a); err != nil {
+				t.Fatal(err)
+			}
+			if won != 1 || a.Reserved != 60 {
+				t.Fatalf("race %d: %d won, %d of 100 are reserved; want 1 and 60", i, won, a.Reserved)
+			}
+		}
+		commit(t, s, item("end", 0, ""))
 		for _, c := range children {
 			c.finish(t)
 		}
-		s := open(t, url)
-		for _, c := range children {
-			if key := refund.Key(fmt.Sprint("child/", c.cmd.Process.Pid)); get(t, s, key)[0].Version != 1 {
-				t.Errorf("%s is missing", key)
-			}
-		}
-	}
+		t.Logf("%d races, won %v", *races, wins)
+	})
 }
 
 // written is what childWrite commits as its nth. It is so large that now and
@@ -254,9 +340,14 @@ func childWrite(ctx context.Context, s *Store) error {
 func TestKilledWhileWriting(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	url := "sqlite:" + path
+	killWriters(t, "sqlite:"+path, *kills, func() { checkIntegrity(t, path) })
+}
+
+// killWriters calls dead each time that a process has been killed.
+func killWriters(t *testing.T, url string, kills int, dead func()) {
+	t.Helper()
 	stored, unacknowledged := 0, 0
-	for round := range *kills {
+	for round := range kills {
 		c := startChild(t, "write", url)
 		c.start.Close()
 		lines := bufio.NewScanner(c.stdout)
@@ -278,7 +369,7 @@ func TestKilledWhileWriting(t *testing.T) {
 			t.Fatal(c.stderr.String())
 		}
 
-		checkIntegrity(t, path)
+		dead()
 		s := open(t, url)
 		was := stored
 		stored = int(get(t, s, "count")[0].Version)
@@ -303,7 +394,7 @@ func TestKilledWhileWriting(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d commits in %d lives, %d of them stored but not acknowledged", stored, *kills, unacknowledged)
+	t.Logf("%d commits in %d lives, %d of them stored but not acknowledged", stored, kills, unacknowledged)
 }
 
 // checkIntegrity has SQLite examine the whole file, over a connection that is

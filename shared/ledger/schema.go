@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"context"
+	"database/sql"
 	"embed"
+	"fmt"
 	"io/fs"
 )
 
@@ -25,4 +28,18 @@ func schema(dialect string) (steps []string, err error) {
 		steps = append(steps, string(text))
 	}
 	return steps, nil
+}
+
+// checkVersion refuses a database with more steps than this program knows: there
+// is no way back.
+func checkVersion(version, known int) error {
+	if version < 0 || version > known {
+		return fmt.Errorf("the database has schema %d, this program knows schemas up to %d: it needs a newer program", version, known)
+	}
+	return nil
+}
+
+// A querier reads a schema's version: a database, one connection or a transaction.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }

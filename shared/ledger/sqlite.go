@@ -1,3 +1,5 @@
+//go:build sqlite || !(postgres || mysql || dynamodb)
+
 package ledger
 
 import (
@@ -11,6 +13,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+var sqliteDriver = []driver{{"sqlite", "sqlite:PATH and sqlite::memory:", openSQLite}}
+
 // openSQLite opens the file at path, creating it if need be, or for ":memory:"
 // a database that nobody else sees.
 //
@@ -18,7 +22,7 @@ import (
 // anyway; callers of one process queue in Go, where their contexts count, and
 // not on the file's lock, which is polled in real time and is unfair. A memory
 // database lives in its one connection.
-func openSQLite(ctx context.Context, path string) (*table, error) {
+func openSQLite(ctx context.Context, path string) (store, error) {
 	if path == "" {
 		return nil, errors.New("the path is missing; want sqlite:PATH or sqlite::memory:")
 	}
@@ -37,10 +41,10 @@ func openSQLite(ctx context.Context, path string) (*table, error) {
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
-	var t *table
+	t := newTable(db, d)
 	err = d.patiently(ctx, func() error { return migrateSQLite(ctx, db, steps) })
 	if err == nil {
-		t, err = newTable(ctx, db, d)
+		err = t.prepare(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, db.Close()))
@@ -97,16 +101,11 @@ func migrateSQLite(ctx context.Context, db *sql.DB, steps []string) error {
 
 // sqliteVersion returns how many steps of the schema the database has, which is
 // at most known.
-func sqliteVersion(ctx context.Context, q interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}, known int) (version int, err error) {
+func sqliteVersion(ctx context.Context, q querier, known int) (version int, err error) {
 	if err := q.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return 0, err
 	}
-	if version < 0 || version > known {
-		return 0, fmt.Errorf("the database has schema %d, this program knows schemas up to %d: it needs a newer program", version, known)
-	}
-	return version, nil
+	return version, checkVersion(version, known)
 }
 
 // sqliteCode returns SQLite's extended result code; 0 if err is not SQLite's.

@@ -1,3 +1,5 @@
+//go:build sqlite || !(postgres || mysql || dynamodb)
+
 package ledger
 
 import (
@@ -27,8 +29,8 @@ func TestOpenRefuses(t *testing.T) {
 	for url, want := range map[string]string{
 		"":                               "the URL has no scheme; known are sqlite:PATH and sqlite::memory:",
 		"ledger.db":                      "the URL has no scheme",
-		"oracle://scott:tiger@host/db":   `unknown scheme "oracle"; known are sqlite:PATH`,
-		"SQLITE:x":                       `unknown scheme "SQLITE"`,
+		"oracle://scott:tiger@host/db":   `unknown or uncompiled scheme "oracle"; known are sqlite:PATH`,
+		"SQLITE:x":                       `unknown or uncompiled scheme "SQLITE"`,
 		"sqlite:":                        "the path is missing; want sqlite:PATH",
 		"sqlite:" + dir + "/none/l.db":   "unable to open database file",
 		"sqlite:" + dir:                  "unable to open database file",
@@ -85,11 +87,11 @@ func TestConnectionSetUp(t *testing.T) {
 			"user_version": "1",
 		} {
 			var got string
-			if err := s.table.db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+			if err := s.store.(*table).db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
 				t.Errorf("%s: %s is %q (%v), want %q", url, pragma, got, err, want)
 			}
 		}
-		if n := s.table.db.Stats().MaxOpenConnections; n != 1 {
+		if n := s.store.(*table).db.Stats().MaxOpenConnections; n != 1 {
 			t.Errorf("%s: up to %d connections, want 1", url, n)
 		}
 	}
@@ -112,18 +114,18 @@ func TestQueryPlans(t *testing.T) {
 		params int
 		index  string
 	}{
-		"update": {updateItem, 4, "sqlite_autoindex_items_1 (item_key=?)"},
-		"list":   {listItems, 4, "items_due ((due,item_key)>(?,?) AND due<?)"},
+		"update": {updateItem, 4, "sqlite_autoindex_wxrefund_items_1 (item_key=?)"},
+		"list":   {dialect{}.listItems(), 4, "wxrefund_items_due ((due,item_key)>(?,?) AND due<?)"},
 	}
 	for n := 1; n <= maxKeys; n *= 4 {
 		statements[fmt.Sprint("get ", n)] = struct {
 			text   string
 			params int
 			index  string
-		}{getItems(n), n, "sqlite_autoindex_items_1 (item_key=?)"}
+		}{getItems(n), n, "sqlite_autoindex_wxrefund_items_1 (item_key=?)"}
 	}
 	for name, st := range statements {
-		rows, err := s.table.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+st.text, slices.Repeat([]any{1}, st.params)...)
+		rows, err := s.store.(*table).db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+st.text, slices.Repeat([]any{1}, st.params)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +141,7 @@ func TestQueryPlans(t *testing.T) {
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if len(plan) != 1 || plan[0] != "SEARCH items USING INDEX "+st.index {
+		if len(plan) != 1 || plan[0] != "SEARCH wxrefund_items USING INDEX "+st.index {
 			t.Errorf("%s: plan is %q", name, plan)
 		}
 	}
@@ -150,7 +152,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.db")
 	s := open(t, "sqlite:"+path)
 	commit(t, s, item("a", 0, "A"))
-	if _, err := s.table.db.ExecContext(t.Context(), "PRAGMA user_version = 2"); err != nil {
+	if _, err := s.store.(*table).db.ExecContext(t.Context(), "PRAGMA user_version = 2"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), "sqlite:"+path)
@@ -165,7 +167,7 @@ func TestSchemaSteps(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "l.db")
 	s := open(t, "sqlite:"+path)
-	db := s.table.db
+	db := s.store.(*table).db
 	commit(t, s, item("a", 0, "A"))
 	steps, err := schema("sqlite")
 	if err != nil || len(steps) != 1 {
@@ -195,7 +197,7 @@ func TestSchemaSteps(t *testing.T) {
 	version(1)
 
 	// Later steps are applied to what is there, once.
-	steps = append(steps, two, "ALTER TABLE items ADD COLUMN extra TEXT")
+	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN extra TEXT")
 	for range 2 {
 		if err := migrateSQLite(t.Context(), db, steps); err != nil {
 			t.Fatal(err)
@@ -273,14 +275,14 @@ func TestLockedByAnother(t *testing.T) {
 	}
 
 	// Transactions ask for the lock before they do anything.
-	if tx, err := second.table.db.BeginTx(t.Context(), nil); err == nil {
+	if tx, err := second.store.(*table).db.BeginTx(t.Context(), nil); err == nil {
 		tx.Rollback()
 		t.Error("BeginTx did not find the file locked")
-	} else if !second.table.dialect.locked(err) {
+	} else if !second.store.(*table).dialect.locked(err) {
 		t.Errorf("BeginTx: got %v, want it to find the file locked", err)
 	}
 
-	second.table.dialect.patience = 2
+	second.store.(*table).dialect.patience = 2
 	err = second.Commit(t.Context(), item("a", 1, "x"))
 	if err == nil || errors.Is(err, refund.ErrStale) || !strings.Contains(err.Error(), "database is locked") {
 		t.Errorf("out of patience: got %v", err)
@@ -297,9 +299,9 @@ func TestRebind(t *testing.T) {
 	t.Parallel()
 	d := dialect{placeholder: func(n int) string { return fmt.Sprint("$", n) }}
 	for text, want := range map[string]string{
-		updateItem:  "UPDATE items SET version = version + 1, due = $1, body = $2 WHERE item_key = $3 AND version = $4",
-		getItems(1): "SELECT item_key, version, due, body FROM items WHERE item_key IN ($1)",
-		getItems(3): "SELECT item_key, version, due, body FROM items WHERE item_key IN ($1, $2, $3)",
+		updateItem:  "UPDATE wxrefund_items SET version = version + 1, due = $1, body = $2 WHERE item_key = $3 AND version = $4",
+		getItems(1): "SELECT item_key, version, due, body FROM wxrefund_items WHERE item_key IN ($1)",
+		getItems(3): "SELECT item_key, version, due, body FROM wxrefund_items WHERE item_key IN ($1, $2, $3)",
 	} {
 		if got := d.rebind(text); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -14,13 +14,13 @@ import (
 // number of parameters; 64 is more than an order can have refunds.
 const maxKeys = 64
 
-// The statements, with ? for parameters. The column is item_key because KEY is
+// The statements, with ? for parameters. The table's name is ours in a database
+// that holds other programs' tables too. The column is item_key because KEY is
 // a reserved word in some dialects.
 const (
-	insertItem = `INSERT INTO items (item_key, version, due, body) VALUES (?, 1, ?, ?)`
-	updateItem = `UPDATE items SET version = version + 1, due = ?, body = ? WHERE item_key = ? AND version = ?`
-	selectItem = `SELECT item_key, version, due, body FROM items WHERE `
-	listItems  = selectItem + `due <= ? AND (due, item_key) > (?, ?) ORDER BY due, item_key LIMIT ?`
+	insertItem = `INSERT INTO wxrefund_items (item_key, version, due, body) VALUES (?, 1, ?, ?)`
+	updateItem = `UPDATE wxrefund_items SET version = version + 1, due = ?, body = ? WHERE item_key = ? AND version = ?`
+	selectItem = `SELECT item_key, version, due, body FROM wxrefund_items WHERE `
 )
 
 // getItems asks for n keys.
@@ -28,48 +28,58 @@ func getItems(n int) string {
 	return selectItem + `item_key IN (?` + strings.Repeat(`, ?`, n-1) + `)`
 }
 
-// A table is the ledger in a database that speaks SQL. All statements are
-// prepared once; database/sql prepares them anew if it has to reconnect.
+// A table is the ledger in a database that speaks SQL.
 type table struct {
 	db      *sql.DB
 	dialect dialect
 
-	insert, update, due *sql.Stmt
+	insert, update, due statement
 
 	// byKey[i] asks for 4^i keys. A few shapes serve any number of keys, the
 	// rest of the parameters being filled up with the last key.
-	byKey []*sql.Stmt
+	byKey []statement
 }
 
-// newTable prepares the statements. The table owns db only if there is no error.
-func newTable(ctx context.Context, db *sql.DB, d dialect) (*table, error) {
-	t := &table{db: db, dialect: d}
-	prepare := func(text string) (stmt *sql.Stmt, err error) {
-		err = d.patiently(ctx, func() error {
-			stmt, err = db.PrepareContext(ctx, d.rebind(text))
-			return err
-		})
-		return stmt, err
-	}
-	var err error
-	if t.insert, err = prepare(insertItem); err != nil {
-		return nil, err
-	}
-	if t.update, err = prepare(updateItem); err != nil {
-		return nil, err
-	}
-	if t.due, err = prepare(listItems); err != nil {
-		return nil, err
+// A statement is sent as its text each time, unless it has been prepared.
+type statement struct {
+	text     string
+	prepared *sql.Stmt
+}
+
+// newTable writes the statements the dialect's way. The table owns db.
+func newTable(db *sql.DB, d dialect) *table {
+	t := &table{
+		db: db, dialect: d,
+		insert: statement{text: d.rebind(insertItem)},
+		update: statement{text: d.rebind(updateItem)},
+		due:    statement{text: d.rebind(d.listItems())},
 	}
 	for n := 1; n <= maxKeys; n *= 4 {
-		stmt, err := prepare(getItems(n))
-		if err != nil {
-			return nil, err
-		}
-		t.byKey = append(t.byKey, stmt)
+		t.byKey = append(t.byKey, statement{text: d.rebind(getItems(n))})
 	}
-	return t, nil
+	return t
 }
+
+// prepare has the database parse all statements now and once; database/sql
+// prepares them anew if it has to reconnect.
+func (t *table) prepare(ctx context.Context) error {
+	all := []*statement{&t.insert, &t.update, &t.due}
+	for i := range t.byKey {
+		all = append(all, &t.byKey[i])
+	}
+	for _, s := range all {
+		err := t.dialect.patiently(ctx, func() (err error) {
+			s.prepared, err = t.db.PrepareContext(ctx, s.text)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table) close() error { return t.db.Close() }
 
 // get returns those of the items that exist, all as of one moment. Keys differ.
 func (t *table) get(ctx context.Context, keys []refund.Key) (found map[refund.Key]refund.Item, err error) {
@@ -104,11 +114,7 @@ func (t *table) getChunk(ctx context.Context, tx *sql.Tx, keys []refund.Key, fou
 	for j := range args {
 		args[j] = string(keys[min(j, len(keys)-1)])
 	}
-	stmt := t.byKey[i]
-	if tx != nil {
-		stmt = tx.StmtContext(ctx, stmt)
-	}
-	items, err := query(ctx, stmt, args...)
+	items, err := t.query(ctx, tx, t.byKey[i], args...)
 	for _, item := range items {
 		found[item.Key] = item
 	}
@@ -119,7 +125,7 @@ func (t *table) getChunk(ctx context.Context, tx *sql.Tx, keys []refund.Key, fou
 // beginning behind a position.
 func (t *table) list(ctx context.Context, due int64, after position, limit int) (items []refund.Item, err error) {
 	err = t.dialect.patiently(ctx, func() error {
-		items, err = query(ctx, t.due, due, after.due, string(after.key), limit)
+		items, err = t.query(ctx, nil, t.due, t.dialect.listArgs(due, after, limit)...)
 		return err
 	})
 	return items, err
@@ -149,13 +155,13 @@ func (t *table) commit(ctx context.Context, items []refund.Item) error {
 func (t *table) write(ctx context.Context, tx *sql.Tx, item refund.Item) error {
 	due := sql.NullInt64{Int64: item.Due.UnixMilli(), Valid: !item.Due.IsZero()}
 	if item.Version == 0 {
-		_, err := tx.StmtContext(ctx, t.insert).ExecContext(ctx, string(item.Key), due, item.Body)
+		_, err := t.insert.exec(ctx, tx, string(item.Key), due, item.Body)
 		if err != nil && t.dialect.duplicate(err) {
 			return refund.ErrStale
 		}
 		return err
 	}
-	res, err := tx.StmtContext(ctx, t.update).ExecContext(ctx, due, item.Body, string(item.Key), item.Version)
+	res, err := t.update.exec(ctx, tx, due, item.Body, string(item.Key), item.Version)
 	if err != nil {
 		return err
 	}
@@ -170,9 +176,30 @@ func (t *table) write(ctx context.Context, tx *sql.Tx, item refund.Item) error {
 	return nil
 }
 
-// query runs a statement that begins with selectItem.
-func query(ctx context.Context, stmt *sql.Stmt, args ...any) (items []refund.Item, err error) {
-	rows, err := stmt.QueryContext(ctx, args...)
+func (s statement) exec(ctx context.Context, tx *sql.Tx, args ...any) (sql.Result, error) {
+	if s.prepared != nil {
+		return tx.StmtContext(ctx, s.prepared).ExecContext(ctx, args...)
+	}
+	return tx.ExecContext(ctx, s.text, args...)
+}
+
+// rows runs a query; tx may be nil.
+func (s statement) rows(ctx context.Context, db *sql.DB, tx *sql.Tx, args ...any) (*sql.Rows, error) {
+	switch {
+	case s.prepared != nil && tx != nil:
+		return tx.StmtContext(ctx, s.prepared).QueryContext(ctx, args...)
+	case s.prepared != nil:
+		return s.prepared.QueryContext(ctx, args...)
+	case tx != nil:
+		return tx.QueryContext(ctx, s.text, args...)
+	default:
+		return db.QueryContext(ctx, s.text, args...)
+	}
+}
+
+// query runs a statement that begins with selectItem; tx may be nil.
+func (t *table) query(ctx context.Context, tx *sql.Tx, s statement, args ...any) (items []refund.Item, err error) {
+	rows, err := s.rows(ctx, t.db, tx, args...)
 	if err != nil {
 		return nil, err
 	}

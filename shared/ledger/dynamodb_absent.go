@@ -1,0 +1,5 @@
+//go:build !dynamodb && (sqlite || postgres || mysql)
+
+package ledger
+
+var dynamodbDriver []driver

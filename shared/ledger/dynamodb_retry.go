@@ -1,0 +1,122 @@
+//go:build dynamodb || !(sqlite || postgres || mysql)
+
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"wxrefund/shared/refund"
+)
+
+const (
+	// dynamoPatience is how often a request is tried: about 3 seconds of pauses at most.
+	dynamoPatience = 12
+	// dynamoFirst and dynamoLast bound the pause between two tries, which doubles.
+	dynamoFirst, dynamoLast = 10 * time.Millisecond, 500 * time.Millisecond
+	// dynamoAttempt is after how long an answer is taken for lost.
+	dynamoAttempt = 3 * time.Second
+)
+
+// patiently repeats op while others are in its way, or the table is, or the
+// network, and gives up earlier when the context ends. doubt tells op that an
+// earlier attempt may have been carried out, its answer being lost.
+func (d *dynamo) patiently(ctx context.Context, op func(ctx context.Context, doubt bool) error) error {
+	doubt := false
+	for try := 1; ; try++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		attempt, cancel := context.WithTimeout(ctx, dynamoAttempt)
+		err := op(attempt, doubt)
+		cancel()
+		if err == nil || errors.Is(err, refund.ErrStale) || ctx.Err() != nil {
+			return err
+		}
+		again, unknown := transient(err)
+		doubt = doubt || unknown
+		if !again {
+			return d.explain(ctx, err)
+		}
+		if try == dynamoPatience {
+			return fmt.Errorf("given up after %d attempts: %w", try, err)
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits after the nth attempt, for an uneven time, so that processes which
+// collided do not do so again.
+func pause(ctx context.Context, n int) error {
+	longest := min(dynamoFirst<<min(n-1, 16), dynamoLast)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(longest/4 + rand.N(longest*3/4)):
+		return nil
+	}
+}
+
+// transient reports whether the same request may fare better in a moment, and
+// whether this one may have been carried out all the same.
+func transient(err error) (again, unknown bool) {
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		for _, r := range cancelled.CancellationReasons {
+			switch code(r) {
+			case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
+				again = true
+			case "None": // nothing was wrong with this one
+			default:
+				return false, false
+			}
+		}
+		return again, false
+	}
+	var answer *smithyhttp.ResponseError
+	answered := errors.As(err, &answer)
+	var refused smithy.APIError
+	if answered && errors.As(err, &refused) && answer.HTTPStatusCode() < 500 {
+		switch refused.ErrorCode() {
+		case "TransactionConflictException", "TransactionInProgressException",
+			"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException":
+			return true, false
+		}
+		return false, false
+	}
+	// It was sent, and no answer can be made out. What fails before that, as for
+	// want of credentials, would fail again.
+	var lost *smithyhttp.RequestSendError
+	var late *smithy.CanceledError
+	unknown = answered || errors.As(err, &lost) || errors.As(err, &late)
+	return unknown, unknown
+}
+
+// explain says what is wrong with the table, if that is why a request failed.
+func (d *dynamo) explain(ctx context.Context, err error) error {
+	var refused smithy.APIError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch refused.ErrorCode() {
+	case "ResourceNotFoundException":
+		return fmt.Errorf("there is no table %q in %s: %w", d.table, d.client.Options().Region, err)
+	case "ValidationException", "TransactionCanceledException":
+		// Asked only now: not every function that may use a table may look at it.
+		ctx, cancel := context.WithTimeout(ctx, dynamoAttempt)
+		defer cancel()
+		if _, wrong := d.describe(ctx); errors.Is(wrong, errNoLedger) {
+			return fmt.Errorf("%w: %w", wrong, err)
+		}
+	}
+	return err
+}

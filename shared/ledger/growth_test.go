@@ -1,0 +1,161 @@
+package ledger
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// growth is how many items the larger ledger has: 1000000 for a release.
+var growth = flag.Int("growth", 10_000, "items of BenchmarkGrowth's larger ledger")
+
+// growthDue is how many items are due: the work that is left does not grow.
+const growthDue = 500
+
+// fill writes n items of a kilobyte in bulk: half refunds, half accounts.
+func fill(t testing.TB, s *Store, url string, n int) {
+	t.Helper()
+	var tab *table
+	switch s := s.store.(type) {
+	case *server:
+		tab = s.table
+		if err := s.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	case *table:
+		tab = s
+	default:
+		t.Skipf("%T cannot be filled in bulk", s)
+	}
+	scheme, _, _ := strings.Cut(url, ":")
+	body := "x'" + strings.Repeat("30313233343536373839616263646566", 64) + "'"
+	if scheme == "postgres" {
+		body = `'\x` + body[2:]
+	}
+	const chunk = 500
+	for from := 0; from < n; from += chunk {
+		var text strings.Builder
+		text.WriteString("INSERT INTO wxrefund_items (item_key, version, due, body) VALUES ")
+		for i := from; i < min(from+chunk, n); i++ {
+			key, due := fmt.Sprintf("account/%08d", i-n/2), "NULL"
+			if i < n/2 {
+				key = fmt.Sprintf("refund/%08d", i)
+			}
+			if i < min(growthDue, n/2) {
+				due = fmt.Sprint(at(i).UnixMilli())
+			}
+			if i > from {
+				text.WriteByte(',')
+			}
+			fmt.Fprintf(&text, "('%s',1,%s,%s)", key, due, body)
+		}
+		if _, err := tab.db.ExecContext(t.Context(), text.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What the databases do by themselves some time later.
+	analyze := map[string]string{
+		"sqlite": "PRAGMA wal_checkpoint(TRUNCATE)", "postgres": "VACUUM ANALYZE wxrefund_items", "mysql": "ANALYZE TABLE wxrefund_items",
+	}[scheme]
+	rows, err := tab.db.QueryContext(t.Context(), analyze)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rows.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a refund does to the ledger, over an account that is the ith of the test.
+var growthVerbs = []struct {
+	name string
+	call func(ctx context.Context, s *Store, i, n int, body []byte) error
+}{
+	{"claim", func(ctx context.Context, s *Store, i, n int, body []byte) error {
+		key, account := growthKeys(i, n)
+		return s.Commit(ctx, dueItem(key, 0, string(body), at(100_000+i)), item(account, 1, string(body)))
+	}},
+	{"settle", func(ctx context.Context, s *Store, i, n int, body []byte) error {
+		key, account := growthKeys(i, n)
+		return s.Commit(ctx, item(key, 1, string(body)), item(account, 2, string(body)))
+	}},
+	{"get", func(ctx context.Context, s *Store, i, n int, _ []byte) error {
+		key, account := growthKeys(i, n)
+		_, err := s.Get(ctx, refund.Key(key), refund.Key(account))
+		return err
+	}},
+	{"list", func(ctx context.Context, s *Store, _, _ int, _ []byte) error {
+		items, _, err := s.List(ctx, at(growthDue), "", 100)
+		if err == nil && len(items) != 100 {
+			err = fmt.Errorf("%d items are due", len(items))
+		}
+		return err
+	}},
+}
+
+// growthCalls is how often each verb is measured.
+const growthCalls = 300
+
+// growthKeys spreads the calls over the whole ledger.
+func growthKeys(i, n int) (refund, account string) {
+	place := i * (n / 2) / growthCalls
+	return fmt.Sprintf("refund/%08d-new", place*7919%(n/2)) + fmt.Sprint(i), fmt.Sprintf("account/%08d", place)
+}
+
+// BenchmarkGrowth measures the same calls in a ledger of a thousand items and in
+// one of -growth items: medians in microseconds, and what the growth costs.
+func BenchmarkGrowth(b *testing.B) {
+	for _, backend := range backends() {
+		if backend.private || backend.name == "dynamodb" {
+			continue // one grows in memory only, the other cannot be filled in bulk
+		}
+		b.Run(backend.name, func(b *testing.B) {
+			for b.Loop() {
+				small, large := measureGrowth(b, backend, 1000, *growth)
+				for i, verb := range growthVerbs {
+					b.ReportMetric(small[i], verb.name+"-us@1000")
+					b.ReportMetric(large[i], fmt.Sprint(verb.name, "-us@", *growth))
+					b.ReportMetric(large[i]/small[i], verb.name+"-ratio")
+				}
+				b.ReportMetric(0, "ns/op")
+			}
+		})
+	}
+}
+
+// measureGrowth returns the medians of the verbs in ledgers of two sizes. Their
+// calls take turns: whatever else the machine is doing disturbs both alike.
+func measureGrowth(b *testing.B, backend backend, sizes ...int) (small, large []float64) {
+	b.Helper()
+	var ledgers []*Store
+	for _, n := range sizes {
+		url := backend.fresh(b)
+		ledgers = append(ledgers, open(b, url))
+		fill(b, ledgers[len(ledgers)-1], url, n)
+	}
+	body := []byte(strings.Repeat("0123456789abcdef", 64))
+	median := func(took []time.Duration) float64 {
+		slices.Sort(took)
+		return float64(took[len(took)/2].Nanoseconds()) / 1000
+	}
+	for _, verb := range growthVerbs {
+		took := make([][]time.Duration, len(sizes))
+		for i := range growthCalls {
+			for l, s := range ledgers {
+				start := time.Now()
+				if err := verb.call(b.Context(), s, i, sizes[l], body); err != nil {
+					b.Fatalf("%s: %v", verb.name, err)
+				}
+				took[l] = append(took[l], time.Since(start))
+			}
+		}
+		small, large = append(small, median(took[0])), append(large, median(took[1]))
+	}
+	return small, large
+}

@@ -1,0 +1,5 @@
+//go:build !mysql && (sqlite || postgres || dynamodb)
+
+package ledger
+
+var mysqlDriver []driver

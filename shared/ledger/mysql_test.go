@@ -1,0 +1,165 @@
+//go:build mysql || !(sqlite || postgres || dynamodb)
+
+package ledger
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"wxrefund/shared/refund"
+)
+
+// mysqlURL returns the URL of an empty ledger, or skips the test.
+func mysqlURL(t *testing.T) string {
+	t.Helper()
+	t.Parallel()
+	all := backends()
+	return all[slices.IndexFunc(all, func(b backend) bool { return b.scheme == "mysql" })].fresh(t)
+}
+
+// TLS is on and proves who the server is, but on this machine; the URL decides
+// otherwise if it says so.
+func TestMySQLConfig(t *testing.T) {
+	t.Parallel()
+	for rest, want := range map[string]struct {
+		addr, tls string
+		conns     int
+	}{
+		"//u:p@db.example.com/d":                       {"db.example.com:3306", "db.example.com", 2},
+		"//u:p@db.example.com:4000/d?pool_max_conns=7": {"db.example.com:4000", "db.example.com", 7},
+		"//u:p@db.example.com/d?tls=false":             {"db.example.com:3306", "false", 2},
+		"//u:p@db.example.com/d?tls=skip-verify":       {"db.example.com:3306", "skip-verify", 2},
+		"//u:p@10.0.0.1/d":                             {"10.0.0.1:3306", "10.0.0.1", 2},
+		"//u:p@localhost/d":                            {"localhost:3306", "false", 2},
+		"//u:p@127.0.0.2/d":                            {"127.0.0.2:3306", "false", 2},
+		"//u:p@[::1]/d":                                {"[::1]:3306", "false", 2},
+		"//u:p@[2001:db8::1]/d":                        {"[2001:db8::1]:3306", "2001:db8::1", 2},
+		"//u:p@localhost/d?tls=true":                   {"localhost:3306", "localhost", 2},
+	} {
+		c, conns, err := mysqlConfig(rest)
+		if err != nil {
+			t.Errorf("%s: %v", rest, err)
+			continue
+		}
+		mode := c.TLSConfig
+		if c.TLS != nil && !c.TLS.InsecureSkipVerify {
+			mode = c.TLS.ServerName
+		}
+		if c.Addr != want.addr || mode != want.tls || conns != want.conns || c.User != "u" || c.Passwd != "p" || c.DBName != "d" {
+			t.Errorf("%s: got %s, TLS %q, %d connections, %s:%s to %s", rest, c.Addr, mode, conns, c.User, c.Passwd, c.DBName)
+		}
+		if c.MultiStatements || c.AllowFallbackToPlaintext || c.AllowCleartextPasswords || !c.InterpolateParams {
+			t.Errorf("%s: got %+v", rest, c)
+		}
+	}
+	c, _, err := mysqlConfig("//u%40x:p%2F%3A%25@localhost/d")
+	if err != nil || c.User != "u@x" || c.Passwd != "p/:%" {
+		t.Errorf("escapes: %v", err)
+	}
+}
+
+func TestMySQLRefusesURLs(t *testing.T) {
+	t.Parallel()
+	noPEM := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(noPEM, []byte("tiger"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for rest, want := range map[string]string{
+		"":                                 "malformed",
+		"//u:tig/er@h/d":                   "percent-encoded",
+		"//u:tig%er@h/d":                   "percent-encoded",
+		"//u:tiger@h":                      "want mysql://",
+		"//u:tiger@h/":                     "want mysql://",
+		"//u:tiger@h/a/b":                  "want mysql://",
+		"//:tiger@h/d":                     "want mysql://",
+		"//u:tiger@/d":                     "want mysql://",
+		"//u:tiger@h/d?pool_max_conns=-1":  "pool_max_conns",
+		"//u:tiger@h/d?tls=maybe":          `tls is "maybe"`,
+		"//u:tiger@h/d?parseTime=true":     `unknown parameter "parseTime"`,
+		"//u:tiger@h/d?tls_ca=/none":       "/none",
+		"//u:tiger@h/d?tls_ca=" + noPEM:    "no certificate",
+		"//u:tiger@h/d?tls=false&tls_ca=x": "tls_ca needs tls=true",
+	} {
+		s, err := Open(t.Context(), "mysql:"+rest)
+		if err == nil {
+			s.Close()
+			t.Errorf("%q: no error", rest)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tig") || !strings.HasPrefix(err.Error(), "ledger: open mysql: ") {
+			t.Errorf("%q: got %q, want %q and no password", rest, err, want)
+		}
+	}
+}
+
+func TestMySQLSetUp(t *testing.T) {
+	s := open(t, mysqlURL(t))
+	commit(t, s, item("a", 0, "A"))
+	db := s.store.(*server).db
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	for name, want := range map[string]string{
+		"autocommit": "1", "innodb_lock_wait_timeout": "3", "wait_timeout": "60",
+		"sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION", "character_set_client": "utf8mb4",
+	} {
+		var got string
+		if err := tx.QueryRowContext(t.Context(), "SELECT @@"+name).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %q (%v), want %q", name, got, err, want)
+		}
+	}
+	var name, got string
+	err = tx.QueryRowContext(t.Context(), `SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')`).Scan(&name, &got)
+	if err != nil || got != "READ-COMMITTED" {
+		t.Errorf("%s is %q (%v), want READ-COMMITTED", name, got, err)
+	}
+}
+
+func TestMySQLSchemaSteps(t *testing.T) {
+	url := mysqlURL(t)
+	s := open(t, url)
+	commit(t, s, item("a", 0, "A"))
+	db := s.store.(*server).db
+	steps, err := schema("mysql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range steps {
+		if !strings.Contains(step, fmt.Sprintf("COMMENT = '%s%d'", schemaComment, i+1)) {
+			t.Errorf("step %d does not number itself", i+1)
+		}
+	}
+	version := func(want int) {
+		t.Helper()
+		if got, err := mysqlVersion(t.Context(), db, 99); err != nil || got != want {
+			t.Errorf("schema %d, %v; want %d", got, err, want)
+		}
+	}
+	version(len(steps))
+
+	// What comes before a step that fails stays, and is not done again.
+	two := "ALTER TABLE wxrefund_items ADD COLUMN two TEXT, COMMENT = 'wxrefund schema 2'"
+	err = migrateMySQL(t.Context(), db, append(steps, two, "ALTER TABLE nowhere COMMENT 'x'"))
+	if err == nil || !strings.Contains(err.Error(), "step 3: ") {
+		t.Errorf("got %v", err)
+	}
+	version(2)
+
+	// Later steps are applied to what is there, once, by whoever comes first.
+	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN three TEXT, COMMENT = 'wxrefund schema 3'")
+	dbs := []*sql.DB{db, database(t, url), database(t, url)}
+	together(6, func(i int) {
+		if err := migrateMySQL(t.Context(), dbs[i%3], steps); err != nil {
+			t.Error(err)
+		}
+	})
+	version(3)
+	same(t, "kept", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
+}

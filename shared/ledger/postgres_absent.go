@@ -1,0 +1,5 @@
+//go:build !postgres && (sqlite || mysql || dynamodb)
+
+package ledger
+
+var postgresDriver []driver

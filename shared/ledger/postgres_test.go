@@ -1,0 +1,183 @@
+//go:build postgres || !(sqlite || mysql || dynamodb)
+
+package ledger
+
+import (
+	"database/sql"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"wxrefund/shared/refund"
+)
+
+// postgresURL returns the URL of an empty ledger, or skips the test.
+func postgresURL(t *testing.T) string {
+	t.Helper()
+	t.Parallel()
+	all := backends()
+	return all[slices.IndexFunc(all, func(b backend) bool { return b.scheme == "postgres" })].fresh(t)
+}
+
+// TLS is on and proves who the server is, but on this machine; the URL decides
+// otherwise if it says so, the environment does not.
+func TestPostgresConfig(t *testing.T) {
+	t.Setenv("PGSSLMODE", "disable")
+	for rest, want := range map[string]struct {
+		host   string
+		tls    bool
+		verify bool
+		conns  int
+	}{
+		"//u:p@db.example.com/d":                               {"db.example.com", true, true, 2},
+		"//u:p@db.example.com:6432/d?pool_max_conns=7":         {"db.example.com", true, true, 7},
+		"//u:p@db.example.com/d?sslmode=disable":               {"db.example.com", false, false, 2},
+		"//u:p@db.example.com/d?sslmode=require":               {"db.example.com", true, false, 2},
+		"//u:p@10.0.0.1/d":                                     {"10.0.0.1", true, true, 2},
+		"//u:p@localhost/d":                                    {"localhost", false, false, 2},
+		"//u:p@127.0.0.1/d":                                    {"127.0.0.1", false, false, 2},
+		"//u:p@[::1]/d":                                        {"::1", false, false, 2},
+		"//u:p@127.0.0.1/d?sslmode=verify-full":                {"127.0.0.1", true, true, 2},
+		"///d?host=/run/postgresql&user=u":                     {"/run/postgresql", false, false, 2},
+		"///d?host=localhost,db.example.com&port=1,2&user=u":   {"localhost", true, true, 2},
+		"//u:p@db.example.com/d?search_path=refunds&x.y=z%20z": {"db.example.com", true, true, 2},
+	} {
+		c, conns, err := postgresConfig(rest)
+		if err != nil {
+			t.Errorf("%s: %v", rest, err)
+			continue
+		}
+		verify := c.TLSConfig != nil && !c.TLSConfig.InsecureSkipVerify && c.TLSConfig.ServerName == c.Host
+		if c.Host != want.host || (c.TLSConfig != nil) != want.tls || verify != want.verify || conns != want.conns {
+			t.Errorf("%s: got host %s, TLS %t, verified %t, %d connections", rest, c.Host, c.TLSConfig != nil, verify, conns)
+		}
+		if len(c.RuntimeParams) > strings.Count(rest, "search_path")*2 {
+			t.Errorf("%s: sent at the start: %v", rest, c.RuntimeParams) // a pooler refuses them
+		}
+		if want.tls && slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil }) {
+			t.Errorf("%s: falls back to plain text", rest)
+		}
+		if c.DefaultQueryExecMode != pgx.QueryExecModeExec || c.ConnectTimeout != maxDial {
+			t.Errorf("%s: mode %v, timeout %v", rest, c.DefaultQueryExecMode, c.ConnectTimeout)
+		}
+	}
+}
+
+func TestPostgresRefusesURLs(t *testing.T) {
+	t.Parallel()
+	for rest, want := range map[string]string{
+		"":                                "malformed",
+		"db":                              "malformed",
+		"//u:tig/er@h/d":                  "percent-encoded",
+		"//u:tig%er@h/d":                  "percent-encoded",
+		"//u:tiger@h/d?a=%zz":             "malformed",
+		"//u:tiger@h/d?pool_max_conns=":   "pool_max_conns",
+		"//u:tiger@h/d?pool_max_conns=0":  "pool_max_conns",
+		"//u:tiger@h/d?sslmode=maybe":     "sslmode",
+		"//u:tiger@h/d?sslrootcert=/none": "/none",
+		"//u:tiger@h:0/d":                 "not one that PostgreSQL understands",
+	} {
+		s, err := Open(t.Context(), "postgres:"+rest)
+		if err == nil {
+			s.Close()
+			t.Errorf("%q: no error", rest)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tig") || !strings.HasPrefix(err.Error(), "ledger: open postgres: ") {
+			t.Errorf("%q: got %q, want %q and no password", rest, err, want)
+		}
+	}
+}
+
+// What is set for a transaction ends with it, and nothing stays behind in the
+// connection: the next one to use it may be a stranger, behind a pooler.
+func TestPostgresSetUp(t *testing.T) {
+	url := postgresURL(t)
+	for name, value := range map[string]string{
+		"synchronous_commit": "off", "default_transaction_isolation": "serializable",
+		"default_transaction_read_only": "off", "pool_max_conns": "1",
+	} {
+		url = withQuery(t, url, name, value)
+	}
+	s := open(t, url)
+	commit(t, s, item("a", 0, "A"), dueItem("b", 0, "B", at(0)))
+	commit(t, s, item("a", 1, "A"))
+	get(t, s, "a", "b", "c")
+	pages(t, s, at(0), 1)
+	db := s.store.(*server).db
+	show := func(q querier, want map[string]string) {
+		t.Helper()
+		for name, want := range want {
+			var got string
+			if err := q.QueryRowContext(t.Context(), "SHOW "+name).Scan(&got); err != nil || got != want {
+				t.Errorf("%s is %q (%v), want %q", name, got, err, want)
+			}
+		}
+	}
+	outside := map[string]string{"synchronous_commit": "off", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+	show(db, outside)
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	show(tx, map[string]string{
+		"synchronous_commit": "on", "transaction_isolation": "read committed", "transaction_read_only": "off",
+		"lock_timeout": "3s", "idle_in_transaction_session_timeout": "10s",
+	})
+	tx.Rollback()
+	tx, err = db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	show(tx, map[string]string{"transaction_isolation": "repeatable read", "transaction_read_only": "on"})
+	tx.Rollback()
+	show(db, outside)
+	var prepared int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements").Scan(&prepared); err != nil || prepared != 0 {
+		t.Errorf("%d prepared statements (%v), want none", prepared, err)
+	}
+}
+
+func TestPostgresSchemaSteps(t *testing.T) {
+	url := postgresURL(t)
+	s := open(t, url)
+	commit(t, s, item("a", 0, "A"))
+	db := s.store.(*server).db
+	steps, err := schema("postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := func(want int) {
+		t.Helper()
+		if got, err := postgresVersion(t.Context(), db, 99); err != nil || got != want {
+			t.Errorf("schema %d, %v; want %d", got, err, want)
+		}
+	}
+	version(len(steps))
+
+	// A step that fails takes those before it back.
+	two := "CREATE TABLE wxrefund_two (x int); INSERT INTO wxrefund_two VALUES (2);"
+	err = migratePostgres(t.Context(), db, append(steps, two, "INSERT INTO nowhere VALUES (1)"))
+	if err == nil || !strings.Contains(err.Error(), "step 3: ") {
+		t.Errorf("got %v", err)
+	}
+	version(1)
+
+	// Later steps are applied to what is there, once, by whoever comes first.
+	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN extra text")
+	dbs := []*sql.DB{db, database(t, url), database(t, url)}
+	together(6, func(i int) {
+		if err := migratePostgres(t.Context(), dbs[i%3], steps); err != nil {
+			t.Error(err)
+		}
+	})
+	version(3)
+	var n int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM wxrefund_two").Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d rows, %v; want 1", n, err)
+	}
+	same(t, "kept", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
+}

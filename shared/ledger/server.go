@@ -1,0 +1,182 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// What databases behind a network have in common. Our processes are functions:
+// many at once, each with little to do, any of them frozen between two calls,
+// or in the middle of one.
+const (
+	// defaultConns is how many connections a process has at most; the URL's
+	// pool_max_conns says otherwise. Servers bear a few hundred in all.
+	defaultConns = 2
+
+	// maxIdle is how long an unused connection is kept. Gateways forget silent
+	// connections without a word, the stingier ones after a minute or two.
+	maxIdle = 50 * time.Second
+
+	// maxLifetime brings connections to the new server after a failover that
+	// changed a name's address.
+	maxLifetime = 10 * time.Minute
+
+	// maxDial bounds the making of a connection if the context does not.
+	maxDial = 5 * time.Second
+
+	// lockSeconds is how long a statement waits for another's lock before it
+	// is tried again: MySQL does not notice that the one who waits has gone, and
+	// would keep what it holds locked for that long.
+	lockSeconds = 3
+
+	// lockPatience is how often a deadlock, a conflict or a lock's wait is tried.
+	lockPatience = 10
+)
+
+// A server is a table behind a network. Nothing is sent to it until the ledger
+// is first used: a call that is refused before, or a letter that is forged, costs
+// no connection, and a database that is down spoils calls and not the start.
+type server struct {
+	*table
+	migrate func(ctx context.Context) error
+
+	migrated atomic.Bool
+	turn     chan struct{} // holds the right to migrate; unlike a mutex, a context ends the wait
+}
+
+func newServer(connector sqldriver.Connector, conns int, d dialect, migrate func(context.Context, *sql.DB) error) *server {
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(maxIdle)
+	db.SetConnMaxLifetime(maxLifetime)
+	s := &server{
+		table:   newTable(db, d),
+		migrate: func(ctx context.Context) error { return migrate(ctx, db) },
+		turn:    make(chan struct{}, 1),
+	}
+	s.turn <- struct{}{}
+	return s
+}
+
+func (s *server) get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	return s.table.get(ctx, keys)
+}
+
+func (s *server) commit(ctx context.Context, items []refund.Item) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return s.table.commit(ctx, items)
+}
+
+func (s *server) list(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	return s.table.list(ctx, due, after, limit)
+}
+
+// ready brings the schema up to date, once. What failed is tried again by the
+// next call.
+func (s *server) ready(ctx context.Context) error {
+	if s.migrated.Load() {
+		return nil
+	}
+	select {
+	case <-s.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.turn <- struct{}{} }()
+	if s.migrated.Load() {
+		return nil
+	}
+	if err := s.dialect.patiently(ctx, func() error { return s.migrate(ctx) }); err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	s.migrated.Store(true)
+	return nil
+}
+
+// schemaComment is the comment on our table, followed by the number of the
+// schema's steps that it has. A comment changes together with the table, in one
+// statement or transaction: the two cannot disagree after a crash.
+const schemaComment = "wxrefund schema "
+
+// commentVersion reads the comment of a table that exists.
+func commentVersion(comment string, known int) (int, error) {
+	number, ok := strings.CutPrefix(comment, schemaComment)
+	version, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("the comment on table wxrefund_items is %q, want %q and a number: the table is not ours", comment, schemaComment)
+	}
+	return version, checkVersion(version, known)
+}
+
+// serverURL parses what follows the scheme, and takes out of it how many
+// connections a process may have. A URL that cannot be parsed is not repeated in
+// the error, not even in part: the cause may be a raw character in the password.
+func serverURL(scheme, rest string) (u *url.URL, conns int, err error) {
+	u, err = url.Parse(scheme + ":" + rest)
+	if err != nil || !strings.HasPrefix(rest, "//") {
+		return nil, 0, errors.New("the URL is malformed; special characters of the password must be percent-encoded")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, 0, errors.New("the parameters of the URL are malformed")
+	}
+	conns = defaultConns
+	if query.Has("pool_max_conns") {
+		conns, err = strconv.Atoi(query.Get("pool_max_conns"))
+		if err != nil || conns < 1 {
+			return nil, 0, fmt.Errorf("pool_max_conns is %q, want a number from 1", query.Get("pool_max_conns"))
+		}
+		query.Del("pool_max_conns")
+	}
+	u.RawQuery = query.Encode()
+	return u, conns, nil
+}
+
+// isLoopback reports that what is sent to the host does not leave this machine.
+func isLoopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback() || strings.HasPrefix(host, "/") // a Unix socket
+}
+
+// errLost marks a failure of the connection by which nothing has changed: of a
+// query, or of a transaction's beginning. database/sql then repeats it over
+// another connection, so that a server's restart between two calls is not noticed.
+func errLost(err error) error {
+	return fmt.Errorf("%w: %w", sqldriver.ErrBadConn, err)
+}
+
+// idleness drops connections that have lain unused for too long. database/sql
+// does that too, but by a timer, which stands still while the process is frozen.
+type idleness struct {
+	used time.Time
+}
+
+// reset is called when a connection is used again.
+func (i *idleness) reset(now time.Time) error {
+	now = now.Round(0) // the wall's clock: the other one stands still too
+	was := i.used
+	i.used = now
+	if !was.IsZero() && now.Sub(was) > maxIdle {
+		return sqldriver.ErrBadConn
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"wxrefund/shared/refund"
+)
+
+func TestNewerSchemaOfAServerIsRefused(t *testing.T) {
+	overServers(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		commit(t, s, item("a", 0, "A"))
+		for comment, want := range map[string]string{
+			"wxrefund schema 2": "the database has schema 2, this program knows schemas up to 1",
+			"":                  "the table is not ours",
+			"wxrefund schema x": "the table is not ours",
+		} {
+			setComment(t, url, comment)
+			_, err := open(t, url).Get(t.Context(), "a")
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: got %v, want %q", comment, err, want)
+			}
+		}
+		// The program that had it open goes on.
+		same(t, "still", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
+	})
+}
+
+func setComment(t *testing.T, url, comment string) {
+	t.Helper()
+	text := "COMMENT ON TABLE wxrefund_items IS '" + comment + "'"
+	if strings.HasPrefix(url, "mysql") {
+		text = "ALTER TABLE wxrefund_items COMMENT '" + comment + "'"
+	}
+	if _, err := database(t, url).ExecContext(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkPlan returns what is wrong with the plan of a statement: it must find its
+// rows by an index and need no sorting, so that its cost does not grow with the ledger.
+func checkPlan(t *testing.T, url string, db *sql.DB, text string, args ...any) error {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN "+text, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan []string
+	for rows.Next() {
+		values, into := make([]sql.NullString, len(names)), []any{}
+		for i := range values {
+			into = append(into, &values[i])
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(url, "postgres") {
+			plan = append(plan, values[0].String)
+			continue
+		}
+		column := func(name string) string { return values[slices.Index(names, name)].String }
+		plan = append(plan, fmt.Sprint(column("type"), " of ", column("key"), ", ", column("Extra")))
+		if !slices.Contains([]string{"const", "range"}, column("type")) || column("key") == "" {
+			err = errors.Join(err, fmt.Errorf("no index: %s", plan))
+		}
+		if n := len(column("rows")); n > 2 { // 100 and more, of thousands
+			err = errors.Join(err, fmt.Errorf("%s rows: %s", column("rows"), plan))
+		}
+	}
+	if rows.Err() != nil {
+		t.Fatal(rows.Err())
+	}
+	all := strings.Join(plan, "\n")
+	if strings.HasPrefix(url, "postgres") && (!strings.Contains(all, "Index Scan") && !strings.Contains(all, "Bitmap Index Scan") || strings.Contains(all, "Seq Scan")) {
+		err = errors.Join(err, fmt.Errorf("no index: %s", all))
+	}
+	if strings.Contains(all, "Sort") || strings.Contains(all, "filesort") || strings.Contains(all, "temporary") {
+		err = errors.Join(err, fmt.Errorf("sorted: %s", all))
+	}
+	return err
+}
+
+func TestQueryPlansOfServers(t *testing.T) {
+	overServers(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		fill(t, s, url, 6000)
+		tab := s.store.(*server).table
+		check := func() map[string]error {
+			found := map[string]error{
+				// The page is deep in the list, so that a scan up to it shows.
+				"list":   checkPlan(t, url, tab.db, tab.due.text, tab.dialect.listArgs(at(growthDue).UnixMilli(), position{at(450).UnixMilli(), "refund/00000450"}, 20)...),
+				"update": checkPlan(t, url, tab.db, tab.update.text, nil, []byte("x"), "refund/00000001", int64(1)),
+			}
+			for i, statement := range tab.byKey {
+				keys := make([]any, 1<<(2*i))
+				for j := range keys {
+					keys[j] = fmt.Sprintf("account/%08d", 17*j)
+				}
+				found[fmt.Sprint("get ", len(keys))] = checkPlan(t, url, tab.db, statement.text, keys...)
+			}
+			return found
+		}
+		for name, err := range check() {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		// Without the indexes, the same check finds every statement at fault.
+		drop := []string{"DROP INDEX wxrefund_items_due", "ALTER TABLE wxrefund_items DROP CONSTRAINT wxrefund_items_pkey"}
+		if strings.HasPrefix(url, "mysql") {
+			drop = []string{"ALTER TABLE wxrefund_items DROP KEY wxrefund_items_due, DROP PRIMARY KEY"}
+		}
+		for _, text := range drop {
+			if _, err := tab.db.ExecContext(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, err := range check() {
+			if err == nil {
+				t.Errorf("%s: no fault found without an index", name)
+			}
+		}
+	})
+}

@@ -1,0 +1,5 @@
+//go:build !sqlite && (postgres || mysql || dynamodb)
+
+package ledger
+
+var sqliteDriver []driver
