@@ -17,7 +17,7 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, Log: log}
+		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 		return host.Function{Invoke: h.Invoke, HTTP: h}, nil
 	}))
 }

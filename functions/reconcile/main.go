@@ -7,7 +7,6 @@ import (
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
-	"wxrefund/shared/refund"
 )
 
 func main() {
@@ -17,9 +16,6 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		invoke := func(ctx context.Context, caller refund.Caller, _ []byte) []byte {
-			return sys.Refunds.Timer(ctx, caller)
-		}
-		return host.Function{Invoke: invoke}, nil
+		return host.Function{Invoke: sys.Refunds.Timer}, nil
 	}))
 }

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -54,7 +55,10 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.BoolVar(&o.hostile, "hostile", true, "send notifications twice and out of order")
 	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund")
 	f.DurationVar(&o.pace, "pace", 0, "least virtual time that WeChat asks for between two refunds of one order")
-	if err = f.Parse(args); err == nil && f.NArg() > 0 {
+	if err = f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
 		err = fmt.Errorf("sandbox: unexpected argument %q", f.Arg(0))
 		fmt.Fprintln(stderr, err)
 	}
@@ -71,7 +75,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return 2
 	}
 	if err := serve(ctx, o, getenv, stdout, host.NewLogger(stderr, getenv)); err != nil {
-		fmt.Fprintln(stderr, "sandbox:", err)
+		fmt.Fprintln(stderr, "sandbox:", strings.TrimPrefix(err.Error(), "sandbox: "))
 		return 1
 	}
 	return 0
@@ -79,6 +83,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // serve puts everything together and runs it.
 func serve(ctx context.Context, o options, getenv func(string) string, stdout io.Writer, log *slog.Logger) error {
+	if o.speed == 0 {
+		return errors.New("a clock of -speed 0 would stand still")
+	}
 	ports, err := listen(ctx, o.listen, o.wechat, o.wechatTLS)
 	if err != nil {
 		return err
@@ -92,6 +99,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		WeChat:    "http://" + ports.address(1),
 		WeChatTLS: "https://" + ports.address(2),
 		Notify:    "http://" + ports.address(0) + "/notify",
+		Relay:     "http://" + ports.address(0) + "/functions/notify",
 	}
 	wechat.SetURLs(urls)
 	sys, err := load(ctx, o, wechat, getenv, log)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 
 	"wxrefund/notify"
@@ -39,26 +40,40 @@ func ours(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger) http.Ha
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, index)
 	})
-	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, Log: log}
+	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 	mux.Handle("/notify", listener)
 	mux.Handle("/_sandbox/", wechat.Control())
 
-	// A page of some other site must not be able to refund through the browser.
 	guard := http.NewCrossOriginProtection()
 	for name, invoke := range map[string]invocation{
 		"wxpayFunctions": dispatcher.Invoke,
 		"notify":         listener.Invoke,
-		"reconcile": func(ctx context.Context, caller refund.Caller, _ []byte) []byte {
-			return sys.Refunds.Timer(ctx, caller)
-		},
+		"reconcile":      sys.Refunds.Timer,
 	} {
-		mux.Handle("POST /functions/"+name, guard.Handler(function(invoke)))
+		mux.Handle("POST /functions/"+name, guard.Handler(local(function(invoke))))
 	}
 	return mux
 }
 
 // An invocation is a function as the platform calls it.
 type invocation func(ctx context.Context, caller refund.Caller, event []byte) []byte
+
+// local refuses requests under a name that is not this machine's: a page of some
+// other site must not be able to refund through the browser, neither across
+// origins nor by a name that it lets point here.
+func local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := r.Host
+		if h, _, err := net.SplitHostPort(r.Host); err == nil {
+			name = h
+		}
+		if ip := net.ParseIP(name); ip == nil && name != "localhost" {
+			http.Error(w, "call this sandbox by its address or as localhost", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // function wraps an invocation as wx.cloud.callFunction shows it. Two headers
 // stand for the identity that the platform would inject.
@@ -69,12 +84,13 @@ func function(invoke invocation) http.Handler {
 			http.Error(w, "the event is too large or broke off", http.StatusRequestEntityTooLarge)
 			return
 		}
+		// Whoever hangs up does not cut a refund in two, as on the platforms.
 		caller := host.Identity{}.Platform(r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE"))
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(struct { // who has hung up hears nothing
 			ErrMsg    string          `json:"errMsg"`
 			RequestID string          `json:"requestID"`
 			Result    json.RawMessage `json:"result"`
-		}{"cloud.callFunction:ok", rand.Text(), invoke(r.Context(), caller, event)})
+		}{"cloud.callFunction:ok", rand.Text(), invoke(context.WithoutCancel(r.Context()), caller, event)})
 	})
 }

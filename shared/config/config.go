@@ -1,14 +1,19 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/host"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
@@ -17,13 +22,17 @@ import (
 // A System is what the deployables run on.
 type System struct {
 	Refunds *refund.Service
-	Keys    *wxpay.Keyring // verifies what WeChat Pay sends
-	Secret  wxpay.APIv3Key // opens what its notifications seal
+	Keys    *wxpay.Keyring // verifies WeChat Pay's APIv3 notifications; empty if the channel has none
+	Secret  wxpay.APIv3Key // opens what they seal
+	APIKey  wxpay.APIKey   // opens v2's; the zero value if there is none
 	close   func() error
 }
 
 // Close releases the ledger.
 func (s *System) Close() error { return s.close() }
+
+// openTime bounds how long the ledger may take to open.
+const openTime = 2 * time.Second
 
 // Load reads the settings and opens the ledger. An error names every variable
 // that is missing or malformed.
@@ -31,8 +40,9 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 	r := &reader{getenv: getenv}
 	channels := channels()
 	name := r.oneOf("WXPAY_CHANNEL", "apiv3", slices.Sorted(maps.Keys(channels))...)
-	var sys System
+	sys := System{Keys: wxpay.NewKeyring(nil, nil)}
 	sys.Refunds = &refund.Service{Policy: policy(r), Pace: r.duration("REFUND_PACE"), Log: log}
+	sys.APIKey = parsed(r, "WXPAY_API_KEY", r.get, wxpay.ParseAPIKey)
 	if build, ok := channels[name]; ok {
 		build(r, &sys)
 	}
@@ -41,7 +51,10 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 	if err := r.problems(); err != nil {
 		return nil, err
 	}
-	store, err := ledger.Open(ctx, url)
+	// WeChat Pay waits five seconds for an answer, a cold start included.
+	openCtx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	store, err := ledger.Open(openCtx, url)
 	if err != nil {
 		return nil, fmt.Errorf("LEDGER_URL: %w", err)
 	}
@@ -52,7 +65,11 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 // channels is the table of upstream systems: each reads its own variables.
 func channels() map[string]func(*reader, *System) {
 	return map[string]func(*reader, *System){
-		"apiv3": apiv3,
+		"apiv3":     apiv3,
+		"cloudbase": cloudbase,
+		"cloudpay":  cloudpay,
+		"global":    global,
+		"wecom":     wecom,
 	}
 }
 
@@ -64,9 +81,7 @@ func apiv3(r *reader, sys *System) {
 			SerialNo: r.required("WXPAY_SERIAL_NO"),
 			Key:      parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, wxpay.ParsePrivateKey),
 		},
-	}
-	if base := r.url("WXPAY_BASE_URL"); base != "" {
-		client.Hosts = []string{base}
+		Hosts: r.hosts(),
 	}
 	sys.Secret = parsed(r, "WXPAY_APIV3_KEY", r.required, wxpay.ParseAPIv3Key)
 	sys.Keys = keyring(r, client, sys.Secret)
@@ -76,6 +91,79 @@ func apiv3(r *reader, sys *System) {
 		Client:    client,
 		SubMchID:  merchant.SubMchID,
 		NotifyURL: r.url("WXPAY_NOTIFY_URL"),
+	}
+}
+
+func cloudbase(r *reader, sys *System) {
+	sys.Refunds.Merchant = refund.Merchant{MchID: r.required("WXPAY_MCHID"), SubMchID: r.get("WXPAY_SUB_MCHID")}
+	sys.Refunds.Channel = &channel.CloudBase{Gateway: gateway(r)}
+}
+
+func cloudpay(r *reader, sys *System) {
+	merchant := r.required("WXPAY_SUB_MCHID")
+	sys.Refunds.Merchant = refund.Merchant{MchID: r.get("WXPAY_MCHID"), SubMchID: merchant}
+	sys.Refunds.Channel = &channel.CloudPay{Gateway: gateway(r), SubMchID: merchant, Callback: r.get("CLOUDPAY_CALLBACK_FUNCTION")}
+}
+
+func global(r *reader, sys *System) {
+	merchant := refund.Merchant{MchID: r.required("WXPAY_MCHID"), SubMchID: r.get("WXPAY_SUB_MCHID")}
+	r.required("WXPAY_API_KEY")
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cert, key := r.requiredPEM("WXPAY_CLIENT_CERT"), r.requiredPEM("WXPAY_CLIENT_KEY"); cert != "" && key != "" {
+		pair, err := wxpay.ParseClientCertificate(cert, key)
+		if err != nil {
+			r.problem("WXPAY_CLIENT_CERT", "and WXPAY_CLIENT_KEY are malformed or do not belong together")
+		}
+		tlsConfig.Certificates = []tls.Certificate{pair}
+	}
+	tlsConfig.RootCAs = parsed(r, "WXPAY_CA_CERT", r.pem, wxpay.ParseCertPool)
+	sys.Refunds.Merchant = merchant
+	sys.Refunds.Channel = &channel.Global{
+		HTTP:      wxpay.NewHTTPClient(tlsConfig),
+		Hosts:     r.hosts(),
+		Key:       sys.APIKey,
+		SignType:  wxpay.SignType(r.oneOf("WXPAY_SIGN_TYPE", string(wxpay.SignMD5), string(wxpay.SignMD5), string(wxpay.SignHMACSHA256))),
+		AppID:     r.required("WXPAY_APPID"),
+		MchID:     merchant.MchID,
+		SubAppID:  r.get("WXPAY_SUB_APPID"),
+		SubMchID:  merchant.SubMchID,
+		NotifyURL: r.url("WXPAY_NOTIFY_URL"),
+	}
+}
+
+func wecom(r *reader, sys *System) {
+	merchant := r.required("WXPAY_MCHID")
+	sys.Refunds.Merchant = refund.Merchant{MchID: merchant}
+	sys.Refunds.Channel = &channel.WeCom{
+		HTTP:       wxpay.NewHTTPClient(nil),
+		Host:       r.url("WXPAY_BASE_URL"),
+		CorpID:     r.required("WECOM_CORPID"),
+		CorpSecret: r.required("WECOM_CORPSECRET"),
+		MchID:      merchant,
+		AppID:      r.required("WXPAY_APPID"),
+	}
+}
+
+// gateway calls CloudBase with the credentials of the request at hand; where a
+// platform lends none, with those that are set.
+func gateway(r *reader) *channel.Gateway {
+	own := channel.Credentials{
+		SecretID: r.get("TENCENTCLOUD_SECRETID"), SecretKey: r.get("TENCENTCLOUD_SECRETKEY"), SessionToken: r.get("TENCENTCLOUD_SESSIONTOKEN"),
+	}
+	at := r.url("TCB_API_URL")
+	return &channel.Gateway{
+		URL:   cmp.Or(at, "https://tcb-api.tencentcloudapi.com/admin"),
+		EnvID: r.required("TCB_ENV"),
+		HTTP:  wxpay.NewHTTPClient(nil),
+		Credentials: func(ctx context.Context) (channel.Credentials, error) {
+			if lent, ok := host.CredentialsFrom(ctx); ok {
+				return channel.Credentials(lent), nil
+			}
+			if own.SecretID == "" || own.SecretKey == "" {
+				return channel.Credentials{}, errors.New("config: the platform has lent no credentials, and TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are not set")
+			}
+			return own, nil
+		},
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"wxrefund/shared/channel"
 	"wxrefund/shared/config"
 	"wxrefund/shared/refund"
+	"wxrefund/shared/sandbox"
 )
 
 var key = sync.OnceValue(func() *rsa.PrivateKey {
@@ -125,11 +126,11 @@ func TestD7EachProblemIsNamed(t *testing.T) {
 		{"WXPAY_PRIVATE_KEY", "file:/nowhere/canary-secret", "cannot be read"},
 		{"WXPAY_PUBLIC_KEY", "canary-secret", "is malformed"},
 		{"WXPAY_APIV3_KEY", "canary-secret-of-31-bytes-xxxxx", "must have 32 bytes"},
-		{"WXPAY_CHANNEL", "paypal", "must be one of apiv3"},
+		{"WXPAY_CHANNEL", "paypal", "must be one of apiv3, cloudbase, cloudpay, global, wecom"},
 		{"WXPAY_NOTIFY_URL", "shop.example", "must be an http or https address"},
 		{"WXPAY_NOTIFY_URL", "https://shop.example/?a=b", "without query"},
 		{"WXPAY_BASE_URL", "ftp://shop.example", "must be an http or https address"},
-		{"LEDGER_URL", "redis://canary-secret@host", "must begin with sqlite:"},
+		{"LEDGER_URL", "redis://canary-secret@host", "must begin with "},
 		{"REFUND_MAX_FEN", "12.50", "must be a whole number of fen"},
 		{"REFUND_MAX_FEN", "-1", "must be a whole number of fen"},
 		{"REFUND_PACE", "soon", "must be a time"},
@@ -159,6 +160,56 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	if d := cmp.Diff(want, slices.Sorted(slices.Values(strings.Split(err.Error(), "\n")))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+}
+
+// Each channel names what it lacks, and loads once it has it.
+func TestOtherChannels(t *testing.T) {
+	for channel, wants := range map[string][]string{
+		"cloudbase": {"TCB_ENV", "WXPAY_MCHID"},
+		"cloudpay":  {"TCB_ENV", "WXPAY_SUB_MCHID"},
+		"global":    {"WXPAY_API_KEY", "WXPAY_APPID", "WXPAY_CLIENT_CERT", "WXPAY_CLIENT_KEY", "WXPAY_MCHID"},
+		"wecom":     {"WECOM_CORPID", "WECOM_CORPSECRET", "WXPAY_APPID", "WXPAY_MCHID"},
+	} {
+		_, err := load(t, map[string]string{"WXPAY_CHANNEL": channel, "LEDGER_URL": "sqlite::memory:"})
+		var want []string
+		for _, name := range wants {
+			want = append(want, name+" is missing")
+		}
+		if err == nil {
+			t.Errorf("%s: no error", channel)
+			continue
+		}
+		if d := cmp.Diff(want, slices.Sorted(slices.Values(strings.Split(err.Error(), "\n")))); d != "" {
+			t.Errorf("%s (-want +got):\n%s", channel, d)
+		}
+
+		settings, err := sandboxSettings(t, channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings["LEDGER_URL"] = "sqlite::memory:"
+		sys, err := load(t, settings)
+		if err != nil {
+			t.Errorf("%s: %v", channel, err)
+			continue
+		}
+		if got := sys.Refunds.Channel.Spec().Name; got != channel {
+			t.Errorf("channel %s, want %s", got, channel)
+		}
+	}
+}
+
+var playing = sync.OnceValues(func() (*sandbox.Sandbox, error) { return sandbox.New(sandbox.Config{}) })
+
+// sandboxSettings are the settings with which a function talks to the sandbox.
+func sandboxSettings(t *testing.T, channel string) (map[string]string, error) {
+	t.Helper()
+	s, err := playing()
+	if err != nil {
+		return nil, err
+	}
+	s.SetURLs(sandbox.URLs{WeChat: "http://127.0.0.1:8701", WeChatTLS: "https://127.0.0.1:8702", Notify: "http://127.0.0.1:8700/notify"})
+	return s.Settings(channel)
 }
 
 // On a cloud function SQLite is refused unless it is allowed in writing.
@@ -192,11 +243,14 @@ func TestVariablesAreAllThatIsRead(t *testing.T) {
 	s := complete()
 	s["_LAMBDA_SERVER_PORT"], s["LEDGER_ALLOW_SQLITE"] = "1", "true"
 	read := map[string]bool{}
-	sys, err := config.Load(t.Context(), func(name string) string { read[name] = true; return s[name] }, nil)
-	if err != nil {
-		t.Fatal(err)
+	for _, channel := range []string{"apiv3", "cloudbase", "cloudpay", "global", "wecom"} {
+		s["WXPAY_CHANNEL"] = channel
+		// What a channel lacks is named; only what is read counts here.
+		sys, err := config.Load(t.Context(), func(name string) string { read[name] = true; return s[name] }, nil)
+		if err == nil {
+			_ = sys.Close()
+		}
 	}
-	_ = sys.Close()
 	for _, name := range slices.Sorted(maps.Keys(read)) {
 		if !table[name] {
 			t.Errorf("%s is read and stands in no table", name)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wxrefund/shared/ledger"
 )
 
 // A Variable is one setting, as README's configuration table shows it.
@@ -20,17 +22,32 @@ type Variable struct {
 // Variables lists every variable that the system reads, the host's included.
 func Variables() []Variable {
 	return []Variable{
-		{"WXPAY_CHANNEL", "upstream system: `apiv3` (default)"},
+		{"WXPAY_CHANNEL", "upstream system: `apiv3` (default), `cloudbase`, `cloudpay`, `global`, `wecom`"},
+		{"WXPAY_APPID", "mini-program or official account; global, wecom"},
 		{"WXPAY_MCHID", "merchant number; a service provider's own"},
-		{"WXPAY_SUB_MCHID", "a service provider's sub-merchant; absent for a direct merchant"},
+		{"WXPAY_SUB_MCHID", "a service provider's sub-merchant, absent for a direct merchant; cloudpay: the merchant itself"},
+		{"WXPAY_SUB_APPID", "a sub-merchant's account; global, institutional mode"},
 		{"WXPAY_SERIAL_NO", "serial number of the merchant API certificate"},
 		{"WXPAY_PRIVATE_KEY", "its private key: PEM, PEM with literal `\\n`, or `file:PATH`"},
 		{"WXPAY_APIV3_KEY", "APIv3 key, 32 bytes"},
 		{"WXPAY_PUBLIC_KEY_ID", "id of the WeChat Pay public key; absent: platform certificates are downloaded, kept and refreshed"},
 		{"WXPAY_PUBLIC_KEY", "that public key: PEM, PEM with literal `\\n`, or `file:PATH`"},
+		{"WXPAY_API_KEY", "v2 key, 32 bytes: global, and v2 notifications"},
+		{"WXPAY_SIGN_TYPE", "`MD5` (default) or `HMAC-SHA256`; global"},
+		{"WXPAY_CLIENT_CERT", "merchant API certificate for mutual TLS; global"},
+		{"WXPAY_CLIENT_KEY", "its private key; global"},
+		{"WXPAY_CA_CERT", "certificate authority of the server; absent: the system's"},
 		{"WXPAY_NOTIFY_URL", "sent with each refund: where notifications go; absent: as set on the merchant platform"},
 		{"WXPAY_BASE_URL", "another host for the channel (the sandbox)"},
-		{"LEDGER_URL", "`sqlite:PATH` or `sqlite::memory:`"},
+		{"TCB_ENV", "CloudBase environment; cloudbase, cloudpay"},
+		{"TCB_API_URL", "another address of the CloudBase gateway"},
+		{"TENCENTCLOUD_SECRETID", "credentials for the gateway; in SCF the platform lends them to each request"},
+		{"TENCENTCLOUD_SECRETKEY", "the same"},
+		{"TENCENTCLOUD_SESSIONTOKEN", "the same"},
+		{"CLOUDPAY_CALLBACK_FUNCTION", "function that CloudPay tells of settled refunds (`notify`)"},
+		{"WECOM_CORPID", "WeCom"},
+		{"WECOM_CORPSECRET", "WeCom"},
+		{"LEDGER_URL", "`sqlite:PATH`, `sqlite::memory:`, `postgres://…`, `mysql://…`, `dynamodb://TABLE?region=…&endpoint=…`"},
 		{"LEDGER_ALLOW_SQLITE", "`true`: SQLite even on SCF or Lambda, whose disks are private and pass away"},
 		{"REFUND_OPERATORS", "comma-separated openids that may refund and query anything; empty: no mini-program user may"},
 		{"REFUND_MAX_FEN", "most that one user's refund may be, in fen (CNY; other currencies are denied to users while it is set)"},
@@ -112,6 +129,8 @@ func forms() map[string]string {
 		"WXPAY_PRIVATE_KEY": "it must be an RSA private key of at least 2048 bits in PEM",
 		"WXPAY_PUBLIC_KEY":  "it must be an RSA public key in PEM",
 		"WXPAY_APIV3_KEY":   "it must have 32 bytes",
+		"WXPAY_API_KEY":     "it must have 32 bytes",
+		"WXPAY_CA_CERT":     "it must be one or more certificates in PEM",
 	}
 }
 
@@ -177,12 +196,20 @@ func (r *reader) url(name string) string {
 	return strings.TrimSuffix(v, "/")
 }
 
+// hosts is where the channel is reached, if not where it is in the world.
+func (r *reader) hosts() []string {
+	if base := r.url("WXPAY_BASE_URL"); base != "" {
+		return []string{base}
+	}
+	return nil
+}
+
 // ledgerURL reads where the ledger stands. The disk of a cloud function is
 // private to one instance and passes away with it, so a ledger there is lost money.
 func ledgerURL(r *reader) string {
 	v := r.required("LEDGER_URL")
-	if scheme, _, ok := strings.Cut(v, ":"); v != "" && (!ok || scheme != "sqlite") {
-		r.problem("LEDGER_URL", "must begin with sqlite:")
+	if scheme, _, ok := strings.Cut(v, ":"); v != "" && (!ok || !slices.Contains(ledger.Schemes(), scheme)) {
+		r.problem("LEDGER_URL", "must begin with "+strings.Join(ledger.Schemes(), ": or ")+":")
 	}
 	cloud := r.get("_LAMBDA_SERVER_PORT") != "" || r.get("AWS_LAMBDA_RUNTIME_API") != ""
 	if cloud && strings.HasPrefix(v, "sqlite:") && !r.bool("LEDGER_ALLOW_SQLITE") {

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// The same events work on every upstream system, with the same refund object.
+func TestEveryChannel(t *testing.T) {
+	for channel, c := range map[string]struct {
+		letters bool // whether the system tells us by itself
+	}{
+		"apiv3": {true}, "cloudbase": {true}, "cloudpay": {true}, "global": {true}, "wecom": {false},
+	} {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "-channel", channel, "-speed", "600")
+			var o order
+			p.control("POST", "/_sandbox/orders", `{"out_trade_no":"order-1","total":100}`, &o)
+			event := refundEvent(o, "R1", 60)
+			got := p.succeed(event)
+			if got.Status != "PROCESSING" || got.OutRefundNo != "R1" || got.OutTradeNo != "order-1" || got.Amount.Refund != 60 || got.Amount.Total != 100 || got.Amount.Currency != "CNY" {
+				t.Errorf("accepted: %+v", got)
+			}
+			if again := p.succeed(event); again.OutRefundNo != "R1" {
+				t.Errorf("repeated: %+v", again)
+			}
+			if r := p.dispatch(refundEvent(o, "R1", 50)); r.Code != 409 {
+				t.Errorf("same number, other amount: %+v, want 409", r)
+			}
+			if r := p.dispatch(refundEvent(o, "R2", 41)); r.Code != 409 {
+				t.Errorf("more than is left: %+v, want 409", r)
+			}
+			if c.letters {
+				await(t, "a letter that is acknowledged", func() bool {
+					about := p.deliveries("R1")
+					return len(about) > 0 && about[0].State == "delivered"
+				})
+			}
+			var by data
+			await(t, "SUCCESS", func() bool {
+				by = p.succeed(queryEvent("out_refund_no", "R1"))
+				return by.Status == "SUCCESS"
+			})
+			if by.SuccessTime == "" || !strings.HasSuffix(by.SuccessTime, "+08:00") || by.RefundID == "" || by.Amount.Refund != 60 {
+				t.Errorf("settled: %+v", by)
+			}
+			if page := p.succeed(queryEvent("out_trade_no", "order-1")); page.TotalRefundCount != 1 || page.Refunds[0].Status != "SUCCESS" {
+				t.Errorf("by order: %+v", page)
+			}
+			if byID := p.succeed(queryEvent("refund_id", by.RefundID)); byID.OutRefundNo != "R1" {
+				t.Errorf("by refund_id: %+v", byID)
+			}
+			if r := p.dispatch(strings.Replace(event, `"order-1"`, `"order-0"`, 1)); r.Code != 409 {
+				t.Errorf("same number, other order: %+v, want 409", r)
+			}
+			// A refusal keeps the upstream's own code, and nothing stays reserved.
+			r := p.dispatch(`{"type":"wxpay_refund","out_trade_no":"order-none","out_refund_no":"R9","amount":{"refund":1,"total":100,"currency":"CNY"}}`)
+			if r.Code < 400 || r.Code == 503 && channel != "cloudbase" || r.ErrCode == "" {
+				t.Errorf("unknown order: %+v, want a refusal", r)
+			}
+		})
+	}
+}
