@@ -164,7 +164,8 @@ func kind(t reflect.Type) string {
 }
 
 // spellings refuses, at every level of the known shape, a name that differs
-// from a known one in case alone: encoding/json would take it for that one.
+// from a known one in case alone: encoding/json would take it for that one. It
+// also refuses the absence of a number that must be there although it may be zero.
 func spellings(path string, value []byte, t reflect.Type) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -175,8 +176,8 @@ func spellings(path string, value []byte, t reflect.Type) error {
 		if json.Unmarshal(value, &list) != nil {
 			return nil // not a list: decoding says so
 		}
-		for _, v := range list {
-			if err := spellings(path, v, t.Elem()); err != nil {
+		for i, v := range list {
+			if err := spellings(fmt.Sprintf("%s[%d]", path, i), v, t.Elem()); err != nil {
 				return err
 			}
 		}
@@ -194,10 +195,12 @@ func spellings(path string, value []byte, t reflect.Type) error {
 			return err
 		}
 		for name, field := range known {
-			if v, ok := object[name]; ok {
-				if err := spellings(join(path, name), v, field); err != nil {
-					return err
-				}
+			v, ok := object[name]
+			if !ok && field.Tag.Get("wire") == "required" {
+				return badEvent("%s is required", join(path, name))
+			}
+			if err := spellings(join(path, name), v, field.Type); err != nil {
+				return err
 			}
 		}
 	}
@@ -219,12 +222,12 @@ func spelling(object map[string]json.RawMessage, known map[string]bool) error {
 }
 
 // names lists a struct's fields by their JSON names.
-func names(t reflect.Type) map[string]reflect.Type {
-	known := map[string]reflect.Type{}
+func names(t reflect.Type) map[string]reflect.StructField {
+	known := map[string]reflect.StructField{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		known[name] = f.Type
+		known[name] = f
 	}
 	return known
 }

@@ -216,6 +216,8 @@ func TestB5B6A9BadEvents(t *testing.T) {
 		{"control character", replace(`商品已售完`, `a\u0000b`), "reason holds a character"},
 		{"unknown account", replace(`"funds_account":"AVAILABLE"`, `"funds_account":"BASIC"`), "funds_account must be AVAILABLE"},
 		{"goods without id", replace(`"merchant_goods_id":"1217",`, ``), "goods_detail[0].merchant_goods_id is required"},
+		{"goods without price", replace(`"unit_price":528800,`, ``), "goods_detail[0].unit_price is required"},
+		{"goods without refund", replace(`"refund_amount":60,`, ``), "goods_detail[0].refund_amount is required"},
 		{"goods quantity", replace(`"refund_quantity":1`, `"refund_quantity":0`), "goods_detail[0].refund_quantity must be at least 1"},
 
 		{"query of nothing", `{"type":"wxpay_refund_query"}`, "refund_id or out_refund_no"},

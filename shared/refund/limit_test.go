@@ -176,3 +176,25 @@ func TestPace(t *testing.T) {
 	advance(time.Minute)
 	f.must(t, request("R2", 10))
 }
+
+// A channel's own pace and number of refunds count where nothing else is set.
+func TestChannelsOwnLimits(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	up := &counter{spec: f.up.Spec()}
+	up.spec.Pace, up.spec.MaxRefunds = time.Minute, 3
+	f.Channel = up
+	for i := range 3 {
+		f.must(t, request(number(i), 1))
+		if i < 2 {
+			_, err := f.Refund(t.Context(), server, request("early", 1))
+			wantCode(t, err, refund.CodeLimited, refund.Later)
+		}
+		advance(time.Minute)
+	}
+	_, err := f.Refund(t.Context(), server, request("R3", 1))
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+	if got := len(up.calls); got != 3 {
+		t.Errorf("%d submissions, want 3", got)
+	}
+}

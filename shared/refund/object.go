@@ -3,7 +3,8 @@ package refund
 // A Request asks for one refund. Its fields are the inputs of seed 003. The
 // validate tags give each field's shape as APIv3's refund document (4012791862)
 // has it, for whoever decodes requests; what a channel allows beyond or below
-// that, and the rules between fields, are [Spec.Check]'s.
+// that, and the rules between fields, are [Spec.Check]'s. A number that may be
+// zero but must be given is tagged wire:"required".
 type Request struct {
 	OutRefundNo   string        `json:"out_refund_no" validate:"required,max=64"`
 	TransactionID string        `json:"transaction_id,omitempty" validate:"required_without=OutTradeNo,max=32"`
@@ -34,8 +35,8 @@ type Goods struct {
 	MerchantGoodsID  string `json:"merchant_goods_id" validate:"required,max=32"`
 	WechatpayGoodsID string `json:"wechatpay_goods_id,omitempty" validate:"max=32"`
 	GoodsName        string `json:"goods_name,omitempty" validate:"maxbytes=256,wxtext"`
-	UnitPrice        int64  `json:"unit_price" validate:"min=0,max=9007199254740991"`
-	RefundAmount     int64  `json:"refund_amount" validate:"min=0,max=9007199254740991"`
+	UnitPrice        int64  `json:"unit_price" validate:"min=0,max=9007199254740991" wire:"required"`
+	RefundAmount     int64  `json:"refund_amount" validate:"min=0,max=9007199254740991" wire:"required"`
 	RefundQuantity   int64  `json:"refund_quantity" validate:"min=1,max=9007199254740991"`
 }
 

@@ -218,6 +218,31 @@ func TestReconcileIsBoundedAndResumable(t *testing.T) {
 	})
 }
 
+// A bank card takes days: the refund is asked about as long as that takes.
+func TestReconcileFollowsBankCardsForDays(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.must(t, request("R1", 60))
+	asked := 0
+	for hour := range 5 * 24 {
+		advance(time.Hour)
+		if n := f.reconcile(t).Checked; hour >= 3*24 {
+			asked += n
+		}
+	}
+	if asked < 10 {
+		t.Errorf("asked %d times in two days, want every three hours or more often", asked)
+	}
+	f.up.set("R1", refund.StatusSuccess)
+	for range 3 {
+		advance(time.Hour)
+		f.reconcile(t)
+	}
+	if got := f.status(t, "R1"); got != "SUCCESS" {
+		t.Errorf("status %s within three hours of the bank's", got)
+	}
+}
+
 func TestReconcileWithTheStoreDown(t *testing.T) {
 	f := setUp(t)
 	f.Ledger = broken{}

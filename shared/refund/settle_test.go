@@ -139,6 +139,9 @@ func TestC16ContradictionIsAsked(t *testing.T) {
 		if !strings.Contains(f.log.String(), "msg=alarm") {
 			t.Errorf("%s then %s: no alarm", c.first, c.second)
 		}
+		if got := f.must(t, request("R1", 60)); (got.SuccessTime != "") != (c.want == refund.StatusSuccess) {
+			t.Errorf("%s with success_time %q", c.want, got.SuccessTime)
+		}
 		// A closed refund frees its money; a success does not.
 		_, err := f.Refund(t.Context(), server, request("R2", 100))
 		if free := err == nil; free != (c.want == refund.StatusClosed) {
