@@ -1,0 +1,263 @@
+// Package functions_test runs the deployables as their platforms do: as
+// processes, against a WeChat Pay on real sockets.
+package functions_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain has everything that is built here removed with the rest.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "functions")
+	if err == nil {
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// The names of the deployables, as their folders are called, and of the sandbox program.
+const (
+	dispatcher = "wxpayfunctions"
+	notify     = "notify"
+	reconcile  = "reconcile"
+	local      = "sandbox"
+)
+
+// binaries builds all of them as they are deployed, and returns the folder.
+var binaries = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "bin")
+	if err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./"+dispatcher, "./"+notify, "./"+reconcile, "./"+local)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, output)
+	}
+	return dir, nil
+})
+
+// A process is a running binary.
+type process struct {
+	t              *testing.T
+	cmd            *exec.Cmd
+	stdout, stderr *buffer
+	ended          chan struct{} // closed at its end
+}
+
+// start runs a binary with nothing but these variables, of which the last counts,
+// until the test ends.
+func start(t *testing.T, name string, env []string, args ...string) *process {
+	t.Helper()
+	dir, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startCommand(t, env, append([]string{filepath.Join(dir, name)}, args...)...)
+}
+
+func startCommand(t *testing.T, env []string, command ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(command[0], command[1:]...), stdout: new(buffer), stderr: new(buffer), ended: make(chan struct{})}
+	p.cmd.Env = append([]string{"HOME=/nonexistent"}, env...) // not empty, which would mean our own
+	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // the state tells how it ended
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		if p.running() {
+			p.signal(syscall.SIGTERM, 0)
+		}
+		if t.Failed() {
+			t.Logf("%s logged:\n%s", command, p.stderr)
+		}
+	})
+	return p
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal ends the process and returns how long that took.
+func (p *process) signal(s syscall.Signal, want int) time.Duration {
+	p.t.Helper()
+	begin := time.Now()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Errorf("signal: %v", err)
+	}
+	if got := p.wait(); got != want {
+		p.t.Errorf("%s after %v: got exit code %d, want %d", p.cmd, s, got, want)
+	}
+	return time.Since(begin)
+}
+
+// wait returns the exit code, after a while by force.
+func (p *process) wait() int {
+	kill := time.AfterFunc(15*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
+	<-p.ended
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// record returns the log record of a request with that message.
+func (p *process) record(msg, requestID string) (r map[string]any) {
+	p.t.Helper()
+	await(p.t, fmt.Sprintf("a record %q of request %s", msg, requestID), func() bool {
+		for line := range strings.Lines(p.stderr.String()) {
+			r = nil
+			if json.Unmarshal([]byte(line), &r) == nil && r["msg"] == msg && r["request_id"] == requestID {
+				return true
+			}
+		}
+		return false
+	})
+	return r
+}
+
+// A buffer may be written and read at once.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// await polls until ok, within bounds.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatal("waited in vain for " + what)
+}
+
+// freePort returns a port that nobody listens on, below those that the system
+// gives to outgoing connections, one of which might take it meanwhile.
+func freePort(t *testing.T) string {
+	t.Helper()
+	var err error
+	for range 100 {
+		port := fmt.Sprint(20_000 + rand.IntN(12_000))
+		var l net.Listener
+		if l, err = net.Listen("tcp", "0.0.0.0:"+port); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal(err)
+	return ""
+}
+
+// Without a platform there is nothing to serve, and one line says so.
+func TestNoPlatform(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{dispatcher, notify, reconcile} {
+		p := start(t, name, []string{"LEDGER_URL=sqlite::memory:"})
+		if got := p.wait(); got != 2 {
+			t.Errorf("%s: got exit code %d, want 2", name, got)
+		}
+		got := p.stderr.String()
+		if strings.Count(got, "\n") != 1 || p.stdout.String() != "" {
+			t.Errorf("%s: got %q and %q, want one line on standard error", name, p.stdout, got)
+		}
+		for _, variable := range []string{"_LAMBDA_SERVER_PORT", "AWS_LAMBDA_RUNTIME_API", "PORT"} {
+			if !strings.Contains(got, variable) {
+				t.Errorf("%s: got %s, want %s named", name, got, variable)
+			}
+		}
+	}
+}
+
+// The sandbox program ends at once when it is told to, whatever it is doing.
+func TestSandboxProgramEnds(t *testing.T) {
+	t.Parallel()
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := startSandbox(t)
+		o := p.order(100)
+		p.post("/_sandbox/faults", `{"upstream":"timeout_after"}`)
+		hung := make(chan error, 1)
+		go func() { // a refund that WeChat keeps waiting
+			_, err := p.client().Post(p.control+"/functions/wxpayFunctions", "application/json", strings.NewReader(refundEvent(o, "R1", 60)))
+			hung <- err
+		}()
+		await(t, "WeChat to accept the refund", func() bool { return len(p.refunds()) == 1 })
+		if took := p.process.signal(s, 0); took > 2*time.Second {
+			t.Errorf("%v: the program took %v to end, want at most 2s", s, took)
+		}
+		<-hung
+		if got := p.process.stdout.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, `{"ready":true,`) {
+			t.Errorf("%v: standard output is %q, want the ready line alone", s, got)
+		}
+	}
+}
+
+// A sandbox program that is killed has lost nothing of ours.
+func TestSandboxProgramIsKilled(t *testing.T) {
+	t.Parallel()
+	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+	p := startSandbox(t, "-ledger", ledger)
+	o := p.order(100)
+	dispatch := func(p *world, event string) reply {
+		t.Helper()
+		var wrapper struct{ Result json.RawMessage }
+		decode(t, p.post("/functions/wxpayFunctions", event), &wrapper)
+		return parse(t, wrapper.Result)
+	}
+	for i := range 5 {
+		if got := dispatch(p, refundEvent(o, fmt.Sprintf("R%d", i), 10)); got.Code != 0 {
+			t.Fatalf("refund: got %+v, want code 0", got)
+		}
+	}
+	p.process.signal(syscall.SIGKILL, -1)
+
+	p = startSandbox(t, "-ledger", ledger)
+	if got := dispatch(p, queryEvent("out_trade_no", o.OutTradeNo)); got.Data.TotalRefundCount != 5 {
+		t.Errorf("after the kill: got %+v, want five refunds", got)
+	}
+	if got := dispatch(p, refundEvent(o, "R5", 51)); got.Code != 409 {
+		t.Errorf("more than is left: got %+v, want 409", got)
+	}
+	if got := p.refunds(); len(got) != 0 {
+		t.Errorf("WeChat holds %+v, want nothing: its memory is its own", got)
+	}
+}

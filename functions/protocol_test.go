@@ -1,0 +1,334 @@
+package functions_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	acknowledged = `{"code":"SUCCESS","message":"成功"}`
+	relayed      = `{"code":"SUCCESS","message":"成功","errcode":0,"errmsg":"SUCCESS"}`
+	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query","retry":"never"}`
+)
+
+// The dispatcher refunds on every platform, and serves no HTTP on those that have
+// direct invocations.
+func TestDispatcherEverywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	onSCF, onLambda := startSCF(t, dispatcher, w.env), startLambda(t, dispatcher, w.env)
+	container := startPlain(t, dispatcher, w.with("TRUST_WX_HEADERS=true"))
+	o := w.order(100)
+	for name, invoke := range map[string]func(event string) []byte{
+		"SCF":    func(event string) []byte { return onSCF.invoke(invocation{event: event}) },
+		"Lambda": func(event string) []byte { return onLambda.invoke("r1", event, 10*time.Second) },
+		"plain HTTP": func(event string) []byte {
+			status, body := container.post(event, "X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client")
+			if status != 200 {
+				t.Errorf("plain HTTP: got %d %s, want 200", status, body)
+			}
+			return body
+		},
+	} {
+		no := strings.ReplaceAll(name, " ", "-")
+		if got := parse(t, invoke(refundEvent(o, no, 30))); got.Code != 0 || got.Data.Status != "PROCESSING" || got.Data.OutRefundNo != no {
+			t.Errorf("%s: refund: got %+v, want PROCESSING", name, got)
+		}
+		if got := parse(t, invoke(queryEvent("out_refund_no", no))); got.Code != 0 || got.Data.Amount.Refund != 30 {
+			t.Errorf("%s: query: got %+v, want it", name, got)
+		}
+		for _, event := range []string{``, `null`, `not JSON`, `[]`, `{"type":"nope"}`} {
+			if got := parse(t, invoke(event)); got.Code != 400 || got.Retry != "never" {
+				t.Errorf("%s: %q: got %+v, want 400", name, event, got)
+			}
+		}
+	}
+	if got := w.sum(o); got != 90 {
+		t.Errorf("WeChat holds %d fen, want 90", got)
+	}
+
+	l := letter{http.Header{"X-Wx-Openid": {operator}, "X-Wx-Source": {"wx_client"}}, []byte(refundEvent(o, "HTTP", 10))}
+	for _, g := range tencentGateways {
+		checkDenied(t, g.name, onSCF.invoke(invocation{event: g.event(l), environment: user(operator, "wx_client")}))
+	}
+	for _, g := range awsGateways {
+		checkDenied(t, g.name, onLambda.invoke("r2", g.event(l), 10*time.Second))
+	}
+	if got := w.sum(o); got != 90 {
+		t.Errorf("after HTTP, WeChat holds %d fen, want 90", got)
+	}
+}
+
+// checkDenied wants the dispatcher's denial in the shape of an HTTP answer.
+func checkDenied(t *testing.T, name string, reply []byte) {
+	t.Helper()
+	if status, body := unpack(t, reply); status != 200 || body != denied {
+		t.Errorf("%s: got %d %s, want 200 %s", name, status, body, denied)
+	}
+}
+
+// Notify reads really signed letters wherever they come in, and nothing else
+// that is shaped like HTTP. Relays are answered by direct invocation.
+func TestNotifyEverywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	genuine := w.really("N1")
+	relay := `{"id":"EV-1","event_type":"REFUND.SUCCESS","resource_type":"encrypt-resource","resource":{"out_refund_no":"N1","refund_status":"SUCCESS"}}`
+	own := func(name string) []string { return w.with("LEDGER_URL=sqlite:" + t.TempDir() + "/" + name + ".db") }
+
+	type door struct {
+		name    string
+		process *process
+		deliver func(letter) (int, string)
+	}
+	var doors []door
+	onSCF, onLambda := startSCF(t, notify, own("scf")), startLambda(t, notify, own("lambda"))
+	for _, g := range tencentGateways {
+		doors = append(doors, door{g.name, onSCF.process, func(l letter) (int, string) {
+			return unpack(t, onSCF.invoke(invocation{event: g.event(l)}))
+		}})
+	}
+	for _, g := range awsGateways {
+		doors = append(doors, door{g.name, onLambda.process, func(l letter) (int, string) {
+			return unpack(t, onLambda.invoke("n1", g.event(l), 10*time.Second))
+		}})
+	}
+	container := startPlain(t, notify, own("plain"))
+	doors = append(doors, door{"plain HTTP", container.process, func(l letter) (int, string) {
+		status, body := container.deliver(l)
+		return status, string(body)
+	}})
+
+	unsigned := letter{http.Header{"Content-Type": {"application/json"}}, []byte(relay)}
+	for _, d := range doors {
+		before := len(changes(d.process, "N1"))
+		for name, l := range map[string]letter{"a forged letter": genuine.forged(), "an unsigned relay": unsigned} {
+			if status, body := d.deliver(l); status != 401 || !strings.Contains(body, `"code":"FAIL"`) {
+				t.Errorf("%s: %s: got %d %s, want 401", d.name, name, status, body)
+			}
+		}
+		for range 2 {
+			if status, body := d.deliver(genuine); status != 200 || body != acknowledged {
+				t.Errorf("%s: got %d %s, want 200 %s", d.name, status, body, acknowledged)
+			}
+		}
+		await(t, "two acknowledgements in the log", func() bool { return len(changes(d.process, "N1")) == before+2 })
+		if diff := cmp.Diff([]any{before == 0, false}, changes(d.process, "N1")[before:]); diff != "" {
+			t.Errorf("%s: what the letters changed (-want +got):\n%s", d.name, diff)
+		}
+	}
+
+	if got := string(onSCF.invoke(invocation{event: relay})); got != relayed {
+		t.Errorf("relay on SCF: got %s, want %s", got, relayed)
+	}
+	if got := string(onLambda.invoke("n2", relay, 10*time.Second)); got != relayed {
+		t.Errorf("relay on Lambda: got %s, want %s", got, relayed)
+	}
+	if got := string(onSCF.invoke(invocation{event: relay, environment: user(operator, "wx_client")})); !strings.HasPrefix(got, `{"code":"FAIL"`) {
+		t.Errorf("relay from the mini-program: got %s, want FAIL", got)
+	}
+}
+
+// Any event runs the timer, on every platform and whoever sends it: what is due
+// is done once, and nothing else is.
+func TestReconcileEverywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.order(100)
+	functions := startSCF(t, dispatcher, w.env)
+	onSCF, onLambda := startSCF(t, reconcile, w.env), startLambda(t, reconcile, w.env)
+	container := startPlain(t, reconcile, w.env)
+	const tally = `{"checked":1,"settled":1,"resubmitted":0,"delivered":0,"remaining":0}`
+	open := func(no string) {
+		t.Helper()
+		if got := functions.dispatch(refundEvent(o, no, 10)); got.Code != 0 {
+			t.Fatalf("refund: got %+v, want code 0", got)
+		}
+		w.post("/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`)
+		w.overdue()
+	}
+
+	open("T1")
+	timer := `{"Type":"Timer","TriggerName":"reconcile","Time":"2026-11-22T00:00:00Z","Message":"{\"type\":\"wxpay_refund\"}"}`
+	if got := string(onSCF.invoke(invocation{event: timer, environment: map[string]string{"TCB_SOURCE": "wx_trigger"}})); got != tally {
+		t.Errorf("SCF: got %s, want %s", got, tally)
+	}
+	open("T2")
+	if got := string(onLambda.invoke("t1", `{}`, 10*time.Second)); got != tally {
+		t.Errorf("Lambda: got %s, want %s", got, tally)
+	}
+	open("T3")
+	if status, body := container.post(`{}`); status != 200 || string(body) != tally {
+		t.Errorf("plain HTTP: got %d %s, want 200 %s", status, body, tally)
+	}
+	open("T4")
+	if got := string(onSCF.invoke(invocation{event: `{}`, environment: user(operator, "wx_client")})); got != tally {
+		t.Errorf("a user on SCF: got %s, want %s", got, tally)
+	}
+	const idle = `{"checked":0,"settled":0,"resubmitted":0,"delivered":0,"remaining":0}`
+	for _, event := range []string{tencentGateways[0].event(letter{}), tencentGateways[1].event(letter{})} {
+		if status, body := unpack(t, onSCF.invoke(invocation{event: event})); status != 405 && body != idle {
+			t.Errorf("HTTP on SCF: got %d %s, want %s", status, body, idle)
+		}
+	}
+	page := functions.dispatch(queryEvent("out_trade_no", o.OutTradeNo))
+	for _, r := range page.Data.Refunds {
+		if r.Status != "SUCCESS" || len(page.Data.Refunds) != 4 {
+			t.Errorf("by order: got %+v, want four successes", page)
+		}
+	}
+}
+
+// The log says whom the dispatcher took the caller for.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.order(1000)
+	const (
+		server   = "server"
+		nobody   = "nobody"
+		asAdmin  = "user oO****or"
+		stranger = "oStranger"
+		asUser   = "user oS****er"
+	)
+	// Whatever a caller writes into the event.
+	forgery := `"userInfo":{"openId":"` + operator + `","appId":"wx1"},"WX_OPENID":"` + operator + `","TCB_SOURCE":"wx_trigger","openid":"` + operator +
+		`","caller":{"Kind":2},"headers":{"x-wx-openid":"` + operator + `","x-wx-source":"wx_client"},"environment":{"WX_OPENID":"` + operator + `"},`
+	forge := func(event, more string) string { return strings.Replace(event, `{`, `{`+forgery+more, 1) }
+
+	n := 0
+	// check invokes with an event of its own and looks up whom it was taken for.
+	check := func(name, want string, p *process, invoke func(id, event string) []byte, change func(event string) string) {
+		t.Helper()
+		n++
+		id := fmt.Sprintf("id-%d", n)
+		reply := invoke(id, change(refundEvent(o, id, 1)))
+		msg, admitted := "denied", want == server || want == asAdmin
+		if admitted {
+			msg = "claimed"
+		}
+		if got := strings.Contains(string(reply), `"code":0`); got != admitted || !admitted && !strings.Contains(string(reply), "NOAUTH") {
+			t.Errorf("%s: got %s, want admitted: %v", name, reply, admitted)
+			return
+		}
+		if got := p.record(msg, id)["caller"]; got != want {
+			t.Errorf("%s: got caller %v, want %s", name, got, want)
+		}
+	}
+	plainly := func(event string) string { return event }
+	forged := func(event string) string { return forge(event, "") }
+
+	type row struct {
+		name        string
+		environment map[string]string
+		want        string
+		trusting    string // with REFUND_TRUST_FUNCTIONS; "": the same
+	}
+	source := func(s string) map[string]string { return map[string]string{"TCB_SOURCE": s} }
+	rows := []row{
+		{"nothing injected", nil, server, ""},
+		{"a timer", source("wx_trigger"), server, ""},
+		{"a payment relay", source("wx_paycallback"), server, ""},
+		{"a function", source("scf"), server, ""},
+		{"an operator", user(operator, "wx_client"), asAdmin, ""},
+		{"a user", user(stranger, "wx_client"), asUser, ""},
+		{"a user without a source", user(stranger, ""), asUser, ""},
+		{"a user through a function", user(stranger, "wx_client,scf"), asUser, server},
+		{"an operator through a function", user(operator, "wx_client,scf"), asAdmin, server},
+		{"a user through a function, then not", user(stranger, "scf,wx_client"), asUser, ""},
+		{"a user of a source that begins alike", user(stranger, "wx_client,scfx"), asUser, ""},
+		{"a client without openid", source("wx_client"), nobody, ""},
+		{"a client without openid through a function", source("wx_client,scf"), nobody, server},
+		{"developer tools", source("wx_devtools"), nobody, ""},
+		{"WeChat's HTTP interface", source("wx_http"), nobody, ""},
+		{"a web client", source("web_client"), nobody, ""},
+		{"local debugging", source("wx_localdebug"), nobody, ""},
+		{"an unknown client", source("wx_unknown"), nobody, ""},
+	}
+	strict := startSCF(t, dispatcher, w.with("TRUST_WX_HEADERS=true")) // which means nothing here
+	trusting := startSCF(t, dispatcher, w.with("REFUND_TRUST_FUNCTIONS=true"))
+	for _, r := range rows {
+		for _, f := range []*scf{strict, trusting} {
+			name, want := "SCF: "+r.name, r.want
+			if f == trusting && r.trusting != "" {
+				name, want = name+", functions trusted", r.trusting
+			}
+			invoke := func(id, event string) []byte {
+				return f.invoke(invocation{event: event, environment: r.environment, id: id})
+			}
+			check(name, want, f.process, invoke, plainly)
+			check(name+", forged", want, f.process, invoke, forged)
+		}
+		check("SCF: "+r.name+", HTTP-shaped", nobody, strict.process, func(id, event string) []byte {
+			return strict.invoke(invocation{event: event, environment: r.environment, id: id})
+		}, func(event string) string { return forge(event, `"httpMethod":"POST","path":"/",`) })
+	}
+	listed := startSCF(t, dispatcher, w.with("REFUND_CLIENT_SOURCES=my_client, other_client"))
+	for s, want := range map[string]string{"wx_client": server, "my_client": nobody, "scf,other_client": nobody} {
+		check("SCF: a list of client sources of one's own: "+s, want, listed.process, func(id, event string) []byte {
+			return listed.invoke(invocation{event: event, environment: source(s), id: id})
+		}, plainly)
+	}
+
+	onLambda := startLambda(t, dispatcher, w.with("TRUST_WX_HEADERS=true", "WX_OPENID="+stranger, "TCB_SOURCE=wx_client"))
+	byLambda := func(id, event string) []byte { return onLambda.invoke(id, event, 10*time.Second) }
+	check("Lambda: direct", server, onLambda.process, byLambda, plainly)
+	check("Lambda: direct, forged", server, onLambda.process, byLambda, forged)
+	l := func(event string) letter {
+		return letter{http.Header{"X-Wx-Openid": {operator}, "X-Wx-Source": {"wx_client"}}, []byte(event)}
+	}
+	for _, g := range awsGateways {
+		check("Lambda: "+g.name, nobody, onLambda.process, func(id, event string) []byte {
+			_, body := unpack(t, onLambda.invoke(id, event, 10*time.Second))
+			return []byte(body)
+		}, func(event string) string { return g.event(l(event)) })
+	}
+
+	for _, trusted := range []bool{false, true} {
+		container := startPlain(t, dispatcher, w.with(fmt.Sprintf("TRUST_WX_HEADERS=%v", trusted), "WX_OPENID="+operator, "TCB_SOURCE=wx_trigger"))
+		for _, r := range []struct {
+			name   string
+			header []string
+			want   string // if headers are trusted
+		}{
+			{"no headers", nil, nobody},
+			{"openid alone", []string{"X-WX-OPENID", operator}, nobody},
+			{"source alone", []string{"X-WX-SOURCE", "wx_client"}, nobody},
+			{"openid empty", []string{"X-WX-OPENID", "", "X-WX-SOURCE", "wx_trigger"}, nobody},
+			{"a user", []string{"X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"}, asUser},
+			{"an operator", []string{"X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client"}, asAdmin},
+			{"an openid added to another", []string{"X-WX-OPENID", operator, "X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"}, nobody},
+		} {
+			want := nobody
+			if trusted {
+				want = r.want
+			}
+			invoke := func(id, event string) []byte {
+				_, body := container.post(event, append(r.header, "X-Request-Id", id)...)
+				return body
+			}
+			name := fmt.Sprintf("plain HTTP: %s, trusted: %v", r.name, trusted)
+			check(name, want, container.process, invoke, plainly)
+			check(name+", forged", want, container.process, invoke, forged)
+			check(name+", forged and shaped", want, container.process, invoke, func(event string) string { return forge(event, `"httpMethod":"POST",`) })
+		}
+	}
+	// What looks like a gateway's is a stranger's, even if it cannot be read.
+	for _, shape := range []string{`"httpMethod":null,`, `"httpMethod":7,`, `"requestContext":{},`, `"requestContext":"",`} {
+		for name, e := range map[string]map[string]string{"a server": nil, "an operator": user(operator, "wx_client")} {
+			if status, body := unpack(t, trusting.invoke(invocation{event: forge(refundEvent(o, "shaped", 1), shape), environment: e})); status != 400 || body != "" {
+				t.Errorf("SCF: %s with %s: got %d %s, want 400", name, shape, status, body)
+			}
+		}
+	}
+	for _, r := range w.refunds() {
+		if !strings.HasPrefix(r.OutRefundNo, "id-") {
+			t.Errorf("WeChat holds %+v, which nobody was admitted for", r)
+		}
+	}
+}

@@ -1,0 +1,460 @@
+package functions_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wxrefund/shared/ledger"
+	ours "wxrefund/shared/refund"
+)
+
+var races = flag.Int("races", 0, "how many races and double deliveries of each kind to run; 0: a few seconds' worth")
+
+// rounds is how many to run where a few are enough for everyday.
+func rounds(few int) int {
+	if *races > 0 {
+		return *races
+	}
+	return few
+}
+
+// A pair is two dispatchers on one ledger, as two instances of the function are.
+type pair struct {
+	*world
+	both [2]*scf
+}
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	w := newWorld(t)
+	return &pair{w, [2]*scf{startSCF(t, dispatcher, w.env), startSCF(t, dispatcher, w.env)}}
+}
+
+// A call is one refund that somebody asks one of the two for.
+type call struct {
+	order       order
+	outRefundNo string
+	fen         int64
+	to          int
+	reply       reply
+}
+
+// insist makes the call as a client does: as long as it is told to repeat, it
+// repeats, within bounds.
+func (p *pair) insist(c *call) error {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		b, err := p.both[c.to].send(invocation{event: refundEvent(c.order, c.outRefundNo, c.fen)})
+		if err != nil {
+			return err
+		}
+		c.reply = parse(p.t, b)
+		switch c.reply.Retry {
+		case "same_number":
+		case "later":
+			time.Sleep(time.Duration(50+rand.IntN(100)) * time.Millisecond)
+		default:
+			return nil
+		}
+	}
+	return fmt.Errorf("after a minute still %+v", c.reply)
+}
+
+// race makes the calls of each race at once, and runs a few races at a time.
+func (p *pair) race(all [][]*call) {
+	p.t.Helper()
+	begin := time.Now()
+	next := make(chan []*call)
+	var racing sync.WaitGroup
+	for range 8 {
+		racing.Go(func() {
+			for calls := range next {
+				if p.t.Failed() {
+					continue
+				}
+				start := make(chan struct{})
+				var running sync.WaitGroup
+				for _, c := range calls {
+					running.Go(func() {
+						<-start
+						if err := p.insist(c); err != nil {
+							p.t.Errorf("%s: %v", c.outRefundNo, err)
+						}
+					})
+				}
+				close(start)
+				running.Wait()
+			}
+		})
+	}
+	for _, calls := range all {
+		next <- calls
+	}
+	close(next)
+	racing.Wait()
+	if p.t.Failed() {
+		p.t.FailNow()
+	}
+	p.t.Logf("%d races in %v", len(all), time.Since(begin).Round(time.Millisecond))
+}
+
+// An account is what the ledger holds of an order.
+type account struct {
+	SameAs   string `json:"same_as"` // only another name of that one
+	Total    int64
+	Reserved int64
+	Members  []struct{ No string }
+}
+
+func readAccount(t *testing.T, item ours.Item) (a account) {
+	t.Helper()
+	if item.Version > 0 {
+		decode(t, item.Body, &a)
+	}
+	return a
+}
+
+// Holdings are what WeChat and the ledger hold, to be compared.
+type holdings struct {
+	refunds map[string]refund // by number, of WeChat
+	sums    map[string]int64  // by order, of WeChat
+	store   *ledger.Store
+}
+
+func (w *world) holdings() holdings {
+	w.t.Helper()
+	h := holdings{map[string]refund{}, map[string]int64{}, w.store()}
+	w.t.Cleanup(func() { h.store.Close() })
+	for _, r := range w.refunds() {
+		h.refunds[r.OutRefundNo] = r
+		h.sums[r.OutTradeNo] += r.Amount.Refund
+	}
+	return h
+}
+
+// balanced wants an order's account to hold what its refunds hold, and no more
+// than the order has. It returns the refunds' entries, by number.
+func (h holdings) balanced(t *testing.T, o order, numbers ...string) map[string]entry {
+	t.Helper()
+	keys := []ours.Key{ours.Key("order/out_trade_no/" + o.OutTradeNo), ours.Key("order/transaction_id/" + o.TransactionID)}
+	for _, no := range numbers {
+		keys = append(keys, ours.Key("refund/"+no))
+	}
+	items, err := h.store.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := readAccount(t, items[0])
+	if a.SameAs != "" || items[0].Version == 0 {
+		a = readAccount(t, items[1])
+	}
+	var held int64
+	var members []string
+	entries := map[string]entry{}
+	for i, no := range numbers {
+		var e entry
+		if e.version = items[i+2].Version; e.version == 0 {
+			continue
+		}
+		decode(t, items[i+2].Body, &e)
+		entries[no] = e
+		held += e.Held
+		if e.Counted {
+			members = append(members, no)
+		}
+	}
+	var counted []string
+	for _, m := range a.Members {
+		counted = append(counted, m.No)
+	}
+	slices.Sort(members)
+	slices.Sort(counted)
+	if a.Reserved != held || !slices.Equal(members, counted) || a.Reserved > o.Total {
+		t.Errorf("order %s of %d: its account is %+v, its refunds hold %d: %v", o.OutTradeNo, o.Total, a, held, members)
+	}
+	return entries
+}
+
+// agree wants WeChat and the ledger to hold exactly those refunds of an order
+// that were promised, in the same state, for no more than the order has.
+func (h holdings) agree(t *testing.T, o order, promised map[string]int64, numbers ...string) map[string]entry {
+	t.Helper()
+	entries := h.balanced(t, o, numbers...)
+	var sum int64
+	for _, no := range numbers {
+		fen := promised[no]
+		r, held := h.refunds[no]
+		e, known := entries[no]
+		if held != (fen > 0) || r.Amount.Refund != fen {
+			t.Errorf("%s: WeChat holds %+v, want %d fen", no, r, fen)
+		}
+		if known != held || held && (e.State != "processing" || e.Refund.Status != r.Status || e.Refund.Amount != r.Amount || e.Held != fen) {
+			t.Errorf("%s: the ledger holds %+v, WeChat %+v", no, e, r)
+		}
+		sum += fen
+	}
+	if h.sums[o.OutTradeNo] != sum || sum > o.Total {
+		t.Errorf("order %s of %d: WeChat holds %d fen, promised were %d", o.OutTradeNo, o.Total, h.sums[o.OutTradeNo], sum)
+	}
+	return entries
+}
+
+// judge looks at a race of which every call was answered for good: a refund or
+// a conflict. It returns what was promised, and which process has won.
+func judge(t *testing.T, calls []*call) (promised map[string]int64, wins [2]int) {
+	t.Helper()
+	promised = map[string]int64{}
+	for _, c := range calls {
+		switch {
+		case c.reply.Code == 0:
+			if c.reply.Data.OutRefundNo != c.outRefundNo || c.reply.Data.Amount.Refund != c.fen {
+				t.Errorf("%s: got %+v, want a refund of %d", c.outRefundNo, c.reply, c.fen)
+			}
+			promised[c.outRefundNo] = c.fen
+			wins[c.to]++
+		case c.reply.Code != 409:
+			t.Errorf("%s: got %+v, want 0 or 409", c.outRefundNo, c.reply)
+		}
+	}
+	return promised, wins
+}
+
+func numbers(calls []*call) (all []string) {
+	for _, c := range calls {
+		if !slices.Contains(all, c.outRefundNo) {
+			all = append(all, c.outRefundNo)
+		}
+	}
+	return all
+}
+
+// Of two refunds of 60, when 100 are left, that two processes are asked for at
+// once, one is made: be they the order's first or not.
+func TestA7SixtyAndSixtyOfAHundred(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	var earlier, all [][]*call
+	for i := range rounds(150) {
+		o := p.order(100 + int64(i%2))
+		if i%2 == 1 {
+			earlier = append(earlier, []*call{{order: o, outRefundNo: fmt.Sprintf("R%d-0", i), fen: 1, to: i / 2 % 2}})
+		}
+		all = append(all, []*call{
+			{order: o, outRefundNo: fmt.Sprintf("R%d-a", i), fen: 60, to: 0},
+			{order: o, outRefundNo: fmt.Sprintf("R%d-b", i), fen: 60, to: 1},
+		})
+	}
+	p.race(earlier)
+	p.race(all)
+	h := p.holdings()
+	var won [2]int
+	for i, calls := range all {
+		promised, wins := judge(t, calls)
+		if len(promised) != 1 {
+			t.Errorf("order %s: %v were promised, want one", calls[0].order.OutTradeNo, promised)
+		}
+		won[0], won[1] = won[0]+wins[0], won[1]+wins[1]
+		if i%2 == 1 {
+			calls = append(calls, earlier[i/2]...)
+			promised[earlier[i/2][0].outRefundNo] = 1
+		}
+		h.agree(t, calls[0].order, promised, numbers(calls)...)
+	}
+	t.Logf("%d races, won by either process: %v; no order refunded beyond its total", len(all), won)
+}
+
+// Of 51 refunds of 1 of 100, fifty are made: no order may have more.
+func TestA7FiftyOneTimesOne(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	var all [][]*call
+	for i := range max(2, rounds(0)/100) {
+		o := p.order(100)
+		var calls []*call
+		for j := range 51 {
+			calls = append(calls, &call{order: o, outRefundNo: fmt.Sprintf("R%d-%d", i, j), fen: 1, to: j % 2})
+		}
+		all = append(all, calls)
+	}
+	p.race(all)
+	h := p.holdings()
+	for _, calls := range all {
+		promised, _ := judge(t, calls)
+		if len(promised) != 50 {
+			t.Errorf("order %s: %d were promised, want 50", calls[0].order.OutTradeNo, len(promised))
+		}
+		h.agree(t, calls[0].order, promised, numbers(calls)...)
+	}
+}
+
+// Parts at random, while WeChat stumbles and some are asked for twice at once:
+// never more than the order, and nothing is refused that would have had room.
+func TestA7RandomParts(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	for _, fault := range []string{"500_before", "500_after", "reset_after"} {
+		p.post("/_sandbox/faults", `{"upstream":"`+fault+`","rate":0.07}`)
+	}
+	seed := rand.Uint64()
+	chance := rand.New(rand.NewPCG(seed, 0))
+	var all [][]*call
+	for i := range rounds(50) {
+		o := p.order(100)
+		var calls []*call
+		for j := range 6 {
+			c := &call{order: o, outRefundNo: fmt.Sprintf("R%d-%d", i, j), fen: 1 + chance.Int64N(60), to: j % 2}
+			calls = append(calls, c)
+			if chance.IntN(4) == 0 {
+				again := *c
+				again.to = 1 - c.to
+				calls = append(calls, &again)
+			}
+		}
+		all = append(all, calls)
+	}
+	p.race(all)
+	h := p.holdings()
+	made, refused := 0, 0
+	for _, calls := range all {
+		promised, _ := judge(t, calls)
+		h.agree(t, calls[0].order, promised, numbers(calls)...)
+		left := calls[0].order.Total - h.sums[calls[0].order.OutTradeNo]
+		for _, c := range calls {
+			switch {
+			case promised[c.outRefundNo] == 0 && c.fen <= left:
+				t.Errorf("%s: %d were refused while %d are left", c.outRefundNo, c.fen, left)
+			case promised[c.outRefundNo] > 0 && c.reply.Code != 0:
+				t.Errorf("%s: got %+v, and a refund of the same", c.outRefundNo, c.reply)
+			case c.reply.Code == 0:
+				made++
+			default:
+				refused++
+			}
+		}
+	}
+	t.Logf("seed %d: %d races, %d calls answered with a refund, %d refused; no order refunded beyond its total", seed, len(all), made, refused)
+}
+
+// The same refund, asked of two processes at once, is submitted once; of two
+// that differ under one number, one is.
+func TestA6TheSameNumber(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	var all [][]*call
+	for i := range rounds(100) {
+		o := p.order(100)
+		calls := []*call{
+			{order: o, outRefundNo: fmt.Sprint("R", i), fen: 60, to: 0},
+			{order: o, outRefundNo: fmt.Sprint("R", i), fen: 60, to: 1},
+		}
+		if i%3 == 0 {
+			calls[i/3%2].fen = 50
+		}
+		all = append(all, calls)
+	}
+	for i, many := range []int{2, 4, 8, 16, 32, 64} { // at once
+		o := p.order(100)
+		var calls []*call
+		for j := range many {
+			calls = append(calls, &call{order: o, outRefundNo: fmt.Sprint("M", i), fen: 60, to: j % 2})
+		}
+		all = append(all, calls)
+	}
+	p.race(all)
+	h := p.holdings()
+	again := 0
+	for _, calls := range all {
+		no, same := calls[0].outRefundNo, calls[0].fen == calls[1].fen
+		promised, wins := judge(t, calls)
+		if got := wins[0] + wins[1]; same && got != len(calls) || !same && got != 1 {
+			t.Errorf("%s: %d of %d were promised: %+v and %+v", no, got, len(calls), calls[0].reply, calls[1].reply)
+		}
+		for _, c := range calls {
+			if c.reply.Code == 409 && !strings.Contains(c.reply.Message, "amount.refund") {
+				t.Errorf("%s: got %+v, want amount.refund named", no, c.reply)
+			}
+			if c.reply.Code == 0 && c.reply.Data.RefundID != h.refunds[no].RefundID {
+				t.Errorf("%s: got refund %s, want %s", no, c.reply.Data.RefundID, h.refunds[no].RefundID)
+			}
+		}
+		e := h.agree(t, calls[0].order, promised, no)[no]
+		if e.Attempt > 1 {
+			again++
+		}
+		if e.overlaps() {
+			t.Errorf("%s: a submission left while another was under way: %+v", no, e.History)
+		}
+	}
+	t.Logf("%d races; %d refunds were submitted again, after an answer was lost", len(all), again)
+}
+
+// Two processes get the same letter at once, twice each: it has one effect, all
+// acknowledge it, and none before that effect is in the ledger.
+func TestC11TheSameLetterAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	both := []*plain{startPlain(t, notify, w.env), startPlain(t, notify, w.env)}
+	functions := startSCF(t, dispatcher, w.env)
+	ledger := w.holdings()
+	n := rounds(100)
+	for i := range n {
+		no, o := fmt.Sprint("R", i), w.order(100)
+		versions := int64(1)
+		if i%2 == 0 {
+			w.post("/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":%q,"amount":60}`, o.OutTradeNo, no))
+		} else {
+			for functions.dispatch(refundEvent(o, no, 60)).Retry == "later" { // too many at once
+				time.Sleep(50 * time.Millisecond)
+			}
+			versions = 3 // claimed, answered, and this
+		}
+		w.post("/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`)
+		l := w.letters.last()
+
+		key := ours.Key("refund/" + no)
+		start := make(chan struct{})
+		var racing sync.WaitGroup
+		var early atomic.Int32
+		for j := range 4 {
+			racing.Go(func() {
+				<-start
+				answer, err := both[j%2].try(l)
+				if err != nil || answer != "200 "+acknowledged {
+					t.Errorf("%s: got %s and %v, want %s", no, answer, err, acknowledged)
+				}
+				items, err := ledger.store.Get(t.Context(), key)
+				if err != nil || !strings.Contains(string(items[0].Body), `"state":"success"`) {
+					early.Add(1)
+				}
+			})
+		}
+		close(start)
+		racing.Wait()
+		if early.Load() > 0 {
+			t.Errorf("%s: acknowledged before it was in the ledger", no)
+		}
+		if e := ledger.balanced(t, o, no)[no]; e.version != versions || e.count("success") != 1 || e.State != "success" {
+			t.Errorf("%s: the ledger holds %+v, want version %d and one success", no, e, versions)
+		}
+	}
+	effects, acknowledgements := [2]int{}, 0
+	await(t, "the log of all letters", func() bool {
+		effects, acknowledgements = [2]int{}, 0
+		for i, f := range both {
+			log := f.process.stderr.String()
+			effects[i] = strings.Count(log, `"changed":true`)
+			acknowledgements += strings.Count(log, `"changed":`)
+		}
+		return acknowledgements == 4*n
+	})
+	if effects[0]+effects[1] != n {
+		t.Errorf("%d letters had %v effects in the two processes, want one each", n, effects)
+	}
+	t.Logf("%d letters, %d acknowledgements, effects in either process: %v", n, acknowledgements, effects)
+}

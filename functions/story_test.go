@@ -1,0 +1,141 @@
+package functions_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Three deployables, each on another platform, share a ledger: the dispatcher on
+// SCF refunds, notify in a container hears of it, and where it does not, the timer
+// on Lambda asks. WeChat Pay is the sandbox program, whose variables a shell hands
+// to each of them.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	w := startSandbox(t, "-speed", "300", "-seed", "99") // a seed with which WeChat takes its time over R1
+	file := filepath.Join(t.TempDir(), "sandbox.env")
+	variables := string(w.get("/_sandbox/env?channel=apiv3"))
+	write := func(more ...string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(variables+strings.Join(more, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("LEDGER_URL='sqlite:"+w.ledger+"'", "REFUND_OPERATORS="+operator)
+
+	listener := awaitPlain(t, startSourced(t, file, notify, "PORT=0"))
+	write("LEDGER_URL='sqlite:"+w.ledger+"'", "REFUND_OPERATORS="+operator, "WXPAY_NOTIFY_URL="+listener.url)
+	port := freePort(t)
+	functions := dialSCF(t, startSourced(t, file, dispatcher, "_LAMBDA_SERVER_PORT="+port), port)
+	timer := runLambda(t, func(api string) *process { return startSourced(t, file, reconcile, api) })
+
+	// A refund, from the mini-program to the news of its success.
+	o := w.order(100)
+	tap := invocation{event: refundEvent(o, "R1", 60), environment: user(operator, "wx_client"), left: 3 * time.Second, id: "8f6b2d3e-refund"}
+	answer := functions.invoke(tap)
+	t.Log(tap.transcript(answer))
+	if got := parse(t, answer); got.Code != 0 || got.Data.Status != "PROCESSING" || got.Data.Amount.Refund != 60 {
+		t.Fatalf("refund: got %s, want it PROCESSING", answer)
+	}
+	await(t, "the notification and its duplicate", func() bool {
+		d := w.deliveries("R1")
+		return len(d) == 1 && d[0].State == "delivered" && len(d[0].Attempts) == 2
+	})
+	for _, a := range w.deliveries("R1")[0].Attempts {
+		if a.Status != 200 || a.Reply != `{"code":"SUCCESS","message":"成功"}` {
+			t.Errorf("notify's answer: got %+v, want SUCCESS", a)
+		}
+	}
+	await(t, "both in the log", func() bool { return len(changes(listener.process, "R1")) == 2 })
+	if got := changes(listener.process, "R1"); !slices.Equal(got, []any{true, false}) {
+		t.Errorf("what the letters changed: got %v, want the first to and the second not to", got)
+	}
+	if got := functions.dispatch(queryEvent("out_refund_no", "R1")); got.Code != 0 || got.Data.Status != "SUCCESS" || got.Data.SuccessTime == "" {
+		t.Errorf("query: got %+v, want SUCCESS", got)
+	}
+	if got := functions.dispatch(refundEvent(o, "R1", 60)); got.Code != 0 || got.Data.Status != "SUCCESS" {
+		t.Errorf("the same refund again: got %+v, want it as it is", got)
+	}
+
+	// One whose notification is lost, and one that never reached WeChat.
+	w.post("/_sandbox/faults", `{"notify":"lose","count":1}`)
+	if got := functions.dispatch(refundEvent(o, "R2", 30)); got.Code != 0 {
+		t.Fatalf("refund: got %+v, want code 0", got)
+	}
+	await(t, "the loss", func() bool { d := w.deliveries("R2"); return len(d) == 1 && d[0].State == "lost" })
+	w.post("/_sandbox/faults", `{"upstream":"500_before","count":1}`)
+	if got := functions.dispatch(refundEvent(o, "R3", 10)); got.Code != 503 || got.Retry != "same_number" {
+		t.Fatalf("WeChat stumbles: got %+v, want 503 and same_number", got)
+	}
+	w.overdue()
+	event := `{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`
+	tally := timer.invoke("c0ffee00-reconcile", event, 10*time.Second)
+	t.Logf("GET /2018-06-01/runtime/invocation/next\n> %s\nPOST /2018-06-01/runtime/invocation/c0ffee00-reconcile/response\n< %s", event, tally)
+	if got, want := string(tally), `{"checked":2,"settled":2,"resubmitted":1,"delivered":0,"remaining":0}`; got != want {
+		t.Errorf("reconcile: got %s, want %s", got, want)
+	}
+	if got := functions.dispatch(queryEvent("out_refund_no", "R2")); got.Data.Status != "SUCCESS" {
+		t.Errorf("query: got %+v, want SUCCESS", got)
+	}
+	await(t, "the third refund's notification", func() bool { return len(changes(listener.process, "R3")) > 0 })
+	page := functions.dispatch(queryEvent("transaction_id", o.TransactionID))
+	if page.Data.TotalRefundCount != 3 || len(page.Data.Refunds) != 3 {
+		t.Fatalf("by order: got %+v, want three refunds", page)
+	}
+	for _, r := range page.Data.Refunds {
+		if r.Status != "SUCCESS" {
+			t.Errorf("by order: got %+v, want SUCCESS", r)
+		}
+	}
+	if got := w.sum(o); got != 100 || len(w.refunds()) != 3 {
+		t.Errorf("WeChat holds %d fen in %d refunds, want 100 in 3", got, len(w.refunds()))
+	}
+}
+
+// sourced runs a program with the variables in a file.
+const sourced = `set -a; . "$1"; exec "$2"`
+
+// startSourced starts a deployable from a shell that has sourced the file.
+func startSourced(t *testing.T, file, name string, env ...string) *process {
+	t.Helper()
+	dir, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startCommand(t, env, "/bin/sh", "-c", sourced, "sh", file, filepath.Join(dir, name))
+}
+
+// A delivery is a notification with all attempts.
+type delivery struct {
+	ID          string `json:"id"`
+	OutRefundNo string `json:"out_refund_no"`
+	State       string `json:"state"`
+	Attempts    []struct {
+		Status int    `json:"status"`
+		Reply  string `json:"reply"`
+	} `json:"attempts"`
+}
+
+// deliveries are those about one refund.
+func (w *world) deliveries(outRefundNo string) []delivery {
+	w.t.Helper()
+	var all struct{ Deliveries []delivery }
+	decode(w.t, w.get("/_sandbox/deliveries"), &all)
+	return slices.DeleteFunc(all.Deliveries, func(d delivery) bool { return d.OutRefundNo != outRefundNo })
+}
+
+// changes tells of each letter about a refund that notify has acknowledged whether
+// it changed anything.
+func changes(p *process, outRefundNo string) (all []any) {
+	for line := range strings.Lines(p.stderr.String()) {
+		var r map[string]any
+		if json.Unmarshal([]byte(line), &r) == nil && r["msg"] == "acknowledged" && r["out_refund_no"] == outRefundNo {
+			all = append(all, r["changed"])
+		}
+	}
+	return all
+}
