@@ -158,7 +158,7 @@ func migrateMySQL(ctx context.Context, db *sql.DB, steps []string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // it goes back to the pool
 	// Such locks are the server's, not the database's, and their names are short.
 	const name = `CONCAT('wxrefund ', SHA1(DATABASE()))`
 	var got sql.NullInt64

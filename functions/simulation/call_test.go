@@ -1,0 +1,168 @@
+package simulation_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A call is one invocation of one function by the platform. Everything that the
+// function does to the world passes through its call, so that killing the call
+// is the same as killing the process: from that moment on nothing that it
+// attempts has any effect, and nothing that it says is heard.
+type call struct {
+	w      *world
+	name   string // what it is for; the same in every run of a history
+	ctx    context.Context
+	cancel context.CancelFunc
+	given  context.Context // what the function gets: it ends earlier if the caller hangs up
+
+	mu    sync.Mutex
+	dead  bool
+	draws map[string]int
+	heard map[string]news // what the outside has told it, by refund number
+
+	forged bool // the letter that it answers was not written by WeChat Pay
+}
+
+// A news is what a call has been told of a refund, judged independently of the
+// code under test.
+type news struct {
+	status  string // PROCESSING, SUCCESS, CLOSED, ABNORMAL; "" if none was told
+	refused bool   // a definite no
+	source  string
+}
+
+var (
+	errCrashed = errors.New("simulation: this instance is no more")
+	errStore   = errors.New("simulation: the store does not answer")
+)
+
+// begin starts an invocation that the platform kills after limit.
+func (w *world) begin(name string, limit time.Duration) *call {
+	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]news{}}
+	c.ctx, c.cancel = context.WithTimeout(w.ctx, limit)
+	c.given = c.ctx
+	if d := c.luck("", "caller"); w.blows(d, "caller leaves") {
+		given, leave := context.WithCancel(c.ctx)
+		c.given = given
+		time.AfterFunc(span(d, time.Millisecond, 2*time.Second), leave)
+	}
+	w.count("calls", 1)
+	w.tell(name, "begins")
+	return c
+}
+
+// end tells whether the caller gets to hear what the call has answered.
+func (c *call) end() bool {
+	defer c.cancel()
+	if c.ctx.Err() != nil && !c.crashed() { // the platform waits for nobody
+		c.kill("at the end of its time")
+	}
+	return !c.cross("", "acknowledge")
+}
+
+// luck is a source of chance for the next thing that the call does about a refund.
+func (c *call) luck(no, verb string) *rand.Rand {
+	c.mu.Lock()
+	c.draws[no]++
+	n := c.draws[no]
+	c.mu.Unlock()
+	return c.w.chance.of(c.name, no, verb, strconv.Itoa(n))
+}
+
+// phase is the instant within a beat at which the next thing about a refund happens.
+func (c *call) phase(no string) uint64 { return c.luck(no, "phase").Uint64() }
+
+func (c *call) crashed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
+}
+
+func (c *call) kill(where string) {
+	c.mu.Lock()
+	already := c.dead
+	c.dead = true
+	c.mu.Unlock()
+	if already {
+		return
+	}
+	c.cancel()
+	c.w.count("crashes", 1)
+	c.w.count("crash "+where, 1)
+	c.w.tell(c.name, "CRASHES %s", where)
+}
+
+// cross takes one step over the boundary between the call and the world. It
+// reports true if the call is dead, be it by this step.
+func (c *call) cross(no, where string) bool {
+	if c.ctx.Err() != nil { // its time is up, or it is dead already
+		return true
+	}
+	c.w.count("steps", 1)
+	if c.w.blows(c.luck(no, where), "crash") {
+		c.kill(where)
+	}
+	return c.crashed()
+}
+
+// hears notes what the call is told of a refund.
+func (c *call) hears(no string, n news) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard[no] = n
+}
+
+func (c *call) told(no string) news {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard[no]
+}
+
+// store carries one access to a store through the weather. do is the access
+// itself; kind names it for whoever counts crashes.
+func (c *call) store(ctx context.Context, no, kind string, do func(context.Context) error) error {
+	if c.cross(no, "before "+kind) {
+		return errCrashed
+	}
+	r := c.luck(no, "store")
+	beats := r.IntN(2)
+	if c.w.blows(r, "store slow") {
+		beats += r.IntN(50)
+	}
+	if err := c.w.wait(ctx, c.phase(no), beats); err != nil {
+		return err
+	}
+	switch {
+	case c.crashed():
+		return errCrashed
+	case c.w.blows(r, "store hangs"):
+		<-ctx.Done()
+		return ctx.Err()
+	case c.w.blows(r, "store down"), c.w.blows(r, "store errs"):
+		c.w.tell(c.name, "%s %s: the store fails", kind, no)
+		return errStore
+	}
+	err := do(ctx)
+	c.w.tell(c.name, "%s %s: %s", kind, no, outcome(err))
+	if c.cross(no, "after "+kind) {
+		return errCrashed
+	}
+	if c.w.blows(r, "store forgets") {
+		c.w.tell(c.name, "%s %s: the answer is lost", kind, no)
+		return errStore
+	}
+	return err
+}
+
+func outcome(err error) string {
+	if err == nil {
+		return "done"
+	}
+	return strings.TrimPrefix(err.Error(), "refund: ")
+}

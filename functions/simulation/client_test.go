@@ -1,0 +1,151 @@
+package simulation_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A verdict is what a client is told.
+type verdict struct {
+	Code       int
+	Retry      string
+	RetryAfter int `json:"retry_after"` // seconds
+	Data       struct{ Status string }
+}
+
+// tap is a client that wants a refund and does as it is told: it repeats under
+// the same number as long as nobody knows, and stops at a definite answer.
+func (w *world) tap(f wish, at time.Duration, finger string) {
+	w.sleepUntil(at)
+	no := f.No
+	for try := range f.Tries {
+		name := fmt.Sprintf("%s %s.%d", finger, f.No, try)
+		r := w.chance.of(name)
+		w.names(f.No, no)
+		fen := f.Fen
+		if try > 0 && f.Other > 0 {
+			fen = f.Other
+		}
+		told := w.ask(f, no, fen, name)
+		switch {
+		case told == nil:
+		case told.Code == 0, told.Retry == "never":
+			return
+		}
+		pause := span(r, 100*time.Millisecond, 90*time.Second)
+		if told != nil {
+			pause = max(pause, time.Duration(told.RetryAfter)*time.Second+time.Second)
+		}
+		time.Sleep(pause)
+		if w.side.renumbers() && r.IntN(2) == 0 { // "it has failed, so let us try again"
+			no = fmt.Sprintf("%s-%s%d", f.No, finger[:1], try+1)
+		}
+	}
+}
+
+// ask asks once; nil: no answer came.
+func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
+	o := w.history.Orders[f.Order]
+	data := map[string]any{
+		"out_refund_no": no, "reason": "商品已售完",
+		"amount": map[string]any{"refund": fen, "total": f.Total, "currency": "CNY"},
+	}
+	if f.By != byTrade {
+		data["transaction_id"] = o.Transaction
+	}
+	if f.By != byTransaction {
+		data["out_trade_no"] = o.Trade
+	}
+	c := w.begin(name, w.history.Limit)
+	told := w.invoke(c, "wxpay_refund", data)
+	if told == nil {
+		return nil
+	}
+	// What a client is told of the money must be so.
+	u, held := w.upstream(no)
+	switch {
+	case told.Code == 0 && !held:
+		w.count("replies that are wrong", 1)
+		w.witness.violates("reply", "%s is called refunded, and WeChat Pay does not know it", no)
+	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && held && u.Status != "CLOSED" && f.Other == 0:
+		w.count("replies that are wrong", 1)
+		w.witness.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
+	case told.Code == 500:
+		w.witness.violates("reply", "%s is answered with an internal error", no)
+	}
+	return told
+}
+
+// invoke calls the dispatcher; nil: nobody lives to answer.
+func (w *world) invoke(c *call, kind string, data map[string]any) *verdict {
+	data["type"] = kind
+	event, err := json.Marshal(data)
+	if err != nil {
+		panic(err)
+	}
+	reply := w.side.dispatch(c, event)
+	if !c.end() {
+		return nil
+	}
+	var v verdict
+	if err := json.Unmarshal(reply, &v); err != nil {
+		w.witness.violates("reply", "%s: %v", reply, err)
+		return nil
+	}
+	w.tell(c.name, "answers %s", reply)
+	return &v
+}
+
+// act does what the history says that somebody does.
+func (w *world) act(a act, name string) {
+	w.sleepUntil(a.At)
+	w.tell(name, "%s %s %s", a.Do, a.No, a.Status)
+	switch a.Do {
+	case "query", "query order", "query id":
+		data := map[string]any{"out_refund_no": a.No}
+		switch u, held := w.upstream(a.No); {
+		case a.Do == "query order":
+			data = map[string]any{"out_trade_no": w.history.Orders[a.Order].Trade}
+		case a.Do == "query id" && held:
+			data = map[string]any{"refund_id": u.RefundID}
+		}
+		w.invoke(w.begin(name, w.history.Limit), "wxpay_refund_query", data)
+	case "by hand":
+		w.control(http.MethodPost, "refunds", map[string]any{
+			"out_trade_no": w.history.Orders[a.Order].Trade, "out_refund_no": a.No, "amount": a.Fen,
+		}, nil)
+	case "settle":
+		for _, u := range w.upstreams() {
+			if u.OutRefundNo == a.No || strings.HasPrefix(u.OutRefundNo, a.No+"-") {
+				w.control(http.MethodPost, "refunds/"+u.OutRefundNo+"/settle", map[string]any{"status": a.Status}, nil)
+			}
+		}
+	case "relay", "lying relay", "stranger's relay":
+		status := "SUCCESS"
+		if u, ok := w.upstream(a.No); ok && a.Do == "relay" && u.Status != "PROCESSING" {
+			status = u.Status
+		}
+		event := fmt.Appendf(nil, `{"event_type":"REFUND.%s","resource":{"out_refund_no":%q}}`, status, a.No)
+		c := w.begin(name, 10*time.Second)
+		c.forged = a.Do == "stranger's relay"
+		w.side.relay(c, a.Do != "stranger's relay", event)
+		c.end()
+	case "replay":
+		if l, ok := w.seen(a.No); ok {
+			w.deliver(l, "", name)
+		}
+	case "forge":
+		w.forge(a.No, name)
+	}
+}
+
+// seen returns the last genuine letter about a refund.
+func (w *world) seen(no string) (letter, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.letters[no]
+	return l, ok
+}

@@ -1,0 +1,37 @@
+package simulation_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// figures are what was counted, by name.
+type figures map[string]int64
+
+func (f figures) add(g figures) {
+	for k, n := range g {
+		f[k] += n
+	}
+}
+
+// prefixed lists what begins so, in order.
+func (f figures) prefixed(prefix string) []string {
+	var names []string
+	for k := range f {
+		if strings.HasPrefix(k, prefix) {
+			names = append(names, k)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// String is the summary for a log.
+func (f figures) String() string {
+	return fmt.Sprintf("%d histories, %d calls, %d steps, %d commits, %d submissions, %d letters answered, %.0f simulated hours, %d crashes, %d faults, %d forged letters, %d alarms, %d stuck claims, %d phantom fen",
+		f["histories"], f["calls"], f["steps"], f["commits"], f["submissions"], f["letters answered"], f.hours(), f["crashes"], f["faults"],
+		f["forged letters"], f["alarms"], f["stuck claims"], f["phantom fen"])
+}
+
+func (f figures) hours() float64 { return float64(f["simulated seconds"]) / 3600 }

@@ -1,0 +1,81 @@
+package simulation_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"wxrefund/shared/wxpay"
+)
+
+// strangerKey signs what WeChat Pay did not write.
+var strangerKey = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
+// forge sends letters that WeChat Pay did not write: a genuine one with one
+// thing changed, and one of the forger's own.
+func (w *world) forge(no, name string) {
+	r := w.chance.of(name)
+	var forged []letter
+	if l, ok := w.seen(no); ok {
+		at := r.IntN(len(l.body))
+		body := slices.Clone(l.body)
+		body[at] ^= 1 << r.IntN(7)
+		forged = append(forged, letter{id: "bit", header: l.header, body: body})
+		for _, header := range []string{"Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial"} {
+			h := l.header.Clone()
+			v := []byte(h.Get(header))
+			at := r.IntN(len(v))
+			v[at] = '0' + (v[at]+1)%10 // another character, whichever it was
+			h.Set(header, string(v))
+			if pick(r, true, false, false) {
+				h.Del(header)
+			}
+			forged = append(forged, letter{id: header, header: h, body: l.body})
+		}
+	}
+	forged = append(forged, w.invent(no, pick(r, "SUCCESS", "CLOSED", "ABNORMAL")))
+	for _, l := range forged {
+		w.deliver(l, "", name+" "+l.id)
+	}
+}
+
+// invent writes a letter whose content is right and whose signature is the
+// forger's, under WeChat Pay's name.
+func (w *world) invent(no, status string) letter {
+	o := w.history.Orders[0]
+	plain, err := json.Marshal(wxpay.RefundLetter{
+		MchID: keys().settings["WXPAY_MCHID"], TransactionID: o.Transaction, OutTradeNo: o.Trade,
+		RefundID: "50300000000000000000000000001", OutRefundNo: no, RefundStatus: status,
+		Amount: wxpay.LetterAmount{Total: o.Total, Refund: 1, PayerTotal: o.Total, PayerRefund: 1},
+	})
+	if err != nil {
+		panic(err)
+	}
+	sealed, err := keys().secret.Seal("refund", "refund", plain)
+	if err != nil {
+		panic(err)
+	}
+	body, err := json.Marshal(wxpay.Notification{
+		ID: "EVIL", EventType: "REFUND." + status, ResourceType: "encrypt-resource", Resource: sealed,
+	})
+	if err != nil {
+		panic(err)
+	}
+	h := http.Header{"Content-Type": {"application/json"}}
+	forger := &wxpay.Platform{Serial: keys().settings["WXPAY_PUBLIC_KEY_ID"], Key: strangerKey()}
+	if err := forger.Sign(h, body, time.Now()); err != nil {
+		panic(err)
+	}
+	return letter{id: "invented", header: h, body: bytes.TrimSpace(body)}
+}

@@ -1,0 +1,232 @@
+package simulation_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// A history is what happens to us. It is plain data, so that it can be shown,
+// and made smaller when it fails.
+type history struct {
+	Seed   uint64
+	Orders []order
+	Wishes []wish
+	Acts   []act
+	Winds  []wind
+	Tick   time.Duration // how often the timer runs while there is trouble
+	Timers int           // how many run at once
+	Limit  time.Duration // how long the platform lets the dispatcher run
+	Pace   time.Duration // least time between two refunds of one order
+	Skew   time.Duration // how far an instance's clock may be off
+	Leave  bool          // abnormal refunds are never taken up by the merchant
+	Deaf   bool          // no letter ever comes
+	Heal   time.Duration // when all trouble ends
+}
+
+// An order is paid before anything else happens.
+type order struct {
+	Trade, Transaction string
+	Total              int64
+}
+
+// A wish is one refund that a customer is owed, or believes to be.
+type wish struct {
+	No    string
+	Order int
+	Fen   int64
+	Total int64  // of the order, as the client says
+	By    string // how the client names the order
+	At    time.Duration
+	Twice time.Duration // a second tap so much later; 0: none
+	Tries int           // before the customer gives up
+	Other int64         // the amount that a confused client sends when it repeats; 0: the same
+}
+
+// An act is what somebody else does.
+type act struct {
+	At     time.Duration
+	Do     string
+	No     string
+	Order  int
+	Fen    int64
+	Status string
+}
+
+// A wind is a kind of trouble that lasts a while.
+type wind struct {
+	From, To time.Duration
+	What     string
+	Rate     float64
+}
+
+func (h *history) String() string {
+	b, err := json.MarshalIndent(h, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// byHand reports whether the merchant makes a refund of that number himself.
+func (h *history) byHand(no string) bool {
+	return slices.ContainsFunc(h.Acts, func(a act) bool { return a.Do == "by hand" && (no == "" || a.No == no) })
+}
+
+const (
+	byTrade       = "out_trade_no"
+	byTransaction = "transaction_id"
+	byBoth        = "both"
+)
+
+// draw makes the history of a seed.
+func draw(seed uint64) *history {
+	r := chance(seed).of("history")
+	h := &history{
+		Seed:   seed,
+		Tick:   pick(r, time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute),
+		Timers: pick(r, 1, 1, 1, 2),
+		Limit:  pick(r, 5*time.Second, 10*time.Second, 20*time.Second),
+		Leave:  r.IntN(40) == 0,
+		Heal:   25 * time.Minute,
+	}
+	if r.IntN(12) == 0 {
+		h.Pace = time.Minute
+	}
+	if r.IntN(4) == 0 {
+		h.Skew = pick(r, time.Second, 20*time.Second, 2*time.Minute)
+	}
+	for i := range pick(r, 1, 1, 1, 2) {
+		h.Orders = append(h.Orders, order{
+			Trade: fmt.Sprintf("ORDER%d", i+1), Transaction: fmt.Sprintf("420000000000000%d", i+1),
+			Total: pick(r, 100, 100, 2, 1+r.Int64N(1_000_000)),
+		})
+	}
+	h.wishes(r)
+	h.acts(r)
+	h.winds(r)
+	for range pick(r, 0, 0, 1, 1, 1, 2) {
+		pick(r, plots()...)(h, r, h.Wishes[r.IntN(len(h.Wishes))])
+	}
+	slices.SortStableFunc(h.Acts, func(a, b act) int { return cmp.Compare(a.At, b.At) })
+	return h
+}
+
+// wishes draws what the customers want. Most is right and fits the order; some
+// exceed it, together or alone, as wrong or racing clients do.
+func (h *history) wishes(r *rand.Rand) {
+	style := pick(r, byTrade, byTrade, byTransaction, byBoth, "")
+	for i := range pick(r, 1, 1, 2, 2, 3, 4) {
+		o := r.IntN(len(h.Orders))
+		total := h.Orders[o].Total
+		f := wish{
+			No: fmt.Sprintf("R%d", i+1), Order: o, Total: total, By: style, Tries: 1 + r.IntN(4),
+			Fen: pick(r, 1, (total+2)/3, (total+2)/3, (total+1)/2, 1+r.Int64N(total), total),
+			At:  span(r, time.Second, pick(r, 2*time.Second, 12*time.Minute)),
+		}
+		if style == "" {
+			f.By = pick(r, byTrade, byTransaction, byBoth)
+		}
+		if r.IntN(4) == 0 {
+			f.Twice = span(r, time.Millisecond, pick(r, 300*time.Millisecond, 5*time.Second, 40*time.Second))
+		}
+		switch r.IntN(24) {
+		case 0:
+			f.Total = 2 * total // and so the limit that the client's word sets is too high
+			f.Fen = pick(r, f.Fen, total+1)
+		case 1:
+			f.Fen = total + 1 // more than the order, by its own word
+		case 2:
+			f.Other = max(1, f.Fen-1)
+		}
+		h.Wishes = append(h.Wishes, f)
+	}
+}
+
+// acts draws what else happens: questions, the merchant's own doings, the bank's,
+// and those of strangers.
+func (h *history) acts(r *rand.Rand) {
+	for _, f := range h.Wishes {
+		later := func(most time.Duration) time.Duration { return f.At + span(r, time.Second, most) }
+		if r.IntN(4) == 0 {
+			h.act(later(10*time.Minute), act{Do: pick(r, "query", "query", "query order", "query id"), No: f.No, Order: f.Order})
+		}
+		if r.IntN(3) == 0 {
+			status := pick(r, "ABNORMAL", "ABNORMAL", "CLOSED", "SUCCESS")
+			at := later(4 * time.Minute)
+			h.act(at, act{Do: "settle", No: f.No, Status: status})
+			if status == "ABNORMAL" {
+				h.act(at+span(r, time.Second, pick(r, 20*time.Second, 12*time.Minute)),
+					act{Do: "settle", No: f.No, Status: pick(r, "SUCCESS", "SUCCESS", "CLOSED")})
+			}
+		}
+		if r.IntN(6) == 0 {
+			h.act(later(12*time.Minute), act{Do: pick(r, "relay", "lying relay", "stranger's relay"), No: f.No})
+		}
+		if r.IntN(5) == 0 {
+			h.act(later(12*time.Minute), act{Do: pick(r, "replay", "forge"), No: f.No})
+		}
+	}
+	if r.IntN(8) == 0 {
+		o := r.IntN(len(h.Orders))
+		no := "HAND1"
+		if r.IntN(6) == 0 {
+			no = h.Wishes[r.IntN(len(h.Wishes))].No // the operator does what the client is about to ask for, or has
+		}
+		h.act(span(r, time.Second, 12*time.Minute), act{Do: "by hand", No: no, Order: o, Fen: 1 + r.Int64N(h.Orders[o].Total)})
+	}
+}
+
+// winds draws the trouble. Every kind of it is a row.
+func (h *history) winds(r *rand.Rand) {
+	if r.IntN(3) == 0 {
+		h.wind(0, h.Heal, pick(r, 0.01, 0.03, 0.08), "crash")
+	}
+	if r.IntN(8) == 0 {
+		h.wind(0, h.Heal, 1, "notify:lose")
+	}
+	for range r.IntN(4) {
+		from := span(r, 0, pick(r, time.Second, 15*time.Minute))
+		h.wind(from, from+span(r, 5*time.Second, pick(r, time.Minute, 8*time.Minute)), pick(r, 0.15, 0.4, 0.8, 1), pick(r, troubles()...))
+	}
+	if r.IntN(25) == 0 { // an outage of an hour
+		h.wind(0, time.Hour, 1, pick(r, "store down", "store hangs", "wire lost", "upstream:500_before"))
+		h.Heal = time.Hour
+	}
+}
+
+// troubles are all kinds of wind but for crashes. What stands behind a colon is a
+// fault that the sandbox is told to commit.
+func troubles() []string {
+	return []string{
+		"store down",    // every call fails, and nothing is written
+		"store hangs",   // no answer until the caller's patience ends
+		"store slow",    // seconds for each call
+		"store slow",    //
+		"store errs",    // fails before anything is written
+		"store forgets", // writes, and the answer is lost
+		"store forgets", //
+		"wire dial",     // no connection: certainly not sent
+		"wire lost",     // the request is lost on its way
+		"wire late",     // the request arrives when its sender has long given up
+		"wire late",     //
+		"wire cut",      // the answer is lost
+		"wire cut",      //
+		"wire slow",     // seconds each way
+		"wire mixed",    // the answer to another question comes instead
+		"caller leaves", // whoever called hangs up, and the function's context ends
+		"post lost",     // a letter does not reach us
+		"post twice",    // the same bytes come twice at once
+		"post cut",      // our answer to a letter is lost
+		"upstream:timeout_before", "upstream:timeout_after", "upstream:reset_after",
+		"upstream:500_before", "upstream:500_after", "upstream:429_after",
+		"upstream:bad_signature", "upstream:unsigned", "upstream:slow",
+		"err_code:NOT_ENOUGH", "err_code:NOT_ENOUGH", "err_code:USER_ACCOUNT_ABNORMAL", "err_code:INVALID_REQUEST",
+		"err_code:FREQUENCY_LIMITED", "err_code:SYSTEM_ERROR", "err_code:RESOURCE_NOT_EXISTS",
+		"notify:lose", "notify:duplicate", "notify:reorder", "notify:reorder", "notify:delay",
+		"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale",
+	}
+}

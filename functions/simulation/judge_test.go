@@ -1,0 +1,95 @@
+package simulation_test
+
+import (
+	"slices"
+	"strings"
+)
+
+// judge compares a side's books with WeChat Pay's once all is quiet.
+func (w *world) judge() {
+	books, held := w.side.books(), w.upstreams()
+	wrong := 0
+	for _, u := range held {
+		e, known := books[u.OutRefundNo]
+		delete(books, u.OutRefundNo)
+		if !known && w.untold(u.OutRefundNo) {
+			w.count("refunds by hand that no letter told of", 1)
+			continue
+		}
+		if e.status == u.Status && e.fen == u.Amount.Refund {
+			continue
+		}
+		wrong++
+		w.tell("judge", "%s: the books say %+v, WeChat Pay %+v", u.OutRefundNo, e, u)
+		w.witness.violates("I3", "%s: the books say %+v, WeChat Pay %s of %d", u.OutRefundNo, e, u.Status, u.Amount.Refund)
+		w.count("phantom fen", abs(e.moved()-entry{u.Status, u.Amount.Refund}.moved()))
+	}
+	for no, e := range books { // WeChat Pay knows nothing of these
+		w.count("phantom fen", e.moved())
+		switch e.status {
+		case "REJECTED":
+		case "CLAIMED":
+			w.count("stuck claims", 1)
+			if w.witness.alarms[no] == 0 {
+				w.witness.violates("I3", "%s is stuck without an alarm", no)
+			}
+		default:
+			wrong++
+			w.tell("judge", "%s: the books say %+v, WeChat Pay nothing", no, e)
+			w.witness.violates("I3", "%s: the books say %+v, and WeChat Pay does not know it", no, e)
+		}
+	}
+	w.excess(held)
+	w.count("refunds", int64(len(held)))
+	w.count("refunds with wrong books", int64(wrong))
+	w.count("histories with wrong books", int64(min(wrong, 1)))
+	w.count("histories with phantom fen", min(w.counts["phantom fen"], 1))
+	w.witness.holds("at the end")
+	w.witness.balance()
+}
+
+// moved is what a refund has brought the customer.
+func (e entry) moved() int64 {
+	if e.status == "SUCCESS" {
+		return e.fen
+	}
+	return 0
+}
+
+// excess counts what was refunded above an order's total, and what was refunded
+// more than once for one wish.
+func (w *world) excess(held []upstreamRefund) {
+	sums := map[string]int64{}
+	for _, u := range held {
+		if u.Status != "CLOSED" {
+			sums[u.OutTradeNo] += u.Amount.Refund
+		}
+	}
+	for _, o := range w.history.Orders {
+		w.count("phantom fen", max(0, sums[o.Trade]-o.Total))
+	}
+	for _, f := range w.history.Wishes {
+		var sum int64
+		for _, u := range held {
+			if slices.Contains(w.numbers[f.No], u.OutRefundNo) && u.Status != "CLOSED" && !w.history.byHand(u.OutRefundNo) {
+				sum += u.Amount.Refund
+			}
+		}
+		twice := max(0, sum-f.Fen)
+		w.count("fen refunded twice", twice)
+		w.count("wishes", 1)
+		w.count("wishes refunded twice", min(twice, 1))
+		if twice > 0 {
+			w.witness.violates("I1", "%s wants %d and gets %d", f.No, f.Fen, sum)
+		}
+	}
+}
+
+// untold reports whether a refund was made by hand and every letter about it was
+// lost: then nobody here can know of it, since WeChat Pay has no list to ask for.
+func (w *world) untold(no string) bool {
+	_, told := w.letters[no]
+	return !told && strings.HasPrefix(no, "HAND")
+}
+
+func abs(n int64) int64 { return max(n, -n) }

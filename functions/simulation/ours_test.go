@@ -1,0 +1,193 @@
+package simulation_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"wxrefund/notify"
+	"wxrefund/shared/channel"
+	"wxrefund/shared/ledger"
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+	"wxrefund/wxpayfunctions"
+)
+
+// ours is the back end of this repository as a cloud runs it: three functions,
+// each in as many instances as there are calls at a time, all over one ledger.
+type ours struct {
+	w     *world
+	store *ledger.Store
+
+	mu   sync.Mutex
+	idle map[string][]*instance // by function
+	made int
+}
+
+func buildOurs(w *world) side {
+	store, err := ledger.Open(context.Background(), "sqlite::memory:")
+	if err != nil {
+		panic(err)
+	}
+	return &ours{w: w, store: store, idle: map[string][]*instance{}}
+}
+
+func (o *ours) close()          { _ = o.store.Close() }
+func (o *ours) renumbers() bool { return false }
+
+// An instance is one process of one function. It serves one call at a time, as
+// cloud functions do, and lives until one of its calls crashes.
+type instance struct {
+	current    *call
+	refunds    *refund.Service
+	dispatcher *wxpayfunctions.Handler
+	listener   *notify.Handler
+}
+
+// with has an instance of a function serve a call: an idle one, else a new one.
+func (o *ours) with(function string, c *call, serve func(*instance)) {
+	o.mu.Lock()
+	var i *instance
+	if n := len(o.idle[function]); n > 0 {
+		i, o.idle[function] = o.idle[function][n-1], o.idle[function][:n-1]
+	}
+	o.made++
+	made := o.made
+	o.mu.Unlock()
+	if i == nil {
+		i = o.start(made)
+		o.w.count("instances", 1)
+	}
+	i.current = c
+	serve(i)
+	if c.crashed() || c.ctx.Err() != nil { // a process that was killed does not come back
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.idle[function] = append(o.idle[function], i)
+}
+
+// start wires one instance as config.Load does.
+func (o *ours) start(number int) *instance {
+	k, i := keys(), &instance{}
+	call := func() *call { return i.current }
+	ring := wxpay.NewKeyring(map[string]*rsa.PublicKey{k.settings["WXPAY_PUBLIC_KEY_ID"]: k.public}, nil)
+	log := slog.New(&logs{w: o.w, call: call})
+	var skew time.Duration
+	if most := o.w.history.Skew; most > 0 {
+		skew = span(o.w.chance.of("skew", time.Duration(number).String()), -most, most)
+	}
+	i.refunds = &refund.Service{
+		Channel: &channel.APIv3{
+			Client: &wxpay.Client{
+				Signer: &wxpay.Signer{MchID: k.settings["WXPAY_MCHID"], SerialNo: k.settings["WXPAY_SERIAL_NO"], Key: k.merchant},
+				Keys:   ring,
+				HTTP:   &http.Client{Transport: &wire{o.w, call}},
+				Hosts:  []string{wechatURL},
+			},
+			NotifyURL: notifyURL,
+		},
+		Ledger:   &weatheredLedger{o.store, call},
+		Merchant: refund.Merchant{MchID: k.settings["WXPAY_MCHID"]},
+		Pace:     o.w.history.Pace,
+		Now:      func() time.Time { return time.Now().Add(skew) },
+		Log:      log,
+	}
+	i.dispatcher = wxpayfunctions.New(i.refunds, log)
+	i.listener = &notify.Handler{Refunds: i.refunds, Keys: ring, Secret: k.secret, Log: log}
+	return i
+}
+
+func caller(server bool) refund.Caller {
+	if server {
+		return refund.Caller{Kind: refund.Server}
+	}
+	return refund.Caller{Kind: refund.User, OpenID: "oSTRANGER0000000000000000000"}
+}
+
+func (o *ours) dispatch(c *call, event []byte) (reply []byte) {
+	o.with("wxpayFunctions", c, func(i *instance) { reply = i.dispatcher.Invoke(c.given, caller(true), event) })
+	return reply
+}
+
+func (o *ours) letter(c *call, w http.ResponseWriter, r *http.Request) {
+	o.with("notify", c, func(i *instance) { i.listener.ServeHTTP(w, r) })
+}
+
+func (o *ours) relay(c *call, server bool, event []byte) {
+	o.with("notify", c, func(i *instance) {
+		reply := i.listener.Invoke(c.given, caller(server), event)
+		o.w.tell(c.name, "answers %s", reply)
+	})
+}
+
+func (o *ours) tick(c *call) {
+	o.with("reconcile", c, func(i *instance) {
+		reply := i.refunds.Timer(c.given, caller(true), nil)
+		o.w.tell(c.name, "answers %s", reply)
+	})
+}
+
+// books reads the ledger itself, not what was seen of it.
+func (o *ours) books() map[string]entry {
+	out := map[string]entry{}
+	numbers := map[string]bool{}
+	for _, all := range o.w.numbers {
+		for _, no := range all {
+			numbers[no] = true
+		}
+	}
+	for _, u := range o.w.upstreams() {
+		numbers[u.OutRefundNo] = true
+	}
+	for no := range numbers {
+		items, err := o.store.Get(context.Background(), refund.Key(refundPrefix+no))
+		if err != nil {
+			o.w.witness.violates("harness", "reading the ledger: %v", err)
+			continue
+		}
+		if items[0].Version == 0 {
+			continue
+		}
+		row, err := decodeRow(items[0].Body)
+		if seen, _ := o.w.witness.row(no); err != nil || seen.State != row.State || seen.Held != row.Held {
+			o.w.witness.violates("harness", "%s in the ledger is not what was committed", no)
+		}
+		out[no] = entry{strings.ToUpper(row.State), row.fen()}
+	}
+	return out
+}
+
+// logs hears what the code under test says.
+type logs struct {
+	w    *world
+	call func() *call
+}
+
+func (l *logs) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logs) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *logs) WithGroup(string) slog.Handler            { return l }
+
+func (l *logs) Handle(ctx context.Context, r slog.Record) error {
+	c := l.call()
+	if c.crashed() {
+		return nil // the dead say nothing
+	}
+	var text bytes.Buffer
+	if err := slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}).Handle(ctx, r); err != nil {
+		return err
+	}
+	for _, secret := range keys().secrets() { // I8
+		if bytes.Contains(text.Bytes(), []byte(secret)) {
+			l.w.witness.violates("I8", "a log line holds what it must not: %s", text.Bytes())
+		}
+	}
+	l.w.witness.logged(c, r)
+	return nil
+}

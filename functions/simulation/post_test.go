@@ -1,0 +1,131 @@
+package simulation_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"wxrefund/shared/wxpay"
+)
+
+// A post carries WeChat Pay's letters to our notification function, in this process.
+type post struct{ w *world }
+
+// A letter is one send of a notification.
+type letter struct {
+	id     string // of this send
+	no     string // the refund that it is about
+	status string
+	header http.Header
+	body   []byte
+}
+
+func (p *post) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	l := letter{id: req.Header.Get("Request-Id"), header: req.Header.Clone(), body: body}
+	r := p.w.chance.of("post", l.id)
+	if err := p.w.wait(req.Context(), hash("post", l.id), r.IntN(4)); err != nil {
+		return nil, err
+	}
+	if p.w.blows(r, "post lost") {
+		p.w.tell("post", "letter %s is lost", l.id)
+		return nil, errCut
+	}
+	if p.w.blows(r, "post twice") {
+		p.w.fly(func() { p.w.deliver(l, "twin", "letter "+l.id) })
+	}
+	type answer struct {
+		rec *httptest.ResponseRecorder
+		ok  bool
+	}
+	// WeChat Pay hangs up after five seconds; the function does not hear of that.
+	done := make(chan answer, 1)
+	p.w.fly(func() {
+		rec, ok := p.w.deliver(l, "", "letter "+l.id)
+		done <- answer{rec, ok}
+	})
+	select {
+	case a := <-done:
+		if !a.ok || p.w.blows(r, "post cut") {
+			return nil, errCut
+		}
+		return a.rec.Result(), nil
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+}
+
+// deliver has the notification function answer a letter. ok is false if nobody
+// lives to answer.
+func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseRecorder, ok bool) {
+	c := w.begin(name+turn, 10*time.Second)
+	genuine := w.genuine(l.header, l.body)
+	if genuine {
+		l.no, l.status = open(l.body)
+		c.hears(l.no, news{status: l.status, source: "letter"})
+		w.remember(l)
+	} else {
+		c.forged = true
+		w.count("forged letters", 1)
+	}
+	w.tell(c.name, "%s %s genuine=%t", l.no, l.status, genuine)
+	_ = w.wait(c.ctx, c.phase("start"), 0) // so that twins do not start at the very same instant; the end of ctx shows later
+	r := httptest.NewRequest(http.MethodPost, notifyURL, bytes.NewReader(l.body))
+	r.Header = l.header.Clone()
+	rec = httptest.NewRecorder()
+	begun := time.Now()
+	w.side.letter(c, rec, r.WithContext(c.given))
+	took := time.Since(begun)
+	if !c.end() {
+		w.tell(c.name, "is not answered")
+		return nil, false
+	}
+	w.count("letters answered", 1)
+	if took > 5*time.Second {
+		w.count("letters answered late", 1)
+		w.witness.violates("answer", "letter about %s answered after %v", l.no, took)
+	}
+	w.tell(c.name, "answers %d after %v", rec.Code, took)
+	if rec.Code == http.StatusOK {
+		if !genuine {
+			w.count("forged letters believed", 1)
+			w.witness.violates("I7", "a forged letter was acknowledged")
+		}
+		w.witness.acknowledged(c, l)
+	}
+	return rec, true
+}
+
+// open reads a genuine letter.
+func open(body []byte) (no, status string) {
+	n, err := wxpay.ParseNotification(body)
+	if err != nil {
+		panic(err) // what WeChat Pay has signed is well-formed
+	}
+	plain, err := keys().secret.Open(n.Resource)
+	if err != nil {
+		panic(err)
+	}
+	var l struct {
+		OutRefundNo  string `json:"out_refund_no"`
+		RefundStatus string `json:"refund_status"`
+	}
+	if err := json.Unmarshal(plain, &l); err != nil {
+		panic(err)
+	}
+	return l.OutRefundNo, l.RefundStatus
+}
+
+// remember keeps the last genuine letter about each refund, for whoever would
+// replay or alter it, and that it has come at all.
+func (w *world) remember(l letter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.letters[l.no] = l
+}

@@ -1,0 +1,210 @@
+package simulation_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"wxrefund/shared/channel"
+	"wxrefund/shared/ledger"
+	"wxrefund/shared/refund"
+)
+
+// A contest is some refunds of one order that set out at the same moment, in
+// real time and from goroutines (threats A6, A7). The upstream accepts whatever
+// it is sent, so what is measured is our own guard and nothing else.
+type contest struct {
+	total   int64
+	amounts []int64
+	same    bool // all under one number
+}
+
+// contests draws one: mostly the two that must not both win, and now and then
+// one refund more than an order may have.
+func drawContest(r *rand.Rand) contest {
+	switch r.IntN(40) {
+	case 0:
+		c := contest{total: 1000}
+		for range refund.MaxRefunds + 1 {
+			c.amounts = append(c.amounts, 1)
+		}
+		return c
+	case 1, 2, 3, 4:
+		c := contest{total: 100, same: true}
+		for range 2 + r.IntN(15) {
+			c.amounts = append(c.amounts, 30)
+		}
+		return c
+	case 5, 6, 7, 8, 9, 10, 11, 12:
+		c := contest{total: 1 + r.Int64N(1000)}
+		for range 2 + r.IntN(6) {
+			c.amounts = append(c.amounts, 1+r.Int64N(c.total))
+		}
+		return c
+	}
+	return contest{total: 100, amounts: []int64{60, 60}}
+}
+
+// A till is an upstream that pays whatever it is asked to, once per number.
+type till struct {
+	refund.Channel
+	mu    sync.Mutex
+	paid  map[string]int64
+	calls int
+}
+
+func (u *till) Spec() refund.Spec {
+	s := (&channel.APIv3{}).Spec()
+	s.Rate, s.BadRate = 0, 0 // this is a race, not a queue
+	return s
+}
+
+func (u *till) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
+	time.Sleep(100 * time.Microsecond) // the network
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls++
+	u.paid[req.OutRefundNo] = req.Amount.Refund
+	return refund.Refund{
+		RefundID: "50" + req.OutRefundNo, OutRefundNo: req.OutRefundNo, OutTradeNo: req.OutTradeNo, TransactionID: "42" + req.OutTradeNo,
+		Status: refund.StatusProcessing, Amount: refund.Amount{Total: req.Amount.Total, Refund: req.Amount.Refund, Currency: "CNY"},
+	}, nil
+}
+
+// A finish is what came of a contest.
+type finish struct {
+	over    bool   // more was refunded than the order allows
+	twice   bool   // one number was submitted more than once
+	strange string // neither: what else was not as it should be
+}
+
+// hold lets a contest run. ask submits one refund and reports whether it was
+// accepted.
+func (c contest) hold(up *till, order string, ask func(refund.Request) (bool, error)) (out finish) {
+	up.mu.Lock()
+	up.paid, up.calls = map[string]int64{}, 0
+	up.mu.Unlock()
+	start := make(chan struct{})
+	won := make([]bool, len(c.amounts))
+	errs := make([]error, len(c.amounts))
+	var wg sync.WaitGroup
+	for i, fen := range c.amounts {
+		no := fmt.Sprintf("%s-%d", order, i)
+		if c.same {
+			no = order + "-0"
+		}
+		wg.Go(func() {
+			<-start
+			won[i], errs[i] = ask(refund.Request{
+				OutRefundNo: no, OutTradeNo: order, Amount: refund.RequestAmount{Refund: fen, Total: c.total, Currency: "CNY"},
+			})
+		})
+	}
+	close(start)
+	wg.Wait()
+	var sum int64
+	for _, fen := range up.paid {
+		sum += fen
+	}
+	out.over = sum > c.total || len(up.paid) > refund.MaxRefunds
+	out.twice = c.same && up.calls > 1
+	winners := 0
+	for i := range won {
+		if errs[i] != nil {
+			out.strange = errs[i].Error()
+		}
+		if won[i] {
+			winners++
+		}
+		switch fits := c.amounts[i] <= c.total-sum && len(up.paid) < refund.MaxRefunds; {
+		case c.same && !won[i]:
+			out.strange = "one of the callers of a number was not told that it is refunded"
+		case !c.same && !won[i] && fits:
+			out.strange = fmt.Sprintf("a refund of %d was refused, and %d of %d are left", c.amounts[i], c.total-sum, c.total)
+		}
+	}
+	if !c.same && winners != len(up.paid) {
+		out.strange = fmt.Sprintf("%d were told that they won, and %d were paid", winners, len(up.paid))
+	}
+	return out
+}
+
+// A tally of races.
+type tally struct{ races, over, twice int }
+
+// raceOurs runs contests, each caller with an instance of its own over one ledger.
+func raceOurs(t *testing.T, n int) (sum tally) {
+	t.Helper()
+	store, err := ledger.Open(t.Context(), "sqlite::memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	up := &till{}
+	ask := func(req refund.Request) (bool, error) {
+		s := &refund.Service{Channel: up, Ledger: store, Merchant: refund.Merchant{MchID: "1900000001"}}
+		for {
+			_, err := s.Refund(context.Background(), refund.Caller{Kind: refund.Server}, req)
+			switch {
+			case err == nil:
+				return true, nil
+			case refund.IsCode(err, refund.CodeConflict):
+				return false, nil
+			case !refund.IsCode(err, refund.CodeUnavailable): // "repeat identically"
+				return false, err
+			}
+		}
+	}
+	for i := range n {
+		c := drawContest(chance(i).of("contest"))
+		out := c.hold(up, fmt.Sprintf("O%d", i), ask)
+		sum.add(out)
+		if out.over || out.strange != "" {
+			t.Errorf("contest %d %+v: over=%t %s", i, c, out.over, out.strange)
+		}
+	}
+	return sum
+}
+
+// raceNaive runs the same contests with the check of published templates.
+func raceNaive(n int) (sum tally) {
+	up := &till{}
+	for i := range n {
+		rows := newTable()
+		c := drawContest(chance(i).of("contest"))
+		sum.add(c.hold(up, fmt.Sprintf("O%d", i), func(req refund.Request) (bool, error) {
+			_, err := rows.refund(req,
+				func() (refund.Refund, error) { return up.Refund(context.Background(), req) },
+				func(_ string, do func()) error { do(); return nil })
+			return err == nil, nil
+		}))
+	}
+	return sum
+}
+
+func (s *tally) add(r finish) {
+	s.races++
+	if r.over {
+		s.over++
+	}
+	if r.twice {
+		s.twice++
+	}
+}
+
+// Of two refunds that together exceed the order exactly one wins, and so on for
+// any number and any amounts.
+func TestRaces(t *testing.T) {
+	n := size(flags.races, 1000, 200, 200)
+	us, them := raceOurs(t, n), raceNaive(n)
+	if us.over > 0 || us.twice > 0 {
+		t.Errorf("%d races: %d over-refunds and %d double submissions, want none", n, us.over, us.twice)
+	}
+	if them.over == 0 {
+		t.Error("the naive check lets nothing through: these races prove nothing")
+	}
+	t.Logf("%d races: over-refunds %d, naive %d; numbers submitted more than once %d, naive %d", n, us.over, them.over, us.twice, them.twice)
+}

@@ -1,0 +1,149 @@
+package simulation_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// regressions are histories that have failed once. A seed names a history only
+// as long as the drawing of histories stays as it is; those that would be
+// missed are written out as data instead.
+func regressions() map[uint64]string {
+	return map[uint64]string{}
+}
+
+// The books agree with WeChat Pay's, whatever happens.
+func TestSimulation(t *testing.T) {
+	if flags.seed != 0 {
+		replay(t, flags.seed)
+		return
+	}
+	for seed, why := range regressions() {
+		if res := run(t, draw(seed), buildOurs, true, nil); len(res.violated) > 0 {
+			t.Errorf("seed %d (%s): %s", seed, why, res.violated)
+		}
+	}
+	us, them, took := trial{
+		histories: size(flags.histories, 2000, 100, 200), atMost: patience(45 * time.Second), draw: draw,
+	}.run(t)
+	t.Logf("ours:  %v", us)
+	t.Logf("naive: %v", them)
+	t.Logf("%v on %d processors: %.0f simulated hours a second, both sides together",
+		took.Round(time.Millisecond), runtime.GOMAXPROCS(0), (us.hours()+them.hours())/took.Seconds())
+	for _, name := range append(us.prefixed("crash "), us.prefixed("alarm ")...) {
+		t.Logf("%6d %s", us[name], name)
+	}
+	if us["phantom fen"] != 0 {
+		t.Errorf("%d phantom fen, want none", us["phantom fen"])
+	}
+	if them["phantom fen"] == 0 {
+		t.Error("the naive handler has no phantom fen: these histories prove nothing")
+	}
+}
+
+// A trial is many histories, each lived through by both sides.
+type trial struct {
+	histories int
+	atMost    time.Duration // after that only the first few begin; 0: however long it takes
+	draw      func(seed uint64) *history
+}
+
+// few histories are enough to tell the two sides apart.
+const few = 50
+
+// patience bounds a run that nobody has asked for in so many words, so that a
+// busy machine tries less and does not hold everybody up.
+func patience(d time.Duration) time.Duration {
+	if flags.histories > 0 {
+		return 0
+	}
+	return d
+}
+
+// run lives through as many histories at a time as there are processors.
+func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
+	t.Helper()
+	us, them = figures{}, figures{}
+	keys()
+	strangerKey()
+	var next atomic.Uint64
+	var failed atomic.Bool
+	stop := flag.Lookup("test.failfast").Value.String() == "true"
+	var mu sync.Mutex
+	begun := time.Now()
+	t.Run("histories", func(t *testing.T) {
+		for range runtime.GOMAXPROCS(0) {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				for {
+					i := next.Add(1) - 1
+					late := tr.atMost > 0 && time.Since(begun) > tr.atMost && i >= few
+					if i >= uint64(tr.histories) || late || stop && failed.Load() {
+						return
+					}
+					h := tr.draw(flags.first + i)
+					mine := run(t, h, buildOurs, true, nil)
+					theirs := run(t, h, buildNaive, false, nil)
+					if len(mine.violated) > 0 {
+						failed.Store(true)
+						t.Errorf("seed %d: %s\n\tto see it: go test ./functions/simulation -run TestSimulation -v -seed %d",
+							h.Seed, strings.Join(mine.violated, "\n\t"), h.Seed)
+					}
+					mu.Lock()
+					us.add(mine.counts)
+					them.add(theirs.counts)
+					mu.Unlock()
+					if (i+1)%10_000 == 0 {
+						t.Logf("%d histories, %v", i+1, time.Since(begun).Round(time.Second))
+					}
+				}
+			})
+		}
+	})
+	return us, them, time.Since(begun)
+}
+
+// replay tells one history step by step.
+func replay(t *testing.T, seed uint64) {
+	h := draw(seed)
+	if flags.shrink {
+		h = shrink(t, h)
+	}
+	fmt.Fprintln(os.Stderr, h)
+	res := run(t, h, buildOurs, true, os.Stderr)
+	t.Logf("ours: %v", res.counts)
+	naive := run(t, h, buildNaive, false, io.Discard)
+	t.Logf("naive: %v", naive.counts)
+	for _, v := range res.violated {
+		t.Error(v)
+	}
+}
+
+// The same seed is the same history, down to the instant of every step: else a
+// failure could not be looked at twice.
+func TestSameSeedSameHistory(t *testing.T) {
+	for seed := range uint64(size(0, 20, 3, 5)) {
+		var stories [2]bytes.Buffer
+		for i := range stories {
+			run(t, draw(1000+seed), buildOurs, true, &stories[i])
+		}
+		a, b := strings.Split(stories[0].String(), "\n"), strings.Split(stories[1].String(), "\n")
+		for i := range min(len(a), len(b)) {
+			if a[i] != b[i] {
+				t.Fatalf("seed %d, line %d:\n%s\n%s", 1000+seed, i, a[i], b[i])
+			}
+		}
+		if len(a) != len(b) {
+			t.Fatalf("seed %d: %d lines and %d", 1000+seed, len(a), len(b))
+		}
+	}
+}

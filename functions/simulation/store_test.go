@@ -1,0 +1,132 @@
+package simulation_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// A weatheredLedger is the real ledger as one call reaches it. Whatever is
+// committed through it is shown to the witness at that instant.
+type weatheredLedger struct {
+	refund.Ledger
+	call func() *call
+}
+
+func (l *weatheredLedger) Get(ctx context.Context, keys ...refund.Key) (items []refund.Item, err error) {
+	c := l.call()
+	err = c.store(ctx, subject(keys), "read", func(ctx context.Context) error {
+		items, err = l.Ledger.Get(ctx, keys...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+func (l *weatheredLedger) Commit(ctx context.Context, items ...refund.Item) error {
+	c := l.call()
+	keys := make([]refund.Key, 0, len(items))
+	for _, it := range items {
+		keys = append(keys, it.Key)
+	}
+	return c.store(ctx, subject(keys), c.w.witness.kind(items), func(ctx context.Context) error {
+		err := l.Ledger.Commit(ctx, items...)
+		if err == nil {
+			c.w.witness.committed(c, items)
+		}
+		return err
+	})
+}
+
+func (l *weatheredLedger) List(ctx context.Context, due time.Time, cursor string, limit int) (items []refund.Item, next string, err error) {
+	c := l.call()
+	err = c.store(ctx, "", "list", func(ctx context.Context) error {
+		items, next, err = l.Ledger.List(ctx, due, cursor, limit)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return items, next, nil
+}
+
+const refundPrefix = "refund/"
+
+// subject is the refund that an access is about.
+func subject(keys []refund.Key) string {
+	for _, k := range keys {
+		if no, ok := strings.CutPrefix(string(k), refundPrefix); ok {
+			return no
+		}
+	}
+	return string(keys[0])
+}
+
+// kind names what a commit is for, so that crashes can be counted by it.
+func (v *witness) kind(items []refund.Item) string {
+	for _, it := range items {
+		no, ok := strings.CutPrefix(string(it.Key), refundPrefix)
+		if !ok {
+			continue
+		}
+		next, err := decodeRow(it.Body)
+		before, _ := v.row(no)
+		switch {
+		case err != nil:
+		case next.Attempt > before.Attempt:
+			return "claim"
+		case next.Asked > before.Asked:
+			return "take-up"
+		}
+		return "settle"
+	}
+	return "limit"
+}
+
+// A refundRow is what the witness reads of a refund in the ledger.
+type refundRow struct {
+	State   string
+	Foreign bool
+	Order   string
+	Held    int64
+	Counted bool
+	Asked   int
+	Attempt int
+	Request struct {
+		Amount struct{ Refund int64 }
+	}
+	Refund struct {
+		Amount struct{ Refund int64 }
+	}
+}
+
+func decodeRow(body []byte) (refundRow, error) {
+	var r refundRow
+	return r, json.NewDecoder(bytes.NewReader(body)).Decode(&r)
+}
+
+// fen is the refund's amount as far as the ledger knows it.
+func (r refundRow) fen() int64 {
+	if r.Refund.Amount.Refund > 0 {
+		return r.Refund.Amount.Refund
+	}
+	return r.Request.Amount.Refund
+}
+
+func (r refundRow) holds() bool { return r.State != "closed" && r.State != "rejected" }
+
+func (r refundRow) final() bool { return r.State == "success" || r.State == "closed" }
+
+// An accountRow is what the witness reads of an order's account.
+type accountRow struct {
+	SameAs   string `json:"same_as"`
+	Total    int64
+	Reserved int64
+	Members  []struct{ No string }
+}

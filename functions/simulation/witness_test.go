@@ -1,0 +1,286 @@
+package simulation_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// A witness sees every commit at the instant at which it takes effect, every
+// request that reaches WeChat Pay and every acknowledgement, and holds them
+// against the invariants:
+//
+//	I1 one upstream refund per refund number, and only numbers that a client has named
+//	I2 refunds of an order within its total and at most fifty, upstream and in the ledger
+//	I3 ledger state = upstream state once all is quiet
+//	I4 no state moves backwards
+//	I5 no acknowledged notification without a durable row
+//	I6 no business effect more than once per refund and final state
+//	I7 nothing unverified changes state
+//	I8 no secret and no full personal datum in any log
+//
+// It keeps its own copy of the ledger, made of what was committed.
+type witness struct {
+	w  *world
+	on bool // the naive handler is not held to any of it
+
+	mu       sync.Mutex
+	rows     map[string]refundRow
+	accounts map[string]accountRow
+	effects  map[string]int // how often a refund has come to a final state
+	alarms   map[string]int
+	sending  map[string]int // submissions of a refund under way, as their senders see it
+	found    []string       // what was violated
+}
+
+func newWitness(w *world, on bool) *witness {
+	return &witness{
+		w: w, on: on, rows: map[string]refundRow{}, accounts: map[string]accountRow{},
+		effects: map[string]int{}, alarms: map[string]int{}, sending: map[string]int{},
+	}
+}
+
+// violates records a broken invariant.
+func (v *witness) violates(which, format string, args ...any) {
+	if !v.on {
+		return
+	}
+	text := fmt.Sprintf("%s at %v: ", which, time.Since(v.w.start)) + fmt.Sprintf(format, args...)
+	v.w.tell("witness", "VIOLATED %s", text)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.found) < 20 {
+		v.found = append(v.found, text)
+	}
+}
+
+func (v *witness) row(no string) (refundRow, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r, ok := v.rows[no]
+	return r, ok
+}
+
+// committed takes in a commit that has just become durable.
+func (v *witness) committed(c *call, items []refund.Item) {
+	v.w.count("commits", 1)
+	if c.forged {
+		v.violates("I7", "a forged letter led to a commit")
+	}
+	for _, it := range items {
+		switch no, isRefund := strings.CutPrefix(string(it.Key), refundPrefix); {
+		case isRefund:
+			next, err := decodeRow(it.Body)
+			if err != nil {
+				v.violates("harness", "%s cannot be read: %v", it.Key, err)
+				continue
+			}
+			v.mu.Lock()
+			before := v.rows[no]
+			v.rows[no] = next
+			v.mu.Unlock()
+			if next.State != before.State {
+				v.moved(c, no, before, next)
+			}
+		case strings.HasPrefix(string(it.Key), "order/"):
+			var a accountRow
+			if err := json.Unmarshal(it.Body, &a); err != nil {
+				v.violates("harness", "%s cannot be read: %v", it.Key, err)
+			}
+			v.mu.Lock()
+			v.accounts[string(it.Key)] = a
+			v.mu.Unlock()
+		}
+	}
+	v.balance()
+}
+
+// moved judges one step of a refund's state (I4, I6, I7).
+func (v *witness) moved(c *call, no string, before, next refundRow) {
+	v.w.tell(c.name, "MOVES %s: %q -> %s", no, before.State, next.State)
+	// In this world what WeChat Pay calls final is final, so the ledger has no
+	// reason ever to leave it again.
+	if before.final() {
+		v.violates("I4", "%s moves from %s to %s", no, before.State, next.State)
+	}
+	heard := c.told(no)
+	switch next.State {
+	case "claimed":
+		if before.State != "" && before.State != "rejected" {
+			v.violates("I4", "%s moves from %s to claimed", no, before.State)
+		}
+		return
+	case "rejected":
+		if before.State != "claimed" {
+			v.violates("I4", "%s moves from %s to rejected", no, before.State)
+		}
+		if !heard.refused {
+			v.violates("I7", "%s is rejected, and nobody who can be believed has refused it", no)
+		}
+		if u, ok := v.w.upstream(no); ok {
+			v.violates("I3", "%s is rejected while WeChat Pay holds it as %s", no, u.Status)
+		}
+		return
+	}
+	if !strings.EqualFold(heard.status, next.State) {
+		v.violates("I7", "%s becomes %s, but what its mover has heard and may believe is %+v", no, next.State, heard)
+	}
+	if next.final() {
+		v.mu.Lock()
+		v.effects[no+" "+next.State]++
+		n := v.effects[no+" "+next.State]
+		v.mu.Unlock()
+		if n > 1 {
+			v.violates("I6", "%s comes to %s for the %dth time", no, next.State, n)
+		}
+	}
+}
+
+// balance holds the accounts against the refunds that count in them (I2).
+func (v *witness) balance() {
+	v.mu.Lock()
+	var wrong []string
+	sums, members := map[string]int64{}, map[string][]string{}
+	for no, r := range v.rows {
+		home := r.Order
+		for range v.accounts { // a bound, should they ever point in a circle
+			next := v.accounts[home].SameAs
+			if next == "" {
+				break
+			}
+			home = next
+		}
+		sums[home] += r.Held
+		if r.Counted {
+			members[home] = append(members[home], no)
+		}
+		if want := r.fen(); r.holds() && r.Held != want || !r.holds() && r.Held != 0 {
+			wrong = append(wrong, fmt.Sprintf("%s in state %s of %d fen holds %d", no, r.State, want, r.Held))
+		}
+	}
+	for key, a := range v.accounts {
+		if a.SameAs != "" {
+			continue
+		}
+		var have []string
+		for _, m := range a.Members {
+			have = append(have, m.No)
+		}
+		slices.Sort(have)
+		want := members[key]
+		slices.Sort(want)
+		if a.Reserved != sums[key] || !slices.Equal(have, want) {
+			wrong = append(wrong, fmt.Sprintf("%s reserves %d for %v, its refunds hold %d: %v", key, a.Reserved, have, sums[key], want))
+		}
+		if a.Total != 0 && a.Reserved > a.Total && !v.w.history.mixed() {
+			wrong = append(wrong, fmt.Sprintf("%s reserves %d of %d", key, a.Reserved, a.Total))
+		}
+		if len(a.Members) > refund.MaxRefunds {
+			wrong = append(wrong, fmt.Sprintf("%s has %d refunds", key, len(a.Members)))
+		}
+	}
+	v.mu.Unlock()
+	for _, text := range wrong {
+		v.violates("I2", "%s", text)
+	}
+}
+
+// mixed reports whether an excess on the books can be nobody's fault: refunds
+// made by hand ask no ledger, and until WeChat Pay has said that two names mean
+// one order they have an account each.
+func (h *history) mixed() bool {
+	return h.byHand("") || slices.ContainsFunc(h.Wishes, func(f wish) bool { return f.By != h.Wishes[0].By })
+}
+
+// leaves counts the submissions of one refund that are under way at once: the
+// lease allows one. Clocks that differ by more than it break it, which costs a
+// request and no money.
+func (v *witness) leaves(c *call, no string, n int) {
+	v.mu.Lock()
+	v.sending[no] += n
+	now := v.sending[no]
+	v.mu.Unlock()
+	if n > 0 && now > 1 && v.w.history.Skew == 0 {
+		v.violates("A6", "%s is submitted %d times at once (%s)", no, now, c.name)
+	}
+}
+
+// arrives judges a submission that reaches WeChat Pay. However late it comes, it
+// may be carried out, so the ledger must be prepared for it.
+func (v *witness) arrives(who, no string) {
+	v.w.count("submissions", 1)
+	row, ok := v.row(no)
+	switch {
+	case !ok:
+		v.violates("I2", "%s was sent before it was claimed (%s)", no, who)
+	case row.State == "rejected":
+		v.violates("I3", "%s arrives although it was rejected (%s)", no, who)
+	}
+}
+
+// holds checks what WeChat Pay holds after a submission (I1, I2).
+func (v *witness) holds(who string) {
+	if !v.on {
+		return
+	}
+	sums, counts, seen := map[string]int64{}, map[string]int{}, map[string]bool{}
+	for _, u := range v.w.upstreams() {
+		if seen[u.OutRefundNo] {
+			v.violates("I1", "WeChat Pay holds %s twice (%s)", u.OutRefundNo, who)
+		}
+		seen[u.OutRefundNo] = true
+		if !v.w.named(u.OutRefundNo) {
+			v.violates("I1", "WeChat Pay holds %s, a number that nobody has asked for (%s)", u.OutRefundNo, who)
+		}
+		if counts[u.OutTradeNo]++; u.Status != "CLOSED" {
+			sums[u.OutTradeNo] += u.Amount.Refund
+		}
+	}
+	for _, o := range v.w.history.Orders {
+		if sums[o.Trade] > o.Total || counts[o.Trade] > refund.MaxRefunds {
+			v.violates("I2", "WeChat Pay refunds %d of %d in %d refunds (%s)", sums[o.Trade], o.Total, counts[o.Trade], who)
+		}
+	}
+}
+
+// acknowledged judges a letter that will not come again (I5).
+func (v *witness) acknowledged(c *call, l letter) {
+	row, ok := v.row(l.no)
+	durable := map[string][]string{
+		"SUCCESS":  {"success"},
+		"CLOSED":   {"closed"},
+		"ABNORMAL": {"abnormal", "success", "closed"},
+	}[l.status]
+	if !ok || !slices.Contains(durable, row.State) {
+		v.violates("I5", "%s of %s is acknowledged, and the ledger says %q", l.status, l.no, row.State)
+	}
+}
+
+// logged listens to what the code under test says of itself.
+func (v *witness) logged(c *call, r slog.Record) {
+	var no, why string
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "out_refund_no":
+			no = a.Value.String()
+		case "why":
+			why = a.Value.String()
+		}
+		return true
+	})
+	if r.Message != "alarm" {
+		return
+	}
+	v.w.count("alarms", 1)
+	v.w.count("alarm "+why, 1)
+	v.w.tell(c.name, "ALARM %s: %s", no, why)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.alarms[no]++
+}

@@ -1,0 +1,243 @@
+package simulation_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"wxrefund/shared/sandbox"
+)
+
+// A side is what is tried: a refund back end with its three doors.
+type side interface {
+	// dispatch answers an event of the mini-program, or a server's.
+	dispatch(c *call, event []byte) []byte
+	// letter answers a notification.
+	letter(c *call, w http.ResponseWriter, r *http.Request)
+	// relay is a direct invocation of the notification function.
+	relay(c *call, server bool, event []byte)
+	// tick runs the timer.
+	tick(c *call)
+	// books are what this side believes of each refund once all is quiet.
+	books() map[string]entry
+	// renumbers says whether whoever meets a failure may try under another number.
+	renumbers() bool
+	close()
+}
+
+// An entry is one refund on a side's books.
+type entry struct {
+	status string // as WeChat Pay would call it
+	fen    int64
+}
+
+// A world is one history with one side in it.
+type world struct {
+	history *history
+	chance  chance
+	start   time.Time
+	ctx     context.Context
+	story   io.Writer // nil: nobody listens
+
+	wechat         *sandbox.Sandbox
+	wechatHandler  http.Handler
+	controlHandler http.Handler
+	side           side
+	witness        *witness
+	flights        sync.WaitGroup
+
+	mu        sync.Mutex
+	counts    figures
+	numbers   map[string][]string // the refund numbers under which clients have asked, by wish
+	letters   map[string]letter
+	lastReply *wireReply
+}
+
+// A result is what came of a history.
+type result struct {
+	counts   figures
+	violated []string
+}
+
+// settleDown is how long all is left alone after the last trouble: longer than
+// WeChat Pay repeats a letter (24 h 4 m) and than a claim is submitted again.
+const settleDown = 29 * time.Hour
+
+// run lives through a history with a side.
+func run(t *testing.T, h *history, build func(*world) side, held bool, story io.Writer) (res result) {
+	defer func() {
+		if p := recover(); p != nil {
+			panic(fmt.Sprintf("seed %d: %v", h.Seed, p))
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			history: h, chance: chance(h.Seed), start: time.Now(), story: story,
+			counts: figures{}, numbers: map[string][]string{}, letters: map[string]letter{},
+		}
+		var end context.CancelFunc
+		w.ctx, end = context.WithCancel(context.Background())
+		var err error
+		w.wechat, err = sandbox.New(sandbox.Config{
+			Seed: int64(h.Seed), Hostile: true, Pace: h.Pace, NotifyURL: notifyURL, Keys: keys().sandbox, Transport: &post{w},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.wechatHandler, w.controlHandler = w.wechat.WeChat(), w.wechat.Control()
+		w.witness = newWitness(w, held)
+		w.side = build(w)
+		for _, o := range h.Orders {
+			w.control(http.MethodPost, "orders", map[string]any{"out_trade_no": o.Trade, "transaction_id": o.Transaction, "total": o.Total}, nil)
+		}
+		var sandboxes sync.WaitGroup
+		sandboxes.Go(func() { _ = w.wechat.Run(w.ctx) }) // it ends with the context, without an error
+		w.live()
+		end()
+		sandboxes.Wait()
+		w.flights.Wait()
+		w.judge()
+		w.side.close()
+		w.count("histories", 1)
+		w.count("simulated seconds", int64(time.Since(w.start)/time.Second))
+		res = result{w.counts, w.witness.found}
+	})
+	return res
+}
+
+// live lets everything happen.
+func (w *world) live() {
+	if w.history.Deaf {
+		w.fault("notify", "lose", 1)
+	}
+	for _, f := range w.history.Wishes {
+		w.fly(func() { w.tap(f, f.At, "tap") })
+		if f.Twice > 0 {
+			w.fly(func() { w.tap(f, f.At+f.Twice, "second tap") })
+		}
+	}
+	for i, a := range w.history.Acts {
+		w.fly(func() { w.act(a, fmt.Sprintf("act %d", i)) })
+	}
+	for i, v := range w.history.Winds {
+		w.fly(func() { w.blow(v, time.Duration(i+1)*time.Microsecond) })
+	}
+	for i := range w.history.Timers {
+		w.fly(func() { w.timer(fmt.Sprintf("timer %d", i)) })
+	}
+	w.sleepUntil(w.history.Heal)
+	w.control(http.MethodDelete, "faults", nil, nil)
+	if w.history.Deaf {
+		w.fault("notify", "lose", 1)
+	}
+	w.tell("world", "HEALS")
+	if !w.history.Leave { // the merchant takes up what is abnormal
+		for i, u := range w.upstreams() {
+			if u.Status == "ABNORMAL" {
+				w.fly(func() {
+					w.sleepUntil(w.history.Heal + time.Duration(i+1)*time.Minute + time.Millisecond)
+					w.control(http.MethodPost, "refunds/"+u.OutRefundNo+"/settle", map[string]any{"status": "SUCCESS"}, nil)
+				})
+			}
+		}
+	}
+	w.sleepUntil(w.history.Heal + settleDown)
+}
+
+// timer runs the reconciler: often while there is trouble, later just often enough.
+func (w *world) timer(name string) {
+	for i := 0; ; i++ {
+		every := w.history.Tick
+		if time.Since(w.start) > w.history.Heal+10*time.Minute {
+			every = 30 * time.Minute
+		}
+		// Each timer has an instant of its own, and reaches it before the world ends.
+		next := time.Since(w.start).Truncate(every) + every
+		if next += time.Duration(hash(name) % uint64(time.Second)); next >= w.history.Heal+settleDown-time.Minute {
+			return
+		}
+		w.sleepUntil(next)
+		c := w.begin(fmt.Sprintf("%s.%d", name, i), time.Minute)
+		w.side.tick(c)
+		c.end()
+	}
+}
+
+// blow has the sandbox commit a fault for as long as a wind lasts. It begins a
+// little earlier, at an instant of its own, lest it race what it is to strike.
+func (w *world) blow(v wind, own time.Duration) {
+	part, name, ok := strings.Cut(v.What, ":")
+	if !ok {
+		return
+	}
+	w.sleepUntil(max(0, v.From-time.Millisecond) + own)
+	stop := w.fault(part, name, v.Rate)
+	w.count("faults", 1)
+	w.tell("wechat", "from now on %s at %v", v.What, v.Rate)
+	w.sleepUntil(v.To + own)
+	stop()
+}
+
+// blows reports whether a kind of trouble strikes here and now.
+func (w *world) blows(r *rand.Rand, what string) bool {
+	now := time.Since(w.start)
+	for _, v := range w.history.Winds {
+		if v.What == what && now >= v.From && now < v.To && now < w.history.Heal && r.Float64() < v.Rate {
+			if what != "crash" {
+				w.count("faults", 1)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) sleepUntil(at time.Duration) { time.Sleep(at - time.Since(w.start)) }
+
+// fly starts something that ends before the world does.
+func (w *world) fly(f func()) { w.flights.Go(f) }
+
+func (w *world) count(what string, n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counts[what] += n
+}
+
+// tell writes a line of the story.
+func (w *world) tell(who, format string, args ...any) {
+	if w.story == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, _ = fmt.Fprintf(w.story, "%-18v %-28s %s\n", time.Since(w.start), who, fmt.Sprintf(format, args...))
+}
+
+// names notes a number under which a client asks.
+func (w *world) names(wish, no string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Contains(w.numbers[wish], no) {
+		w.numbers[wish] = append(w.numbers[wish], no)
+	}
+}
+
+// named reports whether anybody has asked for a refund of that number.
+func (w *world) named(no string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, numbers := range w.numbers {
+		if slices.Contains(numbers, no) {
+			return true
+		}
+	}
+	return w.history.byHand(no)
+}
