@@ -189,12 +189,6 @@ func (w *world) sum(o order) (fen int64) {
 	return fen
 }
 
-// pass lets WeChat's time go by.
-func (w *world) pass(duration string) {
-	w.t.Helper()
-	w.post("/_sandbox/clock", `{"advance":"`+duration+`"}`)
-}
-
 // overdue makes every open refund due for the timer, as it would be a minute
 // later: the clock of the functions is the real one.
 func (w *world) overdue() {
