@@ -489,7 +489,7 @@ func TestCursorStaysWhileItemsChange(t *testing.T) {
 	})
 }
 
-func TestOneClaimantWins(t *testing.T) {
+func TestD1OneClaimantWins(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		var won, stale atomic.Int32

@@ -337,7 +337,7 @@ func childWrite(ctx context.Context, s *Store) error {
 // A process is killed again and again while it writes. Each time the file is
 // sound, every commit that was acknowledged is there, and the one that was
 // under way is there as a whole or not at all.
-func TestKilledWhileWriting(t *testing.T) {
+func TestD2KilledWhileWriting(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	killWriters(t, "sqlite:"+path, *kills, func() { checkIntegrity(t, path) })
