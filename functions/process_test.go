@@ -171,6 +171,10 @@ func await(t *testing.T, what string, ok func() bool) {
 	t.Fatal("waited in vain for " + what)
 }
 
+// handed holds the ports that tests of this run have been given: whoever got one
+// may not listen on it yet.
+var handed sync.Map
+
 // freePort returns a port that nobody listens on, below those that the system
 // gives to outgoing connections, one of which might take it meanwhile.
 func freePort(t *testing.T) string {
@@ -178,6 +182,9 @@ func freePort(t *testing.T) string {
 	var err error
 	for range 100 {
 		port := fmt.Sprint(20_000 + rand.IntN(12_000))
+		if _, taken := handed.LoadOrStore(port, true); taken {
+			continue
+		}
 		var l net.Listener
 		if l, err = net.Listen("tcp", "0.0.0.0:"+port); err == nil {
 			l.Close()

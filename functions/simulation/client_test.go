@@ -70,7 +70,7 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 	case told.Code == 0 && !held:
 		w.count("replies that are wrong", 1)
 		w.witness.violates("reply", "%s is called refunded, and WeChat Pay does not know it", no)
-	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && held && u.Status != "CLOSED" && f.Other == 0:
+	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && held && u.Status != "CLOSED" && u.Amount.Refund == fen:
 		w.count("replies that are wrong", 1)
 		w.witness.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
 	case told.Code == 500:

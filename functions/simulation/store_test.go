@@ -97,6 +97,7 @@ type refundRow struct {
 	Held    int64
 	Counted bool
 	Asked   int
+	Absent  bool
 	Attempt int
 	Request struct {
 		Amount struct{ Refund int64 }

@@ -104,9 +104,9 @@ func (v *witness) committed(c *call, items []refund.Item) {
 // moved judges one step of a refund's state (I4, I6, I7).
 func (v *witness) moved(c *call, no string, before, next refundRow) {
 	v.w.tell(c.name, "MOVES %s: %q -> %s", no, before.State, next.State)
-	// In this world what WeChat Pay calls final is final, so the ledger has no
-	// reason ever to leave it again.
-	if before.final() {
+	// In this world what WeChat Pay calls final is final, and an abnormal refund
+	// does not become a processing one, so the ledger has no reason ever to go there.
+	if before.final() || before.State == "abnormal" && next.State == "processing" {
 		v.violates("I4", "%s moves from %s to %s", no, before.State, next.State)
 	}
 	heard := c.told(no)
@@ -123,7 +123,8 @@ func (v *witness) moved(c *call, no string, before, next refundRow) {
 		if !heard.refused {
 			v.violates("I7", "%s is rejected, and nobody who can be believed has refused it", no)
 		}
-		if u, ok := v.w.upstream(no); ok {
+		// Somebody else's refund under the number is noticed soon, not at once.
+		if u, ok := v.w.upstream(no); ok && !v.w.history.byHand(no) {
 			v.violates("I3", "%s is rejected while WeChat Pay holds it as %s", no, u.Status)
 		}
 		return

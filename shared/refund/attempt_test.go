@@ -2,6 +2,7 @@ package refund_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -235,7 +236,7 @@ func TestA2A3CrashAfterTheClaim(t *testing.T) {
 			f.up.before, f.up.after = nil, nil
 
 			_, err := f.Refund(t.Context(), server, request("R1", 60)) // the lease still runs
-			if e := wantCode(t, err, refund.CodeUnavailable, refund.SameNumber); e.RetryAfter <= 0 {
+			if e := wantCode(t, err, refund.CodeUnavailable, refund.Later); e.RetryAfter <= 0 {
 				t.Error("it does not say when to come back")
 			}
 			now = now.Add(time.Minute)
@@ -259,5 +260,36 @@ func TestAnswerIsRecordedThoughTheCallerHasGone(t *testing.T) {
 	}
 	if got := f.status(t, "R1"); got != "PROCESSING" {
 		t.Errorf("status %q", got)
+	}
+}
+
+// However often nobody answers, the record stays small, and no refusal of one
+// attempt speaks for the forgotten ones.
+func TestVeryManyAttemptsInDoubt(t *testing.T) {
+	f := setUp(t)
+	f.up.before = noAnswer
+	for range 200 {
+		_, err := f.Refund(t.Context(), server, request("R1", 60))
+		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	}
+	items, err := f.Ledger.Get(t.Context(), "refund/R1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rec struct{ Attempt, Open any }
+	if err := json.Unmarshal(items[0].Body, &rec); err != nil {
+		t.Fatal(err)
+	}
+	open, _ := rec.Open.([]any)
+	if rec.Attempt != 200.0 || len(open) != 64 || open[0] != 0.0 || open[1] != 138.0 || open[63] != 200.0 {
+		t.Errorf("attempt %v, open %v", rec.Attempt, rec.Open)
+	}
+	f.up.before = refusal(refund.CodeRejected, refund.Never, "NOT_ENOUGH")
+	for range 100 {
+		_, err := f.Refund(t.Context(), server, request("R1", 60))
+		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	}
+	if got := f.status(t, "R1"); got != "?" {
+		t.Errorf("status %s, want the claim", got)
 	}
 }

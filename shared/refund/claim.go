@@ -25,8 +25,8 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 			// Another caller's submission of the same refund may be about to end: its answer is ours too.
 			if b.running(now) && difference(b.rec.Request, req) == "" {
 				if time.Now().After(patience) {
-					e := unavailable("this refund is being submitted right now; repeat identically", nil)
-					e.RetryAfter = b.rec.Lease.Sub(now)
+					e := unavailable("this refund is being submitted right now; repeat identically after a pause", nil)
+					e.Next, e.RetryAfter = Later, b.rec.Lease.Sub(now)
 					return e
 				}
 				if err := sleep(ctx, 20*time.Millisecond); err != nil {
@@ -109,7 +109,7 @@ func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 		a.Total, a.Currency = req.Amount.Total, req.Amount.Currency
 	}
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
-	rec.ClaimedAt, rec.Asked = now, 0
+	rec.ClaimedAt, rec.Asked, rec.Absent = now, 0, false
 	rec.Moves++
 	rec.note(Event{At: now, What: string(Claimed), Note: caller.LogValue().String()})
 	b.hold(req.Amount.Refund, true)
@@ -128,8 +128,7 @@ func (b *book) attempt(rules rules, now time.Time) error {
 		a.Sent = now
 		b.touch(b.resolve(rec.Order))
 	}
-	rec.Attempt++
-	rec.Open = append(rec.Open, rec.Attempt)
+	rec.open()
 	rec.Lease = now.Add(lease)
 	rec.note(Event{At: now, What: "sent"})
 	b.touch(refundKey(b.no))

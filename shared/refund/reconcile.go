@@ -126,6 +126,10 @@ func (s *Service) pursue(ctx context.Context, listed Item) (t Tally) {
 		}
 	case IsCode(err, CodeNotFound) && rec.State == Claimed && !stuck:
 		return s.resubmit(ctx, rec, t)
+	case IsCode(err, CodeNotFound) && rec.State == Rejected:
+		if err := s.believe(ctx, no, rec.Moves); err != nil {
+			s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
+		}
 	case IsCode(err, CodeNotFound) && rec.State != Claimed:
 		s.log(ctx, slog.LevelError, "alarm", no, "why", "the upstream does not know a refund that it had accepted", "state", rec.State)
 	default:
@@ -153,6 +157,22 @@ func (s *Service) takeUp(ctx context.Context, no string) (rec record, taken bool
 		return b.rec, false, nil
 	}
 	return b.rec, err == nil, err
+}
+
+// believe takes a refusal for true: the upstream holds nothing under the number.
+// moves is the record's Moves as the asker knows it.
+func (s *Service) believe(ctx context.Context, no string, moves int) error {
+	ctx, cancel := settleContext(ctx)
+	defer cancel()
+	return s.retry(ctx, func() error {
+		b, err := s.read(ctx, no)
+		if err != nil || b.rec.Moves != moves {
+			return err // or claimed again meanwhile
+		}
+		b.rec.Absent = true
+		b.touch(refundKey(no))
+		return s.commit(ctx, b, s.now())
+	})
 }
 
 // resubmit sends a claim again that the upstream says it does not know.

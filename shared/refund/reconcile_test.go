@@ -251,3 +251,63 @@ func TestReconcileWithTheStoreDown(t *testing.T) {
 		t.Errorf("%v, want unavailable", err)
 	}
 }
+
+// A refusal is believed once the upstream has said that it holds nothing under
+// the number; until then it is asked, for some hours.
+func TestReconcileOfARefusal(t *testing.T) {
+	refused := func(t *testing.T) (*fixture, func(time.Duration)) {
+		f := setUp(t)
+		advance := f.clocked()
+		f.up.before = refusal(refund.CodeRejected, refund.AfterFix, "INVALID_REQUEST")
+		_, err := f.Refund(t.Context(), server, request("R1", 60))
+		wantCode(t, err, refund.CodeRejected, refund.AfterFix)
+		f.up.before = nil
+		return f, advance
+	}
+	day := func(t *testing.T, f *fixture, advance func(time.Duration)) {
+		for range 24 * 60 {
+			advance(time.Minute)
+			f.reconcile(t)
+		}
+	}
+	t.Run("nothing is held", func(t *testing.T) {
+		f, advance := refused(t)
+		day(t, f, advance)
+		if n := f.up.count("query:R1"); n != 1 {
+			t.Errorf("asked %d times, want once", n)
+		}
+		if strings.Contains(f.log.String(), "level=ERROR") {
+			t.Errorf("an alarm:\n%s", f.log)
+		}
+		f.must(t, request("R1", 50)) // the number is free for the corrected content
+		f.up.set("R1", refund.StatusSuccess)
+		if day(t, f, advance); f.status(t, "R1") != "SUCCESS" {
+			t.Error("claimed anew, it is not pursued")
+		}
+	})
+	t.Run("somebody else has used the number", func(t *testing.T) {
+		f, advance := refused(t)
+		other := letter("R1", 70, refund.StatusSuccess).Refund
+		f.up.refunds["R1"] = other
+		advance(time.Minute)
+		if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		if got := f.status(t, "R1"); got != "SUCCESS" {
+			t.Errorf("status %s", got)
+		}
+		if !strings.Contains(f.log.String(), "on record as rejected") {
+			t.Error("no alarm")
+		}
+		_, err := f.Refund(t.Context(), server, request("R2", 31)) // 70 of 100 are gone
+		wantCode(t, err, refund.CodeConflict, refund.Never)
+	})
+	t.Run("the upstream does not answer", func(t *testing.T) {
+		f, advance := refused(t)
+		f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}
+		day(t, f, advance)
+		if n := f.up.count("query:R1"); n != 20 {
+			t.Errorf("asked %d times, want 20", n)
+		}
+	})
+}

@@ -24,6 +24,7 @@ type record struct {
 	Asked     int       `json:"asked,omitempty"`   // questions put by the reconciler since the state moved
 	Moves     int       `json:"moves"`             // how often the state moved: tells fresh answers from overtaken ones
 	Refusal   *Error    `json:"refusal,omitempty"` // the last certain refusal
+	Absent    bool      `json:"absent,omitempty"`  // rejected, and the upstream has said since that it holds nothing under this number
 	ClaimedAt time.Time `json:"claimed_at"`
 	History   []Event   `json:"history"`
 }
@@ -88,14 +89,37 @@ func (r *record) view() Refund {
 	return v
 }
 
+// maxOpen bounds the list of submissions in doubt.
+const maxOpen = 64
+
+// open begins an attempt. One of which nothing certain is known yet is listed
+// until something is; of very many the older ones are no longer told apart, and
+// attempt 0, which nothing ever closes, stands for them.
+func (r *record) open() {
+	r.Attempt++
+	r.Open = append(r.Open, r.Attempt)
+	if len(r.Open) > maxOpen {
+		r.Open = slices.Replace(r.Open, 0, 2, 0)
+	}
+}
+
 // close ends an attempt: something certain is known of it.
 func (r *record) close(attempt int) {
 	r.Open = slices.DeleteFunc(r.Open, func(n int) bool { return n == attempt })
 }
 
+// maxDoubts is how often the upstream is asked whether it holds what it refused:
+// for some seven hours, if it does not answer.
+const maxDoubts = 20
+
 // due says when the reconciler should look at the refund; zero: never.
+//
+// A rejected refund is looked at until the upstream has said that it holds
+// nothing under the number. Somebody else may have used the number, on the
+// merchant platform for one, which the words of a refusal do not tell and which
+// a lost notification never will.
 func (r *record) due(now time.Time) time.Time {
-	if r.State.Final() || r.State == Rejected {
+	if r.State.Final() || r.State == Rejected && (r.Absent || r.Asked >= maxDoubts) {
 		return time.Time{}
 	}
 	if r.State == Claimed && r.Lease.After(now) {

@@ -137,11 +137,12 @@ func callContext(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // settleContext lets what an upstream said be recorded even if the caller has
-// gone away meanwhile, within the deadline that the platform set.
+// gone away meanwhile: until the deadline that the platform set, since an answer
+// that is given up has to be asked for again.
 func settleContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	end := time.Now().Add(2 * settleTime)
-	if d, ok := ctx.Deadline(); ok && d.Before(end) {
-		end = d
+	end, ok := ctx.Deadline()
+	if !ok {
+		end = time.Now().Add(2 * settleTime)
 	}
 	return context.WithDeadline(context.WithoutCancel(ctx), end)
 }

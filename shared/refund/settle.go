@@ -70,6 +70,10 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 			return err
 		}
 		rec = b.rec
+		// Before the commit: a crash behind it would leave nobody to tell of it.
+		for _, alarm := range st.alarms {
+			s.log(ctx, slog.LevelError, "alarm", out.OutRefundNo, "why", alarm, "source", out.Source, "state", st.State)
+		}
 		crash("settle.before")
 		return s.commit(ctx, b, now)
 	})
@@ -77,9 +81,6 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		return st, err
 	}
 	crash("settle.after")
-	for _, alarm := range st.alarms {
-		s.log(ctx, slog.LevelError, "alarm", out.OutRefundNo, "why", alarm, "source", out.Source, "state", st.State)
-	}
 	if st.Changed {
 		s.log(ctx, slog.LevelInfo, "settled", out.OutRefundNo, "state", st.State, "source", out.Source)
 	} else if out.Err != nil {

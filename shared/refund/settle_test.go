@@ -1,10 +1,14 @@
 package refund_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -272,5 +276,56 @@ func TestSettleRefusesNonsense(t *testing.T) {
 		if got := f.status(t, "R1"); got != "-" {
 			t.Errorf("%s: recorded as %s", name, got)
 		}
+	}
+}
+
+// hindered does something before each commit that it lets through.
+type hindered struct {
+	refund.Ledger
+	before func() error
+}
+
+func (h *hindered) Commit(ctx context.Context, items ...refund.Item) error {
+	if err := h.before(); err != nil {
+		return err
+	}
+	return h.Ledger.Commit(ctx, items...)
+}
+
+// An answer in hand is recorded however slow the ledger is, as long as the
+// platform gives time and though the caller has gone: else it would have to be
+// asked for again.
+func TestAnswerIsRecordedUntilTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setUp(t)
+		slow := &hindered{Ledger: f.Ledger, before: func() error { return nil }}
+		f.Service.Ledger = slow
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		f.up.after = func(refund.Request) error {
+			slow.before = func() error { time.Sleep(8 * time.Second); return nil }
+			cancel()
+			return nil
+		}
+		if _, err := f.Refund(ctx, server, request("R1", 60)); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.status(t, "R1"); got != "PROCESSING" {
+			t.Errorf("status %s", got)
+		}
+	})
+}
+
+// Whoever falls between the alarm and the commit has told of it before.
+func TestAlarmComesBeforeTheCommit(t *testing.T) {
+	f := setUp(t)
+	f.must(t, request("R1", 60))
+	store := f.Ledger
+	f.Service.Ledger = &hindered{Ledger: store, before: func() error { return errors.New("no store") }}
+	if _, err := f.Settle(t.Context(), letter("R1", 61, refund.StatusSuccess)); err == nil {
+		t.Fatal("no error")
+	}
+	if !strings.Contains(f.log.String(), "amount.refund differs from what is on record") {
+		t.Errorf("no alarm:\n%s", f.log)
 	}
 }
