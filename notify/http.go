@@ -180,6 +180,7 @@ func (h *Handler) settle(ctx context.Context, out refund.Outcome) answer {
 		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "error", err)
 		return answer{status: http.StatusServiceUnavailable, message: "the notification cannot be settled now"}
 	}
+	h.Refunds.Deliver(ctx, out.OutRefundNo) // whoever cannot be told now is told by the reconciler
 	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "changed", st.Changed)
 	return answer{status: http.StatusOK, message: "成功"}
 }

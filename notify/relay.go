@@ -41,6 +41,7 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", no, "error", err)
 		return union("the notification cannot be settled now")
 	}
+	h.Refunds.Deliver(ctx, no)
 	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", no, "changed", st.Changed)
 	return union("")
 }

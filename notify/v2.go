@@ -27,6 +27,7 @@ func (h *Handler) v2(ctx context.Context, body []byte) answer {
 		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", no, "error", err)
 		return answer{http.StatusServiceUnavailable, "the notification cannot be settled now", true}
 	}
+	h.Refunds.Deliver(ctx, no)
 	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", no, "changed", st.Changed)
 	return answer{http.StatusOK, "OK", true}
 }

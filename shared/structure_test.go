@@ -25,13 +25,14 @@ const module = "wxrefund/"
 // allowed is the whole import graph: which of our packages each may import.
 // Nothing here means the standard library, and what modules allows.
 var allowed = map[string][]string{
-	"functions/notify":         {"notify", "shared/config", "shared/host"},
-	"functions/reconcile":      {"shared/config", "shared/host"},
+	"functions/notify":         {"notify", "shared/config", "shared/host", "shared/refund"}, // the merchant's own code takes a refund.News
+	"functions/reconcile":      {"shared/config", "shared/host", "shared/refund"},
 	"functions/sandbox":        {"notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "wxpayfunctions"},
 	"functions/wxpayfunctions": {"shared/config", "shared/host", "wxpayfunctions"},
 	"notify":                   {"shared/refund", "shared/wxpay"},
 	"shared/channel":           {"shared/refund", "shared/wxpay"},
-	"shared/config":            {"shared/channel", "shared/host", "shared/ledger", "shared/refund", "shared/wxpay"},
+	"shared/config":            {"shared/channel", "shared/deliver", "shared/host", "shared/ledger", "shared/refund", "shared/wxpay"},
+	"shared/deliver":           {"shared/channel", "shared/refund"},
 	"shared/host":              {"shared/refund"},
 	"shared/ledger":            {"shared/refund"},
 	"shared/refund":            nil,
@@ -42,6 +43,7 @@ var allowed = map[string][]string{
 
 // modules lists the packages that may import anything outside the standard library, and what.
 var modules = map[string][]string{
+	"shared/deliver": {"github.com/standard-webhooks/standard-webhooks/libraries"},
 	"shared/host":    {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
 	"shared/ledger":  {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"wxpayfunctions": {"github.com/go-playground/validator/v10"},

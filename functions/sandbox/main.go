@@ -23,6 +23,7 @@ import (
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
+	"wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
 )
 
@@ -38,7 +39,7 @@ type options struct {
 	ledger, channel, operators string
 	speed                      float64
 	seed                       int64
-	hostile                    bool
+	hostile, subscribers       bool
 	pace                       time.Duration
 }
 
@@ -53,6 +54,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.Float64Var(&o.speed, "speed", 60, "virtual seconds in a second: settlement and repeats")
 	f.Int64Var(&o.seed, "seed", 1, "what all chance comes from")
 	f.BoolVar(&o.hostile, "hostile", true, "send notifications twice and out of order")
+	f.BoolVar(&o.subscribers, "subscribers", false, "tell three example functions of each settled refund, and run the timer every virtual minute")
 	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund")
 	f.DurationVar(&o.pace, "pace", 0, "least virtual time that WeChat asks for between two refunds of one order")
 	if err = f.Parse(args); err != nil {
@@ -91,7 +93,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	defer ports.close()
-	wechat, err := sandbox.New(sandbox.Config{Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Log: log})
+	wechat, err := sandbox.New(sandbox.Config{Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log})
 	if err != nil {
 		return err
 	}
@@ -112,6 +114,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	secure := tls.NewListener(ports[2], wechat.TLSConfig())
 	return together(ctx,
 		func(ctx context.Context) error { return wechat.Run(ctx) },
+		func(ctx context.Context) error { return timer(ctx, o, sys.Refunds) },
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], ours(sys, wechat, log), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
@@ -119,6 +122,26 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 			return json.NewEncoder(stdout).Encode(ready{true, "http://" + ports.address(0), urls.WeChat, urls.WeChatTLS, o.seed})
 		},
 	)
+}
+
+// timer runs the reconciler every virtual minute, for who is told again after a
+// failure. Without subscribers it runs when it is called, and what it does can be seen.
+func timer(ctx context.Context, o options, refunds *refund.Service) error {
+	if !o.subscribers {
+		return nil
+	}
+	tick := time.NewTicker(max(time.Duration(float64(time.Minute)/o.speed), 100*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			run, cancel := context.WithTimeout(ctx, time.Minute)
+			refunds.Timer(run, refund.Caller{Kind: refund.Server}, nil)
+			cancel()
+		}
+	}
 }
 
 // ready is the one line on standard output.

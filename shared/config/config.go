@@ -46,6 +46,7 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 	if build, ok := channels[name]; ok {
 		build(r, &sys)
 	}
+	sys.Refunds.Subscribers = subscribers(r)
 	r.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")
 	url := ledgerURL(r)
 	if err := r.problems(); err != nil {

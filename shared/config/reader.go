@@ -47,6 +47,9 @@ func Variables() []Variable {
 		{"CLOUDPAY_CALLBACK_FUNCTION", "function that CloudPay tells of settled refunds (`notify`)"},
 		{"WECOM_CORPID", "WeCom"},
 		{"WECOM_CORPSECRET", "WeCom"},
+		{"NOTIFY_FUNCTIONS", "comma-separated `scf:name`: cloud functions of `TCB_ENV` that are told of each refund that settles"},
+		{"NOTIFY_WEBHOOK_URL", "https address that is told the same, signed as Standard Webhooks"},
+		{"NOTIFY_WEBHOOK_SECRET", "what it is signed with: base64 of 24 to 64 bytes, with or without `whsec_`"},
 		{"LEDGER_URL", "`sqlite:PATH`, `sqlite::memory:`, `postgres://…`, `mysql://…`, `dynamodb://TABLE?region=…&endpoint=…`"},
 		{"LEDGER_ALLOW_SQLITE", "`true`: SQLite even on SCF or Lambda, whose disks are private and pass away"},
 		{"REFUND_OPERATORS", "comma-separated openids that may refund and query anything; empty: no mini-program user may"},
@@ -131,6 +134,8 @@ func forms() map[string]string {
 		"WXPAY_APIV3_KEY":   "it must have 32 bytes",
 		"WXPAY_API_KEY":     "it must have 32 bytes",
 		"WXPAY_CA_CERT":     "it must be one or more certificates in PEM",
+
+		"NOTIFY_WEBHOOK_SECRET": "it must be base64 of 24 to 64 bytes",
 	}
 }
 

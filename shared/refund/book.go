@@ -13,6 +13,7 @@ type book struct {
 	items    map[Key]Item     // as read
 	accounts map[Key]*account // every order item that was read or made
 	changed  []Key            // what commit has to write, in the order of first change
+	told     bool             // the record changed in what is owed alone, so that asking stays due as it was
 	ids      map[Key]string   // refund_id names that were read or made
 }
 
@@ -211,6 +212,9 @@ func (s *Service) commit(ctx context.Context, b *book, now time.Time) error {
 		var due time.Time
 		switch {
 		case k == refundKey(b.no):
+			if !b.told {
+				b.rec.AskAt = b.rec.nextAsk(now)
+			}
 			body, due = b.rec, b.rec.due(now)
 		case isRefundID(k):
 			body = b.ids[k]

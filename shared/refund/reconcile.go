@@ -42,13 +42,13 @@ func (s *Service) Reconcile(ctx context.Context) (Tally, error) {
 	// Whoever is taken up last should still get an answer.
 	end = end.Add(-min(callTime, time.Until(end)/2))
 	var tally Tally
-	cursor, now := "", s.now()
+	cursor, now, p := "", s.now(), &patience{}
 	for time.Now().Before(end) && ctx.Err() == nil {
 		items, next, err := s.Ledger.List(ctx, now, cursor, runPage)
 		if err != nil {
 			return tally, ledgerError(err)
 		}
-		tally.add(s.pursueAll(ctx, items, end))
+		tally.add(s.pursueAll(ctx, items, end, p))
 		if cursor = next; next == "" {
 			break
 		}
@@ -56,7 +56,7 @@ func (s *Service) Reconcile(ctx context.Context) (Tally, error) {
 	left, err := s.remaining(ctx, now)
 	tally.Remaining = left
 	s.log(ctx, slog.LevelInfo, "reconciled", "", "checked", tally.Checked, "settled", tally.Settled,
-		"resubmitted", tally.Resubmitted, "remaining", tally.Remaining)
+		"resubmitted", tally.Resubmitted, "delivered", tally.Delivered, "remaining", tally.Remaining)
 	return tally, err
 }
 
@@ -68,7 +68,7 @@ func (t *Tally) add(u Tally) {
 }
 
 // pursueAll takes up the listed refunds, a few at a time, until end.
-func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time) Tally {
+func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p *patience) Tally {
 	var (
 		mu    sync.Mutex
 		tally Tally
@@ -78,7 +78,7 @@ func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time) Ta
 	for range runWorkers {
 		wg.Go(func() {
 			for it := range work {
-				t := s.pursue(ctx, it)
+				t := s.pursue(ctx, it, p)
 				mu.Lock()
 				tally.add(t)
 				mu.Unlock()
@@ -96,15 +96,32 @@ func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time) Ta
 	return tally
 }
 
-// pursue asks about one refund, if it is still due and nobody else has taken
-// it up. What goes wrong leaves it due later.
-func (s *Service) pursue(ctx context.Context, listed Item) (t Tally) {
+// pursue looks after one refund, if it is still due: it asks about it, and tells
+// of it what is owed, unless somebody else has taken that up. What goes wrong
+// leaves it due later.
+func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Tally) {
 	var rec record
 	if err := decode(listed, &rec); err != nil {
 		s.log(ctx, slog.LevelError, "alarm", string(listed.Key), "why", "an item of the ledger cannot be read", "error", err)
 		return t
 	}
-	no := rec.Request.OutRefundNo
+	now := s.now()
+	if rec.askDue(now) {
+		t = s.inquire(ctx, rec.Request.OutRefundNo)
+	}
+	if t.Settled == 0 && !rec.tellDue(now, p) {
+		return t
+	}
+	tried, delivered := s.deliver(ctx, rec.Request.OutRefundNo, p)
+	t.Delivered = delivered
+	if tried > 0 {
+		t.Checked = 1
+	}
+	return t
+}
+
+// inquire asks about one refund, if it is still due and nobody else has taken it up.
+func (s *Service) inquire(ctx context.Context, no string) (t Tally) {
 	rec, taken, err := s.takeUp(ctx, no)
 	if err != nil || !taken {
 		if err != nil {
@@ -146,8 +163,7 @@ func (s *Service) takeUp(ctx context.Context, no string) (rec record, taken bool
 		return record{}, false, err
 	}
 	now := s.now()
-	due := b.items[refundKey(no)].Due
-	if due.IsZero() || due.After(now) {
+	if !b.rec.askDue(now) {
 		return b.rec, false, nil
 	}
 	b.rec.Asked++

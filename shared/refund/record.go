@@ -22,11 +22,13 @@ type record struct {
 	Open      []int     `json:"open,omitempty"`    // submissions of which nothing certain is known
 	Lease     time.Time `json:"lease,omitzero"`    // the last submission is left alone until then
 	Asked     int       `json:"asked,omitempty"`   // questions put by the reconciler since the state moved
+	AskAt     time.Time `json:"ask_at,omitzero"`   // when it should ask next, unless the record is at rest
 	Moves     int       `json:"moves"`             // how often the state moved: tells fresh answers from overtaken ones
 	Refusal   *Error    `json:"refusal,omitempty"` // the last certain refusal
 	Absent    bool      `json:"absent,omitempty"`  // rejected, and the upstream has said since that it holds nothing under this number
 	ClaimedAt time.Time `json:"claimed_at"`
 	History   []Event   `json:"history"`
+	Notices   []notice  `json:"notices,omitempty"` // what the business has not acknowledged yet, oldest first
 }
 
 // An Event is one line of a refund's history.
@@ -112,20 +114,40 @@ func (r *record) close(attempt int) {
 // for some seven hours, if it does not answer.
 const maxDoubts = 20
 
-// due says when the reconciler should look at the refund; zero: never.
+// atRest reports whether the upstream need not be asked any more.
 //
-// A rejected refund is looked at until the upstream has said that it holds
+// A rejected refund is asked about until the upstream has said that it holds
 // nothing under the number. Somebody else may have used the number, on the
 // merchant platform for one, which the words of a refusal do not tell and which
 // a lost notification never will.
-func (r *record) due(now time.Time) time.Time {
-	if r.State.Final() || r.State == Rejected && (r.Absent || r.Asked >= maxDoubts) {
-		return time.Time{}
-	}
+func (r *record) atRest() bool {
+	return r.State.Final() || r.State == Rejected && (r.Absent || r.Asked >= maxDoubts)
+}
+
+// askDue reports whether it is time to ask the upstream.
+func (r *record) askDue(now time.Time) bool { return !r.atRest() && !r.AskAt.After(now) }
+
+// nextAsk is when to ask next, counted from now.
+func (r *record) nextAsk(now time.Time) time.Time {
 	if r.State == Claimed && r.Lease.After(now) {
 		return r.Lease
 	}
 	return now.Add(askAfter(r.Asked))
+}
+
+// due says when the reconciler should look at the refund: to ask about it, or to
+// tell of it; zero: never.
+func (r *record) due(now time.Time) (at time.Time) {
+	if !r.atRest() {
+		at = r.AskAt
+	}
+	if tell, ok := r.tellAt(now); ok && (at.IsZero() || tell.Before(at)) {
+		at = tell
+		if at.IsZero() {
+			at = now // never tried yet: at once
+		}
+	}
+	return at
 }
 
 // askAfter is how long to wait before question n: every minute at first, after

@@ -10,7 +10,7 @@ import (
 )
 
 // A Service answers for refunds: it owns every rule and both seams below it
-// own none. All fields but Now, Policy and Log are required. Its methods may
+// own none. Channel, Ledger and Merchant are required. Its methods may
 // be called at once from many goroutines and from many processes on one ledger.
 type Service struct {
 	Channel  Channel
@@ -24,10 +24,18 @@ type Service struct {
 
 	Pace time.Duration // least time between two submissions for one order; 0: the channel's
 
+	// Subscribers are told of every refund that settles. Settled is the merchant's
+	// own Go code, told like them; nil: none. Whoever only settles and never calls
+	// Deliver or Reconcile sets ToldElsewhere, since others may have such code.
+	Subscribers   []Subscriber
+	Settled       func(ctx context.Context, n News) error
+	ToldElsewhere bool
+
 	Log *slog.Logger // nil: none
 
-	once  sync.Once
-	turns turns
+	once    sync.Once
+	turns   turns
+	telling sync.Map // of debtKey: what this process is telling now, since by the sandbox's clock a lease may end before a call does
 }
 
 const (

@@ -66,7 +66,7 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 			return err
 		}
 		now := s.now()
-		if st, err = b.settle(out, s.Merchant, now); err != nil {
+		if st, err = b.settle(out, s.Merchant, s.creditors(), now); err != nil {
 			return err
 		}
 		rec = b.rec
@@ -107,8 +107,9 @@ func (s *Service) ask(ctx context.Context, no string, moves int) (Settlement, er
 	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: page.Refunds[0], moves: moves})
 }
 
-// settle is the state machine: it changes the book by what the outcome says.
-func (b *book) settle(out Outcome, ours Merchant, now time.Time) (Settlement, error) {
+// settle is the state machine: it changes the book by what the outcome says, and
+// owes the news to those it is to be told to.
+func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.Time) (Settlement, error) {
 	before := b.rec.State
 	if out.Err != nil {
 		b.refuse(out, now)
@@ -138,6 +139,9 @@ func (b *book) settle(out Outcome, ours Merchant, now time.Time) (Settlement, er
 		st.alarms = append(st.alarms, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before))
 	}
 	st.alarms = append(st.alarms, b.apply(out, to, v, now)...)
+	if st.Changed {
+		st.alarms = append(st.alarms, b.rec.announce(creditors, now)...)
+	}
 	st.State = b.rec.State
 	return st, nil
 }

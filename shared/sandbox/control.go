@@ -52,6 +52,7 @@ var controls = []control{
 	{"POST /_sandbox/refunds/{out_refund_no}/settle", (*Sandbox).postSettle},
 	{"GET /_sandbox/deliveries", (*Sandbox).getDeliveries},
 	{"POST /_sandbox/deliveries/{id}/resend", (*Sandbox).postResend},
+	{"GET /_sandbox/subscribers", (*Sandbox).getSubscribers},
 	{"GET /_sandbox/faults", (*Sandbox).getFaults},
 	{"POST /_sandbox/faults", (*Sandbox).postFault},
 	{"DELETE /_sandbox/faults", (*Sandbox).deleteFaults},

@@ -16,7 +16,7 @@ var functions = map[string]hosted{"cloudbase_module": (*Sandbox).module}
 
 // invokeFunction is the action functions.invokeFunction.
 func (s *Sandbox) invokeFunction(w http.ResponseWriter, c call) {
-	f, ok := functions[string(c.param("function_name"))]
+	f, ok := s.function(string(c.param("function_name")))
 	if !ok {
 		s.refuseGateway(w, c, errGatewayNone)
 		return

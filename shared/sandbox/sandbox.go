@@ -39,6 +39,9 @@ type Config struct {
 	// decides for each request, http excepted, which hides the code.
 	ModuleFailure string
 
+	// Subscribers gives the environment example functions that are told of refunds.
+	Subscribers bool
+
 	// Transport posts notifications. Nil: over the network.
 	Transport http.RoundTripper
 
@@ -88,6 +91,7 @@ type Sandbox struct {
 	kept                   []*delivery // those that wait to be overtaken
 	tokens                 []token     // WeCom's, the newest first
 	faults                 []*fault
+	hearings               map[string][]hearing // of each example subscriber
 	agenda                 agenda
 	flying                 int // notifications on their way
 
@@ -137,7 +141,7 @@ func New(cfg Config) (*Sandbox, error) {
 		wake: make(chan struct{}, 1), landed: make(chan struct{}, 1), stepping: make(chan struct{}, 1),
 		public:  true,
 		byTrade: map[string]*order{}, byTransaction: map[string]*order{},
-		refunds: map[string]*refund{}, deliveries: map[string]*delivery{},
+		refunds: map[string]*refund{}, deliveries: map[string]*delivery{}, hearings: map[string][]hearing{},
 	}
 	s.ring = newRing(cfg.Keys, s.clock.now())
 	s.ended, s.end = context.WithCancel(context.Background())

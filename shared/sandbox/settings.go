@@ -118,6 +118,7 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	urls, notify := s.urls, s.notifyURL()
 	s.mu.Unlock()
 	out := of(c, urls)
+	maps.Copy(out, s.notifySettings(c, urls))
 	out["WXPAY_CHANNEL"], out["WXPAY_NOTIFY_URL"] = channel, notify
 	// Here a function for SCF or Lambda runs on the developer's own disk.
 	out["LEDGER_ALLOW_SQLITE"] = "true"

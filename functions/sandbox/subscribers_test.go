@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// heard is what the example subscribers were told.
+type heard struct {
+	Subscribers []struct {
+		Name  string
+		Heard []struct {
+			ID          string
+			EventType   string `json:"event_type"`
+			OutRefundNo string `json:"out_refund_no"`
+			Taken       bool
+		}
+	}
+}
+
+func (p *program) heard() (h heard) {
+	p.t.Helper()
+	_, body := p.request("GET", "/_sandbox/subscribers", "")
+	if err := json.Unmarshal([]byte(body), &h); err != nil {
+		p.t.Fatalf("%s: %v", body, err)
+	}
+	return h
+}
+
+// Three functions of the merchant's are told of a refund through CloudBase's
+// gateway, whatever the channel: each until it has taken it, and then no more.
+func TestSubscribersAreTold(t *testing.T) {
+	t.Parallel()
+	for _, channel := range []string{"apiv3", "cloudbase"} {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "-channel", channel, "-subscribers", "-speed", "120")
+			p.request("POST", "/_sandbox/orders", `{"out_trade_no":"ORDER1","total":100}`)
+			status, body := p.request("POST", "/functions/wxpayFunctions",
+				`{"type":"wxpay_refund","out_trade_no":"ORDER1","out_refund_no":"R1","amount":{"refund":60,"total":100,"currency":"CNY"}}`)
+			if status != 200 {
+				t.Fatal(body)
+			}
+			tries := map[string]int{"goodSubscriber": 1, "slowSubscriber": 1, "failingSubscriber": 3}
+			await(t, "everybody to take it", func() bool {
+				for _, s := range p.heard().Subscribers {
+					if n := len(s.Heard); n < tries[s.Name] {
+						return false
+					}
+				}
+				return true
+			})
+			p.request("POST", "/_sandbox/clock", `{"advance":"25h"}`) // all of WeChat's repeats, and leases, are over
+			p.request("POST", "/functions/reconcile", `{}`)
+			ids := map[string]bool{}
+			for _, s := range p.heard().Subscribers {
+				if len(s.Heard) != tries[s.Name] {
+					t.Errorf("%s was told %d times, want %d", s.Name, len(s.Heard), tries[s.Name])
+				}
+				for i, h := range s.Heard {
+					ids[h.ID] = true
+					if h.EventType != "REFUND.SUCCESS" || h.OutRefundNo != "R1" || h.Taken != (i+1 == tries[s.Name]) {
+						t.Errorf("%s heard %+v as its %dth", s.Name, h, i+1)
+					}
+				}
+			}
+			if len(ids) != 1 {
+				t.Errorf("one news has the ids %v", ids)
+			}
+		})
+	}
+}
+
+// Without the flag there is nobody to tell.
+func TestNoSubscribers(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	if n := len(p.heard().Subscribers); n != 0 {
+		t.Errorf("%d subscribers", n)
+	}
+}

@@ -1,0 +1,75 @@
+package deliver
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// An event is what CloudBase's template hands on to a function that is told of
+// refunds: WeChat Pay's notification with its resource opened. resource_type
+// keeps its name, as it does there. Functions that were written for the template
+// take it unchanged.
+type event struct {
+	ID           string   `json:"id"` // the same whenever this news is told again
+	CreateTime   string   `json:"create_time"`
+	ResourceType string   `json:"resource_type"`
+	EventType    string   `json:"event_type"`
+	Summary      string   `json:"summary"`
+	Resource     resource `json:"resource"`
+}
+
+type resource struct {
+	MchID               string        `json:"mchid"`
+	SubMchID            string        `json:"sub_mchid,omitempty"`
+	OutTradeNo          string        `json:"out_trade_no,omitempty"`
+	TransactionID       string        `json:"transaction_id,omitempty"`
+	OutRefundNo         string        `json:"out_refund_no"`
+	RefundID            string        `json:"refund_id,omitempty"`
+	RefundStatus        refund.Status `json:"refund_status"`
+	SuccessTime         string        `json:"success_time,omitempty"`
+	UserReceivedAccount string        `json:"user_received_account,omitempty"`
+	Amount              amount        `json:"amount"`
+}
+
+// amount is in minor units.
+type amount struct {
+	Total       int64  `json:"total,omitempty"`
+	Refund      int64  `json:"refund"`
+	PayerTotal  *int64 `json:"payer_total,omitempty"`
+	PayerRefund *int64 `json:"payer_refund,omitempty"`
+	Currency    string `json:"currency,omitempty"`
+}
+
+// summaries are WeChat Pay's own words.
+func summaries() map[refund.Status]string {
+	return map[refund.Status]string{
+		refund.StatusSuccess:  "退款成功",
+		refund.StatusClosed:   "退款关闭",
+		refund.StatusAbnormal: "退款异常",
+	}
+}
+
+// Encode writes the news as its receivers read it.
+func Encode(n refund.News) ([]byte, error) {
+	summary, ok := summaries()[n.Status]
+	if !ok {
+		return nil, fmt.Errorf("deliver: nobody is told of a refund that is %s", n.Status)
+	}
+	r := n.Refund
+	return json.Marshal(event{
+		ID:           n.ID,
+		CreateTime:   n.At.In(time.FixedZone("", 8*60*60)).Format(time.RFC3339),
+		ResourceType: "encrypt-resource",
+		EventType:    "REFUND." + string(n.Status),
+		Summary:      summary,
+		Resource: resource{
+			MchID: n.Merchant.MchID, SubMchID: n.Merchant.SubMchID,
+			OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo, RefundID: r.RefundID,
+			RefundStatus: n.Status, SuccessTime: r.SuccessTime, UserReceivedAccount: r.UserReceivedAccount,
+			Amount: amount{r.Amount.Total, r.Amount.Refund, r.Amount.PayerTotal, r.Amount.PayerRefund, r.Amount.Currency},
+		},
+	})
+}

@@ -1,0 +1,35 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"wxrefund/shared/channel"
+	"wxrefund/shared/refund"
+)
+
+// errNotSuccess is why a function's answer counts as a failure. The answer is
+// not quoted: it may hold anything.
+var errNotSuccess = errors.New("deliver: the function returned no object whose code is SUCCESS")
+
+// Function tells a cloud function of the gateway's environment. It has taken the
+// news if it returns an object whose code is SUCCESS, and else it has not (seed 003).
+func Function(gateway *channel.Gateway, name string) refund.Subscriber {
+	return refund.Subscriber{Name: "scf:" + name, Tell: func(ctx context.Context, n refund.News) error {
+		event, err := Encode(n)
+		if err != nil {
+			return err
+		}
+		reply, err := gateway.Invoke(ctx, name, event)
+		if err != nil {
+			return fmt.Errorf("deliver: the function could not be called: %w", err)
+		}
+		var taken struct{ Code any }
+		if json.Unmarshal(reply, &taken) != nil || taken.Code != "SUCCESS" {
+			return errNotSuccess
+		}
+		return nil
+	}}
+}

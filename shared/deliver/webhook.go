@@ -1,0 +1,86 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	neturl "net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"wxrefund/shared/refund"
+)
+
+// A Secret signs webhooks. It prints as nothing of itself.
+type Secret struct{ signer *standardwebhooks.Webhook }
+
+// The sizes of a secret that Standard Webhooks asks for, in bytes.
+const minSecret, maxSecret = 24, 64
+
+// ParseSecret reads a secret as Standard Webhooks writes it: base64, with or
+// without whsec_ before it.
+func ParseSecret(text string) (Secret, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
+	if err != nil || len(raw) < minSecret || len(raw) > maxSecret {
+		return Secret{}, fmt.Errorf("deliver: a webhook's secret must be base64 of %d to %d bytes", minSecret, maxSecret)
+	}
+	signer, err := standardwebhooks.NewWebhookRaw(raw)
+	return Secret{signer}, err
+}
+
+// LogValue hides the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue("secret (hidden)") }
+
+// Format hides the secret, whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "secret (hidden)") }
+
+// maxReply bounds what is read of a receiver's answer, in bytes.
+const maxReply = 64 << 10
+
+// Webhook posts to url what functions are told, signed as Standard Webhooks
+// (standardwebhooks.com) says: webhook-id is the news's, the same at every repeat.
+// The receiver has taken it if it answers with a status of 200 to 299.
+func Webhook(client *http.Client, url string, secret Secret) refund.Subscriber {
+	return refund.Subscriber{Name: "webhook", Tell: func(ctx context.Context, n refund.News) error {
+		body, err := Encode(n)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		signature, err := secret.signer.Sign(n.ID, now, body)
+		if err != nil {
+			return errors.New("deliver: the webhook cannot be signed")
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+		if err != nil {
+			return errors.New("deliver: the webhook's address cannot be used")
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("User-Agent", "wxrefund")
+		req.Header.Set("webhook-id", n.ID)
+		req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
+		req.Header.Set("webhook-signature", signature)
+		resp, err := client.Do(req)
+		if err != nil {
+			if e, ok := errors.AsType[*neturl.Error](err); ok {
+				err = e.Err // the address may be known to its owner alone
+			}
+			return fmt.Errorf("deliver: the webhook's receiver did not answer: %w", err)
+		}
+		defer resp.Body.Close()
+		// Read so that the connection can be used again; what it says does not matter.
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply))
+		if resp.StatusCode/100 != 2 {
+			return fmt.Errorf("deliver: the webhook's receiver answered %d", resp.StatusCode)
+		}
+		return nil
+	}}
+}

@@ -1,0 +1,178 @@
+package refund
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// News is what the business is told: that a refund has succeeded, was closed,
+// or has become abnormal.
+type News struct {
+	ID       string    // the same however often it is told, and another for every other news
+	At       time.Time // when the ledger learned it
+	Status   Status    // success, closed or abnormal
+	Merchant Merchant
+	Refund   Refund // as it was then
+}
+
+// A Subscriber is told of every refund that settles, at least once each, the
+// news of one refund in the order in which they came.
+type Subscriber struct {
+	Name string // stable: what is owed is recorded under it
+
+	// Tell delivers the news. An error means that it is told again. It must return
+	// when ctx ends.
+	Tell func(ctx context.Context, n News) error
+}
+
+// ownCode is the name under which the merchant's own Go code is owed its news.
+const ownCode = "go"
+
+// A notice is one news that a record still owes to somebody.
+type notice struct {
+	ID     string    `json:"id"`
+	At     time.Time `json:"at"`
+	Refund Refund    `json:"refund"`
+	Owed   []debt    `json:"owed"`
+}
+
+// A debt is one notice that one subscriber has not acknowledged yet.
+type debt struct {
+	To    string    `json:"to"`
+	Tries int       `json:"tries,omitempty"` // each try has its own number, so that an overtaken one can be told
+	Next  time.Time `json:"next,omitzero"`   // not before
+	Lease time.Time `json:"lease,omitzero"`  // a try is under way until then
+	Lost  bool      `json:"lost,omitempty"`  // given up; a person was alarmed
+	Why   string    `json:"why,omitempty"`   // of the last failure
+}
+
+const (
+	// tellTime bounds one delivery in real time: the gateway's relay waits 5 s.
+	tellTime = 4 * time.Second
+	// tellAtLeast is the least time that is worth beginning a delivery in.
+	tellAtLeast = 300 * time.Millisecond
+	// tellFor is how long a subscriber is tried before it is given up.
+	tellFor = 72 * time.Hour
+	// maxNotices bounds what one refund owes. Only a refund that becomes abnormal
+	// again and again can come near it.
+	maxNotices = 16
+)
+
+// tellAfter is how long to wait after so many failed tries: seconds at first, in
+// the end six hours.
+func tellAfter(tries int) time.Duration {
+	waits := []time.Duration{
+		5 * time.Second, 15 * time.Second, 30 * time.Second,
+		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
+		time.Hour, 2 * time.Hour, 3 * time.Hour,
+	}
+	if tries <= len(waits) {
+		return waits[max(tries, 1)-1]
+	}
+	return 6 * time.Hour
+}
+
+// announce owes the subscribers the news of the record's present state, if it is
+// one that the business is told of. It returns what a person should look at.
+func (r *record) announce(to []string, now time.Time) (alarms []string) {
+	if len(to) == 0 || r.State != Success && r.State != Closed && r.State != Abnormal {
+		return nil
+	}
+	n := notice{ID: newsID(r.Request.OutRefundNo, r.Moves), At: now, Refund: r.view()}
+	for _, name := range to {
+		n.Owed = append(n.Owed, debt{To: name})
+	}
+	r.Notices = append(r.Notices, n)
+	if len(r.Notices) > maxNotices {
+		alarms = append(alarms, "so much news is owed that the oldest is dropped: "+r.Notices[0].ID)
+		r.Notices = slices.Delete(r.Notices, 0, 1)
+	}
+	return alarms
+}
+
+// newsID names the news that a refund's nth move made. It is the same whoever
+// makes it: nothing but what the ledger commits goes into it.
+func newsID(no string, moves int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", no, moves))
+	return "refund-" + hex.EncodeToString(sum[:12])
+}
+
+// owed finds what is to be told to a subscriber next; nil: nothing. Its news come
+// in order, so that what is behind an unacknowledged one waits, unless that was given up.
+func (r *record) owed(to string) (*notice, *debt) {
+	for i := range r.Notices {
+		n := &r.Notices[i]
+		for j := range n.Owed {
+			if d := &n.Owed[j]; d.To == to && !d.Lost {
+				return n, d
+			}
+		}
+	}
+	return nil, nil
+}
+
+// creditors lists the names to whom something is owed that is not given up.
+func (r *record) creditors() []string {
+	var names []string
+	for _, n := range r.Notices {
+		for _, d := range n.Owed {
+			if !d.Lost && !slices.Contains(names, d.To) {
+				names = append(names, d.To)
+			}
+		}
+	}
+	return names
+}
+
+// due says from when on the debt may be tried.
+func (d *debt) due(now time.Time) time.Time {
+	// A lease that ends later than any can is one of a clock that has stepped back
+	// since: it counts for nothing.
+	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease {
+		return d.Lease
+	}
+	return d.Next
+}
+
+// tellAt says when the next delivery is due; false: nothing is owed.
+func (r *record) tellAt(now time.Time) (at time.Time, ok bool) {
+	for _, name := range r.creditors() {
+		_, d := r.owed(name)
+		if due := d.due(now); !ok || due.Before(at) {
+			at, ok = due, true
+		}
+	}
+	return at, ok
+}
+
+// tellDue reports whether something is to be told now to somebody who still has
+// a chance in this run.
+func (r *record) tellDue(now time.Time, p *patience) bool {
+	for _, name := range r.creditors() {
+		if _, d := r.owed(name); !d.due(now).After(now) && !p.exhausted(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// pay takes a debt off the record.
+func (r *record) pay(id, to string) {
+	r.strike(func(n notice, d debt) bool { return n.ID == id && d.To == to })
+}
+
+// forgive takes all that is owed to somebody off the record.
+func (r *record) forgive(to string) {
+	r.strike(func(_ notice, d debt) bool { return d.To == to })
+}
+
+func (r *record) strike(which func(notice, debt) bool) {
+	for i, n := range r.Notices {
+		r.Notices[i].Owed = slices.DeleteFunc(n.Owed, func(d debt) bool { return which(n, d) })
+	}
+	r.Notices = slices.DeleteFunc(r.Notices, func(n notice) bool { return len(n.Owed) == 0 })
+}

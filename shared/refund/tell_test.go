@@ -1,0 +1,503 @@
+package refund_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+// ear is a subscriber: it writes down what it is told and answers as its script says.
+type ear struct {
+	mu     sync.Mutex
+	heard  []string // OUT_REFUND_NO STATUS
+	ids    []string
+	answer func(ctx context.Context, n refund.News) error // nil: it takes everything
+}
+
+func (e *ear) tell(ctx context.Context, n refund.News) error {
+	e.mu.Lock()
+	e.heard = append(e.heard, fmt.Sprintf("%s %s", n.Refund.OutRefundNo, n.Status))
+	e.ids = append(e.ids, n.ID)
+	answer := e.answer
+	e.mu.Unlock()
+	if answer == nil {
+		return nil
+	}
+	return answer(ctx, n)
+}
+
+func (e *ear) news() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.heard)
+}
+
+// subscribe adds a subscriber under a name.
+func (f *fixture) subscribe(name string) *ear {
+	e := &ear{}
+	f.Subscribers = append(f.Subscribers, refund.Subscriber{Name: name, Tell: e.tell})
+	return e
+}
+
+// notified does what the notification function does with a letter.
+func (f *fixture) notified(t *testing.T, out refund.Outcome) int {
+	t.Helper()
+	if _, err := f.Settle(t.Context(), out); err != nil {
+		t.Fatal(err)
+	}
+	return f.Deliver(t.Context(), out.OutRefundNo)
+}
+
+// owed lists what the ledger owes about a refund: to whom, of which status, and
+// whether it is given up.
+func (f *fixture) owed(t *testing.T, no string) (owed []string) {
+	t.Helper()
+	items, err := f.Ledger.Get(t.Context(), refund.Key("refund/"+no))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rec struct {
+		Notices []struct {
+			Refund refund.Refund
+			Owed   []struct {
+				To   string
+				Lost bool
+			}
+		}
+	}
+	if err := json.Unmarshal(items[0].Body, &rec); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range rec.Notices {
+		for _, d := range n.Owed {
+			line := fmt.Sprintf("%s %s", d.To, n.Refund.Status)
+			if d.Lost {
+				line += " lost"
+			}
+			owed = append(owed, line)
+		}
+	}
+	return owed
+}
+
+var errDeaf = errors.New("it does not listen")
+
+func deaf(context.Context, refund.News) error { return errDeaf }
+
+// The state and what is owed of it stand in one commit; telling it pays the debt.
+func TestSettlingOwesTheNews(t *testing.T) {
+	f := setUp(t)
+	a, b := f.subscribe("scf:a"), f.subscribe("scf:b")
+	f.must(t, request("R1", 60))
+	commits := 0
+	f.Ledger = &hindered{Ledger: f.Ledger, before: func() error { commits++; return nil }}
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil || commits != 1 {
+		t.Fatalf("%v after %d commits, want one", err, commits)
+	}
+	if d := cmp.Diff([]string{"scf:a SUCCESS", "scf:b SUCCESS"}, f.owed(t, "R1")); d != "" {
+		t.Errorf("owed (-want +got):\n%s", d)
+	}
+	if got := f.Deliver(t.Context(), "R1"); got != 2 {
+		t.Errorf("%d delivered, want 2", got)
+	}
+	for _, e := range []*ear{a, b} {
+		if d := cmp.Diff([]string{"R1 SUCCESS"}, e.news()); d != "" {
+			t.Errorf("heard (-want +got):\n%s", d)
+		}
+	}
+	if a.ids[0] != b.ids[0] {
+		t.Errorf("one news has two ids: %s and %s", a.ids[0], b.ids[0])
+	}
+	if owed := f.owed(t, "R1"); owed != nil {
+		t.Errorf("still owed: %v", owed)
+	}
+	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 0 {
+		t.Errorf("the letter's repeat delivers %d", got)
+	}
+}
+
+// Nobody is told that a refund is being processed, or of one that was refused.
+func TestOnlyWhatSettlesIsTold(t *testing.T) {
+	f := setUp(t)
+	a := f.subscribe("scf:a")
+	f.must(t, request("R1", 60))
+	f.Deliver(t.Context(), "R1")
+	f.up.before = refusal(refund.CodeRejected, refund.Never, "NOT_ENOUGH")
+	_, _ = f.Refund(t.Context(), server, request("R2", 10))
+	f.Deliver(t.Context(), "R2")
+	f.notified(t, letter("FOREIGN", 5, refund.StatusClosed)) // made by hand: told like any other
+	if d := cmp.Diff([]string{"FOREIGN CLOSED"}, a.news()); d != "" {
+		t.Errorf("heard (-want +got):\n%s", d)
+	}
+}
+
+// C21: of several subscribers one fails: it alone is told again, under the same id.
+func TestC21OnlyWhoFailedIsToldAgain(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
+	bad.answer = deaf
+	f.must(t, request("R1", 60))
+	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 1 {
+		t.Errorf("%d delivered, want 1", got)
+	}
+	bad.answer = nil
+	f.notified(t, letter("R1", 60, refund.StatusSuccess)) // WeChat Pay's repeat comes before the pause is over
+	if n := len(bad.news()); n != 1 {
+		t.Errorf("told %d times, want once until it is due", n)
+	}
+	advance(5 * time.Second)
+	if d := cmp.Diff(refund.Tally{Checked: 1, Delivered: 1}, f.reconcile(t)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if len(good.news()) != 1 || len(bad.news()) != 2 || bad.ids[0] != bad.ids[1] {
+		t.Errorf("good heard %v, bad %v under %v", good.news(), bad.news(), bad.ids)
+	}
+}
+
+// The pauses grow from seconds to hours, and end after three days, loudly; what
+// is owed stays to be seen, and later news does not wait for it.
+func TestBackOffAndGivingUp(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	a := f.subscribe("scf:a")
+	begun := f.Now()
+	var at []time.Duration
+	a.answer = func(context.Context, refund.News) error {
+		at = append(at, f.Now().Sub(begun))
+		return errDeaf
+	}
+	f.must(t, request("R1", 60))
+	f.notified(t, letter("R1", 60, refund.StatusAbnormal))
+	for range 80 * 12 { // every five minutes for more than three days
+		for range 4 {
+			advance(75 * time.Second)
+			f.reconcile(t)
+		}
+	}
+	if len(at) < 20 || len(at) > 30 {
+		t.Errorf("told %d times in three days, want some 25", len(at))
+	}
+	for i, most := range []time.Duration{0, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute} {
+		if i > 0 && (at[i]-at[i-1] < most || at[i]-at[i-1] > most+75*time.Second) {
+			t.Errorf("pause %d is %v, want %v and what the timer adds", i, at[i]-at[i-1], most)
+		}
+	}
+	if last := at[len(at)-1]; last < 60*time.Hour || last > 72*time.Hour {
+		t.Errorf("last told after %v", last)
+	}
+	if n := strings.Count(f.log.String(), "given up"); n != 1 {
+		t.Errorf("%d alarms, want 1", n)
+	}
+	if d := cmp.Diff([]string{"scf:a ABNORMAL lost"}, f.owed(t, "R1")); d != "" {
+		t.Errorf("owed (-want +got):\n%s", d)
+	}
+	a.answer = nil
+	f.up.set("R1", refund.StatusSuccess)
+	f.notified(t, letter("R1", 60, refund.StatusSuccess))
+	if heard := a.news(); heard[len(heard)-1] != "R1 SUCCESS" {
+		t.Errorf("heard last %s", heard[len(heard)-1])
+	}
+}
+
+// D3: news of one refund come in order, whoever stumbles on the way.
+func TestD3OrderPerRefund(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	a := f.subscribe("scf:a")
+	a.answer = deaf
+	f.must(t, request("R1", 60))
+	f.notified(t, letter("R1", 60, refund.StatusAbnormal))
+	f.notified(t, letter("R1", 60, refund.StatusSuccess))
+	a.answer = nil
+	advance(5 * time.Second)
+	if got := f.reconcile(t); got.Delivered != 2 {
+		t.Errorf("%+v, want both delivered", got)
+	}
+	if d := cmp.Diff([]string{"R1 ABNORMAL", "R1 ABNORMAL", "R1 SUCCESS"}, a.news()); d != "" {
+		t.Errorf("heard (-want +got):\n%s", d)
+	}
+	if a.ids[1] == a.ids[2] {
+		t.Error("two news have one id")
+	}
+}
+
+// D3: two workers at once never tell the same news; a dead one's lease ends.
+func TestD3LeaseAndDeadWorker(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	a := f.subscribe("scf:a")
+	inside, leave := make(chan bool), make(chan bool)
+	a.answer = func(context.Context, refund.News) error {
+		inside <- true
+		<-leave
+		return nil
+	}
+	f.must(t, request("R1", 60))
+	var wg sync.WaitGroup
+	wg.Go(func() { f.notified(t, letter("R1", 60, refund.StatusSuccess)) })
+	<-inside
+	for range 5 {
+		if got := f.Deliver(t.Context(), "R1"); got != 0 {
+			t.Error("told at once by another")
+		}
+		f.reconcile(t)
+	}
+	advance(time.Hour) // by a clock that runs faster than the call
+	if f.Deliver(t.Context(), "R1") != 0 || f.reconcile(t).Delivered != 0 {
+		t.Error("told at once by this process")
+	}
+	leave <- true
+	wg.Wait()
+	if n := len(a.news()); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+
+	a.answer = func(context.Context, refund.News) error { panic("killed") }
+	f.must(t, request("R2", 40))
+	if _, err := f.Settle(t.Context(), letter("R2", 40, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	store := f.Ledger
+	f.Ledger = &hindered{Ledger: store, before: onlyFirst()} // it takes the debt and dies before it can record anything
+	f.Deliver(t.Context(), "R2")
+	f.Ledger, a.answer = store, nil
+	if advance(29 * time.Second); f.reconcile(t).Delivered != 0 {
+		t.Error("told before the lease ended")
+	}
+	if advance(2 * time.Second); f.reconcile(t).Delivered != 1 {
+		t.Error("not told after the lease ended")
+	}
+}
+
+// onlyFirst lets one commit through.
+func onlyFirst() func() error {
+	n := 0
+	return func() error {
+		if n++; n > 1 {
+			return errors.New("killed")
+		}
+		return nil
+	}
+}
+
+// D3: a try that was overtaken records nothing: neither its success nor its failure.
+func TestD3FencedTry(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	a := f.subscribe("scf:a")
+	f.must(t, request("R1", 60))
+	first := true
+	a.answer = func(context.Context, refund.News) error {
+		if first {
+			first = false
+			advance(time.Minute) // it hangs for longer than its lease
+			other := &refund.Service{
+				Channel: f.Channel, Ledger: f.Ledger, Merchant: f.Merchant, Now: f.Now,
+				Subscribers: []refund.Subscriber{{Name: "scf:a", Tell: deaf}},
+			}
+			other.Deliver(t.Context(), "R1")
+		}
+		return nil
+	}
+	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 0 {
+		t.Errorf("%d delivered, want none on record", got)
+	}
+	if d := cmp.Diff([]string{"scf:a SUCCESS"}, f.owed(t, "R1")); d != "" {
+		t.Errorf("the second try failed and was the last to be begun (-want +got):\n%s", d)
+	}
+}
+
+// D3: no time left is none, not all the time in the world.
+func TestD3NoTimeLeft(t *testing.T) {
+	f := setUp(t)
+	a := f.subscribe("scf:a")
+	f.must(t, request("R1", 60))
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []time.Duration{-time.Hour, 0, 100 * time.Millisecond} {
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(left))
+		if f.Deliver(ctx, "R1") != 0 || len(a.news()) != 0 {
+			t.Errorf("with %v left it is told", left)
+		}
+		cancel()
+	}
+	if got := f.reconcile(t); got.Delivered != 1 {
+		t.Errorf("%+v: the debt was leased all the same", got)
+	}
+}
+
+// D3: one that never answers keeps neither other subscribers nor other refunds
+// waiting, and costs a run no more than a few calls.
+func TestD3PoisonousSubscriber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setUp(t)
+		good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
+		bad.answer = func(ctx context.Context, _ refund.News) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		for i := range 60 {
+			no := number(i)
+			req := request(no, 1)
+			req.OutTradeNo = "O" + no
+			f.must(t, req)
+			out := letter(no, 1, refund.StatusSuccess)
+			out.Refund.OutTradeNo, out.Refund.TransactionID = "O"+no, "T-O"+no
+			if _, err := f.Settle(t.Context(), out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begun := time.Now()
+		got, err := f.Reconcile(ctx)
+		if err != nil || got.Delivered != 60 {
+			t.Errorf("%+v, %v; want 60 delivered", got, err)
+		}
+		if len(good.news()) != 60 {
+			t.Errorf("the good one heard %d of 60", len(good.news()))
+		}
+		if n := len(bad.news()); n > 16 {
+			t.Errorf("the bad one was tried %d times in one run", n)
+		}
+		if took := time.Since(begun); took > 15*time.Second {
+			t.Errorf("the run took %v", took)
+		}
+	})
+}
+
+// An empty ledger is listed once a run and costs nothing else.
+func TestD3NothingOwedNothingDone(t *testing.T) {
+	f := setUp(t)
+	f.subscribe("scf:a")
+	if d := cmp.Diff(refund.Tally{}, f.reconcile(t)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// The merchant's own Go code is told like a subscriber, and survived.
+func TestOwnCode(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	own := &ear{answer: func(context.Context, refund.News) error { panic("nil map") }}
+	f.Settled = own.tell
+	f.must(t, request("R1", 60))
+	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 0 {
+		t.Errorf("%d delivered", got)
+	}
+	if !strings.Contains(f.log.String(), "msg=panic") {
+		t.Error("the panic is not in the log")
+	}
+	own.answer = nil
+	advance(5 * time.Second)
+	if got := f.reconcile(t); got.Delivered != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The dispatcher cannot know who has Go code of the merchant's own: what it owes
+// is forgiven by a reconciler that has none, and told by one that has.
+func TestWhatTheDispatcherOwes(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		f := setUp(t)
+		a := f.subscribe("scf:a")
+		f.ToldElsewhere = true
+		f.must(t, request("R1", 60))
+		f.up.set("R1", refund.StatusSuccess)
+		if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {
+			t.Fatal(err)
+		}
+		if len(a.news()) != 0 {
+			t.Error("the dispatcher tells while a user waits")
+		}
+		f.ToldElsewhere = false
+		mine := &ear{}
+		if own {
+			f.Settled = mine.tell
+		}
+		f.reconcile(t)
+		if n := len(mine.news()); len(a.news()) != 1 || own && n != 1 || f.owed(t, "R1") != nil {
+			t.Errorf("own code %v: the subscriber heard %v, the code %v, owed %v", own, a.news(), mine.news(), f.owed(t, "R1"))
+		}
+	}
+}
+
+// A subscriber that this function does not know may be another version's: what
+// is owed to it is kept.
+func TestUnknownSubscriber(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.subscribe("scf:new")
+	f.must(t, request("R1", 60))
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	known := f.Subscribers
+	f.Subscribers = nil
+	f.reconcile(t)
+	if d := cmp.Diff([]string{"scf:new SUCCESS"}, f.owed(t, "R1")); d != "" {
+		t.Errorf("owed (-want +got):\n%s", d)
+	}
+	f.Subscribers = known
+	advance(time.Minute)
+	if got := f.reconcile(t); got.Delivered != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A refund that swings for ever owes a bounded number of news.
+func TestNoticesAreBounded(t *testing.T) {
+	f := setUp(t)
+	a := f.subscribe("scf:a")
+	a.answer = deaf
+	f.must(t, request("R1", 60))
+	for range 40 {
+		for _, status := range []refund.Status{refund.StatusAbnormal, refund.StatusProcessing} {
+			f.up.set("R1", status)
+			if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := len(f.owed(t, "R1")); n != 16 {
+		t.Errorf("%d owed, want 16", n)
+	}
+	if !strings.Contains(f.log.String(), "the oldest is dropped") {
+		t.Error("no alarm")
+	}
+}
+
+// Telling does not put the questions off, nor they the telling.
+func TestTellingAndAskingKeepTheirTimes(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	a := f.subscribe("scf:a")
+	a.answer = deaf
+	f.must(t, request("R1", 60))
+	f.up.set("R1", refund.StatusAbnormal)
+	f.notified(t, letter("R1", 60, refund.StatusAbnormal)) // abnormal is no end: it is asked about
+	asked := f.up.count("query:R1")
+	for range 60 {
+		advance(5 * time.Second)
+		f.reconcile(t)
+	}
+	if n := f.up.count("query:R1") - asked; n != 5 {
+		t.Errorf("asked %d times in five minutes, want 5", n)
+	}
+	if n := len(a.news()); n < 5 || n > 8 {
+		t.Errorf("told %d times in five minutes", n)
+	}
+}
