@@ -36,14 +36,17 @@ var keys = sync.OnceValues(sandbox.GenerateKeys)
 
 // newWorld runs a WeChat Pay in this process until the test ends. Its time stands
 // still unless it is moved; its letters are kept, not sent.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldWith(t, false) }
+
+// newWorldWith has the example subscribers in it, or has not.
+func newWorldWith(t *testing.T, subscribers bool) *world {
 	t.Helper()
 	k, err := keys()
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, ledger: filepath.Join(t.TempDir(), "ledger.db"), letters: new(letters)}
-	s, err := sandbox.New(sandbox.Config{Seed: 1, Speed: 0.001, Keys: k, Transport: w.letters})
+	s, err := sandbox.New(sandbox.Config{Seed: 1, Speed: 0.001, Keys: k, Transport: w.letters, Subscribers: subscribers})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type history struct {
 	Leave  bool          // abnormal refunds are never taken up by the merchant
 	Deaf   bool          // no letter ever comes
 	Heal   time.Duration // when all trouble ends
+	Ears   []string      // who is told of refunds
 }
 
 // An order is paid before anything else happens.
@@ -111,6 +112,7 @@ func draw(seed uint64) *history {
 	for range pick(r, 0, 0, 1, 1, 1, 2) {
 		pick(r, plots()...)(h, r, h.Wishes[r.IntN(len(h.Wishes))])
 	}
+	h.listeners(chance(seed).of("ears"))
 	slices.SortStableFunc(h.Acts, func(a, b act) int { return cmp.Compare(a.At, b.At) })
 	return h
 }

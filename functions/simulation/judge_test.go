@@ -42,6 +42,7 @@ func (w *world) judge() {
 	w.count("refunds with wrong books", int64(wrong))
 	w.count("histories with wrong books", int64(min(wrong, 1)))
 	w.count("histories with phantom fen", min(w.counts["phantom fen"], 1))
+	w.witness.allTold()
 	w.witness.holds("at the end")
 	w.witness.balance()
 }

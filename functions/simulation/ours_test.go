@@ -60,7 +60,7 @@ func (o *ours) with(function string, c *call, serve func(*instance)) {
 	made := o.made
 	o.mu.Unlock()
 	if i == nil {
-		i = o.start(made)
+		i = o.start(function, made)
 		o.w.count("instances", 1)
 	}
 	i.current = c
@@ -74,7 +74,7 @@ func (o *ours) with(function string, c *call, serve func(*instance)) {
 }
 
 // start wires one instance as config.Load does.
-func (o *ours) start(number int) *instance {
+func (o *ours) start(function string, number int) *instance {
 	k, i := keys(), &instance{}
 	call := func() *call { return i.current }
 	ring := wxpay.NewKeyring(map[string]*rsa.PublicKey{k.settings["WXPAY_PUBLIC_KEY_ID"]: k.public}, nil)
@@ -99,6 +99,16 @@ func (o *ours) start(number int) *instance {
 		Now:      func() time.Time { return time.Now().Add(skew) },
 		Log:      log,
 	}
+	for _, ear := range o.w.history.Ears {
+		tell := func(ctx context.Context, n refund.News) error { return call().hear(ctx, ear, n) }
+		switch {
+		case ear != ownEar:
+			i.refunds.Subscribers = append(i.refunds.Subscribers, refund.Subscriber{Name: ear, Tell: tell})
+		case function != "wxpayFunctions":
+			i.refunds.Settled = tell
+		}
+	}
+	i.refunds.ToldElsewhere = function == "wxpayFunctions"
 	i.dispatcher = wxpayfunctions.New(i.refunds, log)
 	i.listener = &notify.Handler{Refunds: i.refunds, Keys: ring, Secret: k.secret, Log: log}
 	return i

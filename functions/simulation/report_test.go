@@ -56,6 +56,9 @@ func histories(t *testing.T) []figure {
 		line("C10", "effects told more than once", "effects more than once", "letters answered", "letters"),
 		line("C19", "letters answered after more than 5 s", "letters answered late", "letters answered", "letters"),
 		line("C1", "forged, altered or stale letters believed", "forged letters believed", "forged letters", "letters"),
+		// The naive handler tells nobody but itself.
+		{"D3", "news owed to subscribers and never told", fmt.Sprintf("%d news", us["news owed"]), fmt.Sprint(us["news lost"]), "-"},
+		{"C21", "news taken again, since its answer was lost", fmt.Sprintf("%d times told", us["news told"]), fmt.Sprint(us["news told again after its answer was lost"]), "-"},
 		line("A16", "claims that nobody can answer, each with an alarm", "stuck claims", "histories", "histories"),
 		line("", "crashes survived", "crashes", "calls", "calls"),
 		{"", "simulated hours a second", fmt.Sprintf("%.0f hours", us.hours()+them.hours()), fmt.Sprintf("%.0f", (us.hours()+them.hours())/took.Seconds()), ""},

@@ -98,6 +98,14 @@ type refundRow struct {
 	Counted bool
 	Asked   int
 	Absent  bool
+	Notices []struct {
+		ID     string
+		Refund struct{ Status string }
+		Owed   []struct {
+			To   string
+			Lost bool
+		}
+	}
 	Attempt int
 	Request struct {
 		Amount struct{ Refund int64 }

@@ -21,7 +21,8 @@ import (
 //	I3 ledger state = upstream state once all is quiet
 //	I4 no state moves backwards
 //	I5 no acknowledged notification without a durable row
-//	I6 no business effect more than once per refund and final state
+//	I6 no business effect more than once per refund and final state; each subscriber
+//	   is told each, in order, and again only if its answer was lost
 //	I7 nothing unverified changes state
 //	I8 no secret and no full personal datum in any log
 //
@@ -36,6 +37,7 @@ type witness struct {
 	effects  map[string]int // how often a refund has come to a final state
 	alarms   map[string]int
 	sending  map[string]int // submissions of a refund under way, as their senders see it
+	bills    []*bill        // what was ever owed to subscribers
 	found    []string       // what was violated
 }
 
@@ -88,6 +90,7 @@ func (v *witness) committed(c *call, items []refund.Item) {
 			if next.State != before.State {
 				v.moved(c, no, before, next)
 			}
+			v.owes(c, no, before, next)
 		case strings.HasPrefix(string(it.Key), "order/"):
 			var a accountRow
 			if err := json.Unmarshal(it.Body, &a); err != nil {
