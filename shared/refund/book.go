@@ -219,7 +219,9 @@ func (s *Service) commit(ctx context.Context, b *book, now time.Time) error {
 		case isRefundID(k):
 			body = b.ids[k]
 		}
-		items = append(items, item(k, b.items[k].Version, body, due))
+		next := item(k, b.items[k].Version, body, due)
+		next.Body = preserve(b.items[k].Body, next.Body, body)
+		items = append(items, next)
 	}
 	return ledgerError(s.Ledger.Commit(ctx, items...))
 }

@@ -2,10 +2,7 @@ package refund
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -162,32 +159,6 @@ func askAfter(n int) time.Duration {
 		return 30 * time.Minute
 	}
 	return 3 * time.Hour
-}
-
-// Keys of the ledger. A refund stands under its number; its refund_id is a
-// second name that leads there.
-func refundKey(outRefundNo string) Key { return Key("refund/" + outRefundNo) }
-func refundIDKey(refundID string) Key  { return Key("refund_id/" + refundID) }
-func isRefundID(k Key) bool            { return strings.HasPrefix(string(k), "refund_id/") }
-
-// item encodes a value for the ledger. The types of this package always encode.
-func item(key Key, version int64, body any, due time.Time) Item {
-	b, err := json.Marshal(body)
-	if err != nil {
-		panic(fmt.Sprintf("refund: cannot encode %T: %v", body, err))
-	}
-	return Item{Key: key, Version: version, Body: b, Due: due}
-}
-
-// decode reads what item wrote. An item that does not exist leaves body as it is.
-func decode(it Item, body any) error {
-	if it.Version == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(it.Body, body); err != nil {
-		return fmt.Errorf("refund: item %s of the ledger cannot be read: %w", it.Key, err)
-	}
-	return nil
 }
 
 // difference names the first field in which two requests differ, "" if none.
