@@ -96,6 +96,14 @@ type message struct {
 // send posts a valid notification with one thing changed.
 func (f *fixture) send(t testing.TB, change func(*message)) *httptest.ResponseRecorder {
 	t.Helper()
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, f.written(t, change))
+	return w
+}
+
+// written is a valid notification with one thing changed.
+func (f *fixture) written(t testing.TB, change func(*message)) *http.Request {
+	t.Helper()
 	m := &message{
 		letter: wxpay.RefundLetter{
 			MchID: mchid, TransactionID: "1217752501201407033233368018", OutTradeNo: "O1", RefundID: "50000000382019052709732678859",
@@ -131,9 +139,7 @@ func (f *fixture) send(t testing.TB, change func(*message)) *httptest.ResponseRe
 		t.Fatal(err)
 	}
 	m.request(r)
-	w := httptest.NewRecorder()
-	f.ServeHTTP(w, r)
-	return w
+	return r
 }
 
 // recorded reports what the ledger holds of R1.
