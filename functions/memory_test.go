@@ -1,0 +1,63 @@
+package functions_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+)
+
+// residentMost is the most that a running function may hold, in MiB. The smallest
+// that a cloud gives is 64 (SCF) or 128 (Lambda).
+const residentMost = 64
+
+// What a function holds in memory after its first call and after forty-eight more,
+// each from a process of its own. -v shows it; README's table has it.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.order(1_000_000)
+	dispatching, telling := startLambda(t, dispatcher, w.env), startPlain(t, notify, w.env)
+	once := func(i int) {
+		no := fmt.Sprintf("R%d", i)
+		if got := dispatching.ask(refundEvent(o, no, 1)); got.Code != 0 {
+			t.Fatalf("%s: %+v", no, got)
+		}
+		if _, err := telling.try(w.really("H" + no)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	once(0)
+	first := map[string]int{dispatcher: dispatching.process.resident(), notify: telling.process.resident()}
+	for i := 1; i < 49; i++ { // an order takes fifty
+		once(i)
+	}
+	for name, p := range map[string]*process{dispatcher: dispatching.process, notify: telling.process} {
+		last := p.resident()
+		t.Logf("%s: %d MiB after one call, %d MiB after 49", name, first[name], last)
+		if last > residentMost {
+			t.Errorf("%s: %d MiB resident, want at most %d", name, last, residentMost)
+		}
+	}
+}
+
+var residentLine = regexp.MustCompile(`VmRSS:\s+([0-9]+) kB`)
+
+// resident is what a process holds in memory now, in MiB.
+func (p *process) resident() int {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	m := residentLine.FindSubmatch(status)
+	if m == nil {
+		p.t.Fatal("no VmRSS")
+	}
+	kib, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return (kib + 1023) / 1024
+}
