@@ -27,9 +27,9 @@ type Identity struct {
 	TrustHeaders   bool     // a gateway in front of us strips and sets x-wx-openid and x-wx-source
 }
 
-// ReadIdentity reads the rules from REFUND_CLIENT_SOURCES, REFUND_TRUST_FUNCTIONS
+// readIdentity reads the rules from REFUND_CLIENT_SOURCES, REFUND_TRUST_FUNCTIONS
 // and TRUST_WX_HEADERS. A switch that is neither true nor false is an error and off.
-func ReadIdentity(getenv func(string) string) (Identity, error) {
+func readIdentity(getenv func(string) string) (Identity, error) {
 	var errs []error
 	on := func(name string) bool {
 		switch value := strings.TrimSpace(getenv(name)); value {

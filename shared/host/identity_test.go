@@ -93,7 +93,7 @@ func TestPlatformKeepsOddOpenids(t *testing.T) {
 }
 
 func TestClientSources(t *testing.T) {
-	id, err := ReadIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": " wx_client,\n my_app\tother ,, "}))
+	id, err := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": " wx_client,\n my_app\tother ,, "}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestClientSources(t *testing.T) {
 		}
 	}
 	for _, empty := range []string{"", " ", ",", " , "} {
-		id, _ := ReadIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": empty}))
+		id, _ := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": empty}))
 		if got := id.Platform("", "wx_client"); got != stranger {
 			t.Errorf("list %q: a client without openid is %+v, want nobody", empty, got)
 		}
@@ -124,7 +124,7 @@ func TestReadIdentitySwitches(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, name := range []string{"REFUND_TRUST_FUNCTIONS", "TRUST_WX_HEADERS"} {
-			id, err := ReadIdentity(settings(map[string]string{name: tt.value}))
+			id, err := readIdentity(settings(map[string]string{name: tt.value}))
 			if (err != nil) != tt.err {
 				t.Errorf("%s=%q: error %v, want one: %v", name, tt.value, err, tt.err)
 			}
@@ -134,7 +134,7 @@ func TestReadIdentitySwitches(t *testing.T) {
 			}
 		}
 	}
-	_, err := ReadIdentity(settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "a", "TRUST_WX_HEADERS": "b"}))
+	_, err := readIdentity(settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "a", "TRUST_WX_HEADERS": "b"}))
 	want := "REFUND_TRUST_FUNCTIONS: want true or false, got \"a\"\nTRUST_WX_HEADERS: want true or false, got \"b\""
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want both named", err)

@@ -27,13 +27,13 @@ func (c Caller) LogValue() slog.Value {
 	case Server:
 		return slog.StringValue("server")
 	case User:
-		return slog.StringValue("user " + Mask(c.OpenID))
+		return slog.StringValue("user " + mask(c.OpenID))
 	}
 	return slog.StringValue("nobody")
 }
 
-// Mask keeps enough of a personal datum to recognise it beside another, and no more.
-func Mask(s string) string {
+// mask keeps enough of a personal datum to recognise it beside another, and no more.
+func mask(s string) string {
 	r := []rune(s)
 	if len(r) <= 8 {
 		return "****"

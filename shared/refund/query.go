@@ -18,8 +18,8 @@ type Lookup struct {
 // ByOrder reports whether the lookup is for an order's refunds.
 func (l Lookup) ByOrder() bool { return l.RefundID == "" && l.OutRefundNo == "" }
 
-// PageSize is how many refunds one query by order returns at most (seed 001).
-const PageSize = 10
+// pageSize is how many refunds one query by order returns at most (seed 001).
+const pageSize = 10
 
 // A Page is a part of an order's refunds, oldest first. A refund without a
 // status is one of which the upstream has said nothing yet.
@@ -158,7 +158,7 @@ func (s *Service) listOrder(ctx context.Context, l Lookup) (Page, error) {
 	case l.Offset < 0 || l.Offset > total:
 		return Page{}, invalidf("offset must be between 0 and total_refund_count, which is %d", total)
 	}
-	members := a.Members[l.Offset:min(l.Offset+PageSize, total)]
+	members := a.Members[l.Offset:min(l.Offset+pageSize, total)]
 	page := Page{TotalRefundCount: total, RefundCount: len(members), Offset: l.Offset, Refunds: []Refund{}}
 	keys := make([]Key, 0, len(members))
 	for _, m := range members {

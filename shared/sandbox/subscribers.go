@@ -25,8 +25,8 @@ var subscribers = []subscriber{
 	{name: "failingSubscriber", teaches: "fails twice, then takes it", takes: func(nth int) bool { return nth > 2 }},
 }
 
-// SubscriberNames lists the example functions that are told of refunds.
-func SubscriberNames() []string {
+// subscriberNames lists the example functions that are told of refunds.
+func subscriberNames() []string {
 	return names(subscribers, func(e subscriber) string { return e.name })
 }
 
@@ -99,7 +99,7 @@ func (s *Sandbox) notifySettings(c credentials, u URLs) map[string]string {
 		return nil
 	}
 	out := gatewaySettings(c, u)
-	out["NOTIFY_FUNCTIONS"] = "scf:" + strings.Join(SubscriberNames(), ",scf:")
+	out["NOTIFY_FUNCTIONS"] = "scf:" + strings.Join(subscriberNames(), ",scf:")
 	return out
 }
 
