@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -58,6 +59,30 @@ func TestEveryChannel(t *testing.T) {
 			r := p.dispatch(`{"type":"wxpay_refund","out_trade_no":"order-none","out_refund_no":"R9","amount":{"refund":1,"total":100,"currency":"CNY"}}`)
 			if r.Code < 400 || r.Code == 503 && channel != "cloudbase" || r.ErrCode == "" {
 				t.Errorf("unknown order: %+v, want a refusal", r)
+			}
+		})
+	}
+}
+
+// A reason is the merchant's to write, whatever it looks like in what is signed.
+func TestAnyReason(t *testing.T) {
+	for _, channel := range []string{"apiv3", "cloudbase", "cloudpay", "global"} {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "-channel", channel, "-speed", "600")
+			for i, reason := range []string{"x&z=1", "a&refund_fee=99&total_fee=1", "&sign=0&key=1", "]]><xml>", "a=b&c", `"><&amp;`} {
+				o := p.order()
+				no := fmt.Sprintf("R%d", i)
+				refund := event("wxpay_refund", map[string]any{
+					"out_refund_no": no, "out_trade_no": o.OutTradeNo, "reason": reason,
+					"amount": map[string]any{"refund": 60, "total": o.Total, "currency": "CNY"},
+				})
+				if got := p.succeed(refund); got.OutRefundNo != no || got.Amount.Refund != 60 {
+					t.Errorf("reason %q: %+v", reason, got)
+				}
+				await(t, "SUCCESS with the reason "+reason, func() bool {
+					return p.succeed(queryEvent("out_refund_no", no)).Status == "SUCCESS"
+				})
 			}
 		})
 	}

@@ -98,7 +98,7 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request, e endpointV2) 
 		return
 	}
 	no := checkNames(f)
-	if no == nil && s.keys.apiKeyV2.Verify(f, signType(f)) != nil {
+	if no == nil && s.keys.apiKeyV2.VerifyRequest(f, signType(f)) != nil {
 		s.writeV2(w, x, http.StatusOK, transportV2("签名错误"), upstreamFault{})
 		return
 	}

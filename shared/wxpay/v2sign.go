@@ -119,22 +119,45 @@ func (k APIKey) message(f Fields) []byte {
 	return append(append(m, "key="...), (*k.secret).text...)
 }
 
-// Verify says whether who signed f knows the key: nil or [ErrSignature]. t is
-// what the merchant has configured. What a message says of its own sign type is
-// only held against that: a forger could else choose MD5.
+// Verify says whether who signed f knows the key: nil or [ErrSignature]. It is
+// for what WeChat Pay answers, and stricter than WeChat Pay itself, which verifies
+// requests as [APIKey.VerifyRequest] does. t is what the merchant has configured.
+// What a message says of its own sign type is only held against that: a forger
+// could else choose MD5.
+//
+// A message that can be read in two ways is refused (see ambiguous), since a
+// forger who sits in the connection profits of that without the key: of a genuine
+// answer he makes one that hides fields in the value before them, such as the
+// total_refund_count that says that more refunds were made, or the fee of one of
+// them. No honest answer is lost by it. The values in answers are numbers of
+// refunds and orders, amounts, words and times of WeChat Pay's; nothing that
+// people write, such as refund_desc, is in them, and the characters of numbers
+// (seed 002) have neither & nor =.
 //
 // Nothing in a v2 message tells when it was signed. Whoever has seen one can play
 // it back for ever; an answer is therefore believed for the connection that it
 // came over as well.
 func (k APIKey) Verify(f Fields, t SignType) error {
+	if f.ambiguous() {
+		return fmt.Errorf("%w: a value may be taken for several fields", ErrSignature)
+	}
+	return k.VerifyRequest(f, t)
+}
+
+// VerifyRequest is [APIKey.Verify] for requests, as WeChat Pay verifies them: the
+// fields that were received are signed again and compared, whatever they hold. So
+// a merchant may give "x&z=1" for a reason. Who would send the same signature with
+// the fields divided otherwise must break into a connection that the merchant's
+// certificate guards, and gains nothing there. The only text that a customer may
+// have written is refund_desc, and the next field in order is refund_fee, which
+// must be there: what is split off refund_desc sorts before it and is no field, or
+// is refund_fee a second time; and refund_fee hidden is refund_fee missing.
+func (k APIKey) VerifyRequest(f Fields, t SignType) error {
 	if said := f[fieldSignType]; said != "" && said != string(t) {
 		return fmt.Errorf("%w: signed otherwise than with the sign type configured", ErrSignature)
 	}
 	if f[fieldSign] == "" {
 		return fmt.Errorf("%w: there is none", ErrSignature)
-	}
-	if f.ambiguous() {
-		return fmt.Errorf("%w: a value may be taken for several fields", ErrSignature)
 	}
 	want, err := k.sign(f, t)
 	if err != nil {
@@ -150,8 +173,7 @@ func (k APIKey) Verify(f Fields, t SignType) error {
 // is escaped in what is signed, so that a field a with the value "1&b=2" signs
 // like a=1 and b=2. The names being sorted, a name behind an & can begin a field
 // only if it is greater than the name of the field it stands in; where none is,
-// there is one way to read what was signed. WeChat Pay has no field whose value
-// looks so, since a notify_url must not have a query.
+// there is one way to read what was signed.
 func (f Fields) ambiguous() bool {
 	for name, value := range f {
 		if !isName(name) {

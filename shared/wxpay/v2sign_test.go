@@ -211,6 +211,9 @@ func TestVerifyV2Refuses(t *testing.T) {
 		} {
 			t.Run(string(st)+" "+tt.name, func(t *testing.T) {
 				err := newAPIKey(t).Verify(tt.mutate(maps.Clone(valid)), st)
+				if request := newAPIKey(t).VerifyRequest(tt.mutate(maps.Clone(valid)), st); (request == nil) != (err == nil) {
+					t.Errorf("as a request: error %v, as an answer: %v", request, err)
+				}
 				if tt.ok && err != nil || !tt.ok && !errors.Is(err, ErrSignature) {
 					t.Errorf("error %v, want it to verify: %t", err, tt.ok)
 				}
@@ -259,6 +262,10 @@ func TestVerifyV2IsUnambiguous(t *testing.T) {
 			if err := k.Verify(*f, SignMD5); !errors.Is(err, want) || (err == nil) != (want == nil) {
 				t.Errorf("%s: %v: error %v, want %v", name, *f, err, want)
 			}
+			// WeChat Pay, which signs what it has received again, takes both.
+			if err := k.VerifyRequest(*f, SignMD5); err != nil {
+				t.Errorf("%s: %v as a request: %v", name, *f, err)
+			}
 		}
 	}
 	// These look so, and are not: what is behind the & sorts before, or is no name.
@@ -267,6 +274,48 @@ func TestVerifyV2IsUnambiguous(t *testing.T) {
 		if err := k.Verify(f, SignMD5); err != nil {
 			t.Errorf("value %q: %v", value, err)
 		}
+	}
+}
+
+// What people write may look like a field: a request with it verifies, an answer
+// with it does not, since in an answer nobody has written anything.
+func TestVerifyV2Request(t *testing.T) {
+	k := newAPIKey(t)
+	for desc, answers := range map[string]bool{
+		"x&z=1": false, "x&total_fee=1": false, "a&refund_fee=1&sign=2": false, "a&b=1": true, "A & B = C": true, "&&==": true,
+	} {
+		for _, st := range []SignType{SignMD5, SignHMACSHA256} {
+			f := signed(t, Fields{"refund_desc": desc, "refund_fee": "60", "total_fee": "100"}, st)
+			if err := k.VerifyRequest(f, st); err != nil {
+				t.Errorf("%s %q: a request: %v", st, desc, err)
+			}
+			if err := k.Verify(f, st); (err == nil) != answers {
+				t.Errorf("%s %q: an answer: error %v, want it to verify: %t", st, desc, err, answers)
+			}
+			for _, name := range []string{"refund_desc", "refund_fee", "sign"} {
+				g := maps.Clone(f)
+				g[name] += "1"
+				if err := k.VerifyRequest(g, st); !errors.Is(err, ErrSignature) {
+					t.Errorf("%s %q: another %s: error %v, want %v", st, desc, name, err, ErrSignature)
+				}
+			}
+		}
+	}
+}
+
+// The example that makes the rule for answers: the count of an order's refunds is
+// hidden in the number before it, by somebody who does not know the key.
+func TestVerifyV2HidesNoField(t *testing.T) {
+	k := newAPIKey(t)
+	answer := signed(t, Fields{"sub_mch_id": "1900000109", "total_refund_count": "12", "refund_count": "10", "transaction_id": "42"}, SignMD5)
+	forged := maps.Clone(answer)
+	forged["sub_mch_id"] += "&total_refund_count=12"
+	delete(forged, "total_refund_count")
+	if err := k.VerifyRequest(forged, SignMD5); err != nil {
+		t.Fatalf("the signatures differ: %v", err)
+	}
+	if err := k.Verify(forged, SignMD5); !errors.Is(err, ErrSignature) {
+		t.Errorf("error %v, want %v", err, ErrSignature)
 	}
 }
 
