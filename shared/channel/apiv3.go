@@ -91,6 +91,9 @@ func (c *APIv3) do(ctx context.Context, method, uri string, body []byte, outRefu
 	if got.OutRefundNo != outRefundNo {
 		return refund.Refund{}, unknown("WeChat Pay's answer is about another refund", nil)
 	}
+	if got.Amount.Refund < 1 { // APIv3 always says it
+		return refund.Refund{}, unknown("WeChat Pay's answer has no amount", nil)
+	}
 	return got, nil
 }
 

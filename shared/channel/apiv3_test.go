@@ -200,6 +200,8 @@ func TestAPIv3Errors(t *testing.T) {
 		{500, `{"code":"NOT_ENOUGH","message":"a refusal that a 5xx does not make certain"}`, unavailable, same, "NOT_ENOUGH"},
 		{200, `{`, unavailable, same, ""},
 		{200, `{"out_refund_no":1}`, unavailable, same, ""},
+		{200, `{"out_refund_no":"R1","status":"SUCCESS"}`, unavailable, same, ""},
+		{200, `{"out_refund_no":"R1","status":"SUCCESS","amount":{"refund":0,"total":100}}`, unavailable, same, ""},
 		{200, strings.Replace(object, `"R1"`, `"R2"`, 1), unavailable, same, ""}, // A14
 	} {
 		ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { signed(t, w, c.status, c.body) })

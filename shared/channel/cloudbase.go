@@ -187,5 +187,9 @@ func readObject(object map[string]any) (refund.Refund, error) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		return refund.Refund{}, unknown("CloudBase's answer is no refund object", err)
 	}
+	// The amount may be left out, but not be nothing.
+	if object["amount"] != nil && got.Amount.Refund < 1 {
+		return refund.Refund{}, unknown("CloudBase's answer has no amount that can be understood", nil)
+	}
 	return got, nil
 }

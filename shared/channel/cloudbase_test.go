@@ -3,6 +3,7 @@ package channel_test
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
 
@@ -258,4 +260,46 @@ func TestCloudBaseCarries(t *testing.T) {
 		"amount.from[0].account":         func(r *refund.Request) { r.Amount.From = []refund.From{{Account: "BASIC", Amount: 60}} },
 		"reason":                         func(r *refund.Request) { r.Reason = strings.Repeat("长", 27) },
 	})
+}
+
+// The reduced answer to a query closes a refund whose application had no answer.
+func TestCloudBaseReducedAnswerSettles(t *testing.T) {
+	store, err := ledger.Open(t.Context(), "sqlite::memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	ch := serveModule(t, func(_ *http.Request, c gatewayCall) string {
+		if strings.Contains(c.values["request_data"], "wxpay_refund_query") {
+			return `{"code":0,"data":{"out_refund_no":"R1","refund_status":"SUCCESS","success_time":"2026-11-22T10:05:00+08:00"}}`
+		}
+		return `{"errcode":-501001,"errmsg":"http请求失败"}`
+	})
+	s := &refund.Service{Channel: ch, Ledger: store, Log: slog.New(slog.DiscardHandler)}
+	caller := refund.Caller{Kind: refund.Server}
+	req := refund.Request{OutRefundNo: "R1", OutTradeNo: "O1", Amount: refund.RequestAmount{Refund: 60, Total: 100, Currency: "CNY"}}
+	if _, err := s.Refund(t.Context(), caller, req); !refund.IsCode(err, refund.CodeUnavailable) {
+		t.Fatalf("error %v, want %s", err, refund.CodeUnavailable)
+	}
+	got, err := s.QueryRefund(t.Context(), caller, refund.Lookup{OutRefundNo: "R1"})
+	want := refund.Refund{
+		OutRefundNo: "R1", OutTradeNo: "O1", Status: refund.StatusSuccess, SuccessTime: "2026-11-22T10:05:00+08:00",
+		Amount: refund.Amount{Refund: 60, Total: 100, Currency: "CNY"},
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("error %v (-want +got):\n%s", err, d)
+	}
+}
+
+// An amount may be left out; one that is there and says nothing is not believed.
+func TestCloudBaseAmountOfNothing(t *testing.T) {
+	for _, amount := range []string{`{}`, `{"refund":0}`, `{"refund":0,"total":100}`, `{"total":100}`, `{"refund":-60}`, `{"refund":null}`} {
+		ch := serveModule(t, says(`{"code":0,"data":{"out_refund_no":"R1","status":"SUCCESS","amount":`+amount+`}}`))
+		_, err := ch.Query(t.Context(), refund.Lookup{OutRefundNo: "R1"})
+		checkRow(t, amount, errorRow{"", refund.CodeUnavailable, refund.SameNumber}, err)
+	}
+	ch := serveModule(t, says(`{"code":0,"data":{"out_refund_no":"R1","status":"SUCCESS","amount":null}}`))
+	if _, err := ch.Query(t.Context(), refund.Lookup{OutRefundNo: "R1"}); err != nil {
+		t.Error(err)
+	}
 }

@@ -518,6 +518,8 @@ func TestCloudPayUnknown(t *testing.T) {
 		"an amount with a point":  {"refund_fee": 60.5, "refund_fee_0": 60.5},
 		"an amount in a sentence": {"total_fee": "100 fen"},
 		"an amount below zero":    {"cash_fee": -1},
+		"no amount":               {"refund_fee": nil, "refund_fee_0": nil},
+		"an amount of nothing":    {"refund_fee": 0, "refund_fee_0": 0},
 		"an amount beyond int64":  {"cash_fee": "9223372036854775808"},
 		"too many coupons":        {"coupon_refund_count": 101, "coupon_refund_count_0": 101},
 		"too many refunds":        {"refund_count": 101, "coupon_refund_count": 101},

@@ -488,6 +488,7 @@ func TestGlobalUnknown(t *testing.T) {
 	}
 	for name, more := range map[string]fields{
 		"another refund": {"out_refund_no_0": "R2"}, "no refund": {"refund_count": 0}, "two refunds": {"refund_count": 2, "out_refund_no_1": "R1"},
+		"no amount": {"refund_fee_0": nil}, "an amount of nothing": {"refund_fee_0": 0},
 		"nothing told": {"out_refund_no_0": nil}, "an odd time": {"refund_success_time_0": "soon"}, "too many": {"refund_count": 1 << 40},
 	} {
 		ch := serveGlobal(t, func(w http.ResponseWriter, _ *http.Request, _ wxpay.Fields) {

@@ -82,6 +82,15 @@ func (v *v2) int(name string) int64 {
 	return n
 }
 
+// fee is an amount that every answer has, and that is not nothing.
+func (v *v2) fee(name string) int64 {
+	n := v.int(name)
+	if n < 1 && v.err == nil {
+		v.err = fmt.Errorf("channel: %s is missing", name)
+	}
+	return n
+}
+
 // optional tells "zero" from "not said".
 func (v *v2) optional(name string) *int64 {
 	if v.fields[name] == "" {
@@ -138,7 +147,7 @@ func (v *v2) listed(i int) refund.Refund {
 func (v *v2) told(index string) refund.Refund {
 	a := refund.Amount{
 		Total: v.int("total_fee"), PayerTotal: v.optional("cash_fee"), SettlementTotal: v.optional("settlement_total_fee"),
-		Refund: v.int("refund_fee" + index), PayerRefund: v.optional("cash_refund_fee" + index),
+		Refund: v.fee("refund_fee" + index), PayerRefund: v.optional("cash_refund_fee" + index),
 		SettlementRefund: v.optional("settlement_refund_fee" + index), DiscountRefund: v.optional("coupon_refund_fee" + index),
 		// A refund is in the currency that its order was priced in (seed 002).
 		Currency:      cmp.Or(v.fields["fee_type"], v.fields["refund_fee_type"+index], v.currency),

@@ -122,6 +122,9 @@ func (c *WeCom) call(ctx context.Context, path string, body wecomRefund) (refund
 		if err == nil && got.OutRefundNo != body.OutRefundNo {
 			err = unknown("WeCom's answer is about another refund", nil)
 		}
+		if err == nil && got.Amount.Refund < 1 { // both answers of seed 004 say it
+			err = unknown("WeCom's answer has no amount", nil)
+		}
 		if !expired[code] {
 			return got, err
 		}

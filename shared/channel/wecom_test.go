@@ -372,6 +372,7 @@ func TestWeComUnknown(t *testing.T) {
 		"no errcode":      strings.Replace(wecomFound, `"errcode":0,`, ``, 1),
 		"errcode is text": strings.Replace(wecomFound, `"errcode":0,`, `"errcode":"0",`, 1),
 		"amount is text":  strings.Replace(wecomFound, `"refund":60`, `"refund":"60"`, 1),
+		"no amount":       `{"errcode":0,"out_refund_no":"R1","status":"SUCCESS"}`,
 		"nothing":         `{}`,
 	} {
 		s := &wecomServer{answer: saysWeCom(answer)}

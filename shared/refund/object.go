@@ -68,7 +68,7 @@ type Refund struct {
 }
 
 // Amount is what a refund object says of money, in minor units. Pointers tell
-// "zero" from "not said".
+// "zero" from "not said"; Total and Refund are never zero, so there 0 is "not said".
 type Amount struct {
 	Total            int64  `json:"total,omitempty"`
 	Refund           int64  `json:"refund"`

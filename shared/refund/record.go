@@ -199,7 +199,7 @@ func mismatch(claim Request, told Refund) string {
 			return t.field
 		}
 	}
-	if told.Amount.Refund != claim.Amount.Refund {
+	if told.Amount.Refund != 0 && told.Amount.Refund != claim.Amount.Refund {
 		return "amount.refund"
 	}
 	if claim.Amount.Total != 0 && told.Amount.Total != 0 && told.Amount.Total != claim.Amount.Total {

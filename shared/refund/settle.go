@@ -116,7 +116,8 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 		return Settlement{State: b.rec.State, Changed: b.rec.State != before}, nil
 	}
 	to, ok := stateOf(out.Refund.Status)
-	if !ok || out.Refund.Amount.Refund < 1 || out.Refund.Amount.Refund > maxMoney || out.Refund.Amount.Total > maxMoney {
+	told := out.Refund.Amount
+	if !ok || told.Refund < 0 || told.Refund == 0 && !b.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
 		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", nil)
 	}
 	if out.Source == Reply && out.attempt == b.rec.Attempt {
@@ -144,6 +145,14 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 	}
 	st.State = b.rec.State
 	return st, nil
+}
+
+// amountMayLack reports whether an outcome can do without an amount, which some
+// answers to us do (the CloudBase template's query, reduced): what is not said is
+// as it is on record. Who writes letters always says it, and of a refund that is
+// not on record nobody else could.
+func (b *book) amountMayLack(out Outcome) bool {
+	return out.Source != Letter && b.rec.State != unknown
 }
 
 // maxMoney bounds what is taken for an amount, so that sums cannot overflow.
