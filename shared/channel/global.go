@@ -80,7 +80,7 @@ func (c *Global) call(ctx context.Context, path string, m map[string]any, table 
 	}
 	sign, err := c.Key.Sign(fields, c.SignType)
 	if err != nil {
-		return nil, err
+		return nil, unsigned(err)
 	}
 	fields["sign"] = sign
 	reply, err := c.send(ctx, path, fields.XML())
@@ -91,6 +91,16 @@ func (c *Global) call(ctx context.Context, path string, m map[string]any, table 
 		return nil, unknown("WeChat Pay answered without a result", nil)
 	}
 	return c.read(reply.Body, table)
+}
+
+// unsigned is a request that cannot be signed. What a caller may write has been
+// looked at before, so that the settings are to blame. Nothing has been sent, and
+// the same number can be used when they are right.
+func unsigned(cause error) *refund.Error {
+	return &refund.Error{
+		Code: refund.CodeInternal, Next: refund.Later, Err: cause,
+		Message: "the configuration is wrong, so nothing was sent: with WXPAY_API_KEY, WXPAY_SIGN_TYPE, WXPAY_APPID and WXPAY_MCHID as they are, no request can be signed",
+	}
 }
 
 // read believes nothing before the signature holds. An answer with return_code

@@ -608,3 +608,24 @@ func TestGlobalErrorsTellNoSecret(t *testing.T) {
 		t.Errorf("%s", b.String())
 	}
 }
+
+// A request that cannot be signed is the settings' fault: they are named, nothing
+// is sent, and the number stays free.
+func TestGlobalSettingsThatCannotSign(t *testing.T) {
+	for name, change := range map[string]func(*channel.Global){
+		"no key":                 func(c *channel.Global) { c.Key = wxpay.APIKey{} },
+		"no sign type":           func(c *channel.Global) { c.SignType = "" },
+		"an unknown sign type":   func(c *channel.Global) { c.SignType = "RSA" },
+		"an appid of two lines":  func(c *channel.Global) { c.AppID += "\x01" },
+		"a merchant of no UTF-8": func(c *channel.Global) { c.MchID += "\xff" },
+	} {
+		ch := serveGlobal(t, func(http.ResponseWriter, *http.Request, wxpay.Fields) { t.Error(name, "was sent") })
+		change(ch)
+		for call, do := range bothGlobal(ch) {
+			e := refund.AsError(do(t.Context()))
+			if e.Code != refund.CodeInternal || e.Next != refund.Later || !strings.Contains(e.Message, "WXPAY_API_KEY") || !strings.Contains(e.Message, "WXPAY_SIGN_TYPE") {
+				t.Errorf("%s, %s: %s/%s %v", name, call, e.Code, e.Next, e)
+			}
+		}
+	}
+}

@@ -136,6 +136,11 @@ func TestD7EachProblemIsNamed(t *testing.T) {
 		{"REFUND_PACE", "soon", "must be a time"},
 		{"REFUND_PACE", "-1m", "must be a time"},
 		{"LOG_LEVEL", "loud", "must be one of"},
+		{"WXPAY_MCHID", "1900000109\n1", "holds a control character"},
+		{"WXPAY_SERIAL_NO", "canary-secret\x01x", "holds a control character"},
+		{"WXPAY_SUB_MCHID", "canary-secret\xff", "not UTF-8"},
+		{"WXPAY_APIV3_KEY", "canary-secret\x00xxxxxxxxxxxxxxxxxx", "holds a control character"},
+		{"LEDGER_URL", "sqlite:canary-secret\nx", "holds a control character"},
 	} {
 		s := complete()
 		s[c.name] = c.value

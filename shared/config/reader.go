@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"wxrefund/shared/ledger"
 )
@@ -78,19 +80,30 @@ func (r *reader) problem(name, what string) {
 // problems returns all of them as one error, a line each.
 func (r *reader) problems() error { return errors.Join(r.found...) }
 
-func (r *reader) get(name string) string { return strings.TrimSpace(r.getenv(name)) }
+func (r *reader) raw(name string) string { return strings.TrimSpace(r.getenv(name)) }
 
-func (r *reader) required(name string) string {
-	v := r.get(name)
-	if v == "" {
-		r.problem(name, "is missing")
+// get returns a setting of one line. What else is in one, a line feed for example
+// that came along from a form, would reach headers and signed messages, where it
+// fails at the first refund and names nobody.
+func (r *reader) get(name string) string {
+	v := r.raw(name)
+	if !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
+		r.problem(name, "holds a control character, or bytes that are not UTF-8")
+		return ""
 	}
 	return v
 }
 
+func (r *reader) required(name string) string {
+	if r.raw(name) == "" {
+		r.problem(name, "is missing")
+	}
+	return r.get(name)
+}
+
 // pem returns a key or certificate in PEM; parsers take literal \n as well.
 func (r *reader) pem(name string) string {
-	v := r.get(name)
+	v := r.raw(name)
 	path, ok := strings.CutPrefix(v, "file:")
 	if !ok {
 		return v
@@ -104,8 +117,8 @@ func (r *reader) pem(name string) string {
 }
 
 func (r *reader) requiredPEM(name string) string {
-	if r.required(name) == "" {
-		return ""
+	if r.raw(name) == "" {
+		r.problem(name, "is missing")
 	}
 	return r.pem(name)
 }
