@@ -72,7 +72,7 @@ func full() refund.Refund {
 			Total: 100, Refund: 60, From: []refund.From{{Account: "AVAILABLE", Amount: 60}}, PayerTotal: ptr(90), PayerRefund: ptr(54),
 			SettlementRefund: ptr(60), SettlementTotal: ptr(100), DiscountRefund: ptr(6), RefundFee: ptr(0), Currency: "CNY",
 		},
-		PromotionDetail: []refund.Promotion{{PromotionID: "109519", Scope: "SINGLE", Type: "DISCOUNT", Amount: 10, RefundAmount: 6, GoodsDetail: goods}},
+		PromotionDetail: []refund.Promotion{{PromotionID: "109519", Scope: "SINGLE", Type: "DISCOUNT", Amount: ptr(10), RefundAmount: 6, GoodsDetail: goods}},
 	}
 }
 

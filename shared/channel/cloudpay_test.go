@@ -695,3 +695,16 @@ func TestGatewayCredentialsNeverMix(t *testing.T) {
 		t.Errorf("called by %v", who)
 	}
 }
+
+// What v2 does not tell of a coupon, its face value, is absent and not 0.
+func TestCouponWithoutAFaceValue(t *testing.T) {
+	ch := serveCloudPay(t, says(accepted.json()))
+	got, err := ch.Refund(t.Context(), request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(got.PromotionDetail)
+	if want := `[{"promotion_id":"10000","type":"COUPON","refund_amount":3},{"promotion_id":"10001","type":"DISCOUNT","refund_amount":3}]`; err != nil || string(b) != want {
+		t.Errorf("%s, error %v, want %s", b, err, want)
+	}
+}

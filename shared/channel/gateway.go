@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
 
@@ -25,13 +26,13 @@ import (
 // SCF they are those of one request and never kept.
 type Credentials struct {
 	SecretID     string
-	SecretKey    string
-	SessionToken string
+	SecretKey    secret.Value[string]
+	SessionToken secret.Value[string]
 
-	APIToken        string
-	TriggerAPIToken string // of timers; goes before APIToken
-	AccessToken     string // when there is no API token
-	TCBSessionToken string
+	APIToken        secret.Value[string]
+	TriggerAPIToken secret.Value[string] // of timers; goes before APIToken
+	AccessToken     secret.Value[string] // when there is no API token
+	TCBSessionToken secret.Value[string]
 
 	Source string // the chain of callers up to us
 }
@@ -48,7 +49,7 @@ type Gateway struct {
 }
 
 // Format hides all, whatever the verb.
-func (Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "credentials (hidden)") }
+func (Credentials) Format(f fmt.State, _ rune) { secret.Mask(f, "credentials (hidden)") }
 
 // gatewayAgent is what the gateway is known to be called with: CloudBase's own
 // SDK, whose requests are the only description of this protocol.
@@ -119,16 +120,16 @@ func (g *Gateway) send(ctx context.Context, contentType string, params []wxpay.T
 		e.Unsent = true
 		return wxpay.Reply{}, e
 	}
-	token, access := c.TriggerAPIToken, ""
+	token, access := c.TriggerAPIToken.Reveal(), ""
 	if token == "" {
-		token = c.APIToken
+		token = c.APIToken.Reveal()
 	}
 	if token == "" {
-		access = c.AccessToken
+		access = c.AccessToken.Reveal()
 	}
 	for _, p := range []struct{ name, value string }{
 		{"envName", g.EnvID}, {"wxCloudApiToken", token}, {"wxCloudbaseAccesstoken", access},
-		{"tcb_sessionToken", c.TCBSessionToken}, {"sessionToken", c.SessionToken}, {"crossAuthorizationToken", ""},
+		{"tcb_sessionToken", c.TCBSessionToken.Reveal()}, {"sessionToken", c.SessionToken.Reveal()}, {"crossAuthorizationToken", ""},
 	} {
 		params = append(params, wxpay.TC3Param{Name: p.name, Value: []byte(p.value)})
 	}

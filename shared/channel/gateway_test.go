@@ -22,6 +22,7 @@ import (
 
 	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
 
@@ -57,7 +58,8 @@ func serveGateway(t *testing.T, answer func(w http.ResponseWriter, r *http.Reque
 
 func credentials(n string) channel.Credentials {
 	return channel.Credentials{
-		SecretID: "AKID" + n, SecretKey: "SECRET" + n, SessionToken: "session" + n, APIToken: "api" + n, TCBSessionToken: "tcb" + n, Source: "wx_client",
+		SecretID: "AKID" + n, SecretKey: secret.Text("SECRET" + n), SessionToken: secret.Text("session" + n),
+		APIToken: secret.Text("api" + n), TCBSessionToken: secret.Text("tcb" + n), Source: "wx_client",
 	}
 }
 
@@ -353,9 +355,9 @@ func TestGatewayTokens(t *testing.T) {
 		lent                  channel.Credentials
 		token, access, source string
 	}{
-		"timer":  {channel.Credentials{TriggerAPIToken: "timer", APIToken: "api", AccessToken: "access"}, "timer", "", "scf"},
-		"API":    {channel.Credentials{APIToken: "api", AccessToken: "access", Source: "wx_client,scf"}, "api", "", "wx_client,scf,scf"},
-		"access": {channel.Credentials{AccessToken: "access", Source: "wx_trigger"}, "", "access", "wx_trigger,scf"},
+		"timer":  {channel.Credentials{TriggerAPIToken: secret.Text("timer"), APIToken: secret.Text("api"), AccessToken: secret.Text("access")}, "timer", "", "scf"},
+		"API":    {channel.Credentials{APIToken: secret.Text("api"), AccessToken: secret.Text("access"), Source: "wx_client,scf"}, "api", "", "wx_client,scf,scf"},
+		"access": {channel.Credentials{AccessToken: secret.Text("access"), Source: "wx_trigger"}, "", "access", "wx_trigger,scf"},
 	} {
 		g := serveGateway(t, func(_ http.ResponseWriter, r *http.Request, got gatewayCall) {
 			if got.values["wxCloudApiToken"] != c.token || got.values["wxCloudbaseAccesstoken"] != c.access || r.Header.Get("X-Tcb-Source") != c.source {
@@ -363,7 +365,7 @@ func TestGatewayTokens(t *testing.T) {
 			}
 		})
 		g.Credentials = func(context.Context) (channel.Credentials, error) {
-			c.lent.SecretID, c.lent.SecretKey = "AKID1", "SECRET1"
+			c.lent.SecretID, c.lent.SecretKey = "AKID1", secret.Text("SECRET1")
 			return c.lent, nil
 		}
 		for _, ch := range gatewayChannels(g) {
@@ -375,8 +377,8 @@ func TestGatewayTokens(t *testing.T) {
 // Credentials are in nothing that is printed.
 func TestCredentialsAreHidden(t *testing.T) {
 	secret := channel.Credentials{
-		SecretID: "CANARY", SecretKey: "CANARY", SessionToken: "CANARY", APIToken: "CANARY",
-		TriggerAPIToken: "CANARY", AccessToken: "CANARY", TCBSessionToken: "CANARY",
+		SecretID: "CANARY", SecretKey: secret.Text("CANARY"), SessionToken: secret.Text("CANARY"), APIToken: secret.Text("CANARY"),
+		TriggerAPIToken: secret.Text("CANARY"), AccessToken: secret.Text("CANARY"), TCBSessionToken: secret.Text("CANARY"),
 	}
 	var b bytes.Buffer
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "credentials", secret, "pointer", &secret)

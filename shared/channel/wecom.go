@@ -12,22 +12,27 @@ import (
 	"time"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
 
 // WeCom carries refunds of 对外收款 (seed 004, WeCom documents 97333 and 97352).
 // Its reply says accepted and no more; the truth is the query's.
 type WeCom struct {
-	HTTP               *http.Client
-	Host               string // "": WeCom's own
-	CorpID, CorpSecret string
-	MchID, AppID       string
+	HTTP         *http.Client
+	Host         string // "": WeCom's own
+	CorpID       string
+	CorpSecret   secret.Value[string]
+	MchID, AppID string
 
 	once  sync.Once
 	turn  chan struct{} // held while a token is fetched, so that concurrent callers share one
-	token string
+	token secret.Value[string]
 	until time.Time
 }
+
+// Format hides secret and token, whatever the verb.
+func (c *WeCom) Format(f fmt.State, _ rune) { secret.Mask(f, "[WeCom "+c.CorpID+"]") }
 
 // tokenMargin is how long before its end a token is no longer used.
 const tokenMargin = 5 * time.Minute
@@ -199,10 +204,10 @@ func (c *WeCom) accessToken(ctx context.Context, dead string) (string, error) {
 	case <-ctx.Done():
 		return "", unsent(unknown("the time for this call has run out", ctx.Err()))
 	}
-	if c.token != "" && c.token != dead && time.Now().Before(c.until) {
-		return c.token, nil
+	if token := c.token.Reveal(); token != "" && token != dead && time.Now().Before(c.until) {
+		return token, nil
 	}
-	q := url.Values{"corpid": {c.CorpID}, "corpsecret": {c.CorpSecret}}
+	q := url.Values{"corpid": {c.CorpID}, "corpsecret": {c.CorpSecret.Reveal()}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.host()+"/cgi-bin/gettoken?"+q.Encode(), nil)
 	if err != nil {
 		return "", errors.New("channel: WeCom's host is malformed") // not err: it quotes the secret
@@ -218,9 +223,9 @@ func (c *WeCom) accessToken(ctx context.Context, dead string) (string, error) {
 	if answer.ErrCode != 0 || answer.Token == "" {
 		return "", unsent(wecomError(answer.ErrCode))
 	}
-	c.token = answer.Token
+	c.token = secret.Text(answer.Token)
 	c.until = time.Now().Add(time.Duration(min(max(answer.ExpiresIn, 0), maxTokenLife))*time.Second - tokenMargin)
-	return c.token, nil
+	return answer.Token, nil
 }
 
 // unsent marks that the refund itself has not left.

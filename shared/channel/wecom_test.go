@@ -18,6 +18,7 @@ import (
 
 	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
 
@@ -82,7 +83,7 @@ func (s *wecomServer) start(t *testing.T) *channel.WeCom {
 }
 
 func newWeCom(host string, client *http.Client) *channel.WeCom {
-	return &channel.WeCom{HTTP: client, Host: host, CorpID: "ww1", CorpSecret: corpSecret, MchID: "1900000109", AppID: "wx8888888888888888"}
+	return &channel.WeCom{HTTP: client, Host: host, CorpID: "ww1", CorpSecret: secret.Text(corpSecret), MchID: "1900000109", AppID: "wx8888888888888888"}
 }
 
 func saysWeCom(text string) func(http.ResponseWriter, *http.Request, string) {
@@ -116,7 +117,7 @@ func TestWeComRefundOnTheWire(t *testing.T) {
 	want := refund.Refund{
 		OutRefundNo: "R1", Status: refund.StatusProcessing, // accepted is all that the answer means
 		Amount:          refund.Amount{Refund: 60, PayerRefund: ptr(54), DiscountRefund: ptr(6), Currency: "CNY"},
-		PromotionDetail: []refund.Promotion{{PromotionID: "109519", Scope: "GLOBAL", Type: "COUPON", Amount: 10, RefundAmount: 6}},
+		PromotionDetail: []refund.Promotion{{PromotionID: "109519", Scope: "GLOBAL", Type: "COUPON", Amount: ptr(10), RefundAmount: 6}},
 	}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("%v (-want +got):\n%s", err, d)

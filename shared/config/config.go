@@ -16,6 +16,7 @@ import (
 	"wxrefund/shared/host"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
 
@@ -139,7 +140,7 @@ func wecom(r *reader, sys *System) {
 		HTTP:       wxpay.NewHTTPClient(nil),
 		Host:       r.url("WXPAY_BASE_URL"),
 		CorpID:     r.required("WECOM_CORPID"),
-		CorpSecret: r.required("WECOM_CORPSECRET"),
+		CorpSecret: secret.Text(r.required("WECOM_CORPSECRET")),
 		MchID:      merchant,
 		AppID:      r.required("WXPAY_APPID"),
 	}
@@ -149,7 +150,8 @@ func wecom(r *reader, sys *System) {
 // platform lends none, with those that are set.
 func gateway(r *reader) *channel.Gateway {
 	own := channel.Credentials{
-		SecretID: r.get("TENCENTCLOUD_SECRETID"), SecretKey: r.get("TENCENTCLOUD_SECRETKEY"), SessionToken: r.get("TENCENTCLOUD_SESSIONTOKEN"),
+		SecretID: r.get("TENCENTCLOUD_SECRETID"), SecretKey: secret.Text(r.get("TENCENTCLOUD_SECRETKEY")),
+		SessionToken: secret.Text(r.get("TENCENTCLOUD_SESSIONTOKEN")),
 	}
 	at := r.url("TCB_API_URL")
 	return &channel.Gateway{
@@ -160,7 +162,7 @@ func gateway(r *reader) *channel.Gateway {
 			if lent, ok := host.CredentialsFrom(ctx); ok {
 				return channel.Credentials(lent), nil
 			}
-			if own.SecretID == "" || own.SecretKey == "" {
+			if own.SecretID == "" || own.SecretKey.Reveal() == "" {
 				return channel.Credentials{}, errors.New("config: the platform has lent no credentials, and TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are not set")
 			}
 			return own, nil

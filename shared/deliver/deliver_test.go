@@ -22,6 +22,7 @@ import (
 	"wxrefund/shared/deliver"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/secret"
 )
 
 // news is that of a refund that has succeeded.
@@ -91,7 +92,7 @@ func gateway(t *testing.T) (*sandbox.Sandbox, *channel.Gateway) {
 	return wechat, &channel.Gateway{
 		URL: settings["TCB_API_URL"], EnvID: settings["TCB_ENV"], HTTP: srv.Client(),
 		Credentials: func(context.Context) (channel.Credentials, error) {
-			return channel.Credentials{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: settings["TENCENTCLOUD_SECRETKEY"]}, nil
+			return channel.Credentials{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(settings["TENCENTCLOUD_SECRETKEY"])}, nil
 		},
 	}
 }
@@ -140,7 +141,7 @@ func TestFunctionAnswers(t *testing.T) {
 			_, _ = w.Write(body)
 		}))
 		g := &channel.Gateway{URL: srv.URL + "/admin", EnvID: "e", HTTP: srv.Client(), Credentials: func(context.Context) (channel.Credentials, error) {
-			return channel.Credentials{SecretID: "id", SecretKey: "key"}, nil
+			return channel.Credentials{SecretID: "id", SecretKey: secret.Text("key")}, nil
 		}}
 		if err := deliver.Function(g, "f").Tell(t.Context(), news()); (err == nil) != want {
 			t.Errorf("%s: %v", answer, err)
@@ -153,7 +154,7 @@ const secretText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 // A webhook's signature verifies by the standard's words and by its library.
 func TestWebhook(t *testing.T) {
-	secret, err := deliver.ParseSecret(secretText)
+	key, err := deliver.ParseSecret(secretText)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,15 +167,15 @@ func TestWebhook(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	defer srv.Close()
-	hook := deliver.Webhook(srv.Client(), srv.URL, secret)
+	hook := deliver.Webhook(srv.Client(), srv.URL, key)
 	if err := hook.Tell(t.Context(), news()); err != nil {
 		t.Fatal(err)
 	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secretText, "whsec_"))
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secretText, "whsec_"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac := hmac.New(sha256.New, key)
+	mac := hmac.New(sha256.New, raw)
 	fmt.Fprintf(mac, "%s.%s.%s", header.Get("webhook-id"), header.Get("webhook-timestamp"), body)
 	if got, want := header.Get("webhook-signature"), "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)); got != want {
 		t.Errorf("signature %s, want %s", got, want)
@@ -206,11 +207,11 @@ func TestWebhook(t *testing.T) {
 
 // What goes wrong on the way is told without the address, which may be a secret.
 func TestWebhookErrorsHideTheAddress(t *testing.T) {
-	secret, err := deliver.ParseSecret(secretText)
+	key, err := deliver.ParseSecret(secretText)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hook := deliver.Webhook(http.DefaultClient, "http://127.0.0.1:1/canary?token=canary", secret)
+	hook := deliver.Webhook(http.DefaultClient, "http://127.0.0.1:1/canary?token=canary", key)
 	if err := hook.Tell(t.Context(), news()); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("error %v", err)
 	}
@@ -225,12 +226,5 @@ func TestParseSecret(t *testing.T) {
 		if _, err := deliver.ParseSecret(text); (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)
 		}
-	}
-	secret, err := deliver.ParseSecret(secretText)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprintf("%v %+v %#v %s %x %d %t", secret, secret, secret, secret, secret, secret, secret); strings.Trim(got, " ") != strings.TrimSpace(strings.Repeat("secret (hidden) ", 7)) {
-		t.Errorf("it prints itself: %s", got)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	neturl "net/url"
 	"strconv"
@@ -17,10 +16,11 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 )
 
-// A Secret signs webhooks. It prints as nothing of itself.
-type Secret struct{ signer *standardwebhooks.Webhook }
+// A Secret signs webhooks.
+type Secret = secret.Value[*standardwebhooks.Webhook]
 
 // The sizes of a secret that Standard Webhooks asks for, in bytes.
 const minSecret, maxSecret = 24, 64
@@ -33,14 +33,8 @@ func ParseSecret(text string) (Secret, error) {
 		return Secret{}, fmt.Errorf("deliver: a webhook's secret must be base64 of %d to %d bytes", minSecret, maxSecret)
 	}
 	signer, err := standardwebhooks.NewWebhookRaw(raw)
-	return Secret{signer}, err
+	return secret.Hide(signer), err
 }
-
-// LogValue hides the secret.
-func (Secret) LogValue() slog.Value { return slog.StringValue("secret (hidden)") }
-
-// Format hides the secret, whatever the verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "secret (hidden)") }
 
 // maxReply bounds what is read of a receiver's answer, in bytes.
 const maxReply = 64 << 10
@@ -48,14 +42,14 @@ const maxReply = 64 << 10
 // Webhook posts to url what functions are told, signed as Standard Webhooks
 // (standardwebhooks.com) says: webhook-id is the news's, the same at every repeat.
 // The receiver has taken it if it answers with a status of 200 to 299.
-func Webhook(client *http.Client, url string, secret Secret) refund.Subscriber {
+func Webhook(client *http.Client, url string, key Secret) refund.Subscriber {
 	return refund.Subscriber{Name: "webhook", Tell: func(ctx context.Context, n refund.News) error {
 		body, err := Encode(n)
 		if err != nil {
 			return err
 		}
 		now := time.Now()
-		signature, err := secret.signer.Sign(n.ID, now, body)
+		signature, err := key.Reveal().Sign(n.ID, now, body)
 		if err != nil {
 			return errors.New("deliver: the webhook cannot be signed")
 		}

@@ -3,23 +3,24 @@ package host
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
+
+	"wxrefund/shared/secret"
 )
 
 // Credentials are what the platform lends a function to call CloudBase with. On
 // SCF they belong to one request; elsewhere they come from the process environment.
 // However they are printed, nothing shows.
 type Credentials struct {
-	SecretID     string // TENCENTCLOUD_SECRETID
-	SecretKey    string // TENCENTCLOUD_SECRETKEY
-	SessionToken string // TENCENTCLOUD_SESSIONTOKEN
+	SecretID     string               // TENCENTCLOUD_SECRETID
+	SecretKey    secret.Value[string] // TENCENTCLOUD_SECRETKEY
+	SessionToken secret.Value[string] // TENCENTCLOUD_SESSIONTOKEN
 
-	APIToken        string // WX_API_TOKEN
-	TriggerAPIToken string // WX_TRIGGER_API_TOKEN_V0, of timers; goes before APIToken
-	AccessToken     string // WX_CLOUDBASE_ACCESSTOKEN, when there is no API token
-	TCBSessionToken string // TCB_SESSIONTOKEN
+	APIToken        secret.Value[string] // WX_API_TOKEN
+	TriggerAPIToken secret.Value[string] // WX_TRIGGER_API_TOKEN_V0, of timers; goes before APIToken
+	AccessToken     secret.Value[string] // WX_CLOUDBASE_ACCESSTOKEN, when there is no API token
+	TCBSessionToken secret.Value[string] // TCB_SESSIONTOKEN
 
 	// Source is TCB_SOURCE, the chain of callers up to us. It is no secret, but
 	// the gateway wants it beside these, to hand it on.
@@ -32,18 +33,18 @@ type credentialsKey struct{}
 // if it brought no key pair.
 func CredentialsFrom(ctx context.Context) (Credentials, bool) {
 	c, _ := ctx.Value(credentialsKey{}).(Credentials)
-	return c, c.SecretID != "" && c.SecretKey != ""
+	return c, c.SecretID != "" && c.SecretKey.Reveal() != ""
 }
 
 func readCredentials(getenv func(string) string) Credentials {
 	return Credentials{
 		SecretID:        getenv("TENCENTCLOUD_SECRETID"),
-		SecretKey:       getenv("TENCENTCLOUD_SECRETKEY"),
-		SessionToken:    getenv("TENCENTCLOUD_SESSIONTOKEN"),
-		APIToken:        getenv("WX_API_TOKEN"),
-		TriggerAPIToken: getenv("WX_TRIGGER_API_TOKEN_V0"),
-		AccessToken:     getenv("WX_CLOUDBASE_ACCESSTOKEN"),
-		TCBSessionToken: getenv("TCB_SESSIONTOKEN"),
+		SecretKey:       secret.Text(getenv("TENCENTCLOUD_SECRETKEY")),
+		SessionToken:    secret.Text(getenv("TENCENTCLOUD_SESSIONTOKEN")),
+		APIToken:        secret.Text(getenv("WX_API_TOKEN")),
+		TriggerAPIToken: secret.Text(getenv("WX_TRIGGER_API_TOKEN_V0")),
+		AccessToken:     secret.Text(getenv("WX_CLOUDBASE_ACCESSTOKEN")),
+		TCBSessionToken: secret.Text(getenv("TCB_SESSIONTOKEN")),
 		Source:          getenv("TCB_SOURCE"),
 	}
 }
@@ -72,7 +73,7 @@ const hidden = "credentials (hidden)"
 func (Credentials) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // Format hides all, from every verb of fmt.
-func (Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+func (Credentials) Format(f fmt.State, _ rune) { secret.Mask(f, hidden) }
 
 // MarshalText hides all, from encoding/json.
 func (Credentials) MarshalText() ([]byte, error) { return []byte(hidden), nil }

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 )
 
 // A logBuffer may be written from several goroutines.
@@ -324,16 +325,20 @@ func TestCredentials(t *testing.T) {
 	ctx, cancel := request{credentials: readCredentials(settings(pairs))}.begin(t.Context())
 	defer cancel()
 	got, ok := CredentialsFrom(ctx)
-	want := Credentials{"id0", "key0", "session0", "api0", "trigger0", "access0", "tcb0", "wx_client"}
-	if !ok || got != want {
-		t.Errorf("got %v, %v; they differ", got, ok)
+	want := []string{"id0", "key0", "session0", "api0", "trigger0", "access0", "tcb0", "wx_client"}
+	told := []string{
+		got.SecretID, got.SecretKey.Reveal(), got.SessionToken.Reveal(), got.APIToken.Reveal(), got.TriggerAPIToken.Reveal(), got.AccessToken.Reveal(),
+		got.TCBSessionToken.Reveal(), got.Source,
+	}
+	if diff := cmp.Diff(want, told); !ok || diff != "" {
+		t.Errorf("got %v (-want +got):\n%s", ok, diff)
 	}
 	if c, ok := CredentialsFrom(t.Context()); ok || c != (Credentials{}) {
 		t.Errorf("a context without credentials: got %v, %v", c, ok)
 	}
-	ctx, cancel = request{credentials: Credentials{SecretID: "id0", APIToken: "t"}}.begin(t.Context())
+	ctx, cancel = request{credentials: Credentials{SecretID: "id0", APIToken: secret.Text("t")}}.begin(t.Context())
 	defer cancel()
-	if c, ok := CredentialsFrom(ctx); ok || c.APIToken != "t" {
+	if c, ok := CredentialsFrom(ctx); ok || c.APIToken.Reveal() != "t" {
 		t.Errorf("half a key pair: got ok %v", ok)
 	}
 
@@ -353,7 +358,8 @@ func TestCredentials(t *testing.T) {
 
 func TestCredentialsAreNeverPrinted(t *testing.T) {
 	const canary = "CANARY"
-	c := Credentials{canary, canary, canary, canary, canary, canary, canary, canary}
+	hidden := secret.Text(canary)
+	c := Credentials{canary, hidden, hidden, hidden, hidden, hidden, hidden, canary}
 	var out strings.Builder
 	for _, h := range []slog.Handler{slog.NewJSONHandler(&out, nil), slog.NewTextHandler(&out, nil)} {
 		slog.New(h).Info("c", "value", c, "pointer", &c, "within", struct{ C Credentials }{c}, "list", []Credentials{c})

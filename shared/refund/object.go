@@ -88,7 +88,7 @@ type Promotion struct {
 	PromotionID  string  `json:"promotion_id"`
 	Scope        string  `json:"scope,omitempty"`
 	Type         string  `json:"type,omitempty"`
-	Amount       int64   `json:"amount"`
+	Amount       *int64  `json:"amount,omitempty"` // face value; v2 does not tell it
 	RefundAmount int64   `json:"refund_amount"`
 	GoodsDetail  []Goods `json:"goods_detail,omitempty"`
 }

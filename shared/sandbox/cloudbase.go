@@ -100,7 +100,7 @@ func (s *Sandbox) authenticateCall(c call) *gatewayError {
 		return &errGatewaySign
 	}
 	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	err = credential.Verify(s.keys.secretKey, r.Method, u, r.Header, c.params, time.Unix(seconds, 0), time.Now())
+	err = credential.Verify(s.keys.secretKey.Reveal(), r.Method, u, r.Header, c.params, time.Unix(seconds, 0), time.Now())
 	switch {
 	case errors.Is(err, wxpay.ErrStale):
 		return &errGatewayStale

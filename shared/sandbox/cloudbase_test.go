@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
 
@@ -31,7 +32,7 @@ func (w *world) gatewayRequest(media string, body []byte, params []wxpay.TC3Para
 	r := httptest.NewRequest("POST", adminURL, bytes.NewReader(body))
 	h := http.Header{"Content-Type": {media}, "User-Agent": {"test"}, "X-Client-Timestamp": {"1700000000123"}}
 	maps.Copy(r.Header, h)
-	signer := wxpay.TC3Signer{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: settings["TENCENTCLOUD_SECRETKEY"]}
+	signer := wxpay.TC3Signer{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(settings["TENCENTCLOUD_SECRETKEY"])}
 	r.Header.Set("Authorization", signer.Authorization("POST", u, h, params, at))
 	r.Header.Set("X-Timestamp", fmt.Sprint(at.Unix()))
 	return r

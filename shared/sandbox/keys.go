@@ -16,6 +16,7 @@ import (
 	"net"
 	"time"
 
+	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
 
@@ -45,15 +46,19 @@ type Keys struct {
 	publicID string
 
 	apiV3     wxpay.APIv3Key
-	apiV3Text string
+	apiV3Text secret.Value[string]
 	apiKeyV2  wxpay.APIKey
 
 	// What the other upstream systems know the merchant by.
-	apiKey, corpID, corpSecret, secretID, secretKey, envID string
+	apiKey, corpSecret, secretKey secret.Value[string]
+	corpID, secretID, envID       string
 }
 
 // LogValue keeps the secrets out of logs.
 func (k *Keys) LogValue() slog.Value { return slog.StringValue("[sandbox keys]") }
+
+// Format keeps them out of fmt, whatever the verb.
+func (k Keys) Format(f fmt.State, _ rune) { secret.Mask(f, "[sandbox keys]") }
 
 // A pair is a key and the certificate of it.
 type pair struct {
@@ -68,20 +73,20 @@ func (p pair) rsa() *rsa.PrivateKey { return p.key.(*rsa.PrivateKey) }
 // GenerateKeys makes a set of keys, which takes a second or so.
 func GenerateKeys() (*Keys, error) {
 	k := &Keys{
-		apiV3Text:  random(32, alphanumeric),
-		apiKey:     random(32, alphanumeric),
+		apiV3Text:  secret.Text(random(32, alphanumeric)),
+		apiKey:     secret.Text(random(32, alphanumeric)),
 		corpID:     "ww" + random(16, lowerHex),
-		corpSecret: random(43, alphanumeric),
+		corpSecret: secret.Text(random(43, alphanumeric)),
 		secretID:   "AKID" + random(32, alphanumeric),
-		secretKey:  random(32, alphanumeric),
+		secretKey:  secret.Text(random(32, alphanumeric)),
 		envID:      "sandbox-" + random(10, lowerHex),
 		publicID:   "PUB_KEY_ID_01" + mchID + random(14, decimal),
 	}
 	var err error
-	if k.apiV3, err = wxpay.ParseAPIv3Key(k.apiV3Text); err != nil {
+	if k.apiV3, err = wxpay.ParseAPIv3Key(k.apiV3Text.Reveal()); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	if k.apiKeyV2, err = wxpay.ParseAPIKey(k.apiKey); err != nil {
+	if k.apiKeyV2, err = wxpay.ParseAPIKey(k.apiKey.Reveal()); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -48,12 +48,12 @@ func (s *Sandbox) credentials() (credentials, error) {
 	}
 	return credentials{
 		AppID: appID, MchID: mchID, SubMchID: subMchID,
-		SerialNo: wxpay.SerialNo(k.merchant.cert), PrivateKey: private, APIv3Key: k.apiV3Text,
-		PublicKeyID: public.serial, PublicKey: publicKey, APIKey: k.apiKey,
+		SerialNo: wxpay.SerialNo(k.merchant.cert), PrivateKey: private, APIv3Key: k.apiV3Text.Reveal(),
+		PublicKeyID: public.serial, PublicKey: publicKey, APIKey: k.apiKey.Reveal(),
 		// The API certificate is the client certificate too.
 		ClientCert: k.merchant.certPEM(), ClientKey: private, CACert: k.ca.certPEM(),
 		PlatformSerial: platform.serial, PlatformCert: platform.cert,
-		CorpID: k.corpID, CorpSecret: k.corpSecret, SecretID: k.secretID, SecretKey: k.secretKey, EnvID: k.envID,
+		CorpID: k.corpID, CorpSecret: k.corpSecret.Reveal(), SecretID: k.secretID, SecretKey: k.secretKey.Reveal(), EnvID: k.envID,
 	}, nil
 }
 

@@ -95,7 +95,7 @@ func (s *Sandbox) getToken(x *exchange) reply {
 		return reply{no: refuse(codeParam).under(wecomNoSecret)}
 	case query.Get("corpid") != s.keys.corpID:
 		return reply{no: refuse(codeParam).under(wecomBadCorpID)}
-	case query.Get("corpsecret") != s.keys.corpSecret:
+	case query.Get("corpsecret") != s.keys.corpSecret.Reveal():
 		return reply{no: refuse(codeParam).under(wecomBadSecret)}
 	}
 	s.mu.Lock()

@@ -16,7 +16,7 @@ import (
 // together another of their blocks of 16 bytes. So what is inside should be
 // believed only as far as a query confirms it.
 func (k APIKey) OpenReqInfo(s string) ([]byte, error) {
-	if k.secret == nil {
+	if k.secret.Reveal() == nil {
 		return nil, fmt.Errorf("%w: no key", ErrOpen)
 	}
 	b, err := b64.DecodeString(s)
@@ -24,7 +24,7 @@ func (k APIKey) OpenReqInfo(s string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: req_info is not blocks of %d bytes in base64", ErrOpen, aes.BlockSize)
 	}
 	for i := 0; i < len(b); i += aes.BlockSize {
-		(*k.secret).seal.Decrypt(b[i:], b[i:])
+		k.secret.Reveal().seal.Decrypt(b[i:], b[i:])
 	}
 	// One text for every bad padding: what exactly is wrong with it would tell
 	// something of the plain text to whom the error reaches.
@@ -38,12 +38,12 @@ func (k APIKey) OpenReqInfo(s string) ([]byte, error) {
 // SealReqInfo seals plain as WeChat Pay does. With the zero key it returns "",
 // which does not open.
 func (k APIKey) SealReqInfo(plain []byte) string {
-	if k.secret == nil {
+	if k.secret.Reveal() == nil {
 		return ""
 	}
 	b := append(bytes.Clone(plain), padding(aes.BlockSize-len(plain)%aes.BlockSize)...)
 	for i := 0; i < len(b); i += aes.BlockSize {
-		(*k.secret).seal.Encrypt(b[i:], b[i:])
+		k.secret.Reveal().seal.Encrypt(b[i:], b[i:])
 	}
 	return b64.EncodeToString(b)
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+
+	"wxrefund/shared/secret"
 )
 
 // algorithm is the only way of sealing that we open: AES-256 in Galois/counter
@@ -22,10 +24,10 @@ const (
 
 // An APIv3Key is the secret that a merchant shares with WeChat Pay to seal
 // notifications and platform certificates. It keeps only the expanded cipher,
-// so that no way of printing it shows the secret, and opening many letters
-// expands the key once. The zero value opens nothing.
+// so that opening many letters expands the key once, and shows it to nobody. The
+// zero value opens nothing.
 type APIv3Key struct {
-	aead cipher.AEAD
+	aead secret.Value[cipher.AEAD]
 }
 
 // ParseAPIv3Key makes a key of its text: exactly 32 bytes, else [ErrFormat]. A
@@ -42,14 +44,14 @@ func ParseAPIv3Key(s string) (APIv3Key, error) {
 	if err != nil {
 		return APIv3Key{}, fmt.Errorf("%w APIv3 key: %w", ErrFormat, err)
 	}
-	return APIv3Key{aead}, nil
+	return APIv3Key{secret.Hide(aead)}, nil
 }
 
 // String hides the key.
 func (k APIv3Key) String() string { return "[APIv3 key]" }
 
-// GoString hides the key from %#v.
-func (k APIv3Key) GoString() string { return k.String() }
+// Format hides the key, whatever the verb.
+func (k APIv3Key) Format(f fmt.State, _ rune) { secret.Mask(f, k.String()) }
 
 // LogValue hides the key.
 func (k APIv3Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
@@ -70,7 +72,7 @@ type Resource struct {
 // one with a panic.
 func (k APIv3Key) Open(r Resource) ([]byte, error) {
 	switch {
-	case k.aead == nil:
+	case k.aead.Reveal() == nil:
 		return nil, fmt.Errorf("%w: no key", ErrOpen)
 	case r.Algorithm != algorithm:
 		return nil, fmt.Errorf("%w: algorithm is not %s", ErrOpen, algorithm)
@@ -92,7 +94,7 @@ func (k APIv3Key) Open(r Resource) ([]byte, error) {
 		return nil, fmt.Errorf("%w: ciphertext of %d bytes is shorter than its tag", ErrOpen, n)
 	}
 	sealed := buf[fixed : fixed+n]
-	plain, err := k.aead.Open(sealed[:0], buf[:nonceSize], sealed, buf[nonceSize:fixed])
+	plain, err := k.aead.Reveal().Open(sealed[:0], buf[:nonceSize], sealed, buf[nonceSize:fixed])
 	if err != nil {
 		return nil, fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
 	}
@@ -112,10 +114,10 @@ func (k APIv3Key) Seal(originalType, associatedData string, plain []byte) (Resou
 
 // seal is [APIv3Key.Seal] without the chance. nonce has nonceSize bytes.
 func (k APIv3Key) seal(originalType, associatedData string, plain []byte, nonce string) (Resource, error) {
-	if k.aead == nil {
+	if k.aead.Reveal() == nil {
 		return Resource{}, fmt.Errorf("%w: no key to seal with", ErrFormat)
 	}
-	sealed := k.aead.Seal(nil, []byte(nonce), plain, []byte(associatedData))
+	sealed := k.aead.Reveal().Seal(nil, []byte(nonce), plain, []byte(associatedData))
 	return Resource{
 		OriginalType:   originalType,
 		Algorithm:      algorithm,

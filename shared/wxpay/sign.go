@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"wxrefund/shared/secret"
 )
 
 // scheme names APIv3's signature: RSA PKCS #1 v1.5 over SHA-256, in base64. It
@@ -35,13 +37,15 @@ var b64 = base64.StdEncoding.Strict()
 
 // A Signer signs requests as a merchant. It may be used by many at the same time.
 //
-// Logging one is harmless: its key stays out of JSON, and fmt shows of a key in a
-// field no more than its address.
+// Logging one is harmless: its key stays out of JSON and of fmt.
 type Signer struct {
 	MchID    string          // the merchant number; a service provider's own
 	SerialNo string          // of the merchant's API certificate
 	Key      *rsa.PrivateKey `json:"-"` // of that certificate
 }
+
+// Format hides the key, whatever the verb.
+func (s Signer) Format(f fmt.State, _ rune) { secret.Mask(f, "[signer "+s.MchID+" "+s.SerialNo+"]") }
 
 // Authorization returns the header that signs a request, with the present time
 // and a nonce of its own. uri is the path and query exactly as they will be
@@ -85,6 +89,9 @@ type Platform struct {
 	Serial string          // of the platform certificate, or the PUB_KEY_ID_ of the public key
 	Key    *rsa.PrivateKey `json:"-"`
 }
+
+// Format hides the key, whatever the verb.
+func (p Platform) Format(f fmt.State, _ rune) { secret.Mask(f, "[platform "+p.Serial+"]") }
 
 // Sign sets the five Wechatpay-* headers over body, the bytes that will be sent.
 // now is what goes into Wechatpay-Timestamp, to the second. A letter that is sent

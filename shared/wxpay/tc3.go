@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"wxrefund/shared/secret"
 )
 
 // The words of the signature. Elsewhere at Tencent Cloud a product stands where tcb
@@ -46,15 +47,14 @@ type TC3Param struct {
 // in a dialect of its own, spoken by the npm package @cloudbase/signature-nodejs,
 // which is the only documentation there is.
 //
-// It hides its key from fmt, log/slog and encoding/json. But fmt does not ask one
-// that it comes upon in an unexported field: keep none there. CloudBase gives out
-// keys for a request, so that a signer need not outlive it.
+// CloudBase gives out keys for a request, so that a signer need not outlive it.
 type TC3Signer struct {
-	SecretID, SecretKey string `json:"-"`
+	SecretID  string               `json:"-"`
+	SecretKey secret.Value[string] `json:"-"`
 }
 
 // Format hides the key, whatever the verb.
-func (s TC3Signer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+func (s TC3Signer) Format(f fmt.State, _ rune) { secret.Mask(f, s.String()) }
 
 // String hides the key.
 func (s TC3Signer) String() string { return "[TC3 key " + s.SecretID + "]" }
@@ -80,7 +80,7 @@ func (s TC3Signer) Authorization(method string, u *url.URL, signed http.Header, 
 	return tc3Scheme + " Credential=" + s.SecretID + "/" + tc3Scope(date) +
 		", SignedParams=" + strings.Join(paramNames, ";") +
 		", SignedHeaders=" + strings.Join(headerNames, ";") +
-		", Signature=" + signTC3(s.SecretKey, date, stringToSign(at, date, request))
+		", Signature=" + signTC3(s.SecretKey.Reveal(), date, stringToSign(at, date, request))
 }
 
 // tc3Date is the day in UTC, whatever zone t is in.

@@ -18,11 +18,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/secret"
 )
 
 const tc3Secret = "canary-tc3-secret-key-0123456789"
 
-func newTC3Signer() TC3Signer { return TC3Signer{"AKIDEXAMPLE", tc3Secret} }
+func newTC3Signer() TC3Signer { return TC3Signer{"AKIDEXAMPLE", secret.Text(tc3Secret)} }
 
 // A call of CloudBase, as a signer or a verifier gets to see it.
 type call struct {
@@ -35,7 +37,7 @@ type call struct {
 }
 
 func (c call) sign() string {
-	return TC3Signer{"AKIDEXAMPLE", c.key}.Authorization(c.method, c.u, c.h, c.params, c.at)
+	return TC3Signer{"AKIDEXAMPLE", secret.Text(c.key)}.Authorization(c.method, c.u, c.h, c.params, c.at)
 }
 
 func (c call) verify(credential TC3Credential) error {

@@ -65,10 +65,11 @@ func TestNothingPrintsAKey(t *testing.T) {
 }
 
 func TestCheckKeysFinds(t *testing.T) {
-	type bare TC3Signer // has not the methods
+	type bare struct{ id, key string }
+	signer := bare{"AKIDEXAMPLE", tc3Secret}
 	for _, text := range []string{
-		fmt.Sprintf("%v", bare(newTC3Signer())), fmt.Sprintf("%x", bare(newTC3Signer())), fmt.Sprintf("%d", []byte(tc3Secret)),
-		fmt.Sprintf("%+v", **newAPIKey(t).secret), fmt.Sprintf("%x", apiSecretText), fmt.Sprintf("%X", apiSecretText), fmt.Sprintf("%d", []byte(apiSecretText)),
+		fmt.Sprintf("%v", signer), fmt.Sprintf("%x", signer), fmt.Sprintf("%d", []byte(tc3Secret)),
+		fmt.Sprintf("%+v", *newAPIKey(t).secret.Reveal()), fmt.Sprintf("%x", apiSecretText), fmt.Sprintf("%X", apiSecretText), fmt.Sprintf("%d", []byte(apiSecretText)),
 	} {
 		probe := &recorder{TB: t}
 		checkKeys(probe, "", text)

@@ -13,16 +13,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"wxrefund/shared/secret"
 )
 
 // An APIKey is the secret with which merchant and WeChat Pay sign v2 messages, and
 // under which req_info is sealed. It is not the [APIv3Key], though a merchant may
 // have set both to the same. The zero value signs, verifies and opens nothing.
 type APIKey struct {
-	// Where fmt cannot call String, in another struct's unexported field, it shows
-	// the address of a pointer; but for a verb that does not fit it also shows what
-	// a pointer to a struct points at. Not so of a pointer to a pointer.
-	secret **apiSecret
+	secret secret.Value[*apiSecret]
 }
 
 type apiSecret struct {
@@ -40,15 +39,14 @@ func ParseAPIKey(s string) (APIKey, error) {
 	if err != nil {
 		return APIKey{}, fmt.Errorf("%w API key: %w", ErrFormat, err)
 	}
-	secret := &apiSecret{s, block}
-	return APIKey{&secret}, nil
+	return APIKey{secret.Hide(&apiSecret{s, block})}, nil
 }
 
 // String hides the key.
 func (k APIKey) String() string { return "[API key]" }
 
-// GoString hides the key from %#v.
-func (k APIKey) GoString() string { return k.String() }
+// Format hides the key, whatever the verb.
+func (k APIKey) Format(f fmt.State, _ rune) { secret.Mask(f, k.String()) }
 
 // LogValue hides the key.
 func (k APIKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
@@ -90,7 +88,7 @@ func (k APIKey) Sign(f Fields, t SignType) (string, error) {
 
 // sign is [APIKey.Sign] without a look at f.
 func (k APIKey) sign(f Fields, t SignType) (string, error) {
-	if k.secret == nil {
+	if k.secret.Reveal() == nil {
 		return "", fmt.Errorf("%w: no key to sign with", ErrFormat)
 	}
 	m := k.message(f)
@@ -100,7 +98,7 @@ func (k APIKey) sign(f Fields, t SignType) (string, error) {
 		return fmt.Sprintf("%X", digest), nil
 	case SignHMACSHA256:
 		// The key is in the message and the key of the HMAC as well.
-		h := hmac.New(sha256.New, []byte((*k.secret).text))
+		h := hmac.New(sha256.New, []byte(k.secret.Reveal().text))
 		h.Write(m)
 		return fmt.Sprintf("%X", h.Sum(nil)), nil
 	}
@@ -116,7 +114,7 @@ func (k APIKey) message(f Fields) []byte {
 			m = append(append(append(append(m, name...), '='), f[name]...), '&')
 		}
 	}
-	return append(append(m, "key="...), (*k.secret).text...)
+	return append(append(m, "key="...), k.secret.Reveal().text...)
 }
 
 // Verify says whether who signed f knows the key: nil or [ErrSignature]. It is

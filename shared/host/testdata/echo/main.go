@@ -63,7 +63,7 @@ func (e *echo) invoke(ctx context.Context, caller refund.Caller, event []byte) [
 		"event":          string(event),
 		"left_ms":        time.Until(deadline).Milliseconds(),
 		"secret_id":      credentials.SecretID,
-		"secret_key":     credentials.SecretKey,
+		"secret_key":     credentials.SecretKey.Reveal(),
 		"source":         credentials.Source,
 		"ok":             ok,
 		"builds":         e.builds,
