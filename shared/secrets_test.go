@@ -105,20 +105,13 @@ func wraps(v any) map[string]any {
 	}
 }
 
-// formats is every verb with every set of flags, and some widths.
+// formats is every verb with each flag and with all, and with a precision.
 func formats() (all []string) {
-	const flags = "+-# 0"
-	for set := range 1 << len(flags) {
-		var f strings.Builder
-		for i, c := range flags {
-			if set&(1<<i) != 0 {
-				f.WriteRune(c)
-			}
-		}
-		for _, size := range []string{"", "3", ".2", "99.99"} {
+	for _, flags := range []string{"", "+", "-", "#", " ", "0", "+-# 0"} {
+		for _, size := range []string{"", "99.99"} {
 			for verb := 'A'; verb <= 'z'; verb++ {
 				if verb <= 'Z' || verb >= 'a' {
-					all = append(all, "%"+f.String()+size+string(verb))
+					all = append(all, "%"+flags+size+string(verb))
 				}
 			}
 		}
