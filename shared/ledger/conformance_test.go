@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"bytes"
+	gocmp "cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -377,46 +379,67 @@ func pages(t testing.TB, l refund.Ledger, due time.Time, limit int) (pages [][]s
 	}
 }
 
+// listOrder sorts items as a list of what is due by a time has them: shard by
+// shard, beginning with the one that belongs to the time, and then by time and key.
+func listOrder(due time.Time, items []refund.Item) {
+	first := firstShard(due)
+	turn := func(i refund.Item) int { return (shardOf(i.Key) - first + shards) % shards }
+	slices.SortFunc(items, func(a, b refund.Item) int {
+		return gocmp.Or(gocmp.Compare(turn(a), turn(b)), a.Due.Compare(b.Due), gocmp.Compare(a.Key, b.Key))
+	})
+}
+
+// listPages is what pages should find.
+func listPages(due time.Time, limit int, items ...refund.Item) (pages [][]string) {
+	items = slices.DeleteFunc(slices.Clone(items), func(i refund.Item) bool { return i.Due.IsZero() || i.Due.After(due) })
+	listOrder(due, items)
+	for page := range slices.Chunk(items, min(limit, 1000)) {
+		var keys []string
+		for _, i := range page {
+			keys = append(keys, string(i.Key))
+		}
+		pages = append(pages, keys)
+	}
+	return pages
+}
+
 func TestListDue(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		if got := pages(t, l, at(100), 10); got != nil {
 			t.Errorf("nothing yet: got %v", got)
 		}
-		commit(t, l, // in no order
+		items := []refund.Item{ // in no order
 			dueItem("e", 0, "E", at(20)), dueItem("c", 0, "C", at(10)), item("never", 0, ""),
 			dueItem("b", 0, "B", at(20)), dueItem("d", 0, "D", at(5)), dueItem("a", 0, "A", at(20)),
-			dueItem("late", 0, "", at(101)), dueItem("B", 0, "", at(20)))
-		for _, test := range []struct {
-			due   time.Time
-			limit int
-			want  [][]string
-		}{
-			{at(100), 10, [][]string{{"d", "c", "B", "a", "b", "e"}}},
-			{at(100), 6, [][]string{{"d", "c", "B", "a", "b", "e"}}},
-			{at(100), 4, [][]string{{"d", "c", "B", "a"}, {"b", "e"}}},
-			{at(100), 3, [][]string{{"d", "c", "B"}, {"a", "b", "e"}}},
-			{at(100), 1, [][]string{{"d"}, {"c"}, {"B"}, {"a"}, {"b"}, {"e"}}},
-			{at(20), 10, [][]string{{"d", "c", "B", "a", "b", "e"}}}, // "not after" includes it
-			{at(20).Add(-time.Nanosecond), 10, [][]string{{"d", "c"}}},
-			{at(10), 1, [][]string{{"d"}, {"c"}}},
-			{at(4), 10, nil},
-			{time.Time{}, 10, nil},
-			{at(101), 1 << 60, [][]string{{"d", "c", "B", "a", "b", "e", "late"}}},
-		} {
-			if diff := cmp.Diff(test.want, pages(t, l, test.due, test.limit)); diff != "" {
-				t.Errorf("due %v, limit %d (-want +got):\n%s", test.due, test.limit, diff)
+			dueItem("late", 0, "", at(101)), dueItem("B", 0, "", at(20)),
+		}
+		for i := range 20 { // enough for shards to hold several of one time
+			items = append(items, dueItem(fmt.Sprint("m", i), 0, "", at(6+i%2)))
+		}
+		commit(t, l, items...)
+		for _, due := range []time.Time{at(100), at(20), at(20).Add(-time.Nanosecond), at(10), at(6), at(5), at(4), {}, at(101)} {
+			for _, limit := range []int{1, 3, 4, 6, 10, 25, 26, 27, 1 << 60} {
+				if diff := cmp.Diff(listPages(due, limit, items...), pages(t, l, due, limit)); diff != "" {
+					t.Errorf("due %v, limit %d (-want +got):\n%s", due, limit, diff)
+				}
 			}
 		}
-		items, next, err := l.List(t.Context(), at(10), "", 2)
+		if got := pages(t, l, at(20), 100); len(got) != 1 || len(got[0]) != 26 { // "not after" includes it
+			t.Errorf("got %v, want the 26 that are due", got)
+		}
+		if got := pages(t, l, at(20).Add(-time.Nanosecond), 100); len(got) != 1 || len(got[0]) != 22 {
+			t.Errorf("got %v, want the 22 that are due", got)
+		}
+		whole, next, err := l.List(t.Context(), at(5), "", 1)
 		if err != nil || next != "" {
 			t.Errorf("got next %q, error %v", next, err)
 		}
-		same(t, "whole items", items, []refund.Item{dueItem("d", 1, "D", at(5)), dueItem("c", 1, "C", at(10))})
+		same(t, "whole items", whole, []refund.Item{dueItem("d", 1, "D", at(5))})
 
 		// An item is moved, and taken out.
-		commit(t, l, dueItem("d", 1, "", at(15)), item("c", 1, ""))
-		if diff := cmp.Diff([][]string{{"d"}}, pages(t, l, at(15), 5)); diff != "" {
+		commit(t, l, dueItem("d", 1, "", at(-1)), item("c", 1, ""))
+		if diff := cmp.Diff([][]string{{"d"}}, pages(t, l, at(5), 5)); diff != "" {
 			t.Errorf("after changes (-want +got):\n%s", diff)
 		}
 	})
@@ -430,7 +453,11 @@ func TestListRefuses(t *testing.T) {
 				t.Errorf("limit %d: no error", limit)
 			}
 		}
-		for _, cursor := range []string{"x", "!", "MTIz", "IA", position{key: "a\n"}.cursor(), position{}.cursor()} {
+		for _, cursor := range []string{"x", "!", "MTIz", "IA",
+			position{key: "a\n"}.cursor(), position{}.cursor(), position{shard: shards, key: "a"}.cursor(), position{shard: -1, key: "a"}.cursor(),
+			position{left: shards, key: "a"}.cursor(), position{left: -1, key: "a"}.cursor(), base64.RawURLEncoding.EncodeToString([]byte("+1 0 0 a")),
+			base64.RawURLEncoding.EncodeToString([]byte("0 0 a")),
+		} {
 			if _, _, err := l.List(t.Context(), at(0), cursor, 1); err == nil || !strings.Contains(err.Error(), "not a cursor") {
 				t.Errorf("cursor %q: got %v", cursor, err)
 			}
@@ -444,17 +471,30 @@ func TestCursorStaysWhileItemsChange(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		var items []refund.Item
-		for i := range 30 {
+		version := map[string]int64{}
+		for i := range 80 {
 			items = append(items, dueItem(fmt.Sprintf("%02d", i), 0, "", at(i/4)))
+			version[fmt.Sprintf("%02d", i)] = 1
 		}
 		commit(t, l, items...)
-		version := map[string]int64{}
+		listOrder(at(100), items)
+		first := firstShard(at(100))
+		inFirst := slices.IndexFunc(items, func(i refund.Item) bool { return shardOf(i.Key) != first })
+		if inFirst < 6 {
+			t.Fatalf("only %d items in the first shard", inFirst)
+		}
+		moved := string(items[inFirst-1].Key) // listed last in the first shard
 		change := func(key string, due time.Time) {
 			commit(t, l, dueItem(key, version[key], "", due))
 			version[key]++
 		}
-		for i := range 30 {
-			version[fmt.Sprintf("%02d", i)] = 1
+		// in is a key that belongs to a shard.
+		in := func(shard int, prefix string) string {
+			for i := 0; ; i++ {
+				if key := fmt.Sprint(prefix, i); shardOf(refund.Key(key)) == shard {
+					return key
+				}
+			}
 		}
 
 		seen := map[string]int{}
@@ -471,20 +511,22 @@ func TestCursorStaysWhileItemsChange(t *testing.T) {
 				break
 			}
 			last := got[len(got)-1].Key
-			change(string(last), time.Time{})                // the cursor's own item goes
-			change(fmt.Sprintf("0new%d", page), at(-1-page)) // before the cursor
-			change(fmt.Sprintf("znew%d", page), at(90))      // behind it
+			change(string(last), time.Time{})                               // the cursor's own item goes
+			change(in(first, fmt.Sprintf("before%d.", page)), at(-1-page))  // before the cursor
+			change(in(shardOf(last), fmt.Sprintf("z%d.", page)), at(90))    // behind it, in its shard
+			change(in((first+7)%shards, fmt.Sprintf("z%d.", page)), at(90)) // and in the last shard
 			if page == 0 {
-				change("29", at(-50)) // from behind to before
+				change(moved, at(-50)) // from behind to before
 			}
 		}
-		for i := range 29 {
-			if key := fmt.Sprintf("%02d", i); seen[key] != 1 {
-				t.Errorf("%s was listed %d times, want once", key, seen[key])
+		for _, i := range items {
+			if n := seen[string(i.Key)]; n != 1 && string(i.Key) != moved {
+				t.Errorf("%s was listed %d times, want once", i.Key, n)
 			}
 		}
-		if seen["29"] != 0 || seen["znew0"] != 1 || seen["0new0"] != 0 {
-			t.Errorf("moved before: %d, new behind: %d, new before: %d; want 0, 1, 0", seen["29"], seen["znew0"], seen["0new0"])
+		behind, far, before := in(first, "z0."), in((first+7)%shards, "z0."), in(first, "before0.")
+		if seen[moved] != 0 || seen[behind] != 1 || seen[far] != 1 || seen[before] != 0 {
+			t.Errorf("moved before: %d, new behind: %d, %d, new before: %d; want 0, 1, 1, 0", seen[moved], seen[behind], seen[far], seen[before])
 		}
 	})
 }

@@ -13,7 +13,7 @@ type dialect struct {
 	// placeholder writes the nth parameter, from 1; nil: a question mark.
 	placeholder func(n int) string
 
-	// ranges: a range of the index on (due, item_key) must be spelled out, for the
+	// ranges: a range of the index on (due_shard, due, item_key) must be spelled out, for the
 	// database does not see one in the comparison of a pair.
 	ranges bool
 
@@ -33,21 +33,21 @@ type dialect struct {
 }
 
 // listItems is the statement of List, and listArgs are its arguments: due by a
-// time, behind a position, a few. Either way of writing it is a seek in the
+// time, behind a position in its shard, a few. Either way of writing it is a seek in the
 // index in one family of databases and a scan in the other.
 func (d dialect) listItems() string {
 	behind := `(due, item_key) > (?, ?)`
 	if d.ranges {
 		behind = `(due > ? OR due = ? AND item_key > ?)`
 	}
-	return selectItem + `due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ?`
+	return selectItem + `due_shard = ? AND due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ?`
 }
 
 func (d dialect) listArgs(due int64, after position, limit int) []any {
 	if d.ranges {
-		return []any{due, after.due, after.due, string(after.key), limit}
+		return []any{after.shard, due, after.due, after.due, string(after.key), limit}
 	}
-	return []any{due, after.due, string(after.key), limit}
+	return []any{after.shard, due, after.due, string(after.key), limit}
 }
 
 // rebind writes the parameters of a statement the dialect's way. No statement

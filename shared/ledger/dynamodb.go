@@ -38,6 +38,9 @@ type dynamo struct {
 	http   *http.Client
 	table  string
 
+	known int    // the schema of this program
+	latch *latch // closed behind the look at the table's
+
 	mu     sync.RWMutex // held for reading by each call
 	closed bool
 }
@@ -55,6 +58,8 @@ func openDynamoDB(ctx context.Context, rest string) (store, error) {
 	}
 	d := &dynamo{
 		table: o.table,
+		known: dynamoSchema,
+		latch: newLatch(),
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
@@ -174,12 +179,18 @@ func dynamoCredentials(local bool) aws.CredentialsProvider {
 	})
 }
 
-// enter begins a call; the caller ends it by leave if there is no error.
-func (d *dynamo) enter() (leave func(), err error) {
+// enter begins a call; the caller ends it by leave if there is no error. The first
+// call looks at the table's schema.
+func (d *dynamo) enter(ctx context.Context) (leave func(), err error) {
 	d.mu.RLock()
 	if d.closed {
+		err = errors.New("the ledger is closed")
+	} else {
+		err = d.latch.once(ctx, func() error { return d.raise(ctx) })
+	}
+	if err != nil {
 		d.mu.RUnlock()
-		return nil, errors.New("the ledger is closed")
+		return nil, err
 	}
 	return d.mu.RUnlock, nil
 }

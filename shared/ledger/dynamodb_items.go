@@ -45,8 +45,8 @@ func stored(item refund.Item, commit string) attributes {
 	if !item.Due.IsZero() {
 		due := item.Due.UnixMilli()
 		a["due"] = number(due)
-		a["due_shard"] = text(shardOf(item.Key))
-		a["due_place"] = text(place(position{due, item.Key}))
+		a["due_shard"] = text(strconv.Itoa(shardOf(item.Key)))
+		a["due_place"] = text(place(position{due: due, key: item.Key}))
 	}
 	return a
 }
@@ -81,7 +81,7 @@ func integer(v types.AttributeValue) (int64, bool) {
 // get asks for one item by itself, for several in a transaction. More than a
 // transaction takes are read in several, until nothing changed between them.
 func (d *dynamo) get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
-	leave, err := d.enter()
+	leave, err := d.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (d *dynamo) commit(ctx context.Context, items []refund.Item) error {
 	if err := checkDynamoDB(items); err != nil {
 		return err
 	}
-	leave, err := d.enter()
+	leave, err := d.enter(ctx)
 	if err != nil {
 		return err
 	}

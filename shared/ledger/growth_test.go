@@ -18,8 +18,9 @@ var growth = flag.Int("growth", 10_000, "items of BenchmarkGrowth's larger ledge
 // growthDue is how many items are due: the work that is left does not grow.
 const growthDue = 500
 
-// fill writes n items of a kilobyte in bulk: half refunds, half accounts.
-func fill(t testing.TB, s *Store, url string, n int) {
+// fill writes n items of a kilobyte in bulk: half refunds, of which some are due,
+// half accounts.
+func fill(t testing.TB, s *Store, url string, n, dues int) {
 	t.Helper()
 	var tab *table
 	switch s := s.store.(type) {
@@ -41,19 +42,19 @@ func fill(t testing.TB, s *Store, url string, n int) {
 	const chunk = 500
 	for from := 0; from < n; from += chunk {
 		var text strings.Builder
-		text.WriteString("INSERT INTO wxrefund_items (item_key, version, due, body) VALUES ")
+		text.WriteString("INSERT INTO wxrefund_items (item_key, version, due_shard, due, body) VALUES ")
 		for i := from; i < min(from+chunk, n); i++ {
 			key, due := fmt.Sprintf("account/%08d", i-n/2), "NULL"
 			if i < n/2 {
 				key = fmt.Sprintf("refund/%08d", i)
 			}
-			if i < min(growthDue, n/2) {
+			if i < min(dues, n/2) {
 				due = fmt.Sprint(at(i).UnixMilli())
 			}
 			if i > from {
 				text.WriteByte(',')
 			}
-			fmt.Fprintf(&text, "('%s',1,%s,%s)", key, due, body)
+			fmt.Fprintf(&text, "('%s',1,%d,%s,%s)", key, shardOf(refund.Key(key)), due, body)
 		}
 		if _, err := tab.db.ExecContext(t.Context(), text.String()); err != nil {
 			t.Fatal(err)
@@ -133,7 +134,7 @@ func measureGrowth(b *testing.B, backend backend, sizes ...int) (small, large []
 	for _, n := range sizes {
 		url := backend.fresh(b)
 		ledgers = append(ledgers, open(b, url))
-		fill(b, ledgers[len(ledgers)-1], url, n)
+		fill(b, ledgers[len(ledgers)-1], url, n, growthDue)
 	}
 	body := []byte(strings.Repeat("0123456789abcdef", 64))
 	median := func(took []time.Duration) float64 {

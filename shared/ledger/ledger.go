@@ -22,7 +22,8 @@ type store interface {
 	get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error)
 	// commit writes all items, sorted by key, or none; [refund.ErrStale] if a version differs.
 	commit(ctx context.Context, items []refund.Item) error
-	// list returns up to limit items due by the given Unix millisecond, behind a position.
+	// list returns up to limit items of a position's shard that are due by the given
+	// Unix millisecond, behind the position, earliest first and by key.
 	list(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error)
 	close() error
 }
@@ -127,26 +128,26 @@ func (s *Store) Commit(ctx context.Context, items ...refund.Item) error {
 }
 
 // List returns up to limit items (never more than 1000) that are due by the
-// given time, earliest first, those of one millisecond by key. It goes on behind
-// cursor, which is a place in that order and not in a list: items that change
-// between two pages are neither repeated nor make others be left out.
+// given time: one shard after the other, in a shard the earliest first, those of
+// one millisecond by key. Without a cursor, the time's milliseconds decide with
+// which shard it begins, so that callers who list at the same time seldom meet.
+// It goes on behind cursor, which is a place in that order and not in a list:
+// items that change between two pages are neither repeated nor make others be
+// left out.
 func (s *Store) List(ctx context.Context, due time.Time, cursor string, limit int) (items []refund.Item, next string, err error) {
 	if limit < 1 {
 		return nil, "", fmt.Errorf("ledger: list: limit %d, want 1 or more", limit)
 	}
-	limit = min(limit, maxPage)
-	after, err := parseCursor(cursor)
+	after, err := parseCursor(cursor, due)
 	if err != nil {
 		return nil, "", failure(ctx, "list", err)
 	}
-	items, err = s.store.list(ctx, due.UnixMilli(), after, limit+1) // one more shows whether anything follows
+	items, last, more, err := walk(ctx, s.store, due, after, min(limit, maxPage))
 	if err != nil {
 		return nil, "", failure(ctx, "list", err)
 	}
-	if len(items) > limit {
-		items = items[:limit]
-		last := items[limit-1]
-		next = position{due: last.Due.UnixMilli(), key: last.Key}.cursor()
+	if more {
+		next = last.cursor()
 	}
 	return items, next, nil
 }

@@ -145,21 +145,21 @@ func TestMySQLSchemaSteps(t *testing.T) {
 	version(len(steps))
 
 	// What comes before a step that fails stays, and is not done again.
-	two := "ALTER TABLE wxrefund_items ADD COLUMN two TEXT, COMMENT = 'wxrefund schema 2'"
+	two := "ALTER TABLE wxrefund_items ADD COLUMN two TEXT, COMMENT = 'wxrefund schema 3'"
 	err = migrateMySQL(t.Context(), db, append(steps, two, "ALTER TABLE nowhere COMMENT 'x'"))
-	if err == nil || !strings.Contains(err.Error(), "step 3: ") {
+	if err == nil || !strings.Contains(err.Error(), "step 4: ") {
 		t.Errorf("got %v", err)
 	}
-	version(2)
+	version(3)
 
 	// Later steps are applied to what is there, once, by whoever comes first.
-	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN three TEXT, COMMENT = 'wxrefund schema 3'")
+	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN three TEXT, COMMENT = 'wxrefund schema 4'")
 	dbs := []*sql.DB{db, database(t, url), database(t, url)}
 	together(6, func(i int) {
 		if err := migrateMySQL(t.Context(), dbs[i%3], steps); err != nil {
 			t.Error(err)
 		}
 	})
-	version(3)
+	version(4)
 	same(t, "kept", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
 }

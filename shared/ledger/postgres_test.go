@@ -161,10 +161,10 @@ func TestPostgresSchemaSteps(t *testing.T) {
 	// A step that fails takes those before it back.
 	two := "CREATE TABLE wxrefund_two (x int); INSERT INTO wxrefund_two VALUES (2);"
 	err = migratePostgres(t.Context(), db, append(steps, two, "INSERT INTO nowhere VALUES (1)"))
-	if err == nil || !strings.Contains(err.Error(), "step 3: ") {
+	if err == nil || !strings.Contains(err.Error(), "step 4: ") {
 		t.Errorf("got %v", err)
 	}
-	version(1)
+	version(2)
 
 	// Later steps are applied to what is there, once, by whoever comes first.
 	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN extra text")
@@ -174,7 +174,7 @@ func TestPostgresSchemaSteps(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	version(3)
+	version(4)
 	var n int
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM wxrefund_two").Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d rows, %v; want 1", n, err)

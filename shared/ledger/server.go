@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"wxrefund/shared/refund"
@@ -51,8 +50,7 @@ type server struct {
 	*table
 	migrate func(ctx context.Context) error
 
-	migrated atomic.Bool
-	turn     chan struct{} // holds the right to migrate; unlike a mutex, a context ends the wait
+	latch *latch // closed behind the migration
 }
 
 func newServer(connector sqldriver.Connector, conns int, d dialect, migrate func(context.Context, *sql.DB) error) *server {
@@ -61,13 +59,11 @@ func newServer(connector sqldriver.Connector, conns int, d dialect, migrate func
 	db.SetMaxIdleConns(conns)
 	db.SetConnMaxIdleTime(maxIdle)
 	db.SetConnMaxLifetime(maxLifetime)
-	s := &server{
+	return &server{
 		table:   newTable(db, d),
 		migrate: func(ctx context.Context) error { return migrate(ctx, db) },
-		turn:    make(chan struct{}, 1),
+		latch:   newLatch(),
 	}
-	s.turn <- struct{}{}
-	return s
 }
 
 func (s *server) get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
@@ -91,26 +87,14 @@ func (s *server) list(ctx context.Context, due int64, after position, limit int)
 	return s.table.list(ctx, due, after, limit)
 }
 
-// ready brings the schema up to date, once. What failed is tried again by the
-// next call.
+// ready brings the schema up to date, once.
 func (s *server) ready(ctx context.Context) error {
-	if s.migrated.Load() {
+	return s.latch.once(ctx, func() error {
+		if err := s.dialect.patiently(ctx, func() error { return s.migrate(ctx) }); err != nil {
+			return fmt.Errorf("schema: %w", err)
+		}
 		return nil
-	}
-	select {
-	case <-s.turn:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { s.turn <- struct{}{} }()
-	if s.migrated.Load() {
-		return nil
-	}
-	if err := s.dialect.patiently(ctx, func() error { return s.migrate(ctx) }); err != nil {
-		return fmt.Errorf("schema: %w", err)
-	}
-	s.migrated.Store(true)
-	return nil
+	})
 }
 
 // schemaComment is the comment on our table, followed by the number of the

@@ -84,7 +84,7 @@ func TestConnectionSetUp(t *testing.T) {
 			"journal_mode": journal,
 			"synchronous":  "2", // FULL
 			"busy_timeout": "100",
-			"user_version": "1",
+			"user_version": "2",
 		} {
 			var got string
 			if err := s.store.(*table).db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
@@ -114,8 +114,8 @@ func TestQueryPlans(t *testing.T) {
 		params int
 		index  string
 	}{
-		"update": {updateItem, 4, "sqlite_autoindex_wxrefund_items_1 (item_key=?)"},
-		"list":   {dialect{}.listItems(), 4, "wxrefund_items_due ((due,item_key)>(?,?) AND due<?)"},
+		"update": {updateItem, 5, "sqlite_autoindex_wxrefund_items_1 (item_key=?)"},
+		"list":   {dialect{}.listItems(), 5, "wxrefund_items_due (due_shard=? AND (due,item_key)>(?,?) AND due<?)"},
 	}
 	for n := 1; n <= maxKeys; n *= 4 {
 		statements[fmt.Sprint("get ", n)] = struct {
@@ -152,11 +152,11 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.db")
 	s := open(t, "sqlite:"+path)
 	commit(t, s, item("a", 0, "A"))
-	if _, err := s.store.(*table).db.ExecContext(t.Context(), "PRAGMA user_version = 2"); err != nil {
+	if _, err := s.store.(*table).db.ExecContext(t.Context(), "PRAGMA user_version = 3"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), "sqlite:"+path)
-	if err == nil || !strings.Contains(err.Error(), "the database has schema 2, this program knows schemas up to 1") {
+	if err == nil || !strings.Contains(err.Error(), "the database has schema 3, this program knows schemas up to 2") {
 		t.Errorf("got %v", err)
 	}
 	// The program that had it open goes on.
@@ -170,7 +170,7 @@ func TestSchemaSteps(t *testing.T) {
 	db := s.store.(*table).db
 	commit(t, s, item("a", 0, "A"))
 	steps, err := schema("sqlite")
-	if err != nil || len(steps) != 1 {
+	if err != nil || len(steps) != 2 {
 		t.Fatalf("got %d steps, %v", len(steps), err)
 	}
 	version := func(want int) {
@@ -186,15 +186,15 @@ func TestSchemaSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	version(1)
+	version(2)
 
 	// A step that fails takes those before it back.
 	two := "CREATE TABLE two (x); INSERT INTO two VALUES (2);"
 	err = migrateSQLite(t.Context(), db, append(steps, two, "INSERT INTO nowhere VALUES (1)"))
-	if err == nil || !strings.Contains(err.Error(), "schema step 3: ") {
+	if err == nil || !strings.Contains(err.Error(), "schema step 4: ") {
 		t.Errorf("got %v", err)
 	}
-	version(1)
+	version(2)
 
 	// Later steps are applied to what is there, once.
 	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN extra TEXT")
@@ -203,7 +203,7 @@ func TestSchemaSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	version(3)
+	version(4)
 	var n int
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM two").Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d rows, %v; want 1", n, err)
@@ -299,7 +299,7 @@ func TestRebind(t *testing.T) {
 	t.Parallel()
 	d := dialect{placeholder: func(n int) string { return fmt.Sprint("$", n) }}
 	for text, want := range map[string]string{
-		updateItem:  "UPDATE wxrefund_items SET version = version + 1, due = $1, body = $2 WHERE item_key = $3 AND version = $4",
+		updateItem:  "UPDATE wxrefund_items SET version = version + 1, due_shard = $1, due = $2, body = $3 WHERE item_key = $4 AND version = $5",
 		getItems(1): "SELECT item_key, version, due, body FROM wxrefund_items WHERE item_key IN ($1)",
 		getItems(3): "SELECT item_key, version, due, body FROM wxrefund_items WHERE item_key IN ($1, $2, $3)",
 	} {

@@ -18,8 +18,8 @@ const maxKeys = 64
 // that holds other programs' tables too. The column is item_key because KEY is
 // a reserved word in some dialects.
 const (
-	insertItem = `INSERT INTO wxrefund_items (item_key, version, due, body) VALUES (?, 1, ?, ?)`
-	updateItem = `UPDATE wxrefund_items SET version = version + 1, due = ?, body = ? WHERE item_key = ? AND version = ?`
+	insertItem = `INSERT INTO wxrefund_items (item_key, version, due_shard, due, body) VALUES (?, 1, ?, ?, ?)`
+	updateItem = `UPDATE wxrefund_items SET version = version + 1, due_shard = ?, due = ?, body = ? WHERE item_key = ? AND version = ?`
 	selectItem = `SELECT item_key, version, due, body FROM wxrefund_items WHERE `
 )
 
@@ -121,8 +121,8 @@ func (t *table) getChunk(ctx context.Context, tx *sql.Tx, keys []refund.Key, fou
 	return err
 }
 
-// list returns up to limit items that are due by the given Unix millisecond,
-// beginning behind a position.
+// list returns up to limit items of a position's shard that are due by the given
+// Unix millisecond, beginning behind the position.
 func (t *table) list(ctx context.Context, due int64, after position, limit int) (items []refund.Item, err error) {
 	err = t.dialect.patiently(ctx, func() error {
 		items, err = t.query(ctx, nil, t.due, t.dialect.listArgs(due, after, limit)...)
@@ -153,15 +153,16 @@ func (t *table) commit(ctx context.Context, items []refund.Item) error {
 // condition is part of the statement: whoever commits first wins, and no other
 // check is needed.
 func (t *table) write(ctx context.Context, tx *sql.Tx, item refund.Item) error {
+	shard := shardOf(item.Key) // not only of new items: those of schema 1 are all in one
 	due := sql.NullInt64{Int64: item.Due.UnixMilli(), Valid: !item.Due.IsZero()}
 	if item.Version == 0 {
-		_, err := t.insert.exec(ctx, tx, string(item.Key), due, item.Body)
+		_, err := t.insert.exec(ctx, tx, string(item.Key), shard, due, item.Body)
 		if err != nil && t.dialect.duplicate(err) {
 			return refund.ErrStale
 		}
 		return err
 	}
-	res, err := t.update.exec(ctx, tx, due, item.Body, string(item.Key), item.Version)
+	res, err := t.update.exec(ctx, tx, shard, due, item.Body, string(item.Key), item.Version)
 	if err != nil {
 		return err
 	}

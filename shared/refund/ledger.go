@@ -26,9 +26,10 @@ type Ledger interface {
 	Commit(ctx context.Context, items ...Item) error
 
 	// List returns up to limit items whose Due is set and not after the given
-	// time, earliest first, starting behind cursor ("" for the beginning). next is
-	// "" when nothing follows. The answer may be stale: Get an item again before
-	// acting on it.
+	// time, starting behind cursor ("" for the beginning). next is "" when nothing
+	// follows. Where it begins differs from time to time, so that several who work
+	// through it at once do not follow each other; what is in one place is listed
+	// earliest first. The answer may be stale: Get an item again before acting on it.
 	List(ctx context.Context, due time.Time, cursor string, limit int) (items []Item, next string, err error)
 }
 
