@@ -1,0 +1,236 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+// overSQL runs a test over the backends that have a schema of tables, with a
+// connection that knows nothing of it.
+func overSQL(t *testing.T, test func(t *testing.T, b backend, url string, db *sql.DB)) {
+	t.Parallel()
+	for _, b := range backends() {
+		if b.private || b.scheme == "dynamodb" {
+			continue
+		}
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			url := b.fresh(t)
+			if b.scheme != "sqlite" {
+				test(t, b, url, database(t, url))
+				return
+			}
+			db, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite:")+"?_pragma=busy_timeout(5000)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { db.Close() })
+			test(t, b, url, db)
+		})
+	}
+}
+
+// setSchema has a database say that it has so many steps.
+func setSchema(t *testing.T, b backend, url string, db *sql.DB, steps int) {
+	t.Helper()
+	if b.scheme != "sqlite" {
+		setComment(t, url, fmt.Sprint(schemaComment, steps))
+		return
+	}
+	if _, err := db.ExecContext(t.Context(), fmt.Sprint("PRAGMA user_version = ", steps)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// makeSchema makes a database as an older program left it.
+func makeSchema(t *testing.T, b backend, url string, db *sql.DB, steps int) {
+	t.Helper()
+	all, err := schema(b.scheme)
+	if err != nil || steps > len(all) {
+		t.Fatal(len(all), err)
+	}
+	for _, step := range all[:steps] {
+		if _, err := db.ExecContext(t.Context(), step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setSchema(t, b, url, db, steps)
+}
+
+// What the program of schema 1 sends.
+const (
+	insertItem1 = `INSERT INTO wxrefund_items (item_key, version, due, body) VALUES (?, 1, ?, ?)`
+	updateItem1 = `UPDATE wxrefund_items SET version = version + 1, due = ?, body = ? WHERE item_key = ? AND version = ?`
+)
+
+// D12: an older schema is brought up to date by whoever comes first, once, while
+// others come at the same time, and with the items of the old program in it; the old
+// program, where it still runs, goes on writing. Nothing is lost.
+func TestD12OlderSchemaIsUpgraded(t *testing.T) {
+	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
+		makeSchema(t, b, url, db, 1)
+		rebind := dialect{}.rebind
+		if b.scheme == "postgres" {
+			rebind = dialect{placeholder: func(n int) string { return fmt.Sprintf("$%d", n) }}.rebind
+		}
+		old := func(text string, args ...any) {
+			t.Helper()
+			result, err := db.ExecContext(t.Context(), rebind(text), args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := result.RowsAffected(); n != 1 || err != nil {
+				t.Fatalf("%d rows, %v", n, err)
+			}
+		}
+		var want []refund.Item
+		for i := range 40 {
+			old(insertItem1, fmt.Sprint("old/", i), at(i).UnixMilli(), []byte(fmt.Sprint(i)))
+			want = append(want, dueItem(fmt.Sprint("old/", i), 1, fmt.Sprint(i), at(i)))
+		}
+		old(insertItem1, "settled", nil, []byte("S"))
+
+		// Eight at once, half of them in processes of their own.
+		children := make([]*child, 4)
+		for i := range children {
+			children[i] = startChild(t, "first", url)
+		}
+		together(8, func(i int) {
+			if i >= 4 {
+				children[i-4].start.Close()
+				return
+			}
+			s, err := Open(t.Context(), url)
+			if err == nil {
+				defer s.Close()
+				err = s.Commit(t.Context(), item(fmt.Sprint("new/", i), 0, ""))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		for _, c := range children {
+			c.finish(t)
+		}
+		if got, known := schemaOf(t, b, db), len(knownSteps(t, b)); got != known || known < 2 {
+			t.Errorf("schema %d, want %d", got, known)
+		}
+
+		s := open(t, url)
+		list := func(what string, want []refund.Item) {
+			t.Helper()
+			found := map[string]int{}
+			for _, page := range pages(t, s, at(1000), 7) {
+				for _, key := range page {
+					found[key]++
+				}
+			}
+			expected := map[string]int{}
+			for _, i := range want {
+				expected[string(i.Key)] = 1
+				same(t, what, get(t, s, i.Key), []refund.Item{i})
+			}
+			if diff := cmp.Diff(expected, found); diff != "" {
+				t.Errorf("%s, listed (-want +got):\n%s", what, diff)
+			}
+		}
+		list("after the upgrade", want)
+		same(t, "settled", get(t, s, "settled", "new/0"), []refund.Item{item("settled", 1, "S"), item("new/0", 1, "")})
+
+		// The old program and the new one take turns over the same items.
+		for i := range want {
+			switch i % 3 {
+			case 0:
+				old(updateItem1, at(500+i).UnixMilli(), []byte("by the old one"), string(want[i].Key), 1)
+				want[i] = dueItem(string(want[i].Key), 2, "by the old one", at(500+i))
+			case 1:
+				commit(t, s, dueItem(string(want[i].Key), 1, "by the new one", at(500+i)))
+				old(updateItem1, at(600+i).UnixMilli(), []byte("and by the old one"), string(want[i].Key), 2)
+				want[i] = dueItem(string(want[i].Key), 3, "and by the old one", at(600+i))
+			}
+		}
+		old(insertItem1, "late", at(700).UnixMilli(), []byte("L"))
+		want = append(want, dueItem("late", 1, "L", at(700)))
+		list("with both at work", want)
+		if err := s.Commit(t.Context(), item(string(want[0].Key), 1, "")); err != refund.ErrStale { //nolint:errorlint // it is that very error
+			t.Errorf("over what the old program has written: %v, want ErrStale", err)
+		}
+		// What the new one writes stands in its own shard.
+		for _, i := range want {
+			commit(t, s, i)
+		}
+		for i := range want {
+			want[i].Version++
+		}
+		list("after all were written", want)
+		if diff := cmp.Diff(listPages(at(1000), 7, want...), pages(t, s, at(1000), 7)); diff != "" {
+			t.Errorf("the order (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func knownSteps(t *testing.T, b backend) []string {
+	t.Helper()
+	steps, err := schema(b.scheme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+// schemaOf reads how many steps a database has.
+func schemaOf(t *testing.T, b backend, db *sql.DB) int {
+	t.Helper()
+	var text string
+	err := db.QueryRowContext(t.Context(), map[string]string{
+		"sqlite":   "PRAGMA user_version",
+		"postgres": "SELECT obj_description('wxrefund_items'::regclass, 'pg_class')",
+		"mysql":    "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'wxrefund_items'",
+	}[b.scheme]).Scan(&text)
+	var n int
+	if err == nil {
+		_, err = fmt.Sscan(strings.TrimPrefix(text, schemaComment), &n)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// D12: a newer schema is a clear error, of every call, and is left as it is.
+func TestD12NewerSchemaIsRefused(t *testing.T) {
+	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
+		commit(t, open(t, url), item("a", 0, "A"))
+		known := len(knownSteps(t, b))
+		setSchema(t, b, url, db, known+1)
+		want := fmt.Sprintf("the database has schema %d, this program knows schemas up to %d: it needs a newer program", known+1, known)
+		for name, call := range newerCalls {
+			s, err := Open(t.Context(), url)
+			if err == nil {
+				err = call(t.Context(), s)
+				s.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %q", name, err, want)
+			}
+		}
+		if got := schemaOf(t, b, db); got != known+1 {
+			t.Errorf("schema %d, want it left at %d", got, known+1)
+		}
+		setSchema(t, b, url, db, known)
+		same(t, "left as it was", get(t, open(t, url), "a", "b"), []refund.Item{item("a", 1, "A"), {Key: "b"}})
+	})
+}
+
+var newerCalls = map[string]func(context.Context, *Store) error{
+	"get":    func(ctx context.Context, s *Store) error { _, err := s.Get(ctx, "a"); return err },
+	"commit": func(ctx context.Context, s *Store) error { return s.Commit(ctx, item("b", 0, "B")) },
+	"list":   func(ctx context.Context, s *Store) error { _, _, err := s.List(ctx, at(0), "", 1); return err },
+}
