@@ -23,8 +23,8 @@ func shardOf(key refund.Key) int {
 // different moments to different shards; this one depends on nothing but the
 // millisecond that they ask for.
 func firstShard(due time.Time) int {
-	spread := uint64(due.UnixMilli()) * 0x9E3779B97F4A7C15 // Fibonacci hashing #nosec G115 -- of a number before 1970 any bits will do
-	return int(spread >> 32 % shards)
+	spread := uint64(due.UnixMilli()) * 0x9E3779B97F4A7C15 // #nosec G115 -- Fibonacci hashing takes any bits
+	return int(spread >> 32 % shards)                      // #nosec G115 -- it is less than shards
 }
 
 // walk lists up to limit items behind a position, shard after shard, and returns

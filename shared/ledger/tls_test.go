@@ -1,0 +1,405 @@
+//go:build unix
+
+package ledger
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/binary"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Database servers of the tests' own, whose certificates the tests make. They
+// listen on this machine alone; "0.0.0.0" reaches them too, and is a far host to
+// us, for it is no loopback address.
+const farHost = "0.0.0.0"
+
+// An authority signs certificates for a test.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority{cert, key}
+}
+
+// write puts the authority's certificate into a file, and returns its path.
+func (a authority) write(t *testing.T, dir, name string) string {
+	t.Helper()
+	return writePEM(t, filepath.Join(dir, name), "CERTIFICATE", a.cert.Raw)
+}
+
+// server makes files with a certificate for a name and the far host, and its key.
+func (a authority) server(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.ParseIP(farHost)},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &private.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writePEM(t, filepath.Join(dir, "server.crt"), "CERTIFICATE", der), writePEM(t, filepath.Join(dir, "server.key"), "PRIVATE KEY", pkcs8)
+}
+
+func writePEM(t *testing.T, path, kind string, der []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// program finds a program of a database server, or skips the test: the variable
+// that names another server of the kind must be set where it has to be here.
+func program(t *testing.T, patterns ...string) string {
+	t.Helper()
+	for _, pattern := range patterns {
+		if path, err := exec.LookPath(pattern); err == nil {
+			return path
+		}
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return found[len(found)-1]
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("this test lacks one of %q", patterns)
+	}
+	t.Skipf("this test lacks one of %q", patterns)
+	return ""
+}
+
+// serverDir is a directory that belongs to an unprivileged user, as whom commands
+// are run if we are root: database servers refuse to run as root.
+func serverDir(t *testing.T, name string) (dir string, command func(program string, args ...string) *exec.Cmd) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wxrefund-tls-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	attributes := &syscall.SysProcAttr{}
+	if os.Getuid() == 0 {
+		u, err := user.Lookup(name)
+		if err != nil {
+			t.Skip("there is no user to run the server as: ", err)
+		}
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // a user's number
+		if err := os.Chown(dir, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, func(program string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
+		cmd.Dir, cmd.SysProcAttr = dir, attributes
+		return cmd
+	}
+}
+
+// give hands files to whom a directory belongs.
+func give(t *testing.T, dir string, paths ...string) {
+	t.Helper()
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	for _, path := range paths {
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// serve starts a server and waits until something listens.
+func serve(t *testing.T, cmd *exec.Cmd, port string) {
+	t.Helper()
+	var log strings.Builder
+	cmd.Stderr, cmd.Stdout = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", log.String())
+		}
+	})
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+			c.Close()
+			return
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	t.Fatalf("the server does not listen:\n%s", log.String())
+}
+
+// A handshake is a URL, and what comes of it.
+type handshake struct {
+	name, host, query string
+	secure            bool   // it is encrypted
+	want              string // what the error says; "": there is none
+}
+
+// try opens a ledger for each, and uses it.
+func try(t *testing.T, scheme, port, user string, secure string, rows []handshake) {
+	t.Helper()
+	for _, row := range rows {
+		url := fmt.Sprintf("%s://%s@%s:%s/refunds?%s", scheme, user, row.host, port, row.query)
+		s, err := Open(t.Context(), url)
+		if err == nil {
+			_, err = s.Get(t.Context(), "a")
+		}
+		switch {
+		case row.want == "" && err != nil:
+			t.Errorf("%s: %v, want a connection", row.name, err)
+		case row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)):
+			t.Errorf("%s: error %v, want %q", row.name, err, row.want)
+		case err == nil:
+			var got bool
+			if err := s.store.(*server).db.QueryRowContext(t.Context(), secure).Scan(&got); err != nil || got != row.secure {
+				t.Errorf("%s: encrypted: %t (%v), want %t", row.name, got, err, row.secure)
+			}
+		}
+		if s != nil {
+			s.Close()
+		}
+	}
+}
+
+// A server must prove who it is; near it need not, unless that is asked for.
+func TestTLSToPostgres(t *testing.T) {
+	t.Parallel()
+	if !hasDriver("postgres") {
+		t.Skip("this program has no PostgreSQL")
+	}
+	initdb := program(t, "initdb", "/usr/lib/postgresql/*/bin/initdb")
+	dir, command := serverDir(t, "postgres")
+	ours, others := newAuthority(t), newAuthority(t)
+	cert, key := ours.server(t, dir)
+	give(t, dir, cert, key)
+	ca, wrong := ours.write(t, t.TempDir(), "ca.crt"), others.write(t, t.TempDir(), "other.crt")
+	data := filepath.Join(dir, "data")
+	if out, err := command(initdb, "-D", data, "-U", "root", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C").CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	port := freePort(t)
+	serve(t, command(filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+		"-c", "unix_socket_directories="+dir, "-c", "ssl=on", "-c", "ssl_cert_file="+cert, "-c", "ssl_key_file="+key), port)
+	admin := database(t, "postgres://root@127.0.0.1:"+port+"/postgres")
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		_, err := admin.ExecContext(t.Context(), "CREATE DATABASE refunds")
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	try(t, "postgres", port, "root", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", []handshake{
+		{"near, nothing said", "127.0.0.1", "", false, ""},
+		{"near, verified", "localhost", "sslmode=verify-full&sslrootcert=" + ca, true, ""},
+		{"near, another authority", "localhost", "sslmode=verify-full&sslrootcert=" + wrong, false, "certificate signed by unknown authority"},
+		{"near, another name", "127.0.0.1", "sslmode=verify-full&sslrootcert=" + ca, false, "certificate is valid for"},
+		{"far, verified though nothing is said", farHost, "sslrootcert=" + ca, true, ""},
+		{"far, another authority", farHost, "sslrootcert=" + wrong, false, "certificate signed by unknown authority"},
+		{"far, the system's authorities", farHost, "", false, "certificate signed by unknown authority"},
+		{"far, encrypted to anybody", farHost, "sslmode=require", true, ""},
+	})
+}
+
+// To a far server that speaks no TLS, nothing is sent in plain text: not even who we are.
+func TestNoPlainTextToPostgres(t *testing.T) {
+	t.Parallel()
+	if !hasDriver("postgres") {
+		t.Skip("this program has no PostgreSQL")
+	}
+	heard := make(chan []byte, 100)
+	port := listen(t, func(c net.Conn) {
+		request := make([]byte, 8)
+		if _, err := io.ReadFull(c, request); err != nil || binary.BigEndian.Uint32(request[4:]) != 80877103 {
+			heard <- request
+			return
+		}
+		_, _ = c.Write([]byte("N"))
+		rest, _ := io.ReadAll(c)
+		heard <- rest
+	})
+	refuses(t, "postgres://root:canary@"+farHost+":"+port+"/refunds", heard, "server refused TLS connection")
+}
+
+func TestTLSToMySQL(t *testing.T) {
+	t.Parallel()
+	if !hasDriver("mysql") {
+		t.Skip("this program has no MySQL")
+	}
+	install := program(t, "mariadb-install-db", "mysql_install_db")
+	daemon := program(t, "mariadbd", "/usr/sbin/mariadbd", "/usr/sbin/mysqld")
+	dir, command := serverDir(t, "mysql")
+	ours, others := newAuthority(t), newAuthority(t)
+	cert, key := ours.server(t, dir)
+	own := ours.write(t, dir, "ca.crt")
+	give(t, dir, cert, key, own)
+	ca, wrong := ours.write(t, t.TempDir(), "ca.crt"), others.write(t, t.TempDir(), "other.crt")
+	data := filepath.Join(dir, "data")
+	if out, err := command(install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve").CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", install, err, out)
+	}
+	port := freePort(t)
+	serve(t, command(daemon, "--no-defaults", "--datadir="+data, "--port="+port, "--bind-address=127.0.0.1", "--socket="+filepath.Join(dir, "s"),
+		"--pid-file="+filepath.Join(dir, "pid"), "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--ssl-ca="+own, "--ssl-cert="+cert, "--ssl-key="+key), port)
+	admin := database(t, "mysql://root@127.0.0.1:"+port+"/mysql")
+	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE refunds"); err != nil {
+		t.Fatal(err)
+	}
+	try(t, "mysql", port, "root", "SELECT variable_value <> '' FROM information_schema.session_status WHERE variable_name = 'SSL_VERSION'", []handshake{
+		{"near, nothing said", "127.0.0.1", "", false, ""},
+		{"near, an authority given", "localhost", "tls_ca=" + ca, true, ""},
+		{"near, verified", "localhost", "tls=true&tls_ca=" + ca, true, ""},
+		{"near, another authority", "localhost", "tls=true&tls_ca=" + wrong, false, "certificate signed by unknown authority"},
+		{"near, another name", "127.0.0.1", "tls=true&tls_ca=" + ca, false, "certificate is valid for"},
+		{"far, verified though nothing is said", farHost, "tls_ca=" + ca, true, ""},
+		{"far, another authority", farHost, "tls_ca=" + wrong, false, "certificate signed by unknown authority"},
+		{"far, the system's authorities", farHost, "", false, "certificate signed by unknown authority"},
+		{"far, encrypted to anybody", farHost, "tls=skip-verify", true, ""},
+	})
+}
+
+func TestNoPlainTextToMySQL(t *testing.T) {
+	t.Parallel()
+	if !hasDriver("mysql") {
+		t.Skip("this program has no MySQL")
+	}
+	heard := make(chan []byte, 100)
+	port := listen(t, func(c net.Conn) {
+		// The greeting of a server that can all but TLS (0x0800).
+		const can = 0x0200 | 0x8000 | 0x0008 | 0x80000 // protocol 4.1, secure connection, with database, named plugins
+		greeting := append([]byte{10}, "8.0.0\x00"...)
+		greeting = append(greeting, 1, 0, 0, 0)
+		greeting = append(greeting, "12345678\x00"...)
+		greeting = append(greeting, byte(can&0xff), byte(can>>8&0xff), 45, 2, 0, byte(can>>16&0xff), 0, 21)
+		greeting = append(greeting, make([]byte, 10)...)
+		greeting = append(greeting, "123456789012\x00mysql_native_password\x00"...)
+		_, _ = c.Write(append([]byte{byte(len(greeting)), 0, 0, 0}, greeting...))
+		rest, _ := io.ReadAll(c)
+		heard <- rest
+	})
+	refuses(t, "mysql://root:canary@"+farHost+":"+port+"/refunds", heard, "TLS requested but server does not support TLS")
+}
+
+// listen answers connections until the test ends.
+func listen(t *testing.T, answer func(net.Conn)) (port string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			answer(c)
+			c.Close()
+		}
+	}()
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// refuses insists that a ledger is not used, and that the server hears nothing more.
+func refuses(t *testing.T, url string, heard <-chan []byte, want string) {
+	t.Helper()
+	s := open(t, url)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := s.Get(ctx, "a"); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+		t.Errorf("error %v, want %q and no secret", err, want)
+	}
+	for n := 0; ; n++ {
+		select {
+		case got := <-heard:
+			if len(got) > 0 {
+				t.Errorf("the server heard %q", got)
+			}
+		case <-time.After(time.Second):
+			if n == 0 {
+				t.Error("nobody has called the server")
+			}
+			return
+		}
+	}
+}
+
+func hasDriver(scheme string) bool {
+	for _, s := range Schemes() {
+		if s == scheme {
+			return true
+		}
+	}
+	return false
+}
