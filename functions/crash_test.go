@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -582,35 +581,6 @@ func (w *world) store() *ledger.Store {
 		w.t.Fatal(err)
 	}
 	return store
-}
-
-// instants are those in a refund's record that keep others waiting. (A refusal has
-// a "next" too, which is no instant.)
-var instants = regexp.MustCompile(`"(lease|ask_at|next)":"20[^"]*"`)
-
-// later makes it a day later for all that is open in the ledger: leases have
-// ended and questions are due. The clock of the functions is the real one.
-func (w *world) later() {
-	w.t.Helper()
-	store := w.store()
-	defer store.Close()
-	for cursor, more := "", true; more; more = cursor != "" {
-		var items []ours.Item
-		var err error
-		items, cursor, err = store.List(w.t.Context(), time.Now().Add(24*time.Hour), cursor, 1000)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for batch := range slices.Chunk(items, 50) {
-			for i := range batch {
-				batch[i].Due = time.Now().Add(-time.Second)
-				batch[i].Body = instants.ReplaceAll(batch[i].Body, []byte(`"$1":"2020-01-01T00:00:00Z"`))
-			}
-			if err := store.Commit(w.t.Context(), batch...); err != nil {
-				w.t.Fatal(err)
-			}
-		}
-	}
 }
 
 // Killed before the refund is claimed: nothing has happened, and nothing of it stays.

@@ -72,7 +72,7 @@ func TestHangingUpstream(t *testing.T) {
 	if got.Code != 503 || got.Retry != "same_number" {
 		t.Errorf("refund: got %+v, want 503 and same_number", got)
 	}
-	w.overdue()
+	w.later()
 	timer := startLambda(t, reconcile, into)
 	tally := within(t, "reconcile", deadline, func() string { return string(timer.invoke("h2", `{}`, deadline)) })
 	if want := `{"checked":2,"settled":0,"resubmitted":0,"delivered":0,"remaining":0}`; tally != want {

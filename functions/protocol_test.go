@@ -150,7 +150,7 @@ func TestReconcileEverywhere(t *testing.T) {
 			t.Fatalf("refund: got %+v, want code 0", got)
 		}
 		w.post("/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`)
-		w.overdue()
+		w.later()
 	}
 
 	open("T1")

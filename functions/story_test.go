@@ -71,7 +71,7 @@ func TestStory(t *testing.T) {
 	if got := functions.dispatch(refundEvent(o, "R3", 10)); got.Code != 503 || got.Retry != "same_number" {
 		t.Fatalf("WeChat stumbles: got %+v, want 503 and same_number", got)
 	}
-	w.overdue()
+	w.later()
 	event := `{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`
 	tally := timer.invoke("c0ffee00-reconcile", event, 10*time.Second)
 	t.Logf("GET /2018-06-01/runtime/invocation/next\n> %s\nPOST /2018-06-01/runtime/invocation/c0ffee00-reconcile/response\n< %s", event, tally)

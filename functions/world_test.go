@@ -10,13 +10,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"wxrefund/shared/ledger"
+	ours "wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
 )
 
@@ -192,24 +193,32 @@ func (w *world) sum(o order) (fen int64) {
 	return fen
 }
 
-// overdue makes every open refund due for the timer, as it would be a minute
-// later: the clock of the functions is the real one.
-func (w *world) overdue() {
+// instants are those in a refund's record that keep others waiting. (A refusal has
+// a "next" too, which is no instant.)
+var instants = regexp.MustCompile(`"(lease|ask_at|next)":"20[^"]*"`)
+
+// later makes it a day later for all that is open in the ledger: leases have
+// ended and questions are due. The clock of the functions is the real one.
+func (w *world) later() {
 	w.t.Helper()
-	store, err := ledger.Open(w.t.Context(), "sqlite:"+w.ledger)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	store := w.store()
 	defer store.Close()
-	items, _, err := store.List(w.t.Context(), time.Now().Add(24*time.Hour), "", 100)
-	if err != nil || len(items) == 0 {
-		w.t.Fatalf("got %d items of the ledger and %v, want what is open", len(items), err)
-	}
-	for i := range items {
-		items[i].Due = time.Now().Add(-time.Second)
-	}
-	if err := store.Commit(w.t.Context(), items...); err != nil {
-		w.t.Fatal(err)
+	for cursor, more := "", true; more; more = cursor != "" {
+		var items []ours.Item
+		var err error
+		items, cursor, err = store.List(w.t.Context(), time.Now().Add(24*time.Hour), cursor, 1000)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for batch := range slices.Chunk(items, 50) {
+			for i := range batch {
+				batch[i].Due = time.Now().Add(-time.Second)
+				batch[i].Body = instants.ReplaceAll(batch[i].Body, []byte(`"$1":"2020-01-01T00:00:00Z"`))
+			}
+			if err := store.Commit(w.t.Context(), batch...); err != nil {
+				w.t.Fatal(err)
+			}
+		}
 	}
 }
 
