@@ -26,6 +26,7 @@ const module = "wxrefund/"
 // Nothing here means the standard library, and what modules allows.
 var allowed = map[string][]string{
 	"functions/notify":         {"notify", "shared/config", "shared/host", "shared/refund"}, // the merchant's own code takes a refund.News
+	"functions/package":        nil,
 	"functions/reconcile":      {"shared/config", "shared/host", "shared/refund"},
 	"functions/sandbox":        {"notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "wxpayfunctions"},
 	"functions/wxpayfunctions": {"shared/config", "shared/host", "wxpayfunctions"},

@@ -24,8 +24,8 @@
 // # Packages for one platform
 //
 // Without build tags a binary serves everything. -tags scf leaves the Lambda
-// runtime out, -tags lambda the SCF runtime; plain HTTP costs nothing and is
-// always there. A Lambda package is built with -tags lambda,lambda.norpc, the
+// runtime out, -tags lambda the SCF runtime, -tags web both; plain HTTP costs
+// nothing and is always there. A Lambda package is built with -tags lambda,lambda.norpc, the
 // second being the runtime library's own switch for its unused net/rpc server.
 //
 // # What SCF refuses before us

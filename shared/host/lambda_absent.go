@@ -1,6 +1,6 @@
-//go:build scf && !lambda
+//go:build (scf || web) && !lambda
 
 package host
 
-// lambdaPlatform is empty in a package for SCF.
+// lambdaPlatform is empty in a package for SCF or for a web function.
 var lambdaPlatform []platform

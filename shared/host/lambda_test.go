@@ -1,4 +1,4 @@
-//go:build lambda || !scf
+//go:build lambda || !(scf || web)
 
 package host
 

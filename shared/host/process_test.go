@@ -184,6 +184,7 @@ func TestTags(t *testing.T) {
 		{"scf", map[string]bool{scf: true, lambda: false, rpc: true}},
 		{"lambda", map[string]bool{scf: false, lambda: true, rpc: true}},
 		{"lambda,lambda.norpc", map[string]bool{scf: false, lambda: true, rpc: false}},
+		{"web", map[string]bool{scf: false, lambda: false, rpc: false}},
 		{"scf,lambda", map[string]bool{scf: true, lambda: true, rpc: true}},
 	}
 	for _, tt := range tests {

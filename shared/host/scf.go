@@ -1,4 +1,4 @@
-//go:build scf || !lambda
+//go:build scf || !(lambda || web)
 
 package host
 

@@ -1,6 +1,6 @@
-//go:build lambda && !scf
+//go:build (lambda || web) && !scf
 
 package host
 
-// scfPlatform is empty in a package for Lambda.
+// scfPlatform is empty in a package for Lambda or for a web function.
 var scfPlatform []platform

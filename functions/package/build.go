@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// A function is one deployable.
+type function struct {
+	name   string // as it is deployed: mini-programs call the dispatcher by it
+	folder string // below functions/
+}
+
+var functions = []function{
+	{"wxpayFunctions", "wxpayfunctions"},
+	{"notify", "notify"},
+	{"reconcile", "reconcile"},
+}
+
+// A target is a platform and a ledger.
+type target struct {
+	name  string
+	tags  string
+	entry string // what the platform starts: the binary, or the script that starts it
+	// script is the text of entry; the binary is called main then. Empty: entry is
+	// the binary.
+	script string
+}
+
+// webScript starts the binary where a web function is expected to listen.
+const webScript = "#!/bin/sh\nexport PORT=9000\nexec ./main\n"
+
+var targets = []target{
+	{name: "scf-mysql", tags: "scf,mysql", entry: "main"},
+	{name: "scf-postgres", tags: "scf,postgres", entry: "main"},
+	{name: "web-mysql", tags: "web,mysql", entry: "scf_bootstrap", script: webScript},
+	{name: "lambda-dynamodb", tags: "lambda,lambda.norpc,dynamodb", entry: "bootstrap"},
+	{name: "lambda-postgres", tags: "lambda,lambda.norpc,postgres", entry: "bootstrap"},
+}
+
+// choose returns the target of a name, or all if there is none.
+func choose(name string) ([]target, error) {
+	if name == "" {
+		return targets, nil
+	}
+	var names []string
+	for _, t := range targets {
+		if t.name == name {
+			return []target{t}, nil
+		}
+		names = append(names, t.name)
+	}
+	return nil, fmt.Errorf("-only is %q, want one of %s", name, strings.Join(names, ", "))
+}
+
+// sizes are those of one package, in bytes.
+type sizes struct{ zipped, unzipped int64 }
+
+// build makes dir/TARGET/FUNCTION, a folder, and dir/TARGET/FUNCTION.zip, the
+// same zipped: deploying tools take the one or the other.
+func (t target) build(ctx context.Context, f function, dir string) (sizes, error) {
+	folder := filepath.Join(dir, t.name, f.name)
+	// What an earlier version left there must not be deployed with this one.
+	if err := os.RemoveAll(folder); err != nil {
+		return sizes{}, err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // what is uploaded is read by the platform's user
+		return sizes{}, err
+	}
+	binary := t.entry
+	if t.script != "" {
+		binary = "main"
+		if err := os.WriteFile(filepath.Join(folder, t.entry), []byte(t.script), 0o755); err != nil { //nolint:gosec // it is executed
+			return sizes{}, err
+		}
+	}
+	if err := t.compile(ctx, f, filepath.Join(folder, binary)); err != nil {
+		return sizes{}, err
+	}
+	if err := checkStatic(filepath.Join(folder, binary)); err != nil {
+		return sizes{}, err
+	}
+	return pack(folder, folder+".zip")
+}
+
+// compile builds a static binary whose bytes depend on the source and on Go's
+// version alone: no path, no build id, no state of the repository.
+func (t target) compile(ctx context.Context, f function, binary string) error {
+	absolute, err := filepath.Abs(binary)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", //nolint:gosec // the arguments are from the tables above
+		"-tags", t.tags, "-o", absolute, "wxrefund/functions/"+f.folder)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, output)
+	}
+	return nil
+}
+
+// checkStatic refuses a binary that needs anything of the machine it runs on.
+func checkStatic(binary string) error {
+	f, err := elf.Open(binary)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	libraries, err := f.ImportedLibraries()
+	if err != nil {
+		return err
+	}
+	if len(libraries) > 0 {
+		return fmt.Errorf("the binary is not static: it needs %s", strings.Join(libraries, ", "))
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return errors.New("the binary is not static: it needs a loader")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+// Package builds what is uploaded: one package for each function, platform and
+// ledger, and a table of their sizes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "package:", err)
+		os.Exit(1)
+	}
+}
+
+// run builds the packages that args choose and writes the table to out. Its
+// error is the first build that failed, or every package that is over the limit.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("package", flag.ContinueOnError)
+	dir := flags.String("out", "dist", "folder for the packages")
+	only := flags.String("only", "", "build this one alone, as scf-mysql; all by default")
+	limit := flags.Int64("limit", 6<<20, "largest zip that is accepted, in bytes")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	chosen, err := choose(*only)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "%-16s %-16s %12s %12s\n", "package", "function", "zip, bytes", "unzipped"); err != nil {
+		return err
+	}
+	var tooLarge []error
+	for _, t := range chosen {
+		for _, f := range functions {
+			p, err := t.build(ctx, f, *dir)
+			if err != nil {
+				return fmt.Errorf("%s of %s: %w", t.name, f.name, err)
+			}
+			if _, err := fmt.Fprintf(out, "%-16s %-16s %12d %12d\n", t.name, f.name, p.zipped, p.unzipped); err != nil {
+				return err
+			}
+			if p.zipped > *limit {
+				tooLarge = append(tooLarge, fmt.Errorf("%s of %s has %d bytes, at most %d are accepted", t.name, f.name, p.zipped, *limit))
+			}
+		}
+	}
+	return errors.Join(tooLarge...)
+}
