@@ -41,19 +41,19 @@ type (
 
 // An scf stands in for SCF: it runs one function and invokes it.
 type scf struct {
-	t       *testing.T
+	t       testing.TB
 	process *process
 	client  *rpc.Client
 }
 
-func startSCF(t *testing.T, name string, env []string) *scf {
+func startSCF(t testing.TB, name string, env []string) *scf {
 	t.Helper()
 	port := freePort(t)
 	return dialSCF(t, start(t, name, append(env, "_LAMBDA_SERVER_PORT="+port, "TENCENTCLOUD_RUNENV=SCF")), port)
 }
 
 // dialSCF waits for a function that was started on that port.
-func dialSCF(t *testing.T, p *process, port string) *scf {
+func dialSCF(t testing.TB, p *process, port string) *scf {
 	t.Helper()
 	f := &scf{t: t, process: p}
 	await(t, "the function", func() bool {
@@ -150,7 +150,7 @@ func user(openid, source string) map[string]string {
 
 // A lambda stands in for AWS Lambda: it runs one function and invokes it.
 type lambda struct {
-	t       *testing.T
+	t       testing.TB
 	process *process
 	next    chan lambdaEvent
 	answers chan lambdaAnswer
@@ -169,13 +169,13 @@ type lambdaAnswer struct {
 // arn is the function's name on Lambda.
 const arn = "arn:aws:lambda:ap-east-1:123456789012:function:refund"
 
-func startLambda(t *testing.T, name string, env []string) *lambda {
+func startLambda(t testing.TB, name string, env []string) *lambda {
 	t.Helper()
 	return runLambda(t, func(api string) *process { return start(t, name, append(env, api)) })
 }
 
 // runLambda gives whoever starts a function the variable that names the runtime's API.
-func runLambda(t *testing.T, start func(api string) *process) *lambda {
+func runLambda(t testing.TB, start func(api string) *process) *lambda {
 	t.Helper()
 	f := &lambda{t: t, next: make(chan lambdaEvent), answers: make(chan lambdaAnswer, 1)}
 	const root = "/2018-06-01/runtime/invocation/"
@@ -225,18 +225,18 @@ func (f *lambda) invoke(id, event string, left time.Duration) []byte {
 
 // A plain stands in for whatever runs containers: it runs one function.
 type plain struct {
-	t       *testing.T
+	t       testing.TB
 	process *process
 	url     string
 }
 
-func startPlain(t *testing.T, name string, env []string) *plain {
+func startPlain(t testing.TB, name string, env []string) *plain {
 	t.Helper()
 	return awaitPlain(t, start(t, name, append(env, "PORT=0")))
 }
 
 // awaitPlain waits for a function that was started with PORT=0.
-func awaitPlain(t *testing.T, p *process) *plain {
+func awaitPlain(t testing.TB, p *process) *plain {
 	t.Helper()
 	address := regexp.MustCompile(`"address":"[^"]*:(\d+)"`)
 	f := &plain{t: t, process: p}
@@ -326,7 +326,7 @@ func (g gateway) event(l letter) string {
 }
 
 // unpack reads the answer for a gateway.
-func unpack(t *testing.T, reply []byte) (status int, body string) {
+func unpack(t testing.TB, reply []byte) (status int, body string) {
 	t.Helper()
 	var a struct {
 		IsBase64Encoded *bool

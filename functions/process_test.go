@@ -57,7 +57,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 
 // A process is a running binary.
 type process struct {
-	t              *testing.T
+	t              testing.TB
 	cmd            *exec.Cmd
 	stdout, stderr *buffer
 	ended          chan struct{} // closed at its end
@@ -65,7 +65,7 @@ type process struct {
 
 // start runs a binary with nothing but these variables, of which the last counts,
 // until the test ends.
-func start(t *testing.T, name string, env []string, args ...string) *process {
+func start(t testing.TB, name string, env []string, args ...string) *process {
 	t.Helper()
 	dir, err := binaries()
 	if err != nil {
@@ -74,7 +74,7 @@ func start(t *testing.T, name string, env []string, args ...string) *process {
 	return startCommand(t, env, append([]string{filepath.Join(dir, name)}, args...)...)
 }
 
-func startCommand(t *testing.T, env []string, command ...string) *process {
+func startCommand(t testing.TB, env []string, command ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(command[0], command[1:]...), stdout: new(buffer), stderr: new(buffer), ended: make(chan struct{})}
 	p.cmd.Env = append([]string{"HOME=/nonexistent"}, env...) // not empty, which would mean our own
@@ -161,7 +161,7 @@ func (b *buffer) String() string {
 }
 
 // await polls until ok, within bounds.
-func await(t *testing.T, what string, ok func() bool) {
+func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if ok() {
@@ -177,7 +177,7 @@ var handed sync.Map
 
 // freePort returns a port that nobody listens on, below those that the system
 // gives to outgoing connections, one of which might take it meanwhile.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	var err error
 	for range 100 {

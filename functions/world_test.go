@@ -23,7 +23,7 @@ import (
 
 // A world is a WeChat Pay, and what our functions need to reach it.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	control string   // URL of the control side
 	env     []string // the variables of our functions, with a ledger of this world's own
 	ledger  string   // that ledger's file
@@ -37,10 +37,10 @@ var keys = sync.OnceValues(sandbox.GenerateKeys)
 
 // newWorld runs a WeChat Pay in this process until the test ends. Its time stands
 // still unless it is moved; its letters are kept, not sent.
-func newWorld(t *testing.T) *world { return newWorldWith(t, false) }
+func newWorld(t testing.TB) *world { return newWorldWith(t, false) }
 
 // newWorldWith has the example subscribers in it, or has not.
-func newWorldWith(t *testing.T, subscribers bool) *world {
+func newWorldWith(t testing.TB, subscribers bool) *world {
 	t.Helper()
 	k, err := keys()
 	if err != nil {
@@ -80,7 +80,7 @@ func newWorldWith(t *testing.T, subscribers bool) *world {
 }
 
 // startSandbox runs the sandbox program until the test ends.
-func startSandbox(t *testing.T, args ...string) *world {
+func startSandbox(t testing.TB, args ...string) *world {
 	t.Helper()
 	args = append([]string{"-listen", "127.0.0.1:0", "-wechat", "127.0.0.1:0", "-wechat-tls", "127.0.0.1:0"}, args...)
 	p := start(t, local, nil, args...)
@@ -126,7 +126,7 @@ func (w *world) request(method, path, body string) []byte {
 	return answer
 }
 
-func send(t *testing.T, c *http.Client, r *http.Request) (int, http.Header, []byte) {
+func send(t testing.TB, c *http.Client, r *http.Request) (int, http.Header, []byte) {
 	t.Helper()
 	res, err := c.Do(r)
 	if err != nil {
@@ -140,7 +140,7 @@ func send(t *testing.T, c *http.Client, r *http.Request) (int, http.Header, []by
 	return res.StatusCode, res.Header, b
 }
 
-func decode(t *testing.T, b []byte, v any) {
+func decode(t testing.TB, b []byte, v any) {
 	t.Helper()
 	if err := json.Unmarshal(b, v); err != nil {
 		t.Fatalf("%s: %v", b, err)
@@ -235,7 +235,7 @@ type reply struct {
 	} `json:"data"`
 }
 
-func parse(t *testing.T, b []byte) (r reply) {
+func parse(t testing.TB, b []byte) (r reply) {
 	t.Helper()
 	decode(t, b, &r)
 	return r

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/go-playground/validator/v10"
 
@@ -17,12 +18,12 @@ import (
 type Handler struct {
 	refunds  *refund.Service
 	log      *slog.Logger
-	validate *validator.Validate
+	validate func() *validator.Validate // made when the first event is checked, and kept
 }
 
 // New returns a dispatcher over the given refunds.
 func New(refunds *refund.Service, log *slog.Logger) *Handler {
-	return &Handler{refunds: refunds, log: log, validate: newValidator()}
+	return &Handler{refunds: refunds, log: log, validate: sync.OnceValue(newValidator)}
 }
 
 // A route is one value of type and what answers it.

@@ -46,7 +46,7 @@ func wxText(f validator.FieldLevel) bool {
 
 // check reports the first field whose shape is wrong, by name.
 func (h *Handler) check(v any) error {
-	err := h.validate.Struct(v)
+	err := h.validate().Struct(v)
 	fields, ok := errors.AsType[validator.ValidationErrors](err)
 	if !ok {
 		return err

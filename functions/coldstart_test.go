@@ -1,0 +1,234 @@
+package functions_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// maxColdStart is how much longer one of our functions may take to its first
+// reply than one that does nothing, on the same library.
+const maxColdStart = 1.5
+
+// A coldStart is a packaged function and the event that it is started for.
+type coldStart struct {
+	name   string
+	binary string
+	event  string
+	source string // of who calls, on SCF
+	want   string // in the reply
+}
+
+// BenchmarkColdStart starts packaged functions and waits for their first reply,
+// in turns with a function that does nothing, and fails if the fast quarter
+// of ours takes more than maxColdStart times as long as that one's.
+//
+//	go test -run '^$' -bench ColdStart -benchtime 100x ./functions
+func BenchmarkColdStart(b *testing.B) {
+	for _, platform := range []struct {
+		name   string
+		target string
+		tags   string
+		entry  string
+		first  func(b *testing.B, s coldStart, env []string) (time.Duration, []byte)
+	}{
+		{"SCF", "scf-mysql", "scf", "main", firstOnSCF},
+		{"Lambda", "lambda-dynamodb", "lambda,lambda.norpc", "bootstrap", firstOnLambda},
+	} {
+		b.Run(platform.name, func(b *testing.B) {
+			env, letter := coldSettings(b)
+			gateway := tencentGateways[0]
+			if platform.name == "Lambda" {
+				gateway = awsGateways[0]
+			}
+			starts := []coldStart{
+				{"empty", emptyFunction(b, platform.tags), `{}`, "wx_trigger", `{}`},
+				{"dispatcher", unzipped(b, platform.target, "wxpayFunctions", platform.entry), coldRefund(gateway, platform.name), "wx_client", "NOAUTH"},
+				{"notify", unzipped(b, platform.target, "notify", platform.entry), gateway.event(letter), "wx_http", `"statusCode":401`},
+			}
+			took := make([][]time.Duration, len(starts))
+			for b.Loop() {
+				for i, s := range starts {
+					d, reply := platform.first(b, s, env)
+					if !bytes.Contains(reply, []byte(s.want)) {
+						b.Fatalf("%s: got %s, want %s in it", s.name, reply, s.want)
+					}
+					took[i] = append(took[i], d)
+				}
+			}
+			floor := quartile(took[0])
+			for i, s := range starts {
+				b.ReportMetric(float64(quartile(took[i]).Microseconds())/1000, s.name+"-ms")
+				if i == 0 {
+					continue
+				}
+				ratio := float64(quartile(took[i])) / float64(floor)
+				b.ReportMetric(ratio, s.name+"-ratio")
+				// A handful of starts says nothing on a busy machine.
+				if len(took[i]) >= 20 && ratio > maxColdStart {
+					b.Errorf("%s takes %v to its first reply, an empty function %v: %.2f times as long, want at most %.1f",
+						s.name, quartile(took[i]), floor, ratio, maxColdStart)
+				}
+			}
+			b.ReportMetric(0, "ns/op") // of all three together: it means nothing
+		})
+	}
+}
+
+// quartile returns what a quarter of the starts stayed below: what else runs on
+// the machine can only make a start longer.
+func quartile(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/4]
+}
+
+// coldRefund is a refund that nobody who may asks for: a client's on SCF, one by
+// HTTP on Lambda, where whoever invokes directly may.
+func coldRefund(g gateway, platform string) string {
+	event := refundEvent(order{OutTradeNo: "order-1", Total: 100}, "refund-1", 60)
+	if platform == "SCF" {
+		return event
+	}
+	return g.event(letter{http.Header{"Content-Type": {"application/json"}}, []byte(event)})
+}
+
+// coldSettings are the settings of a merchant, with a WeChat Pay and ledgers
+// that are not there: the first event needs neither. The letter is forged.
+func coldSettings(b *testing.B) ([]string, letter) {
+	b.Helper()
+	w := newWorld(b)
+	l := w.really("N1").forged()
+	return w.with("WXPAY_BASE_URL=http://127.0.0.1:1", "REFUND_OPERATORS="), l
+}
+
+// unzipped returns the path of a package's binary.
+func unzipped(tb testing.TB, target, function, entry string) string {
+	return filepath.Join(unzip(tb, archive(tb, target, function)), entry)
+}
+
+// emptyFunction builds a function that does nothing, as ours are built.
+func emptyFunction(tb testing.TB, tags string) string {
+	tb.Helper()
+	binary := filepath.Join(tb.TempDir(), "empty")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-tags", tags, "-o", binary, "./testdata/empty")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// ledgerOf returns the variable that names a ledger which is not there.
+func ledgerOf(binary string) string {
+	if filepath.Base(binary) == "bootstrap" {
+		return "LEDGER_URL=dynamodb://wxrefund?region=ap-east-1&endpoint=http://127.0.0.1:1"
+	}
+	return "LEDGER_URL=mysql://wxrefund:x@127.0.0.1:1/wxrefund"
+}
+
+// running starts a binary and returns what ends it.
+func running(b *testing.B, binary string, env []string) (end func()) {
+	b.Helper()
+	cmd := exec.Command(binary)
+	cmd.Env = append(slices.Clone(env), ledgerOf(binary))
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if b.Failed() {
+			b.Logf("%s logged:\n%s", binary, log.Bytes())
+		}
+	}
+}
+
+// firstOnSCF starts a function as SCF does and returns the time to its first reply.
+func firstOnSCF(b *testing.B, s coldStart, env []string) (time.Duration, []byte) {
+	address := freeAddress(b)
+	_, port, _ := net.SplitHostPort(address)
+	begin := time.Now()
+	defer running(b, s.binary, append(env, "_LAMBDA_SERVER_PORT="+port))()
+	var client *rpc.Client
+	for {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			client = rpc.NewClient(conn)
+			break
+		}
+		if time.Since(begin) > 20*time.Second {
+			b.Fatalf("%s does not listen: %v", s.name, err)
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	defer client.Close()
+	var res scfResponse
+	err := client.Call("Function.Invoke", invocation{event: s.event, environment: map[string]string{"TCB_SOURCE": s.source}}.request(), &res)
+	took := time.Since(begin)
+	if err != nil || res.Error != nil {
+		b.Fatalf("%s: got %v, %+v", s.name, err, res.Error)
+	}
+	return took, res.Payload
+}
+
+// freeAddress returns an address on which nobody listens.
+func freeAddress(b *testing.B) string {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// firstOnLambda starts a function as Lambda does and returns the time to its first reply.
+func firstOnLambda(b *testing.B, s coldStart, env []string) (time.Duration, []byte) {
+	reply := make(chan []byte, 1)
+	ctx, cancel := context.WithCancel(b.Context())
+	var once sync.Once
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			body, _ := io.ReadAll(r.Body)
+			w.WriteHeader(http.StatusAccepted)
+			reply <- body
+			return
+		}
+		first := false
+		once.Do(func() { first = true })
+		if !first { // there is no second event
+			<-ctx.Done()
+			return
+		}
+		w.Header().Set("Lambda-Runtime-Aws-Request-Id", "r1")
+		w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(10*time.Second).UnixMilli()))
+		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", arn)
+		_, _ = io.WriteString(w, s.event)
+	}))
+	defer api.Close()
+	defer cancel()
+	begin := time.Now()
+	defer running(b, s.binary, append(env, "AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(api.URL, "http://")))()
+	select {
+	case body := <-reply:
+		return time.Since(begin), body
+	case <-time.After(20 * time.Second):
+		b.Fatalf("%s: no reply", s.name)
+	}
+	return 0, nil
+}
