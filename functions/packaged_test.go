@@ -1,0 +1,257 @@
+package functions_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"wxrefund/shared/ledger"
+)
+
+// A started is a packaged function that runs as its platform runs it.
+type started struct {
+	invoke  func(event string) []byte                // as a server or, where nobody is one, as an operator
+	deliver func(l letter) (status int, body string) // by HTTP, whatever the platform makes of it
+	stop    func()
+}
+
+// platforms start the unzipped package of each target.
+var platforms = map[string]func(t *testing.T, dir string, env []string) started{
+	"scf":    startedSCF,
+	"lambda": startedLambda,
+	"web":    startedWeb,
+}
+
+func startedSCF(t *testing.T, dir string, env []string) started {
+	port := freePort(t)
+	p := startCommand(t, append(env, "_LAMBDA_SERVER_PORT="+port, "TENCENTCLOUD_RUNENV=SCF"), filepath.Join(dir, "main"))
+	f := dialSCF(t, p, port)
+	return started{
+		func(event string) []byte { return f.invoke(invocation{event: event}) },
+		func(l letter) (int, string) {
+			return unpack(t, f.invoke(invocation{event: tencentGateways[0].event(l)}))
+		},
+		func() {},
+	}
+}
+
+func startedLambda(t *testing.T, dir string, env []string) started {
+	f := runLambda(t, func(api string) *process { return startCommand(t, append(env, api), filepath.Join(dir, "bootstrap")) })
+	return started{
+		func(event string) []byte { return f.invoke("r1", event, 20*time.Second) },
+		func(l letter) (int, string) {
+			return unpack(t, f.invoke("r2", awsGateways[0].event(l), 20*time.Second))
+		},
+		func() {},
+	}
+}
+
+// startedWeb starts a web function, which listens where the platform expects it
+// and nowhere else: one at a time.
+func startedWeb(t *testing.T, dir string, env []string) started {
+	const address = "127.0.0.1:9000"
+	listens := func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+	await(t, "port 9000 to be free", func() bool { return !listens() })
+	p := startCommand(t, append(env, "TRUST_WX_HEADERS=true"), "/bin/sh", "-c", `cd "$1" && exec ./scf_bootstrap`, "sh", dir)
+	await(t, "the web function", func() bool { return listens() || !p.running() })
+	f := &plain{t: t, process: p, url: "http://" + address}
+	return started{
+		func(event string) []byte {
+			_, body := f.post(event, "X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client")
+			return body
+		},
+		func(l letter) (int, string) {
+			status, body := f.deliver(l)
+			return status, string(body)
+		},
+		func() { p.signal(syscall.SIGTERM, 0) },
+	}
+}
+
+// The zips themselves, unpacked and started as their platforms do, carry a refund
+// from its claim to its end: by a letter, and by the timer.
+func TestPackagesRefund(t *testing.T) {
+	for _, target := range targets {
+		t.Run(target.name, func(t *testing.T) {
+			platform, database, _ := strings.Cut(target.name, "-")
+			ledgerURL := freshLedger(t, database)
+			w := newWorld(t)
+			env := w.with("LEDGER_URL=" + ledgerURL)
+			if database == "dynamodb" {
+				env = append(env, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
+			}
+			run := func(function string) started {
+				t.Helper()
+				return platforms[platform](t, unzip(t, archive(t, target.name, function)), env)
+			}
+			o := w.order(100)
+
+			dispatcher := run("wxpayFunctions")
+			for _, no := range []string{"R1", "R2"} {
+				if got := parse(t, dispatcher.invoke(refundEvent(o, no, 30))); got.Code != 0 || got.Data.Status != "PROCESSING" {
+					t.Fatalf("refund: got %+v, want PROCESSING", got)
+				}
+			}
+			if got := parse(t, dispatcher.invoke(refundEvent(o, "R3", 50))); got.Code != 409 {
+				t.Errorf("more than is left: got %+v, want 409", got)
+			}
+			dispatcher.stop()
+
+			w.post("/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`)
+			l := w.letters.last()
+			notify := run("notify")
+			if status, body := notify.deliver(l.forged()); status != 401 {
+				t.Errorf("a forged letter: got %d %s, want 401", status, body)
+			}
+			if status, body := notify.deliver(l); status != 200 || body != acknowledged {
+				t.Errorf("a letter: got %d %s, want 200 %s", status, body, acknowledged)
+			}
+			notify.stop()
+
+			w.post("/_sandbox/refunds/R2/settle", `{"status":"SUCCESS"}`)
+			overdue(t, ledgerURL)
+			reconcile := run("reconcile")
+			var tally struct{ Checked, Settled int }
+			if decode(t, reconcile.invoke(`{}`), &tally); tally.Checked != 1 || tally.Settled != 1 {
+				t.Errorf("reconcile: got %+v, want the one that is open settled", tally)
+			}
+			reconcile.stop()
+
+			page := parse(t, run("wxpayFunctions").invoke(queryEvent("out_trade_no", o.OutTradeNo)))
+			if len(page.Data.Refunds) != 2 || page.Data.Refunds[0].Status != "SUCCESS" || page.Data.Refunds[1].Status != "SUCCESS" {
+				t.Errorf("in the end: got %+v, want two successes", page)
+			}
+			if got := w.sum(o); got != 60 {
+				t.Errorf("WeChat holds %d fen, want 60", got)
+			}
+		})
+	}
+}
+
+// overdue makes what is open in a ledger due for the timer.
+func overdue(t *testing.T, ledgerURL string) {
+	t.Helper()
+	store, err := ledger.Open(t.Context(), ledgerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	items, _, err := store.List(t.Context(), time.Now().Add(24*time.Hour), "", 100)
+	if err != nil || len(items) == 0 {
+		t.Fatalf("got %d items of the ledger and %v, want what is open", len(items), err)
+	}
+	for i := range items {
+		items[i].Due = time.Now().Add(-time.Second)
+	}
+	if err := store.Commit(t.Context(), items...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freshLedger makes an empty ledger for one test, on a server that a variable names.
+func freshLedger(t *testing.T, kind string) string {
+	t.Helper()
+	variable := "LEDGER_TEST_" + strings.ToUpper(kind)
+	env := os.Getenv(variable)
+	if env == "" {
+		lack(t, variable)
+	}
+	u, err := url.Parse(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("wxrefund_test_%x", rand.Uint64())
+	query := u.Query()
+	switch kind {
+	case "mysql":
+		password, _ := u.User.Password()
+		administer(t, "mysql", fmt.Sprintf("%s:%s@tcp(%s)/", u.User.Username(), password, u.Host), "CREATE DATABASE "+name, "DROP DATABASE "+name)
+		u.Path = name
+	case "postgres":
+		administer(t, "pgx", env, "CREATE SCHEMA "+name, "DROP SCHEMA "+name+" CASCADE")
+		query.Set("search_path", name)
+	case "dynamodb":
+		u.Host = name
+		query.Del("create")
+		makeTable(t, name, query.Get("endpoint"))
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// administer runs a statement, and another when the test ends.
+func administer(t *testing.T, driver, source, before, after string) {
+	t.Helper()
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := db.ExecContext(context.Background(), after); err != nil {
+			t.Errorf("%s: %v", after, err)
+		}
+		db.Close()
+	})
+	if _, err := db.ExecContext(t.Context(), before); err != nil {
+		t.Fatalf("%s: %v", before, err)
+	}
+}
+
+// makeTable makes the table that template.yaml describes.
+func makeTable(t *testing.T, name, endpoint string) {
+	t.Helper()
+	table := readFiles(t).resources("AWS::DynamoDB::Table")["Ledger"]
+	b, err := json.Marshal(at(table, "Properties"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &dynamodb.CreateTableInput{TableName: &name}
+	decode(t, b, in)
+	client := dynamodb.New(dynamodb.Options{
+		Region: "local", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+	if _, err := client.CreateTable(t.Context(), in); err != nil {
+		t.Fatalf("the table of template.yaml: %v", err)
+	}
+	t.Cleanup(func() {
+		_, err := client.UpdateTable(context.Background(), &dynamodb.UpdateTableInput{TableName: &name, DeletionProtectionEnabled: aws.Bool(false)})
+		if err == nil {
+			_, err = client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name})
+		}
+		if err != nil {
+			t.Errorf("delete the table: %v", err)
+		}
+	})
+}
+
+// The table that the template makes is one that the ledger takes for its own.
+func TestTemplateTableIsALedger(t *testing.T) {
+	env := freshLedger(t, "dynamodb")
+	store, err := ledger.Open(t.Context(), env+"&create=true") // which looks at the table that is there
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Close()
+}
