@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	_ "github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5"
 
 	"wxrefund/shared/ledger"
 )
@@ -187,10 +187,26 @@ func freshLedger(t *testing.T, kind string) string {
 	switch kind {
 	case "mysql":
 		password, _ := u.User.Password()
-		administer(t, "mysql", fmt.Sprintf("%s:%s@tcp(%s)/", u.User.Username(), password, u.Host), "CREATE DATABASE "+name, "DROP DATABASE "+name)
+		db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)/", u.User.Username(), password, u.Host))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		administer(t, "CREATE DATABASE "+name, "DROP DATABASE "+name, func(ctx context.Context, statement string) error {
+			_, err := db.ExecContext(ctx, statement)
+			return err
+		})
 		u.Path = name
 	case "postgres":
-		administer(t, "pgx", env, "CREATE SCHEMA "+name, "DROP SCHEMA "+name+" CASCADE")
+		conn, err := pgx.Connect(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close(context.Background()) })
+		administer(t, "CREATE SCHEMA "+name, "DROP SCHEMA "+name+" CASCADE", func(ctx context.Context, statement string) error {
+			_, err := conn.Exec(ctx, statement)
+			return err
+		})
 		query.Set("search_path", name)
 	case "dynamodb":
 		u.Host = name
@@ -202,21 +218,16 @@ func freshLedger(t *testing.T, kind string) string {
 }
 
 // administer runs a statement, and another when the test ends.
-func administer(t *testing.T, driver, source, before, after string) {
+func administer(t *testing.T, before, after string, run func(ctx context.Context, statement string) error) {
 	t.Helper()
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.ExecContext(context.Background(), after); err != nil {
-			t.Errorf("%s: %v", after, err)
-		}
-		db.Close()
-	})
-	if _, err := db.ExecContext(t.Context(), before); err != nil {
+	if err := run(t.Context(), before); err != nil {
 		t.Fatalf("%s: %v", before, err)
 	}
+	t.Cleanup(func() {
+		if err := run(context.Background(), after); err != nil {
+			t.Errorf("%s: %v", after, err)
+		}
+	})
 }
 
 // makeTable makes the table that template.yaml describes.
@@ -244,6 +255,35 @@ func makeTable(t *testing.T, name, endpoint string) {
 			t.Errorf("delete the table: %v", err)
 		}
 	})
+}
+
+// D8: a notification that finds no process running is answered in time, the start
+// included, whether it is forged or has to be settled.
+func TestD8ColdStartWithinTheNotificationBudget(t *testing.T) {
+	const budget = 4 * time.Second // WeChat Pay waits five
+	for _, target := range targets {
+		t.Run(target.name, func(t *testing.T) {
+			platform, database, _ := strings.Cut(target.name, "-")
+			dir := unzip(t, archive(t, target.name, "notify"))
+			w := newWorld(t)
+			genuine := w.really("N1")
+			env := w.with("LEDGER_URL="+freshLedger(t, database), "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
+			for name, first := range map[string]struct {
+				letter letter
+				status int
+			}{"forged": {genuine.forged(), 401}, "genuine": {genuine, 200}} {
+				begin := time.Now()
+				f := platforms[platform](t, dir, env)
+				status, body := f.deliver(first.letter)
+				if took := time.Since(begin); status != first.status || took > budget {
+					t.Errorf("%s: got %d %s after %v, want %d within %v", name, status, body, took, first.status, budget)
+				} else {
+					t.Logf("%s: %d after %v", name, status, took)
+				}
+				f.stop()
+			}
+		})
+	}
 }
 
 // The table that the template makes is one that the ledger takes for its own.

@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -176,5 +180,34 @@ func TestPackagesOverTheLimit(t *testing.T) {
 	}
 	if _, err := packageCommand("-only", "scf-oracle"); err == nil || !strings.Contains(err.Error(), "scf-mysql") {
 		t.Errorf("got %v, want the known packages named", err)
+	}
+}
+
+// sizeRow is a row of README's table of packages.
+var sizeRow = regexp.MustCompile("(?m)^\\| `([a-z]+-[a-z]+)` \\| `([a-z_]+)`[^|]*\\| ([0-9.]+) \\| ([0-9.]+) \\| ([0-9.]+) \\|$")
+
+// README tells the packages' entries and sizes as they are.
+func TestREADMEPackageSizes(t *testing.T) {
+	rows := sizeRow.FindAllStringSubmatch(readFiles(t)[readmeFile], -1)
+	if len(rows) != len(targets) {
+		t.Fatalf("README has %d rows of packages, want %d", len(rows), len(targets))
+	}
+	for i, target := range targets {
+		if rows[i][1] != target.name || !slices.Contains(target.files, rows[i][2]) {
+			t.Errorf("README: row %d is of %s with the entry %s, want %s with one of %v", i+1, rows[i][1], rows[i][2], target.name, target.files)
+		}
+		for j, function := range deployed {
+			info, err := os.Stat(archive(t, target.name, function))
+			if err != nil {
+				t.Fatal(err)
+			}
+			says, err := strconv.ParseFloat(rows[i][3+j], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := float64(info.Size()) / 1e6; math.Abs(got-says) > 0.1 {
+				t.Errorf("README: %s of %s has %.2f MB, and is said to have %.2f", target.name, function, got, says)
+			}
+		}
 	}
 }

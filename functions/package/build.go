@@ -116,7 +116,7 @@ func checkStatic(binary string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // of what was only read
 	libraries, err := f.ImportedLibraries()
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func add(w *zip.Writer, path string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }() // of what was only read
 	header := &zip.FileHeader{Name: filepath.Base(path), Method: zip.Deflate, Modified: epoch}
 	header.SetMode(0o755)
 	out, err := w.CreateHeader(header)
