@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -264,10 +266,11 @@ func TestD8ColdStartWithinTheNotificationBudget(t *testing.T) {
 	for _, target := range targets {
 		t.Run(target.name, func(t *testing.T) {
 			platform, database, _ := strings.Cut(target.name, "-")
+			ledgerURL := freshLedger(t, database)
 			dir := unzip(t, archive(t, target.name, "notify"))
 			w := newWorld(t)
 			genuine := w.really("N1")
-			env := w.with("LEDGER_URL="+freshLedger(t, database), "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
+			env := w.with("LEDGER_URL="+ledgerURL, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
 			for name, first := range map[string]struct {
 				letter letter
 				status int
@@ -284,6 +287,68 @@ func TestD8ColdStartWithinTheNotificationBudget(t *testing.T) {
 			}
 		})
 	}
+}
+
+// D8: an event that is refused at the door costs no connection, neither to the
+// ledger nor to WeChat Pay, so nobody waits for one when a function starts.
+func TestD8RefusalsConnectToNothing(t *testing.T) {
+	for _, target := range targets {
+		t.Run(target.name, func(t *testing.T) {
+			platform, database, _ := strings.Cut(target.name, "-")
+			address, connections := countingListener(t)
+			w := newWorld(t)
+			forged := w.really("N1").forged()
+			env := w.with("WXPAY_BASE_URL=http://"+address, "REFUND_OPERATORS=", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "LEDGER_URL="+map[string]string{
+				"mysql":    "mysql://wxrefund:x@" + address + "/wxrefund",
+				"postgres": "postgres://wxrefund:x@" + address + "/wxrefund",
+				"dynamodb": "dynamodb://wxrefund?region=ap-east-1&endpoint=http://" + address,
+			}[database])
+			event := refundEvent(order{OutTradeNo: "order-1", Total: 100}, "R1", 60)
+
+			notify := platforms[platform](t, unzip(t, archive(t, target.name, "notify")), env)
+			if status, body := notify.deliver(forged); status != 401 {
+				t.Errorf("a forged letter: got %d %s, want 401", status, body)
+			}
+			notify.stop()
+			dispatcher := platforms[platform](t, unzip(t, archive(t, target.name, "wxpayFunctions")), env)
+			if status, body := dispatcher.deliver(letter{http.Header{}, []byte(event)}); status != 200 || body != denied {
+				t.Errorf("a refund by HTTP: got %d %s, want 200 %s", status, body, denied)
+			}
+			if n := connections(); n != 0 {
+				t.Errorf("got %d connections, want none", n)
+			}
+			// And one would be seen.
+			if platform != "web" {
+				dispatcher.invoke(event)
+				if n := connections(); n == 0 {
+					t.Error("a server's refund: got no connection, so this test proves nothing")
+				}
+			}
+			dispatcher.stop()
+		})
+	}
+}
+
+// countingListener listens, hangs up on everybody, and counts.
+func countingListener(t *testing.T) (address string, connections func() int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var n atomic.Int64
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			n.Add(1)
+			c.Close()
+		}
+	}()
+	return l.Addr().String(), func() int { return int(n.Load()) }
 }
 
 // The table that the template makes is one that the ledger takes for its own.
