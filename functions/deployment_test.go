@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"wxrefund/shared/config"
 	"wxrefund/shared/sandbox"
 )
@@ -551,6 +553,57 @@ func checkSecurityRule(f files) []string {
 		}
 	}
 	return problems
+}
+
+// README tells the same in both languages: the same commands, in the same order,
+// and the same names of things.
+func TestREADMEDeploysAlikeInBothLanguages(t *testing.T) {
+	readme := readFiles(t)[readmeFile]
+	english, chinese := between(t, readme, "## Deploy", "## Configuration"), between(t, readme, "### 部署", "### 配置")
+	if n := len(commands(english)); n < 8 {
+		t.Errorf("README has %d commands to deploy by, want them all", n)
+	}
+	if d := cmp.Diff(commands(english), commands(chinese)); d != "" {
+		t.Errorf("the commands (-English +中文):\n%s", d)
+	}
+	if d := cmp.Diff(terms(english), terms(chinese)); d != "" {
+		t.Errorf("the names (-English +中文):\n%s", d)
+	}
+}
+
+// between returns what stands between two headings, but for the tables and the
+// configuration file, which both languages share.
+func between(t *testing.T, text, heading, next string) string {
+	t.Helper()
+	_, after, ok := strings.Cut(text, "\n"+heading+"\n")
+	section, _, ends := strings.Cut(after, "\n"+next+"\n")
+	if !ok || !ends {
+		t.Fatalf("README has no %q before %q", heading, next)
+	}
+	return sharedParts.ReplaceAllString(section, "")
+}
+
+var (
+	sharedParts = regexp.MustCompile("(?sm)```json\n\\{\n.*?```|^\\|[^\n]*$")
+	commandLine = regexp.MustCompile(`(?m)^ {4,}((?:go run|tcb|scf|sam|aws|jq|curl|'\{|--payload).*?)(?:\s+#.*)?$`)
+	codeSpan    = regexp.MustCompile("`([^`\n]+)`")
+)
+
+func commands(section string) (all []string) {
+	for _, m := range commandLine.FindAllStringSubmatch(section, -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+func terms(section string) []string {
+	found := map[string]bool{}
+	for _, m := range codeSpan.FindAllStringSubmatch(section, -1) {
+		if !strings.HasPrefix(m[1], "file:") { // whose path is put into words
+			found[m[1]] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // D6: neither the packages nor the files hold a secret, or a path of the machine
