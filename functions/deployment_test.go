@@ -293,9 +293,6 @@ var unset = map[string]map[string]string{
 	},
 }
 
-// settable may be set before the code reads them: an older package ignores them.
-var settable = []string{"NOTIFY_FUNCTIONS", "NOTIFY_WEBHOOK_URL", "NOTIFY_WEBHOOK_SECRET"}
-
 // checkVariables wants every variable of the code set or left alone for a reason,
 // and nothing set that no code reads.
 func checkVariables(f files) []string {
@@ -326,7 +323,7 @@ func checkVariables(f files) []string {
 				}
 			}
 			for variable := range described.environment {
-				if !known[variable] && !slices.Contains(settable, variable) {
+				if !known[variable] {
 					problems = append(problems, fmt.Sprintf("%s: %s: %s is set and no code reads it", file, name, variable))
 				}
 			}
@@ -439,6 +436,7 @@ var parameters = map[string]string{
 	"Channel": "WXPAY_CHANNEL", "AppId": "WXPAY_APPID", "MchId": "WXPAY_MCHID", "SubAppId": "WXPAY_SUB_APPID", "SubMchId": "WXPAY_SUB_MCHID",
 	"SerialNo": "WXPAY_SERIAL_NO", "PublicKeyId": "WXPAY_PUBLIC_KEY_ID", "SignType": "WXPAY_SIGN_TYPE", "CloudBaseEnv": "TCB_ENV",
 	"CloudPayCallback": "CLOUDPAY_CALLBACK_FUNCTION", "CorpId": "WECOM_CORPID",
+	"NotifyFunctions": "NOTIFY_FUNCTIONS", "WebhookUrl": "NOTIFY_WEBHOOK_URL",
 }
 
 // maxEnvironment is what Lambda and SCF allow for all variables together, in bytes.
@@ -466,7 +464,9 @@ func checkConfiguration(f files) []string {
 		if err != nil {
 			return append(problems, err.Error())
 		}
-		given := map[string]string{"WebhookUrl": "https://hook.example"}
+		merchant["NOTIFY_WEBHOOK_URL"], merchant["NOTIFY_WEBHOOK_SECRET"] = "https://hook.example", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+		merchant["NOTIFY_FUNCTIONS"], merchant["TCB_ENV"] = "scf:orderCallback", "env-1"
+		given := map[string]string{}
 		for parameter, variable := range parameters {
 			given[parameter] = merchant[variable]
 		}
