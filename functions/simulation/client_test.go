@@ -51,7 +51,7 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 	o := w.history.Orders[f.Order]
 	data := map[string]any{
 		"out_refund_no": no, "reason": "商品已售完",
-		"amount": map[string]any{"refund": fen, "total": f.Total, "currency": "CNY"},
+		"amount": map[string]any{"refund": fen, "total": f.Total, "currency": o.currency()},
 	}
 	if f.By != byTrade {
 		data["transaction_id"] = o.Transaction
@@ -114,9 +114,11 @@ func (w *world) act(a act, name string) {
 		}
 		w.invoke(w.begin(name, w.history.Limit), "wxpay_refund_query", data)
 	case "by hand":
-		w.control(http.MethodPost, "refunds", map[string]any{
-			"out_trade_no": w.history.Orders[a.Order].Trade, "out_refund_no": a.No, "amount": a.Fen,
-		}, nil)
+		in := map[string]any{"out_trade_no": w.history.Orders[a.Order].Trade, "out_refund_no": a.No, "amount": a.Fen}
+		if w.system.handMail != "" {
+			in["letter"] = w.system.handMail
+		}
+		w.control(http.MethodPost, "refunds", in, nil)
 	case "settle":
 		for _, u := range w.upstreams() {
 			if u.OutRefundNo == a.No || strings.HasPrefix(u.OutRefundNo, a.No+"-") {
@@ -128,10 +130,9 @@ func (w *world) act(a act, name string) {
 		if u, ok := w.upstream(a.No); ok && a.Do == "relay" && u.Status != "PROCESSING" {
 			status = u.Status
 		}
-		event := fmt.Appendf(nil, `{"event_type":"REFUND.%s","resource":{"out_refund_no":%q}}`, status, a.No)
 		c := w.begin(name, 10*time.Second)
 		c.forged = a.Do == "stranger's relay"
-		w.side.relay(c, a.Do != "stranger's relay", event)
+		w.side.relay(c, a.Do != "stranger's relay", w.system.hint(a.No, status))
 		c.end()
 	case "replay":
 		if l, ok := w.seen(a.No); ok {

@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 )
@@ -57,9 +58,30 @@ func (w *world) upstream(no string) (upstreamRefund, bool) {
 	return upstreamRefund{}, false
 }
 
-// fault has the sandbox misbehave, and returns how to stop it.
+// pay makes a paid order.
+func (w *world) pay(o order) {
+	in := map[string]any{"out_trade_no": o.Trade, "transaction_id": o.Transaction, "total": o.Total, "currency": o.currency()}
+	if w.system.served {
+		in["sub_mchid"] = keys().of[w.history.Channel].settings["WXPAY_SUB_MCHID"]
+	}
+	if o.Coupon > 0 {
+		in["promotion_detail"] = []map[string]any{{"promotion_id": "COUPON-" + o.Trade, "scope": "GLOBAL", "type": o.CouponType, "amount": o.Coupon}}
+	}
+	if status := w.control(http.MethodPost, "orders", in, nil); status != http.StatusOK {
+		panic(fmt.Sprintf("the order %+v is answered with %d", o, status))
+	}
+}
+
+// fault has the sandbox misbehave, and returns how to stop it. The part "query"
+// is an error code that questions are answered with.
 func (w *world) fault(part, name string, rate float64) (stop func()) {
 	var out struct{ ID string }
-	w.control(http.MethodPost, "faults", map[string]any{part: name, "rate": rate}, &out)
+	in := map[string]any{part: name, "rate": rate}
+	if part == "query" {
+		in = map[string]any{"err_code": name, "on": "query", "rate": rate}
+	}
+	if status := w.control(http.MethodPost, "faults", in, &out); status != http.StatusOK {
+		panic(fmt.Sprintf("the fault %s:%s is answered with %d", part, name, status))
+	}
 	return func() { w.control(http.MethodDelete, "faults/"+out.ID, nil, nil) }
 }

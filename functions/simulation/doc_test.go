@@ -38,6 +38,7 @@ import (
 type sizes struct {
 	histories, races int
 	first, seed      uint64
+	channel          string
 	shrink           bool
 }
 
@@ -48,6 +49,7 @@ var flags = func() *sizes {
 	flag.IntVar(&s.races, "races", 0, "how many races and double deliveries to run")
 	flag.Uint64Var(&s.first, "first", 1, "seed of the first history; the others follow")
 	flag.Uint64Var(&s.seed, "seed", 0, "run this one history and tell every step of it")
+	flag.StringVar(&s.channel, "channel", apiv3, "which upstream system the histories are on")
 	flag.BoolVar(&s.shrink, "shrink", false, "with -seed: look for a smaller history that fails as well")
 	return s
 }()

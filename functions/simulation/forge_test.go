@@ -27,7 +27,7 @@ var strangerKey = sync.OnceValue(func() *rsa.PrivateKey {
 func (w *world) forge(no, name string) {
 	r := w.chance.of(name)
 	var forged []letter
-	if l, ok := w.seen(no); ok {
+	if l, ok := w.seen(no); ok && !l.relayed {
 		at := r.IntN(len(l.body))
 		body := slices.Clone(l.body)
 		body[at] ^= 1 << r.IntN(7)
@@ -35,6 +35,9 @@ func (w *world) forge(no, name string) {
 		for _, header := range []string{"Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial"} {
 			h := l.header.Clone()
 			v := []byte(h.Get(header))
+			if len(v) == 0 { // v2 has none
+				continue
+			}
 			at := r.IntN(len(v))
 			v[at] = '0' + (v[at]+1)%10 // another character, whichever it was
 			h.Set(header, string(v))
@@ -44,7 +47,7 @@ func (w *world) forge(no, name string) {
 			forged = append(forged, letter{id: header, header: h, body: l.body})
 		}
 	}
-	forged = append(forged, w.invent(no, pick(r, "SUCCESS", "CLOSED", "ABNORMAL")))
+	forged = append(forged, w.system.forges(w, no, pick(r, "SUCCESS", "CLOSED", "ABNORMAL"))...)
 	for _, l := range forged {
 		w.deliver(l, "", name+" "+l.id)
 	}

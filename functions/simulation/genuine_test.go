@@ -1,15 +1,20 @@
 package simulation_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
+	"wxrefund/shared/config"
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/wxpay"
 )
@@ -26,17 +31,31 @@ var keys = sync.OnceValue(func() *keySet {
 // A keySet is everybody's keys.
 type keySet struct {
 	sandbox  *sandbox.Keys
-	settings map[string]string
+	settings map[string]string // of APIv3
+	of       map[string]*setup // by channel
 
 	merchant *rsa.PrivateKey
 	public   *rsa.PublicKey
 	secret   wxpay.APIv3Key
+	client   *x509.Certificate // of mutual TLS
+}
+
+// A setup is what one channel's environment makes of our side.
+type setup struct {
+	settings map[string]string
+	system   *config.System // its ledger is closed; the simulation has another
 }
 
 const (
 	wechatURL = "http://wechat.example"
+	secureURL = "https://wechat.example"
 	notifyURL = "https://merchant.example/notify"
+	relayURL  = "http://relay.example/notify"
 )
+
+func urls() sandbox.URLs {
+	return sandbox.URLs{WeChat: wechatURL, WeChatTLS: secureURL, Notify: notifyURL, Relay: relayURL}
+}
 
 func newKeySet() (*keySet, error) {
 	var k keySet
@@ -48,8 +67,15 @@ func newKeySet() (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.SetURLs(sandbox.URLs{WeChat: wechatURL, Notify: notifyURL})
-	if k.settings, err = s.Settings("apiv3"); err != nil {
+	s.SetURLs(urls())
+	k.of = map[string]*setup{}
+	for _, name := range append(others(), apiv3) {
+		if k.of[name], err = newSetup(s, name); err != nil {
+			return nil, err
+		}
+	}
+	k.settings = k.of[apiv3].settings
+	if k.client, err = clientCertificate(k.of["global"].settings["WXPAY_CLIENT_CERT"]); err != nil {
 		return nil, err
 	}
 	if k.merchant, err = wxpay.ParsePrivateKey(k.settings["WXPAY_PRIVATE_KEY"]); err != nil {
@@ -62,9 +88,45 @@ func newKeySet() (*keySet, error) {
 	return &k, err
 }
 
+// newSetup has config make a system of what the sandbox tells a function to be.
+func newSetup(s *sandbox.Sandbox, name string) (*setup, error) {
+	settings, err := s.Settings(name)
+	if err != nil {
+		return nil, err
+	}
+	getenv := func(variable string) string {
+		if variable == "LEDGER_URL" {
+			return "sqlite::memory:"
+		}
+		return settings[variable]
+	}
+	sys, err := config.Load(context.Background(), getenv, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &setup{settings, sys}, sys.Close()
+}
+
+func clientCertificate(text string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, errors.New("simulation: the client certificate is no PEM")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+// ring holds the key that WeChat Pay signs with.
+func ring() *wxpay.Keyring {
+	k := keys()
+	return wxpay.NewKeyring(map[string]*rsa.PublicKey{k.settings["WXPAY_PUBLIC_KEY_ID"]: k.public}, nil)
+}
+
 // secrets are texts that must not stand in any log.
 func (k *keySet) secrets() []string {
-	return []string{k.settings["WXPAY_APIV3_KEY"], k.settings["WXPAY_PRIVATE_KEY"][40:80], "信用卡", "借记卡", "零钱"}
+	return []string{
+		k.settings["WXPAY_APIV3_KEY"], k.settings["WXPAY_PRIVATE_KEY"][40:80], "信用卡", "借记卡", "零钱",
+		k.of["global"].settings["WXPAY_API_KEY"], k.of["wecom"].settings["WECOM_CORPSECRET"], k.of["cloudbase"].settings["TENCENTCLOUD_SECRETKEY"],
+	}
 }
 
 // genuine says whether WeChat Pay has signed these bytes, in the last five

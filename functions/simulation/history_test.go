@@ -12,27 +12,34 @@ import (
 // A history is what happens to us. It is plain data, so that it can be shown,
 // and made smaller when it fails.
 type history struct {
-	Seed   uint64
-	Orders []order
-	Wishes []wish
-	Acts   []act
-	Winds  []wind
-	Tick   time.Duration // how often the timer runs while there is trouble
-	Timers int           // how many run at once
-	Limit  time.Duration // how long the platform lets the dispatcher run
-	Pace   time.Duration // least time between two refunds of one order
-	Skew   time.Duration // how far an instance's clock may be off
-	Leave  bool          // abnormal refunds are never taken up by the merchant
-	Deaf   bool          // no letter ever comes
-	Heal   time.Duration // when all trouble ends
-	Ears   []string      // who is told of refunds
+	Seed    uint64
+	Channel string
+	Failure string // the shape in which CloudBase's module says no; "": any that tells why
+	Orders  []order
+	Wishes  []wish
+	Acts    []act
+	Winds   []wind
+	Tick    time.Duration // how often the timer runs while there is trouble
+	Timers  int           // how many run at once
+	Limit   time.Duration // how long the platform lets the dispatcher run
+	Pace    time.Duration // least time between two refunds of one order
+	Skew    time.Duration // how far an instance's clock may be off
+	Leave   bool          // abnormal refunds are never taken up by the merchant
+	Deaf    bool          // no letter ever comes
+	Heal    time.Duration // when all trouble ends
+	Ears    []string      // who is told of refunds
 }
 
 // An order is paid before anything else happens.
 type order struct {
 	Trade, Transaction string
 	Total              int64
+	Currency           string // "": CNY
+	Coupon             int64  // what a coupon has paid of it
+	CouponType         string
 }
+
+func (o order) currency() string { return cmp.Or(o.Currency, "CNY") }
 
 // A wish is one refund that a customer is owed, or believes to be.
 type wish struct {
@@ -83,11 +90,11 @@ const (
 	byBoth        = "both"
 )
 
-// draw makes the history of a seed.
+// draw makes the history of a seed, on APIv3.
 func draw(seed uint64) *history {
 	r := chance(seed).of("history")
 	h := &history{
-		Seed:   seed,
+		Seed: seed, Channel: apiv3,
 		Tick:   pick(r, time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute),
 		Timers: pick(r, 1, 1, 1, 2),
 		Limit:  pick(r, 5*time.Second, 10*time.Second, 20*time.Second),

@@ -27,10 +27,10 @@ type naive struct {
 
 func buildNaive(w *world) side { return &naive{w: w, table: newTable()} }
 
-func (n *naive) close()                    {}
-func (n *naive) renumbers() bool           { return true }
-func (n *naive) tick(*call)                {}
-func (n *naive) relay(*call, bool, []byte) {} // it is told by letters
+func (n *naive) close()                           {}
+func (n *naive) renumbers() bool                  { return true }
+func (n *naive) tick(*call)                       {}
+func (n *naive) relay(*call, bool, []byte) []byte { return nil } // it is told by letters
 
 func (n *naive) channel(c *call) *channel.APIv3 {
 	k := keys()

@@ -3,7 +3,6 @@ package simulation_test
 import (
 	"bytes"
 	"context"
-	"crypto/rsa"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -11,10 +10,8 @@ import (
 	"time"
 
 	"wxrefund/notify"
-	"wxrefund/shared/channel"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
-	"wxrefund/shared/wxpay"
 	"wxrefund/wxpayfunctions"
 )
 
@@ -73,28 +70,20 @@ func (o *ours) with(function string, c *call, serve func(*instance)) {
 	o.idle[function] = append(o.idle[function], i)
 }
 
-// start wires one instance as config.Load does.
+// start wires one instance as config.Load does, with clients and a ledger that
+// know the weather.
 func (o *ours) start(function string, number int) *instance {
-	k, i := keys(), &instance{}
+	made, i := keys().of[o.w.history.Channel].system, &instance{}
 	call := func() *call { return i.current }
-	ring := wxpay.NewKeyring(map[string]*rsa.PublicKey{k.settings["WXPAY_PUBLIC_KEY_ID"]: k.public}, nil)
 	log := slog.New(&logs{w: o.w, call: call})
 	var skew time.Duration
 	if most := o.w.history.Skew; most > 0 {
 		skew = span(o.w.chance.of("skew", time.Duration(number).String()), -most, most)
 	}
 	i.refunds = &refund.Service{
-		Channel: &channel.APIv3{
-			Client: &wxpay.Client{
-				Signer: &wxpay.Signer{MchID: k.settings["WXPAY_MCHID"], SerialNo: k.settings["WXPAY_SERIAL_NO"], Key: k.merchant},
-				Keys:   ring,
-				HTTP:   &http.Client{Transport: &wire{o.w, call}},
-				Hosts:  []string{wechatURL},
-			},
-			NotifyURL: notifyURL,
-		},
+		Channel:  o.w.system.wired(made, &http.Client{Transport: &wire{o.w, call}}),
 		Ledger:   &weatheredLedger{o.store, call},
-		Merchant: refund.Merchant{MchID: k.settings["WXPAY_MCHID"]},
+		Merchant: made.Refunds.Merchant,
 		Pace:     o.w.history.Pace,
 		Now:      func() time.Time { return time.Now().Add(skew) },
 		Log:      log,
@@ -110,7 +99,10 @@ func (o *ours) start(function string, number int) *instance {
 	}
 	i.refunds.ToldElsewhere = function == "wxpayFunctions"
 	i.dispatcher = wxpayfunctions.New(i.refunds, log)
-	i.listener = &notify.Handler{Refunds: i.refunds, Keys: ring, Secret: k.secret, Log: log}
+	i.listener = &notify.Handler{Refunds: i.refunds, Keys: made.Keys, Secret: made.Secret, APIKey: made.APIKey, Log: log}
+	if o.w.history.Channel == apiv3 {
+		i.listener.Keys = ring() // whose certificates nobody downloads
+	}
 	return i
 }
 
@@ -130,11 +122,10 @@ func (o *ours) letter(c *call, w http.ResponseWriter, r *http.Request) {
 	o.with("notify", c, func(i *instance) { i.listener.ServeHTTP(w, r) })
 }
 
-func (o *ours) relay(c *call, server bool, event []byte) {
-	o.with("notify", c, func(i *instance) {
-		reply := i.listener.Invoke(c.given, caller(server), event)
-		o.w.tell(c.name, "answers %s", reply)
-	})
+func (o *ours) relay(c *call, server bool, event []byte) (reply []byte) {
+	o.with("notify", c, func(i *instance) { reply = i.listener.Invoke(c.given, caller(server), event) })
+	o.w.tell(c.name, "answers %s", reply)
+	return reply
 }
 
 func (o *ours) tick(c *call) {

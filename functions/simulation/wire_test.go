@@ -3,15 +3,13 @@ package simulation_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"path"
-	"strings"
 	"time"
 )
 
@@ -28,14 +26,16 @@ type wire struct {
 
 func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	c, ctx := t.call(), req.Context()
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return nil, err
+	var body []byte
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
 	}
-	no := numberIn(req, body)
-	verb := "ask"
-	if req.Method == http.MethodPost {
-		verb = "send"
+	q := t.w.system.asks(req, body)
+	verb, no := q.verb, q.no
+	if verb == "send" {
 		t.w.witness.leaves(c, no, 1)
 		defer t.w.witness.leaves(c, no, -1)
 	}
@@ -63,7 +63,7 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		late := span(r, 5*time.Second, pick(r, time.Minute, 4*time.Minute+30*time.Second))
 		t.w.fly(func() {
 			time.Sleep(late)
-			t.w.serve(context.WithoutCancel(ctx), c.name+" (late)", no, req, body)
+			t.w.serve(context.WithoutCancel(ctx), c.name+" (late)", q, req, body)
 		})
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -75,7 +75,7 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	resp := t.w.serve(ctx, c.name, no, req, body)
+	resp := t.w.serve(ctx, c.name, q, req, body)
 	if c.cross(no, "after "+verb) {
 		return nil, errCrashed
 	}
@@ -86,41 +86,36 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := t.w.wait(ctx, c.phase(no), slow()); err != nil {
 		return nil, err
 	}
-	if other := t.w.swap(no, resp); other != nil && t.w.blows(r, "wire mixed") {
+	if other := t.w.swap(q, resp); other != nil && t.w.blows(r, "wire mixed") {
 		t.w.tell(c.name, "%s %s: somebody else's answer", verb, no)
 		resp = other
 	}
-	t.hear(c, verb, no, resp)
+	t.hear(c, q, resp)
 	return resp.response(req), nil
 }
 
-// hear notes what the call is told, if there is reason to believe it.
-func (t *wire) hear(c *call, verb, no string, resp *wireReply) {
-	var told struct {
-		OutRefundNo string `json:"out_refund_no"`
-		Status      string
-		Code        string
+// hear notes what the call is told, if there is reason to believe it. Only an
+// application can be refused: that a question finds nothing is no word on what may
+// still be on its way.
+func (t *wire) hear(c *call, q question, resp *wireReply) {
+	a := t.w.system.reads(t.w, q, resp)
+	t.w.tell(c.name, "%s %s: hears %d %s", q.verb, q.no, resp.status, a.says)
+	if q.many {
+		for no, status := range a.statuses {
+			c.hears(no, news{source: q.verb, status: status})
+		}
+		return
 	}
-	_ = json.Unmarshal(resp.body, &told) // what cannot be read tells nothing
-	n := news{source: verb}
-	signed := resp.header.Get("Wechatpay-Signature") != ""
-	genuine := t.w.genuine(resp.header, resp.body)
-	switch {
-	case resp.status == http.StatusOK && genuine && told.OutRefundNo == no:
-		n.status = told.Status
-	case resp.status/100 == 4 && resp.status != http.StatusTooManyRequests && told.Code != "" && (genuine || !signed):
-		n.refused = true // an error may come unsigned; TLS vouches for it
-	}
-	t.w.tell(c.name, "%s %s: hears %d %s%s genuine=%t", verb, no, resp.status, told.Status, told.Code, genuine)
-	c.hears(no, n)
+	c.hears(q.no, news{source: q.verb, status: a.statuses[q.no], refused: a.refused && q.verb == "send"})
 }
 
 // A wireReply is an answer of WeChat Pay's.
 type wireReply struct {
-	no     string
-	status int
-	header http.Header
-	body   []byte
+	no      string
+	status  int
+	header  http.Header
+	body    []byte
+	mixable bool
 }
 
 func (r *wireReply) response(req *http.Request) *http.Response {
@@ -133,25 +128,31 @@ func (r *wireReply) response(req *http.Request) *http.Response {
 // swap remembers the last answer and returns the one before it, if that is a
 // refund object of another number. (An error names no refund, so that nobody
 // could tell that it is somebody else's.)
-func (w *world) swap(no string, resp *wireReply) *wireReply {
+func (w *world) swap(q question, resp *wireReply) *wireReply {
+	if q.many || q.verb == "token" {
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last := w.lastReply
 	w.lastReply = resp
-	if last == nil || last.no == no || last.status != http.StatusOK {
+	if last == nil || last.no == q.no || !last.mixable {
 		return nil
 	}
 	return last
 }
 
 // serve has WeChat Pay answer a request; nil: it broke the connection.
-func (w *world) serve(ctx context.Context, who, no string, req *http.Request, body []byte) (reply *wireReply) {
+func (w *world) serve(ctx context.Context, who string, q question, req *http.Request, body []byte) (reply *wireReply) {
 	in := req.Clone(ctx)
 	in.Body, in.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	in.RequestURI, in.RemoteAddr = req.URL.RequestURI(), "127.0.0.1:40000"
+	if req.URL.Scheme == "https" { // our client has shown its certificate
+		in.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{keys().client}}
+	}
 	rec := httptest.NewRecorder()
-	post := req.Method == http.MethodPost
-	if post {
+	no := q.no
+	if q.verb == "send" {
 		w.witness.arrives(who, no)
 		defer w.witness.holds(who)
 	}
@@ -164,21 +165,7 @@ func (w *world) serve(ctx context.Context, who, no string, req *http.Request, bo
 	}()
 	w.wechatHandler.ServeHTTP(rec, in)
 	w.tell("wechat", "%s %s of %s: %d", req.Method, no, who, rec.Code)
-	return &wireReply{no: no, status: rec.Code, header: rec.Header().Clone(), body: rec.Body.Bytes()}
-}
-
-// numberIn finds the refund number that a request is about.
-func numberIn(req *http.Request, body []byte) string {
-	if req.Method != http.MethodPost {
-		no, err := url.PathUnescape(path.Base(strings.TrimSuffix(req.URL.EscapedPath(), "/")))
-		if err != nil {
-			return ""
-		}
-		return no
-	}
-	var b struct {
-		OutRefundNo string `json:"out_refund_no"`
-	}
-	_ = json.Unmarshal(body, &b)
-	return b.OutRefundNo
+	reply = &wireReply{no: no, status: rec.Code, header: rec.Header().Clone(), body: rec.Body.Bytes()}
+	reply.mixable = w.system.reads(w, q, reply).mixable
+	return reply
 }

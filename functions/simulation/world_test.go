@@ -22,8 +22,8 @@ type side interface {
 	dispatch(c *call, event []byte) []byte
 	// letter answers a notification.
 	letter(c *call, w http.ResponseWriter, r *http.Request)
-	// relay is a direct invocation of the notification function.
-	relay(c *call, server bool, event []byte)
+	// relay answers a direct invocation of the notification function.
+	relay(c *call, server bool, event []byte) []byte
 	// tick runs the timer.
 	tick(c *call)
 	// books are what this side believes of each refund once all is quiet.
@@ -42,6 +42,7 @@ type entry struct {
 // A world is one history with one side in it.
 type world struct {
 	history *history
+	system  *system
 	chance  chance
 	start   time.Time
 	ctx     context.Context
@@ -80,7 +81,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 	}()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			history: h, chance: chance(h.Seed), start: time.Now(), story: story,
+			history: h, system: h.system(), chance: chance(h.Seed), start: time.Now(), story: story,
 			counts: figures{}, numbers: map[string][]string{}, letters: map[string]letter{},
 		}
 		var end context.CancelFunc
@@ -88,15 +89,17 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 		var err error
 		w.wechat, err = sandbox.New(sandbox.Config{
 			Seed: int64(h.Seed), Hostile: true, Pace: h.Pace, NotifyURL: notifyURL, Keys: keys().sandbox, Transport: &post{w},
+			ModuleFailure: h.Failure,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.wechat.SetURLs(urls())
 		w.wechatHandler, w.controlHandler = w.wechat.WeChat(), w.wechat.Control()
 		w.witness = newWitness(w, held)
 		w.side = build(w)
 		for _, o := range h.Orders {
-			w.control(http.MethodPost, "orders", map[string]any{"out_trade_no": o.Trade, "transaction_id": o.Transaction, "total": o.Total}, nil)
+			w.pay(o)
 		}
 		var sandboxes sync.WaitGroup
 		sandboxes.Go(func() { _ = w.wechat.Run(w.ctx) }) // it ends with the context, without an error

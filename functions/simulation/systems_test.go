@@ -1,0 +1,209 @@
+package simulation_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+
+	"wxrefund/shared/channel"
+	"wxrefund/shared/config"
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+// A system is one of the five upstream systems, as far as histories differ by it.
+// What it reads it reads by itself: package channel is what is on trial.
+type system struct {
+	// wired is our side's channel with a client of the instance's own.
+	wired func(sys *config.System, client *http.Client) refund.Channel
+	asks  func(req *http.Request, body []byte) question
+	reads func(w *world, q question, r *wireReply) answer
+	opens func(w *world, l letter) (no, status string, believed trust)
+	// forges are letters that the system did not write, but for those with bits turned.
+	forges func(w *world, no, status string) []letter
+	hint   func(no, status string) []byte // what a relay says
+
+	byTrade    bool     // orders have one name, the merchant's
+	byOrder    bool     // it is asked about orders, and our ledger is not
+	foreign    bool     // orders may be in any currency
+	served     bool     // the merchant is served by a service provider
+	handMail   string   // the kind of letters about refunds made by hand; "": APIv3's
+	unsigned   bool     // its answers bear no signature, so that faults of signatures do not strike
+	unlettered bool     // nor do faults of letters
+	troubles   []string // what goes wrong there and nowhere else
+}
+
+// A question is what one of our requests is about.
+type question struct {
+	verb string // send, ask, or token
+	no   string // the refund's number; of a question about many, what names them
+	many bool
+}
+
+// An answer is what is heard in a reply, if there is reason to believe it.
+type answer struct {
+	statuses map[string]string // by refund number, in APIv3's words
+	refused  bool              // a definite no
+	mixable  bool              // names its refund, so that who gets it by mistake can tell
+	says     string
+}
+
+// trust is what a letter deserves.
+type trust int
+
+const (
+	forged trust = iota // nothing vouches for it
+	hinted              // it may lead to a question, whose answer counts
+	proven              // WeChat Pay has signed it
+)
+
+const apiv3 = "apiv3"
+
+// others are the channels beside APIv3.
+func others() []string { return []string{"cloudbase", "cloudpay", "global", "wecom"} }
+
+// systems is the table of upstream systems.
+func systems() map[string]*system {
+	return map[string]*system{
+		apiv3: {
+			wired: func(sys *config.System, client *http.Client) refund.Channel {
+				c := *sys.Refunds.Channel.(*channel.APIv3)
+				c.Client = &wxpay.Client{Signer: c.Client.Signer, Keys: ring(), HTTP: client, Hosts: c.Client.Hosts}
+				return &c
+			},
+			asks: asksV3, reads: readsV3, opens: opensV3, hint: hintTemplate,
+			forges: func(w *world, no, status string) []letter { return []letter{w.invent(no, status)} },
+		},
+		"cloudbase": {
+			wired: func(sys *config.System, client *http.Client) refund.Channel {
+				return &channel.CloudBase{Gateway: wiredGateway(sys.Refunds.Channel.(*channel.CloudBase).Gateway, client)}
+			},
+			asks: asksGateway, reads: readsModule, opens: opensTemplate, hint: hintTemplate,
+			forges:   forgesRelay,
+			unsigned: true, unlettered: true,
+			troubles: []string{
+				"err_code:RATELIMIT_EXCEEDED", "err_code:SERVICE_UNAVAILABLE", "err_code:NO_AUTH", "err_code:PARAM_ERROR",
+				"query:RESOURCE_NOT_EXISTS", "query:SYSTEM_ERROR", "query:FREQUENCY_LIMITED",
+			},
+		},
+		"cloudpay": {
+			wired: func(sys *config.System, client *http.Client) refund.Channel {
+				c := *sys.Refunds.Channel.(*channel.CloudPay)
+				c.Gateway = wiredGateway(c.Gateway, client)
+				return &c
+			},
+			asks: asksGateway, reads: readsPay, opens: opensCloudPay, hint: hintCloudPay,
+			forges:  forgesRelay,
+			byOrder: true, served: true, unsigned: true, unlettered: true,
+			troubles: append(troublesV2(), "err_code:NOAUTH"),
+		},
+		"global": {
+			wired: func(sys *config.System, client *http.Client) refund.Channel {
+				c := *sys.Refunds.Channel.(*channel.Global)
+				c.HTTP = client
+				return &c
+			},
+			asks: asksV2, reads: readsV2, opens: opensV2, hint: hintTemplate,
+			forges:  forgesV2,
+			byOrder: true, foreign: true, handMail: "v2",
+			troubles: append(troublesV2(), "err_code:TRADE_OVERDUE"),
+		},
+		"wecom": {
+			wired: func(sys *config.System, client *http.Client) refund.Channel {
+				c := sys.Refunds.Channel.(*channel.WeCom)
+				return &channel.WeCom{HTTP: client, Host: c.Host, CorpID: c.CorpID, CorpSecret: c.CorpSecret, MchID: c.MchID, AppID: c.AppID}
+			},
+			asks: asksWeCom, reads: readsWeCom, hint: hintTemplate,
+			opens:   func(*world, letter) (no, status string, believed trust) { return "", "", forged },
+			forges:  forgesRelay,
+			byTrade: true, unsigned: true, unlettered: true,
+			troubles: []string{
+				"err_code:40014", "err_code:42001", "err_code:-1", "err_code:45009", "err_code:60020", "err_code:720502", "err_code:720507",
+				"query:-1", "query:45009", "query:42001", "query:720509",
+			},
+		},
+	}
+}
+
+func troublesV2() []string {
+	return []string{
+		"err_code:BIZERR_NEED_RETRY", "err_code:INVALID_REQ_TOO_MUCH", "err_code:ERROR", "err_code:INVALID_TRANSACTIONID",
+		"err_code:ORDERNOTEXIST", "query:REFUNDNOTEXIST", "query:SYSTEMERROR", "query:FREQUENCY_LIMITED",
+	}
+}
+
+func wiredGateway(g *channel.Gateway, client *http.Client) *channel.Gateway {
+	c := *g
+	c.HTTP = client
+	return &c
+}
+
+func (h *history) system() *system { return systems()[h.Channel] }
+
+// drawOn makes the history of a seed on a channel. APIv3's are those of [draw];
+// the others have the same skeleton, fitted to what their system carries, and its
+// own troubles.
+func drawOn(name string) func(seed uint64) *history {
+	return func(seed uint64) *history {
+		h := draw(seed)
+		if name != apiv3 {
+			h.Channel = name
+			h.fit(chance(seed).of("channel", name))
+		}
+		return h
+	}
+}
+
+// fit makes a history one of its channel.
+func (h *history) fit(r *rand.Rand) {
+	s := h.system()
+	for i := range h.Orders {
+		o := &h.Orders[i]
+		if s.foreign && r.IntN(3) == 0 {
+			o.Currency = pick(r, "USD", "HKD", "JPY")
+		}
+		if o.Total > 2 && r.IntN(4) == 0 {
+			o.Coupon, o.CouponType = 1+r.Int64N(o.Total/2), pick(r, "CASH", "NOCASH")
+		}
+	}
+	for i := range h.Wishes {
+		f := &h.Wishes[i]
+		if s.byTrade && r.IntN(12) > 0 { // the rest asks for what is not carried, and is refused
+			f.By = byTrade
+		}
+		f.Tries += r.IntN(3)
+	}
+	for i := range h.Acts {
+		if s.byOrder && h.Acts[i].Do == "query" && r.IntN(2) == 0 {
+			h.Acts[i].Do = "query order"
+		}
+	}
+	for i, v := range h.Winds {
+		signatures := v.What == "upstream:bad_signature" || v.What == "upstream:unsigned"
+		letters := strings.HasPrefix(v.What, "notify:") && slices.Contains([]string{
+			"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale",
+		}, v.What)
+		if s.unsigned && signatures || s.unlettered && letters {
+			h.Winds[i].What = pick(r, s.troubles...)
+		}
+	}
+	for range r.IntN(3) {
+		from := span(r, 0, h.Heal/2)
+		h.wind(from, from+span(r, h.Heal/200, h.Heal/3), pick(r, 0.15, 0.4, 0.8, 1), pick(r, s.troubles...))
+	}
+	if h.Channel == "cloudbase" && r.IntN(20) == 0 {
+		h.Failure = "http" // no refusal can be told from a failure
+	}
+}
+
+// hintTemplate is what CloudBase's template passes on.
+func hintTemplate(no, status string) []byte {
+	return fmt.Appendf(nil, `{"event_type":"REFUND.%s","resource":{"out_refund_no":%q}}`, status, no)
+}
+
+// hintCloudPay is what CloudPay does.
+func hintCloudPay(no, status string) []byte {
+	return fmt.Appendf(nil, `{"returnCode":"SUCCESS","outRefundNo":%q,"refundStatus":%q}`, no, toV2(status))
+}
