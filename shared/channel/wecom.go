@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"sync"
 	"time"
 
@@ -51,7 +52,7 @@ var wecomErrors = map[int]meaning{
 	40091: {refund.CodeRejected, refund.AfterFix},      // secret
 	41001: {refund.CodeRejected, refund.AfterFix},      // token missing
 	60020: {refund.CodeRejected, refund.AfterFix},      // our IP address
-	// "out_trade_no not exists under mchid"; a query's "no such refund" is not documented.
+	// "out_trade_no not exists under mchid"; for a query's "no such refund" see Query.
 	720501: {refund.CodeNotFound, refund.AfterFix},
 }
 
@@ -89,10 +90,20 @@ func (c *WeCom) Refund(ctx context.Context, req refund.Request) (refund.Refund, 
 	return got, nil
 }
 
-// Query asks about one refund.
+// Query asks about one refund. A code of the family about refunds means that
+// WeCom has none to show. Which of them says that there is none is not public, but
+// nothing hangs on it that could hurt: what was claimed is sent again, which
+// refunds once (seed 004), and what was refused is not asked about for ever.
 func (c *WeCom) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
-	return single(c.call(ctx, "/cgi-bin/miniapppay/get_refund_detail", wecomRefund{MchID: c.MchID, OutRefundNo: l.OutRefundNo}))
+	got, err := c.call(ctx, "/cgi-bin/miniapppay/get_refund_detail", wecomRefund{MchID: c.MchID, OutRefundNo: l.OutRefundNo})
+	if e := refund.AsError(err); err != nil && refundCode.MatchString(e.Upstream) {
+		err = &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: e.Upstream, Message: "WeCom shows no such refund: errcode " + e.Upstream}
+	}
+	return single(got, err)
 }
+
+// refundCode is an errcode of the family about refunds.
+var refundCode = regexp.MustCompile(`^7205[0-9]{2}$`)
 
 // Spec says what WeCom carries.
 func (c *WeCom) Spec() refund.Spec {

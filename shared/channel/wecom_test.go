@@ -173,12 +173,19 @@ func TestWeComErrors(t *testing.T) {
 		60020:  {"60020", refund.CodeRejected, refund.AfterFix},
 		720501: {"720501", refund.CodeNotFound, refund.AfterFix},
 		720599: {"720599", refund.CodeUnavailable, refund.SameNumber}, // of which nothing is public
+		47001:  {"47001", refund.CodeUnavailable, refund.SameNumber},  // nor is it WeCom's word on a refund
+		7205:   {"7205", refund.CodeUnavailable, refund.SameNumber},
+		172050: {"172050", refund.CodeUnavailable, refund.SameNumber},
 	} {
 		for _, text := range []string{"ok", "invalid credential", ""} {
 			s := &wecomServer{answer: saysWeCom(fields{"errcode": code, "errmsg": text, "out_refund_no": "R1"}.json())}
 			for call, do := range both(s.start(t)) {
 				err := do(t.Context())
-				checkRow(t, fmt.Sprintf("%s %d %s", call, code, text), row, err)
+				want := row
+				if call == "query" && code == 720599 { // there is no refund to show
+					want.want, want.next = refund.CodeNotFound, refund.AfterFix
+				}
+				checkRow(t, fmt.Sprintf("%s %d %s", call, code, text), want, err)
 				if text != "" && strings.Contains(refund.AsError(err).Message, text) {
 					t.Errorf("%d: %v quotes WeCom, which quotes our address", code, err)
 				}
