@@ -24,7 +24,8 @@ type call struct {
 	mu    sync.Mutex
 	dead  bool
 	draws map[string]int
-	heard map[string]news // what the outside has told it, by refund number
+	heard map[string]news          // what the outside has told it, by refund number
+	looks map[string]time.Duration // when it last saw the ledger's word on a refund
 
 	forged bool // the letter that it answers was not written by WeChat Pay
 }
@@ -44,7 +45,7 @@ var (
 
 // begin starts an invocation that the platform kills after limit.
 func (w *world) begin(name string, limit time.Duration) *call {
-	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]news{}}
+	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]news{}, looks: map[string]time.Duration{}}
 	c.ctx, c.cancel = context.WithTimeout(w.ctx, limit)
 	c.given = c.ctx
 	if d := c.luck("", "caller"); w.blows(d, "caller leaves") {
@@ -124,6 +125,35 @@ func (c *call) told(no string) news {
 	return c.heard[no]
 }
 
+// knew reports whether the call could know that WeChat Pay holds a refund: its own
+// submission was accepted, or another's before it last looked at the ledger. A
+// refusal is no lie if somebody repeats what was refused and succeeds meanwhile.
+func (c *call) knew(no string) bool {
+	c.w.mu.Lock()
+	since, ok := c.w.holdings[no]
+	c.w.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ok && (since.by == c.name || since.at <= c.looks[no])
+}
+
+// A holding is since when WeChat Pay holds a refund, and by whose request.
+type holding struct {
+	at time.Duration
+	by string
+}
+
+// taken notes that a request, which arrived at some time, may have made WeChat Pay
+// hold a refund.
+func (w *world) taken(no, by string, at time.Duration) {
+	_, held := w.upstream(no)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, known := w.holdings[no]; held && !known {
+		w.holdings[no] = holding{at, by}
+	}
+}
+
 // store carries one access to a store through the weather. do is the access
 // itself; kind names it for whoever counts crashes.
 func (c *call) store(ctx context.Context, no, kind string, do func(context.Context) error) error {
@@ -149,6 +179,11 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 		return errStore
 	}
 	err := do(ctx)
+	if err == nil {
+		c.mu.Lock()
+		c.looks[no] = time.Since(c.w.start)
+		c.mu.Unlock()
+	}
 	c.w.tell(c.name, "%s %s: %s", kind, no, outcome(err))
 	if c.cross(no, "after "+kind) {
 		return errCrashed

@@ -70,7 +70,7 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 	case told.Code == 0 && !held:
 		w.count("replies that are wrong", 1)
 		w.witness.violates("reply", "%s is called refunded, and WeChat Pay does not know it", no)
-	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && held && u.Status != "CLOSED" && u.Amount.Refund == fen:
+	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && held && u.Status != "CLOSED" && u.Amount.Refund == fen && c.knew(no):
 		w.count("replies that are wrong", 1)
 		w.witness.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
 	case told.Code == 500:
@@ -118,7 +118,9 @@ func (w *world) act(a act, name string) {
 		if w.system.handMail != "" {
 			in["letter"] = w.system.handMail
 		}
+		begun := time.Since(w.start)
 		w.control(http.MethodPost, "refunds", in, nil)
+		w.taken(a.No, name, begun)
 	case "settle":
 		for _, u := range w.upstreams() {
 			if u.OutRefundNo == a.No || strings.HasPrefix(u.OutRefundNo, a.No+"-") {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"wxrefund/shared/channel"
 	"wxrefund/shared/config"
@@ -181,6 +182,11 @@ func (h *history) fit(r *rand.Rand) {
 		}
 	}
 	for i, v := range h.Winds {
+		// Where letters only lead to a question, an answer can be overtaken by the
+		// letter's only if that is not as slow.
+		if v.What == "upstream:slow" && s.byOrder {
+			h.Winds[i].Rate = min(v.Rate, 0.5)
+		}
 		signatures := v.What == "upstream:bad_signature" || v.What == "upstream:unsigned"
 		letters := strings.HasPrefix(v.What, "notify:") && slices.Contains([]string{
 			"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale",
@@ -193,9 +199,23 @@ func (h *history) fit(r *rand.Rand) {
 		from := span(r, 0, h.Heal/2)
 		h.wind(from, from+span(r, h.Heal/200, h.Heal/3), pick(r, 0.15, 0.4, 0.8, 1), pick(r, s.troubles...))
 	}
+	if s.byOrder && r.IntN(6) == 0 {
+		overtakenPage(h, r, h.Wishes[r.IntN(len(h.Wishes))])
+	}
 	if h.Channel == "cloudbase" && r.IntN(20) == 0 {
 		h.Failure = "http" // no refusal can be told from a failure
 	}
+}
+
+// overtakenPage: an order's refunds come to their ends while the answer to a
+// question about all of them takes its time.
+func overtakenPage(h *history, r *rand.Rand, f wish) {
+	at := f.At + span(r, 3*time.Second, time.Minute)
+	h.wind(at, at+8*time.Second, 0.5, "upstream:slow")
+	for range 1 + r.IntN(3) {
+		h.act(at+span(r, 0, 600*time.Millisecond), act{Do: "query order", No: f.No, Order: f.Order})
+	}
+	h.overtake(r, f, at+600*time.Millisecond)
 }
 
 // hintTemplate is what CloudBase's template passes on.

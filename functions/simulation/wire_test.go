@@ -154,6 +154,8 @@ func (w *world) serve(ctx context.Context, who string, q question, req *http.Req
 	no := q.no
 	if q.verb == "send" {
 		w.witness.arrives(who, no)
+		arrived := time.Since(w.start)
+		defer func() { w.taken(no, who, arrived) }()
 		defer w.witness.holds(who)
 	}
 	defer func() {

@@ -59,6 +59,7 @@ type world struct {
 	counts    figures
 	numbers   map[string][]string // the refund numbers under which clients have asked, by wish
 	letters   map[string]letter
+	holdings  map[string]holding
 	lastReply *wireReply
 }
 
@@ -82,7 +83,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			history: h, system: h.system(), chance: chance(h.Seed), start: time.Now(), story: story,
-			counts: figures{}, numbers: map[string][]string{}, letters: map[string]letter{},
+			counts: figures{}, numbers: map[string][]string{}, letters: map[string]letter{}, holdings: map[string]holding{},
 		}
 		var end context.CancelFunc
 		w.ctx, end = context.WithCancel(context.Background())
