@@ -1,6 +1,9 @@
 package refund_test
 
 import (
+	"context"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +76,86 @@ func TestWrongPairOfNamesJoinsNothing(t *testing.T) {
 		t.Errorf("T-O2: %v, want not found", err)
 	}
 	f.must2(t, request("R3", 40))
+}
+
+// A lister is an upstream that is asked about orders. Its answer is on its way
+// while meanwhile happens.
+type lister struct {
+	*upstream
+	meanwhile func()
+}
+
+func (u lister) Spec() refund.Spec {
+	s := u.upstream.Spec()
+	s.Lookups = []string{"out_refund_no", "out_trade_no"}
+	return s
+}
+
+func (u lister) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
+	if !l.ByOrder() {
+		return u.upstream.Query(ctx, l)
+	}
+	u.mu.Lock()
+	page := refund.Page{Refunds: slices.Collect(maps.Values(u.refunds))}
+	u.mu.Unlock()
+	if u.meanwhile != nil {
+		u.meanwhile()
+	}
+	return page, nil
+}
+
+// What an order's page says of a refund is old news if a letter has overtaken it,
+// and the last word if nothing has.
+func TestOrderPageThatWasOvertaken(t *testing.T) {
+	for _, c := range []struct {
+		first, page, letter refund.Status // "": no letter
+		want                string
+	}{
+		{"", refund.StatusProcessing, refund.StatusSuccess, "SUCCESS"},
+		{"", refund.StatusProcessing, refund.StatusClosed, "CLOSED"},
+		{"", refund.StatusProcessing, refund.StatusAbnormal, "ABNORMAL"},
+		{"", refund.StatusAbnormal, refund.StatusSuccess, "SUCCESS"},
+		{"", refund.StatusSuccess, refund.StatusAbnormal, "SUCCESS"}, // and forwards it goes all the same
+		{refund.StatusAbnormal, refund.StatusProcessing, "", "PROCESSING"},
+		{refund.StatusAbnormal, refund.StatusSuccess, "", "SUCCESS"},
+	} {
+		f := setUp(t)
+		up := lister{upstream: f.up}
+		up.meanwhile = func() {
+			if c.letter == "" {
+				return
+			}
+			if _, err := f.Settle(t.Context(), letter("R1", 60, c.letter)); err != nil {
+				t.Error(err)
+			}
+		}
+		f.Channel = up
+		f.must(t, request("R1", 60))
+		if c.first != "" {
+			if _, err := f.Settle(t.Context(), letter("R1", 60, c.first)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.up.set("R1", c.page)
+		f.up.refunds["R2"] = refund.Refund{ // made by hand, and known to nobody here
+			OutRefundNo: "R2", OutTradeNo: "O1", TransactionID: "T-O1", Status: refund.StatusSuccess, Amount: refund.Amount{Total: 100, Refund: 10, Currency: "CNY"},
+		}
+		page, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, r := range page.Refunds {
+			got[r.OutRefundNo] = string(r.Status)
+		}
+		if d := cmp.Diff(map[string]string{"R1": c.want, "R2": "SUCCESS"}, got); d != "" {
+			t.Errorf("%+v (-want +got):\n%s", c, d)
+		}
+		again, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R2"})
+		if err != nil || again.Status != refund.StatusSuccess {
+			t.Errorf("R2: %v %v", again.Status, err)
+		}
+	}
 }
 
 func TestQueryOrderPages(t *testing.T) {

@@ -123,8 +123,12 @@ func (l Lookup) order() (field, value string) {
 }
 
 // askOrder asks the upstream about an order's refunds, and settles what it tells
-// of each.
+// of each. Whichever moves while the answer is on its way has overtaken it.
 func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
+	moves, err := s.orderMoves(ctx, l)
+	if err != nil {
+		return Page{}, err
+	}
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, l)
 	cancel()
@@ -132,17 +136,48 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 		return Page{}, AsError(err)
 	}
 	for i, told := range page.Refunds {
-		b, err := s.read(ctx, told.OutRefundNo)
-		if err != nil {
-			return Page{}, err
-		}
-		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, moves: b.rec.Moves})
+		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, moves: moves[told.OutRefundNo]})
 		if err != nil {
 			return Page{}, err
 		}
 		page.Refunds[i] = st.Refund
 	}
 	return page, nil
+}
+
+// orderMoves is how often each of an order's refunds has moved that counts in the
+// ledger now. One that is not among them has not moved: whatever the ledger knows
+// of it by the time of an answer has come meanwhile, or was refused.
+func (s *Service) orderMoves(ctx context.Context, l Lookup) (map[string]int, error) {
+	a, err := s.order(ctx, l)
+	if err != nil || len(a.Members) == 0 {
+		return nil, err
+	}
+	records, err := s.records(ctx, a.Members)
+	moves := make(map[string]int, len(records))
+	for _, rec := range records {
+		moves[rec.Request.OutRefundNo] = rec.Moves
+	}
+	return moves, err
+}
+
+// records reads the refunds of an account.
+func (s *Service) records(ctx context.Context, members []member) ([]record, error) {
+	keys := make([]Key, 0, len(members))
+	for _, m := range members {
+		keys = append(keys, refundKey(m.No))
+	}
+	items, err := s.Ledger.Get(ctx, keys...)
+	if err != nil {
+		return nil, ledgerError(err)
+	}
+	records := make([]record, len(items))
+	for i, it := range items {
+		if err := decode(it, &records[i]); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
 }
 
 // listOrder lists an order's refunds from the ledger.
@@ -160,22 +195,14 @@ func (s *Service) listOrder(ctx context.Context, l Lookup) (Page, error) {
 	}
 	members := a.Members[l.Offset:min(l.Offset+pageSize, total)]
 	page := Page{TotalRefundCount: total, RefundCount: len(members), Offset: l.Offset, Refunds: []Refund{}}
-	keys := make([]Key, 0, len(members))
-	for _, m := range members {
-		keys = append(keys, refundKey(m.No))
-	}
-	if len(keys) == 0 {
+	if len(members) == 0 {
 		return page, nil
 	}
-	items, err := s.Ledger.Get(ctx, keys...)
+	records, err := s.records(ctx, members)
 	if err != nil {
-		return Page{}, ledgerError(err)
+		return Page{}, err
 	}
-	for _, it := range items {
-		var rec record
-		if err := decode(it, &rec); err != nil {
-			return Page{}, err
-		}
+	for _, rec := range records {
 		page.Refunds = append(page.Refunds, rec.view())
 	}
 	return page, nil
