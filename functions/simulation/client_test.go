@@ -104,11 +104,13 @@ func (w *world) act(a act, name string) {
 	w.sleepUntil(a.At)
 	w.tell(name, "%s %s %s", a.Do, a.No, a.Status)
 	switch a.Do {
-	case "query", "query order", "query id":
+	case "query", "query order", "query transaction", "query id":
 		data := map[string]any{"out_refund_no": a.No}
 		switch u, held := w.upstream(a.No); {
 		case a.Do == "query order":
 			data = map[string]any{"out_trade_no": w.history.Orders[a.Order].Trade}
+		case a.Do == "query transaction":
+			data = map[string]any{"transaction_id": w.history.Orders[a.Order].Transaction}
 		case a.Do == "query id" && held:
 			data = map[string]any{"refund_id": u.RefundID}
 		}

@@ -70,11 +70,11 @@ func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseReco
 	c := w.begin(name+turn, 10*time.Second)
 	no, status, believed := w.system.opens(w, l)
 	genuine := believed != forged
-	switch {
-	case believed == proven:
+	switch believed {
+	case proven:
 		c.hears(no, news{status: status, source: "letter"})
 		fallthrough
-	case believed == hinted:
+	case hinted:
 		l.no, l.status = no, status
 		w.remember(l)
 	default:

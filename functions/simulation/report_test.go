@@ -19,7 +19,7 @@ type figure struct {
 // chapters measure what the report shows. A new figure is a new line in one of
 // them, or a chapter of its own.
 func chapters() []func(*testing.T) []figure {
-	return []func(*testing.T) []figure{histories, deafness, contests, letters}
+	return []func(*testing.T) []figure{histories, channels, deafness, contests, letters}
 }
 
 // The figures, ours beside the naive handler's.
@@ -63,6 +63,21 @@ func histories(t *testing.T) []figure {
 		line("", "crashes survived", "crashes", "calls", "calls"),
 		{"", "simulated hours a second", fmt.Sprintf("%.0f hours", us.hours()+them.hours()), fmt.Sprintf("%.0f", (us.hours()+them.hours())/took.Seconds()), ""},
 	}
+}
+
+// channels runs histories on the four channels beside APIv3.
+func channels(t *testing.T) (lines []figure) {
+	for _, name := range others() {
+		us, _, _ := trial{histories: size(flags.histories, 100, 5, 10), atMost: patience(3 * time.Second), draw: drawOn(name)}.run(t)
+		if us["phantom fen"] != 0 {
+			t.Errorf("%s: %d phantom fen, want none", name, us["phantom fen"])
+		}
+		lines = append(lines,
+			figure{"all", "phantom fen over " + name, fmt.Sprintf("%d histories", us["histories"]), fmt.Sprint(us["phantom fen"]), "-"},
+			figure{"A16", "claims over " + name + " that nobody can answer, each with an alarm", fmt.Sprintf("%d histories", us["histories"]), fmt.Sprint(us["stuck claims"]), "-"},
+		)
+	}
+	return lines
 }
 
 // deafness drops every letter for ever.

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"wxrefund/shared/channel"
@@ -130,7 +129,7 @@ func systems() map[string]*system {
 
 func troublesV2() []string {
 	return []string{
-		"err_code:BIZERR_NEED_RETRY", "err_code:INVALID_REQ_TOO_MUCH", "err_code:ERROR", "err_code:INVALID_TRANSACTIONID",
+		"err_code:SYSTEMERROR", "err_code:BIZERR_NEED_RETRY", "err_code:INVALID_REQ_TOO_MUCH", "err_code:ERROR", "err_code:INVALID_TRANSACTIONID",
 		"err_code:ORDERNOTEXIST", "query:REFUNDNOTEXIST", "query:SYSTEMERROR", "query:FREQUENCY_LIMITED",
 	}
 }
@@ -178,7 +177,7 @@ func (h *history) fit(r *rand.Rand) {
 	}
 	for i := range h.Acts {
 		if s.byOrder && h.Acts[i].Do == "query" && r.IntN(2) == 0 {
-			h.Acts[i].Do = "query order"
+			h.Acts[i].Do = pick(r, "query order", "query transaction")
 		}
 	}
 	for i, v := range h.Winds {
@@ -188,9 +187,7 @@ func (h *history) fit(r *rand.Rand) {
 			h.Winds[i].Rate = min(v.Rate, 0.5)
 		}
 		signatures := v.What == "upstream:bad_signature" || v.What == "upstream:unsigned"
-		letters := strings.HasPrefix(v.What, "notify:") && slices.Contains([]string{
-			"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale",
-		}, v.What)
+		letters := slices.Contains([]string{"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale"}, v.What)
 		if s.unsigned && signatures || s.unlettered && letters {
 			h.Winds[i].What = pick(r, s.troubles...)
 		}
@@ -213,7 +210,7 @@ func overtakenPage(h *history, r *rand.Rand, f wish) {
 	at := f.At + span(r, 3*time.Second, time.Minute)
 	h.wind(at, at+8*time.Second, 0.5, "upstream:slow")
 	for range 1 + r.IntN(3) {
-		h.act(at+span(r, 0, 600*time.Millisecond), act{Do: "query order", No: f.No, Order: f.Order})
+		h.act(at+span(r, 0, 600*time.Millisecond), act{Do: pick(r, "query order", "query transaction"), No: f.No, Order: f.Order})
 	}
 	h.overtake(r, f, at+600*time.Millisecond)
 }
