@@ -202,6 +202,9 @@ func (h *history) fit(r *rand.Rand) {
 	if h.Channel == "cloudbase" && r.IntN(20) == 0 {
 		h.Failure = "http" // no refusal can be told from a failure
 	}
+	if r.IntN(8) == 0 { // each of these systems has another place that says which refund is meant
+		h.wind(0, h.Heal, pick(r, 0.2, 0.5), "wire mixed")
+	}
 }
 
 // overtakenPage: an order's refunds come to their ends while the answer to a
