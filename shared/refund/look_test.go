@@ -1,0 +1,143 @@
+package refund_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+)
+
+// Whoever runs the service sees each refund as the ledger has it, with its history.
+func TestLook(t *testing.T) {
+	f := setUp(t)
+	f.must(t, request("R1", 60))
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	f.up.before = refusal(refund.CodeRejected, refund.NewNumber, "NOT_ENOUGH")
+	if _, err := f.Refund(t.Context(), server, request("R2", 10)); err == nil {
+		t.Fatal("R2 was not refused")
+	}
+	f.up.before = noAnswer
+	if _, err := f.Refund(t.Context(), server, request("R3", 5)); err == nil {
+		t.Fatal("R3 was answered")
+	}
+	if _, err := f.Settle(t.Context(), letter("R4", 1, refund.StatusClosed)); err != nil {
+		t.Fatal(err)
+	}
+	calls := f.up.total()
+
+	all, err := f.Look(t.Context(), "R4", "R3", "none", "R2", "R1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range all {
+		var what []string
+		for _, e := range d.History {
+			what = append(what, e.What)
+		}
+		refusal := "-"
+		if d.Refusal != nil {
+			refusal = d.Refusal.Upstream
+		}
+		got = append(got, fmt.Sprint(d.OutRefundNo, " ", d.State, " held ", d.Held, " of ", d.Request.Amount.Refund, " foreign ", d.Foreign, " refusal ", refusal, " ", strings.Join(what, ",")))
+		if d.ClaimedAt.IsZero() || d.Refund.OutRefundNo != d.OutRefundNo {
+			t.Errorf("%+v lacks when it was claimed, or its number", d)
+		}
+	}
+	want := []string{
+		"R4 closed held 0 of 1 foreign true refusal - closed",
+		"R3 claimed held 5 of 5 foreign false refusal - claimed,sent,unanswered",
+		"R2 rejected held 0 of 10 foreign false refusal NOT_ENOUGH claimed,sent,refused",
+		"R1 success held 60 of 60 foreign false refusal - claimed,sent,processing,success",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("looked up (-want +got):\n%s", d)
+	}
+	if f.up.total() != calls {
+		t.Error("the upstream was asked")
+	}
+}
+
+// Many are read as well, in their order; an item tells whether it is a refund.
+func TestLookMany(t *testing.T) {
+	f := setUp(t)
+	var numbers []string
+	for i := range 40 {
+		r := request(number(i), 1)
+		f.must(t, r)
+		numbers = append(numbers, number(i))
+	}
+	all, err := f.Look(t.Context(), numbers...)
+	if err != nil || len(all) != 40 {
+		t.Fatalf("got %d, %v; want 40", len(all), err)
+	}
+	for i, d := range all {
+		if d.OutRefundNo != number(i) {
+			t.Errorf("at %d: got %s", i, d.OutRefundNo)
+		}
+	}
+	if none, err := f.Look(t.Context()); err != nil || len(none) != 0 {
+		t.Errorf("nothing: got %v, %v", none, err)
+	}
+	for key, want := range map[refund.Key]string{"refund/R1": "R1", "refund_id/50": "", "order/out_trade_no/refund/1": ""} {
+		if got, ok := (refund.Item{Key: key}).RefundNo(); ok != (want != "") || ok && got != want {
+			t.Errorf("%s: got %q, %v, want %q", key, got, ok, want)
+		}
+	}
+}
+
+// What is owed to subscribers is seen until they have acknowledged it; then the
+// history tells who was told.
+func TestLookAtDebts(t *testing.T) {
+	f := setUp(t)
+	fail := true
+	f.Subscribers = []refund.Subscriber{
+		{Name: "good", Tell: func(context.Context, refund.News) error { return nil }},
+		{Name: "bad", Tell: func(context.Context, refund.News) error {
+			if fail {
+				return errors.New("not now")
+			}
+			return nil
+		}},
+	}
+	f.must(t, request("R1", 60))
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	look := func() refund.Dossier {
+		t.Helper()
+		all, err := f.Look(t.Context(), "R1")
+		if err != nil || len(all) != 1 {
+			t.Fatalf("got %v, %v", all, err)
+		}
+		return all[0]
+	}
+	if got := look().Owed; len(got) != 2 || got[0].To != "good" || got[0].Tries != 0 || got[0].Since.IsZero() {
+		t.Errorf("before: %+v, want both", got)
+	}
+	f.Deliver(t.Context(), "R1")
+	if got := look().Owed; len(got) != 1 || got[0].To != "bad" || got[0].Tries != 1 || got[0].Why != "not now" || got[0].Next.IsZero() || got[0].GivenUp {
+		t.Errorf("after one try: %+v, want the bad one", got)
+	}
+	fail = false
+	f.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	f.Deliver(t.Context(), "R1")
+	d := look()
+	var told []string
+	for _, e := range d.History {
+		if e.What == "delivered" {
+			told = append(told, e.Note)
+		}
+	}
+	if diff := cmp.Diff([]string{"good", "bad"}, told); diff != "" || len(d.Owed) != 0 {
+		t.Errorf("after the second: %+v owed, told (-want +got):\n%s", d.Owed, diff)
+	}
+}
