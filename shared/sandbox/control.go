@@ -59,6 +59,8 @@ var controls = []control{
 	{"DELETE /_sandbox/faults/{id}", (*Sandbox).deleteFault},
 	{"POST /_sandbox/clock", (*Sandbox).postClock},
 	{"POST /_sandbox/keys/rotate", (*Sandbox).postRotate},
+	{"POST /_sandbox/hostile", (*Sandbox).postHostile},
+	{"GET /_sandbox/state", (*Sandbox).getState},
 }
 
 // Control returns the side that inspects and drives the sandbox, everything
@@ -73,9 +75,13 @@ func (s *Sandbox) Control() http.Handler {
 				return
 			}
 			out, err := c.handle(s, r, body)
+			if r.Method != http.MethodGet {
+				s.bell.ring()
+			}
 			writeControl(w, out, err)
 		})
 	}
+	mux.HandleFunc("GET /_sandbox/events", s.serveEvents)
 	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -107,17 +113,27 @@ func (c *controlRefusal) write(w http.ResponseWriter) {
 	writeJSON(w, c.status, map[string]string{"error": c.text})
 }
 
-// refuseStranger lets in only programs on this machine. A browser on this machine
-// may be showing somebody else's page, which must not reach us either: not by a
-// request across sites, and not by a host name of its own that it has made to
-// point here.
-func refuseStranger(guard *http.CrossOriginProtection, r *http.Request) *controlRefusal {
-	forbidden := func(text string) *controlRefusal { return &controlRefusal{http.StatusForbidden, text} }
+func forbidden(text string) *controlRefusal { return &controlRefusal{http.StatusForbidden, text} }
+
+// refuseForeign lets in only what comes from this machine and calls it by a name
+// of its own.
+func refuseForeign(r *http.Request) *controlRefusal {
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
 		return forbidden("only clients on this machine may control the sandbox")
 	}
 	if !loopbackHost(r.Host) {
 		return forbidden("the Host header must be localhost or a loopback address")
+	}
+	return nil
+}
+
+// refuseStranger lets in only programs on this machine. A browser on this machine
+// may be showing somebody else's page, which must not reach us either: not by a
+// request across sites, and not by a host name of its own that it has made to
+// point here.
+func refuseStranger(guard *http.CrossOriginProtection, r *http.Request) *controlRefusal {
+	if no := refuseForeign(r); no != nil {
+		return no
 	}
 	if guard.Check(r) != nil {
 		return forbidden("browsers may not control the sandbox from another site")

@@ -14,6 +14,8 @@ import (
 // maxAdvance bounds how far the clock is moved at a time.
 const maxAdvance = 10 * 365 * 24 * time.Hour
 
+var hostileSchema = schema{{path: "/on", kind: boolean, required: true}}
+
 var advanceSchema = schema{{path: "/advance", required: true, min: 1, max: 32}}
 
 // readBody holds a control body against its schema.
@@ -176,3 +178,19 @@ func (s *Sandbox) postRotate(*http.Request, []byte) (any, error) {
 		"old_until": stamp(s.Now().Add(overlap)),
 	}, nil
 }
+
+func (s *Sandbox) postHostile(_ *http.Request, body []byte) (any, error) {
+	var in struct {
+		On bool `json:"on"`
+	}
+	if err := readBody(hostileSchema, body, &in); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hostile = in.On
+	s.log.Info("hostility switched", "on", in.On)
+	return in, nil
+}
+
+func (s *Sandbox) getState(r *http.Request, _ []byte) (any, error) { return s.state(r.Context()), nil }

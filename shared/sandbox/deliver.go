@@ -57,6 +57,7 @@ type delivery struct {
 	echoes   int       // further sends that are owed once it is delivered
 	kept     bool      // kept back until another letter has been sent
 	fault    string    // that struck it as a whole
+	made     time.Time // virtual
 	sends    int
 	attempts []attempt
 }
@@ -69,6 +70,10 @@ type attempt struct {
 	Reply     string `json:"reply"`
 	Error     string `json:"error"`
 	Fault     string `json:"fault,omitempty"` // that this send was made to suffer
+
+	started time.Time // virtual, as At
+	why     string    // what the fault should have it refused for
+	newKey  bool      // signed with a public key that our side was not started with
 }
 
 // keep holds the letter back for at most d.
@@ -104,6 +109,7 @@ func (s *Sandbox) takeOff(d *delivery, extra bool) *flight {
 	}
 	d.kept = false
 	s.flying++
+	s.bell.ring()
 	return f
 }
 
@@ -124,10 +130,11 @@ func (s *Sandbox) fly(ctx context.Context, f *flight) {
 	defer context.AfterFunc(s.ended, cancel)()
 	started := time.Now()
 	a, ok := s.post(ctx, f)
-	a.At = f.started.Format("2006-01-02T15:04:05.000Z07:00")
+	a.At, a.started = stampMS(f.started), f.started
+	a.newKey = f.key.cert == "" && f.key.serial != s.keys.publicID
 	a.LatencyMS = time.Since(started).Milliseconds()
 	if f.forgery != nil {
-		a.Fault = f.forgery.name
+		a.Fault, a.why = f.forgery.name, f.forgery.cause
 		if ok {
 			ok, a.Error = false, "acknowledged, though it must not have been believed: "+f.forgery.teaches
 		}
@@ -163,6 +170,7 @@ func (s *Sandbox) land(f *flight, a attempt, acknowledged bool) {
 	}
 	s.release(d)
 	s.flying--
+	s.bell.ring()
 	signal(s.landed)
 	signal(s.wake)
 	s.log.Info("notification sent", "out_refund_no", d.outRefundNo, "event_type", d.event,
@@ -278,7 +286,7 @@ func (d *delivery) object() deliveryObject {
 		State: d.state, Fault: d.fault, Attempts: append([]attempt{}, d.attempts...),
 	}
 	if !d.next.IsZero() {
-		next := d.next.In(china).Format("2006-01-02T15:04:05.000Z07:00")
+		next := stampMS(d.next)
 		out.NextAt = &next
 	}
 	return out

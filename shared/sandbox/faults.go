@@ -51,6 +51,7 @@ type noticeFault struct {
 	birth   func(*delivery, time.Time)
 	aged    time.Duration // how old the signature is
 	sealed  bool          // strikes what is not signed but sealed as well
+	cause   string        // why it must be refused, in a word
 	forge   func(http.Header, []byte) []byte
 	teaches string // for people: what a client must do
 }
@@ -60,10 +61,10 @@ var noticeFaults = []noticeFault{
 	{name: "duplicate", birth: duplicate, teaches: "it comes once more after it was acknowledged: acknowledge again, book once"},
 	{name: "reorder", birth: reorder, teaches: "a newer one overtakes it: an older state must not overwrite a newer"},
 	{name: "delay", birth: delay, teaches: "it comes ten minutes late: a query may have been faster"},
-	{name: "tamper", sealed: true, forge: tamper, teaches: "its body was changed after it was signed: verify the bytes as received"},
-	{name: "signtest", forge: probe, teaches: "its signature is one of WeChat Pay's probes: refuse it, the proper one follows"},
-	{name: "wrong_serial", forge: wrongSerial, teaches: "it names a key that does not exist: choose the key by its serial"},
-	{name: "stale", aged: 10 * time.Minute, forge: asIs, teaches: "its signature is ten minutes old: refuse what may be a replay"},
+	{name: "tamper", sealed: true, cause: "body_changed", forge: tamper, teaches: "its body was changed after it was signed: verify the bytes as received"},
+	{name: "signtest", cause: "probe", forge: probe, teaches: "its signature is one of WeChat Pay's probes: refuse it, the proper one follows"},
+	{name: "wrong_serial", cause: "unknown_serial", forge: wrongSerial, teaches: "it names a key that does not exist: choose the key by its serial"},
+	{name: "stale", cause: "stale", aged: 10 * time.Minute, forge: asIs, teaches: "its signature is ten minutes old: refuse what may be a replay"},
 }
 
 func lose(d *delivery, _ time.Time)      { d.state, d.next, d.kept = stateLost, time.Time{}, false }
@@ -228,6 +229,7 @@ func (s *Sandbox) strikesOn(part int, name, on string) bool {
 		}
 		f.struck[part]++
 		f.object.Struck++
+		s.bell.ring()
 		s.faults = slices.DeleteFunc(s.faults, (*fault).spent)
 		return true
 	}

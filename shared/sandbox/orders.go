@@ -14,6 +14,7 @@ type order struct {
 	currency      string
 	total         int64
 	success       time.Time
+	paid          time.Time // when it was made here, virtual
 	promotions    []promotion
 	account       string // where money goes back to
 
@@ -71,7 +72,7 @@ func (s *Sandbox) pay(in orderObject) (orderObject, error) {
 	now := s.clock.now()
 	o := &order{
 		outTradeNo: in.OutTradeNo, transactionID: in.TransactionID, openID: in.OpenID,
-		currency: in.Currency, total: in.Total, success: now, promotions: in.PromotionDetail,
+		currency: in.Currency, total: in.Total, success: now, paid: now, promotions: in.PromotionDetail,
 		subMchID: in.SubMchID, owned: in.SubMchID != "",
 	}
 	if in.SuccessTime != "" {
@@ -114,6 +115,7 @@ func (s *Sandbox) pay(in orderObject) (orderObject, error) {
 	}
 	o.account = accounts[s.dice.throw("account", o.outTradeNo).IntN(len(accounts))]
 	s.byTrade[o.outTradeNo], s.byTransaction[o.transactionID] = o, o
+	s.orders = append(s.orders, o)
 	s.log.Info("order paid", "out_trade_no", o.outTradeNo, "total", o.total)
 	return o.object(), nil
 }

@@ -38,7 +38,8 @@ type refund struct {
 	subMchID    string
 	public      bool // letters about it are signed with a public key, not with a platform certificate
 	byHand      bool
-	letter      string // the kind of letters about it, see letterKinds; empty: none is sent
+	letter      string   // the kind of letters about it, see letterKinds; empty: none is sent
+	past        []change // the states that it has had since it was accepted
 }
 
 // A caller is what the signed request tells besides its body.
@@ -196,6 +197,7 @@ func (s *Sandbox) accept(o *order, a application, by caller, now time.Time) *ref
 	s.refunds[a.OutRefundNo] = r
 	s.accepted = append(s.accepted, r)
 	s.plan(event{at: r.due, refund: r})
+	s.bell.ring()
 	s.log.Info("refund accepted", "out_refund_no", a.OutRefundNo, "refund", a.Amount.Refund, "by_hand", by.byHand)
 	return r
 }

@@ -50,6 +50,13 @@ type Config struct {
 
 	// Log is told what happens; it gets no secrets. Nil: nobody is.
 	Log *slog.Logger
+
+	// Channel is the upstream system that our side uses, for the console to show.
+	Channel string
+
+	// Ours returns the newest refunds of our side, at most so many, for the console
+	// to show beside WeChat's. Nil: the console shows WeChat's side alone.
+	Ours func(ctx context.Context, most int) ([]OurRefund, error)
 }
 
 // URLs are where the parts of the whole program listen.
@@ -77,13 +84,17 @@ type Sandbox struct {
 	wake     chan struct{} // Run should look at the agenda again
 	landed   chan struct{} // a notification has been answered, or not
 	stepping chan struct{} // held by whoever does what is on the agenda
+	bell     bell          // rings when there is something new to see
+	born     time.Time     // virtual
 
-	mu     sync.Mutex // of all that follows
-	urls   URLs
-	ring   ring
-	public bool // the merchant works with WeChat Pay's public key
+	mu      sync.Mutex // of all that follows
+	urls    URLs
+	ring    ring
+	public  bool // the merchant works with WeChat Pay's public key
+	hostile bool
 
 	byTrade, byTransaction map[string]*order
+	orders                 []*order           // in order
 	refunds                map[string]*refund // by the merchant's number
 	accepted               []*refund          // in order
 	deliveries             map[string]*delivery
@@ -95,7 +106,7 @@ type Sandbox struct {
 	agenda                 agenda
 	flying                 int // notifications on their way
 
-	made, turns, requests, rotations, faultNumber int // counters
+	made, turns, requests, rotations, faultNumber, watchers int // counters
 }
 
 // New returns a sandbox in which nothing has happened yet.
@@ -139,11 +150,12 @@ func New(cfg Config) (*Sandbox, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		wake: make(chan struct{}, 1), landed: make(chan struct{}, 1), stepping: make(chan struct{}, 1),
-		public:  true,
+		public: true, hostile: cfg.Hostile,
 		byTrade: map[string]*order{}, byTransaction: map[string]*order{},
 		refunds: map[string]*refund{}, deliveries: map[string]*delivery{}, hearings: map[string][]hearing{},
 	}
-	s.ring = newRing(cfg.Keys, s.clock.now())
+	s.born = s.clock.now()
+	s.ring = newRing(cfg.Keys, s.born)
 	s.ended, s.end = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -35,6 +35,7 @@ const (
 	text     kind = iota
 	number        // an integer
 	fraction      // from 0 to 1
+	boolean
 	object
 	list
 )
@@ -62,6 +63,7 @@ var (
 	issueText     = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个 string 类型的 Json 值", "%[1]s must be a string"}
 	issueNumber   = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个合法的 64 位有符号整数", "%[1]s must be an integer"}
 	issueFraction = issue{"", "%[1]s must be a number from 0 to 1"}
+	issueBoolean  = issue{"", "%[1]s must be true or false"}
 	issueObject   = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个合法的 Json 对象", "%[1]s must be an object"}
 	issueList     = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个合法的 Json 数组", "%[1]s must be an array"} // *
 	issueShort    = issue{"输入源“/body%[1]s”映射到值字段“%[2]s”字符串规则校验失败，字符数 %[3]v，小于最小值 %[4]s", "%[1]s has %[3]v characters, fewer than %[4]s"}
@@ -202,6 +204,10 @@ func (r rule) check(value any) (issue, string, any) {
 		literal, ok := value.(json.Number)
 		if f, err := literal.Float64(); !ok || err != nil || f < 0 || f > 1 {
 			return issueFraction, "", value
+		}
+	case boolean:
+		if _, ok := value.(bool); !ok {
+			return issueBoolean, "", value
 		}
 	case object:
 		if _, ok := value.(map[string]any); !ok {

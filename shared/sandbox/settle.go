@@ -32,6 +32,8 @@ func (s *Sandbox) settle(r *refund, status string, byHand bool) *delivery {
 		}
 	}
 	r.status, r.due = status, time.Time{}
+	r.past = append(r.past, change{now, status})
+	s.bell.ring()
 	s.log.Info("refund settled", "out_refund_no", r.application.OutRefundNo, "status", status)
 	return s.announce(r, now, byHand)
 }
@@ -66,7 +68,7 @@ func (s *Sandbox) announce(r *refund, now time.Time, byHand bool) *delivery {
 	}
 	d := &delivery{
 		outRefundNo: r.application.OutRefundNo, letter: r.letter, url: kind.url(s, r), public: r.public,
-		event: "REFUND." + r.status, state: statePending, next: now,
+		event: "REFUND." + r.status, state: statePending, next: now, made: now,
 	}
 	if d.url == "" {
 		s.log.Warn("nobody to notify: neither the refund nor the merchant platform names a URL", "out_refund_no", d.outRefundNo)
@@ -79,7 +81,7 @@ func (s *Sandbox) announce(r *refund, now time.Time, byHand bool) *delivery {
 		return nil
 	}
 	d.body = body
-	if s.cfg.Hostile {
+	if s.hostile {
 		s.annoy(d, now, byHand)
 	}
 	for _, f := range noticeFaults {
