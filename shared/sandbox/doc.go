@@ -28,6 +28,10 @@
 // about a refund depends on the seed and on the refund's number, not on how many
 // were thrown before. The same seed and the same requests give the same run.
 //
+// People watch and drive it by its console, a page that is served from here
+// ([Sandbox.Console]) and shows [Sandbox.Control]'s state as it changes: WeChat's
+// books, and beside them those of the side that is being developed.
+//
 // It is a tool for developers and never one for production. There is no
 // persistence whatever: keys, orders and refunds live and die with the process.
 // It knows nothing of how our own side thinks of refunds; all that it shares

@@ -1,0 +1,144 @@
+// What each button and form does. An action returns what went wrong, if anything;
+// each call that it makes can be read, and copied, beside the page.
+
+import { t } from './words.js'
+import { parseMoney } from './format.js'
+
+const dispatcher = '/functions/wxpayFunctions'
+const order = (body, call) => call('POST', '/_sandbox/orders', body)
+const at = (path, id) => `${path}/${encodeURIComponent(id)}`
+
+// nextNo is a refund number that the order has not had.
+function nextNo(outTradeNo, state) {
+  const taken = new Set(state().refunds.map((r) => r.out_refund_no))
+  for (let n = 1; ; n++) {
+    const no = `${outTradeNo}-r${n}`
+    if (!taken.has(no)) return no
+  }
+}
+
+// event is what a mini-program would send for a refund.
+function event(of, outRefundNo, refund) {
+  return {
+    type: 'wxpay_refund', out_refund_no: outRefundNo, out_trade_no: of.out_trade_no, reason: t('reason'),
+    amount: { refund, total: of.total, currency: of.currency },
+  }
+}
+
+// untold are the codes of our side that leave no trace of a refund.
+const untold = [400, 403, 404, 409, 429]
+
+// refund refunds a part of an order and goes to see it. An answer that is long in
+// coming is waited for there.
+async function refund(of, minor, { call, go, state }) {
+  const no = nextNo(of.out_trade_no, state)
+  const sent = call('POST', dispatcher, event(of, no, minor))
+  const seen = await Promise.race([sent, new Promise((done) => setTimeout(done, 700))])
+  if (!untold.includes(seen?.reply?.result?.code)) go(`#/refunds/${encodeURIComponent(no)}`)
+  return { no, ...(seen ?? await sent) }
+}
+
+// made makes an order as the first card says.
+async function made({ form, call }) {
+  const currency = form?.elements.currency?.value ?? 'CNY'
+  const total = parseMoney(form?.elements.total?.value ?? '1', currency)
+  if (total === null) return { problem: t('problem.amount') }
+  const { ok, problem, reply } = await order(currency === 'CNY' ? { total } : { total, currency }, call)
+  return ok ? { paid: reply } : { problem }
+}
+
+async function orderAndRefund(x) {
+  const { paid, problem } = await made(x)
+  if (!paid) return problem
+  return (await refund(paid, paid.total, x)).problem
+}
+
+// sample is an order of one yuan, of which a part is refunded.
+async function sample(x) {
+  const { reply, problem } = await order({ total: 100 }, x.call)
+  if (problem) return { problem }
+  return refund(reply, 60, x)
+}
+
+async function settle(no, status, call) {
+  return (await call('POST', `${at('/_sandbox/refunds', no)}/settle`, { status })).problem
+}
+
+async function byHand(of, minor, { call, go, state }) {
+  const no = nextNo(`${of.out_trade_no}-hand`, state)
+  const body = { out_trade_no: of.out_trade_no, out_refund_no: no, amount: { refund: minor, total: of.total, currency: of.currency } }
+  const { problem } = await call('POST', '/_sandbox/refunds', body)
+  if (!problem) go(`#/refunds/${encodeURIComponent(no)}`)
+  return problem
+}
+
+const scenarios = {
+  abnormal: async (x) => {
+    const { ok, no, problem } = await sample(x)
+    return ok ? settle(no, 'ABNORMAL', x.call) : problem
+  },
+  closed: async (x) => {
+    const { ok, no, problem } = await sample(x)
+    return ok ? settle(no, 'CLOSED', x.call) : problem
+  },
+  byHand: async (x) => {
+    const { reply, problem } = await order({ total: 100 }, x.call)
+    return problem ?? byHand(reply, 60, x)
+  },
+}
+
+// strikes is how often a fault befalls.
+const strikes = { once: { count: 1 }, half: { rate: 0.5 }, always: {} }
+
+async function fault(what, x) {
+  const { problem } = await x.call('POST', '/_sandbox/faults', { ...what, ...strikes[x.ui.strikes] })
+  if (problem || !x.ui.then) return problem
+  return (await sample(x)).problem
+}
+
+const findOrder = (x) => x.state().orders.find((o) => o.out_trade_no === x.data.no)
+
+export const actions = {
+  orderAndRefund,
+  order: async (x) => {
+    const { paid, problem } = await made(x)
+    if (paid) x.go(`#/orders/${encodeURIComponent(paid.out_trade_no)}`)
+    return problem
+  },
+  refundPart: async (x) => {
+    const of = findOrder(x)
+    const minor = parseMoney(x.form.elements.amount.value, of.currency)
+    return minor === null ? t('problem.amount') : (await refund(of, minor, x)).problem
+  },
+  refundRest: async (x) => (await refund(findOrder(x), findOrder(x).remaining, x)).problem,
+  byHand: async (x) => {
+    const of = findOrder(x)
+    const minor = parseMoney(x.form.elements.amount.value, of.currency)
+    return minor === null ? t('problem.amount') : byHand(of, minor, x)
+  },
+  query: async ({ data, call }) => (await call('POST', dispatcher, { type: 'wxpay_refund_query', out_refund_no: data.no })).problem,
+  again: async ({ data, call, state }) => {
+    const { event: same } = state().refunds.find((r) => r.out_refund_no === data.no)
+    return (await call('POST', dispatcher, same)).problem
+  },
+  settle: ({ data, call }) => settle(data.no, data.status, call),
+  timer: async ({ call }) => (await call('POST', '/functions/reconcile', {})).problem,
+  resend: async ({ data, call }) => (await call('POST', `${at('/_sandbox/deliveries', data.id)}/resend`)).problem,
+  until: async ({ data, call, clock }) => {
+    const seconds = Math.max(1, Math.ceil((Date.parse(data.at) - clock.now()) / 1000))
+    return (await call('POST', '/_sandbox/clock', { advance: `${seconds}s` })).problem
+  },
+  advance: async ({ data, call }) => (await call('POST', '/_sandbox/clock', { advance: data.by })).problem,
+  fault: (x) => fault({ [x.data.part]: x.data.name }, x),
+  errCode: (x) => fault({ err_code: x.form.elements.code.value, on: x.form.elements.on.value }, x),
+  removeFault: async ({ data, call }) => (await call('DELETE', at('/_sandbox/faults', data.id))).problem,
+  clearFaults: async ({ call }) => (await call('DELETE', '/_sandbox/faults')).problem,
+  scenario: (x) => scenarios[x.data.name](x),
+  hostile: async ({ call, state }) => (await call('POST', '/_sandbox/hostile', { on: !state().hostile })).problem,
+  rotate: async ({ call }) => (await call('POST', '/_sandbox/keys/rotate')).problem,
+  showSecrets: async ({ call, ui }) => {
+    const { problem, reply } = await call('GET', '/_sandbox/credentials', undefined, true)
+    ui.secrets = problem ? null : reply
+    return problem
+  },
+}

@@ -1,0 +1,106 @@
+// Every click that changes something goes through here, so that the page can show
+// how to do the same without it.
+
+import { h } from './dom.js'
+import { t } from './words.js'
+
+let steps = [] // what the last click did: {method, path, body, status, reply}
+let fresh = false // the next call begins a new click
+let tab = 'curl'
+
+// begin forgets the click before.
+export function begin() {
+  fresh = true
+}
+
+// call sends a request and returns its answer: {ok, reply, problem}. What is
+// secret in an answer is not repeated beside the request.
+export async function call(method, path, body, secret = false) {
+  const step = { method, path, body, status: 0, reply: '' }
+  steps = fresh ? [step] : [...steps, step].slice(-6)
+  fresh = false
+  try {
+    const response = await fetch(path, {
+      method,
+      headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    })
+    step.status = response.status
+    const text = await response.text()
+    step.reply = secret ? '' : text
+    const reply = JSON.parse(text)
+    step.reply = secret ? t('calls.secret') : JSON.stringify(reply, null, 2)
+    return judge(response, reply)
+  } catch (error) {
+    step.reply ||= String(error)
+    return { ok: false, problem: t('problem.unreachable') }
+  }
+}
+
+// judge says whether an answer is a success; what a function refuses comes with
+// status 200.
+function judge(response, reply) {
+  if (!response.ok) return { ok: false, reply, problem: reply.error ?? `HTTP ${response.status}` }
+  const result = reply.result
+  if (result && result.code !== undefined && result.code !== 0 && result.code !== 'SUCCESS') {
+    return { ok: false, reply, problem: t('problem.refused', { code: result.code, err: result.err_code, message: result.message, retry: result.retry }) }
+  }
+  return { ok: true, reply }
+}
+
+const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`
+
+function curl({ method, path, body }) {
+  const address = location.origin + path
+  if (body === undefined) return method === 'GET' ? `curl ${address}` : `curl -X ${method} ${address}`
+  const lines = [`curl -d ${quote(JSON.stringify(body, null, Object.keys(body).length > 2 ? 2 : 0))}`]
+  if (path.startsWith('/_sandbox/')) lines.push(`-H ${quote('Content-Type: application/json')}`)
+  return [...lines, address].join(' \\\n  ')
+}
+
+// script writes an object as a person would write JavaScript.
+function script(value, indent) {
+  if (value === null || typeof value !== 'object') return typeof value === 'string' ? `'${value.replace(/[\\']/g, '\\$&')}'` : String(value)
+  const deeper = `${indent}  `
+  const lines = Object.entries(value).map(([name, v]) => `${deeper}${name}: ${script(v, deeper)},`)
+  return `{\n${lines.join('\n')}\n${indent}}`
+}
+
+function callFunction({ path, body }) {
+  const name = path.split('/').at(-1)
+  return `const { result } = await wx.cloud.callFunction({\n  name: '${name}',\n  data: ${script(body ?? {}, '  ')},\n})`
+}
+
+const forms = {
+  curl: () => steps.map(curl).join('\n\n'),
+  callFunction: () => steps.filter((s) => s.path.startsWith('/functions/')).map(callFunction).join('\n\n'),
+}
+
+export function choose(name) {
+  tab = name
+}
+
+// snippet is what the copy button takes.
+export function snippet() {
+  return forms[tab]()
+}
+
+export function callsCard() {
+  const title = h('h2', { id: 'calls-title' }, t('calls'))
+  if (steps.length === 0) return [title, h('p', { class: 'muted' }, t('calls.none'))]
+  const text = snippet()
+  const last = steps.at(-1)
+  const pending = last.status === 0 && last.reply === ''
+  return [
+    title,
+    h('div', { class: 'chips', role: 'group', 'aria-label': t('calls.form') }, Object.keys(forms).map((name) =>
+      h('button', { type: 'button', class: 'chip', 'aria-pressed': String(name === tab), 'data-do': 'form', 'data-form': name },
+        name === 'curl' ? 'curl' : 'wx.cloud.callFunction'))),
+    text === ''
+      ? h('p', { class: 'muted' }, t('calls.noFunction'))
+      : [h('pre', { class: 'code', tabindex: 0, 'aria-label': t('calls.snippet') }, text),
+        h('button', { type: 'button', class: 'quiet', 'data-do': 'copy' }, t('copy'))],
+    h('h3', {}, pending ? t('calls.pending') : t('calls.reply', { status: last.status || '–' })),
+    !pending && h('pre', { class: 'code reply', tabindex: 0, 'aria-label': t('calls.answer') }, last.reply),
+  ]
+}

@@ -1,0 +1,128 @@
+// What several views are made of.
+
+import { h } from './dom.js'
+import { t, known } from './words.js'
+import { money, duration, short, clockTime } from './format.js'
+
+// statusOf is our side's word on a refund; where it has none, WeChat Pay's.
+export function statusOf(refund) {
+  return refund.ours ? refund.ours.state : refund.wechat.state.toLowerCase()
+}
+
+// pill is a state as a label.
+export function pill(state) {
+  return h('span', { class: `pill ${state}` }, known('state.', state))
+}
+
+// button is one that does something; the data is for what it does.
+export function button(label, action, data = {}, kind = 'quiet') {
+  const attributes = { type: 'button', class: kind, 'data-do': action }
+  for (const [name, value] of Object.entries(data)) attributes[`data-${name}`] = value
+  return h('button', attributes, label)
+}
+
+// number is one that may be long: it breaks anywhere rather than stick out.
+export function number(text) {
+  return h('span', { class: 'number' }, text)
+}
+
+// orderBar draws how much of an order went back. The drawing's own unit is the
+// order's minor unit, so nothing is rounded.
+export function orderBar(order) {
+  const { total, refunded, open, remaining, currency } = order
+  const say = (n) => money(n, currency)
+  const parts = [['refunded', refunded], ['open', open], ['remaining', remaining]]
+  const label = t('bar', { refunded: say(refunded), open: say(open), remaining: say(remaining), total: say(total) })
+  return h('figure', { class: 'bar' },
+    h('svg', { viewBox: `0 0 ${total} 1`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
+      h('rect', { class: 'remaining', x: 0, y: 0, width: total, height: 1 }),
+      h('rect', { class: 'open', x: 0, y: 0, width: refunded + open, height: 1 }),
+      h('rect', { class: 'refunded', x: 0, y: 0, width: refunded, height: 1 })),
+    h('figcaption', {}, parts.map(([name, n]) => h('span', { class: name }, `${t(`bar.${name}`)} `, h('b', {}, say(n))))))
+}
+
+// countdown is a time that is still to come; the page's clock keeps it up to date.
+export function countdown(at, clock) {
+  return h('span', { class: 'countdown', 'data-until': at }, until(at, clock))
+}
+
+// until says how long that is, in virtual time and in front of the screen.
+export function until(at, clock) {
+  const virtual = (Date.parse(at) - clock.now()) / 1000
+  if (virtual <= 0) return t('now')
+  const real = virtual / clock.speed
+  return clock.speed === 1 ? t('in', { virtual: duration(virtual) }) : t('in.real', { virtual: duration(virtual), real: duration(Math.ceil(real)) })
+}
+
+// cells are the first send of a letter and its fifteen repeats, with what became
+// of each.
+function cells(delivery, schedule) {
+  const at = delivery.repeats
+  return [0, ...schedule].map((wait, i) => {
+    let fate = 'later'
+    if (i < at && delivery.state !== 'lost') fate = 'refused'
+    if (i === at) fate = { delivered: 'done', pending: 'next', failed: 'refused', lost: 'later' }[delivery.state]
+    return { wait, fate, i }
+  })
+}
+
+function strip(delivery, schedule) {
+  const all = cells(delivery, schedule)
+  const label = t('strip', { n: delivery.repeats, state: known('delivery.', delivery.state) })
+  return h('ol', { class: 'strip', 'aria-label': label }, all.map(({ wait, fate, i }) =>
+    h('li', { class: fate, title: i === 0 ? t('strip.first') : t('strip.step', { n: i, wait: duration(wait) }) },
+      h('span', { 'aria-hidden': 'true' }, i === 0 ? t('strip.start') : short(wait)))))
+}
+
+// reason is the one sentence on why a letter was not acknowledged.
+export function reason(attempt) {
+  return attempt.cause ? known('cause.', attempt.cause) : attempt.error
+}
+
+// gist is what a reply says in the end: to APIv3, to a relay of the platform, or
+// to v2. An answer that is none of these is shown as it is.
+function gist(reply) {
+  const [, code, message] = reply.match(/<return_code><!\[CDATA\[(.*?)\]\]>.*?<return_msg><!\[CDATA\[(.*?)\]\]>/s) ?? []
+  if (code) return `${code} · ${message}`
+  try {
+    const answer = JSON.parse(reply)
+    const said = answer.result ?? answer
+    return said.code && said.message ? `${said.code} · ${said.message}` : reply
+  } catch {
+    return reply
+  }
+}
+
+// answerOf is our reply as it was: the status, how long it took, and the message.
+export function answerOf(attempt) {
+  const text = gist(attempt.reply ?? '')
+  return [
+    h('span', { class: attempt.error ? 'code-pill bad' : 'code-pill good' }, attempt.status || t('noStatus')),
+    h('span', { class: 'muted' }, t('latency', { ms: attempt.latency_ms })),
+    text !== '' && h('q', {}, text),
+  ]
+}
+
+// letterCard is one notification on its schedule. Where it stands by itself, it
+// has a link to its refund and all attempts; a refund's timeline has those already.
+export function letterCard(delivery, state, clock, alone = false) {
+  const waiting = delivery.state === 'pending' && delivery.next_at
+  return h('article', { class: 'letter', 'data-key': delivery.id, 'aria-label': `${delivery.event_type} ${delivery.out_refund_no}` },
+    h('header', {},
+      h('h3', {}, delivery.event_type),
+      alone && h('a', { class: 'number', href: `#/refunds/${encodeURIComponent(delivery.out_refund_no)}` }, delivery.out_refund_no),
+      h('span', { class: `pill ${delivery.state}` }, known('delivery.', delivery.state))),
+    strip(delivery, state.schedule),
+    h('div', { class: 'foot' }, h('p', { class: 'next' },
+      waiting && [delivery.kept ? t('letter.kept') : t('letter.repeat', { n: delivery.repeats, of: state.schedule.length }), ' ', countdown(delivery.next_at, clock)],
+      delivery.state === 'pending' && !delivery.next_at && t('letter.flying'),
+      delivery.state === 'delivered' && (delivery.next_at ? [t('letter.echo'), ' ', countdown(delivery.next_at, clock)] : t('letter.done')),
+      delivery.state === 'lost' && t('letter.lost'),
+      delivery.state === 'failed' && t('letter.failed')),
+    h('div', { class: 'buttons' },
+      waiting && button(t('skipTo'), 'until', { at: delivery.next_at }),
+      button(t('resend'), 'resend', { id: delivery.id }))),
+    alone && delivery.attempts.length > 0 && h('ol', { class: 'attempts' }, delivery.attempts.map((a) => h('li', {},
+      h('time', { datetime: a.at }, clockTime(a.at, state.now)), answerOf(a),
+      a.error && h('p', { class: 'reason' }, reason(a))))))
+}
