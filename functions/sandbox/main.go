@@ -93,10 +93,15 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	defer ports.close()
-	wechat, err := sandbox.New(sandbox.Config{Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log})
+	var books books
+	wechat, err := sandbox.New(sandbox.Config{
+		Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log,
+		Channel: o.channel, Ours: books.newest,
+	})
 	if err != nil {
 		return err
 	}
+	books.changed = wechat.OursChanged
 	urls := sandbox.URLs{
 		WeChat:    "http://" + ports.address(1),
 		WeChatTLS: "https://" + ports.address(2),
@@ -109,6 +114,9 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	defer func() { _ = sys.Close() }() // the process ends anyway
+	if err := books.attach(ctx, sys.Refunds); err != nil {
+		return err
+	}
 
 	log.WarnContext(ctx, "this sandbox is not for production: its keys are public and everybody who reaches it may refund")
 	secure := tls.NewListener(ports[2], wechat.TLSConfig())

@@ -20,26 +20,13 @@ import (
 // maxBody bounds an event before a function looks at it, in bytes.
 const maxBody = 1 << 20
 
-const index = `A refund back end and the WeChat Pay that it talks to, on one machine. Not for production.
-
-POST /functions/wxpayFunctions   call as wx.cloud.callFunction would
-POST /functions/notify           call as a relay would
-POST /functions/reconcile        run the timer
-POST /notify                     where notifications arrive
-POST /_sandbox/orders            make a paid order
-GET  /_sandbox/refunds           what WeChat holds
-GET  /_sandbox/deliveries        notifications, with every attempt
-`
-
 // ours is our side: the functions as the platforms would call them, and the
-// control of WeChat's side.
+// console and control of WeChat's side.
 func ours(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger) http.Handler {
 	dispatcher := wxpayfunctions.New(sys.Refunds, log)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, index)
-	})
+	mux.Handle("GET /{$}", wechat.Console())
+	mux.Handle("GET /_sandbox/console/", wechat.Console())
 	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 	mux.Handle("/notify", listener)
 	mux.Handle("/_sandbox/", wechat.Control())

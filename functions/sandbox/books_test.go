@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
+	"wxrefund/shared/sandbox"
+)
+
+// A bookView is what a test reads of the console's state.
+type bookView struct {
+	Refunds []struct {
+		OutRefundNo  string `json:"out_refund_no"`
+		Ours, WeChat *struct{ State, Refusal string }
+		Held         int             `json:"difference_held"`
+		Event        json.RawMessage `json:"event"`
+	}
+}
+
+func (p *program) books() (v bookView) {
+	p.t.Helper()
+	p.control("GET", "/_sandbox/state", "", &v)
+	return v
+}
+
+// The console shows our side's books: also of a refund that WeChat refused, of one
+// that is in doubt, and, after a restart, of those that are still open.
+func TestBooks(t *testing.T) {
+	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+	p := start(t, "-ledger", ledger, "-speed", "0.001")
+	o := p.order()
+	p.succeed(refundEvent(o, "R0", 1))
+	p.control("POST", "/_sandbox/refunds/R0/settle", `{"status":"SUCCESS"}`, nil)
+	p.succeed(refundEvent(o, "R1", 60))
+	p.control("POST", "/_sandbox/faults", `{"err_code":"NOT_ENOUGH","count":1}`, nil)
+	if r := p.dispatch(refundEvent(o, "R2", 10)); r.Code != 422 && r.Code != 503 {
+		t.Errorf("R2: got %+v, want a refusal", r)
+	}
+	p.control("POST", "/_sandbox/faults", `{"upstream":"500_before","count":1}`, nil)
+	if r := p.dispatch(refundEvent(o, "R3", 5)); r.Code != 503 {
+		t.Errorf("R3: got %+v, want an unknown outcome", r)
+	}
+	var got []string
+	for _, r := range p.books().Refunds {
+		wechat := "-"
+		if r.WeChat != nil {
+			wechat = r.WeChat.State
+		}
+		got = append(got, fmt.Sprintf("%s %s %s %d %v", r.OutRefundNo, r.Ours.State, wechat, r.Held, strings.HasPrefix(r.Ours.Refusal, "NOT_ENOUGH: ")))
+	}
+	want := []string{"R3 claimed - 5 false", "R2 rejected - 0 true", "R1 processing PROCESSING 0 false", "R0 success SUCCESS 0 false"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("both books (-want +got):\n%s", d)
+	}
+	// What the console sends to repeat a refund is taken for the same one.
+	for _, r := range p.books().Refunds {
+		if r.OutRefundNo == "R1" {
+			if again := p.succeed(string(r.Event)); again.OutRefundNo != "R1" || again.Status != "PROCESSING" {
+				t.Errorf("R1 again: got %+v", again)
+			}
+		}
+	}
+	p.stop()
+
+	p = start(t, "-ledger", ledger)
+	open := map[string]bool{}
+	for _, r := range p.books().Refunds {
+		open[r.OutRefundNo] = r.Ours != nil && r.WeChat == nil
+	}
+	// R2 is open too: WeChat is asked whether it really holds nothing under the number.
+	if d := cmp.Diff(map[string]bool{"R1": true, "R2": true, "R3": true}, open); d != "" {
+		t.Errorf("after a restart, ours alone (-want +got):\n%s", d)
+	}
+}
+
+// What is owed and was delivered to others comes out as the console's lines.
+func TestBooksShow(t *testing.T) {
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	d := refund.Dossier{
+		OutRefundNo: "R1", State: refund.Success, Held: 60, ClaimedAt: at, Request: refund.Request{OutRefundNo: "R1", Reason: "r"},
+		Refund:  refund.Refund{OutRefundNo: "R1", RefundID: "50", Amount: refund.Amount{Refund: 60, Total: 100, Currency: "CNY"}},
+		History: []refund.Event{{At: at, What: "success", Source: refund.Letter, ID: "E"}, {At: at, What: "refused", Source: refund.Reply, Note: "NOT_ENOUGH"}},
+	}
+	want := sandbox.OurRefund{
+		OutRefundNo: "R1", RefundID: "50", State: "success", Refund: 60, Total: 100, Currency: "CNY", Held: 60, Arrived: 60, At: at,
+		Event:   json.RawMessage(`{"type":"wxpay_refund","out_refund_no":"R1","reason":"r","amount":{"refund":0,"total":0,"currency":""}}`),
+		History: []sandbox.OurEvent{{At: at, What: "success", Detail: "letter"}, {At: at, What: "refused", Detail: "NOT_ENOUGH"}},
+	}
+	if d := cmp.Diff(want, show(d)); d != "" {
+		t.Errorf("shown (-want +got):\n%s", d)
+	}
+	d.History = nil
+	d.Owed = []refund.Owed{{To: "scf:a", Since: at}, {To: "scf:b", Since: at, Tries: 2, Why: "FAIL"}, {To: "scf:c", Since: at, Tries: 9, Why: "FAIL", GivenUp: true}}
+	lines := []sandbox.OurEvent{
+		{At: at, What: "owed", Detail: "scf:a"}, {At: at, What: "undelivered", Detail: "scf:b (2): FAIL"}, {At: at, What: "given_up", Detail: "scf:c (9): FAIL"},
+	}
+	if d := cmp.Diff(lines, show(d).History); d != "" {
+		t.Errorf("what is owed (-want +got):\n%s", d)
+	}
+	d.Foreign, d.State, d.Refusal = true, refund.Rejected, &refund.Error{Message: "no", Upstream: "X"}
+	if got := show(d); got.Event != nil || got.Arrived != 0 || got.Refusal != "X: no" || !got.Foreign {
+		t.Errorf("foreign and rejected: got %+v", got)
+	}
+}
+
+// An open stream does not keep the program from ending.
+func TestConsoleEndsInTime(t *testing.T) {
+	p := start(t)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewReader(res.Body)
+	if line, err := lines.ReadString('\n'); err != nil || line != "event: state\n" {
+		t.Fatalf("got %q, %v; want a state", line, err)
+	}
+	began := time.Now()
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit code: got %d, want 0", code)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the program took %v to end, want at most 2s", took)
+	}
+}
