@@ -1,0 +1,469 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+// The whole story by clicks, in a real browser. A newcomer's first refund is at the
+// beginning, and timed from before the program starts.
+func TestConsoleByClicks(t *testing.T) {
+	chromium(t)
+	began := time.Now()
+	p := start(t)
+	b := browse(t, p, 1440, 900)
+	b.sees("h2", "Start here")
+	b.shot("empty")
+	b.click("#first-step", "Make an order and refund it")
+	b.sees(".detail .head .pill", "Refunded")
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("the first refund took %v, want less than a minute", took)
+	} else {
+		t.Logf("the first refund, from the program's start to its settlement: %v", took.Round(time.Millisecond))
+	}
+	for _, step := range []struct {
+		name string
+		do   func(*tab)
+	}{
+		{"the timeline", seesTimeline},
+		{"a part", refundsPart},
+		{"the list", findsRefunds},
+		{"refused letters", seesRefusals},
+		{"the schedule", seesSchedule},
+		{"a lost letter", losesLetter},
+		{"an unknown outcome", breaksAnswer},
+		{"other ends", endsOtherwise},
+		{"hostile mode", switchesHostility},
+		{"keys", seesKeys},
+		{"snippets", copiesSnippets},
+		{"what it looks like", looks},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.do(b.in(t)) }) {
+			break // the next steps stand on this one
+		}
+	}
+	b.in(t).clean()
+}
+
+// pill waits for a state of the refund that is shown.
+func (b *tab) pill(state string) {
+	b.t.Helper()
+	b.sees(".detail .head .pill", state)
+}
+
+// clocks moves the virtual clock on by a button.
+func (b *tab) clocks(button string) {
+	b.t.Helper()
+	before := ask[string](b, "document.querySelector('#calls .reply')?.innerText ?? ''")
+	b.click("#clock button", button)
+	b.until("the clock has moved", fmt.Sprintf("/\"complete\": true/.test(document.querySelector('#calls .reply')?.innerText) && document.querySelector('#calls .reply')?.innerText !== %q", before))
+}
+
+// fault makes something go wrong for a new refund, and waits until that is shown.
+func (b *tab) fault(name string) {
+	b.t.Helper()
+	before := ask[string](b, "document.querySelector('.rows .number')?.innerText ?? ''")
+	b.click("nav a", "Faults")
+	b.click(".fault", name)
+	b.until("a new refund is shown", fmt.Sprintf("location.hash.startsWith('#/refunds/') && document.querySelector('.rows .number')?.innerText !== %q", before))
+}
+
+func seesTimeline(b *tab) {
+	for _, line := range []string{
+		"Claimed ¥1.00, before sending (by a server)", "Sent to WeChat Pay", "Accepted the refund", "Recorded as in progress",
+		"Settled as SUCCESS", "Notified: REFUND.SUCCESS", "Settled as refunded (from the notification)",
+	} {
+		b.sees(".timeline li", line)
+	}
+	b.sees(".timeline .answer", "200")
+	b.sees(".timeline .answer", " ms")
+	b.sees(".timeline .answer", "SUCCESS · 成功")
+	b.sees(".bar", "Refunded ¥1.00")
+	b.sees(".bar", "Remaining ¥0.00")
+	b.sees(".books", "0 fen")
+}
+
+func refundsPart(b *tab) {
+	b.fill("input[name=total]", "12.50")
+	b.click("button", "Make the order only")
+	b.sees(".bar", "Remaining ¥12.50")
+	b.fill("form.again input", "13")
+	b.click("button", "Refund this amount")
+	b.sees("#toast", "400 PARAM_ERROR")
+	b.fill("form.again input", "no money")
+	b.click("button", "Refund this amount")
+	b.sees("#toast", "An amount above zero is needed")
+	b.fill("form.again input", "4.20")
+	b.click("button", "Refund this amount")
+	b.sees(".bar", "Remaining ¥8.30")
+	b.clocks("+10 min")
+	b.pill("Refunded")
+	b.sees(".bar", "Refunded ¥4.20")
+	b.shot("part")
+	b.click("button", "Refund all that is left")
+	b.sees(".bar", "Remaining ¥0.00")
+	b.sees(".rows", "¥8.30")
+	b.click("button", "Repeat the same call")
+	b.until("the repeat is answered", "/\"code\": 0/.test(document.querySelector('#calls .reply')?.innerText)")
+	b.click("button", "Query")
+	b.until("the query is answered", "/wxpay_refund_query/.test(document.querySelector('#calls pre')?.innerText) && /\"code\": 0/.test(document.querySelector('#calls .reply')?.innerText)")
+	b.click("button", "Settle as SUCCESS")
+	b.pill("Refunded")
+}
+
+func findsRefunds(b *tab) {
+	var first struct {
+		Refunds []map[string]any
+	}
+	b.control("GET", "/_sandbox/refunds", "", &first)
+	for _, field := range []string{"out_refund_no", "refund_id", "out_trade_no", "transaction_id"} {
+		b.fill("#search", fmt.Sprint(first.Refunds[0][field]))
+		b.until("the search by "+field+" finds one", "document.querySelectorAll('.rows li').length === 1")
+		b.sees(".rows .number", fmt.Sprint(first.Refunds[0]["out_refund_no"]))
+	}
+	b.fill("#search", "no such number")
+	b.sees(".list", "Nothing matches.")
+	b.fill("#search", kb.Delete)
+	for filter, want := range map[string]int{"Abnormal": 0, "Refunded": 3, "Open": 0, "All": 3} {
+		b.click(".list .chip", filter)
+		b.until(fmt.Sprintf("%s lists %d", filter, want), fmt.Sprintf("document.querySelectorAll('.rows li').length === %d", want))
+	}
+	b.click(".list .chip", "All")
+}
+
+func seesRefusals(b *tab) {
+	for _, refused := range [][2]string{
+		{"Stale signature", "signature is ten minutes old"}, {"Change its body", "its body was changed"},
+		{"Probe with a false signature", "one of WeChat Pay's probes"}, {"Unknown serial", "names a key by a serial that does not exist"},
+	} {
+		b.fault(refused[0])
+		b.clocks("+10 min")
+		b.sees(".timeline .reason", refused[1])
+		b.sees(".timeline .answer", "401")
+		b.pill("Refunded") // by the repeat, which is genuine
+		b.sees(".letter .pill", "Delivered")
+	}
+	b.resize(1440, 1130)
+	b.shot("console") // the picture in README
+	b.resize(1440, 900)
+}
+
+func seesSchedule(b *tab) {
+	b.click("nav a", "Faults")
+	b.click(".options label", "always")
+	b.fault("Stale signature")
+	b.clocks("+10 min")
+	b.sees(".letter .pill", "Pending")
+	b.until("the strip has sixteen steps", "document.querySelectorAll('.letter .strip li').length === 16")
+	b.until("some are refused and one is next", "document.querySelectorAll('.strip .refused').length >= 3 && document.querySelectorAll('.strip .next').length === 1")
+	b.sees(".letter .countdown", "in ")
+	before := ask[string](b, "document.querySelector('.countdown')?.innerText ?? ''")
+	b.until("it counts down", fmt.Sprintf("document.querySelector('.countdown')?.innerText !== %q", before))
+	b.shot("schedule")
+	sent := ask[int](b, "document.querySelectorAll('.strip .refused').length")
+	b.click("button", "Advance to it")
+	b.until("one more is refused", fmt.Sprintf("document.querySelectorAll('.strip .refused').length > %d", sent))
+	b.click("nav a", "Faults")
+	b.sees(".active", "stale")
+	b.click("button", "Remove all")
+	b.until("no fault is in force", "!document.querySelector('.active')")
+	b.click("nav a", "Notifications")
+	b.click(".chip", "Pending")
+	b.until("one is pending", "document.querySelectorAll('.letter').length === 1")
+	b.click(".letter button", "Resend")
+	b.sees(".wide", "No notification yet") // among those that are pending
+	b.click(".chip", "Delivered")
+	b.sees(".letter", "REFUND.SUCCESS")
+	b.click(".letter a", "-r1")
+	b.pill("Refunded")
+}
+
+func losesLetter(b *tab) {
+	b.click("nav a", "Faults")
+	b.click(".options label", "once")
+	b.fault("Lose it")
+	b.pill("In progress")
+	b.clocks("+10 min")
+	b.sees(".letter .pill", "Lost")
+	b.sees(".books", "−60 fen")
+	b.sees(".summary", "60 fen")
+	b.click("button", "Run the timer")
+	b.pill("Refunded")
+	b.sees(".timeline", "Settled as refunded (from a query)")
+	b.until("no difference is left", "!document.querySelector('.books')?.innerText.includes('−60')")
+}
+
+func breaksAnswer(b *tab) {
+	b.fault("Connection breaks, but accepted")
+	b.sees("#toast", "503")
+	b.sees(".timeline", "the outcome is unknown")
+	b.clocks("+10 min")
+	b.pill("Refunded")
+	b.click("nav a", "Faults")
+	b.choose("#err-code", "NOT_ENOUGH")
+	b.click("form.again button", "Add")
+	b.pill("Refused")
+	b.sees(".detail .reason", "NOT_ENOUGH")
+}
+
+func endsOtherwise(b *tab) {
+	b.fault("ABNORMAL")
+	b.pill("Abnormal")
+	b.click("button", "Settle as SUCCESS")
+	b.pill("Refunded")
+	b.fault("CLOSED")
+	b.pill("Closed")
+	b.sees(".bar", "Remaining ¥1.00")
+	b.fault("Made by hand")
+	b.sees(".timeline", "made by hand on the merchant platform")
+	b.clocks("+10 min")
+	b.pill("Refunded")
+	b.fill("form.again input", "0.40")
+	b.click("button", "By hand on the merchant platform")
+	b.sees(".bar", "Remaining ¥0.00")
+}
+
+func switchesHostility(b *tab) {
+	b.click("nav a", "Faults")
+	b.until("it is on", "document.querySelector('[role=switch]')?.ariaChecked === 'true'")
+	b.click("[role=switch]", "Hostile mode")
+	b.until("it is off", "document.querySelector('[role=switch]')?.ariaChecked === 'false'")
+	b.fault("ABNORMAL")
+	b.pill("Abnormal")
+	b.clocks("+10 min")
+	if got := ask[int](b, "document.querySelectorAll('.timeline .notified, .timeline .answer').length"); got != 2 { // the line and its answer
+		b.t.Errorf("not hostile: got %d, want one notification", got)
+	}
+}
+
+func seesKeys(b *tab) {
+	var secret map[string]string
+	b.control("GET", "/_sandbox/credentials", "", &secret)
+	b.click("nav a", "Keys")
+	b.sees(".keys", "min")
+	b.sees(".keys", "In use")
+	b.sees(".secrets", "••••")
+	b.click("button", "Rotate")
+	b.sees(".keys", "Being replaced")
+	text := ask[string](b, "document.documentElement.outerHTML")
+	for _, name := range []string{"apiv3_key", "api_key", "corpsecret", "secret_key"} {
+		if strings.Contains(text, secret[name]) {
+			b.t.Errorf("%s is on the page before anybody asked", name)
+		}
+	}
+	b.click("button", "Show them")
+	b.sees(".secrets", secret["apiv3_key"])
+	b.click("button", "Hide them")
+	b.until("it is hidden", fmt.Sprintf("!document.documentElement.outerHTML.includes(%q)", secret["apiv3_key"]))
+}
+
+func copiesSnippets(b *tab) {
+	b.click("nav a", "Refunds")
+	b.fill("input[name=total]", "0.03")
+	b.click("#first-step", "")
+	b.sees("#calls pre", "curl -d '{\n  \"type\": \"wxpay_refund\",")
+	b.sees("#calls pre", "}' \\\n  "+b.ready.Listen+"/functions/wxpayFunctions")
+	b.sees("#calls pre", `"refund": 3`)
+	b.click("#calls .chip", "wx.cloud.callFunction")
+	b.sees("#calls pre", "await wx.cloud.callFunction({\n  name: 'wxpayFunctions',\n  data: {\n    type: 'wxpay_refund',")
+	b.click("#calls button", "Copy")
+	b.until("something is copied, or marked to be", "document.querySelector('#toast').innerText === 'Copied.' || getSelection().toString().includes('callFunction')")
+	b.click("#calls .chip", "curl")
+}
+
+// looks goes through all views: at both widths and in both languages nothing is cut
+// off or left without words, and in both schemes everything can be read.
+func looks(b *tab) {
+	ask[bool](b, "document.querySelector('nav a').click() === undefined")
+	b.click(".rows a", "")
+	views := []struct{ name, hash string }{
+		{"list", "#/refunds"}, {"detail", ask[string](b, "location.hash")},
+		{"notifications", "#/notifications"}, {"faults", "#/faults"}, {"keys", "#/keys"},
+	}
+	keys := wordKeys(b.t)
+	for _, language := range []string{"en", "zh-CN"} {
+		b.until("the language is "+language, fmt.Sprintf("document.documentElement.lang === %q", language))
+		for _, width := range []int64{1440, 375} {
+			b.resize(width, map[int64]int64{1440: 900, 375: 812}[width])
+			for _, v := range views {
+				ask[bool](b, fmt.Sprintf("new Promise((done) => { location.hash = %q; setTimeout(() => done(true), 20) })", v.hash))
+				what := fmt.Sprintf("%s-%d-%s", language, width, v.name)
+				b.fits(what)
+				text := ask[string](b, "document.body.innerText")
+				for _, word := range strings.Fields(text) {
+					if keys[word] {
+						b.t.Errorf("%s: %s is not put into words", what, word)
+					}
+				}
+				if english := regexp.MustCompile(`\b(the|Refund|Notification|Order|Make|Settle)\b`); language != "en" && v.name == "keys" && english.MatchString(text) {
+					b.t.Errorf("%s: English: %q", what, english.FindString(text))
+				}
+				for _, scheme := range []string{"dark", "light"} {
+					b.scheme(scheme)
+					if language == "en" && width == 1440 {
+						b.readable(what + "-" + scheme)
+					}
+					b.shot(what + "-" + scheme)
+				}
+			}
+		}
+		b.click("#language", "")
+	}
+}
+
+// wordKeys are the names of the page's sentences, which nobody should get to see.
+func wordKeys(t *testing.T) map[string]bool {
+	t.Helper()
+	var words map[string]string
+	file, err := os.ReadFile("../../shared/sandbox/console/en.json")
+	if err != nil || json.Unmarshal(file, &words) != nil {
+		t.Fatal("no words", err)
+	}
+	keys := map[string]bool{}
+	for name := range words {
+		keys[name] = strings.Contains(name, ".")
+	}
+	return keys
+}
+
+// readable wants every text that is shown to stand out from what is behind it.
+func (b *tab) readable(what string) {
+	b.t.Helper()
+	for _, bad := range ask[[]string](b, `(() => {
+		const part = (c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4 }
+		const read = (text) => (text.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number)
+		const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b)
+		const behind = (e) => {
+			for (; e; e = e.parentElement) {
+				const c = read(getComputedStyle(e).backgroundColor)
+				if (c.length === 3 || c[3] === 1) return c
+			}
+			return [255, 255, 255]
+		}
+		const bad = new Set()
+		const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+		while (texts.nextNode()) {
+			const e = texts.currentNode.parentElement
+			if (!texts.currentNode.data.trim() || !e.checkVisibility() || e.closest('.hidden, noscript, option, .skip')) continue
+			const [a, b] = [light(read(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x)
+			const ratio = (a + 0.05) / (b + 0.05)
+			if (ratio < 4.5) bad.add(e.className + ' ' + texts.currentNode.data.trim().slice(0, 30) + ': ' + ratio.toFixed(2))
+		}
+		return [...bad]
+	})()`) {
+		b.t.Errorf("%s: hard to read: %s", what, bad)
+	}
+}
+
+// Each subscriber that was told is on the timeline, and one that would not listen yet.
+func TestConsoleSubscribers(t *testing.T) {
+	chromium(t)
+	b := browse(t, start(t, "-subscribers"), 1440, 900)
+	b.click("#first-step", "")
+	b.pill("Refunded")
+	for _, line := range []string{"Could not deliver yet to scf:failingSubscriber", "Delivered to scf:goodSubscriber", "Delivered to scf:slowSubscriber", "Delivered to scf:failingSubscriber"} {
+		b.sees(".timeline .ours", line)
+	}
+	b.shot("subscribers")
+	b.clean()
+}
+
+// Other money keeps its own decimals, and v2's letters are read like APIv3's.
+func TestConsoleAbroad(t *testing.T) {
+	chromium(t)
+	b := browse(t, start(t, "-channel", "global"), 1440, 900)
+	for currency, want := range map[string][2]string{"JPY": {"100", "JPY\u00a0100"}, "USD": {"1234.50", "USD\u00a01,234.50"}} {
+		b.fill("input[name=total]", want[0])
+		b.choose("select[name=currency]", currency)
+		b.click("#first-step", "")
+		b.sees(".detail .sum", want[1])
+		b.clocks("+10 min")
+		b.pill("Refunded")
+		b.sees(".timeline .answer", "SUCCESS · OK")
+		b.sees(".bar", "Refunded "+want[1])
+		b.sees(".books .equal", "0 "+currency+" minor units")
+	}
+	b.fill("input[name=total]", "1.5")
+	b.choose("select[name=currency]", "JPY")
+	b.click("#first-step", "")
+	b.sees("#toast", "no more decimals")
+	b.clean()
+}
+
+// README shows the console as it is, in a picture that is quick to load. It is
+// one of those that TestConsoleByClicks leaves in the folder that CONSOLE_SHOTS names.
+func TestConsolePicture(t *testing.T) {
+	const name, most = "console.png", 300_000
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil || strings.Count(string(readme), "](functions/sandbox/"+name+")") != 1 {
+		t.Errorf("README shows %s %d times, %v; want once", name, strings.Count(string(readme), name), err)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	picture, err := png.DecodeConfig(file)
+	if info, statErr := file.Stat(); err != nil || statErr != nil || info.Size() > most || picture.Width < 1000 {
+		t.Errorf("%s: %d px wide, %v; want a picture of at least 1000 px in at most %d bytes", name, picture.Width, err, most)
+	}
+}
+
+// The same by keyboard alone, on a small screen.
+func TestConsoleByKeyboard(t *testing.T) {
+	chromium(t)
+	b := browse(t, start(t), 375, 812)
+	b.press(kb.Tab)
+	b.reach(".skip", "Skip to the content")
+	b.press(kb.Enter)
+	b.reach("input[name=total]", "")
+	b.press("2.50") // Tab has selected what stands there
+	b.reach("button", "Make the order only")
+	b.press(kb.Enter)
+	b.sees(".bar", "Remaining ¥2.50")
+	b.until("what is new has the focus", "document.activeElement.id === 'title'")
+	b.reach("form.again input", "")
+	b.press("1" + kb.Enter)
+	b.sees(".bar", "Remaining ¥1.50")
+	b.until("the change is told", "document.getElementById('live').innerText.includes('In progress')")
+	b.reach("#clock button", "+10 min")
+	b.press(kb.Enter)
+	b.pill("Refunded")
+	b.until("the end is told", "document.getElementById('live').innerText.includes('Refunded')")
+	b.until("the focus has not moved", "document.activeElement.dataset.by === '10m'")
+
+	b.reach("nav a", "Faults")
+	b.press(kb.Enter)
+	b.reach("[role=switch]", "Hostile mode")
+	b.press(" ")
+	b.until("hostile mode is off", "document.activeElement.ariaChecked === 'false'")
+	b.reach(".fault", "Unknown serial")
+	b.until("the focus is to be seen", "parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2")
+	b.press(kb.Enter)
+	b.pill("In progress")
+	b.reach("#clock button", "+10 min")
+	b.press(kb.Enter)
+	b.sees(".timeline .reason", "serial that does not exist")
+
+	b.reach(".back", "All refunds")
+	b.press(kb.Enter)
+	b.sees(".rows", "¥0.60")
+	b.slash()
+	b.until("/ leads to the search", "document.activeElement.id === 'search' && document.activeElement.value === ''")
+	b.press("-r1")
+	b.reach(".rows a", "¥1.00")
+	b.press(kb.Enter)
+	b.pill("Refunded")
+	b.reach("#language", "中文")
+	b.press(kb.Enter)
+	b.pill("已退款")
+	b.clean()
+}
