@@ -48,6 +48,7 @@ var mutations = []mutation{
 	{"a required variable under the wrong condition", templateFile, "WECOM_CORPID: !If [IsWeCom", "WECOM_CORPID: !If [IsGlobal", "configuration"},
 	{"a part of the secret that nobody puts there", templateFile, "SecretString:apiv3_key", "SecretString:v3_key", "configuration"},
 	{"a channel that the code does not know", templateFile, "AllowedValues: [apiv3, cloudbase", "AllowedValues: [v3, cloudbase", "configuration"},
+	{"subscribers that cannot be reached", templateFile, ", !Condition HasNotifyFunctions]", "]", "configuration"},
 	{"a ledger that the package does not hold", templateFile, "dynamodb://${Ledger}", "redis://${Ledger}", "configuration"},
 	{"a variable that the package ignores", serverlessFile, "{key: LOG_LEVEL, value: '${env:LOG_LEVEL}'}", "{key: LOGLEVEL, value: '${env:LOGLEVEL}'}", "variables"},
 	{"SQLite allowed", serverlessFile, "{key: LOG_LEVEL,", "{key: LEDGER_ALLOW_SQLITE, value: '${env:LEDGER_ALLOW_SQLITE}'}\n    - {key: LOG_LEVEL,", "variables"},

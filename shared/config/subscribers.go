@@ -12,18 +12,19 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// functionName is what Tencent SCF allows as a function's name.
-var functionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]$`)
+// functionName is what Tencent SCF allows as a function's name. It is compiled
+// where it is needed: at every start of every function it would cost them all.
+const functionName = `^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]$`
 
 // subscribers are told of each refund that settles.
 func subscribers(r *reader) []refund.Subscriber {
 	var all []refund.Subscriber
 	if names := r.list("NOTIFY_FUNCTIONS"); len(names) > 0 {
-		g := gateway(r)
+		g, isName := gateway(r), regexp.MustCompile(functionName)
 		for i, text := range names {
 			name, ok := strings.CutPrefix(text, "scf:")
 			switch {
-			case !ok || !functionName.MatchString(name):
+			case !ok || !isName.MatchString(name):
 				r.problem("NOTIFY_FUNCTIONS", "must be a list such as scf:first,scf:second")
 			case slices.Contains(names[:i], text):
 				r.problem("NOTIFY_FUNCTIONS", "names scf:"+name+" twice")
