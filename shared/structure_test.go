@@ -149,17 +149,3 @@ func section(t *testing.T, text, heading string) string {
 	}
 	return after[:end[0]]
 }
-
-// Every commands block of README is run by a test or by CI: this one checks
-// that the commands still stand there.
-func TestREADMECommands(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, command := range []string{"go run ./functions/sandbox", "go test ./..."} {
-		if !strings.Contains(string(readme), command) {
-			t.Errorf("README lacks %q", command)
-		}
-	}
-}
