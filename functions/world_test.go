@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"wxrefund/shared/ledger"
 	ours "wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
 )
@@ -203,20 +204,25 @@ func (w *world) later() {
 	w.t.Helper()
 	store := w.store()
 	defer store.Close()
+	later(w.t, store)
+}
+
+func later(t testing.TB, store *ledger.Store) {
+	t.Helper()
 	for cursor, more := "", true; more; more = cursor != "" {
 		var items []ours.Item
 		var err error
-		items, cursor, err = store.List(w.t.Context(), time.Now().Add(24*time.Hour), cursor, 1000)
+		items, cursor, err = store.List(t.Context(), time.Now().Add(24*time.Hour), cursor, 1000)
 		if err != nil {
-			w.t.Fatal(err)
+			t.Fatal(err)
 		}
 		for batch := range slices.Chunk(items, 50) {
 			for i := range batch {
 				batch[i].Due = time.Now().Add(-time.Second)
 				batch[i].Body = instants.ReplaceAll(batch[i].Body, []byte(`"$1":"2020-01-01T00:00:00Z"`))
 			}
-			if err := store.Commit(w.t.Context(), batch...); err != nil {
-				w.t.Fatal(err)
+			if err := store.Commit(t.Context(), batch...); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
