@@ -118,7 +118,8 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 
-	log.WarnContext(ctx, "this sandbox is not for production: its keys are public and everybody who reaches it may refund")
+	log.WarnContext(ctx, "this sandbox is not for production: its keys are public and everybody who reaches it may refund",
+		"console", "http://"+ports.address(0)+"/")
 	secure := tls.NewListener(ports[2], wechat.TLSConfig())
 	return together(ctx,
 		func(ctx context.Context) error { return wechat.Run(ctx) },
