@@ -143,9 +143,9 @@ func TestREADMEQuickStart(t *testing.T) {
 			t.Fatalf("the refund: %s", got)
 		}
 		await(t, "the money's arrival", func() bool { return strings.Contains(sh(block[2]), `"status":"SUCCESS"`) })
-		if got := sh("curl http://127.0.0.1:8700/_sandbox/deliveries"); !strings.Contains(got, `"state":"delivered"`) {
-			t.Errorf("deliveries: %s", got)
-		}
+		await(t, "the notification", func() bool {
+			return strings.Contains(sh("curl http://127.0.0.1:8700/_sandbox/deliveries"), `"state":"delivered"`)
+		})
 	}
 }
 
