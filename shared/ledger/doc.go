@@ -11,6 +11,8 @@
 //
 //	sqlite:PATH      one file, shared by any number of processes of one host
 //	sqlite::memory:  gone when closed; each one private
+//	postgres://…     a PostgreSQL server
+//	mysql://…        a server that speaks MySQL's language: MariaDB, TDSQL-C, TiDB
 //	dynamodb://TABLE?region=REGION
 //	                 a table of Amazon's
 //

@@ -12,6 +12,10 @@
 // carries out only once. A reply that says nothing certain (a timeout, a broken
 // connection, a 5xx) leaves the claim as it is: unknown is a state.
 //
+// A refund that settles is told to the business. What is owed to each
+// [Subscriber] is written in the commit that settles, and paid by
+// [Service.Deliver] and [Service.Reconcile], at least once and in order.
+//
 // Everything technical stands behind two interfaces: [Channel] carries a refund
 // to an upstream, [Ledger] remembers items under versions. This package imports
 // the standard library only.
