@@ -118,7 +118,7 @@ func checkPattern(t *testing.T, command string) {
 		}
 	}
 	for _, m := range regexp.MustCompile(` -([a-z]+)`).FindAllStringSubmatch(command, -1) {
-		known := []string{"run", "bench", "benchtime", "v", "race", "count"}
+		known := []string{"run", "bench", "benchtime", "benchmem", "v", "race", "count"}
 		if !strings.Contains(strings.Join(known, " ")+" ", m[1]+" ") && !strings.Contains(source.String(), `"`+m[1]+`"`) {
 			t.Errorf("%q: %s has no flag -%s", command, folder, m[1])
 		}
