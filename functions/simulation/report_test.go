@@ -40,7 +40,7 @@ func TestReport(t *testing.T) {
 }
 
 func histories(t *testing.T) []figure {
-	us, them, took := trial{histories: size(flags.histories, 400, 20, 50), atMost: patience(15 * time.Second), draw: draw, naive: true}.run(t)
+	us, them, took := trial{histories: size(flags.histories, 400, 20, 50), atMost: patience(15 * time.Second), draw: draw, naive: 1}.run(t)
 	if us["phantom fen"] != 0 || them["phantom fen"] == 0 {
 		t.Errorf("phantom fen: %d, naive %d; want none, and some", us["phantom fen"], them["phantom fen"])
 	}
@@ -83,7 +83,7 @@ func channels(t *testing.T) (lines []figure) {
 // deafness drops every letter for ever.
 func deafness(t *testing.T) []figure {
 	us, them, _ := trial{
-		histories: size(flags.histories, 100, 10, 20), atMost: patience(5 * time.Second), naive: true,
+		histories: size(flags.histories, 100, 10, 20), atMost: patience(5 * time.Second), naive: 1,
 		draw: func(seed uint64) *history {
 			h := draw(seed)
 			h.Deaf = true

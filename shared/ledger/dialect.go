@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"math/rand/v2"
@@ -16,6 +17,9 @@ type dialect struct {
 	// ranges: a range of the index on (due_shard, due, item_key) must be spelled out, for the
 	// database does not see one in the comparison of a pair.
 	ranges bool
+
+	// limit writes how many rows are wanted, with one parameter; "": a bare one.
+	limit string
 
 	// snapshot is the isolation under which several queries see one moment.
 	snapshot sql.IsolationLevel
@@ -40,7 +44,7 @@ func (d dialect) listItems() string {
 	if d.ranges {
 		behind = `(due > ? OR due = ? AND item_key > ?)`
 	}
-	return selectItem + `due_shard = ? AND due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ?`
+	return selectItem + `due_shard = ? AND due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ` + cmp.Or(d.limit, "?")
 }
 
 func (d dialect) listArgs(due int64, after position, limit int) []any {

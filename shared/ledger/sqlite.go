@@ -35,6 +35,9 @@ func openSQLite(ctx context.Context, path string) (store, error) {
 		return nil, err
 	}
 	d := dialect{
+		// SQLite looks at a bare parameter when it plans, and so parses the whole
+		// statement again at every call.
+		limit:     "? + 0",
 		duplicate: func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY },
 		locked:    func(err error) bool { return sqliteCode(err)&0xff == sqlite3.SQLITE_BUSY },
 		patience:  50, // of 100 ms and a pause each: 5 seconds
