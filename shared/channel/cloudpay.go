@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
@@ -88,8 +89,11 @@ func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, table
 }
 
 // listName matches what the gateway calls a list of numbered fields: coupon_type
-// may come as coupon_type_list or coupon_type_array, refund_channel as itself.
-var listName = regexp.MustCompile(`_(?:list|array)((?:_[0-9]+)*)$`)
+// may come as coupon_type_list or coupon_type_array, refund_channel as itself. It
+// is compiled when it is needed: every function would pay for it at its start.
+var listName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`_(?:list|array)((?:_[0-9]+)*)$`)
+})
 
 // flatten reads a JSON answer as v2's flat fields. The gateway turns some
 // numbered fields into lists, and returnCode is camel case where the rest is
@@ -108,7 +112,7 @@ func flatten(answer []byte) (map[string]string, error) {
 	for name, value := range object {
 		name = wxpay.SnakeName(name)
 		if _, ok := value.([]any); ok {
-			name = listName.ReplaceAllString(name, "$1")
+			name = listName().ReplaceAllString(name, "$1")
 		}
 		if err := put(fields, name, value, 0); err != nil {
 			return nil, err

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
+	"strconv"
 	"sync"
 	"time"
 
@@ -96,14 +96,17 @@ func (c *WeCom) Refund(ctx context.Context, req refund.Request) (refund.Refund, 
 // refunds once (seed 004), and what was refused is not asked about for ever.
 func (c *WeCom) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
 	got, err := c.call(ctx, "/cgi-bin/miniapppay/get_refund_detail", wecomRefund{MchID: c.MchID, OutRefundNo: l.OutRefundNo})
-	if e := refund.AsError(err); err != nil && refundCode.MatchString(e.Upstream) {
+	if e := refund.AsError(err); err != nil && aboutRefunds(e.Upstream) {
 		err = &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: e.Upstream, Message: "WeCom shows no such refund: errcode " + e.Upstream}
 	}
 	return single(got, err)
 }
 
-// refundCode is an errcode of the family about refunds.
-var refundCode = regexp.MustCompile(`^7205[0-9]{2}$`)
+// aboutRefunds reports whether an errcode is of the family about refunds, 7205xx.
+func aboutRefunds(errcode string) bool {
+	n, err := strconv.Atoi(errcode)
+	return err == nil && n/100 == 7205
+}
 
 // Spec says what WeCom carries.
 func (c *WeCom) Spec() refund.Spec {
