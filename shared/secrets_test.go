@@ -144,7 +144,11 @@ func leaks(format string, key *rsa.PrivateKey) (all []string) {
 			}
 		}
 		if n := fmt.Sprintf(f, new(big.Int).Set(key.D)); len(n) > 20 && !strings.Contains(n, "%!") {
-			all = append(all, n[:20])
+			cut := 20
+			if strings.HasSuffix(f, "b") {
+				cut = 64 // 20 binary digits are found by chance, in an address for one
+			}
+			all = append(all, n[:min(cut, len(n))])
 		}
 	}
 	all = slices.DeleteFunc(all, func(s string) bool { return len(strings.TrimSpace(s)) < 8 })
