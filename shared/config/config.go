@@ -147,14 +147,18 @@ func wecom(r *reader, sys *System) {
 }
 
 // gateway calls CloudBase with the credentials of the request at hand; where a
-// platform lends none, with those that are set.
+// platform lends none, with those that are set. The channel and the subscribers
+// share it, and so its connections.
 func gateway(r *reader) *channel.Gateway {
+	if r.gateway != nil {
+		return r.gateway
+	}
 	own := channel.Credentials{
 		SecretID: r.get("TENCENTCLOUD_SECRETID"), SecretKey: secret.Text(r.get("TENCENTCLOUD_SECRETKEY")),
 		SessionToken: secret.Text(r.get("TENCENTCLOUD_SESSIONTOKEN")),
 	}
 	at := r.url("TCB_API_URL")
-	return &channel.Gateway{
+	r.gateway = &channel.Gateway{
 		URL:   cmp.Or(at, "https://tcb-api.tencentcloudapi.com/admin"),
 		EnvID: r.required("TCB_ENV"),
 		HTTP:  wxpay.NewHTTPClient(nil),
@@ -168,6 +172,7 @@ func gateway(r *reader) *channel.Gateway {
 			return own, nil
 		},
 	}
+	return r.gateway
 }
 
 // keyring trusts the WeChat Pay public key where there is one, and in any case

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"wxrefund/shared/channel"
 	"wxrefund/shared/ledger"
 )
 
@@ -66,8 +67,9 @@ func Variables() []Variable {
 
 // A reader reads variables and remembers every problem.
 type reader struct {
-	getenv func(string) string
-	found  []error
+	getenv  func(string) string
+	found   []error
+	gateway *channel.Gateway // what gateway made, for all who call through it
 }
 
 func (r *reader) problem(name, what string) {

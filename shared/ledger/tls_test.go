@@ -107,11 +107,17 @@ func program(t *testing.T, patterns ...string) string {
 			return found[len(found)-1]
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("this test lacks one of %q", patterns)
-	}
-	t.Skipf("this test lacks one of %q", patterns)
+	lacks(t, fmt.Sprintf("one of %q", patterns))
 	return ""
+}
+
+// lacks skips a test that needs what this machine has not; in CI it fails it.
+func lacks(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("this test lacks %s", what)
+	}
+	t.Skipf("this test lacks %s", what)
 }
 
 // serverDir is a directory that belongs to an unprivileged user, as whom commands
@@ -127,7 +133,7 @@ func serverDir(t *testing.T, name string) (dir string, command func(program stri
 	if os.Getuid() == 0 {
 		u, err := user.Lookup(name)
 		if err != nil {
-			t.Skip("there is no user to run the server as: ", err)
+			lacks(t, "a user to run the server as: "+err.Error())
 		}
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)

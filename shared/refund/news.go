@@ -149,15 +149,13 @@ func (r *record) tellAt(now time.Time) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// tellDue reports whether something is to be told now to somebody who still has
-// a chance in this run.
-func (r *record) tellDue(now time.Time, p *patience) bool {
-	for _, name := range r.creditors() {
-		if _, d := r.owed(name); !d.due(now).After(now) && !p.exhausted(name) {
-			return true
-		}
-	}
-	return false
+// tellNow lists those to whom something is to be told now and who still have a
+// chance in this run.
+func (r *record) tellNow(now time.Time, p *patience) []string {
+	return slices.DeleteFunc(r.creditors(), func(name string) bool {
+		_, d := r.owed(name)
+		return d.due(now).After(now) || p.exhausted(name)
+	})
 }
 
 // pay takes a debt off the record.

@@ -109,7 +109,7 @@ func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Tally
 	if rec.askDue(now) {
 		t = s.inquire(ctx, rec.Request.OutRefundNo)
 	}
-	if t.Settled == 0 && !rec.tellDue(now, p) {
+	if t.Settled == 0 && len(rec.tellNow(now, p)) == 0 {
 		return t
 	}
 	tried, delivered := s.deliver(ctx, rec.Request.OutRefundNo, p)

@@ -94,11 +94,11 @@ func (s *Service) takeDebts(ctx context.Context, no string, p *patience) (tries 
 			return err
 		}
 		now := s.now()
-		for _, name := range b.rec.creditors() {
-			n, d := b.rec.owed(name)
-			if _, busy := s.telling.Load(debtKey{no, name}); busy || d.due(now).After(now) || p.exhausted(name) {
+		for _, name := range b.rec.tellNow(now, p) {
+			if _, busy := s.telling.Load(debtKey{no, name}); busy {
 				continue
 			}
+			n, d := b.rec.owed(name)
 			b.told = true
 			b.touch(refundKey(no))
 			i := slices.IndexFunc(subs, func(sub Subscriber) bool { return sub.Name == name })
