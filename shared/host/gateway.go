@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -17,31 +18,61 @@ import (
 var errNotGateway = errors.New("not an HTTP request")
 
 // A gatewayEvent is an HTTP request as a gateway packs it up. The gateways differ
-// less than their documents: one struct reads them all, and two shapes of reply
+// less than their documents: one struct holds them all, and two shapes of reply
 // serve them. Version 2 is what Lambda function URLs and AWS HTTP APIs send; it
-// alone has requestContext.http. All others have httpMethod.
+// alone has a method in requestContext.http. All others have it in httpMethod.
 type gatewayEvent struct {
-	HTTPMethod     string `json:"httpMethod"`
-	RequestContext struct {
-		HTTP struct {
-			Method string `json:"method"`
-		} `json:"http"`
-	} `json:"requestContext"`
+	method1, method2 string
 
-	Path           string `json:"path"`
-	RawPath        string `json:"rawPath"`        // version 2, percent-encoded
-	RawQueryString string `json:"rawQueryString"` // version 2
+	path           string
+	rawPath        string // version 2, percent-encoded
+	rawQueryString string // version 2
 
-	Headers           map[string]values `json:"headers"`
-	MultiValueHeaders map[string]values `json:"multiValueHeaders"` // repeats Headers, complete
-	Cookies           []string          `json:"cookies"`           // version 2
+	headers           map[string]values
+	multiValueHeaders map[string]values // repeats headers, complete
+	cookies           []string          // version 2
 
-	QueryString                     map[string]values `json:"queryString"` // SCF function URL, Tencent API gateway
-	QueryStringParameters           map[string]values `json:"queryStringParameters"`
-	MultiValueQueryStringParameters map[string]values `json:"multiValueQueryStringParameters"`
+	queryString                     map[string]values // SCF function URL, Tencent API gateway
+	queryStringParameters           map[string]values
+	multiValueQueryStringParameters map[string]values
 
-	Body            string    `json:"body"`
-	IsBase64Encoded looseBool `json:"isBase64Encoded"`
+	body            string
+	isBase64Encoded looseBool
+}
+
+// read takes what it knows from the event, all that it can beside any error. The
+// names are as they are: a struct's tags would match them in any case.
+func (e *gatewayEvent) read(event object) error {
+	var requestContext, overHTTP object
+	return errors.Join(
+		event.get("requestContext", &requestContext),
+		requestContext.get("http", &overHTTP),
+		overHTTP.get("method", &e.method2),
+		event.get("httpMethod", &e.method1),
+		event.get("path", &e.path),
+		event.get("rawPath", &e.rawPath),
+		event.get("rawQueryString", &e.rawQueryString),
+		event.get("headers", &e.headers),
+		event.get("multiValueHeaders", &e.multiValueHeaders),
+		event.get("cookies", &e.cookies),
+		event.get("queryString", &e.queryString),
+		event.get("queryStringParameters", &e.queryStringParameters),
+		event.get("multiValueQueryStringParameters", &e.multiValueQueryStringParameters),
+		event.get("body", &e.body),
+		event.get("isBase64Encoded", &e.isBase64Encoded),
+	)
+}
+
+// An object is one of JSON, by the names in it.
+type object map[string]json.RawMessage
+
+// get reads what stands under a name, if anything does.
+func (o object) get(name string, into any) error {
+	raw, ok := o[name]
+	if !ok {
+		return nil
+	}
+	return json.Unmarshal(raw, into)
 }
 
 // readGatewayEvent recognises an HTTP request by its shape. Either of two names at
@@ -51,7 +82,7 @@ type gatewayEvent struct {
 //
 // The event is usable for a reply beside any error but errNotGateway.
 func readGatewayEvent(payload []byte) (e gatewayEvent, err error) {
-	var top map[string]json.RawMessage // names as they are: a struct would match them in any case
+	var top object
 	if json.Unmarshal(payload, &top) != nil {
 		return e, errNotGateway
 	}
@@ -60,7 +91,7 @@ func readGatewayEvent(payload []byte) (e gatewayEvent, err error) {
 	if !byMethod && !byContext {
 		return e, errNotGateway
 	}
-	if err := json.Unmarshal(payload, &e); err != nil {
+	if err := e.read(top); err != nil {
 		return e, err
 	}
 	if e.method() == "" {
@@ -69,22 +100,17 @@ func readGatewayEvent(payload []byte) (e gatewayEvent, err error) {
 	return e, nil
 }
 
-func (e *gatewayEvent) version2() bool { return e.RequestContext.HTTP.Method != "" }
+func (e *gatewayEvent) version2() bool { return e.method2 != "" }
 
-func (e *gatewayEvent) method() string {
-	if e.version2() {
-		return e.RequestContext.HTTP.Method
-	}
-	return e.HTTPMethod
-}
+func (e *gatewayEvent) method() string { return cmp.Or(e.method2, e.method1) }
 
 // request unpacks the request and its body, byte for byte as the client sent it:
 // signatures are over those bytes. A status other than 0 refuses it.
 func (e *gatewayEvent) request(ctx context.Context) (r *http.Request, body []byte, status int) {
-	body = []byte(e.Body)
-	if e.IsBase64Encoded {
+	body = []byte(e.body)
+	if e.isBase64Encoded {
 		var err error
-		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
+		if body, err = base64.StdEncoding.DecodeString(e.body); err != nil {
 			return nil, nil, http.StatusBadRequest
 		}
 	}
@@ -108,26 +134,26 @@ func (e *gatewayEvent) request(ctx context.Context) (r *http.Request, body []byt
 
 func (e *gatewayEvent) url() (*url.URL, error) {
 	if e.version2() {
-		u, err := url.ParseRequestURI("/" + strings.TrimPrefix(e.RawPath, "/"))
+		u, err := url.ParseRequestURI("/" + strings.TrimPrefix(e.rawPath, "/"))
 		if err == nil {
-			u.RawQuery = e.RawQueryString
+			u.RawQuery = e.rawQueryString
 		}
 		return u, err
 	}
 	query := url.Values{}
-	for _, params := range []map[string]values{e.QueryString, e.QueryStringParameters, e.MultiValueQueryStringParameters} {
+	for _, params := range []map[string]values{e.queryString, e.queryStringParameters, e.multiValueQueryStringParameters} {
 		for name, v := range params {
 			query[name] = v // they repeat each other, the last most completely
 		}
 	}
-	return &url.URL{Path: "/" + strings.TrimPrefix(e.Path, "/"), RawQuery: query.Encode()}, nil
+	return &url.URL{Path: "/" + strings.TrimPrefix(e.path, "/"), RawQuery: query.Encode()}, nil
 }
 
 func (e *gatewayEvent) header() http.Header {
-	h := canonical(e.Headers)
-	maps.Copy(h, canonical(e.MultiValueHeaders))
-	if len(e.Cookies) > 0 {
-		h.Set("Cookie", strings.Join(e.Cookies, "; "))
+	h := canonical(e.headers)
+	maps.Copy(h, canonical(e.multiValueHeaders))
+	if len(e.cookies) > 0 {
+		h.Set("Cookie", strings.Join(e.cookies, "; "))
 	}
 	return h
 }
