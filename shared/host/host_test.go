@@ -407,6 +407,18 @@ func TestLogger(t *testing.T) {
 	}
 }
 
+func TestLogInUTC(t *testing.T) {
+	var out bytes.Buffer
+	log := NewLogger(&out, settings(nil))
+	at := time.Date(2026, 11, 22, 10, 5, 0, 0, time.FixedZone("UTC+8", 8*60*60))
+	if err := log.Handler().Handle(t.Context(), slog.NewRecord(at, slog.LevelInfo, "x", 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, `"time":"2026-11-22T02:05:00Z"`) {
+		t.Errorf("got %s, want the time in UTC", got)
+	}
+}
+
 func TestRecorder(t *testing.T) {
 	handlers := map[string]http.HandlerFunc{
 		"nothing":       func(http.ResponseWriter, *http.Request) {},

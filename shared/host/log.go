@@ -6,8 +6,9 @@ import (
 	"log/slog"
 )
 
-// NewLogger returns a logger that writes a line of JSON for each record, and the
-// id of the request to each record that is logged with the request's context.
+// NewLogger returns a logger that writes a line of JSON for each record, with the
+// time in UTC, and the id of the request to each record that is logged with the
+// request's context.
 // LOG_LEVEL is looked up whenever it is needed, since on SCF it may come with the
 // first request; without a known level there it is info.
 func NewLogger(w io.Writer, getenv func(string) string) *slog.Logger {
@@ -18,7 +19,8 @@ type level func(string) string
 
 func (getenv level) Level() slog.Level {
 	var l slog.Level
-	if err := l.UnmarshalText([]byte(getenv("LOG_LEVEL"))); err != nil {
+	name := getenv("LOG_LEVEL")
+	if name == "" || l.UnmarshalText([]byte(name)) != nil {
 		return slog.LevelInfo
 	}
 	return l
@@ -30,6 +32,7 @@ type requestKey struct{}
 type requestHandler struct{ slog.Handler }
 
 func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = r.Time.UTC() // where a function runs is nobody's time zone, and takes time to look up
 	if id, _ := ctx.Value(requestKey{}).(string); id != "" {
 		r = r.Clone()
 		r.AddAttrs(slog.String("request_id", id))
