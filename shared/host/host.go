@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
+	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -31,22 +29,20 @@ type Function struct {
 }
 
 // A Build makes the function from its settings. It must not keep ctx, which ends
-// with the invocation that happened to be the first.
+// with the invocation that happened to be the first, or before it.
 type Build = func(ctx context.Context, getenv func(string) string) (Function, error)
 
-// Run serves until ctx ends, the process is told to stop (SIGTERM, SIGINT), or
-// the platform's library ends the process. It returns the exit code: 2, after one
-// line that says what it looked for, if the environment names no platform. The
-// platforms' libraries read the process environment themselves, so getenv must
-// agree with os.Getenv about the variables that choose the platform.
+// Run serves until the platform's library ends the process; over plain HTTP, until
+// ctx ends or the process is told to stop (SIGTERM, SIGINT). It returns the exit
+// code: 2, after one line that says what it looked for, if the environment names
+// no platform. The platforms' libraries read the process environment themselves,
+// so getenv must agree with os.Getenv about the variables that choose the platform.
 //
-// Build runs on the first invocation, since SCF brings some settings only then.
-// Its error is logged and is the reply to a server; anyone else learns only that
-// the service is not available. The next invocation tries again.
+// Build runs while the first invocation is awaited; on SCF, which brings some
+// settings only with it, when it is there. Its error is logged and is the reply to
+// a server; anyone else learns only that the service is not available. The next
+// invocation tries again.
 func Run(ctx context.Context, getenv func(string) string, log *slog.Logger, build Build) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
 	s := newServer(getenv, log, build)
 	var wanted []string
 	for _, p := range platforms() {
@@ -66,7 +62,7 @@ func Run(ctx context.Context, getenv func(string) string, log *slog.Logger, buil
 	return 2
 }
 
-// A platform serves where its variable is set. Serve returns when ctx ends.
+// A platform serves where its variable is set.
 type platform struct {
 	name     string
 	variable string
@@ -95,6 +91,18 @@ type server struct {
 
 func newServer(getenv func(string) string, log *slog.Logger, build Build) *server {
 	return &server{getenv: getenv, log: log, build: build, turn: make(chan struct{}, 1)}
+}
+
+// prepareTime is so short because the first invocation may have to wait for all of
+// it and then to build again.
+const prepareTime = 500 * time.Millisecond
+
+// prepare builds the function ahead of the first invocation, which waits for it if
+// it comes earlier, and tries again if it fails.
+func (s *server) prepare(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, prepareTime)
+	defer cancel()
+	_, _, _ = s.load(ctx) // it has logged the error
 }
 
 // load returns the function, building it if nobody has yet. Who waits for another

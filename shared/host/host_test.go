@@ -265,6 +265,42 @@ func TestBuildOnceAndDoNotWaitForever(t *testing.T) {
 	})
 }
 
+// The first invocation finds the function built, waits until it is, or builds it.
+func TestPrepare(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ahead  func(ctx context.Context) error // the build before the first invocation
+		builds int
+		after  time.Duration
+	}{
+		"quick":   {func(context.Context) error { return nil }, 1, 0},
+		"slow":    {func(context.Context) error { time.Sleep(prepareTime / 2); return nil }, 1, prepareTime / 2},
+		"failing": {func(context.Context) error { return errors.New("not yet") }, 2, 0},
+		"hanging": {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 2, prepareTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				builds := 0
+				s, _ := buildServer(t, func(ctx context.Context, _ func(string) string) (Function, error) {
+					if builds++; builds == 1 {
+						return Function{Invoke: tell}, tt.ahead(ctx)
+					}
+					return Function{Invoke: tell}, nil
+				})
+				go s.prepare(t.Context())
+				synctest.Wait() // it is built, or on the way
+				begin := time.Now()
+				got := s.invoke(t.Context(), is(machine), nil)
+				if took := time.Since(begin); took != tt.after || !strings.Contains(string(got), `"kind":2`) {
+					t.Errorf("got %s after %v, want an answer after %v", got, took, tt.after)
+				}
+				if builds != tt.builds {
+					t.Errorf("built %d times, want %d", builds, tt.builds)
+				}
+			})
+		})
+	}
+}
+
 func TestDeadlines(t *testing.T) {
 	const second = time.Second
 	tests := []struct {

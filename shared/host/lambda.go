@@ -16,8 +16,8 @@ var lambdaPlatform = []platform{{"AWS Lambda", "AWS_LAMBDA_RUNTIME_API", serveLa
 // serveLambda serves invocations of AWS Lambda. The library offers no way to stop
 // it: it ends with the process.
 func serveLambda(ctx context.Context, s *server, _ string) error {
-	go lambda.Start(lambdaHandler{s})
-	<-ctx.Done()
+	go s.prepare(ctx)
+	lambda.Start(lambdaHandler{s})
 	return nil
 }
 

@@ -82,9 +82,10 @@ func (api *runtimeAPI) invoke(payload string, left time.Duration) string {
 }
 
 func TestLambda(t *testing.T) {
-	api, p := startLambda(t, "ECHO_FAILURES=2", "TENCENTCLOUD_SECRETID=id0", "TENCENTCLOUD_SECRETKEY=key0", "TRUST_WX_HEADERS=true")
+	api, p := startLambda(t, "ECHO_FAILURES=3", "TENCENTCLOUD_SECRETID=id0", "TENCENTCLOUD_SECRETKEY=key0", "TRUST_WX_HEADERS=true")
 	url := string(recorded(t, "lambda-url"))
 
+	p.records("not configured", 1) // before anybody asks
 	got := parseTold(t, []byte(api.invoke(`{}`, time.Second)))
 	if got.Code != 500 || got.Message != "WXPAY_MCHID: missing; WXPAY_APIV3_KEY: want 32 bytes" {
 		t.Errorf("not configured, asked by a server: got %+v", got)
@@ -94,7 +95,7 @@ func TestLambda(t *testing.T) {
 	}
 
 	got = parseTold(t, []byte(api.invoke(`{"type":"x","userInfo":{"openId":"oALICE"}}`, 10*time.Second)))
-	if got.Kind != refund.Server || got.Builds != 3 || got.Event != `{"type":"x","userInfo":{"openId":"oALICE"}}` {
+	if got.Kind != refund.Server || got.Builds != 4 || got.Event != `{"type":"x","userInfo":{"openId":"oALICE"}}` {
 		t.Errorf("direct: got %+v", got)
 	}
 	if got.LeftMs < 5_000 || got.LeftMs > 9_500 || !got.OK || got.SecretID != "id0" {
@@ -134,7 +135,7 @@ func TestLambda(t *testing.T) {
 	if strings.Contains(p.logs.String(), "secret payload") {
 		t.Errorf("the payload is in the log:\n%s", p.logs)
 	}
-	if code := p.stop(); code != 0 {
-		t.Errorf("exit code %d", code)
+	if r := p.records("not configured", 3); len(r) != 3 || r[0]["request_id"] != nil || r[1]["request_id"] != "lambda-1" {
+		t.Errorf("records: %v", r)
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"wxrefund/shared/refund"
@@ -27,6 +30,8 @@ const (
 // servePlain serves HTTP on all interfaces: the platforms reach a container or a
 // web function from outside.
 func servePlain(ctx context.Context, s *server, port string) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("0.0.0.0", port))
 	if err != nil {
 		return err
@@ -42,6 +47,7 @@ func servePlain(ctx context.Context, s *server, port string) error {
 	}
 	s.log.InfoContext(ctx, "listening", "address", listener.Addr().String())
 
+	go s.prepare(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- h.Serve(listener) }()
 	select {

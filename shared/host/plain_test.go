@@ -69,7 +69,7 @@ func TestPlainHTTP(t *testing.T) {
 			if status != 200 || header.Get("Content-Type") != "application/json" {
 				t.Errorf("got %d %v", status, header)
 			}
-			if got.Kind != tt.want.Kind || got.OpenID != tt.want.OpenID || got.Event != `{"type":"x","WX_OPENID":"oBOB"}` {
+			if got.Kind != tt.want.Kind || got.OpenID != tt.want.OpenID || got.Event != `{"type":"x","WX_OPENID":"oBOB"}` || got.Builds != 1 {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
 			if !got.OK || got.SecretID != "id0" || got.SecretKey != "key0" || got.Built["WXPAY_MCHID"] != "m0" {
@@ -110,16 +110,17 @@ func TestPlainHTTPHandler(t *testing.T) {
 }
 
 func TestPlainHTTPBuildsAgain(t *testing.T) {
-	p, url := startPlain(t, "ECHO_FAILURES=1")
+	p, url := startPlain(t, "ECHO_FAILURES=2")
+	p.records("not configured", 1) // before anybody asks
 	if status, _, body := do(t, "POST", url, strings.NewReader("{}")); status != 503 || len(body) != 0 {
 		t.Errorf("got %d %q, want a bare 503", status, body)
 	}
 	for range 2 {
-		if status, _, body := do(t, "POST", url, strings.NewReader("{}")); status != 200 || parseTold(t, body).Builds != 2 {
+		if status, _, body := do(t, "POST", url, strings.NewReader("{}")); status != 200 || parseTold(t, body).Builds != 3 {
 			t.Errorf("got %d %s", status, body)
 		}
 	}
-	if r := p.records("not configured", 1); len(r) != 1 || len(r[0]["request_id"].(string)) < 20 {
+	if r := p.records("not configured", 2); len(r) != 2 || r[0]["request_id"] != nil || len(r[1]["request_id"].(string)) < 20 {
 		t.Errorf("records: %v", r)
 	}
 }

@@ -16,10 +16,9 @@ var scfPlatform = []platform{{"SCF", "_LAMBDA_SERVER_PORT", serveSCF}}
 
 // serveSCF serves invocations of SCF and CloudBase. The library offers no way to
 // stop it: it ends with the process.
-func serveSCF(ctx context.Context, s *server, _ string) error {
+func serveSCF(_ context.Context, s *server, _ string) error {
 	s.getenv = settingsOnly(s.getenv)
-	go cloudfunction.StartHandler(scfHandler{s})
-	<-ctx.Done()
+	cloudfunction.StartHandler(scfHandler{s})
 	return nil
 }
 
