@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,6 +49,14 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 	if err != nil {
 		t.Fatal(err)
 	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := wxpay.ParsePrivateKey(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	if err != nil {
+		t.Fatal(err)
+	}
 	signer := wxpay.Signer{MchID: "1900000109", SerialNo: "5157", Key: key}
 	hidden := secret.Text(canary)
 	tc3 := wxpay.TC3Signer{SecretID: "AKID", SecretKey: hidden}
@@ -70,6 +80,7 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 		"deliver.Secret":      {hook, "[hidden]"},
 		"wxpay.APIv3Key":      {v3, "[APIv3 key]"},
 		"wxpay.APIKey":        {v2, "[API key]"},
+		"*wxpay.PrivateKey":   {parsed, "[private key]"},
 		"wxpay.Signer":        {signer, "[signer 1900000109 5157]"},
 		"*wxpay.Signer":       {&signer, "[signer 1900000109 5157]"},
 		"*wxpay.Platform":     {&wxpay.Platform{Serial: "5157", Key: key}, "[platform 5157]"},

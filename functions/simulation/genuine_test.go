@@ -34,7 +34,7 @@ type keySet struct {
 	settings map[string]string // of APIv3
 	of       map[string]*setup // by channel
 
-	merchant *rsa.PrivateKey
+	merchant *wxpay.PrivateKey
 	public   *rsa.PublicKey
 	secret   wxpay.APIv3Key
 	client   *x509.Certificate // of mutual TLS

@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"context"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
@@ -45,6 +46,16 @@ func sdkWorld(t *testing.T, mutate ...func(*sandbox.Config)) (*world, *http.Clie
 	return w, &http.Client{Transport: redirect{to}, Timeout: 10 * time.Second}
 }
 
+// sdkKey is the merchant's key as the SDK reads it.
+func sdkKey(t *testing.T, w *world) *rsa.PrivateKey {
+	t.Helper()
+	key, err := utils.LoadPrivateKey(w.settings["WXPAY_PRIVATE_KEY"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // sdkModes are the two ways in which the SDK can work; each returns a client and
 // what verifies notifications.
 var sdkModes = map[string]func(*testing.T, *world, *http.Client) (*core.Client, auth.Verifier){
@@ -52,7 +63,7 @@ var sdkModes = map[string]func(*testing.T, *world, *http.Client) (*core.Client, 
 		ctx, cancel := context.WithCancel(t.Context())
 		t.Cleanup(cancel)
 		first, err := core.NewClient(ctx, option.WithHTTPClient(h),
-			option.WithMerchantCredential(w.signer.MchID, w.signer.SerialNo, w.signer.Key), option.WithoutValidator())
+			option.WithMerchantCredential(w.signer.MchID, w.signer.SerialNo, sdkKey(t, w)), option.WithoutValidator())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +73,7 @@ var sdkModes = map[string]func(*testing.T, *world, *http.Client) (*core.Client, 
 			t.Fatal(err)
 		}
 		client, err := core.NewClient(ctx, option.WithHTTPClient(h),
-			option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(w.signer.MchID, w.signer.SerialNo, w.signer.Key, manager))
+			option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(w.signer.MchID, w.signer.SerialNo, sdkKey(t, w), manager))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +86,7 @@ var sdkModes = map[string]func(*testing.T, *world, *http.Client) (*core.Client, 
 		}
 		id := w.settings["WXPAY_PUBLIC_KEY_ID"]
 		client, err := core.NewClient(t.Context(), option.WithHTTPClient(h),
-			option.WithWechatPayPublicKeyAuthCipher(w.signer.MchID, w.signer.SerialNo, w.signer.Key, id, public))
+			option.WithWechatPayPublicKeyAuthCipher(w.signer.MchID, w.signer.SerialNo, sdkKey(t, w), id, public))
 		if err != nil {
 			t.Fatal(err)
 		}

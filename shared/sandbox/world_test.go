@@ -302,10 +302,10 @@ func otherKeys(t testing.TB) *sandbox.Keys {
 	return k
 }
 
-func signRaw(t testing.TB, key *rsa.PrivateKey, message []byte) []byte {
+func signRaw(t testing.TB, key crypto.Signer, message []byte) []byte {
 	t.Helper()
 	digest := sha256.Sum256(message)
-	sig, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
+	sig, err := key.Sign(nil, digest[:], crypto.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}

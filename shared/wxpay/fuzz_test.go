@@ -1,6 +1,8 @@
 package wxpay
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -193,9 +195,17 @@ func FuzzParsePrivateKey(f *testing.F) {
 			t.Fatalf("key %t, error %v", key != nil, err)
 		}
 		if key == nil {
+			block, err := decodePEM(text, "private key", "PRIVATE KEY")
+			if err != nil {
+				return
+			}
+			theirs, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+			if k, ok := theirs.(*rsa.PrivateKey); ok && err == nil && checkBits(&k.PublicKey, "") == nil && len(k.Primes) == 2 {
+				t.Fatal("crypto/x509 reads it")
+			}
 			return
 		}
-		if bits := key.N.BitLen(); bits < 2048 || key.Validate() != nil {
+		if bits := key.key.N.BitLen(); bits < 2048 || key.key.Validate() != nil {
 			t.Fatalf("a key of %d bits was let through", bits)
 		}
 		if _, err := sign(key, nil); err != nil {

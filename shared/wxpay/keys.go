@@ -12,35 +12,6 @@ import (
 // upper bound keeps a key from making each signature take seconds.
 const minBits, maxBits = 2048, 8192
 
-// ParsePrivateKey reads the merchant's private key from PEM text: PKCS #8 as
-// WeChat Pay's tool writes it, or PKCS #1. Line feeds may be written as \n, for
-// the sake of environment variables. A fault is [ErrFormat]; its text never
-// holds anything of the key.
-func ParsePrivateKey(text string) (*rsa.PrivateKey, error) {
-	const what = "private key"
-	block, err := decodePEM(text, what, "PRIVATE KEY", "RSA PRIVATE KEY")
-	if err != nil {
-		return nil, err
-	}
-	// The parsers validate the key; their own errors are dropped, since what they
-	// say depends on the bytes.
-	var key *rsa.PrivateKey
-	if block.Type == "RSA PRIVATE KEY" {
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	} else {
-		var any any
-		any, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		key, _ = any.(*rsa.PrivateKey)
-	}
-	if err != nil || key == nil {
-		return nil, fmt.Errorf("%w %s: not a valid RSA key", ErrFormat, what)
-	}
-	if err := checkBits(&key.PublicKey, what); err != nil {
-		return nil, err
-	}
-	return key, nil
-}
-
 // ParsePublicKey reads WeChat Pay's public key from PEM text: PKIX as the
 // merchant platform gives it out, or PKCS #1. Line feeds may be written as \n. A
 // fault is [ErrFormat].
@@ -119,7 +90,7 @@ func decodePEM(text, what string, types ...string) (*pem.Block, error) {
 // unescapePEM undoes what PEM text suffers in environment variables: line feeds
 // written as \n.
 func unescapePEM(text string) string {
-	return strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(text)
+	return strings.ReplaceAll(strings.ReplaceAll(text, `\r`, ""), `\n`, "\n")
 }
 
 // checkBits refuses keys that are too short to be safe or too long to be quick.

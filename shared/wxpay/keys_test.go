@@ -59,7 +59,7 @@ func TestParsePrivateKey(t *testing.T) {
 	} {
 		for how, text := range spellings(text) {
 			got, err := ParsePrivateKey(text)
-			if err != nil || !got.Equal(key) {
+			if err != nil || !got.key.Equal(key) {
 				t.Errorf("%s %s: error %v", form, how, err)
 			}
 		}

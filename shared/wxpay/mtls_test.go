@@ -2,7 +2,6 @@ package wxpay
 
 import (
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -34,7 +33,7 @@ func TestParseClientCertificate(t *testing.T) {
 			t.Errorf("%s: %v", how, err)
 			continue
 		}
-		if private, ok := got.PrivateKey.(*rsa.PrivateKey); !ok || !private.Equal(merchantKey()) {
+		if private, ok := got.PrivateKey.(*PrivateKey); !ok || !private.key.Equal(merchantKey()) {
 			t.Errorf("%s: another key", how)
 		}
 		if len(got.Certificate) != 1 || SerialNo(got.Leaf) != mchSerial || !slices.Equal(got.Certificate[0], got.Leaf.Raw) {

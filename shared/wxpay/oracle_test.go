@@ -419,7 +419,7 @@ func TestOracleKeysAreReadAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := ParsePrivateKey(private); err != nil || !ours.Equal(theirs) {
+	if ours, err := ParsePrivateKey(private); err != nil || !ours.key.Equal(theirs) {
 		t.Errorf("private key: error %v", err)
 	}
 	public := pkixPEM(t, &platformKey().PublicKey)

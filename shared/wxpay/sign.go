@@ -39,9 +39,9 @@ var b64 = base64.StdEncoding.Strict()
 //
 // Logging one is harmless: its key stays out of JSON and of fmt.
 type Signer struct {
-	MchID    string          // the merchant number; a service provider's own
-	SerialNo string          // of the merchant's API certificate
-	Key      *rsa.PrivateKey `json:"-"` // of that certificate
+	MchID    string        // the merchant number; a service provider's own
+	SerialNo string        // of the merchant's API certificate
+	Key      crypto.Signer `json:"-"` // of that certificate: a [*PrivateKey], or another RSA key
 }
 
 // Format hides the key, whatever the verb.
@@ -108,6 +108,9 @@ func (p *Platform) sign(h http.Header, body []byte, now time.Time, nonce string)
 		return errors.New("wxpay: platform lacks its serial")
 	}
 	timestamp := strconv.FormatInt(now.Unix(), 10)
+	if p.Key == nil {
+		return errNoKey
+	}
 	sig, err := sign(p.Key, replyMessage(timestamp, nonce, body))
 	if err != nil {
 		return err
@@ -130,14 +133,16 @@ func replyMessage(timestamp, nonce string, body []byte) []byte {
 	return append(append(m, body...), '\n')
 }
 
+var errNoKey = errors.New("wxpay: no private key to sign with")
+
 // sign returns the signature of message in base64. The message is hashed here
 // and never shows up in an error.
-func sign(key *rsa.PrivateKey, message []byte) (string, error) {
+func sign(key crypto.Signer, message []byte) (string, error) {
 	if key == nil {
-		return "", errors.New("wxpay: no private key to sign with")
+		return "", errNoKey
 	}
 	digest := sha256.Sum256(message)
-	sig, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]) // deterministic: it needs no random source
+	sig, err := key.Sign(nil, digest[:], crypto.SHA256) // PKCS #1 v1.5, which needs no random source
 	if err != nil {
 		return "", fmt.Errorf("wxpay: signing: %w", err)
 	}

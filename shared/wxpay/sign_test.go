@@ -62,7 +62,7 @@ func TestAuthorization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Verify(&s.Key.PublicKey, "POST", uri, body, time.Now()); err != nil {
+	if err := c.Verify(s.Key.Public().(*rsa.PublicKey), "POST", uri, body, time.Now()); err != nil {
 		t.Error("our own header is refused:", err)
 	}
 	if c.Timestamp < before || c.Timestamp > time.Now().Unix() {

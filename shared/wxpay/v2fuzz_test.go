@@ -173,7 +173,7 @@ func FuzzParseClientCertificate(f *testing.F) {
 			return
 		}
 		public, ok := got.Leaf.PublicKey.(*rsa.PublicKey)
-		if !ok || !public.Equal(&got.PrivateKey.(*rsa.PrivateKey).PublicKey) || public.N.BitLen() < minBits {
+		if !ok || !public.Equal(got.PrivateKey.(*PrivateKey).Public()) || public.N.BitLen() < minBits {
 			t.Fatal("the key does not fit")
 		}
 		if _, err := tls.X509KeyPair([]byte(unescapePEM(certText)), []byte(unescapePEM(keyText))); err != nil {
