@@ -58,7 +58,9 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 		if e.Code == refund.CodeInternal || e.Code == refund.CodeUnavailable {
 			level = slog.LevelError
 		}
-		h.log.Log(ctx, level, "refused", "code", e.Code, "upstream", e.Upstream, "message", e.Message, "cause", e.Err)
+		if e.Code != refund.CodeDenied { // which is on record with who was denied
+			h.log.Log(ctx, level, "refused", "code", e.Code, "upstream", e.Upstream, "message", e.Message, "cause", e.Err)
+		}
 	}
 	return encode(data, err)
 }

@@ -341,3 +341,24 @@ func FuzzInvoke(f *testing.F) {
 		}
 	})
 }
+
+// Each refusal is one record, and a denial's says who was denied.
+func TestRefusalsAreLoggedOnce(t *testing.T) {
+	h, _ := setUp(t)
+	for name, tt := range map[string]struct {
+		caller refund.Caller
+		event  string
+		want   string
+	}{
+		"a stranger":   {refund.Caller{Kind: refund.User, OpenID: "oStranger"}, event, `level=WARN msg=denied out_refund_no="" caller="user oS****er"`},
+		"no operation": {server, `{"type":"x"}`, "level=INFO msg=refused code=invalid"},
+	} {
+		var out strings.Builder
+		log := slog.New(slog.NewTextHandler(&out, nil))
+		h.log, h.refunds.Log = log, log
+		h.Invoke(t.Context(), tt.caller, []byte(tt.event))
+		if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got\n%swant one record with %s", name, got, tt.want)
+		}
+	}
+}
