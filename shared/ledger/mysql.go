@@ -39,10 +39,6 @@ func openMySQL(_ context.Context, rest string) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, err := schema("mysql")
-	if err != nil {
-		return nil, err
-	}
 	d := dialect{
 		ranges:    true,
 		snapshot:  sql.LevelRepeatableRead,
@@ -56,6 +52,10 @@ func openMySQL(_ context.Context, rest string) (store, error) {
 		patience: lockPatience,
 	}
 	return newServer(mysqlConnector{connector}, conns, d, func(ctx context.Context, db *sql.DB) error {
+		steps, err := schema("mysql")
+		if err != nil {
+			return err
+		}
 		return migrateMySQL(ctx, db, steps)
 	}), nil
 }

@@ -27,10 +27,6 @@ func openPostgres(_ context.Context, rest string) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, err := schema("postgres")
-	if err != nil {
-		return nil, err
-	}
 	d := dialect{
 		placeholder: func(n int) string { return fmt.Sprintf("$%d", n) },
 		snapshot:    sql.LevelRepeatableRead,
@@ -43,6 +39,10 @@ func openPostgres(_ context.Context, rest string) (store, error) {
 		patience: lockPatience,
 	}
 	return newServer(pgConnector{config}, conns, d, func(ctx context.Context, db *sql.DB) error {
+		steps, err := schema("postgres")
+		if err != nil {
+			return err
+		}
 		return migratePostgres(ctx, db, steps)
 	}), nil
 }
