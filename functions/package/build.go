@@ -33,11 +33,6 @@ type target struct {
 	script string
 }
 
-// everywhere is the tag of every package: it leaves out of the validator what it
-// offers for methods named in struct tags, which we have none of, and for whose
-// sake the linker would keep every method of every type.
-const everywhere = "validator_novalidatefn"
-
 // webScript starts the binary where a web function is expected to listen.
 const webScript = "#!/bin/sh\nexport PORT=9000\nexec ./main\n"
 
@@ -102,7 +97,7 @@ func (t target) compile(ctx context.Context, f function, binary string) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", //nolint:gosec // the arguments are from the tables above
-		"-tags", t.tags+","+everywhere, "-o", absolute, "wxrefund/functions/"+f.folder)
+		"-tags", t.tags, "-o", absolute, "wxrefund/functions/"+f.folder)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, output)
