@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,10 +101,10 @@ func TestSettlingOwesTheNews(t *testing.T) {
 	f := setUp(t)
 	a, b := f.subscribe("scf:a"), f.subscribe("scf:b")
 	f.must(t, request("R1", 60))
-	commits := 0
-	f.Ledger = &hindered{Ledger: f.Ledger, before: func() error { commits++; return nil }}
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil || commits != 1 {
-		t.Fatalf("%v after %d commits, want one", err, commits)
+	var commits atomic.Int64 // deliveries commit side by side
+	f.Ledger = &hindered{Ledger: f.Ledger, before: func() error { commits.Add(1); return nil }}
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil || commits.Load() != 1 {
+		t.Fatalf("%v after %d commits, want one", err, commits.Load())
 	}
 	if d := cmp.Diff([]string{"scf:a SUCCESS", "scf:b SUCCESS"}, f.owed(t, "R1")); d != "" {
 		t.Errorf("owed (-want +got):\n%s", d)
