@@ -73,7 +73,7 @@ func TestOraclePrivateKeyVerdicts(t *testing.T) {
 		"primes exchanged": func(k *rsaPrivateKey) {
 			k.P, k.Q, k.DP, k.DQ, k.Inverse = k.Q, k.P, k.DQ, k.DP, new(big.Int).ModInverse(k.P, k.Q)
 		},
-		"version 1":                    func(k *rsaPrivateKey) { k.Version = 2 },
+		"version 2":                    func(k *rsaPrivateKey) { k.Version = 2 },
 		"n + 1":                        func(k *rsaPrivateKey) { add(k.N, 1) },
 		"n + 2":                        func(k *rsaPrivateKey) { add(k.N, 2) },
 		"n negative":                   func(k *rsaPrivateKey) { k.N.Neg(k.N) },

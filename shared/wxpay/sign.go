@@ -3,7 +3,6 @@ package wxpay
 import (
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -86,8 +85,8 @@ func RequestMessage(method, uri string, timestamp int64, nonce string, body []by
 // sandbox's half: nothing that is deployed has such a key. Like a [Signer] it may
 // be shared and logged.
 type Platform struct {
-	Serial string          // of the platform certificate, or the PUB_KEY_ID_ of the public key
-	Key    *rsa.PrivateKey `json:"-"`
+	Serial string        // of the platform certificate, or the PUB_KEY_ID_ of the public key
+	Key    crypto.Signer `json:"-"` // an RSA key
 }
 
 // Format hides the key, whatever the verb.
@@ -108,9 +107,6 @@ func (p *Platform) sign(h http.Header, body []byte, now time.Time, nonce string)
 		return errors.New("wxpay: platform lacks its serial")
 	}
 	timestamp := strconv.FormatInt(now.Unix(), 10)
-	if p.Key == nil {
-		return errNoKey
-	}
 	sig, err := sign(p.Key, replyMessage(timestamp, nonce, body))
 	if err != nil {
 		return err
@@ -133,13 +129,11 @@ func replyMessage(timestamp, nonce string, body []byte) []byte {
 	return append(append(m, body...), '\n')
 }
 
-var errNoKey = errors.New("wxpay: no private key to sign with")
-
 // sign returns the signature of message in base64. The message is hashed here
 // and never shows up in an error.
 func sign(key crypto.Signer, message []byte) (string, error) {
 	if key == nil {
-		return "", errNoKey
+		return "", errors.New("wxpay: no private key to sign with")
 	}
 	digest := sha256.Sum256(message)
 	sig, err := key.Sign(nil, digest[:], crypto.SHA256) // PKCS #1 v1.5, which needs no random source
