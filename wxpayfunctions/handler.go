@@ -147,6 +147,7 @@ func retries() map[refund.Next]string {
 		refund.AfterFix:   "never",
 		refund.SameNumber: "same_number",
 		refund.Later:      "later",
+		refund.LaterOrFix: "later",
 		refund.NewNumber:  "new_number",
 	}
 }

@@ -9,9 +9,10 @@ import (
 type CallerKind int
 
 const (
-	Nobody CallerKind = iota // not attested by the platform: an HTTP request, say
-	User                     // a mini-program user, by the openid that the platform injected
-	Server                   // a program of the merchant's own
+	Nobody   CallerKind = iota // not attested by the platform: an HTTP request, say
+	User                       // a mini-program user, by the openid that the platform injected
+	Server                     // a program of the merchant's own
+	Unlisted                   // the platform attests no client, and a source that nobody has listed: it may give hints, and nothing else
 )
 
 // A Caller is who asks, as the door attested it: never what a letter says of
@@ -19,6 +20,7 @@ const (
 type Caller struct {
 	Kind   CallerKind
 	OpenID string // of a User
+	Source string // the chain that the platform attests (TCB_SOURCE), where there is one
 }
 
 // LogValue names the caller without giving the openid away.
@@ -28,6 +30,8 @@ func (c Caller) LogValue() slog.Value {
 		return slog.StringValue("server")
 	case User:
 		return slog.StringValue("user " + mask(c.OpenID))
+	case Unlisted:
+		return slog.StringValue("unlisted source")
 	}
 	return slog.StringValue("nobody")
 }

@@ -24,11 +24,12 @@ const (
 type Next string
 
 const (
-	Never      Next = "never"       // repeating is useless
-	SameNumber Next = "same_number" // repeat identically, at once if you like
-	Later      Next = "later"       // repeat identically, after a pause
-	NewNumber  Next = "new_number"  // only another refund number can succeed
-	AfterFix   Next = "after_fix"   // correct what the message names, then repeat; the number stays free
+	Never      Next = "never"        // repeating is useless
+	SameNumber Next = "same_number"  // repeat identically, at once if you like
+	Later      Next = "later"        // repeat identically, after a pause
+	NewNumber  Next = "new_number"   // only another refund number can succeed
+	AfterFix   Next = "after_fix"    // correct what the message names, then repeat; the number stays free
+	LaterOrFix Next = "later_or_fix" // repeat identically after a pause, or correct what the message names; the number stays free
 )
 
 // An Error is a refusal that may be shown to the caller.
@@ -40,6 +41,14 @@ type Error struct {
 	RetryAfter time.Duration `json:"retry_after,omitempty"` // how long to pause, where known
 	Unsent     bool          `json:"unsent,omitempty"`      // with CodeUnavailable: the request certainly did not leave this machine
 	Err        error         `json:"-"`                     // cause, for the log only
+
+	// MaybeTaken, with CodeRejected: the upstream refuses so, among others, a number
+	// that a refund of other content has. Only a query can tell.
+	MaybeTaken bool `json:"maybe_taken,omitempty"`
+
+	// Exists, with CodeUnavailable: the upstream counts the refund that was asked
+	// about, and tells nothing else of it.
+	Exists bool `json:"exists,omitempty"`
 }
 
 func (e *Error) Error() string {

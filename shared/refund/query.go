@@ -66,6 +66,12 @@ func (s *Service) Confirm(ctx context.Context, outRefundNo string) (Settlement, 
 	return st, err
 }
 
+// Relayed takes an unsigned message that tells of a refund: what it says is only
+// a hint, and the upstream is asked.
+func (s *Service) Relayed(ctx context.Context, _ Caller, out Outcome) (Settlement, error) {
+	return s.Confirm(ctx, out.OutRefundNo)
+}
+
 // refundNo finds the refund number that a lookup means.
 func (s *Service) refundNo(ctx context.Context, l Lookup) (string, error) {
 	if l.RefundID == "" {

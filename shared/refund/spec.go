@@ -31,6 +31,10 @@ type Spec struct {
 	BadRate    int           // submissions a second that it calls wrong
 	Pace       time.Duration // least time between two submissions for one order
 	MaxRefunds int           // of one order; 0: [MaxRefunds]
+
+	// Resend says that a number which was refused may be sent again, corrected or
+	// not, and that the upstream alone judges it (v2): no refusal is given from memory.
+	Resend bool
 }
 
 // Length bounds a text in bytes, both ends included.

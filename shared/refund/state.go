@@ -42,6 +42,7 @@ const (
 	Reply  Source = "reply"  // the upstream's answer to our own submission
 	Letter Source = "letter" // a notification
 	Query  Source = "query"  // the upstream's answer to our question
+	Relay  Source = "relay"  // an unsigned message of the platform
 )
 
 // verdict says what an outcome does to a record.
