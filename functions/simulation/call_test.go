@@ -35,6 +35,7 @@ type call struct {
 type news struct {
 	status  string // PROCESSING, SUCCESS, CLOSED, ABNORMAL; "" if none was told
 	refused bool   // a definite no
+	absent  bool   // asked, WeChat Pay holds nothing under the number
 	source  string
 }
 

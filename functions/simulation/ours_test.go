@@ -2,10 +2,10 @@ package simulation_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -84,7 +84,7 @@ func (o *ours) start(function string, number int) *instance {
 		Channel:  o.w.system.wired(made, &http.Client{Transport: &wire{o.w, call}}),
 		Ledger:   &weatheredLedger{o.store, call},
 		Merchant: made.Refunds.Merchant,
-		Pace:     o.w.history.Pace,
+		Pace:     cmp.Or(o.w.history.Pace, -1), // none, unless the history has one
 		Now:      func() time.Time { return time.Now().Add(skew) },
 		Log:      log,
 	}
@@ -160,7 +160,7 @@ func (o *ours) books() map[string]entry {
 		if seen, _ := o.w.witness.row(no); err != nil || seen.State != row.State || seen.Held != row.Held {
 			o.w.witness.violates("harness", "%s in the ledger is not what was committed", no)
 		}
-		out[no] = entry{strings.ToUpper(row.State), row.fen()}
+		out[no] = entry{row.status(), row.fen()}
 	}
 	return out
 }

@@ -91,14 +91,17 @@ func (v *witness) kind(items []refund.Item) string {
 
 // A refundRow is what the witness reads of a refund in the ledger.
 type refundRow struct {
-	State   string
-	Foreign bool
-	Order   string
-	Held    int64
-	Counted bool
-	Asked   int
-	Absent  bool
-	Notices []struct {
+	State    string
+	Foreign  bool
+	Order    string
+	Also     string
+	Taken    bool // rejected, and Refund, Order and Held are another's, which has the number
+	Released bool
+	Held     int64
+	Counted  bool
+	Asked    int
+	Absent   bool
+	Notices  []struct {
 		ID     string
 		Refund struct{ Status string }
 		Owed   []struct {
@@ -111,6 +114,7 @@ type refundRow struct {
 		Amount struct{ Refund int64 }
 	}
 	Refund struct {
+		Status string
 		Amount struct{ Refund int64 }
 	}
 }
@@ -128,14 +132,32 @@ func (r refundRow) fen() int64 {
 	return r.Request.Amount.Refund
 }
 
-func (r refundRow) holds() bool { return r.State != "closed" && r.State != "rejected" }
+func (r refundRow) holds() bool {
+	if r.Taken {
+		return r.Refund.Status != "CLOSED"
+	}
+	return r.State != "closed" && r.State != "rejected"
+}
+
+// status is what the ledger says of the refund that WeChat Pay has under the number.
+func (r refundRow) status() string {
+	if r.Taken {
+		return r.Refund.Status
+	}
+	return strings.ToUpper(r.State)
+}
 
 func (r refundRow) final() bool { return r.State == "success" || r.State == "closed" }
 
 // An accountRow is what the witness reads of an order's account.
 type accountRow struct {
-	SameAs   string `json:"same_as"`
-	Total    int64
-	Reserved int64
-	Members  []struct{ No string }
+	SameAs    string `json:"same_as"`
+	Total     int64
+	Confirmed bool
+	Reserved  int64
+	Members   []struct {
+		No    string
+		Held  int64
+		Total int64
+	}
 }

@@ -106,7 +106,7 @@ func (t *wire) hear(c *call, q question, resp *wireReply) {
 		}
 		return
 	}
-	c.hears(q.no, news{source: q.verb, status: a.statuses[q.no], refused: a.refused && q.verb == "send"})
+	c.hears(q.no, news{source: q.verb, status: a.statuses[q.no], refused: a.refused && q.verb == "send", absent: a.refused && q.verb == "ask"})
 }
 
 // A wireReply is an answer of WeChat Pay's.

@@ -16,18 +16,29 @@ type account struct {
 	TransactionID string   `json:"transaction_id,omitempty"`
 	OutTradeNo    string   `json:"out_trade_no,omitempty"`
 	Currency      string   `json:"currency,omitempty"`
-	Total         int64    `json:"total,omitempty"`     // minor units; 0: not known
-	Confirmed     bool     `json:"confirmed,omitempty"` // whether the upstream told the total, or only a caller
+	Total         int64    `json:"total,omitempty"`     // minor units; counts only if Confirmed
+	Confirmed     bool     `json:"confirmed,omitempty"` // whether the upstream has told the total, or has accepted a refund that named it
 	Reserved      int64    `json:"reserved,omitempty"`  // minor units
 	Members       []member `json:"members,omitempty"`   // refunds that count, oldest first
 
-	Sent time.Time `json:"sent,omitzero"` // the last submission, where the channel asks for a pace
+	// The last submission, where the channel asks for a pace.
+	Sent   time.Time `json:"sent,omitzero"`
+	SentNo string    `json:"sent_no,omitempty"`
 }
 
 // A member is one refund of an order.
 type member struct {
-	No string    `json:"no"`
-	At time.Time `json:"at"`
+	No      string    `json:"no" ledger:"key"`
+	At      time.Time `json:"at"`
+	Held    int64     `json:"held,omitempty"`    // minor units that it reserves
+	Foreign bool      `json:"foreign,omitempty"` // made by hand, or by another system
+	Total   int64     `json:"total,omitempty"`   // that its claim names for the order, while nobody has answered it
+}
+
+func (m member) equal(n member) bool {
+	same := m.At.Equal(n.At)
+	m.At, n.At = time.Time{}, time.Time{}
+	return same && m == n
 }
 
 func transactionKey(id string) Key { return Key("order/transaction_id/" + id) }
@@ -47,68 +58,107 @@ func orderKeys(transactionID, outTradeNo string) []Key {
 }
 
 // admits reports why the order cannot take another refund of that amount; nil
-// if it can. This is the rule that keeps refunds within the order's total.
+// if it can. This is the rule that keeps refunds within the order's total. A total
+// or a currency that only callers have named binds nobody: what their claims
+// reserve counts against whatever the next one names.
 func (a *account) admits(amount RequestAmount, most int) *Error {
+	left := max(0, amount.Total-a.Reserved)
 	switch {
-	case a.Currency != "" && a.Currency != amount.Currency:
-		return conflictf("amount.currency must be %s, the currency of the order's other refunds", a.Currency)
-	case a.Total != 0 && a.Total != amount.Total:
-		return conflictf("amount.total differs from the order's total that is recorded")
+	case a.Confirmed && a.Currency != "" && a.Currency != amount.Currency:
+		return conflictf("amount.currency must be %s, the currency of the order", a.Currency)
+	case a.Confirmed && a.Total != amount.Total:
+		return conflictf("amount.total differs from the order's total, which is %d", a.Total)
 	case len(a.Members) >= most:
 		return conflictf("the order has had %d refunds, and no order may have more", most)
-	case amount.Refund > amount.Total-a.Reserved:
-		return conflictf("amount.refund is more than what is left of the order")
+	case amount.Refund > left:
+		return conflictf("amount.refund is more than what is left of the order: %d of %d", left, amount.Total)
 	}
 	return nil
 }
 
-// paced reports why it is too early for another submission; nil if it is not.
-func (a *account) paced(pace time.Duration, now time.Time) *Error {
-	if wait := a.Sent.Add(pace).Sub(now); pace > 0 && wait > 0 {
+// paced reports why it is too early for a submission under that number; nil if it
+// is not. Refunds of one order are to be apart, so that the last one may be repeated
+// at once. A last submission that lies ahead was written by a wrong clock and
+// counts for nothing.
+func (a *account) paced(no string, pace time.Duration, now time.Time) *Error {
+	if wait := a.Sent.Add(pace).Sub(now); a.SentNo != no && wait > 0 && wait <= pace {
 		return limited(fmt.Sprintf("refunds of one order must be %v apart", pace), wait.Microseconds())
 	}
 	return nil
 }
 
-// add makes a refund count and reserves its amount, whether or not the order
-// has room: the upstream's word stands above our limits.
-func (a *account) add(no string, minor int64, at time.Time) {
-	if !slices.ContainsFunc(a.Members, func(m member) bool { return m.No == no }) {
-		a.Members = append(a.Members, member{no, at})
-		a.sort()
+// put makes a refund count, reserving that much more, whether or not the order has
+// room: the upstream's word stands above our limits.
+// It reports whether anything changed.
+func (a *account) put(m member, more int64) bool {
+	a.Reserved += more
+	for i := range a.Members {
+		if a.Members[i].No == m.No {
+			changed := !a.Members[i].equal(m) || more != 0
+			a.Members[i] = m
+			return changed
+		}
 	}
-	a.Reserved += minor
+	a.Members = append(a.Members, m)
+	a.sort()
+	return true
 }
 
-// remove takes a refund out as if it had never been. A total that only callers
-// named goes with the last of them.
-func (a *account) remove(no string) {
+// remove takes a refund out as if it had never been, with what it reserves.
+func (a *account) remove(no string, held int64) {
+	a.Reserved -= held
 	a.Members = slices.DeleteFunc(a.Members, func(m member) bool { return m.No == no })
-	if len(a.Members) == 0 && !a.Confirmed {
-		a.Total, a.Currency = 0, ""
+}
+
+// hands counts the refunds that somebody else has made of the order and that take money from it.
+func (a *account) hands() (n int) {
+	for _, m := range a.Members {
+		if m.Foreign && m.Held > 0 {
+			n++
+		}
 	}
+	return n
 }
 
 func (a *account) sort() {
 	slices.SortStableFunc(a.Members, func(x, y member) int { return x.At.Compare(y.At) })
 }
 
-// excess reports whether more is reserved than the order's total.
-func (a *account) excess() bool { return a.Total != 0 && a.Reserved > a.Total }
-
-// absorb adds another account of the same order to this one.
-func (a *account) absorb(b account) {
-	a.Reserved += b.Reserved
-	for _, m := range b.Members {
-		if !slices.ContainsFunc(a.Members, func(n member) bool { return n.No == m.No }) {
-			a.Members = append(a.Members, m)
+// excess reports whether more is reserved than the order's total. A claim in doubt
+// that names another total does not count: the upstream will refuse it.
+func (a *account) excess() bool {
+	sum := a.Reserved
+	for _, m := range a.Members {
+		if m.Total != 0 && m.Total != a.Total {
+			sum -= m.Held
 		}
 	}
-	a.sort()
-	if a.Total == 0 || b.Confirmed && !a.Confirmed {
-		a.Total, a.Confirmed = b.Total, b.Confirmed
+	return a.Confirmed && sum > a.Total
+}
+
+// confirm takes over what the upstream tells of the order's total and currency.
+func (a *account) confirm(total int64, currency string) {
+	if total > 0 {
+		a.Total, a.Confirmed = total, true
 	}
-	if a.Currency == "" {
-		a.Currency = b.Currency
+	if currency != "" {
+		a.Currency = currency
+	}
+}
+
+// absorb adds another account of the same order to this one. A refund that
+// counted in both counts once.
+func (a *account) absorb(b account) {
+	for _, m := range b.Members {
+		if slices.ContainsFunc(a.Members, func(n member) bool { return n.No == m.No }) {
+			b.Reserved -= m.Held
+			continue
+		}
+		a.Members = append(a.Members, m)
+	}
+	a.Reserved += b.Reserved
+	a.sort()
+	if b.Confirmed && !a.Confirmed {
+		a.Total, a.Confirmed, a.Currency = b.Total, true, b.Currency
 	}
 }

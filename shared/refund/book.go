@@ -2,6 +2,7 @@ package refund
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,16 @@ type book struct {
 	changed  []Key            // what commit has to write, in the order of first change
 	told     bool             // the record changed in what is owed alone, so that asking stays due as it was
 	ids      map[Key]string   // refund_id names that were read or made
+	alarms   []alarm          // what the change raises
+	calmed   []Cause          // lasting causes of alarm that it ends
+	about    []any            // what is logged beside an alarm
+}
+
+// note adds an alarm that has no lasting cause; why "" is none.
+func (b *book) note(code, why string) {
+	if why != "" {
+		b.alarms = append(b.alarms, alarm{code: code, why: why})
+	}
 }
 
 // read opens the book of a refund number. names are further keys that the
@@ -63,8 +74,16 @@ func (b *book) missing() []Key {
 		}
 	}
 	add(b.rec.Order)
+	add(b.rec.Also)
 	for _, a := range b.accounts {
 		add(a.SameAs)
+	}
+	if len(b.rec.Contents) > 0 || b.rec.Taken { // which of them the upstream means decides the order
+		for _, c := range append(b.rec.Contents, b.rec.Request) {
+			for _, k := range orderKeys(c.TransactionID, c.OutTradeNo) {
+				add(k)
+			}
+		}
 	}
 	return want
 }
@@ -81,8 +100,20 @@ func (b *book) resolve(k Key) Key {
 	return k
 }
 
-// account returns the account in which the refund counts.
+// account returns the account in which the refund counts; nil if nobody has named its order.
 func (b *book) account() *account { return b.accounts[b.resolve(b.rec.Order)] }
+
+// homes are the keys of the accounts in which the refund counts: one, or two while
+// nobody but the caller says that his two names are one order's.
+func (b *book) homes() []Key {
+	var homes []Key
+	for _, k := range []Key{b.rec.Order, b.rec.Also} {
+		if k = b.resolve(k); k != "" && !slices.Contains(homes, k) {
+			homes = append(homes, k)
+		}
+	}
+	return homes
+}
 
 // exists reports whether an item stands in the ledger or will by this commit.
 func (b *book) exists(k Key) bool { return b.items[k].Version > 0 || b.dirty(k) }
@@ -102,45 +133,104 @@ func (b *book) touch(k Key) {
 	}
 }
 
-// open chooses the account in which a new refund counts. The two names that a
-// caller gives are not known to name one order until the upstream says so, so
-// they are not joined here: an account that exists is preferred, then WeChat's
-// own number.
-func (b *book) open(transactionID, outTradeNo string) *account {
+// open chooses the accounts in which a new refund counts: one for each name that
+// the caller gives, since only the upstream can say that they are one order's.
+// WeChat's own number comes first. It returns why the names cannot be one order's
+// by what the upstream has said before; nil if they can.
+func (b *book) open(transactionID, outTradeNo string) *Error {
 	keys := orderKeys(transactionID, outTradeNo)
-	chosen := keys[0]
 	for _, k := range keys {
-		if b.exists(k) {
-			chosen = k
-			break
+		a := b.accounts[b.resolve(k)]
+		switch {
+		case differ(a.TransactionID, transactionID):
+			return twoOrders("out_trade_no", "transaction_id", a.TransactionID)
+		case differ(a.OutTradeNo, outTradeNo):
+			return twoOrders("transaction_id", "out_trade_no", a.OutTradeNo)
 		}
 	}
-	b.rec.Order = b.resolve(chosen)
-	a := b.accounts[b.rec.Order]
-	if !b.exists(b.rec.Order) {
-		if chosen == transactionKey(transactionID) {
-			a.TransactionID = transactionID
+	b.rec.Order, b.rec.Also = b.resolve(keys[0]), ""
+	if also := b.resolve(keys[len(keys)-1]); also != b.rec.Order {
+		b.rec.Also = also
+	}
+	for _, k := range keys {
+		if b.exists(b.resolve(k)) {
+			continue
+		}
+		if k == transactionKey(transactionID) {
+			b.accounts[k].TransactionID = transactionID
 		} else {
-			a.OutTradeNo = outTradeNo
+			b.accounts[k].OutTradeNo = outTradeNo
 		}
 	}
-	return a
+	return nil
 }
 
-// hold makes the refund reserve that much in its account, and count there or not.
+func twoOrders(one, other, known string) *Error {
+	return conflictf("transaction_id and out_trade_no name two orders: the %s of this %s is %s", other, one, known)
+}
+
+// hold makes the refund reserve that much in its accounts, and count there or not.
 func (b *book) hold(minor int64, counted bool) {
-	if b.rec.Held == minor && b.rec.Counted == counted {
+	m := member{No: b.no, At: b.rec.ClaimedAt, Held: minor, Foreign: b.rec.foreign()}
+	if b.rec.State == Claimed {
+		m.Total = b.rec.Request.Amount.Total
+	}
+	for _, home := range b.homes() {
+		a := b.accounts[home]
+		switch {
+		case counted && a.put(m, minor-b.rec.Held):
+			b.touch(home)
+		case !counted && b.rec.Counted:
+			a.remove(b.no, b.rec.Held)
+			b.touch(home)
+		}
+	}
+	b.rec.Held, b.rec.Counted = minor, counted
+}
+
+// move makes the refund count in other accounts than before.
+func (b *book) move(order, also Key) {
+	if b.rec.Order == order && b.rec.Also == also {
 		return
 	}
-	a := b.account()
-	b.touch(b.resolve(b.rec.Order))
-	a.Reserved -= b.rec.Held
-	b.rec.Held, b.rec.Counted = minor, counted
+	held, counted := b.rec.Held, b.rec.Counted
+	b.hold(0, false)
+	b.rec.Order, b.rec.Also = order, also
 	if counted {
-		a.add(b.no, minor, b.rec.ClaimedAt)
-	} else {
-		a.remove(b.no)
+		b.hold(held, true)
 	}
+	b.touch(refundKey(b.no))
+}
+
+// settleIn books the refund on the order that the upstream names, and on no other.
+// It returns what contradicts the ledger, "" if nothing.
+func (b *book) settleIn(transactionID, outTradeNo string) string {
+	told := orderKeys(transactionID, outTradeNo)
+	if len(told) == 0 {
+		return ""
+	}
+	home := b.account()
+	if home == nil || differ(home.TransactionID, transactionID) || differ(home.OutTradeNo, outTradeNo) {
+		// Not the order that was claimed: it is the one that is told, by the name that leads to it.
+		order := told[0]
+		for _, k := range told {
+			if a := b.accounts[b.resolve(k)]; b.exists(b.resolve(k)) && !differ(a.TransactionID, transactionID) && !differ(a.OutTradeNo, outTradeNo) {
+				order = k
+				break
+			}
+		}
+		b.move(b.resolve(order), "")
+	}
+	why := b.join(transactionID, outTradeNo)
+	if also := b.resolve(b.rec.Also); also != "" {
+		// The other name of the caller's: the upstream has either just confirmed it or named another.
+		a := b.accounts[also]
+		known := a.TransactionID != "" && transactionID != "" || a.OutTradeNo != "" && outTradeNo != ""
+		if also == b.resolve(b.rec.Order) || known {
+			b.move(b.rec.Order, "")
+		}
+	}
+	return why
 }
 
 // join learns from the upstream that both names name the refund's order, and
@@ -190,6 +280,9 @@ func differ(x, y string) bool { return x != "" && y != "" && x != y }
 // contradicts that, "" if nothing.
 func (b *book) nameID(refundID string) string {
 	k := refundIDKey(refundID)
+	if len(k) > MaxKey {
+		return "refund_id is too long to be found by"
+	}
 	switch b.ids[k] {
 	case b.no:
 		return ""

@@ -11,7 +11,7 @@ import (
 // returns the record in state [Claimed] if this caller is to submit it, and
 // with what is known of it in any other state.
 func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record, error) {
-	patience := time.Now().Add(maxWait)
+	patience, pause := time.Now().Add(maxWait), firstPause
 	rules := s.rules()
 	var rec record
 	var hasTurn bool
@@ -24,14 +24,16 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 			now := s.now()
 			// Another caller's submission of the same refund may be about to end: its answer is ours too.
 			if b.running(now) && difference(b.rec.Request, req) == "" {
-				if time.Now().After(patience) {
+				left := time.Until(patience)
+				if left <= 0 {
 					e := unavailable("this refund is being submitted right now; repeat identically after a pause", nil)
 					e.Next, e.RetryAfter = Later, b.rec.Lease.Sub(now)
 					return e
 				}
-				if err := sleep(ctx, 20*time.Millisecond); err != nil {
+				if err := sleep(ctx, min(pause, left)); err != nil {
 					return err
 				}
+				pause *= 2
 				continue
 			}
 			if err := b.claim(caller, req, rules, now); err != nil {
@@ -68,48 +70,74 @@ func (b *book) running(now time.Time) bool {
 // request is to be submitted.
 func (b *book) claim(caller Caller, req Request, rules rules, now time.Time) error {
 	rec := &b.rec
-	field := b.differs(req)
-	switch {
-	case rec.State == unknown:
+	if rec.State == unknown {
 		return b.claimNew(caller, req, rules, now)
-	case rec.State == Rejected && field != "" && rec.Refusal.Next == AfterFix:
-		return b.claimNew(caller, req, rules, now) // the refusal was about the content, and nothing happened upstream
+	}
+	if rec.foreign() { // of somebody else's refund we know what the upstream told
+		if mismatch(req, rec.Refund) == "" && req.about(rec.Refund) {
+			return nil
+		}
+		return takenError("", rec.view())
+	}
+	field := difference(rec.Request, req)
+	if rec.State == Rejected && rec.reopens(field, rules.resend) {
+		return b.claimNew(caller, req, rules, now)
+	}
+	switch {
 	case field != "":
 		return conflictf("%s differs from what this out_refund_no was first used with", field)
-	case rec.State == Rejected && (rec.Refusal.Next == Never || rec.Refusal.Next == NewNumber):
-		return rec.Refusal
 	case rec.State == Rejected:
-		return b.claimNew(caller, req, rules, now)
+		return rec.Refusal
 	case rec.State == Claimed:
+		if why := b.suspended(); why != "" {
+			e := unavailable(why, nil)
+			e.Next = Later
+			return e
+		}
 		return b.attempt(rules, now)
 	}
 	return nil
 }
 
-// differs names the first field in which the request differs from the one on record.
-func (b *book) differs(req Request) string {
-	if b.rec.State == unknown {
-		return ""
+// reopens reports whether a rejected refund may be claimed again. field is the
+// first in which the new content differs from the refused one, "" if none.
+func (r *record) reopens(field string, resend bool) bool {
+	switch next := r.Refusal.Next; {
+	case next == NewNumber:
+		return false
+	case r.Released || resend: // nothing happened upstream, or the upstream alone judges
+		return true
+	case field == "":
+		return next != Never
+	default:
+		return next == AfterFix || next == LaterOrFix
 	}
-	if b.rec.Foreign { // we know only what the upstream told
-		return mismatch(req, b.rec.Refund)
-	}
-	return difference(b.rec.Request, req)
 }
 
 // claimNew reserves the amount on the order's account and starts the first
 // submission, or the first after a refusal.
 func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) error {
 	rec := &b.rec
-	a := b.open(req.TransactionID, req.OutTradeNo)
-	if err := a.admits(req.Amount, rules.most); err != nil {
+	if rec.State == Rejected && difference(rec.Request, req) != "" {
+		if rec.keepContent(); len(rec.Contents) > maxContents {
+			e := conflictf("this out_refund_no has been submitted with %d different contents; use a new refund number", maxContents)
+			e.Next = NewNumber
+			return e
+		}
+	}
+	if err := b.open(req.TransactionID, req.OutTradeNo); err != nil {
 		return err
 	}
-	if a.Total == 0 {
-		a.Total, a.Currency = req.Amount.Total, req.Amount.Currency
+	hands := 0
+	for _, home := range b.homes() {
+		a := b.accounts[home]
+		if err := a.admits(req.Amount, rules.most); err != nil {
+			return err
+		}
+		hands += a.hands()
 	}
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
-	rec.ClaimedAt, rec.Asked, rec.Absent = now, 0, false
+	rec.ClaimedAt, rec.Asked, rec.Absent, rec.Released, rec.Hands = now, 0, false, false, hands
 	rec.Moves++
 	rec.note(Event{At: now, What: string(Claimed), Note: caller.LogValue().String()})
 	b.hold(req.Amount.Refund, true)
@@ -120,15 +148,19 @@ func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 // doubt until something certain is known of it. [CodeLimited] if it is too early
 // for the order's next one.
 func (b *book) attempt(rules rules, now time.Time) error {
-	rec, a := &b.rec, b.account()
-	if err := a.paced(rules.pace, now); err != nil {
-		return err
+	rec := &b.rec
+	for _, home := range b.homes() {
+		if err := b.accounts[home].paced(b.no, rules.pace, now); err != nil {
+			return err
+		}
 	}
 	if rules.pace > 0 {
-		a.Sent = now
-		b.touch(b.resolve(rec.Order))
+		for _, home := range b.homes() {
+			b.accounts[home].Sent, b.accounts[home].SentNo = now, b.no
+			b.touch(home)
+		}
 	}
-	rec.open()
+	rec.open(now)
 	rec.Lease = now.Add(lease)
 	rec.note(Event{At: now, What: "sent"})
 	b.touch(refundKey(b.no))
@@ -137,30 +169,63 @@ func (b *book) attempt(rules rules, now time.Time) error {
 
 // submit calls the upstream once and settles what it answers.
 func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
-	callCtx, cancel := callContext(ctx)
-	got, err := s.Channel.Refund(callCtx, rec.Request)
-	cancel()
-	crash("call.after")
-	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, Refund: got, attempt: rec.Attempt, moves: rec.Moves}
-	if err != nil {
-		out.Err = AsError(err)
+	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, attempt: rec.Attempt, moves: rec.Moves}
+	if time.Now().Round(0).Sub(rec.begun) > sendWithin {
+		// The function stood still meanwhile. Whoever relies on how long a submission
+		// can live may have given this one up.
+		e := unavailable("too much time has passed before this refund could be sent; repeat identically", nil)
+		e.Unsent = true
+		out.Err = e
+	} else {
+		callCtx, cancel := callContext(ctx)
+		got, err := s.Channel.Refund(callCtx, rec.Request)
+		cancel()
+		crash("call.after")
+		if out.Refund = got; err != nil {
+			out.Err = AsError(err)
+		}
 	}
-	ctx, cancel = settleContext(ctx)
+	if wrong(out.Err) {
+		defer s.strike(context.WithoutCancel(ctx))
+	}
+	if out.Err != nil && out.Err.MaybeTaken {
+		if st, known := s.lookUp(ctx, rec, out.Err); known {
+			return st.answer(out.Err)
+		}
+	}
+	ctx, cancel := settleContext(ctx)
 	defer cancel()
 	st, err := s.Settle(ctx, out)
-	if wrong(out.Err) {
-		s.strike(ctx)
-	}
 	if err != nil {
 		return Refund{}, err
 	}
 	return st.answer(out.Err)
 }
 
+// lookUp asks the upstream whose refund has the number that it has refused in
+// words that may mean so, while time is left. known is false if it holds none or
+// does not tell: then the refusal stands for itself.
+func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Settlement, known bool) {
+	callCtx, cancel := callContext(ctx)
+	defer cancel()
+	page, err := s.Channel.Query(callCtx, Lookup{OutRefundNo: rec.Request.OutRefundNo})
+	if err != nil || len(page.Refunds) != 1 {
+		return st, false
+	}
+	settleCtx, cancel := settleContext(ctx)
+	defer cancel()
+	st, err = s.settle(settleCtx, Outcome{
+		Source: Query, OutRefundNo: rec.Request.OutRefundNo, Refund: page.Refunds[0], moves: rec.Moves, refused: refused,
+	})
+	return st, err == nil && st.State != Claimed
+}
+
 // answer is what the submitter is told: the refund if the upstream has
 // accepted it, by whichever road we know; else why not.
 func (st Settlement) answer(refused *Error) (Refund, error) {
 	switch {
+	case st.taken:
+		return Refund{}, st.refusal
 	case st.State != Claimed && st.State != Rejected:
 		return st.Refund, nil
 	case refused == nil:
@@ -173,13 +238,14 @@ func (st Settlement) answer(refused *Error) (Refund, error) {
 	return Refund{}, refused
 }
 
-// rules are what the upstream allows of one order.
+// rules are what the upstream allows of one order, and of one number.
 type rules struct {
-	most int
-	pace time.Duration
+	most   int
+	pace   time.Duration
+	resend bool
 }
 
 func (s *Service) rules() rules {
 	spec := s.Channel.Spec()
-	return rules{most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: cmp.Or(s.Pace, spec.Pace)}
+	return rules{most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: max(0, cmp.Or(s.Pace, spec.Pace)), resend: spec.Resend}
 }

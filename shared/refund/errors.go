@@ -42,8 +42,8 @@ type Error struct {
 	Unsent     bool          `json:"unsent,omitempty"`      // with CodeUnavailable: the request certainly did not leave this machine
 	Err        error         `json:"-"`                     // cause, for the log only
 
-	// MaybeTaken, with CodeRejected: the upstream refuses so, among others, a number
-	// that a refund of other content has. Only a query can tell.
+	// MaybeTaken: the upstream answers so, among others, if a refund of other content
+	// has the number. Only a query can tell.
 	MaybeTaken bool `json:"maybe_taken,omitempty"`
 
 	// Exists, with CodeUnavailable: the upstream counts the refund that was asked

@@ -29,7 +29,8 @@ type upstream struct {
 	// is what the caller gets to see.
 	before, after func(req refund.Request) error
 	queryErr      error
-	slow          time.Duration // of each query
+	named         func(*refund.Refund) // which order it books an accepted refund on
+	slow          time.Duration        // of each query
 }
 
 func newUpstream() *upstream { return &upstream{refunds: map[string]refund.Refund{}} }
@@ -58,6 +59,9 @@ func (u *upstream) Refund(_ context.Context, req refund.Request) (refund.Refund,
 		}
 		if r.OutTradeNo == "" {
 			r.OutTradeNo = r.TransactionID[2:]
+		}
+		if u.named != nil {
+			u.named(&r)
 		}
 		u.refunds[req.OutRefundNo] = r
 	}

@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -35,30 +36,111 @@ func decode(it Item, body any) error {
 }
 
 // preserve carries over into an item's new body what its old one holds that this
-// version does not know: while functions are being upgraded, one of the version
-// before must not take away what the next one has written.
+// version does not know, however deep: while functions are being upgraded, one of
+// the version before must not take away what the next one has written.
 func preserve(old, next []byte, body any) []byte {
-	var was map[string]json.RawMessage
-	if json.Unmarshal(old, &was) != nil {
+	was, ok := object(old)
+	if !ok {
 		return next // it did not exist, or is no object
 	}
-	for _, f := range reflect.VisibleFields(reflect.Indirect(reflect.ValueOf(body)).Type()) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		delete(was, name)
-	}
-	if len(was) == 0 {
+	is, ok := object(next)
+	if !ok || !carry(is, was, reflect.TypeOf(body)) {
 		return next
-	}
-	var is map[string]json.RawMessage
-	if json.Unmarshal(next, &is) != nil {
-		return next
-	}
-	for name, value := range was {
-		is[name] = value
 	}
 	kept, err := json.Marshal(is)
 	if err != nil {
 		return next // it was JSON before
 	}
 	return kept
+}
+
+// object reads a JSON object with its numbers as they are written.
+func object(b []byte) (m map[string]any, ok bool) {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	return m, dec.Decode(&m) == nil && m != nil
+}
+
+// carry adds to is what was holds beyond the fields of a type, and reports whether
+// there was anything.
+func carry(is, was map[string]any, t reflect.Type) (found bool) {
+	t = element(t)
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	known := map[string]reflect.StructField{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && f.IsExported() {
+			known[name] = f
+		}
+	}
+	for name, value := range was {
+		f, ok := known[name]
+		if !ok {
+			is[name], found = value, true
+			continue
+		}
+		switch now := is[name].(type) {
+		case map[string]any:
+			if before, ok := value.(map[string]any); ok && carry(now, before, f.Type) {
+				found = true
+			}
+		case []any:
+			if before, ok := value.([]any); ok && carryList(now, before, f.Type) {
+				found = true
+			}
+		}
+	}
+	return found
+}
+
+// carryList does the same with lists: an element goes on if its key is the same
+// (the field with the tag ledger:"key") or, where elements have none, if all that
+// this version knows of it is.
+func carryList(is, was []any, t reflect.Type) (found bool) {
+	t = element(t)
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	key := ""
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Tag.Get("ledger") == "key" {
+			key, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+		}
+	}
+	for _, v := range is {
+		now, ok := v.(map[string]any)
+		if !ok {
+			continue
+		}
+		for _, w := range was {
+			before, ok := w.(map[string]any)
+			if !ok || key != "" && now[key] != before[key] || key == "" && !covers(before, now) {
+				continue
+			}
+			if carry(now, before, t) {
+				found = true
+			}
+			break
+		}
+	}
+	return found
+}
+
+// covers reports whether an object holds all that another one holds.
+func covers(object, of map[string]any) bool {
+	for name, value := range of {
+		if !reflect.DeepEqual(object[name], value) {
+			return false
+		}
+	}
+	return true
+}
+
+// element is the type behind pointers and lists.
+func element(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return t
 }

@@ -16,6 +16,8 @@ type Dossier struct {
 	Refund      Refund  // what the upstream has told, completed by what was claimed
 	Held        int64   // minor units that it reserves on its order's account
 	Refusal     *Error  // why it was rejected, nil unless it was
+	Taken       bool    // rejected, since somebody else's refund has the number: Refund and Held are that one's
+	Causes      []Cause // lasting causes of alarm that go on
 	ClaimedAt   time.Time
 	History     []Event // oldest first
 	Owed        []Owed  // what the business has not acknowledged yet, oldest first
@@ -71,7 +73,7 @@ func (r *record) dossier() Dossier {
 	}
 	return Dossier{
 		OutRefundNo: r.Request.OutRefundNo, State: r.State, Foreign: r.Foreign, Request: r.Request, Refund: r.view(),
-		Held: r.Held, Refusal: r.Refusal, ClaimedAt: r.ClaimedAt, History: r.History, Owed: owed,
+		Held: r.Held, Refusal: r.Refusal, Taken: r.Taken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Owed: owed,
 	}
 }
 

@@ -16,7 +16,7 @@ type News struct {
 	At       time.Time // when the ledger learned it
 	Status   Status    // success, closed or abnormal
 	Merchant Merchant
-	Refund   Refund // as it was then
+	Refund   Refund // as it was then, as far as WeChat Pay's notification tells it
 }
 
 // A Subscriber is told of every refund that settles, at least once each, the
@@ -34,15 +34,15 @@ const ownCode = "go"
 
 // A notice is one news that a record still owes to somebody.
 type notice struct {
-	ID     string    `json:"id"`
+	ID     string    `json:"id" ledger:"key"`
 	At     time.Time `json:"at"`
-	Refund Refund    `json:"refund"`
+	Refund Refund    `json:"refund"` // what is sent of it
 	Owed   []debt    `json:"owed"`
 }
 
 // A debt is one notice that one subscriber has not acknowledged yet.
 type debt struct {
-	To    string    `json:"to"`
+	To    string    `json:"to" ledger:"key"`
 	Tries int       `json:"tries,omitempty"` // each try has its own number, so that an overtaken one can be told
 	Next  time.Time `json:"next,omitzero"`   // not before
 	Lease time.Time `json:"lease,omitzero"`  // a try is under way until then
@@ -77,27 +77,49 @@ func tellAfter(tries int) time.Duration {
 }
 
 // announce owes the subscribers the news of the record's present state, if it is
-// one that the business is told of. It returns what a person should look at.
-func (r *record) announce(to []string, now time.Time) (alarms []string) {
-	if len(to) == 0 || r.State != Success && r.State != Closed && r.State != Abnormal {
-		return nil
+// one that the business is told of and has not been told last. It returns what a
+// person should look at.
+func (r *record) announce(to []string, now time.Time) (alarm string) {
+	if r.State != Success && r.State != Closed && r.State != Abnormal {
+		return ""
 	}
-	n := notice{ID: newsID(r.Request.OutRefundNo, r.Moves), At: now, Refund: r.view()}
+	// A final state that the upstream has taken back meanwhile is no news the second time.
+	if r.State.Final() && r.Announced == r.Refund.Status {
+		return ""
+	}
+	r.Announced = r.Refund.Status
+	if len(to) == 0 {
+		return ""
+	}
+	n := notice{ID: newsID(r), At: now, Refund: sendable(r.view())}
 	for _, name := range to {
 		n.Owed = append(n.Owed, debt{To: name})
 	}
 	r.Notices = append(r.Notices, n)
 	if len(r.Notices) > maxNotices {
-		alarms = append(alarms, "so much news is owed that the oldest is dropped: "+r.Notices[0].ID)
+		alarm = "so much news is owed that the oldest is dropped: " + r.Notices[0].ID
 		r.Notices = slices.Delete(r.Notices, 0, 1)
 	}
-	return alarms
+	return alarm
 }
 
-// newsID names the news that a refund's nth move made. It is the same whoever
-// makes it: nothing but what the ledger commits goes into it.
-func newsID(no string, moves int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", no, moves))
+// sendable is what is sent of a refund: WeChat Pay's notification has no more.
+func sendable(r Refund) Refund {
+	return Refund{
+		RefundID: r.RefundID, OutRefundNo: r.OutRefundNo, TransactionID: r.TransactionID, OutTradeNo: r.OutTradeNo,
+		UserReceivedAccount: r.UserReceivedAccount, SuccessTime: r.SuccessTime, Status: r.Status,
+		Amount: Amount{
+			Total: r.Amount.Total, Refund: r.Amount.Refund, Currency: r.Amount.Currency,
+			PayerTotal: r.Amount.PayerTotal, PayerRefund: r.Amount.PayerRefund,
+		},
+	}
+}
+
+// newsID names the news of a record's present state. It is the same whoever makes
+// it: nothing but what the ledger commits goes into it. The count of moves alone
+// would name two events after the ledger was restored from an older copy.
+func newsID(r *record) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s/%s", r.Request.OutRefundNo, r.Moves, r.Refund.Status, r.Refund.RefundID))
 	return "refund-" + hex.EncodeToString(sum[:12])
 }
 
@@ -134,6 +156,9 @@ func (d *debt) due(now time.Time) time.Time {
 	// since: it counts for nothing.
 	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease {
 		return d.Lease
+	}
+	if d.Next.Sub(now) > tellAfter(d.Tries) { // likewise
+		return time.Time{}
 	}
 	return d.Next
 }

@@ -63,19 +63,118 @@ func TestLearningAnAliasMergesTheAccounts(t *testing.T) {
 	wantCode(t, err, refund.CodeConflict, refund.Never)
 }
 
-// Names that are given together are not believed before the upstream says so.
-func TestWrongPairOfNamesJoinsNothing(t *testing.T) {
+// Two names that the upstream has told to be two orders' are refused before anything is sent.
+func TestNamesOfTwoOrdersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	f := setUp(t)
-	f.must(t, request("R1", 60))
-	f.up.before = refusal(refund.CodeInvalid, refund.AfterFix, "PARAM_ERROR")
-	wrong := request("R2", 10)
-	wrong.OutTradeNo, wrong.TransactionID = "O1", "T-O2"
-	_, err := f.Refund(t.Context(), server, wrong)
-	wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
-	if _, err := f.QueryOrder(t.Context(), server, refund.Lookup{TransactionID: "T-O2"}); !refund.IsCode(err, refund.CodeNotFound) {
-		t.Errorf("T-O2: %v, want not found", err)
+	f.must(t, request("R1", 60)) // O1 is T-O1
+	for name, wrong := range map[string]refund.Request{
+		"known by out_trade_no":   {OutRefundNo: "R2", OutTradeNo: "O1", TransactionID: "T-O2"},
+		"known by transaction_id": {OutRefundNo: "R2", OutTradeNo: "O2", TransactionID: "T-O1"},
+	} {
+		wrong.Amount = refund.RequestAmount{Refund: 10, Total: 100, Currency: "CNY"}
+		_, err := f.Refund(t.Context(), server, wrong)
+		if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "two orders") {
+			t.Errorf("%s: message %q", name, e.Message)
+		}
+	}
+	if n := f.up.count("refund:R2"); n != 0 {
+		t.Errorf("%d submissions, want none", n)
+	}
+	for _, l := range []refund.Lookup{{TransactionID: "T-O2"}, {OutTradeNo: "O2"}} {
+		if _, err := f.QueryOrder(t.Context(), server, l); !refund.IsCode(err, refund.CodeNotFound) {
+			t.Errorf("%+v: %v, want not found", l, err)
+		}
 	}
 	f.must2(t, request("R3", 40))
+}
+
+// What two names given together reserve counts by either of them, until the
+// upstream says whose the refund is.
+func TestTwoNamesReserveByEitherUntilTheUpstreamTells(t *testing.T) {
+	both := func(no string, fen int64) refund.Request {
+		r := request(no, fen)
+		r.TransactionID = "T-O1"
+		return r
+	}
+	byID := func(no string, fen int64) refund.Request {
+		r := both(no, fen)
+		r.OutTradeNo = ""
+		return r
+	}
+	f := setUp(t)
+	f.up.before = noAnswer
+	_, err := f.Refund(t.Context(), server, both("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	for _, r := range []refund.Request{request("R2", 60), byID("R2", 60), both("R2", 60)} {
+		_, err := f.Refund(t.Context(), server, r)
+		if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "40 of 100") {
+			t.Errorf("message %q, want how much is left", e.Message)
+		}
+	}
+	for _, l := range []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T-O1"}} {
+		if p, err := f.QueryOrder(t.Context(), server, l); err != nil || p.TotalRefundCount != 1 {
+			t.Errorf("%+v: %+v, %v; want the claim", l, p, err)
+		}
+	}
+	f.up.before = nil
+	f.must(t, both("R1", 60)) // confirmed: one order, in which it counts once
+	f.must2(t, byID("R3", 40))
+	_, err = f.Refund(t.Context(), server, request("R4", 1))
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+}
+
+// Of two names of two orders the upstream follows one: the refund counts there, and
+// the other order is free.
+func TestRefundIsBookedOnTheOrderThatTheUpstreamNames(t *testing.T) {
+	for name, learn := range map[string]func(t *testing.T, f *fixture, r refund.Request){
+		"from the answer": func(t *testing.T, f *fixture, r refund.Request) { f.must(t, r) },
+		"from a query": func(t *testing.T, f *fixture, r refund.Request) {
+			f.up.after = noAnswer
+			_, err := f.Refund(t.Context(), server, r)
+			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+			f.up.after = nil
+			if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: r.OutRefundNo}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"from a letter": func(t *testing.T, f *fixture, r refund.Request) {
+			f.up.after = noAnswer
+			_, err := f.Refund(t.Context(), server, r)
+			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+			f.up.after = nil
+			out := letter(r.OutRefundNo, 60, refund.StatusSuccess)
+			out.Refund.TransactionID, out.Refund.OutTradeNo = "T-O2", "O2"
+			f.up.set(r.OutRefundNo, refund.StatusSuccess)
+			if _, err := f.Settle(t.Context(), out); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := setUp(t)
+			f.up.named = func(r *refund.Refund) { // transaction_id wins, as in v2
+				if r.TransactionID == "T-O2" {
+					r.OutTradeNo = "O2"
+				}
+			}
+			slip := request("R1", 60)
+			slip.TransactionID = "T-O2" // beside O1, of which nobody knows yet that it is T-O1
+			learn(t, f, slip)
+			if _, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"}); !refund.IsCode(err, refund.CodeNotFound) {
+				t.Errorf("O1 lists it: %v", err)
+			}
+			for _, l := range []refund.Lookup{{OutTradeNo: "O2"}, {TransactionID: "T-O2"}} {
+				if p, err := f.QueryOrder(t.Context(), server, l); err != nil || p.TotalRefundCount != 1 {
+					t.Errorf("%+v: %d, %v", l, p.TotalRefundCount, err)
+				}
+			}
+			f.must(t, request("R2", 100)) // all of O1
+			other := request("R3", 41)
+			other.OutTradeNo = "O2"
+			_, err := f.Refund(t.Context(), server, other)
+			wantCode(t, err, refund.CodeConflict, refund.Never)
+		})
+	}
 }
 
 // A lister is an upstream that is asked about orders. Its answer is on its way

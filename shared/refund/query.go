@@ -46,30 +46,30 @@ func (s *Service) QueryRefund(ctx context.Context, caller Caller, l Lookup) (Ref
 }
 
 // Confirm returns what is true of a refund: from the ledger if its state is
-// final, else as the upstream tells it now, which is settled on the way. An
-// unsigned message that tells of a refund has no other effect than this.
+// final, else as the upstream tells it now, which is settled on the way.
 func (s *Service) Confirm(ctx context.Context, outRefundNo string) (Settlement, error) {
-	if err := s.Channel.Spec().Number("out_refund_no", outRefundNo); err != nil {
+	return s.confirm(ctx, outRefundNo, func(rec *record) bool { return !rec.settled() })
+}
+
+// settled reports whether the upstream has said its last word of the refund that has the number.
+func (r *record) settled() bool { return r.State.Final() || r.Taken && r.atRest() }
+
+func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool) (Settlement, error) {
+	if err := s.Channel.Spec().Number("out_refund_no", no); err != nil {
 		return Settlement{}, err
 	}
-	b, err := s.read(ctx, outRefundNo)
+	b, err := s.read(ctx, no)
 	if err != nil {
 		return Settlement{}, err
 	}
-	if b.rec.State.Final() {
+	if !ask(&b.rec) {
 		return Settlement{State: b.rec.State, Refund: b.rec.view()}, nil
 	}
-	st, err := s.ask(ctx, outRefundNo, b.rec.Moves)
+	st, err := s.ask(ctx, no, b.rec.Moves)
 	if IsCode(err, CodeNotFound) && b.rec.State.holds() {
 		return Settlement{}, unavailable("the upstream does not know this refund yet; query again, or repeat the refund identically", err)
 	}
 	return st, err
-}
-
-// Relayed takes an unsigned message that tells of a refund: what it says is only
-// a hint, and the upstream is asked.
-func (s *Service) Relayed(ctx context.Context, _ Caller, out Outcome) (Settlement, error) {
-	return s.Confirm(ctx, out.OutRefundNo)
 }
 
 // refundNo finds the refund number that a lookup means.
@@ -131,40 +131,47 @@ func (l Lookup) order() (field, value string) {
 // askOrder asks the upstream about an order's refunds, and settles what it tells
 // of each. Whichever moves while the answer is on its way has overtaken it.
 func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
-	moves, err := s.orderMoves(ctx, l)
+	known, err := s.orderRecords(ctx, l)
 	if err != nil {
 		return Page{}, err
+	}
+	moves := make(map[string]int, len(known))
+	for _, rec := range known {
+		moves[rec.Request.OutRefundNo] = rec.Moves
 	}
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, l)
 	cancel()
+	if IsCode(err, CodeNotFound) && inDoubt(known) {
+		return Page{}, unavailable("a refund of this order is in doubt, and the upstream does not know it yet; query again", err)
+	}
 	if err != nil {
 		return Page{}, AsError(err)
 	}
 	for i, told := range page.Refunds {
-		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, moves: moves[told.OutRefundNo]})
+		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, moves: moves[told.OutRefundNo], listed: true})
 		if err != nil {
 			return Page{}, err
+		}
+		if st.ask { // the list contradicts a final state: only the refund's own word counts
+			if st, err = s.ask(ctx, told.OutRefundNo, st.moves); err != nil {
+				return Page{}, err
+			}
 		}
 		page.Refunds[i] = st.Refund
 	}
 	return page, nil
 }
 
-// orderMoves is how often each of an order's refunds has moved that counts in the
-// ledger now. One that is not among them has not moved: whatever the ledger knows
-// of it by the time of an answer has come meanwhile, or was refused.
-func (s *Service) orderMoves(ctx context.Context, l Lookup) (map[string]int, error) {
+// orderRecords are an order's refunds that count in the ledger now. One that is not
+// among them has not moved: whatever the ledger knows of it by the time of an
+// answer has come meanwhile, or was refused.
+func (s *Service) orderRecords(ctx context.Context, l Lookup) ([]record, error) {
 	a, err := s.order(ctx, l)
 	if err != nil || len(a.Members) == 0 {
 		return nil, err
 	}
-	records, err := s.records(ctx, a.Members)
-	moves := make(map[string]int, len(records))
-	for _, rec := range records {
-		moves[rec.Request.OutRefundNo] = rec.Moves
-	}
-	return moves, err
+	return s.records(ctx, a.Members)
 }
 
 // records reads the refunds of an account.

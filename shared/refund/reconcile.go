@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -14,6 +16,7 @@ type Tally struct {
 	Checked     int `json:"checked"`     // refunds that this run took up
 	Settled     int `json:"settled"`     // of them, those whose state moved
 	Resubmitted int `json:"resubmitted"` // of them, those that the upstream did not know and that were sent again
+	Released    int `json:"released"`    // of them, those that the upstream never had and that were given up
 	Delivered   int `json:"delivered"`   // news told to the business
 	Remaining   int `json:"remaining"`   // refunds that are due and were not reached; at most maxRemaining are counted
 }
@@ -42,6 +45,9 @@ func (s *Service) Reconcile(ctx context.Context) (Tally, error) {
 	// Whoever is taken up last should still get an answer.
 	end = end.Add(-min(callTime, time.Until(end)/2))
 	var tally Tally
+	if err := s.sweep(ctx, end); err != nil {
+		return tally, err
+	}
 	cursor, now, p := "", s.now(), &patience{}
 	for time.Now().Before(end) && ctx.Err() == nil {
 		items, next, err := s.Ledger.List(ctx, now, cursor, runPage)
@@ -56,7 +62,7 @@ func (s *Service) Reconcile(ctx context.Context) (Tally, error) {
 	left, err := s.remaining(ctx, now)
 	tally.Remaining = left
 	s.log(ctx, slog.LevelInfo, "reconciled", "", "checked", tally.Checked, "settled", tally.Settled,
-		"resubmitted", tally.Resubmitted, "delivered", tally.Delivered, "remaining", tally.Remaining)
+		"resubmitted", tally.Resubmitted, "released", tally.Released, "delivered", tally.Delivered, "remaining", tally.Remaining)
 	return tally, err
 }
 
@@ -64,6 +70,7 @@ func (t *Tally) add(u Tally) {
 	t.Checked += u.Checked
 	t.Settled += u.Settled
 	t.Resubmitted += u.Resubmitted
+	t.Released += u.Released
 	t.Delivered += u.Delivered
 }
 
@@ -98,11 +105,13 @@ func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p 
 
 // pursue looks after one refund, if it is still due: it asks about it, and tells
 // of it what is owed, unless somebody else has taken that up. What goes wrong
-// leaves it due later.
+// leaves it due later, and keeps to this refund.
 func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Tally) {
+	no, _ := listed.RefundNo()
+	defer s.survive(ctx, no)
 	var rec record
 	if err := decode(listed, &rec); err != nil {
-		s.log(ctx, slog.LevelError, "alarm", string(listed.Key), "why", "an item of the ledger cannot be read", "error", err)
+		s.alarm(ctx, string(listed.Key), alarm{code: alarmUnreadable, why: "an item of the ledger cannot be read"}, "error", err)
 		return t
 	}
 	now := s.now()
@@ -120,6 +129,14 @@ func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Tally
 	return t
 }
 
+// survive keeps a panic to the refund that it is about: the others go on. It is deferred.
+func (s *Service) survive(ctx context.Context, no string) {
+	if r := recover(); r != nil {
+		s.log(ctx, slog.LevelError, "panic", no, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+		s.raise(ctx, no, alarmPanic, "looking after this refund has failed by a defect; the log has the stack")
+	}
+}
+
 // inquire asks about one refund, if it is still due and nobody else has taken it up.
 func (s *Service) inquire(ctx context.Context, no string) (t Tally) {
 	rec, taken, err := s.takeUp(ctx, no)
@@ -131,24 +148,24 @@ func (s *Service) inquire(ctx context.Context, no string) (t Tally) {
 	}
 	t.Checked = 1
 	crash("reconcile.taken")
-	stuck := rec.State == Claimed && s.now().Sub(rec.ClaimedAt) > stuckAfter
-	if stuck {
-		s.log(ctx, slog.LevelError, "alarm", no, "why", "a claim has had no answer for a day: stuck")
-	}
+	asked := s.now()
 	st, err := s.ask(ctx, no, rec.Moves)
+	e := AsError(err)
 	switch {
 	case err == nil:
 		if st.Changed {
 			t.Settled = 1
 		}
-	case IsCode(err, CodeNotFound) && rec.State == Claimed && !stuck:
-		return s.resubmit(ctx, rec, t)
-	case IsCode(err, CodeNotFound) && rec.State == Rejected:
+	case e.Code == CodeNotFound && rec.State == Claimed:
+		return s.unheld(ctx, rec, asked, t)
+	case e.Code == CodeNotFound && rec.State == Rejected && !rec.Taken:
 		if err := s.believe(ctx, no, rec.Moves); err != nil {
 			s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
 		}
-	case IsCode(err, CodeNotFound) && rec.State != Claimed:
-		s.log(ctx, slog.LevelError, "alarm", no, "why", "the upstream does not know a refund that it had accepted", "state", rec.State)
+	case e.Code == CodeNotFound:
+		s.raise(ctx, no, alarmVanished, "the upstream does not know a refund that it had accepted")
+	case e.Exists && rec.State == Claimed:
+		s.raise(ctx, no, alarmUntold, "the upstream counts this refund and tells nothing of it, so that its outcome must be looked up by a person")
 	default:
 		s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
 	}
@@ -167,7 +184,12 @@ func (s *Service) takeUp(ctx context.Context, no string) (rec record, taken bool
 		return b.rec, false, nil
 	}
 	b.rec.Asked++
+	b.rec.notAhead(now)
+	if b.rec.State == Claimed && now.Sub(b.rec.ClaimedAt) > stuckAfter {
+		b.raise(alarmStuck, "a claim has had no answer for a day: stuck, until the upstream says whether it holds it or a person decides", now)
+	}
 	b.touch(refundKey(no))
+	s.tellAlarms(ctx, b, map[string]bool{})
 	err = s.commit(ctx, b, now)
 	if errors.Is(err, ErrStale) {
 		return b.rec, false, nil
@@ -189,38 +211,6 @@ func (s *Service) believe(ctx context.Context, no string, moves int) error {
 		b.touch(refundKey(no))
 		return s.commit(ctx, b, s.now())
 	})
-}
-
-// resubmit sends a claim again that the upstream says it does not know.
-func (s *Service) resubmit(ctx context.Context, known record, t Tally) Tally {
-	no := known.Request.OutRefundNo
-	b, err := s.read(ctx, no)
-	if err != nil {
-		s.log(ctx, slog.LevelError, "unsettled", no, "error", err)
-		return t
-	}
-	now := s.now()
-	if b.rec.State != Claimed || b.rec.Moves != known.Moves || b.running(now) {
-		return t // somebody has gone on with it meanwhile
-	}
-	if err := b.attempt(s.rules(), now); err != nil {
-		return t // too early: the next run
-	}
-	if err := s.turn(ctx); err != nil {
-		return t
-	}
-	if err := s.commit(ctx, b, now); err != nil {
-		if !errors.Is(err, ErrStale) {
-			s.log(ctx, slog.LevelError, "unsettled", no, "error", err)
-		}
-		return t
-	}
-	t.Resubmitted = 1
-	crash("reconcile.resubmit")
-	if _, err := s.submit(ctx, b.rec); err == nil {
-		t.Settled = 1
-	}
-	return t
 }
 
 // remaining counts what is still due.

@@ -118,40 +118,6 @@ func TestA3ReconcileFindsALostAcceptance(t *testing.T) {
 	}
 }
 
-// A claim in doubt that is refused later stays claimed and is asked about; after a day only asked, loudly.
-func TestReconcileOfAStuckClaim(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
-	f.up.before = noAnswer
-	_, _ = f.Refund(t.Context(), server, request("R1", 60))
-	for range 24 * 60 {
-		advance(time.Minute)
-		f.reconcile(t)
-	}
-	sent := f.up.count("refund:R1")
-	if sent < 10 {
-		t.Errorf("%d submissions in a day, want more", sent)
-	}
-	for range 24 {
-		advance(time.Hour)
-		f.reconcile(t)
-	}
-	if got := f.up.count("refund:R1"); got != sent {
-		t.Errorf("%d submissions after the first day, want none", got-sent)
-	}
-	if !strings.Contains(f.log.String(), "stuck") {
-		t.Error("no alarm")
-	}
-	if got := f.status(t, "R1"); got != "?" {
-		t.Errorf("status %s, want the claim", got)
-	}
-	f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
-	advance(3 * time.Hour)
-	if f.reconcile(t); f.status(t, "R1") != "SUCCESS" {
-		t.Error("what the upstream knows at last is not settled")
-	}
-}
-
 // Many timers at once: each due refund is asked about by one of them.
 func TestManyTimersAtOnceShareTheWork(t *testing.T) {
 	f := setUp(t)
@@ -290,13 +256,13 @@ func TestReconcileOfARefusal(t *testing.T) {
 		other := letter("R1", 70, refund.StatusSuccess).Refund
 		f.up.refunds["R1"] = other
 		advance(time.Minute)
-		if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
+		if d := cmp.Diff(refund.Tally{Checked: 1}, f.reconcile(t)); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 		if got := f.status(t, "R1"); got != "SUCCESS" {
 			t.Errorf("status %s", got)
 		}
-		if !strings.Contains(f.log.String(), "on record as rejected") {
+		if !strings.Contains(f.log.String(), "alarm=number_taken") {
 			t.Error("no alarm")
 		}
 		_, err := f.Refund(t.Context(), server, request("R2", 31)) // 70 of 100 are gone

@@ -9,23 +9,36 @@ import (
 // A record is what the ledger holds of one refund.
 type record struct {
 	State     State     `json:"state"`
-	Foreign   bool      `json:"foreign,omitempty"` // never claimed here: made by hand or by another system
-	Request   Request   `json:"request"`           // what was claimed; of a foreign refund, what the upstream told
-	Refund    Refund    `json:"refund"`            // what the upstream has told so far
-	Order     Key       `json:"order"`             // the account that it counts in
-	Held      int64     `json:"held,omitempty"`    // minor units that it reserves there now
-	Counted   bool      `json:"counted,omitempty"` // whether it counts against MaxRefunds there
-	Attempt   int       `json:"attempt,omitempty"` // number of the last submission
-	Open      []int     `json:"open,omitempty"`    // submissions of which nothing certain is known
-	Lease     time.Time `json:"lease,omitzero"`    // the last submission is left alone until then
-	Asked     int       `json:"asked,omitempty"`   // questions put by the reconciler since the state moved
-	AskAt     time.Time `json:"ask_at,omitzero"`   // when it should ask next, unless the record is at rest
-	Moves     int       `json:"moves"`             // how often the state moved: tells fresh answers from overtaken ones
-	Refusal   *Error    `json:"refusal,omitempty"` // the last certain refusal
-	Absent    bool      `json:"absent,omitempty"`  // rejected, and the upstream has said since that it holds nothing under this number
+	Foreign   bool      `json:"foreign,omitempty"`   // never claimed here: made by hand or by another system
+	Request   Request   `json:"request"`             // what was claimed; of a foreign refund, what the upstream told
+	Refund    Refund    `json:"refund"`              // what the upstream has told so far
+	Contents  []Request `json:"contents,omitempty"`  // other contents that were ever submitted under the number, oldest first
+	Order     Key       `json:"order"`               // the account that it counts in
+	Also      Key       `json:"also,omitempty"`      // a second one, of the caller's other name, until the upstream says whose it is
+	Held      int64     `json:"held,omitempty"`      // minor units that it reserves there now
+	Counted   bool      `json:"counted,omitempty"`   // whether it counts against MaxRefunds there
+	Attempt   int       `json:"attempt,omitempty"`   // number of the last submission
+	Open      []int     `json:"open,omitempty"`      // submissions of which nothing certain is known
+	Lease     time.Time `json:"lease,omitzero"`      // the last submission is left alone until then
+	SentAt    time.Time `json:"sent_at,omitzero"`    // when the last submission was recorded
+	Denied    *Error    `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
+	Absences  int       `json:"absences,omitempty"`  // how often the upstream has held nothing, asked when nothing could be on its way
+	Hands     int       `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
+	Cancelled bool      `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
+	Asked     int       `json:"asked,omitempty"`     // questions put by the reconciler since the state moved
+	AskAt     time.Time `json:"ask_at,omitzero"`     // when it should ask next, unless the record is at rest
+	Moves     int       `json:"moves"`               // how often the state moved: tells fresh answers from overtaken ones
+	Refusal   *Error    `json:"refusal,omitempty"`   // the last certain refusal
+	Absent    bool      `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
+	Released  bool      `json:"released,omitempty"`  // rejected, since the upstream never had it
+	Taken     bool      `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
 	ClaimedAt time.Time `json:"claimed_at"`
 	History   []Event   `json:"history"`
-	Notices   []notice  `json:"notices,omitempty"` // what the business has not acknowledged yet, oldest first
+	Notices   []notice  `json:"notices,omitempty"`   // what the business has not acknowledged yet, oldest first
+	Announced Status    `json:"announced,omitempty"` // what the business was last told
+	Causes    []Cause   `json:"causes,omitempty"`    // lasting causes of alarm
+
+	begun time.Time // real time at which this process recorded the last submission
 }
 
 // An Event is one line of a refund's history.
@@ -54,20 +67,27 @@ func (r *record) noted(what, id string) bool {
 }
 
 // amount is what the refund reserves while it holds anything.
-func (r *record) amount() int64 {
-	if r.Refund.Amount.Refund > 0 {
-		return r.Refund.Amount.Refund
+func (r *record) amount() int64 { return cmp.Or(r.Refund.Amount.Refund, r.Request.Amount.Refund) }
+
+// holds reports whether the refund that counts under the number takes money from its order.
+func (r *record) holds() bool {
+	if r.Taken {
+		return r.Refund.Status != StatusClosed
 	}
-	return r.Request.Amount.Refund
+	return r.State.holds()
 }
 
 // expected is the claim, corrected by what the upstream has told since: what
-// further news must agree with.
+// further news must agree with. Of a number that somebody else's refund has, it is
+// that one.
 func (r *record) expected() Request {
 	e := r.Request
+	if r.Taken {
+		e = Request{OutRefundNo: e.OutRefundNo}
+	}
 	e.TransactionID = cmp.Or(r.Refund.TransactionID, e.TransactionID)
 	e.OutTradeNo = cmp.Or(r.Refund.OutTradeNo, e.OutTradeNo)
-	e.Amount.Refund = r.amount()
+	e.Amount.Refund = cmp.Or(r.Refund.Amount.Refund, e.Amount.Refund)
 	e.Amount.Total = cmp.Or(r.Refund.Amount.Total, e.Amount.Total)
 	e.Amount.Currency = cmp.Or(r.Refund.Amount.Currency, e.Amount.Currency)
 	return e
@@ -78,6 +98,9 @@ func (r *record) expected() Request {
 func (r *record) view() Refund {
 	v := r.Refund
 	v.OutRefundNo = r.Request.OutRefundNo
+	if r.Taken {
+		return v
+	}
 	fill(&v, Refund{
 		TransactionID: r.Request.TransactionID,
 		OutTradeNo:    r.Request.OutTradeNo,
@@ -94,8 +117,10 @@ const maxOpen = 64
 // open begins an attempt. One of which nothing certain is known yet is listed
 // until something is; of very many the older ones are no longer told apart, and
 // attempt 0, which nothing ever closes, stands for them.
-func (r *record) open() {
+func (r *record) open(now time.Time) {
 	r.Attempt++
+	r.SentAt, r.Denied, r.Absences = now, nil, 0
+	r.begun = time.Now().Round(0) // by the wall clock, which does not stop with the process
 	r.Open = append(r.Open, r.Attempt)
 	if len(r.Open) > maxOpen {
 		r.Open = slices.Replace(r.Open, 0, 2, 0)
@@ -118,11 +143,35 @@ const maxDoubts = 20
 // merchant platform for one, which the words of a refusal do not tell and which
 // a lost notification never will.
 func (r *record) atRest() bool {
-	return r.State.Final() || r.State == Rejected && (r.Absent || r.Asked >= maxDoubts)
+	switch {
+	case r.Taken:
+		return r.Refund.Status == StatusSuccess || r.Refund.Status == StatusClosed
+	case r.State == Rejected:
+		return r.Absent || r.Asked >= maxDoubts
+	}
+	return r.State.Final()
 }
 
-// askDue reports whether it is time to ask the upstream.
-func (r *record) askDue(now time.Time) bool { return !r.atRest() && !r.AskAt.After(now) }
+// askDue reports whether it is time to ask the upstream. A time that lies further
+// ahead than any that is set was set by a wrong clock.
+func (r *record) askDue(now time.Time) bool {
+	return !r.atRest() && (!r.AskAt.After(now) || r.AskAt.Sub(now) > max(askAfter(r.Asked), lease))
+}
+
+// notAhead brings times that lie ahead, which a wrong clock has set, down to now:
+// what is counted from them must not take longer than it should.
+func (r *record) notAhead(now time.Time) {
+	for _, at := range []*time.Time{&r.SentAt, &r.ClaimedAt} {
+		if at.After(now) {
+			*at = now
+		}
+	}
+	for i := range r.History {
+		if at := &r.History[i].At; at.After(now) {
+			*at = now
+		}
+	}
+}
 
 // nextAsk is when to ask next, counted from now.
 func (r *record) nextAsk(now time.Time) time.Time {

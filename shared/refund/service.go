@@ -22,7 +22,11 @@ type Service struct {
 	// faster than real time, as the sandbox's does. Timeouts of calls are real time.
 	Now func() time.Time
 
-	Pace time.Duration // least time between two submissions for one order; 0: the channel's
+	Pace time.Duration // least time between two submissions for one order; 0: the channel's; negative: none
+
+	// TrustRelay lets what the platform relays settle a refund, if a server brings it
+	// and the upstream, when asked, says that the refund exists and nothing else of it.
+	TrustRelay bool
 
 	// Subscribers are told of every refund that settles. Settled is the merchant's
 	// own Go code, told like them; nil: none. Whoever only settles and never calls
@@ -44,14 +48,15 @@ const (
 	// maxWait is how long a caller waits, in real time, for another caller's
 	// submission of the same refund before being told to come back.
 	maxWait = 2 * time.Second
+	// firstPause is how long such a caller waits before it looks for the first time;
+	// each further wait is twice as long.
+	firstPause = 30 * time.Millisecond
 	// lease is how long a submission that may still run is left alone.
 	lease = 30 * time.Second
 	// callTime bounds one call of the upstream in real time.
 	callTime = 10 * time.Second
 	// settleTime is kept free, in real time, to record what a call brought.
 	settleTime = time.Second
-	// stuckAfter is when a claim is no longer submitted again by itself, only asked about.
-	stuckAfter = 24 * time.Hour
 )
 
 func (s *Service) now() time.Time {

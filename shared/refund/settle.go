@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,8 +23,10 @@ type Outcome struct {
 	Merchant Merchant // of a letter: whom it is about
 	EventID  string   // of a letter
 
-	attempt int // of a reply: which submission it answers
-	moves   int // of a reply or query: the record's Moves when the question was put
+	attempt int    // of a reply: which submission it answers
+	moves   int    // of a reply or query: the record's Moves when the question was put
+	listed  bool   // one of an order's list: never the last word on a final state
+	refused *Error // of a query: the refusal that made us ask
 }
 
 // A Settlement is what the ledger says once an outcome has been settled.
@@ -32,9 +35,10 @@ type Settlement struct {
 	Refund  Refund
 	Changed bool // whether the state moved
 
-	ask    bool     // the letter contradicts the record: the upstream must say what is true
-	moves  int      // of the record now
-	alarms []string // what a person should look at
+	ask     bool   // the outcome contradicts the record: the upstream must say what is true
+	moves   int    // of the record now
+	refusal *Error // of a rejected refund
+	taken   bool   // somebody else's refund has the number
 }
 
 // Settle applies an outcome to the ledger: the one door through which every
@@ -56,10 +60,11 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	var st Settlement
 	var rec record
+	seen := map[string]bool{}
 	err := s.retry(ctx, func() error {
 		names := orderKeys(out.Refund.TransactionID, out.Refund.OutTradeNo)
-		if out.Refund.RefundID != "" {
-			names = append(names, refundIDKey(out.Refund.RefundID))
+		if k := refundIDKey(out.Refund.RefundID); out.Refund.RefundID != "" && len(k) <= MaxKey {
+			names = append(names, k)
 		}
 		b, err := s.read(ctx, out.OutRefundNo, names...)
 		if err != nil {
@@ -69,11 +74,10 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		if st, err = b.settle(out, s.Merchant, s.creditors(), now); err != nil {
 			return err
 		}
+		b.calm(now)
 		rec = b.rec
-		// Before the commit: a crash behind it would leave nobody to tell of it.
-		for _, alarm := range st.alarms {
-			s.log(ctx, slog.LevelError, "alarm", out.OutRefundNo, "why", alarm, "source", out.Source, "state", st.State)
-		}
+		b.about = []any{"source", out.Source, "state", st.State}
+		s.tellAlarms(ctx, b, seen)
 		crash("settle.before")
 		return s.commit(ctx, b, now)
 	})
@@ -86,7 +90,7 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	} else if out.Err != nil {
 		s.log(ctx, slog.LevelWarn, "unsettled", out.OutRefundNo, "state", st.State, "source", out.Source, "error", out.Err)
 	}
-	st.Refund, st.moves = rec.view(), rec.Moves
+	st.Refund, st.moves, st.refusal, st.taken = rec.view(), rec.Moves, rec.Refusal, rec.Taken
 	return st, nil
 }
 
@@ -120,6 +124,7 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 	if !ok || told.Refund < 0 || told.Refund == 0 && !b.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
 		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", nil)
 	}
+	out.Refund = bounded(out.Refund)
 	if out.Source == Reply && out.attempt == b.rec.Attempt {
 		b.rec.Lease = time.Time{}
 		b.touch(refundKey(b.no))
@@ -130,18 +135,24 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 	if before == unknown && out.Refund.TransactionID == "" && out.Refund.OutTradeNo == "" {
 		return Settlement{}, unavailable("the upstream names no order for this refund", nil)
 	}
-	fresh := out.Source != Letter && out.moves == b.rec.Moves
+	if st, done := b.settleOther(out, to, now); done {
+		return st, nil
+	}
+	fresh := out.Source != Letter && out.Source != Relay && out.moves == b.rec.Moves && !(out.listed && before.Final())
 	v := judge(before, to, fresh)
 	if v == contradict {
 		return b.evidence(out, fmt.Sprintf("%s is told of a refund on record as %s", out.Refund.Status, before), now), nil
 	}
 	st := Settlement{Changed: before != to && v != keep}
 	if v == moveAlarm {
-		st.alarms = append(st.alarms, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before))
+		b.note(alarmReversed, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before))
 	}
-	st.alarms = append(st.alarms, b.apply(out, to, v, now)...)
+	b.apply(out, to, v, now)
+	if out.Source == Query {
+		b.calm(now, alarmVanished, alarmContradiction)
+	}
 	if st.Changed {
-		st.alarms = append(st.alarms, b.rec.announce(creditors, now)...)
+		b.note(alarmOverflow, b.rec.announce(creditors, now))
 	}
 	st.State = b.rec.State
 	return st, nil
@@ -158,19 +169,26 @@ func (b *book) amountMayLack(out Outcome) bool {
 // maxMoney bounds what is taken for an amount, so that sums cannot overflow.
 const maxMoney = int64(1)<<53 - 1
 
-// doubt says why an outcome cannot be about this refund, "" if it can. A query's
-// answer is the upstream's last word and is never doubted.
+// doubt says why an outcome cannot be applied as it is, "" if it can: a letter, or
+// the answer to a submission, that differs from what is on record. An answer that
+// accepts our submission may name one other name for the order, since the upstream
+// follows one of two. Whose a refund is that a query tells of, [book.settleOther] judges.
 func (b *book) doubt(out Outcome, ours Merchant) string {
 	if out.Source == Query {
 		return ""
 	}
-	if out.Source == Letter && out.Merchant != ours {
+	if (out.Source == Letter || out.Source == Relay) && out.Merchant != ours {
 		return "the letter is about another merchant"
 	}
 	if b.rec.State == unknown {
 		return ""
 	}
-	if field := mismatch(b.rec.expected(), out.Refund); field != "" {
+	expected := b.rec.expected()
+	field := mismatch(expected, out.Refund)
+	if out.Source == Reply && (field == "transaction_id" || field == "out_trade_no") && expected.about(out.Refund) {
+		field = mismatch(Request{Amount: expected.Amount}, out.Refund)
+	}
+	if field != "" {
 		return field + " differs from what is on record"
 	}
 	return ""
@@ -179,25 +197,105 @@ func (b *book) doubt(out Outcome, ours Merchant) string {
 // evidence keeps a contradiction in the record, where there is one, and has
 // the upstream asked.
 func (b *book) evidence(out Outcome, why string, now time.Time) Settlement {
-	st := Settlement{State: b.rec.State, ask: out.Source == Letter}
+	st := Settlement{State: b.rec.State, ask: out.Source == Letter || out.listed}
 	if b.rec.State == unknown || !b.rec.noted("contradiction", out.EventID) {
-		st.alarms = []string{why}
-	}
-	if b.rec.State != unknown && len(st.alarms) > 0 {
-		b.rec.note(Event{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
-		b.touch(refundKey(b.no))
+		b.note(alarmContradiction, why)
+		if b.rec.State != unknown {
+			b.rec.note(Event{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
+			b.touch(refundKey(b.no))
+		}
 	}
 	return st
 }
 
-// apply moves the record and its account to where the outcome leads. It
-// returns what a person should look at.
-func (b *book) apply(out Outcome, to State, v verdict, now time.Time) (alarms []string) {
+// settleOther settles what is told of a refund under our number that is not the
+// one that was claimed here: our claim was never accepted and never will be, since
+// numbers are unique, and the other refund counts on its own order. done is false
+// if the outcome is about ours.
+func (b *book) settleOther(out Outcome, to State, now time.Time) (st Settlement, done bool) {
+	rec := &b.rec
+	if rec.State == unknown || rec.Foreign {
+		return st, false
+	}
+	if rec.Taken && rec.expected().about(out.Refund) {
+		return b.followOther(out, to, now), true
+	}
+	if content := rec.Request; rec.recall(out.Refund) {
+		if rec.Taken || difference(content, rec.Request) != "" {
+			if rec.Taken { // the upstream takes back what it has said of the number
+				b.hold(0, false)
+				rec.Taken, rec.Refund = false, Refund{}
+			}
+			b.rebook()
+		}
+		return st, false
+	}
+	if out.Source != Query || rec.identified() {
+		return b.evidence(out, "the upstream tells another refund than it has accepted", now), true
+	}
+	before := rec.State
+	b.hold(0, false)
+	upstream := ""
+	if out.refused != nil {
+		upstream = out.refused.Upstream
+	}
+	rec.State, rec.Taken, rec.Refusal = Rejected, true, takenError(upstream, out.Refund)
+	rec.Moves++
+	rec.Asked, rec.Open, rec.Lease, rec.Denied, rec.Cancelled = 0, nil, time.Time{}, nil, false
+	rec.Refund, rec.Order, rec.Also = out.Refund, "", ""
+	rec.note(Event{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
+	b.note(alarmTaken, rec.Refusal.Message)
+	b.touch(refundKey(b.no))
+	b.balance(out.Refund)
+	return Settlement{State: Rejected, Changed: before != Rejected}, true
+}
+
+// followOther settles further news of the refund that has our number. Nobody is
+// told of it: who hears of this number believes it ours.
+func (b *book) followOther(out Outcome, to State, now time.Time) Settlement {
+	rec := &b.rec
+	st := Settlement{State: rec.State}
+	from, _ := stateOf(rec.Refund.Status)
+	fresh := out.Source == Query && out.moves == rec.Moves
+	switch v := judge(from, to, fresh); v {
+	case contradict:
+		return b.evidence(out, fmt.Sprintf("%s is told of another system's refund on record as %s", out.Refund.Status, from), now)
+	case keep:
+		fill(&rec.Refund, out.Refund)
+	default:
+		rec.Refund = renew(rec.Refund, out.Refund)
+		if from != to {
+			rec.Moves++
+			rec.note(Event{At: now, What: "other " + string(to), Source: out.Source, ID: out.EventID})
+		}
+	}
+	b.touch(refundKey(b.no))
+	b.balance(out.Refund)
+	return st
+}
+
+// rebook makes the claim count on the order that its present content names.
+func (b *book) rebook() {
+	held, counted := b.rec.Held, b.rec.Counted
+	b.hold(0, false)
+	if why := b.open(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo); why != nil {
+		b.note(alarmTwoOrders, why.Message)
+		b.rec.Order, b.rec.Also = b.resolve(orderKeys(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo)[0]), ""
+	}
+	b.hold(held, counted)
+	b.touch(refundKey(b.no))
+}
+
+// amountText is an amount for people to read, in minor units.
+func amountText(a Amount) string { return fmt.Sprintf("%d %s", a.Refund, cmp.Or(a.Currency, "fen")) }
+
+// apply moves the record and its account to where the outcome leads.
+func (b *book) apply(out Outcome, to State, v verdict, now time.Time) {
 	rec := &b.rec
 	known := rec.Refund
-	if out.Source == Query && rec.State != unknown {
+	if out.Source != Letter && rec.State != unknown {
 		if field := mismatch(rec.expected(), out.Refund); field != "" {
-			alarms = append(alarms, "the upstream's "+field+" differs from what is on record, and stands")
+			b.note(alarmDiffers, "the upstream's "+field+" differs from what is on record, and stands")
 		}
 	}
 	if rec.State == unknown {
@@ -206,7 +304,6 @@ func (b *book) apply(out Outcome, to State, v verdict, now time.Time) (alarms []
 			OutRefundNo: b.no, TransactionID: out.Refund.TransactionID, OutTradeNo: out.Refund.OutTradeNo,
 			Amount: RequestAmount{Refund: out.Refund.Amount.Refund, Total: out.Refund.Amount.Total, Currency: out.Refund.Amount.Currency},
 		}
-		b.open(out.Refund.TransactionID, out.Refund.OutTradeNo)
 	}
 	if v == keep {
 		fill(&rec.Refund, out.Refund)
@@ -217,48 +314,67 @@ func (b *book) apply(out Outcome, to State, v verdict, now time.Time) (alarms []
 		rec.State, rec.Refusal, rec.Asked = to, nil, 0
 		rec.Moves++
 		rec.Open, rec.Lease = nil, time.Time{}
+		rec.Denied, rec.Absences, rec.Absent, rec.Released, rec.Cancelled = nil, 0, false, false, false
 		rec.note(Event{At: now, What: string(to), Source: out.Source, ID: out.EventID})
 		b.touch(refundKey(b.no))
 	}
 	if !reflect.DeepEqual(known, rec.Refund) {
 		b.touch(refundKey(b.no))
 	}
-	return append(alarms, b.balance(out.Refund)...)
+	b.balance(out.Refund)
 }
 
 // balance brings the refund's account in line with what the upstream told.
-func (b *book) balance(told Refund) (alarms []string) {
-	alarm := func(why string) {
-		if why != "" {
-			alarms = append(alarms, why)
-		}
-	}
-	before := b.account().excess()
-	alarm(b.join(told.TransactionID, told.OutTradeNo))
+func (b *book) balance(told Refund) {
+	exceeded := b.exceeded()
+	b.note(alarmTwoOrders, b.settleIn(told.TransactionID, told.OutTradeNo))
 	if told.RefundID != "" {
-		alarm(b.nameID(told.RefundID))
+		b.note(alarmTwoOrders, b.nameID(told.RefundID))
 	}
-	a, home := b.account(), b.resolve(b.rec.Order)
-	if told.Amount.Total > 0 && (!a.Confirmed || a.Total != told.Amount.Total) {
-		if a.Confirmed {
-			alarm("the upstream tells another total of the order than before")
-		}
-		a.Total, a.Confirmed = told.Amount.Total, true
-		b.touch(home)
+	if a := b.account(); a != nil {
+		b.confirm(a, told)
 	}
-	if a.Currency == "" && told.Amount.Currency != "" {
-		a.Currency = told.Amount.Currency
-		b.touch(home)
-	}
-	if b.rec.State.holds() {
-		b.hold(b.rec.amount(), true)
+	if b.rec.holds() {
+		b.hold(b.rec.expected().Amount.Refund, true)
 	} else {
 		b.hold(0, true) // closed: the money is free again, the count is not
 	}
-	if b.account().excess() && !before {
-		alarm("the order's refunds exceed its total")
+	if b.exceeded() && !exceeded {
+		b.note(alarmExcess, "the order's refunds exceed its total")
 	}
-	return alarms
+}
+
+// exceeded reports whether the refund's order has given more back than it had.
+func (b *book) exceeded() bool {
+	a := b.account()
+	return a != nil && a.excess()
+}
+
+// confirm takes the order's total and currency over, as the upstream tells them.
+// What it has accepted from us it has compared with the order, so that it confirms
+// what the claim named.
+func (b *book) confirm(a *account, told Refund) {
+	total, currency := told.Amount.Total, told.Amount.Currency
+	if !b.rec.foreign() {
+		if !a.Confirmed && total == 0 {
+			total = b.rec.Request.Amount.Total
+		}
+		if (!a.Confirmed || a.Currency == "") && currency == "" {
+			currency = b.rec.Request.Amount.Currency
+		}
+	}
+	if a.Confirmed && total > 0 && total != a.Total {
+		b.note(alarmDiffers, "the upstream tells another total of the order than before")
+	}
+	if a.Confirmed && currency != "" && a.Currency != "" && currency != a.Currency {
+		b.note(alarmDiffers, "the upstream tells another currency of the order than before")
+	}
+	if was := *a; total > 0 || currency != "" {
+		a.confirm(total, currency)
+		if a.Total != was.Total || a.Currency != was.Currency || a.Confirmed != was.Confirmed {
+			b.touch(b.resolve(b.rec.Order))
+		}
+	}
 }
 
 // refuse settles a reply that refused or said nothing certain. A refusal
@@ -282,12 +398,15 @@ func (b *book) refuse(out Outcome, now time.Time) {
 		return
 	}
 	rec.note(Event{At: now, What: "refused", Source: out.Source, Note: out.Err.Upstream})
-	if rec.State != Claimed || len(rec.Open) > 0 {
-		return
-	}
 	refusal := *out.Err
 	refusal.Err = nil
-	rec.State, rec.Refusal = Rejected, &refusal
+	if rec.State != Claimed || len(rec.Open) > 0 {
+		if out.attempt == rec.Attempt {
+			rec.Denied = &refusal
+		}
+		return
+	}
+	rec.State, rec.Refusal, rec.Denied = Rejected, &refusal, nil
 	rec.Moves++
 	b.hold(0, false)
 }

@@ -62,7 +62,7 @@ func TestC13ForeignRefundIsRecorded(t *testing.T) {
 		t.Errorf("adopted: %s", got.Status)
 	}
 	_, err = f.Refund(t.Context(), server, request("BYHAND", 50))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	wantCode(t, err, refund.CodeConflict, refund.NewNumber)
 }
 
 // A foreign refund counts even above the order's total, loudly.

@@ -59,7 +59,10 @@ func (s *Service) deliver(ctx context.Context, no string, p *patience) (tried, d
 		paid := make([]bool, len(tries))
 		var wg sync.WaitGroup
 		for i, t := range tries {
-			wg.Go(func() { paid[i] = s.try(ctx, t, p) })
+			wg.Go(func() {
+				defer s.survive(ctx, no)
+				paid[i] = s.try(ctx, t, p)
+			})
 		}
 		wg.Wait()
 		for _, ok := range paid {
@@ -190,7 +193,7 @@ func (s *Service) putOff(ctx context.Context, no string, n *notice, d *debt, why
 	d.Next = now.Add(tellAfter(d.Tries))
 	if d.Next.After(n.At.Add(tellFor)) {
 		d.Lost, d.Next = true, time.Time{}
-		s.log(ctx, slog.LevelError, "alarm", no, "why", "a subscriber has not taken this news for three days and is given up",
+		s.alarm(ctx, no, alarm{code: alarmSubscriber, why: "a subscriber has not taken this news for three days and is given up"},
 			"to", d.To, "event_id", n.ID, "tries", d.Tries, "error", why)
 	}
 }

@@ -1,0 +1,134 @@
+package refund
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// Codes of alarms: what a person should look at. A code stays the same for ever;
+// the sentence beside it is for reading.
+const (
+	alarmStuck         = "claim_in_doubt"      // a claim has had no answer for a day
+	alarmHand          = "refund_by_hand"      // somebody else's refund appeared beside a claim in doubt
+	alarmUntold        = "refund_untold"       // the upstream counts the refund and tells nothing of it
+	alarmVanished      = "accepted_not_found"  // the upstream does not know what it had accepted
+	alarmPanic         = "panic"               // looking after one refund has failed by a defect
+	alarmTaken         = "number_taken"        // somebody else's refund has the number
+	alarmContradiction = "contradiction"       // what was told contradicts the record
+	alarmReversed      = "reversed"            // the upstream has taken back what it had said
+	alarmDiffers       = "differs"             // the upstream tells another order, total or currency than is on record
+	alarmExcess        = "order_exceeded"      // the order's refunds exceed its total
+	alarmTwoOrders     = "two_orders"          // a name or an id leads to two orders or refunds
+	alarmSubscriber    = "subscriber_given_up" // a subscriber has not taken what it was told for three days
+	alarmOverflow      = "outbox_full"         // so much is owed that the oldest was dropped
+	alarmUnreadable    = "item_unreadable"     // an item of the ledger cannot be read
+	alarmClock         = "clock"               // a time in the ledger that no rule can have produced
+	alarmAgain         = 24 * time.Hour        // how often an alarm whose cause goes on is repeated
+)
+
+// An alarm is what a person should look at.
+type alarm struct {
+	code, why string
+	count     int // how often its cause has been met; 0: it is no lasting one
+}
+
+// A Cause is a lasting cause of alarm, as long as it goes on.
+type Cause struct {
+	Code  string    `json:"code" ledger:"key"`
+	Since time.Time `json:"since"`
+	Told  time.Time `json:"told"`  // when it was last told
+	Count int       `json:"count"` // how often it has been met
+}
+
+// raise notes a lasting cause of alarm in the record. It is told when it is new,
+// and then once a day.
+func (b *book) raise(code, why string, now time.Time) {
+	i := slices.IndexFunc(b.rec.Causes, func(c Cause) bool { return c.Code == code })
+	if i < 0 {
+		b.rec.Causes = append(b.rec.Causes, Cause{Code: code, Since: now})
+		i = len(b.rec.Causes) - 1
+	}
+	c := &b.rec.Causes[i]
+	c.Count++
+	b.touch(refundKey(b.no))
+	if since := now.Sub(c.Told); since >= alarmAgain || since < 0 {
+		c.Told = now
+		b.alarms = append(b.alarms, alarm{code, why, c.Count})
+	}
+}
+
+// ended lists the codes of lasting causes that the record's present state has ended.
+func (r *record) ended() []string {
+	if r.State == Claimed {
+		return nil
+	}
+	return []string{alarmStuck, alarmHand, alarmUntold}
+}
+
+// calm closes the causes of alarm that have ended, those named and those that
+// cannot go on in the record's present state.
+func (b *book) calm(_ time.Time, codes ...string) {
+	codes = append(codes, b.rec.ended()...)
+	b.rec.Causes = slices.DeleteFunc(b.rec.Causes, func(c Cause) bool {
+		over := slices.Contains(codes, c.Code)
+		if over {
+			b.calmed = append(b.calmed, c)
+			b.touch(refundKey(b.no))
+		}
+		return over
+	})
+}
+
+// tellAlarms logs what the book's change has raised and ended. It comes before the
+// commit: a crash behind it would leave nobody to tell. seen keeps a commit that is
+// tried again from telling twice.
+func (s *Service) tellAlarms(ctx context.Context, b *book, seen map[string]bool) {
+	for _, a := range b.alarms {
+		if !seen[a.code+a.why] {
+			seen[a.code+a.why] = true
+			s.alarm(ctx, b.no, a, b.about...)
+		}
+	}
+	for _, c := range b.calmed {
+		if seen["calmed "+c.Code] {
+			continue
+		}
+		seen["calmed "+c.Code] = true
+		s.log(ctx, slog.LevelInfo, "alarm closed", b.no, "alarm", c.Code, "since", c.Since, "count", c.Count)
+	}
+}
+
+// alarm logs one alarm.
+func (s *Service) alarm(ctx context.Context, no string, a alarm, args ...any) {
+	args = append([]any{"alarm", a.code, "why", a.why}, args...)
+	if a.count > 0 {
+		args = append(args, "count", a.count)
+	}
+	s.log(ctx, slog.LevelError, "alarm", no, args...)
+}
+
+// raise notes a lasting cause of alarm about a refund, in a commit of its own.
+func (s *Service) raise(ctx context.Context, no, code, why string) {
+	s.amend(ctx, no, func(b *book, now time.Time) { b.raise(code, why, now) })
+}
+
+// amend makes a small change to a record, which no money hangs on.
+func (s *Service) amend(ctx context.Context, no string, change func(b *book, now time.Time)) {
+	seen := map[string]bool{}
+	err := s.retry(ctx, func() error {
+		b, err := s.read(ctx, no)
+		if err != nil || b.rec.State == unknown {
+			return err
+		}
+		now := s.now()
+		change(b, now)
+		s.tellAlarms(ctx, b, seen)
+		b.told = true
+		return s.commit(ctx, b, now)
+	})
+	if err != nil {
+		s.log(ctx, slog.LevelWarn, "not noted", no, "error", err)
+	}
+}

@@ -1,0 +1,318 @@
+package refund_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// wait lets the timer run every ten minutes for so long.
+func (f *fixture) wait(t *testing.T, advance func(time.Duration), d time.Duration) {
+	t.Helper()
+	for range d / (10 * time.Minute) {
+		advance(10 * time.Minute)
+		f.reconcile(t)
+	}
+}
+
+// doubtful is a fixture with a claim of which nothing is known.
+func doubtful(t *testing.T, no string, fen int64) (*fixture, func(time.Duration)) {
+	t.Helper()
+	f := setUp(t)
+	advance := f.clocked()
+	f.up.before = noAnswer
+	_, err := f.Refund(t.Context(), server, request(no, fen))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	return f, advance
+}
+
+// E3: a submission that never goes through is tried for six hours, asked about for
+// eighteen more, and given up; then the number takes other content, and the money
+// is free.
+func TestClaimThatNeverGoesThroughEndsWithinADay(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	f.wait(t, advance, 6*time.Hour)
+	sent := f.up.count("refund:R1")
+	if sent < 10 {
+		t.Errorf("%d submissions in six hours, want more", sent)
+	}
+	f.wait(t, advance, 17*time.Hour)
+	if n := f.up.count("refund:R1"); n > sent+1 {
+		t.Errorf("%d submissions after six hours, want none", n-sent)
+	}
+	if got := f.look(t, "R1").State; got != refund.Claimed {
+		t.Errorf("%s after 23 hours", got)
+	}
+	f.wait(t, advance, 2*time.Hour)
+	d := f.look(t, "R1")
+	if d.State != refund.Rejected || d.Held != 0 {
+		t.Fatalf("%s, held %d", d.State, d.Held)
+	}
+	last := d.History[len(d.History)-1]
+	if last.What != "released" || !strings.Contains(last.Note, "not found") {
+		t.Errorf("the history ends with %+v", last)
+	}
+	f.up.before = nil
+	f.must(t, request("R2", 40))
+	f.must(t, request("R1", 50)) // corrected, under the same number
+}
+
+// A certain refusal newer than what is in doubt shortens the day, not the life of a request.
+func TestCertainRefusalShortensTheDayOnly(t *testing.T) {
+	for _, next := range []refund.Next{refund.AfterFix, refund.Never, refund.Later, refund.LaterOrFix} {
+		f, advance := doubtful(t, "R1", 60)
+		f.up.before = refusal(refund.CodeRejected, next, "SOME_CODE")
+		_, err := f.Refund(t.Context(), server, request("R1", 60))
+		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+		sent := f.up.count("refund:R1")
+		for range 14 {
+			advance(time.Minute)
+			f.reconcile(t)
+		}
+		if got := f.look(t, "R1").State; got != refund.Claimed {
+			t.Errorf("%s: %s while a request may be in flight", next, got)
+		}
+		f.wait(t, advance, 3*time.Hour)
+		if got := f.look(t, "R1").State; got != refund.Rejected {
+			t.Errorf("%s: %s three hours later", next, got)
+		}
+		if n := f.up.count("refund:R1"); n != sent {
+			t.Errorf("%s: submitted %d times more by itself", next, n-sent)
+		}
+		f.up.before = nil
+		f.must(t, request("R2", 100))
+	}
+}
+
+// Only a verified "not found" ends a doubt: silence, errors and refusals of the
+// question leave the claim, with one alarm a day.
+func TestOnlyNotFoundEndsADoubt(t *testing.T) {
+	for name, err := range map[string]error{
+		"silence":            noAnswer(refund.Request{}),
+		"a refused question": &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "NO_AUTH", Message: "no"},
+		"counted, not told":  &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true},
+	} {
+		f, advance := doubtful(t, "R1", 60)
+		f.up.queryErr = err
+		f.wait(t, advance, 10*24*time.Hour)
+		if got := f.look(t, "R1").State; got != refund.Claimed {
+			t.Errorf("%s: %s", name, got)
+		}
+		if n := f.up.count("refund:R1"); n != 1 {
+			t.Errorf("%s: submitted %d times", name, n)
+		}
+		text := f.log.String()
+		if n := strings.Count(text, "alarm=claim_in_doubt"); n < 8 || n > 10 {
+			t.Errorf("%s: %d alarms in ten days, want one a day", name, n)
+		}
+		if !strings.Contains(text, "count=") {
+			t.Errorf("%s: the repeated alarm does not say how often", name)
+		}
+		f.up.queryErr = nil
+		f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
+		f.wait(t, advance, 4*time.Hour)
+		if got := f.look(t, "R1").State; got != refund.Success {
+			t.Errorf("%s: %s in the end", name, got)
+		}
+		if n := strings.Count(f.log.String(), `msg="alarm closed"`); n == 0 || len(f.look(t, "R1").Causes) > 0 {
+			t.Errorf("%s: %d alarms are closed, %v go on", name, n, f.look(t, "R1").Causes)
+		}
+	}
+}
+
+// A total that only a doubtful claim has named binds nobody else; what the claim
+// reserves counts against whatever total the next one names.
+func TestTotalOfADoubtfulClaimBindsNobody(t *testing.T) {
+	f := setUp(t)
+	f.up.before = noAnswer
+	wrong := request("R1", 1)
+	wrong.Amount.Total, wrong.Amount.Currency = 1, "CNY"
+	_, err := f.Refund(t.Context(), server, wrong)
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.up.before = nil
+	_, err = f.Refund(t.Context(), server, request("R2", 100))
+	if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "99 of 100") {
+		t.Errorf("message %q", e.Message)
+	}
+	f.must(t, request("R3", 99))
+}
+
+// E5: while a claim is in doubt and somebody refunds the same order by hand, it is
+// submitted again neither by the timer nor by a caller's repeat.
+func TestRefundByHandBesideADoubtStopsSubmissions(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	if _, err := f.Settle(t.Context(), letter("HAND", 30, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	f.up.before = nil
+	_, err := f.Refund(t.Context(), server, request("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.Later)
+	f.wait(t, advance, 5*time.Hour)
+	if n := f.up.count("refund:R1"); n != 1 {
+		t.Errorf("submitted %d times, want once", n)
+	}
+	if n := strings.Count(f.log.String(), "alarm=refund_by_hand"); n != 1 {
+		t.Errorf("%d alarms, want one", n)
+	}
+	f.wait(t, advance, 24*time.Hour)
+	if got := f.look(t, "R1").State; got != refund.Rejected {
+		t.Errorf("%s a day later", got)
+	}
+	f.must(t, request("R1", 60)) // a person has decided
+}
+
+// A refund by hand that was known when the refund was claimed, or that was closed, stops nothing.
+func TestRefundByHandBeforeTheClaimStopsNothing(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	if _, err := f.Settle(t.Context(), letter("HAND", 30, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	f.up.before = noAnswer
+	_, err := f.Refund(t.Context(), server, request("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.up.before = nil
+	advance(2 * time.Minute)
+	f.reconcile(t)
+	if got := f.look(t, "R1").State; got != refund.Processing {
+		t.Errorf("%s", got)
+	}
+}
+
+// Release asks the upstream first, and gives nothing up that may be in flight or that it holds.
+func TestReleaseIsNeverBlind(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	release := refund.Release{OutRefundNo: "R1", By: "ann"}
+	err := f.Release(t.Context(), release)
+	if e := wantCode(t, err, refund.CodeConflict, refund.Later); !strings.Contains(e.Message, "in flight") || e.RetryAfter != 15*time.Minute {
+		t.Errorf("at once: %+v", e)
+	}
+	advance(16 * time.Minute)
+	f.up.queryErr = noAnswer(refund.Request{})
+	wantCode(t, f.Release(t.Context(), release), refund.CodeUnavailable, refund.SameNumber)
+	f.up.queryErr = nil
+	f.up.refunds["R1"] = letter("R1", 60, refund.StatusProcessing).Refund
+	if e := wantCode(t, f.Release(t.Context(), release), refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "holds") {
+		t.Errorf("held: %+v", e)
+	}
+	if got := f.look(t, "R1").State; got != refund.Processing {
+		t.Errorf("what the upstream holds is not settled: %s", got)
+	}
+
+	f, advance = doubtful(t, "R1", 60)
+	advance(16 * time.Minute)
+	if err := f.Release(t.Context(), release); err != nil {
+		t.Fatal(err)
+	}
+	d := f.look(t, "R1")
+	if last := d.History[len(d.History)-1]; d.State != refund.Rejected || d.Held != 0 || last.Note != "by ann" {
+		t.Errorf("%s, held %d, %+v", d.State, d.Held, last)
+	}
+	wantCode(t, f.Release(t.Context(), release), refund.CodeConflict, refund.Never)
+	wantCode(t, f.Release(t.Context(), refund.Release{OutRefundNo: "R9", By: "ann"}), refund.CodeNotFound, refund.Never)
+}
+
+// Where the upstream's answers cannot tell, a person who has looked decides; not
+// where it says that the refund exists.
+func TestReleaseWhereTheUpstreamCannotTell(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	advance(16 * time.Minute)
+	looked := refund.Release{OutRefundNo: "R1", By: "ann", Looked: true}
+	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Message: "empty lists", Exists: true}
+	wantCode(t, f.Release(t.Context(), looked), refund.CodeUnavailable, refund.SameNumber)
+	f.up.queryErr = noAnswer(refund.Request{})
+	if err := f.Release(t.Context(), looked); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// E4: a request that arrives late, while the release is being asked about, is settled and not lost.
+func TestReleaseThatIsOvertakenGivesNothingUp(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	advance(16 * time.Minute)
+	f.up.before = nil
+	f.Channel = meanwhile{f.up, func() {
+		f.must(t, request("R1", 60)) // somebody repeats while the question is on its way
+		f.up.mu.Lock()
+		defer f.up.mu.Unlock()
+		delete(f.up.refunds, "R1") // which the question does not see
+	}}
+	err := f.Release(t.Context(), refund.Release{OutRefundNo: "R1", By: "ann"})
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+	if got := f.look(t, "R1").State; got != refund.Processing {
+		t.Errorf("%s", got)
+	}
+}
+
+// meanwhile is an upstream whose answers to questions take so long that something
+// happens before.
+type meanwhile struct {
+	*upstream
+	happens func()
+}
+
+func (m meanwhile) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
+	m.happens()
+	return m.upstream.Query(ctx, l)
+}
+
+// A withdrawn claim is never submitted again, only asked about, and ends.
+func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	if err := f.Cancel(t.Context(), "R1", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	f.up.before = nil
+	f.wait(t, advance, 17*time.Hour)
+	_, err := f.Refund(t.Context(), server, request("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.Later)
+	if n := f.up.count("refund:R1"); n != 1 {
+		t.Errorf("submitted %d times", n)
+	}
+	f.wait(t, advance, 3*time.Hour)
+	if got := f.look(t, "R1").State; got != refund.Rejected {
+		t.Errorf("%s", got)
+	}
+
+	f, advance = doubtful(t, "R1", 60)
+	if err := f.Cancel(t.Context(), "R1", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
+	f.wait(t, advance, time.Hour)
+	if got := f.look(t, "R1").State; got != refund.Success {
+		t.Errorf("what was carried out after all is %s", got)
+	}
+	wantCode(t, f.Cancel(t.Context(), "R1", "ann"), refund.CodeConflict, refund.Never)
+}
+
+// A query by an order while a claim of it is in doubt is not "none".
+func TestQueryByOrderBesideADoubtIsUnknown(t *testing.T) {
+	for _, l := range []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T-O1"}} {
+		f := setUp(t)
+		f.Channel = asker{f.up}
+		f.up.before = noAnswer
+		r := request("R1", 60)
+		r.TransactionID = "T-O1"
+		_, err := f.Refund(t.Context(), server, r)
+		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+		_, err = f.QueryOrder(t.Context(), server, l)
+		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	}
+	f := setUp(t)
+	f.Channel = asker{f.up}
+	_, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	wantCode(t, err, refund.CodeNotFound, refund.AfterFix)
+}
+
+// asker is an upstream that is asked about orders, and knows of none.
+type asker struct{ *upstream }
+
+func (a asker) Spec() refund.Spec {
+	s := a.upstream.Spec()
+	s.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
+	return s
+}

@@ -1,0 +1,76 @@
+package refund
+
+import "slices"
+
+// about reports whether what an upstream tells under this request's number is about
+// this request: the amount agrees, and one of the order's names that both know
+// agrees, or none is known to both. A number alone proves nothing: environments
+// share numbers, and people use them by hand.
+func (r Request) about(told Refund) bool {
+	if told.Amount.Refund != 0 && told.Amount.Refund != r.Amount.Refund {
+		return false
+	}
+	known, agree := false, false
+	for _, n := range [][2]string{{r.TransactionID, told.TransactionID}, {r.OutTradeNo, told.OutTradeNo}} {
+		if n[0] != "" && n[1] != "" {
+			known, agree = true, agree || n[0] == n[1]
+		}
+	}
+	return agree || !known
+}
+
+// maxContents bounds the contents that one number can have been submitted with.
+const maxContents = 20
+
+// recall reports whether what the upstream tells is about the refund that was claimed
+// here, with its present content or with any that was ever submitted under the
+// number. The content that it is about becomes the present one.
+func (r *record) recall(told Refund) bool {
+	if r.State != Claimed && r.State != Rejected && r.expected().about(told) || r.Request.about(told) {
+		return true
+	}
+	for i := len(r.Contents) - 1; i >= 0; i-- {
+		if c := r.Contents[i]; c.about(told) {
+			r.Contents = slices.Delete(r.Contents, i, i+1)
+			r.keepContent()
+			r.Request = c
+			return true
+		}
+	}
+	return false
+}
+
+// keepContent remembers the present content among those that were submitted
+// before. What identifies a refund is kept, not its articles.
+func (r *record) keepContent() {
+	c := r.Request
+	c.GoodsDetail = nil
+	if !slices.ContainsFunc(r.Contents, func(o Request) bool { return difference(o, c) == "" }) {
+		r.Contents = append(r.Contents, c)
+	}
+}
+
+// identified reports whether the upstream has told of our refund what identifies it.
+func (r *record) identified() bool {
+	return r.State != Claimed && r.State != Rejected &&
+		(r.Refund.Amount.Refund > 0 || r.Refund.TransactionID != "" || r.Refund.OutTradeNo != "")
+}
+
+// foreign reports whether the refund that counts under this number was not made here.
+func (r *record) foreign() bool { return r.Foreign || r.Taken }
+
+// takenError is what the claimer of a number is told that somebody else's refund has.
+func takenError(upstream string, other Refund) *Error {
+	order := other.OutTradeNo
+	if order == "" {
+		order = other.TransactionID
+	}
+	message := "out_refund_no is taken by another refund at WeChat Pay"
+	if other.Amount.Refund > 0 {
+		message += ", of " + amountText(other.Amount)
+	}
+	if order != "" {
+		message += " of the order " + order
+	}
+	return &Error{Code: CodeConflict, Next: NewNumber, Upstream: upstream, Message: message + "; use a new refund number"}
+}

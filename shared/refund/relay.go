@@ -1,0 +1,72 @@
+package refund
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// How many hints one source may give: each makes the upstream be asked once. What
+// the platform attests to be the merchant's, or what opens with his key, comes as
+// often as he may refund.
+const (
+	hintRate, hintBurst         = 150, 300 // a second, and at once
+	unlistedRate, unlistedBurst = 5, 20    // of a source that nobody has listed
+)
+
+// Relayed takes an unsigned message that tells of a refund. What it says is only a
+// hint: the upstream is asked, also about a final state that the hint contradicts.
+// Where the upstream says that the refund exists and no more, and
+// [Service.TrustRelay] is set, what a server's message tells settles it.
+// [CodeLimited] if this source has given too many hints.
+func (s *Service) Relayed(ctx context.Context, caller Caller, out Outcome) (Settlement, error) {
+	if err := s.admitHint(ctx, caller); err != nil {
+		return Settlement{}, err
+	}
+	to, said := stateOf(out.Refund.Status)
+	st, err := s.confirm(ctx, out.OutRefundNo, func(rec *record) bool {
+		return !rec.settled() || said && !rec.Taken && to != rec.State
+	})
+	if e := AsError(err); err != nil && e.Exists && s.TrustRelay && caller.Kind == Server && said && out.Refund.Amount.Refund > 0 {
+		out.Source = Relay
+		return s.settle(ctx, out)
+	}
+	return st, err
+}
+
+// hints is when a source may give its next hint: Unix microseconds, real time.
+type hints struct {
+	Next int64 `json:"next"`
+}
+
+// admitHint counts a hint of a source.
+func (s *Service) admitHint(ctx context.Context, caller Caller) error {
+	rate, burst := int64(hintRate), int64(hintBurst)
+	if caller.Kind == Unlisted {
+		rate, burst = unlistedRate, unlistedBurst
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", caller.Kind, caller.Source))
+	key := Key("limit/hint/" + hex.EncodeToString(sum[:8]))
+	every := time.Second.Microseconds() / rate
+	return s.retry(ctx, func() error {
+		items, err := s.Ledger.Get(ctx, key)
+		if err != nil {
+			return ledgerError(err)
+		}
+		var h hints
+		if err := decode(items[0], &h); err != nil {
+			return err
+		}
+		now := time.Now().UnixMicro()
+		if h.Next > now+every { // no rule produces that: a clock runs ahead
+			h.Next = 0
+		}
+		if h.Next > now {
+			return limited("too many hints from one source", h.Next-now)
+		}
+		h.Next = max(h.Next, now-burst*every) + every
+		return ledgerError(s.Ledger.Commit(ctx, item(key, items[0].Version, h, time.Time{})))
+	})
+}
