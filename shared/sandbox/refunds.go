@@ -47,7 +47,7 @@ type caller struct {
 	byHand bool // on the merchant platform: no request at all
 	public bool
 	letter string        // the kind of letters that the caller will get
-	pace   time.Duration // the least time between two refunds of one order, in this system
+	pace   time.Duration // the least time between two refunds of one order that this system insists on whatever is configured
 }
 
 // apply decides about an application whose form is right.
@@ -171,10 +171,33 @@ func (s *Sandbox) checkOrder(o *order, a application, by caller, now time.Time) 
 	if now.Sub(o.success) > oldOrder && s.limits.exceeded(limitOld) {
 		return refuse(codeFrequency)
 	}
-	if n := len(o.refunds); n > 0 && now.Sub(o.refunds[n-1].created) < max(s.cfg.Pace, by.pace) {
-		return refuse(codeFrequency).say("频率限制，同一笔订单的退款请间隔一段时间再试")
+	return o.checkPace(cmp.Or(s.cfg.Pace, by.pace), by, now)
+}
+
+// checkPace refuses a refund that follows another one of its order too soon. That
+// is about requests: who refunds by hand neither waits nor makes others wait.
+func (o *order) checkPace(pace time.Duration, by caller, now time.Time) *refusal {
+	if by.byHand {
+		return nil
+	}
+	for _, r := range slices.Backward(o.refunds) {
+		if r.byHand {
+			continue
+		}
+		if now.Sub(r.created) >= pace {
+			return nil
+		}
+		return refuse(codeFrequency).say("单笔订单请求频率过高，请于" + inWords(pace) + "后重试")
 	}
 	return nil
+}
+
+// inWords is a pace as WeChat Pay says it.
+func inWords(d time.Duration) string {
+	if d%time.Minute == 0 {
+		return fmt.Sprintf("%d分钟", d/time.Minute)
+	}
+	return fmt.Sprintf("%d秒", (d+time.Second-1)/time.Second)
 }
 
 // accept writes a refund down. From here on WeChat Pay owes the money.

@@ -25,9 +25,9 @@ type Config struct {
 	// Speed is how many virtual seconds pass in a real one. Zero means one.
 	Speed float64
 
-	// Pace is the least virtual time between two refunds of one order; what comes
-	// sooner is refused with FREQUENCY_LIMITED. WeChat Pay documents a minute, and
-	// is not known to insist on it outside of WeCom. Zero: not enforced.
+	// Pace is the least virtual time between two refunds of one order, on every
+	// system; what comes sooner is refused as too frequent. The real ones ask for a
+	// minute. Zero: only WeCom insists, on its minute. Negative: nobody does.
 	Pace time.Duration
 
 	// NotifyURL is the address that is set on the merchant platform: used when a
@@ -116,9 +116,6 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	if !(cfg.Speed > 0 && cfg.Speed <= 1e6) {
 		return nil, fmt.Errorf("sandbox: speed %v is not above 0 and at most a million", cfg.Speed)
-	}
-	if cfg.Pace < 0 {
-		return nil, errors.New("sandbox: pace is negative")
 	}
 	if cfg.NotifyURL != "" && !formURL.MatchString(cfg.NotifyURL) {
 		return nil, errors.New("sandbox: the notification URL is not an http or https URL without a query")

@@ -26,6 +26,7 @@ type stateObject struct {
 	Seed      int64           `json:"seed"`
 	Channel   string          `json:"channel"`
 	Hostile   bool            `json:"hostile"`
+	Pace      float64         `json:"pace"`     // least seconds between two refunds of one order
 	Schedule  []int64         `json:"schedule"` // of repeats: seconds after the send before
 	Orders    []orderState    `json:"orders"`   // the newest first, as all lists of things that happened
 	Refunds   []refundState   `json:"refunds"`
@@ -94,7 +95,7 @@ func (s *Sandbox) state(ctx context.Context) stateObject {
 	defer s.mu.Unlock()
 	now := s.clock.now()
 	out := stateObject{
-		Now: stampMS(now), Speed: s.cfg.Speed, Seed: s.cfg.Seed, Channel: s.cfg.Channel, Hostile: s.hostile,
+		Now: stampMS(now), Speed: s.cfg.Speed, Seed: s.cfg.Seed, Channel: s.cfg.Channel, Hostile: s.hostile, Pace: max(0, s.cfg.Pace).Seconds(),
 		Orders: []orderState{}, Letters: []deliveryState{}, Faults: s.faultList().Faults, Keys: s.keyStates(now),
 		Known: knownFaults{
 			Upstream: names(upstreamFaults, func(f upstreamFault) string { return f.name }),

@@ -29,7 +29,7 @@ const (
 	tokenLife = 2 * time.Hour
 
 	// paceWeCom is how long after a refund the next one of the same order may be
-	// applied for. Only here is that documented as a limit.
+	// applied for. Here it is documented as a limit, elsewhere as a rule.
 	paceWeCom = time.Minute
 )
 

@@ -2,7 +2,7 @@
 
 import { h } from './dom.js'
 import { t, known } from './words.js'
-import { money, decimal, difference, clockTime } from './format.js'
+import { money, decimal, difference, clockTime, duration } from './format.js'
 import { statusOf, pill, button, number, orderBar, letterCard, answerOf, reason } from './parts.js'
 
 const filters = {
@@ -96,7 +96,7 @@ export function orderDetail(order, state, ui) {
       h('header', { class: 'head' }, h('h2', { id: 'title', tabindex: -1 }, t('order.title')), pill('paid'), h('b', { class: 'sum' }, money(order.total, order.currency))),
       numbers([['out_trade_no', order.out_trade_no], ['transaction_id', order.transaction_id], ['openid', order.openid]]),
       orderBar(order)),
-    orderCard(order))
+    orderCard(order, state.pace))
 }
 
 // missing stands where there is nothing; what has been made a moment ago may still come.
@@ -128,7 +128,7 @@ export function refundDetail(refund, state, ui, clock) {
       h('h3', {}, t('letters')), letters.map((d) => letterCard(d, state, clock))),
     timelineCard(refund, state),
     booksCard(refund),
-    order && orderCard(order))
+    order && orderCard(order, state.pace))
 }
 
 function actions(refund) {
@@ -141,7 +141,7 @@ function actions(refund) {
 }
 
 // orderCard is where more of an order is refunded.
-function orderCard(order) {
+function orderCard(order, pace) {
   if (order.remaining === 0) return null
   const no = order.out_trade_no
   const field = `amount-${no}-${order.remaining}`
@@ -152,7 +152,8 @@ function orderCard(order) {
       h('input', { id: field, 'data-key': field, name: 'amount', inputmode: 'decimal', autocomplete: 'off', value: decimal(order.remaining, order.currency) }),
       h('button', { type: 'submit', class: 'primary' }, t('order.refund')),
       button(t('order.rest'), 'refundRest', { no }),
-      button(t('order.byHand'), 'byHand', { no })))
+      button(t('order.byHand'), 'byHand', { no })),
+    pace > 0 && h('p', { class: 'muted' }, t('order.pace', { pace: duration(pace) })))
 }
 
 // booksCard holds our ledger against WeChat Pay's book.

@@ -1,0 +1,337 @@
+package sandbox_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/sandbox"
+)
+
+// An upstream is one of the five systems as a merchant uses it, for rules that all
+// of them hold.
+type upstream struct {
+	refund func(w *world, names map[string]string, number string, fen int) outcome
+	query  func(w *world, number string) outcome
+}
+
+// An outcome is an answer, whatever it was written in: the code of a refusal and
+// its words, or what the refund is.
+type outcome struct {
+	code, words        string
+	order, transaction string
+	fen                string
+	body               string
+}
+
+var upstreams = map[string]upstream{
+	"apiv3": {
+		refund: func(w *world, names map[string]string, number string, fen int) outcome {
+			return readV3(w.call("POST", refundsPath, refundBody(names, number, fen)))
+		},
+		query: func(w *world, number string) outcome { return readV3(w.call("GET", refundsPath+"/"+number, "")) },
+	},
+	"cloudbase": {
+		refund: func(w *world, names map[string]string, number string, fen int) outcome {
+			_, out := w.module("wxpay_refund", refundBody(names, number, fen))
+			return readV3(out)
+		},
+		query: func(w *world, number string) outcome {
+			_, out := w.module("wxpay_refund_query", fmt.Sprintf(`{"params":{"out_refund_no":%q}}`, number))
+			return readV3(out)
+		},
+	},
+	"cloudpay": {
+		refund: func(w *world, names map[string]string, number string, fen int) outcome {
+			in := map[string]any{"sub_mch_id": "1900000109", "nonce_str": "n", "out_refund_no": number, "total_fee": 10000, "refund_fee": fen}
+			for name, value := range names {
+				in[name] = value
+			}
+			b, _ := json.Marshal(in)
+			return readPay(w.cloudPay("refund", string(b)))
+		},
+		query: func(w *world, number string) outcome {
+			return readPay(w.cloudPay("queryRefund", fmt.Sprintf(`{"sub_mch_id":"1900000109","nonce_str":"n","out_refund_no":%q}`, number)))
+		},
+	},
+	"global": {
+		refund: func(w *world, names map[string]string, number string, fen int) outcome {
+			change := map[string]string{"out_trade_no": "", "out_refund_no": number, "refund_fee": fmt.Sprint(fen)}
+			maps.Copy(change, names)
+			return readV2(w.callV2(refundV2, w.globalRefund(change)))
+		},
+		query: func(w *world, number string) outcome {
+			return readV2(w.callV2(queryV2, w.globalQuery(map[string]string{"out_refund_no": number})))
+		},
+	},
+	"wecom": {
+		refund: func(w *world, names map[string]string, number string, fen int) outcome {
+			return readWeCom(w.wecom(wecomPath, fmt.Sprintf(`{"mchid":"1900000001","appid":"wx5a4db0c0ffee0001",%s`, refundBody(names, number, fen)[1:])))
+		},
+		query: func(w *world, number string) outcome {
+			return readWeCom(w.wecom(detailPath, fmt.Sprintf(`{"mchid":"1900000001","out_refund_no":%q}`, number)))
+		},
+	},
+}
+
+func refundBody(names map[string]string, number string, fen int) string {
+	in := map[string]any{"out_refund_no": number, "amount": map[string]any{"refund": fen, "total": 10000, "currency": "CNY"}}
+	for name, value := range names {
+		in[name] = value
+	}
+	b, err := json.Marshal(in)
+	if err != nil {
+		panic(err) // texts and numbers always encode
+	}
+	return string(b)
+}
+
+func readV3(a answer) outcome {
+	out := outcome{body: string(a.body)}
+	o := func(name string) any { return a.field(name) }
+	if a.field("code") == 0.0 { // the module's
+		o = func(name string) any { return a.field("data", name) }
+	}
+	if code, ok := a.field("code").(string); ok {
+		out.code, out.words = code, fmt.Sprint(a.field("message"))
+		return out
+	}
+	out.order, out.transaction = fmt.Sprint(o("out_trade_no")), fmt.Sprint(o("transaction_id"))
+	amount, _ := o("amount").(map[string]any)
+	out.fen = fmt.Sprint(amount["refund"])
+	return out
+}
+
+func readPay(a answer) outcome {
+	var in map[string]any
+	_ = json.Unmarshal(a.body, &in)
+	fields := map[string]string{}
+	for name, value := range in {
+		fields[name] = fmt.Sprint(value)
+	}
+	out := readV2(fields)
+	out.body = string(a.body)
+	return out
+}
+
+func readV2(f map[string]string) outcome {
+	fen := f["refund_fee"] + f["refund_fee_0"] // in an answer is one of them
+	return outcome{f["err_code"], f["err_code_des"], f["out_trade_no"], f["transaction_id"], fen, fmt.Sprint(f)}
+}
+
+func readWeCom(a answer) outcome {
+	out := outcome{body: string(a.body)}
+	if a.field("errcode") != 0.0 {
+		out.code, out.words = fmt.Sprint(a.field("errcode")), fmt.Sprint(a.field("errmsg"))
+		return out
+	}
+	out.fen = fmt.Sprint(a.field("amount", "refund"))
+	if name, ok := a.field("out_trade_no").(string); ok {
+		out.order, out.transaction = name, fmt.Sprint(a.field("transaction_id"))
+	}
+	return out
+}
+
+// by names an order as every system can be told it.
+func by(outTradeNo string) map[string]string { return map[string]string{"out_trade_no": outTradeNo} }
+
+// everywhere runs a test on each system, whose module says no as APIv3 does.
+func everywhere(t *testing.T, test func(*testing.T, string, upstream, func(...func(*sandbox.Config)) *world)) {
+	for _, name := range slices.Sorted(maps.Keys(upstreams)) {
+		t.Run(name, func(t *testing.T) {
+			test(t, name, upstreams[name], func(mutate ...func(*sandbox.Config)) *world {
+				w := newWorld(t, append(mutate, func(c *sandbox.Config) { c.ModuleFailure = "passed" })...)
+				w.order("ORDER-A")
+				w.order("ORDER-B")
+				return w
+			})
+		})
+	}
+}
+
+func paced(d time.Duration) func(*sandbox.Config) { return func(c *sandbox.Config) { c.Pace = d } }
+
+// Two refunds of one order are a pace apart on every system, in virtual time. A
+// repeat is no second refund, another order has a pace of its own, and what was
+// refused leaves no trace.
+func TestPaceOnEverySystem(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+		want := "FREQUENCY_LIMITED"
+		if name == "wecom" {
+			want = "45009"
+		}
+		w := world(paced(time.Minute))
+		for _, step := range []struct {
+			advance, order, number string
+			code                   string
+		}{
+			{"0s", "ORDER-A", "refund-1", ""},
+			{"0s", "ORDER-A", "refund-2", want},
+			{"0s", "ORDER-A", "refund-1", ""},
+			{"0s", "ORDER-B", "refund-3", ""},
+			{"58s", "ORDER-A", "refund-2", want},
+			{"2s", "ORDER-A", "refund-2", ""},
+			{"58s", "ORDER-A", "refund-4", want},
+			{"0s", "ORDER-A", "refund-2", ""},
+		} {
+			w.advance(step.advance)
+			got := u.refund(w, by(step.order), step.number, 100)
+			if got.code != step.code || got.code != "" && !strings.Contains(got.words, "单笔订单请求频率过高，请于1分钟后重试") {
+				t.Errorf("%+v: got %+v", step, got)
+			}
+			if missing := u.query(w, step.number).code != ""; missing != (got.code != "") {
+				t.Errorf("%+v: it is held: %v", step, !missing)
+			}
+		}
+	})
+}
+
+// Without a pace nobody waits, nor where only WeCom insists on its minute.
+func TestNoPace(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+		for pace, limited := range map[time.Duration]bool{-1: false, 0: name == "wecom"} {
+			w := world(paced(pace))
+			u.refund(w, by("ORDER-A"), "refund-1", 100)
+			if got := u.refund(w, by("ORDER-A"), "refund-2", 100); (got.code != "") != limited {
+				t.Errorf("pace %v: got %+v, want it refused: %v", pace, got, limited)
+			}
+		}
+		w := world(paced(10 * time.Second))
+		u.refund(w, by("ORDER-A"), "refund-1", 100)
+		if got := u.refund(w, by("ORDER-A"), "refund-2", 100); !strings.Contains(got.words, "请于10秒后重试") {
+			t.Errorf("pace 10s: got %+v", got)
+		}
+		w.advance("10s")
+		if got := u.refund(w, by("ORDER-A"), "refund-2", 100); got.code != "" {
+			t.Errorf("pace 10s, after it: got %+v", got)
+		}
+	})
+}
+
+// The console is told the pace that holds everywhere.
+func TestStateTellsThePace(t *testing.T) {
+	for pace, want := range map[time.Duration]float64{time.Minute: 60, 1500 * time.Millisecond: 1.5, -1: 0, 0: 0} {
+		if got := newWorld(t, paced(pace)).control("GET", "/_sandbox/state", "", 200).field("pace"); got != want {
+			t.Errorf("pace %v: state tells %v, want %v", pace, got, want)
+		}
+	}
+}
+
+// Whoever refunds by hand neither waits nor makes requests wait.
+func TestPaceByHand(t *testing.T) {
+	everywhere(t, func(t *testing.T, _ string, u upstream, world func(...func(*sandbox.Config)) *world) {
+		w := world(paced(time.Minute))
+		hand := func(number string) {
+			w.control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":"ORDER-A","out_refund_no":%q,"amount":100}`, number), 200)
+		}
+		hand("hand-1")
+		if got := u.refund(w, by("ORDER-A"), "refund-1", 100); got.code != "" {
+			t.Errorf("after one by hand: got %+v", got)
+		}
+		hand("hand-2")
+		if got := u.refund(w, by("ORDER-A"), "refund-2", 100); got.code == "" {
+			t.Error("the one by hand hides the request before it")
+		}
+	})
+}
+
+// A number is taken once and for all orders: under other content it is refused,
+// whoever has made the refund, and a query tells the refund that is there.
+func TestNumberIsTaken(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+		want := "INVALID_REQUEST"
+		if name == "wecom" {
+			want = "720502"
+		}
+		w := world()
+		a := w.control("GET", "/_sandbox/state", "", 200)
+		var state struct {
+			Orders []struct {
+				OutTradeNo    string `json:"out_trade_no"`
+				TransactionID string `json:"transaction_id"`
+			}
+		}
+		a.decode(t, &state)
+		transaction := map[string]string{}
+		for _, o := range state.Orders {
+			transaction[o.OutTradeNo] = o.TransactionID
+		}
+		w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"ORDER-A","out_refund_no":"hand64","amount":30}`, 200)
+		if got := u.refund(w, by("ORDER-A"), "refund64", 30); got.code != "" {
+			t.Fatalf("refund64: got %+v", got)
+		}
+		w.control("POST", "/_sandbox/refunds/refund64/settle", `{"status":"SUCCESS"}`, 200)
+		for _, number := range []string{"refund64", "hand64"} {
+			for _, other := range []struct {
+				what  string
+				names map[string]string
+				fen   int
+			}{
+				{"another order", by("ORDER-B"), 30},
+				{"another order and amount", by("ORDER-B"), 10000},
+				{"another amount", by("ORDER-A"), 31},
+				{"an order that does not exist", by("ORDER-C"), 30},
+			} {
+				got := u.refund(w, other.names, number, other.fen)
+				if got.code != want || !strings.Contains(got.words, "与之前请求不一致") {
+					t.Errorf("%s under %s: got %+v, want %s", other.what, number, got, want)
+				}
+			}
+			time.Sleep(time.Second) // so many wrong requests a second are too many
+			got := u.query(w, number)
+			if got.code != "" || got.order != "ORDER-A" || got.transaction != transaction["ORDER-A"] || !strings.HasPrefix(got.fen, "30") {
+				t.Errorf("query %s: got %+v, want 30 of ORDER-A", number, got)
+			}
+		}
+		if n := strings.Count(string(w.control("GET", "/_sandbox/refunds", "", 200).body), "ORDER-B"); n != 0 {
+			t.Errorf("%d refunds of ORDER-B", n)
+		}
+	})
+}
+
+// Two names that are not one order's: v2 follows transaction_id and answers with
+// the names of that order, APIv3 refuses. WeCom knows one name only.
+func TestNamesOfTwoOrders(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+		w := world()
+		u.refund(w, by("ORDER-A"), "refund-1", 100)
+		var held struct {
+			Refunds []struct {
+				TransactionID string `json:"transaction_id"`
+			}
+		}
+		w.control("GET", "/_sandbox/refunds", "", 200).decode(t, &held)
+		both := map[string]string{"transaction_id": held.Refunds[0].TransactionID, "out_trade_no": "ORDER-B"}
+		w.advance("1m")
+		got := u.refund(w, both, "refund-2", 100)
+		switch name {
+		case "global", "cloudpay":
+			if got.code != "" || got.order != "ORDER-A" || got.transaction != both["transaction_id"] {
+				t.Errorf("got %+v, want it on ORDER-A", got)
+			}
+			if again := u.refund(w, by("ORDER-B"), "refund-2", 100); again.code != "INVALID_REQUEST" {
+				t.Errorf("then by ORDER-B's name alone: got %+v", again)
+			}
+		case "apiv3", "cloudbase":
+			if got.code != "INVALID_REQUEST" {
+				t.Errorf("got %+v, want it refused", got)
+			}
+		}
+	})
+}
+
+// Of a refund that does not exist each system says so in its words.
+func TestNoSuchRefund(t *testing.T) {
+	want := map[string]string{
+		"apiv3": "RESOURCE_NOT_EXISTS", "cloudbase": "RESOURCE_NOT_EXISTS", "cloudpay": "REFUNDNOTEXIST", "global": "REFUNDNOTEXIST", "wecom": "720509",
+	}
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+		if got := u.query(world(), "refund-9"); got.code != want[name] {
+			t.Errorf("got %+v, want %s", got, want[name])
+		}
+	})
+}
