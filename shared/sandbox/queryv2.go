@@ -35,7 +35,7 @@ func (s *Sandbox) refundQueryV2(d dialect, q asked) (message, *refusal) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, refunds, no := s.findRefunds(q)
+	o, refunds, no := s.findRefunds(d, q)
 	if no != nil {
 		return nil, no
 	}
@@ -83,7 +83,7 @@ func (q asked) byOrder() bool { return q.text("refund_id") == "" && q.text("out_
 
 // findRefunds finds what a query asks for: of its four numbers the most exact one
 // counts.
-func (s *Sandbox) findRefunds(q asked) (*order, []*refund, *refusal) {
+func (s *Sandbox) findRefunds(d dialect, q asked) (*order, []*refund, *refusal) {
 	var r *refund
 	switch id, number := q.text("refund_id"), q.text("out_refund_no"); {
 	case id != "":
@@ -93,7 +93,7 @@ func (s *Sandbox) findRefunds(q asked) (*order, []*refund, *refusal) {
 	case number != "":
 		r = s.refunds[number]
 	default:
-		return s.findOrder(q.text("transaction_id"), q.text("out_trade_no"))
+		return s.findOrder(d, q.text("transaction_id"), q.text("out_trade_no"))
 	}
 	if r == nil {
 		return nil, nil, refuseNoRefund()
@@ -101,7 +101,9 @@ func (s *Sandbox) findRefunds(q asked) (*order, []*refund, *refusal) {
 	return r.order, []*refund{r}, nil
 }
 
-func (s *Sandbox) findOrder(transactionID, outTradeNo string) (*order, []*refund, *refusal) {
+// findOrder finds an order and its refunds. Of an order that does not exist
+// WeChat Pay Global says so, and CloudPay only that there is no refund.
+func (s *Sandbox) findOrder(d dialect, transactionID, outTradeNo string) (*order, []*refund, *refusal) {
 	o := s.byTransaction[transactionID]
 	switch {
 	case transactionID != "" && o == nil:
@@ -110,6 +112,9 @@ func (s *Sandbox) findOrder(transactionID, outTradeNo string) (*order, []*refund
 		return nil, nil, refuse(codeParam).say("缺少参数:refund_id、out_refund_no、transaction_id、out_trade_no必填一个")
 	case transactionID == "":
 		o = s.byTrade[outTradeNo]
+	}
+	if o == nil && d.foreign {
+		return nil, nil, refuse(codeNotFound)
 	}
 	if o == nil || len(o.refunds) == 0 {
 		return nil, nil, refuseNoRefund()

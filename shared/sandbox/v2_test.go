@@ -353,7 +353,7 @@ func TestQueryPages(t *testing.T) {
 		{ask{"transaction_id": transaction, "out_trade_no": "T2"}, "P0", "10", "36", ""},
 		{ask{"refund_id": "9", "out_refund_no": "P7"}, "", "", "", "REFUNDNOTEXIST"},
 		{ask{"out_refund_no": "R9"}, "", "", "", "REFUNDNOTEXIST"},
-		{ask{"out_trade_no": "T9"}, "", "", "", "REFUNDNOTEXIST"},
+		{ask{"out_trade_no": "T9"}, "", "", "", "ORDERNOTEXIST"},
 		{ask{"transaction_id": "9"}, "", "", "", "INVALID_TRANSACTIONID"},
 		{ask{"out_refund_no": "P7", "sub_mch_id": "1900000109"}, "", "", "", "REFUNDNOTEXIST"},
 		{ask{}, "", "", "", "PARAM_ERROR"},
