@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -84,12 +85,33 @@ func (s *Sandbox) wxPayAPI(w http.ResponseWriter, c call) {
 	m, _ := out.object.(message)
 	if m == nil || out.no != nil {
 		m = message{}
+	} else if fault.empty {
+		m.forget()
 	}
 	m.result(out.no)
 	m["appid"], m["mch_id"] = appID, mchID
 	m["sub_appid"], m["sub_mch_id"] = subAppID, q.text("sub_mch_id")
 	s.sign(m, wxpay.SignMD5)
 	s.writeGateway(w, c, http.StatusOK, mediaPay, m, fault)
+}
+
+// formNumbered is the form of a field of one of several refunds.
+var formNumbered = regexp.MustCompile(`_[0-9]+$`)
+
+// emptyLists are what stands where users of some accounts have looked for refunds.
+var emptyLists = []string{
+	"out_refund_no_list", "refund_id_list", "refund_channel", "refund_fee_list", "settlement_refund_fee_list",
+	"coupon_type_array", "coupon_refund_fee_list", "coupon_refund_count_list", "coupon_refund_id_array", "coupon_refund_fee_array",
+	"refund_status_list", "refund_account_list", "refund_recv_accout_list", "refund_success_time_list",
+}
+
+// forget leaves of an answer to a query how many refunds there are, and of each
+// of them nothing.
+func (m message) forget() {
+	maps.DeleteFunc(m, func(name string, _ any) bool { return formNumbered.MatchString(name) })
+	for _, name := range emptyLists {
+		m[name] = []string{}
+	}
 }
 
 // issuesOfType are those that a value of another type has.

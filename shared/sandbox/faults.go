@@ -18,7 +18,8 @@ const (
 
 // An upstreamFault is a way in which the answer to a request goes wrong. Those
 // called before and after strike only applications for refunds, where it makes
-// all the difference; the others strike whatever is asked about refunds.
+// all the difference; the others strike whatever is asked about refunds, or only
+// queries.
 type upstreamFault struct {
 	name    string
 	before  bool   // the request is not carried out
@@ -29,6 +30,7 @@ type upstreamFault struct {
 	slow    bool
 	blank   bool   // not signed; where nothing ever is, it does not strike
 	forged  bool   // signed over other bytes; the same
+	empty   bool   // answers to queries count refunds and list none; only where there are lists
 	teaches string // for people: what a client must do
 }
 
@@ -42,6 +44,7 @@ var upstreamFaults = []upstreamFault{
 	{name: "bad_signature", every: true, forged: true, teaches: "the answer's signature does not verify: whatever it says is worth nothing"},
 	{name: "unsigned", every: true, blank: true, teaches: "the answer is not signed: anybody on the way could have written it"},
 	{name: "slow", every: true, slow: true, teaches: "the answer is right and comes late: mind the deadline of the function that waits"},
+	{name: "empty_lists", empty: true, teaches: "CloudPay's queries count a refund and list nothing of it, as some accounts' always do: it exists, and how it stands only a notification tells"},
 }
 
 // A noticeFault is a way in which a notification goes wrong: at birth as a whole,

@@ -10,13 +10,14 @@ import (
 type system struct {
 	codes  []string // the error codes that it can be told to answer with
 	signed bool     // its answers are
+	lists  bool     // its answers hold lists, which can be empty
 }
 
 var (
 	systemV3      = system{codes: answerable, signed: true}
 	systemV2      = system{codes: append(slices.Clone(answerable), answerableV2...), signed: true}
 	systemGateway = system{codes: answerable} // the module speaks of errors as APIv3 does
-	systemPay     = system{codes: systemV2.codes}
+	systemPay     = system{codes: systemV2.codes, lists: true}
 	systemWeCom   = system{codes: append(slices.Clone(answerable), answerableWeCom...)}
 )
 
@@ -24,8 +25,17 @@ var (
 // does not strike it; those of APIv3 are translated.
 var allCodes = slices.Concat(answerable, answerableV2, answerableWeCom)
 
-// misses tells that a fault is about signatures, where there are none.
-func (y system) misses(f upstreamFault) bool { return !y.signed && (f.forged || f.blank) }
+// misses tells that a fault does not strike such a request: it is about other
+// requests, about signatures where there are none, or about lists.
+func (y system) misses(f upstreamFault, query bool) bool {
+	switch {
+	case f.empty:
+		return !query || !y.lists
+	case f.forged || f.blank:
+		return !y.signed
+	}
+	return query && !f.every
+}
 
 // strikeUpstream returns the fault that befalls a request, and the error code
 // that it is to be refused with, if any. s.mu is not held.
@@ -34,7 +44,7 @@ func (s *Sandbox) strikeUpstream(y system, query bool) (upstreamFault, string) {
 	defer s.mu.Unlock()
 	var hit upstreamFault
 	for _, f := range upstreamFaults {
-		if (f.every || !query) && !y.misses(f) && s.strikes(partUpstream, f.name) {
+		if !y.misses(f, query) && s.strikes(partUpstream, f.name) {
 			hit = f
 			break
 		}
