@@ -36,7 +36,7 @@ func (p *program) books() (v bookView) {
 // that is in doubt, and, after a restart, of those that are still open.
 func TestBooks(t *testing.T) {
 	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
-	p := start(t, "-ledger", ledger, "-speed", "0.001")
+	p := start(t, "-ledger", ledger, "-speed", "0.001", "-pace", "0s", "-timer=false")
 	o := p.order()
 	p.succeed(refundEvent(o, "R0", 1))
 	p.control("POST", "/_sandbox/refunds/R0/settle", `{"status":"SUCCESS"}`, nil)
@@ -71,7 +71,7 @@ func TestBooks(t *testing.T) {
 	}
 	p.stop()
 
-	p = start(t, "-ledger", ledger)
+	p = start(t, "-ledger", ledger, "-timer=false")
 	open := map[string]bool{}
 	for _, r := range p.books().Refunds {
 		open[r.OutRefundNo] = r.Ours != nil && r.WeChat == nil

@@ -18,7 +18,7 @@ import (
 func TestConsoleByClicks(t *testing.T) {
 	chromium(t)
 	began := time.Now()
-	p := start(t)
+	p := start(t, "-timer=false") // it is run by a button
 	b := browse(t, p, 1440, 900)
 	b.sees("h2", "Start here")
 	b.shot("empty")

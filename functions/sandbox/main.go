@@ -40,6 +40,7 @@ type options struct {
 	speed                      float64
 	seed                       int64
 	hostile, subscribers       bool
+	timer                      bool
 	pace                       time.Duration
 }
 
@@ -54,9 +55,10 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.Float64Var(&o.speed, "speed", 60, "virtual seconds in a second: settlement and repeats")
 	f.Int64Var(&o.seed, "seed", 1, "what all chance comes from")
 	f.BoolVar(&o.hostile, "hostile", true, "send notifications twice and out of order")
-	f.BoolVar(&o.subscribers, "subscribers", false, "tell three example functions of each settled refund, and run the timer every virtual minute")
+	f.BoolVar(&o.subscribers, "subscribers", false, "tell three example functions of each settled refund")
+	f.BoolVar(&o.timer, "timer", true, "run the timer every virtual minute")
 	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund")
-	f.DurationVar(&o.pace, "pace", 0, "least virtual time that WeChat asks for between two refunds of one order")
+	f.DurationVar(&o.pace, "pace", time.Minute, "least virtual time between two refunds of one order, on WeChat's side and ours; 0s: none")
 	if err = f.Parse(args); err != nil {
 		return o, err
 	}
@@ -85,8 +87,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // serve puts everything together and runs it.
 func serve(ctx context.Context, o options, getenv func(string) string, stdout io.Writer, log *slog.Logger) error {
-	if o.speed == 0 {
+	switch {
+	case o.speed == 0:
 		return errors.New("a clock of -speed 0 would stand still")
+	case o.pace < 0:
+		return errors.New("a -pace below zero")
+	case o.pace == 0:
+		o.pace = noPace
 	}
 	ports, err := listen(ctx, o.listen, o.wechat, o.wechatTLS)
 	if err != nil {
@@ -123,7 +130,12 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	secure := tls.NewListener(ports[2], wechat.TLSConfig())
 	return together(ctx,
 		func(ctx context.Context) error { return wechat.Run(ctx) },
-		func(ctx context.Context) error { return timer(ctx, o, sys.Refunds) },
+		func(ctx context.Context) error {
+			if o.timer {
+				timer(ctx, wechat.Now, sys.Refunds)
+			}
+			return nil
+		},
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], ours(sys, wechat, log), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
@@ -133,23 +145,28 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	)
 }
 
-// timer runs the reconciler every virtual minute, for who is told again after a
-// failure. Without subscribers it runs when it is called, and what it does can be seen.
-func timer(ctx context.Context, o options, refunds *refund.Service) error {
-	if !o.subscribers {
-		return nil
-	}
-	tick := time.NewTicker(max(time.Duration(float64(time.Minute)/o.speed), 100*time.Millisecond))
-	defer tick.Stop()
-	for {
+// noPace is what both sides call it when refunds of one order need not wait.
+const noPace = -1
+
+// timer runs the reconciler every virtual minute, as a platform's trigger would.
+// When the clock is moved on it runs once, soon after: what it asks is answered as
+// of then.
+func timer(ctx context.Context, now func() time.Time, refunds *refund.Service) {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for next := now().Add(time.Minute); ; {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			run, cancel := context.WithTimeout(ctx, time.Minute)
-			refunds.Timer(run, refund.Caller{Kind: refund.Server}, nil)
-			cancel()
+			return
+		case <-look.C:
 		}
+		if now().Before(next) {
+			continue
+		}
+		run, cancel := context.WithTimeout(ctx, time.Minute)
+		refunds.Timer(run, refund.Caller{Kind: refund.Server}, nil)
+		cancel()
+		next = now().Add(time.Minute)
 	}
 }
 
@@ -175,7 +192,7 @@ func load(ctx context.Context, o options, wechat *sandbox.Sandbox, getenv func(s
 	if err != nil {
 		return nil, err
 	}
-	sys.Refunds.Now = wechat.Now
+	sys.Refunds.Now, sys.Refunds.Pace = wechat.Now, o.pace
 	return sys, nil
 }
 
