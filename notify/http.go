@@ -166,8 +166,8 @@ func (h *Handler) read(body []byte) (refund.Outcome, error) {
 			Amount: refund.Amount{
 				Total:       l.Amount.Total,
 				Refund:      l.Amount.Refund,
-				PayerTotal:  &l.Amount.PayerTotal,
-				PayerRefund: &l.Amount.PayerRefund,
+				PayerTotal:  l.Amount.PayerTotal,
+				PayerRefund: l.Amount.PayerRefund,
 			},
 		},
 	}, nil

@@ -108,7 +108,7 @@ func (f *fixture) written(t testing.TB, change func(*message)) *http.Request {
 		letter: wxpay.RefundLetter{
 			MchID: mchid, TransactionID: "1217752501201407033233368018", OutTradeNo: "O1", RefundID: "50000000382019052709732678859",
 			OutRefundNo: "R1", RefundStatus: "SUCCESS", SuccessTime: "2026-11-22T10:05:00+08:00", UserReceivedAccount: "招商银行信用卡0403",
-			Amount: wxpay.LetterAmount{Total: 100, Refund: 60, PayerTotal: 100, PayerRefund: 60},
+			Amount: wxpay.LetterAmount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))},
 		},
 		notification: wxpay.Notification{
 			ID: "EV-2018022511223320873", CreateTime: "2026-11-22T10:05:01+08:00", EventType: "REFUND.SUCCESS", ResourceType: "encrypt-resource", Summary: "退款成功",

@@ -60,7 +60,7 @@ func (w *world) invent(no, status string) letter {
 	plain, err := json.Marshal(wxpay.RefundLetter{
 		MchID: keys().settings["WXPAY_MCHID"], TransactionID: o.Transaction, OutTradeNo: o.Trade,
 		RefundID: "50300000000000000000000000001", OutRefundNo: no, RefundStatus: status,
-		Amount: wxpay.LetterAmount{Total: o.Total, Refund: 1, PayerTotal: o.Total, PayerRefund: 1},
+		Amount: wxpay.LetterAmount{Total: o.Total, Refund: 1, PayerTotal: new(o.Total), PayerRefund: new(int64(1))},
 	})
 	if err != nil {
 		panic(err)

@@ -96,7 +96,7 @@ func signed(t *testing.T, no string) (http.Header, []byte) {
 	plain, err := json.Marshal(wxpay.RefundLetter{
 		MchID: "1900000001", TransactionID: "42O" + no, OutTradeNo: "O" + no, RefundID: "50" + no, OutRefundNo: no,
 		RefundStatus: "SUCCESS", SuccessTime: "2026-11-22T10:05:00+08:00",
-		Amount: wxpay.LetterAmount{Total: 1, Refund: 1, PayerTotal: 1, PayerRefund: 1},
+		Amount: wxpay.LetterAmount{Total: 1, Refund: 1, PayerTotal: new(int64(1)), PayerRefund: new(int64(1))},
 	})
 	if err != nil {
 		t.Fatal(err)

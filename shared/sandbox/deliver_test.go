@@ -122,7 +122,7 @@ func TestLetter(t *testing.T) {
 		if n.ID != w.deliveries()[0].ID {
 			t.Errorf("the delivery %s is not of notification %s", w.deliveries()[0].ID, n.ID)
 		}
-		if l.RefundStatus != "SUCCESS" || l.OutRefundNo != "R_1-|*@" || l.OutTradeNo != "T1" || l.Amount.Refund != 1000 || l.Amount.PayerRefund != 1000 || l.Amount.Total != 10000 || !strings.HasSuffix(l.SuccessTime, "+08:00") {
+		if l.RefundStatus != "SUCCESS" || l.OutRefundNo != "R_1-|*@" || l.OutTradeNo != "T1" || l.Amount.Refund != 1000 || *l.Amount.PayerRefund != 1000 || l.Amount.Total != 10000 || !strings.HasSuffix(l.SuccessTime, "+08:00") {
 			t.Errorf("letter %+v", l)
 		}
 		if direct := l.MchID == w.signer.MchID && l.SpMchID == "" && l.SubMchID == ""; direct == provider {

@@ -61,7 +61,7 @@ func (r *refund) inner() wxpay.RefundLetter {
 		RefundStatus: o.Status, SuccessTime: o.SuccessTime, UserReceivedAccount: o.UserReceivedAccount,
 		Amount: wxpay.LetterAmount{
 			Total: o.Amount.Total, Refund: o.Amount.Refund,
-			PayerTotal: o.Amount.PayerTotal, PayerRefund: o.Amount.PayerRefund,
+			PayerTotal: new(o.Amount.PayerTotal), PayerRefund: new(o.Amount.PayerRefund),
 		},
 	}
 	if r.subMchID == "" {

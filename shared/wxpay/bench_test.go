@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"testing"
 	"time"
 
@@ -77,7 +78,7 @@ func TestReadLetterAllocations(t *testing.T) {
 	h, body := fresh(t)
 	k := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}, nil)
 	key := newAPIv3Key(t)
-	if l, err := readLetter(k, key, h, body); err != nil || l != newLetter() {
+	if l, err := readLetter(k, key, h, body); err != nil || !reflect.DeepEqual(l, newLetter()) {
 		t.Fatalf("letter %v, error %v", l, err)
 	}
 	n := testing.AllocsPerRun(200, func() { readLetter(k, key, h, body) })

@@ -128,7 +128,7 @@ func newLetter() RefundLetter {
 		RefundStatus:        "SUCCESS",
 		SuccessTime:         "2021-03-17T16:18:02+08:00",
 		UserReceivedAccount: "招商银行信用卡0403",
-		Amount:              LetterAmount{Total: 999, Refund: 999, PayerTotal: 950, PayerRefund: 950},
+		Amount:              LetterAmount{Total: 999, Refund: 999, PayerTotal: new(int64(950)), PayerRefund: new(int64(950))},
 	}
 }
 

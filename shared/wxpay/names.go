@@ -1,6 +1,9 @@
 package wxpay
 
-import "strings"
+import (
+	"reflect"
+	"strings"
+)
 
 // SnakeName writes a name as WeChat Pay's own messages spell it: CloudBase's SDK
 // turns out_refund_no into outRefundNo, and its relays pass on either.
@@ -19,13 +22,19 @@ func SnakeName(name string) string {
 }
 
 // SnakeNames writes every name in a JSON value, as encoding/json decodes it into
-// an any, in snake case. Of two names that become one either may stay.
+// an any, in snake case. Of two names that become one and say two things neither
+// counts, or it would be chance which one is read: true stands in their place,
+// which is what no field of WeChat Pay's can be.
 func SnakeNames(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for name, inner := range v {
-			m[SnakeName(name)] = SnakeNames(inner)
+			name, inner = SnakeName(name), SnakeNames(inner)
+			if other, twice := m[name]; twice && !reflect.DeepEqual(other, inner) {
+				inner = true
+			}
+			m[name] = inner
 		}
 		return m
 	case []any:

@@ -31,3 +31,24 @@ func TestSnakeNames(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
+
+// Of two spellings that say two things neither counts, whichever comes first.
+func TestSnakeNamesInTwoWays(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"outRefundNo":"a","out_refund_no":"a"}`:                   `{"out_refund_no":"a"}`,
+		`{"outRefundNo":"a","out_refund_no":"b"}`:                   `{"out_refund_no":true}`,
+		`{"outRefundNo":"a","out_refund_no":"b","OutRefundNo":"a"}`: `{"out_refund_no":true}`,
+		`{"x":[{"aB":{"c":1},"a_b":{"c":2}}]}`:                      `{"x":[{"a_b":true}]}`,
+		`{"aB":null,"a_b":1}`:                                       `{"a_b":true}`,
+	} {
+		for range 20 {
+			var v any
+			if err := json.Unmarshal([]byte(text), &v); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := json.Marshal(SnakeNames(v)); err != nil || string(got) != want {
+				t.Fatalf("%s: %s, %v, want %s", text, got, err, want)
+			}
+		}
+	}
+}

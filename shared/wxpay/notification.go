@@ -3,6 +3,7 @@ package wxpay
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // A Notification is the envelope of an APIv3 letter (doc/v3/merchant/4012791865).
@@ -15,10 +16,14 @@ type Notification struct {
 	ResourceType string   `json:"resource_type"` // encrypt-resource
 	Summary      string   `json:"summary"`       // for people
 	Resource     Resource `json:"resource"`
+
+	// LeftOut names what decides nothing and could not be read, a comma between two.
+	LeftOut string `json:"-"`
 }
 
 // ParseNotification reads an envelope whose signature has been verified. It must
-// be one JSON object that has what is needed to go on, else [ErrFormat]. Fields
+// be one JSON object that has what is needed to go on, else [ErrFormat]: what it
+// is about, and how it opens. Of the rest, what cannot be read is left out. Fields
 // that we do not know are ignored, since WeChat Pay adds some at any time; the
 // lengths are bounded at twice and more what is documented, to leave it room.
 //
@@ -26,14 +31,14 @@ type Notification struct {
 // the same envelope, and whoever reads it must look at EventType.
 func ParseNotification(body []byte) (Notification, error) {
 	var n Notification
-	err := decodeObject(body, "notification", []member{
+	left, err := decodeObject(body, "notification", []member{
 		{name: "id", text: &n.ID, min: 1, max: maxToken},
-		{name: "create_time", text: &n.CreateTime, max: 64},
+		{name: "create_time", text: &n.CreateTime, max: 64, loose: true},
 		{name: "event_type", text: &n.EventType, min: 1, max: 64},
-		{name: "resource_type", text: &n.ResourceType, max: 64},
-		{name: "summary", text: &n.Summary, max: 256},
+		{name: "resource_type", text: &n.ResourceType, max: 64, loose: true},
+		{name: "summary", text: &n.Summary, max: 256, loose: true},
 		{name: "resource", members: []member{
-			{name: "original_type", text: &n.Resource.OriginalType, max: 64},
+			{name: "original_type", text: &n.Resource.OriginalType, max: 64, loose: true},
 			{name: "algorithm", text: &n.Resource.Algorithm, min: 1, max: 64},
 			{name: "ciphertext", text: &n.Resource.Ciphertext, min: 1, max: 1 << 20},
 			{name: "nonce", text: &n.Resource.Nonce, min: 1, max: 64},
@@ -46,6 +51,7 @@ func ParseNotification(body []byte) (Notification, error) {
 	if !isToken(n.ID) { // it becomes a key in stores and logs
 		return Notification{}, fmt.Errorf("%w notification: id has odd characters", ErrFormat)
 	}
+	n.LeftOut = left
 	return n, nil
 }
 
@@ -64,23 +70,28 @@ type RefundLetter struct {
 	SuccessTime         string       `json:"success_time,omitempty"` // RFC 3339, only with SUCCESS
 	UserReceivedAccount string       `json:"user_received_account"`  // personal: bank and last digits of a card
 	Amount              LetterAmount `json:"amount"`
+
+	// LeftOut names what decides nothing and could not be read, a comma between two.
+	LeftOut string `json:"-"`
 }
 
 // A LetterAmount is the money in a refund letter, in the currency's minor unit
-// (fen). The currency is not said; it is the order's.
+// (fen). The currency is not said; it is the order's. What the letter need not say
+// is nil where it does not, so that nobody takes that for nothing.
 type LetterAmount struct {
-	Total       int64 `json:"total"`        // of the order
-	Refund      int64 `json:"refund"`       // of this refund
-	PayerTotal  int64 `json:"payer_total"`  // of the order, without what coupons paid
-	PayerRefund int64 `json:"payer_refund"` // of this refund, without what coupons get back
+	Total       int64  `json:"total"`                  // of the order
+	Refund      int64  `json:"refund"`                 // of this refund
+	PayerTotal  *int64 `json:"payer_total,omitempty"`  // of the order, without what coupons paid
+	PayerRefund *int64 `json:"payer_refund,omitempty"` // of this refund, without what coupons get back
 }
 
 // ParseRefundLetter reads an opened refund resource. It must say whose refund it
 // is, which one, of which order, how it stands and how much it is, else
-// [ErrFormat]. Whether that is true of any refund of ours is not decided here.
+// [ErrFormat]. Nothing else decides whether it can be read: what is odd of the rest
+// is left out. Whether any of it is true of a refund of ours is not decided here.
 func ParseRefundLetter(plain []byte) (RefundLetter, error) {
 	var l RefundLetter
-	err := decodeObject(plain, "refund letter", []member{
+	left, err := decodeObject(plain, "refund letter", []member{
 		{name: "mchid", text: &l.MchID, max: 64},
 		{name: "sp_mchid", text: &l.SpMchID, max: 64},
 		{name: "sub_mchid", text: &l.SubMchID, max: 64},
@@ -89,13 +100,13 @@ func ParseRefundLetter(plain []byte) (RefundLetter, error) {
 		{name: "refund_id", text: &l.RefundID, min: 1, max: 64},
 		{name: "out_refund_no", text: &l.OutRefundNo, min: 1, max: 128},
 		{name: "refund_status", text: &l.RefundStatus, min: 1, max: 32},
-		{name: "success_time", text: &l.SuccessTime, max: 64},
-		{name: "user_received_account", text: &l.UserReceivedAccount, max: 256},
+		{name: "success_time", text: &l.SuccessTime, max: 64, loose: true},
+		{name: "user_received_account", text: &l.UserReceivedAccount, max: 256, loose: true},
 		{name: "amount", members: []member{
 			{name: "total", number: &l.Amount.Total},
 			{name: "refund", number: &l.Amount.Refund},
-			{name: "payer_total", number: &l.Amount.PayerTotal},
-			{name: "payer_refund", number: &l.Amount.PayerRefund},
+			{name: "payer_total", optional: &l.Amount.PayerTotal, loose: true},
+			{name: "payer_refund", optional: &l.Amount.PayerRefund, loose: true},
 		}},
 	})
 	if err != nil {
@@ -107,9 +118,16 @@ func ParseRefundLetter(plain []byte) (RefundLetter, error) {
 	if l.TransactionID == "" && l.OutTradeNo == "" {
 		return RefundLetter{}, fmt.Errorf("%w refund letter: it names no order", ErrFormat)
 	}
-	if a := l.Amount; a.Total <= 0 || a.Refund <= 0 || a.PayerTotal < 0 || a.PayerRefund < 0 {
+	if l.Amount.Total <= 0 || l.Amount.Refund <= 0 {
 		return RefundLetter{}, fmt.Errorf("%w refund letter: amount is missing or negative", ErrFormat)
 	}
+	if l.SuccessTime != "" {
+		var ok bool
+		if l.SuccessTime, ok = RFC3339(l.SuccessTime); !ok {
+			left = strings.TrimSuffix("success_time, "+left, ", ")
+		}
+	}
+	l.LeftOut = left
 	return l, nil
 }
 

@@ -45,7 +45,7 @@ func TestParseRefundLetterForms(t *testing.T) {
 	}{
 		"service provider": {
 			`{"sp_mchid":"1900000100","sub_mchid":"1900000109","out_trade_no":"1","transaction_id":"2","out_refund_no":"3","refund_id":"4","refund_status":"ABNORMAL","user_received_account":"","amount":{"total":2,"refund":1,"payer_total":2,"payer_refund":1}}`,
-			RefundLetter{SpMchID: "1900000100", SubMchID: "1900000109", OutTradeNo: "1", TransactionID: "2", OutRefundNo: "3", RefundID: "4", RefundStatus: "ABNORMAL", Amount: LetterAmount{2, 1, 2, 1}},
+			RefundLetter{SpMchID: "1900000100", SubMchID: "1900000109", OutTradeNo: "1", TransactionID: "2", OutRefundNo: "3", RefundID: "4", RefundStatus: "ABNORMAL", Amount: LetterAmount{2, 1, new(int64(2)), new(int64(1))}},
 		},
 		"order by one number, new members, white space, nulls": {
 			"\n{\t\"mchid\" : \"1\" , \"out_trade_no\":\"1\",\"success_time\":null,\"new\":[{\"a\":\"}\\\"]\"},[],1.5e3,true],\"out_refund_no\":\"3\",\"refund_id\":\"4\"," +
@@ -73,14 +73,16 @@ func TestParseRefundLetterForms(t *testing.T) {
 func TestDecodedFieldsAreThoseEncoded(t *testing.T) {
 	n := Notification{Resource: Resource{}}
 	fillStrings(reflect.ValueOf(&n).Elem(), "x")
+	n.LeftOut = "" // which is not encoded
 	body, _ := json.Marshal(n)
 	if got, err := ParseNotification(body); err != nil || got != n {
 		t.Errorf("notification: error %v, diff (-want +got):\n%s", err, cmp.Diff(n, got))
 	}
 	var l RefundLetter
 	fillStrings(reflect.ValueOf(&l).Elem(), "x")
+	l.LeftOut, l.SuccessTime = "", "2026-12-15T09:46:01+08:00"
 	plain, _ := json.Marshal(l)
-	if got, err := ParseRefundLetter(plain); err != nil || got != l {
+	if got, err := ParseRefundLetter(plain); err != nil || !cmp.Equal(got, l) {
 		t.Errorf("letter: error %v, diff (-want +got):\n%s", err, cmp.Diff(l, got))
 	}
 }
@@ -93,6 +95,8 @@ func fillStrings(v reflect.Value, prefix string) {
 			f.SetString(fmt.Sprint(prefix, i))
 		case reflect.Int64:
 			f.SetInt(int64(i) + 7)
+		case reflect.Pointer:
+			f.Set(reflect.ValueOf(new(int64(i) + 7)))
 		default:
 			fillStrings(f, prefix+fmt.Sprint(i))
 		}
@@ -147,13 +151,13 @@ func TestParseNotificationRefuses(t *testing.T) {
 	change := func(name string, f func(map[string]any)) { tests[name] = string(edit(t, valid, f)) }
 	resource := func(m map[string]any) map[string]any { return m["resource"].(map[string]any) }
 
-	for name, max := range map[string]int{"id": 128, "create_time": 64, "event_type": 64, "resource_type": 64, "summary": 256} {
+	for name, max := range map[string]int{"id": 128, "event_type": 64} {
 		change(name+" a number", func(m map[string]any) { m[name] = 1 })
 		change(name+" an object", func(m map[string]any) { m[name] = map[string]any{} })
 		change(name+" too long", func(m map[string]any) { m[name] = strings.Repeat("x", max+1) })
 		tests[name+" twice"] = strings.TrimSuffix(string(valid), "}") + `,"` + name + `":"x"}`
 	}
-	for name, max := range map[string]int{"original_type": 64, "algorithm": 64, "nonce": 64, "associated_data": 64, "ciphertext": 1 << 20} {
+	for name, max := range map[string]int{"algorithm": 64, "nonce": 64, "associated_data": 64, "ciphertext": 1 << 20} {
 		change("resource."+name+" a number", func(m map[string]any) { resource(m)[name] = 1 })
 		change("resource."+name+" too long", func(m map[string]any) { resource(m)[name] = strings.Repeat("x", max+1) })
 	}
@@ -225,7 +229,7 @@ func TestParseRefundLetterRefuses(t *testing.T) {
 		change(name+" null", func(m map[string]any) { m[name] = nil })
 		change(name+" in capitals", func(m map[string]any) { m[strings.ToUpper(name)] = m[name]; delete(m, name) })
 	}
-	for _, name := range []string{"mchid", "sp_mchid", "sub_mchid", "transaction_id", "out_trade_no", "refund_id", "out_refund_no", "refund_status", "success_time", "user_received_account"} {
+	for _, name := range []string{"mchid", "sp_mchid", "sub_mchid", "transaction_id", "out_trade_no", "refund_id", "out_refund_no", "refund_status"} {
 		change(name+" a number", func(m map[string]any) { m[name] = 6222020200112233 })
 		change(name+" an array", func(m map[string]any) { m[name] = []string{"x"} })
 		change(name+" too long", func(m map[string]any) { m[name] = strings.Repeat("x", 257) })
@@ -237,7 +241,7 @@ func TestParseRefundLetterRefuses(t *testing.T) {
 		change("amount."+name+" null", func(m map[string]any) { amount(m)[name] = nil })
 		change("amount."+name+" zero", func(m map[string]any) { amount(m)[name] = 0 })
 	}
-	for _, name := range []string{"total", "refund", "payer_total", "payer_refund"} {
+	for _, name := range []string{"total", "refund"} {
 		for what, value := range map[string]string{
 			"negative": "-1", "a fraction": "9.99", "a whole fraction": "9.0", "an exponent": "1e2", "a string": `"999"`,
 			"too large": "9223372036854775808", "a boolean": "true", "an object": "{}", "an array": "[999]",
@@ -256,7 +260,7 @@ func TestParseRefundLetterRefuses(t *testing.T) {
 	for name, plain := range tests {
 		t.Run(name, func(t *testing.T) {
 			l, err := ParseRefundLetter([]byte(plain))
-			if !errors.Is(err, ErrFormat) || l != (RefundLetter{}) {
+			if !errors.Is(err, ErrFormat) || !cmp.Equal(l, RefundLetter{}) {
 				t.Errorf("letter %+v, error %v; want none and %v", l, err, ErrFormat)
 			}
 			if text := fmt.Sprint(err); strings.Contains(text, "6222") {
@@ -264,5 +268,120 @@ func TestParseRefundLetterRefuses(t *testing.T) {
 			}
 			checkSecrets(t, "error", fmt.Sprint(err))
 		})
+	}
+}
+
+// Only merchant, number, order, status and amount decide whether a letter can be
+// read: of anything else, what is odd is left out, and its name told.
+func TestParseRefundLetterLeavesOut(t *testing.T) {
+	valid, err := json.Marshal(newLetter())
+	if err != nil {
+		t.Fatal(err)
+	}
+	absent := map[string]func(*RefundLetter){
+		"success_time":          func(l *RefundLetter) { l.SuccessTime = "" },
+		"user_received_account": func(l *RefundLetter) { l.UserReceivedAccount = "" },
+		"amount.payer_total":    func(l *RefundLetter) { l.Amount.PayerTotal = nil },
+		"amount.payer_refund":   func(l *RefundLetter) { l.Amount.PayerRefund = nil },
+	}
+	check := func(name, field string, plain []byte) {
+		t.Helper()
+		want := newLetter()
+		absent[field](&want)
+		want.LeftOut = field
+		got, err := ParseRefundLetter(plain)
+		if err != nil || !cmp.Equal(want, got) {
+			t.Errorf("%s: error %v (-want +got):\n%s", name, err, cmp.Diff(want, got))
+		}
+	}
+	for field := range absent {
+		values := []string{`{}`, `[1]`, `true`, `-1`, `0.5`, `1e2`, `"` + strings.Repeat("x", 257) + `"`}
+		if strings.Contains(field, ".") {
+			values = append(values, `"950"`, `9223372036854775808`, `"abc"`)
+		} else {
+			values = append(values, `0`, `20261215094601`)
+		}
+		for _, value := range values {
+			check(field+" "+value, field, edit(t, valid, func(m map[string]any) {
+				name := field
+				if amount, ok := strings.CutPrefix(field, "amount."); ok {
+					m, name = m["amount"].(map[string]any), amount
+				}
+				m[name] = json.RawMessage(value)
+			}))
+		}
+	}
+	check("a time that is none", "success_time", edit(t, valid, func(m map[string]any) { m["success_time"] = "soon" }))
+	check("a time twice", "success_time", []byte(strings.TrimSuffix(string(valid), "}")+`,"success_time":"2026-12-15T09:46:01+08:00"}`))
+	check("an amount twice", "amount.payer_total", []byte(strings.Replace(string(valid), `"payer_total":950`, `"payer_total":950,"payer_total":1`, 1)))
+
+	want := newLetter()
+	want.SuccessTime, want.UserReceivedAccount, want.Amount.PayerTotal, want.LeftOut = "", "", nil, "success_time, amount.payer_total, user_received_account"
+	got, err := ParseRefundLetter(edit(t, valid, func(m map[string]any) {
+		m["success_time"], m["user_received_account"] = "soon", 6222
+		m["amount"].(map[string]any)["payer_total"] = "950"
+	}))
+	if err != nil || !cmp.Equal(want, got) {
+		t.Errorf("several: error %v (-want +got):\n%s", err, cmp.Diff(want, got))
+	}
+}
+
+// What a letter does not tell of the payer's money is not nothing.
+func TestParseRefundLetterTellsNothingFromUntold(t *testing.T) {
+	valid, err := json.Marshal(newLetter())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[any]*int64{"untold": nil, nil: nil, 0: new(int64(0)), 7: new(int64(7))} {
+		l, err := ParseRefundLetter(edit(t, valid, func(m map[string]any) {
+			amount := m["amount"].(map[string]any)
+			amount["payer_total"], amount["payer_refund"] = value, value
+			if value == "untold" {
+				delete(amount, "payer_total")
+				delete(amount, "payer_refund")
+			}
+		}))
+		if err != nil || l.LeftOut != "" || !cmp.Equal(want, l.Amount.PayerTotal) || !cmp.Equal(want, l.Amount.PayerRefund) {
+			t.Errorf("%v: %+v, error %v", value, l.Amount, err)
+		}
+	}
+}
+
+// A time may come in v2's form, with signs or without.
+func TestRFC3339(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-12-15T09:46:01+08:00": "2026-12-15T09:46:01+08:00",
+		"2026-12-15T01:46:01Z":      "2026-12-15T01:46:01Z",
+		"2026-12-15 09:46:01":       "2026-12-15T09:46:01+08:00",
+		"20261215094601":            "2026-12-15T09:46:01+08:00",
+		"":                          "", "0": "", "soon": "", "2026-12-15": "", "20261315094601": "", "2026121509460": "", "202612150946011": "", "1797000361": "",
+		"2026-12-15T09:46:01": "", "2026-02-30 09:46:01": "",
+	} {
+		if got, ok := RFC3339(text); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v, want %q", text, got, ok, want)
+		}
+	}
+}
+
+// The envelope as well: only what a notification is about and how it opens must
+// be there and in order.
+func TestParseNotificationLeavesOut(t *testing.T) {
+	valid := newNotification(t, newLetter())
+	for field, max := range map[string]int{"create_time": 64, "resource_type": 64, "summary": 256, "resource.original_type": 64} {
+		for _, value := range []any{1, true, map[string]any{}, []any{"x"}, strings.Repeat("x", max+1)} {
+			n, err := ParseNotification(edit(t, valid, func(m map[string]any) {
+				name := field
+				if inner, ok := strings.CutPrefix(field, "resource."); ok {
+					m, name = m["resource"].(map[string]any), inner
+				}
+				m[name] = value
+			}))
+			told := map[string]string{
+				"create_time": n.CreateTime, "resource_type": n.ResourceType, "summary": n.Summary, "resource.original_type": n.Resource.OriginalType,
+			}[field]
+			if err != nil || n.LeftOut != field || told != "" {
+				t.Errorf("%s %.20v: %q, left out %q, error %v", field, value, told, n.LeftOut, err)
+			}
+		}
 	}
 }

@@ -10,18 +10,32 @@ import (
 )
 
 // A member says where a member of a JSON object goes: a string with its least
-// and greatest length in bytes, an integer, or an object with members of its own.
+// and greatest length in bytes, an integer, an integer that may not be told, or an
+// object with members of its own. A loose one decides nothing: where it cannot be
+// read, or is there twice, it counts as absent and its name is put down.
 type member struct {
 	name     string
 	text     *string
 	min, max int
 	number   *int64
+	optional **int64 // not negative; always loose
 	members  []member
+	loose    bool
+}
+
+// clear makes a loose member absent again.
+func (m *member) clear() {
+	if m.text != nil {
+		*m.text = ""
+	} else {
+		*m.optional = nil
+	}
 }
 
 // decodeObject reads data, which must be one JSON object in UTF-8 and nothing
 // more, else [ErrFormat]. Members that are not listed are passed over; null
-// counts as absent.
+// counts as absent. left names the loose ones that could not be read, a comma
+// between two.
 //
 // It differs from encoding/json where that is too obliging for letters about
 // money: names are compared as they are, not regardless of case, and a member
@@ -32,22 +46,24 @@ type member struct {
 //
 // Errors name the member and never quote its value, which may be somebody's bank
 // account.
-func decodeObject(data []byte, what string, members []member) error {
+func decodeObject(data []byte, what string, members []member) (left string, err error) {
 	if !json.Valid(data) || !utf8.Valid(data) {
-		return fmt.Errorf("%w %s: not one JSON value", ErrFormat, what)
+		return "", fmt.Errorf("%w %s: not one JSON value", ErrFormat, what)
 	}
 	value, _ := cutValue(skipSpace(string(data)))
-	return fill(value, what, members)
+	err = fill(value, what, "", members, &left)
+	return left, err
 }
 
-// fill puts what value, a valid JSON value, holds where members say. It indexes
-// without looking at lengths: in valid JSON something always follows, at the
-// least the brace that closes the object.
-func fill(value, what string, members []member) error {
+// fill puts what value, a valid JSON value, holds where members say; path goes
+// before the names of those that are left out. It indexes without looking at
+// lengths: in valid JSON something always follows, at the least the brace that
+// closes the object.
+func fill(value, what, path string, members []member, left *string) error {
 	if value[0] != '{' {
 		return fmt.Errorf("%w %s: not a JSON object", ErrFormat, what)
 	}
-	var seen uint32 // a bit for each of members
+	var seen, bad uint32 // a bit for each of members
 	for rest := skipSpace(value[1:]); rest[0] != '}'; {
 		var name, value string
 		name, rest = cutValue(rest)
@@ -59,17 +75,29 @@ func fill(value, what string, members []member) error {
 		}
 		for i := range members {
 			if m := &members[i]; m.name == name {
+				err := error(nil)
 				if seen&(1<<i) != 0 {
-					return fmt.Errorf("%w %s: %s is there twice", ErrFormat, what, m.name)
+					err = fmt.Errorf("%w %s: %s is there twice", ErrFormat, what, m.name)
+				} else {
+					err = m.set(value, what, left)
 				}
 				seen |= 1 << i
-				if err := m.set(value, what); err != nil {
+				if err != nil && !m.loose {
 					return err
+				} else if err != nil {
+					bad |= 1 << i
 				}
 			}
 		}
 	}
 	for i := range members {
+		if m := &members[i]; bad&(1<<i) != 0 {
+			m.clear()
+			if *left != "" {
+				*left += ", "
+			}
+			*left += path + m.name
+		}
 		if m := &members[i]; m.text != nil && len(*m.text) < m.min || m.members != nil && seen&(1<<i) == 0 {
 			return fmt.Errorf("%w %s: %s is missing", ErrFormat, what, m.name)
 		}
@@ -78,17 +106,20 @@ func fill(value, what string, members []member) error {
 }
 
 // set puts a value where m says.
-func (m *member) set(value, what string) error {
+func (m *member) set(value, what string, left *string) error {
 	ok := true
 	switch {
 	case m.members != nil:
-		return fill(value, what, m.members)
+		return fill(value, what, m.name+".", m.members, left)
 	case value == "null":
 	case m.text != nil:
 		*m.text, ok = unquote(value)
 		if len(*m.text) > m.max {
 			return fmt.Errorf("%w %s: %s is longer than %d bytes", ErrFormat, what, m.name, m.max)
 		}
+	case m.optional != nil:
+		n, err := strconv.ParseInt(value, 10, 64)
+		*m.optional, ok = &n, err == nil && n >= 0
 	default:
 		var err error
 		*m.number, err = strconv.ParseInt(value, 10, 64) // no fraction, no exponent, no overflow

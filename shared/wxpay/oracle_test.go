@@ -233,7 +233,7 @@ func TestOracleSDKReadsOurNotification(t *testing.T) {
 		}
 		theirs := Notification{n.ID, n.CreateTime.Format(time.RFC3339), n.EventType, n.ResourceType, n.Summary, Resource{
 			n.Resource.OriginalType, n.Resource.Algorithm, n.Resource.Ciphertext, n.Resource.Nonce, n.Resource.AssociatedData,
-		}}
+		}, ""}
 		if diff := cmp.Diff(theirs, ours); diff != "" {
 			t.Errorf("%s, envelope (-SDK +ours):\n%s", name, diff)
 		}
