@@ -247,7 +247,8 @@ func TestSandboxProgramEnds(t *testing.T) {
 func TestSandboxProgramIsKilled(t *testing.T) {
 	t.Parallel()
 	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
-	p := startSandbox(t, "-ledger", ledger)
+	quiet := []string{"-ledger", ledger, "-pace", "0s", "-timer=false"} // five at once, and nobody asks about them
+	p := startSandbox(t, quiet...)
 	o := p.order(100)
 	dispatch := func(p *world, event string) reply {
 		t.Helper()
@@ -262,7 +263,7 @@ func TestSandboxProgramIsKilled(t *testing.T) {
 	}
 	p.process.signal(syscall.SIGKILL, -1)
 
-	p = startSandbox(t, "-ledger", ledger)
+	p = startSandbox(t, quiet...)
 	if got := dispatch(p, queryEvent("out_trade_no", o.OutTradeNo)); got.Data.TotalRefundCount != 5 {
 		t.Errorf("after the kill: got %+v, want five refunds", got)
 	}
