@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -22,6 +23,7 @@ type APIv3 struct {
 	Client    *wxpay.Client // required
 	SubMchID  string        // of a service provider only
 	NotifyURL string        // where refund notifications go; "" for the one set on the merchant platform
+	Log       *slog.Logger  // is told which fields of an answer could not be read; nil: nobody is
 }
 
 // apiv3Refund is the body of an application for a refund.
@@ -49,9 +51,13 @@ func (c *APIv3) Query(ctx context.Context, l refund.Lookup) (refund.Page, error)
 	return single(c.do(ctx, http.MethodGet, uri, nil, l.OutRefundNo))
 }
 
-// single is the page of one refund.
+// single is the page of one refund. What refuses a question says nothing of who
+// has the number.
 func single(r refund.Refund, err error) (refund.Page, error) {
 	if err != nil {
+		if e, ok := errors.AsType[*refund.Error](err); ok {
+			e.MaybeTaken = false
+		}
 		return refund.Page{}, err
 	}
 	return refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{r}}, nil
@@ -73,6 +79,7 @@ func (c *APIv3) Spec() refund.Spec {
 		Lookups:       []string{"out_refund_no"},
 		Rate:          150,
 		BadRate:       6,
+		Pace:          time.Minute, // document 4012552567, note 9, and the best practice 4014959631
 	}
 }
 
@@ -84,8 +91,8 @@ func (c *APIv3) do(ctx context.Context, method, uri string, body []byte, outRefu
 	if reply.Status != http.StatusOK {
 		return refund.Refund{}, apiv3Error(reply)
 	}
-	var got refund.Refund
-	if err := json.Unmarshal(reply.Body, &got); err != nil {
+	got, left, err := readRefund(reply.Body)
+	if err != nil {
 		return refund.Refund{}, unknown("WeChat Pay's answer is no refund object", err)
 	}
 	if got.OutRefundNo != outRefundNo {
@@ -94,6 +101,7 @@ func (c *APIv3) do(ctx context.Context, method, uri string, body []byte, outRefu
 	if got.Amount.Refund < 1 { // APIv3 always says it
 		return refund.Refund{}, unknown("WeChat Pay's answer has no amount", nil)
 	}
+	leftOut(ctx, c.Log, outRefundNo, left)
 	return got, nil
 }
 
@@ -112,48 +120,67 @@ func unknown(message string, cause error) *refund.Error {
 	}
 }
 
-// meaning is what an upstream's error code says in our words.
+// A meaning is what an upstream's error code says in our words.
+//
+// What no time changes is never: the content has to be corrected (after_fix), or
+// the money goes back by other means. What the merchant's settings, permissions,
+// keys, clock and balance or the order's own progress can change may be repeated,
+// later; one instance whose clock is off must not make a number useless.
 type meaning struct {
 	code refund.Code
 	next refund.Next
+
+	// taken: among other things, the code refuses a number that a refund of other
+	// content has.
+	taken bool
+}
+
+// refusal is the error that a code with this meaning becomes.
+func (m meaning) refusal(upstream, message string) *refund.Error {
+	return &refund.Error{Code: m.code, Next: m.next, MaybeTaken: m.taken, Upstream: upstream, Message: message}
 }
 
 // apiv3Errors is the error table of APIv3's refund document, its general
 // rules and its status page. A code counts only with a 4xx other than 429.
 func apiv3Errors() map[string]meaning {
 	return map[string]meaning{
-		"USER_ACCOUNT_ABNORMAL": {refund.CodeRejected, refund.Never},    // the payer's account is closed: refund by other means
-		"NOT_ENOUGH":            {refund.CodeRejected, refund.Later},    // top up the merchant's balance first
-		"PARAM_ERROR":           {refund.CodeInvalid, refund.AfterFix},  // the message names the field
-		"INVALID_REQUEST":       {refund.CodeRejected, refund.AfterFix}, // a business rule: the message says which
-		"SIGN_ERROR":            {refund.CodeRejected, refund.AfterFix}, // our key or serial
-		"NO_AUTH":               {refund.CodeRejected, refund.AfterFix}, // our permission or IP address
-		"MCH_NOT_EXISTS":        {refund.CodeRejected, refund.AfterFix}, // our merchant number
-		"RESOURCE_NOT_EXISTS":   {refund.CodeNotFound, refund.AfterFix}, // no such order, or no such refund
+		"USER_ACCOUNT_ABNORMAL": {refund.CodeRejected, refund.Never, false},      // the payer's account is closed for good: refund by other means
+		"NOT_ENOUGH":            {refund.CodeRejected, refund.Later, false},      // top up the merchant's balance first; the content is right
+		"PARAM_ERROR":           {refund.CodeInvalid, refund.AfterFix, false},    // malformed, and stays so; the message names the field
+		"INVALID_REQUEST":       {refund.CodeRejected, refund.LaterOrFix, true},  // a business rule, as the order is now; or other content under the number
+		"SIGN_ERROR":            {refund.CodeRejected, refund.LaterOrFix, false}, // our key, serial or clock, perhaps of this one instance
+		"NO_AUTH":               {refund.CodeRejected, refund.LaterOrFix, false}, // our permission or IP address
+		"MCH_NOT_EXISTS":        {refund.CodeRejected, refund.LaterOrFix, false}, // our merchant number, or a new one that is not known everywhere yet
+		"RESOURCE_NOT_EXISTS":   {refund.CodeNotFound, refund.LaterOrFix, false}, // no such refund; no such order, or one that has just been paid
 	}
+}
+
+// apiv3Refusal is what a code means with an HTTP status; not ok where the outcome
+// stays open. "Not found" is told with 404 only, as documented: much hangs on it.
+func apiv3Refusal(status int, code string) (m meaning, ok bool) {
+	m, ok = apiv3Errors()[code]
+	refused := status >= 400 && status < 500 && status != http.StatusTooManyRequests
+	return m, ok && refused && (m.code != refund.CodeNotFound || status == http.StatusNotFound)
 }
 
 // apiv3Error reads an answer that is no refund.
 //
 // 202, 429, and every 5xx leave the outcome open: WeChat Pay's newer status
 // page says of 429 that a refund may have been accepted. So does a 4xx whose
-// code is not in the table. A 4xx may come unsigned (the documents promise a
-// signature for 2xx only), and is believed on the strength of TLS.
+// code is not in the table, as a path that is unknown has it. A 4xx may come
+// unsigned (the documents promise a signature for 2xx only), "not found" among
+// them, and is believed on the strength of TLS: there is
+// nothing else by which it could be. One that is signed wrongly has not come this far.
 func apiv3Error(reply wxpay.Reply) *refund.Error {
 	var body struct{ Code, Message string }
 	_ = json.Unmarshal(reply.Body, &body) // what cannot be read has no code, and so stays unknown
 	e := unknown("WeChat Pay answered without a result", nil)
 	e.Upstream = printable(body.Code, 32)
-	switch {
-	case reply.Status == http.StatusTooManyRequests:
+	if m, ok := apiv3Refusal(reply.Status, body.Code); ok {
+		return m.refusal(e.Upstream, "WeChat Pay refused: "+cmp.Or(printable(body.Message, 200), e.Upstream))
+	}
+	if reply.Status == http.StatusTooManyRequests {
 		e.Next, e.RetryAfter = refund.Later, time.Minute
-	case reply.Status >= 400 && reply.Status < 500:
-		if m, ok := apiv3Errors()[body.Code]; ok {
-			return &refund.Error{
-				Code: m.code, Next: m.next, Upstream: e.Upstream,
-				Message: "WeChat Pay refused: " + cmp.Or(printable(body.Message, 200), e.Upstream),
-			}
-		}
 	}
 	return e
 }

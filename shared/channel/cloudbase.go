@@ -4,17 +4,21 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"wxrefund/shared/refund"
-	"wxrefund/shared/wxpay"
 )
 
 // CloudBase carries refunds through cloudbase_module, the function behind the
 // CloudBase payment template (seed 003).
-type CloudBase struct{ Gateway *Gateway }
+type CloudBase struct {
+	Gateway *Gateway
+	Log     *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
+}
 
 // Refund submits the request once. The module takes a refund's fields flat.
 func (c *CloudBase) Refund(ctx context.Context, req refund.Request) (refund.Refund, error) {
@@ -44,7 +48,7 @@ func (c *CloudBase) call(ctx context.Context, method string, data any, outRefund
 	if err != nil {
 		return refund.Refund{}, err
 	}
-	got, err := readModule(answer)
+	got, left, err := readModule(answer)
 	if err != nil {
 		return refund.Refund{}, err
 	}
@@ -52,6 +56,7 @@ func (c *CloudBase) call(ctx context.Context, method string, data any, outRefund
 		return refund.Refund{}, unknown("CloudBase's answer is about another refund", nil)
 	}
 	got.OutRefundNo = outRefundNo
+	leftOut(ctx, c.Log, outRefundNo, left)
 	return got, nil
 }
 
@@ -59,12 +64,11 @@ func (c *CloudBase) call(ctx context.Context, method string, data any, outRefund
 // report: {code: 0, data: {…}}, the refund object bare, snake or camel case; a
 // failure as errcode and errmsg, as a number or a text in code, with a text that
 // is itself JSON, or hidden inside code 0.
-func readModule(answer []byte) (refund.Refund, error) {
+func readModule(answer []byte) (got refund.Refund, left []string, err error) {
 	v, err := decodeJSON(answer)
 	if err != nil {
-		return refund.Refund{}, unknown("CloudBase's answer is not JSON", err)
+		return refund.Refund{}, nil, unknown("CloudBase's answer is not JSON", err)
 	}
-	v = wxpay.SnakeNames(v)
 	var f failure
 	for range 5 { // as many wrappings as there can be
 		object, ok := v.(map[string]any)
@@ -84,9 +88,9 @@ func readModule(answer []byte) (refund.Refund, error) {
 		}
 	}
 	if f.failed {
-		return refund.Refund{}, f.error()
+		return refund.Refund{}, nil, f.error()
 	}
-	return refund.Refund{}, unknown("CloudBase's answer holds no refund", nil)
+	return refund.Refund{}, nil, unknown("CloudBase's answer holds no refund", nil)
 }
 
 // holdsRefund tells a refund object from what it is wrapped in. A query's answer
@@ -107,7 +111,7 @@ func holdsRefund(object map[string]any) bool {
 // more exact is within.
 type failure struct {
 	failed     bool
-	status     int64 // WeChat Pay's HTTP status, where it is passed on
+	status     int // WeChat Pay's HTTP status, where it is passed on; 0: it is not
 	code, text string
 }
 
@@ -124,13 +128,15 @@ func (f *failure) note(object map[string]any) {
 			if c != "" && c != "0" && c != "SUCCESS" && c != "PROCESSING" {
 				code = c
 			}
+		case bool:
+			f.failed = f.failed || c // a code that is told in two ways, one of which may be a failure
 		}
 	}
 	// The integration centre's function passes WeChat Pay's HTTP status on, and
 	// calls it a success.
 	if s, ok := object["status"].(json.Number); ok && s.String() != "200" {
-		f.failed = true
-		if n, err := s.Int64(); err == nil {
+		f.failed, f.status = true, -1 // until it is read, none that makes anything certain
+		if n, err := strconv.Atoi(s.String()); err == nil {
 			f.status = n
 		}
 	}
@@ -156,10 +162,15 @@ func (f *failure) note(object map[string]any) {
 // WeChat Pay has heard of the refund.
 func (f *failure) error() *refund.Error {
 	code := printable(f.code, 64)
-	m, ok := apiv3Errors()[code]
-	refused := f.status == 0 || f.status >= 400 && f.status < 500 && f.status != http.StatusTooManyRequests
-	if ok && refused {
-		return &refund.Error{Code: m.code, Next: m.next, Upstream: code, Message: "WeChat Pay refused: " + cmp.Or(printable(f.text, 200), code)}
+	status := f.status
+	if status == 0 { // it is the one that APIv3 has with this code
+		status = http.StatusBadRequest
+		if apiv3Errors()[code].code == refund.CodeNotFound {
+			status = http.StatusNotFound
+		}
+	}
+	if m, ok := apiv3Refusal(status, code); ok {
+		return m.refusal(code, "WeChat Pay refused: "+cmp.Or(printable(f.text, 200), code))
 	}
 	e := unknown("CloudBase gave no result", nil)
 	e.Upstream = code
@@ -170,26 +181,26 @@ func (f *failure) error() *refund.Error {
 }
 
 // readObject reads a refund object whose names are snake case by now.
-func readObject(object map[string]any) (refund.Refund, error) {
-	status := object["status"]
+func readObject(o map[string]any) (refund.Refund, []string, error) {
+	status := o["status"]
 	if status == nil {
-		status = object["refund_status"] // one of the template's texts calls it so
+		status = o["refund_status"] // one of the template's texts calls it so
 	}
 	if s, ok := status.(string); ok && v2Status[s] != "" {
 		status = v2Status[s] // and may speak v2's words
 	}
-	object["status"] = status
-	b, err := json.Marshal(object)
+	o["status"] = status
+	b, err := json.Marshal(o)
 	if err != nil {
-		return refund.Refund{}, err
+		return refund.Refund{}, nil, err
 	}
-	var got refund.Refund
-	if err := json.Unmarshal(b, &got); err != nil {
-		return refund.Refund{}, unknown("CloudBase's answer is no refund object", err)
+	got, left, err := readRefund(b)
+	if err != nil {
+		return refund.Refund{}, nil, unknown("CloudBase's answer is no refund object", err)
 	}
 	// The amount may be left out, but not be nothing.
-	if object["amount"] != nil && got.Amount.Refund < 1 {
-		return refund.Refund{}, unknown("CloudBase's answer has no amount that can be understood", nil)
+	if o["amount"] != nil && got.Amount.Refund < 1 {
+		return refund.Refund{}, nil, unknown("CloudBase's answer has no amount that can be understood", nil)
 	}
-	return got, nil
+	return got, left, nil
 }

@@ -5,21 +5,22 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"log/slog"
 	"regexp"
 	"strconv"
 	"sync"
+	"time"
 
 	"wxrefund/shared/refund"
-	"wxrefund/shared/wxpay"
 )
 
 // CloudPay carries refunds through CloudBase's payment API (seeds 000, 001): v2
 // without its signatures, which the platform adds.
 type CloudPay struct {
 	Gateway  *Gateway
-	SubMchID string // the merchant's number
-	Callback string // function that the platform tells of settled refunds; "": none
+	SubMchID string       // the merchant's number
+	Callback string       // function that the platform tells of settled refunds; "": none
+	Log      *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
 }
 
 // Refund submits the request once.
@@ -33,6 +34,7 @@ func (c *CloudPay) Refund(ctx context.Context, req refund.Request) (refund.Refun
 		return refund.Refund{}, err
 	}
 	got := v.accepted()
+	leftOut(ctx, c.Log, req.OutRefundNo, v.left)
 	return got, v.about(got.OutRefundNo, req.OutRefundNo)
 }
 
@@ -42,7 +44,9 @@ func (c *CloudPay) Query(ctx context.Context, l refund.Lookup) (refund.Page, err
 	if err != nil {
 		return refund.Page{}, err
 	}
-	return v.answer(l)
+	page, err := v.answer(l)
+	leftOut(ctx, c.Log, l.OutRefundNo, v.left)
+	return page, err
 }
 
 // Spec says what CloudPay carries.
@@ -58,6 +62,8 @@ func (c *CloudPay) Spec() refund.Spec {
 		Lookups:       []string{"refund_id", "out_refund_no", "transaction_id", "out_trade_no"},
 		Rate:          150,
 		BadRate:       6,
+		Pace:          time.Minute, // document 4011984092 of v2, note 8
+		Resend:        true,        // the same document: what was refused is sent again under its number
 	}
 }
 
@@ -71,21 +77,22 @@ func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, table
 	if err != nil {
 		return nil, err
 	}
-	fields, err := flatten(answer)
+	v, err := flatten(answer)
 	if err != nil {
 		return nil, unknown("CloudPay's answer cannot be read", err)
 	}
-	if fields["return_code"] != "SUCCESS" {
+	if v.fields["return_code"] != "SUCCESS" {
 		// The text says why, but no code says whether anything happened.
-		return nil, unknown("CloudPay did not carry the request out: "+printable(fields["return_msg"], 100), nil)
+		return nil, unknown("CloudPay did not carry the request out: "+printable(v.fields["return_msg"], 100), nil)
 	}
-	if !absentOr(fields["sub_mch_id"], c.SubMchID) {
+	if v.odd["sub_mch_id"] || !absentOr(v.fields["sub_mch_id"], c.SubMchID) {
 		return nil, unknown("CloudPay's answer is about another merchant", nil)
 	}
-	if fields["result_code"] != "SUCCESS" {
-		return nil, v2Error(fields, table)
+	if v.fields["result_code"] != "SUCCESS" {
+		return nil, v2Error(v.fields, table)
 	}
-	return &v2{fields: fields, currency: "CNY"}, nil // the default of fee_type (seeds 000, 001)
+	v.currency = "CNY" // the default of fee_type (seeds 000, 001)
+	return v, nil
 }
 
 // listName matches what the gateway calls a list of numbered fields: coupon_type
@@ -98,54 +105,54 @@ var listName = sync.OnceValue(func() *regexp.Regexp {
 // flatten reads a JSON answer as v2's flat fields. The gateway turns some
 // numbered fields into lists, and returnCode is camel case where the rest is
 // not: x_list or x with [a, b] is x_0, x_1; a list in a list numbers twice.
-// What is neither text, number nor list is nothing that v2 knows, and left out.
-func flatten(answer []byte) (map[string]string, error) {
-	v, err := decodeJSON(answer)
+// A field whose value is nothing that v2 knows is odd.
+func flatten(answer []byte) (*v2, error) {
+	decoded, err := decodeJSON(answer)
 	if err != nil {
 		return nil, err
 	}
-	object, ok := v.(map[string]any)
+	object, ok := decoded.(map[string]any)
 	if !ok {
 		return nil, errors.New("channel: a flat answer is an object")
 	}
-	fields := map[string]string{}
+	v := &v2{fields: map[string]string{}, odd: map[string]bool{}}
 	for name, value := range object {
-		name = wxpay.SnakeName(name)
 		if _, ok := value.([]any); ok {
 			name = listName().ReplaceAllString(name, "$1")
 		}
-		if err := put(fields, name, value, 0); err != nil {
-			return nil, err
-		}
+		v.put(name, value, 0)
 	}
-	return fields, nil
+	return v, nil
 }
 
 // put adds a field. One that the answer tells twice, as a list and numbered, must
-// be told the same.
-func put(fields map[string]string, name string, value any, depth int) error {
+// be told the same, else it is odd.
+func (v *v2) put(name string, value any, depth int) {
 	var text string
-	switch v := value.(type) {
+	switch value := value.(type) {
+	case nil:
 	case string:
-		text = v
+		text = value
 	case json.Number:
-		text = v.String()
+		text = value.String()
 	case []any:
 		if depth == 2 {
-			return fmt.Errorf("channel: %s is a list too deep", printable(name, 64))
+			v.odd[name] = true
+			break
 		}
-		for i, inner := range v {
-			if err := put(fields, name+"_"+strconv.Itoa(i), inner, depth+1); err != nil {
-				return err
-			}
+		for i, inner := range value {
+			v.put(name+"_"+strconv.Itoa(i), inner, depth+1)
 		}
+	default:
+		v.odd[name] = true
 	}
-	if text == "" {
-		return nil
+	if told, twice := v.fields[name]; twice && text != "" && told != text {
+		v.odd[name] = true
 	}
-	if told, twice := fields[name]; twice && told != text {
-		return fmt.Errorf("channel: %s is told in two ways", printable(name, 64))
+	if text != "" {
+		v.fields[name] = text
 	}
-	fields[name] = text
-	return nil
+	if v.odd[name] {
+		delete(v.fields, name)
+	}
 }

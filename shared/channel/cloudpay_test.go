@@ -431,37 +431,42 @@ var seed000 = []errorRow{
 	{"SYSTEMERROR", refund.CodeUnavailable, refund.SameNumber},
 	{"BIZERR_NEED_RETRY", refund.CodeUnavailable, refund.SameNumber},
 	{"TRADE_OVERDUE", refund.CodeRejected, refund.Never},
-	{"ERROR", refund.CodeRejected, refund.AfterFix},
+	{"ERROR", refund.CodeRejected, refund.LaterOrFix},
 	{"USER_ACCOUNT_ABNORMAL", refund.CodeRejected, refund.Never},
 	{"INVALID_REQ_TOO_MUCH", refund.CodeUnavailable, refund.Later},
-	{"NOTENOUGH", refund.CodeRejected, refund.AfterFix},
+	{"NOTENOUGH", refund.CodeRejected, refund.Later},
 	{"INVALID_TRANSACTIONID", refund.CodeInvalid, refund.AfterFix},
 	{"PARAM_ERROR", refund.CodeInvalid, refund.AfterFix},
-	{"APPID_NOT_EXIST", refund.CodeRejected, refund.AfterFix},
-	{"MCHID_NOT_EXIST", refund.CodeRejected, refund.AfterFix},
+	{"APPID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
+	{"MCHID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
 	{"REQUIRE_POST_METHOD", refund.CodeRejected, refund.AfterFix},
-	{"SIGNERROR", refund.CodeRejected, refund.AfterFix},
+	{"SIGNERROR", refund.CodeRejected, refund.LaterOrFix},
 	{"XML_FORMAT_ERROR", refund.CodeRejected, refund.AfterFix},
 	{"FREQUENCY_LIMITED", refund.CodeUnavailable, refund.Later},
-	{"NOAUTH", refund.CodeRejected, refund.AfterFix},
+	{"NOAUTH", refund.CodeRejected, refund.LaterOrFix},
 
-	{"INVALID_REQUEST", refund.CodeRejected, refund.Never},
-	{"ORDERNOTEXIST", refund.CodeNotFound, refund.AfterFix},
-	{"REFUND_FEE_MISMATCH", refund.CodeRejected, refund.Never},
+	{"INVALID_REQUEST", refund.CodeRejected, refund.LaterOrFix},
+	{"ORDERNOTEXIST", refund.CodeNotFound, refund.LaterOrFix},
+	{"REFUND_FEE_MISMATCH", refund.CodeRejected, refund.LaterOrFix},
 	{"SOMETHING_NEW", refund.CodeUnavailable, refund.SameNumber},
 	{"", refund.CodeUnavailable, refund.SameNumber},
 }
 
-// seed001 is seed 001's error table.
+// seed001 is seed 001's error table, and what v2's own document has besides.
 var seed001 = []errorRow{
+	{"ORDERNOTEXIST", refund.CodeNotFound, refund.LaterOrFix},
+	{"APPID_MCHID_NOT_MATCH", refund.CodeRejected, refund.LaterOrFix},
+	{"NOAUTH", refund.CodeRejected, refund.LaterOrFix},
+	{"FREQUENCY_LIMITED", refund.CodeUnavailable, refund.Later},
+	{"INVALID_REQ_TOO_MUCH", refund.CodeUnavailable, refund.Later},
 	{"SYSTEMERROR", refund.CodeUnavailable, refund.SameNumber},
-	{"REFUNDNOTEXIST", refund.CodeNotFound, refund.AfterFix},
+	{"REFUNDNOTEXIST", refund.CodeNotFound, refund.LaterOrFix},
 	{"INVALID_TRANSACTIONID", refund.CodeInvalid, refund.AfterFix},
 	{"PARAM_ERROR", refund.CodeInvalid, refund.AfterFix},
-	{"APPID_NOT_EXIST", refund.CodeRejected, refund.AfterFix},
-	{"MCHID_NOT_EXIST", refund.CodeRejected, refund.AfterFix},
+	{"APPID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
+	{"MCHID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
 	{"REQUIRE_POST_METHOD", refund.CodeRejected, refund.AfterFix},
-	{"SIGNERROR", refund.CodeRejected, refund.AfterFix},
+	{"SIGNERROR", refund.CodeRejected, refund.LaterOrFix},
 	{"XML_FORMAT_ERROR", refund.CodeRejected, refund.AfterFix},
 	{"SOMETHING_NEW", refund.CodeUnavailable, refund.SameNumber},
 	{"", refund.CodeUnavailable, refund.SameNumber},
@@ -517,18 +522,26 @@ func TestCloudPayUnknown(t *testing.T) {
 		"no refund":               {"out_refund_no": nil, "out_refund_no_0": nil},
 		"an amount with a point":  {"refund_fee": 60.5, "refund_fee_0": 60.5},
 		"an amount in a sentence": {"total_fee": "100 fen"},
-		"an amount below zero":    {"cash_fee": -1},
 		"no amount":               {"refund_fee": nil, "refund_fee_0": nil},
 		"an amount of nothing":    {"refund_fee": 0, "refund_fee_0": 0},
-		"an amount beyond int64":  {"cash_fee": "9223372036854775808"},
-		"too many coupons":        {"coupon_refund_count": 101, "coupon_refund_count_0": 101},
-		"too many refunds":        {"refund_count": 101, "coupon_refund_count": 101},
 		"two refunds":             {"refund_count": 2, "out_refund_no": "R1,R2"},
-		"a count below zero":      {"refund_count": -1, "coupon_refund_count": -1},
+		"too many refunds":        {"refund_count": 101, "out_refund_no": "R1,R2"},
+		"a count below zero":      {"refund_count": -1, "out_refund_no": "R1,R2"},
+		"a count of no number":    {"refund_count": "one", "out_refund_no": "R1,R2"},
+		"a total below zero":      {"total_fee": -1},
+		"a total beyond int64":    {"total_fee": "9223372036854775808"},
+		"a total of its own":      {"total_fee": []any{100}, "totalFee": fields{}},
+		"an amount below zero":    {"refund_fee": -60, "refund_fee_0": -60},
+		"an amount of no number":  {"refund_fee": "sixty", "refund_fee_0": true},
+		"an order of no text":     {"out_trade_no": fields{}},
+		"an order in two ways":    {"outTradeNo": "O2"},
+		"a currency of no text":   {"fee_type": true},
+		"a merchant of no text":   {"sub_mch_id": fields{}},
+		"a merchant in two ways":  {"subMchId": "1900000110"},
+		"a refusal that is none":  {"result_code": nil, "err_code": "REFUNDNOTEXIST"},
+		"a refusal in two ways":   {"resultCode": "FAIL", "err_code": "REFUNDNOTEXIST"},
 		"told in two ways":        {"out_refund_no_list": []string{"R2"}, "outRefundNo": "R2"},
 		"a total in two ways":     {"totalFee": 101},
-		"an odd time":             {"refund_success_time_0": "2016-07-25T15:26:26+08:00", "out_refund_no": ""},
-		"lists without end":       {"refund_fee_list": []any{[]any{[]any{1}}}},
 	} {
 		for call, good := range map[string]fields{"refund": accepted, "query": alone()} {
 			do := both(serveCloudPay(t, says(good.with(more).json())))[call]
@@ -537,21 +550,72 @@ func TestCloudPayUnknown(t *testing.T) {
 	}
 }
 
-// A user's report (developers.weixin.qq.com/community 000484fe0ec200394c409a2a466800):
-// one refund is counted, and nothing told of it.
-func TestCloudPayEmptyLists(t *testing.T) {
-	empty := []any{}
+// emptyLists is what users report (developers.weixin.qq.com/community
+// 000484fe0ec200394c409a2a466800, 000606c10cc7986b182beb48251000): one refund is
+// counted, whichever number is asked for, and nothing told of it.
+func emptyLists() fields {
 	answer := fields{
 		"return_code": "SUCCESS", "return_msg": "OK", "result_code": "SUCCESS", "sub_mch_id": "1900000109", "transaction_id": "T1", "out_trade_no": "O1",
-		"total_fee": 1, "cash_fee": 1, "refund_count": 1, "out_refund_no_list": empty, "refund_id_list": empty, "refund_channel": empty,
-		"refund_fee_list": empty, "settlement_refund_fee_list": empty, "coupon_type_array": empty, "coupon_refund_fee_list": empty,
-		"coupon_refund_count_list": empty, "coupon_refund_id_array": empty, "coupon_refund_fee_array": empty, "refund_status_list": empty,
-		"refund_account_list": empty, "refund_recv_accout_list": empty, "refund_success_time_list": empty,
+		"total_fee": 1, "cash_fee": 1, "refund_count": 1,
 	}
-	ch := serveCloudPay(t, says(answer.json()))
-	for _, l := range []refund.Lookup{{OutRefundNo: "R1"}, {OutTradeNo: "O1"}} {
-		_, err := ch.Query(t.Context(), l)
-		isUnknown(t, fmt.Sprintf("%+v", l), err)
+	for _, name := range []string{
+		"out_refund_no_list", "refund_id_list", "refund_channel", "refund_fee_list", "settlement_refund_fee_list", "coupon_type_array", "coupon_refund_fee_list",
+		"coupon_refund_count_list", "coupon_refund_id_array", "coupon_refund_fee_array", "refund_status_list", "refund_account_list", "refund_recv_accout_list", "refund_success_time_list",
+	} {
+		answer[name] = []any{}
+	}
+	return answer
+}
+
+// A refund that is counted and not told exists, and no more is known of it. What
+// is not even counted is not known, and never "not found". Of an order nothing is
+// made up.
+func TestCloudPayEmptyLists(t *testing.T) {
+	byRefund := []refund.Lookup{{OutRefundNo: "R1"}, {RefundID: "5"}, {RefundID: "5", OutRefundNo: "R1"}}
+	byOrder := []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T1"}, {OutTradeNo: "O1", Offset: 10}}
+	for name, c := range map[string]struct {
+		more   fields
+		exists bool
+	}{
+		"counted":                {fields{}, true},
+		"counted as a text":      {fields{"refund_count": "1"}, true},
+		"counted twice":          {fields{"refund_count": 2}, true},
+		"empty texts":            {fields{"out_refund_no_list": []any{""}, "refund_id_list": []any{nil}}, true},
+		"no lists":               {fields{"out_refund_no_list": nil, "refund_id_list": nil, "refund_fee_list": nil}, true},
+		"not counted":            {fields{"refund_count": 0}, false},
+		"without a count":        {fields{"refund_count": nil}, false},
+		"less than nothing":      {fields{"refund_count": -1}, false},
+		"more than there can be": {fields{"refund_count": 1 << 40}, false},
+		"a count of no number":   {fields{"refund_count": "one"}, false},
+		"a count of no text":     {fields{"refund_count": true}, false},
+		"a count in two ways":    {fields{"refundCount": 2}, false},
+		"another refund's":       {fields{"out_refund_no_list": []any{"R2"}}, false},
+		"another id":             {fields{"refund_id_list": []any{"6"}}, false},
+		"a number of no text":    {fields{"out_refund_no_list": []any{fields{}}}, false},
+		"another merchant's":     {fields{"sub_mch_id": "1900000110"}, false},
+		"refused":                {fields{"result_code": "FAIL"}, false},
+	} {
+		answer := emptyLists().with(c.more)
+		for form, answer := range map[string]fields{"wire": answer, "camel": camel(answer)} {
+			if len(answer) != len(emptyLists().with(c.more)) {
+				continue // camel has told two spellings as one
+			}
+			ch := serveCloudPay(t, says(answer.json()))
+			for _, l := range byRefund {
+				_, err := ch.Query(t.Context(), l)
+				isUnknown(t, fmt.Sprintf("%s, %s, %+v", name, form, l), err)
+				if got := refund.AsError(err).Exists; got != c.exists {
+					t.Errorf("%s, %s, %+v: exists %v: %v", name, form, l, got, err)
+				}
+			}
+			for _, l := range byOrder {
+				_, err := ch.Query(t.Context(), l)
+				isUnknown(t, fmt.Sprintf("%s, %s, %+v", name, form, l), err)
+				if refund.AsError(err).Exists {
+					t.Errorf("%s, %s, %+v: exists: %v", name, form, l, err)
+				}
+			}
+		}
 	}
 }
 

@@ -1,11 +1,13 @@
 package channel
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -18,23 +20,31 @@ func FuzzCloudPayAnswer(f *testing.F) {
 		`{"return_code":"SUCCESS","result_code":"SUCCESS","refund_count":2,"out_refund_no_list":["R1","R2"],"refund_channel":["ORIGINAL"],"coupon_refund_count_list":[1,0],"coupon_type_array":[["CASH"],[]]}`,
 		`{"refund_count":1,"out_refund_no_0":"R1","refund_success_time_0":"2016-07-25 15:26:26","refund_status_0":"CHANGE","total_refund_count":36}`,
 		`{"refund_count":"99999999999999999999","refund_fee_0":-1}`, `{"refundCount":1e2}`, `{"a":[[[[]]]]}`, `{"a_list":[1],"a_0":2}`, `[]`, `null`, ``, `{"a":{}}x`,
+		`{"refund_count":1,"out_refund_no_list":[],"refund_status_list":[]}`, `{"refund_count":1,"out_refund_no_0":"R1","refund_fee_0":1,"refund_success_time_0":20261215094601,"cash_fee":100.00}`,
+		`{"refund_count":1,"out_refund_no_0":"R1","refund_fee_0":1,"coupon_refund_count_0":9,"coupon_refund_fee_0_0":"abc","coupon_refund_id_0_1":{}}`,
+		`{"outRefundNo":"R1","out_refund_no":"R2","OutRefundNo":"R1","refund_fee":1}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		fields, err := flatten(answer)
+		flat, err := flatten(answer)
 		again, errAgain := flatten(answer)
-		if (err == nil) != (errAgain == nil) || err == nil && !reflect.DeepEqual(fields, again) {
-			t.Fatalf("%v, %v, then %v, %v", fields, err, again, errAgain)
+		if (err == nil) != (errAgain == nil) || err == nil && !reflect.DeepEqual(flat, again) {
+			t.Fatalf("%+v, %v, then %+v, %v", flat, err, again, errAgain)
 		}
 		if err != nil {
 			return
 		}
-		for _, l := range []refund.Lookup{{OutRefundNo: "R1"}, {OutTradeNo: "O1", Offset: 3}} {
-			v := &v2{fields: fields}
+		for name := range flat.odd {
+			if _, read := flat.fields[name]; read {
+				t.Fatalf("%s is odd and read", name)
+			}
+		}
+		for _, l := range []refund.Lookup{{OutRefundNo: "R1"}, {RefundID: "5"}, {OutTradeNo: "O1", Offset: 3}} {
+			v := &v2{fields: flat.fields, odd: flat.odd}
 			page, err := v.answer(l)
 			if err != nil {
-				if !refund.IsCode(err, refund.CodeUnavailable) {
+				if e := refund.AsError(err); e.Code != refund.CodeUnavailable || e.Exists && l.ByOrder() {
 					t.Fatal(err)
 				}
 				continue
@@ -42,11 +52,14 @@ func FuzzCloudPayAnswer(f *testing.F) {
 			if len(page.Refunds) > maxV2 || page.RefundCount != len(page.Refunds) || page.TotalRefundCount < page.Offset+page.RefundCount {
 				t.Fatalf("%+v", page)
 			}
+			if !l.ByOrder() && len(page.Refunds) != 1 {
+				t.Fatalf("%d refunds to %+v", len(page.Refunds), l)
+			}
 			for _, r := range page.Refunds {
 				checkRefund(t, r)
 			}
 		}
-		v := &v2{fields: fields}
+		v := &v2{fields: flat.fields, odd: flat.odd}
 		if r := v.accepted(); v.err == nil {
 			checkRefund(t, r)
 		}
@@ -55,8 +68,18 @@ func FuzzCloudPayAnswer(f *testing.F) {
 
 func checkRefund(t *testing.T, r refund.Refund) {
 	t.Helper()
-	if r.Amount.Refund < 0 || r.Amount.Total < 0 || len(r.PromotionDetail) > maxV2 {
+	if r.Amount.Refund < 0 || r.Amount.Total < 0 {
 		t.Fatalf("%+v", r)
+	}
+	for _, n := range []*int64{r.Amount.PayerTotal, r.Amount.PayerRefund, r.Amount.SettlementRefund, r.Amount.SettlementTotal, r.Amount.DiscountRefund, r.Amount.RefundFee} {
+		if n != nil && *n < 0 {
+			t.Fatalf("%+v has %d", r, *n)
+		}
+	}
+	for _, at := range []string{r.SuccessTime, r.CreateTime} {
+		if _, err := time.Parse(time.RFC3339, at); at != "" && err != nil {
+			t.Fatalf("time %q", at)
+		}
 	}
 }
 
@@ -75,13 +98,17 @@ func FuzzModuleAnswer(f *testing.F) {
 		f.Add(answer)
 	}
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		got, err := readModule(answer)
-		again, errAgain := readModule(answer)
+		got, left, err := readModule(answer)
+		again, _, errAgain := readModule(answer)
 		if !reflect.DeepEqual(got, again) || (err == nil) != (errAgain == nil) {
 			t.Fatalf("%+v, %v, then %+v, %v", got, err, again, errAgain)
 		}
 		if err == nil {
+			checkRefund(t, got)
 			return
+		}
+		if !reflect.DeepEqual(got, refund.Refund{}) || left != nil {
+			t.Fatalf("%+v beside an error", got)
 		}
 		e := refund.AsError(err)
 		if _, known := apiv3Errors()[e.Upstream]; e.Code != refund.CodeUnavailable && !known {
@@ -89,6 +116,40 @@ func FuzzModuleAnswer(f *testing.F) {
 		}
 		if strings.ContainsAny(e.Message+e.Upstream, "\n\r") || len([]rune(e.Message)) > 300 {
 			t.Fatalf("message %q", e.Message)
+		}
+	})
+}
+
+// FuzzRefundObject: no answer makes us panic; what is read is within bounds, is
+// what a stricter reader reads, and an odd field costs nothing but itself.
+func FuzzRefundObject(f *testing.F) {
+	const valid = `{"refund_id":"5","out_refund_no":"R1","status":"SUCCESS","success_time":"20261215094601","amount":{"total":100,"refund":60,"payer_total":90,"from":[{"account":"A","amount":60}],"currency":"CNY"},"promotion_detail":[{"promotion_id":"1","refund_amount":2,"goods_detail":[{"merchant_goods_id":"g"}]}]}`
+	f.Add([]byte(valid))
+	for _, odd := range []string{
+		`"promotion_detail":{}`, `"promotion_detail":[1,{"promotion_id":2}]`, `"success_time":0`, `"funds_account":["A"]`, `"amount":[]`, `"amount":{"refund":"60"}`,
+		`"amount":{"refund":1e2}`, `"amount":{"refund":60,"refund_fee":0.5,"from":{}}`, `"status":{}`, `"out_refund_no":null`, `"refund_id":538`,
+	} {
+		f.Add([]byte(strings.TrimSuffix(valid, "}") + "," + odd + "}"))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		got, left, err := readRefund(answer)
+		if err != nil {
+			if !reflect.DeepEqual(got, refund.Refund{}) || left != nil {
+				t.Fatalf("%+v beside an error", got)
+			}
+			return
+		}
+		checkRefund(t, got)
+		again, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, left, err := readRefund(again)
+		if err != nil || len(left) > 0 {
+			t.Fatalf("%s: %v, left out %v", again, err, left)
+		}
+		if written, err := json.Marshal(back); err != nil || string(written) != string(again) {
+			t.Fatalf("%s became %s", again, written)
 		}
 	})
 }

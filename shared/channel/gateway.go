@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"reflect"
 	"strconv"
 	"time"
 
@@ -215,8 +214,8 @@ func encodeParams(contentType string, params []wxpay.TC3Param) (body []byte, bou
 }
 
 // decodeJSON reads one JSON value and nothing behind it, with its numbers as they
-// are written. A name that is there in both spellings must tell the same in both,
-// else it would be chance which one is read.
+// are written and its names in snake case. What stands there in both spellings
+// must tell the same in both, else it is no value of its own: see [wxpay.SnakeNames].
 func decodeJSON(b []byte) (v any, err error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
@@ -226,33 +225,5 @@ func decodeJSON(b []byte) (v any, err error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("channel: something stands behind the JSON")
 	}
-	if name, ok := contradiction(v); ok {
-		return nil, fmt.Errorf("channel: %s is told in two ways", printable(name, 64))
-	}
-	return v, nil
-}
-
-// contradiction finds a name that stands in two spellings with two values.
-func contradiction(v any) (name string, found bool) {
-	switch v := v.(type) {
-	case map[string]any:
-		told := make(map[string]any, len(v))
-		for name, inner := range v {
-			name = wxpay.SnakeName(name)
-			if other, twice := told[name]; twice && !reflect.DeepEqual(other, inner) {
-				return name, true
-			}
-			told[name] = inner
-			if name, found = contradiction(inner); found {
-				return name, true
-			}
-		}
-	case []any:
-		for _, inner := range v {
-			if name, found = contradiction(inner); found {
-				return name, true
-			}
-		}
-	}
-	return "", false
+	return wxpay.SnakeNames(v), nil
 }

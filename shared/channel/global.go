@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"time"
 
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
@@ -22,7 +24,8 @@ type Global struct {
 
 	AppID, MchID, SubAppID, SubMchID string
 
-	NotifyURL string // where refund notifications go; "" for the one set on the merchant platform
+	NotifyURL string       // where refund notifications go; "" for the one set on the merchant platform
+	Log       *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
 }
 
 // Refund submits the request once.
@@ -36,6 +39,7 @@ func (c *Global) Refund(ctx context.Context, req refund.Request) (refund.Refund,
 		return refund.Refund{}, err
 	}
 	got := v.accepted()
+	leftOut(ctx, c.Log, req.OutRefundNo, v.left)
 	return got, v.about(got.OutRefundNo, req.OutRefundNo)
 }
 
@@ -45,7 +49,9 @@ func (c *Global) Query(ctx context.Context, l refund.Lookup) (refund.Page, error
 	if err != nil {
 		return refund.Page{}, err
 	}
-	return v.answer(l)
+	page, err := v.answer(l)
+	leftOut(ctx, c.Log, l.OutRefundNo, v.left)
+	return page, err
 }
 
 // Spec says what Global carries. Seed 002 allows fewer than 150 requests a
@@ -62,6 +68,8 @@ func (c *Global) Spec() refund.Spec {
 		Rate:          149,
 		BadRate:       5,
 		MaxRefunds:    49,
+		Pace:          time.Minute, // WeChat Pay Global's document 4012354972; v2's own, 4011984092, note 8
+		Resend:        true,        // the same documents: what was refused is sent again under its number
 	}
 }
 
@@ -95,7 +103,7 @@ func (c *Global) call(ctx context.Context, path string, m map[string]any, table 
 
 // unsigned is a request that cannot be signed. What a caller may write has been
 // looked at before, so that the settings are to blame. Nothing has been sent, and
-// the same number can be used when they are right.
+// the same request can be repeated when they are right, or another instance has them.
 func unsigned(cause error) *refund.Error {
 	return &refund.Error{
 		Code: refund.CodeInternal, Next: refund.Later, Err: cause,

@@ -340,7 +340,7 @@ func TestGlobalExamples(t *testing.T) {
 		{"accepted", "452532745", "REF16001202", wxpay.SignMD5, accepted, errorRow{}, ""},
 		{"accepted-minimal", "", "1415701182", wxpay.SignMD5, minimal, errorRow{}, ""},
 		{"accepted-minimal", "452532745", "1415701182", wxpay.SignMD5, minimal, errorRow{}, ""}, // without sub_mch_id all the same
-		{"refused-fully-refunded", "452532745", "R1", wxpay.SignMD5, refund.Refund{}, errorRow{"INVALID_REQUEST", refund.CodeRejected, refund.Never}, "订单已全额退款"},
+		{"refused-fully-refunded", "452532745", "R1", wxpay.SignMD5, refund.Refund{}, errorRow{"INVALID_REQUEST", refund.CodeRejected, refund.LaterOrFix}, "订单已全额退款"},
 		{"refused-not-enough", "440219171", "R1", wxpay.SignHMACSHA256, refund.Refund{}, errorRow{"NOTENOUGH", refund.CodeRejected, refund.Later}, "交易未结算资金不足,请使用可用余额退款"},
 	} {
 		ch := serveGlobal(t, func(w http.ResponseWriter, _ *http.Request, _ wxpay.Fields) {
@@ -369,24 +369,24 @@ var seed002 = []errorRow{
 	{"SYSTEMERROR", refund.CodeUnavailable, refund.SameNumber},
 	{"BIZERR_NEED_RETRY", refund.CodeUnavailable, refund.SameNumber},
 	{"TRADE_OVERDUE", refund.CodeRejected, refund.Never},
-	{"ERROR", refund.CodeRejected, refund.AfterFix},
+	{"ERROR", refund.CodeRejected, refund.LaterOrFix},
 	{"USER_ACCOUNT_ABNORMAL", refund.CodeRejected, refund.Never},
 	{"INVALID_REQ_TOO_MUCH", refund.CodeUnavailable, refund.Later},
 	{"NOTENOUGH", refund.CodeRejected, refund.Later},
 	{"INVALID_TRANSACTIONID", refund.CodeInvalid, refund.AfterFix},
 	{"PARAM_ERROR", refund.CodeInvalid, refund.AfterFix},
-	{"APPID_NOT_EXIST", refund.CodeRejected, refund.AfterFix},
-	{"MCHID_NOT_EXIST", refund.CodeRejected, refund.AfterFix},
-	{"APPID_MCHID_NOT_MATCH", refund.CodeRejected, refund.AfterFix},
+	{"APPID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
+	{"MCHID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
+	{"APPID_MCHID_NOT_MATCH", refund.CodeRejected, refund.LaterOrFix},
 	{"REQUIRE_POST_METHOD", refund.CodeRejected, refund.AfterFix},
-	{"SIGNERROR", refund.CodeRejected, refund.AfterFix},
+	{"SIGNERROR", refund.CodeRejected, refund.LaterOrFix},
 	{"XML_FORMAT_ERROR", refund.CodeRejected, refund.AfterFix},
-	{"INVALID_REQUEST", refund.CodeRejected, refund.Never},
+	{"INVALID_REQUEST", refund.CodeRejected, refund.LaterOrFix},
 
-	{"ORDERNOTEXIST", refund.CodeNotFound, refund.AfterFix},
-	{"REFUND_FEE_MISMATCH", refund.CodeRejected, refund.Never},
+	{"ORDERNOTEXIST", refund.CodeNotFound, refund.LaterOrFix},
+	{"REFUND_FEE_MISMATCH", refund.CodeRejected, refund.LaterOrFix},
 	{"FREQUENCY_LIMITED", refund.CodeUnavailable, refund.Later},
-	{"NOAUTH", refund.CodeRejected, refund.AfterFix},
+	{"NOAUTH", refund.CodeRejected, refund.LaterOrFix},
 	{"SOMETHING_NEW", refund.CodeUnavailable, refund.SameNumber},
 }
 
@@ -437,7 +437,8 @@ func TestGlobalUnverifiableAnswers(t *testing.T) {
 		"no refund":             globalAccepted.with(fields{"out_refund_no": nil}).signed(),
 		"no result_code":        globalAccepted.with(fields{"result_code": nil}).signed(),
 		"a malformed amount":    globalAccepted.with(fields{"total_fee": "1.00"}).signed(),
-		"an amount below zero":  globalAccepted.with(fields{"cash_fee": -7}).signed(),
+		"an amount below zero":  globalAccepted.with(fields{"refund_fee": -60}).signed(),
+		"a refusal of no code":  refused.with(fields{"result_code": nil, "err_code": "ORDERNOTEXIST"}).signed(),
 		"a field in two fields": globalAccepted.with(fields{"a": "1&b=2"}).signed(),
 	}
 	for name, answer := range cases {
@@ -489,7 +490,7 @@ func TestGlobalUnknown(t *testing.T) {
 	for name, more := range map[string]fields{
 		"another refund": {"out_refund_no_0": "R2"}, "no refund": {"refund_count": 0}, "two refunds": {"refund_count": 2, "out_refund_no_1": "R1"},
 		"no amount": {"refund_fee_0": nil}, "an amount of nothing": {"refund_fee_0": 0},
-		"nothing told": {"out_refund_no_0": nil}, "an odd time": {"refund_success_time_0": "soon"}, "too many": {"refund_count": 1 << 40},
+		"nothing told": {"out_refund_no_0": nil}, "too many": {"refund_count": 1 << 40},
 	} {
 		ch := serveGlobal(t, func(w http.ResponseWriter, _ *http.Request, _ wxpay.Fields) {
 			_, _ = io.WriteString(w, globalFound.with(more).signed())
@@ -590,7 +591,7 @@ func TestGlobalCarries(t *testing.T) {
 		"amount.refund":          func(r *refund.Request) { r.Amount.Refund = 101 },
 	})
 	spec := (*channel.Global)(nil).Spec()
-	if spec.Rate != 149 || spec.BadRate != 5 || spec.MaxRefunds != 49 {
+	if spec.Rate != 149 || spec.BadRate != 5 || spec.MaxRefunds != 49 || spec.Pace != time.Minute || !spec.Resend {
 		t.Errorf("limits %+v, want fewer than those of seed 002", spec)
 	}
 }

@@ -3,10 +3,12 @@ package channel
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
 )
 
 // The v2 words of seeds 000, 001 and 002, and ours.
@@ -61,23 +63,42 @@ func v2Lookup(l refund.Lookup) map[string]any {
 	return map[string]any{} // which the upstream refuses: one of the four is required
 }
 
-// v2 reads an answer's fields, remembering the first that is malformed.
+// v2 reads an answer's fields. Number, order, status and amount decide whether it
+// can be read, see [readRefund]; so do, of an order's page, how many refunds it has.
 type v2 struct {
 	fields map[string]string
-	err    error
+	odd    map[string]bool // fields whose value is none that v2 has, or that are told in two ways
+
+	err  error    // of the first field that decides and cannot be read
+	left []string // the others that cannot be read
 
 	currency string // of amounts, where the answer names none
 	cash     string // of what was paid, where the answer names none
 }
 
+func (v *v2) fail(name, why string) {
+	if v.err == nil {
+		v.err = fmt.Errorf("channel: %s %s", name, why)
+	}
+}
+
+// text is a field that decides.
+func (v *v2) text(name string) string {
+	if v.odd[name] {
+		v.fail(name, "cannot be read")
+	}
+	return v.fields[name]
+}
+
+// int is a number that decides.
 func (v *v2) int(name string) int64 {
-	text := v.fields[name]
+	text := v.text(name)
 	if text == "" {
 		return 0
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if (err != nil || n < 0) && v.err == nil {
-		v.err = fmt.Errorf("channel: %s is no amount", name)
+	if err != nil || n < 0 {
+		v.fail(name, "is no amount")
 	}
 	return n
 }
@@ -85,19 +106,50 @@ func (v *v2) int(name string) int64 {
 // fee is an amount that every answer has, and that is not nothing.
 func (v *v2) fee(name string) int64 {
 	n := v.int(name)
-	if n < 1 && v.err == nil {
-		v.err = fmt.Errorf("channel: %s is missing", name)
+	if n < 1 {
+		v.fail(name, "is missing")
 	}
 	return n
 }
 
-// optional tells "zero" from "not said".
+// leave notes that a field has been left out. An order's own are read once for
+// each of its refunds.
+func (v *v2) leave(name string) {
+	if !slices.Contains(v.left, name) {
+		v.left = append(v.left, name)
+	}
+}
+
+// note is a text that decides nothing.
+func (v *v2) note(name string) string {
+	if v.odd[name] {
+		v.leave(name)
+	}
+	return v.fields[name]
+}
+
+// optional is a number that decides nothing. It tells "zero" from "not said".
 func (v *v2) optional(name string) *int64 {
-	if v.fields[name] == "" {
+	text := v.note(name)
+	if text == "" {
 		return nil
 	}
-	n := v.int(name)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		v.leave(name)
+		return nil
+	}
 	return &n
+}
+
+// moment gives v2's Beijing time its zone.
+func (v *v2) moment(name string) string {
+	text := v.note(name)
+	at, ok := wxpay.RFC3339(text)
+	if !ok && text != "" {
+		v.leave(name)
+	}
+	return at
 }
 
 // accepted is the refund object of an accepted application (seeds 000, 002). It
@@ -111,18 +163,18 @@ func (v *v2) accepted() refund.Refund {
 // page is the answer to a query (seed 001): the order's fields once, each
 // refund's with its index.
 func (v *v2) page(l refund.Lookup) refund.Page {
-	n := int(v.int("refund_count"))
-	if n > maxV2 && v.err == nil {
-		v.err = fmt.Errorf("channel: refund_count is %d", n)
+	n := v.int("refund_count")
+	if n > maxV2 {
+		v.fail("refund_count", "is "+strconv.FormatInt(n, 10))
 	}
 	page := refund.Page{Offset: l.Offset, Refunds: []refund.Refund{}}
-	for i := 0; i < n && v.err == nil; i++ {
+	for i := 0; i < int(n) && v.err == nil; i++ {
 		page.Refunds = append(page.Refunds, v.listed(i))
 	}
 	page.RefundCount = len(page.Refunds)
 	page.TotalRefundCount = l.Offset + page.RefundCount
-	if total := v.optional("total_refund_count"); total != nil {
-		page.TotalRefundCount = max(page.TotalRefundCount, int(*total))
+	if l.ByOrder() { // of a refund it says nothing
+		page.TotalRefundCount = max(page.TotalRefundCount, int(v.int("total_refund_count")))
 	}
 	return page
 }
@@ -131,11 +183,12 @@ func (v *v2) page(l refund.Lookup) refund.Page {
 func (v *v2) listed(i int) refund.Refund {
 	index := "_" + strconv.Itoa(i)
 	r := v.told(index)
-	r.UserReceivedAccount = v.fields["refund_recv_accout"+index] // so spelt
-	r.Status = v2Status[v.fields["refund_status"+index]]
-	r.SuccessTime = v.time("refund_success_time" + index)
+	r.UserReceivedAccount = v.note("refund_recv_accout" + index) // so spelt
+	r.Status = v2Status[v.text("refund_status"+index)]
+	r.SuccessTime = v.moment("refund_success_time" + index)
+	account := v.note("refund_account" + index)
 	for ours, theirs := range v2FundsAccount {
-		if v.fields["refund_account"+index] == theirs {
+		if account == theirs {
 			r.FundsAccount = ours
 		}
 	}
@@ -150,51 +203,52 @@ func (v *v2) told(index string) refund.Refund {
 		Refund: v.fee("refund_fee" + index), PayerRefund: v.optional("cash_refund_fee" + index),
 		SettlementRefund: v.optional("settlement_refund_fee" + index), DiscountRefund: v.optional("coupon_refund_fee" + index),
 		// A refund is in the currency that its order was priced in (seed 002).
-		Currency:      cmp.Or(v.fields["fee_type"], v.fields["refund_fee_type"+index], v.currency),
-		PayerCurrency: cmp.Or(v.fields["cash_fee_type"], v.fields["cash_refund_fee_type"+index]),
+		Currency:      cmp.Or(v.text("fee_type"), v.text("refund_fee_type"+index), v.currency),
+		PayerCurrency: cmp.Or(v.note("cash_fee_type"), v.note("cash_refund_fee_type"+index)),
 	}
 	if a.PayerTotal != nil || a.PayerRefund != nil {
 		a.PayerCurrency = cmp.Or(a.PayerCurrency, v.cash)
 	}
 	return refund.Refund{
-		RefundID: v.fields["refund_id"+index], OutRefundNo: v.fields["out_refund_no"+index],
-		TransactionID: v.fields["transaction_id"], OutTradeNo: v.fields["out_trade_no"],
-		Channel: v.fields["refund_channel"+index], Amount: a, PromotionDetail: v.coupons(index),
+		RefundID: v.note("refund_id" + index), OutRefundNo: v.text("out_refund_no" + index),
+		TransactionID: v.text("transaction_id"), OutTradeNo: v.text("out_trade_no"),
+		Channel: v.note("refund_channel" + index), Amount: a, PromotionDetail: v.coupons(index),
 	}
 }
 
-// coupons reads coupon_…_$m, or coupon_…_$n_$m with the refund's index before it.
+// coupons reads coupon_…_$m, or coupon_…_$n_$m with the refund's index before it:
+// those that are told, whatever number is said of them, one by one.
 func (v *v2) coupons(index string) []refund.Promotion {
-	var list []refund.Promotion
-	n := int(v.int("coupon_refund_count" + index))
-	if n > maxV2 && v.err == nil {
-		v.err = fmt.Errorf("channel: coupon_refund_count%s is %d", index, n)
+	count := "coupon_refund_count" + index
+	said := v.optional(count)
+	if said == nil && !slices.Contains(v.left, count) {
+		return nil
 	}
-	for m := 0; m < n && v.err == nil; m++ {
-		at := func(name string) string { return fmt.Sprintf("%s%s_%d", name, index, m) }
-		fee := v.int(at("coupon_refund_fee"))
-		list = append(list, refund.Promotion{
-			PromotionID: v.fields[at("coupon_refund_id")], Type: v2PromotionType[v.fields[at("coupon_type")]], RefundAmount: fee,
-		})
+	var list []refund.Promotion
+	told := 0
+	for ; told < maxV2; told++ {
+		id, kind, fee := fmt.Sprintf("coupon_refund_id%s_%d", index, told), fmt.Sprintf("coupon_type%s_%d", index, told), fmt.Sprintf("coupon_refund_fee%s_%d", index, told)
+		if !v.has(id) && !v.has(kind) && !v.has(fee) {
+			break
+		}
+		n := v.optional(fee)
+		if n == nil && v.has(fee) {
+			continue // what was refunded of it cannot be read, and it is there to say that
+		}
+		p := refund.Promotion{PromotionID: v.note(id), Type: v2PromotionType[v.note(kind)]}
+		if n != nil {
+			p.RefundAmount = *n
+		}
+		list = append(list, p)
+	}
+	if said != nil && *said != int64(told) {
+		v.leave(count)
 	}
 	return list
 }
 
-// time gives v2's Beijing time its zone.
-func (v *v2) time(name string) string {
-	text := v.fields[name]
-	if text == "" {
-		return ""
-	}
-	at, err := time.ParseInLocation(time.DateTime, text, time.FixedZone("", 8*60*60))
-	if err != nil {
-		if v.err == nil {
-			v.err = fmt.Errorf("channel: %s is no time", name)
-		}
-		return ""
-	}
-	return at.Format(time.RFC3339)
-}
+// has reports whether the answer tells a field, be it oddly.
+func (v *v2) has(name string) bool { return v.fields[name] != "" || v.odd[name] }
 
 // about checks that an accepted application is well formed and about the refund
 // that was asked for.
@@ -210,18 +264,48 @@ func (v *v2) about(told, asked string) error {
 
 // answer is the page that a query's answer holds.
 func (v *v2) answer(l refund.Lookup) (refund.Page, error) {
-	page := v.page(l)
-	if v.err != nil {
-		return refund.Page{}, unknown("WeChat Pay's answer is malformed", v.err)
+	if !l.ByOrder() && v.counts() {
+		e := unknown("WeChat Pay counts the refund and tells nothing of it", nil)
+		e.Exists = true
+		return refund.Page{}, e
 	}
-	if !v.answers(l, page.Refunds) {
+	page := v.page(l)
+	switch {
+	case v.err != nil:
+		return refund.Page{}, unknown("WeChat Pay's answer is malformed", v.err)
+	case len(page.Refunds) == 0 && !v.beyond(l):
+		// An order or a number without refunds is told with a code of its own, so
+		// that this is neither "there are none" nor "it is not there".
+		return refund.Page{}, unknown("WeChat Pay's answer tells of no refund", nil)
+	case !v.answers(l, page.Refunds):
 		return refund.Page{}, unknown("WeChat Pay's answer is about another refund, or tells no refund number", nil)
 	}
 	return page, nil
 }
 
-// answers reports whether the refunds are those that a lookup asks for. CloudPay
-// is known to count refunds of which its lists then tell nothing.
+// counts reports whether an answer counts refunds and names none of them, as
+// CloudPay's does for some merchants, whichever number is asked for: all its lists
+// are empty.
+func (v *v2) counts() bool {
+	n, err := strconv.ParseInt(v.fields["refund_count"], 10, 64)
+	if err != nil || n < 1 || n > maxV2 {
+		return false
+	}
+	for i := range int(n) {
+		if index := "_" + strconv.Itoa(i); v.has("out_refund_no"+index) || v.has("refund_id"+index) {
+			return false
+		}
+	}
+	return true
+}
+
+// beyond reports whether an empty page is one that begins where the order's
+// refunds end, as the answer says itself.
+func (v *v2) beyond(l refund.Lookup) bool {
+	return l.ByOrder() && l.Offset > 0 && v.has("total_refund_count") && v.int("total_refund_count") == int64(l.Offset)
+}
+
+// answers reports whether the refunds are those that a lookup asks for.
 func (v *v2) answers(l refund.Lookup, refunds []refund.Refund) bool {
 	for _, r := range refunds {
 		if r.OutRefundNo == "" {
@@ -239,16 +323,17 @@ func (v *v2) answers(l refund.Lookup, refunds []refund.Refund) bool {
 	return v.fields["out_trade_no"] == l.OutTradeNo
 }
 
-// v2Error reads the refusal in an answer whose result_code is not SUCCESS.
+// v2Error reads the refusal in an answer whose result_code is not SUCCESS. Only
+// with FAIL is a code certain.
 func v2Error(fields map[string]string, table map[string]meaning) *refund.Error {
 	code := printable(fields["err_code"], 32)
 	m, ok := table[code]
-	if !ok {
+	if !ok || fields["result_code"] != "FAIL" {
 		e := unknown("WeChat Pay answered without a result that is documented", nil)
 		e.Upstream = code
 		return e
 	}
-	e := &refund.Error{Code: m.code, Next: m.next, Upstream: code, Message: "WeChat Pay refused: " + cmp.Or(printable(fields["err_code_des"], 200), code)}
+	e := m.refusal(code, "WeChat Pay refused: "+cmp.Or(printable(fields["err_code_des"], 200), code))
 	if m.code == refund.CodeUnavailable {
 		e.Message = "WeChat Pay could not say; the outcome is unknown, so query or repeat identically"
 	}

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
@@ -25,6 +25,7 @@ type WeCom struct {
 	CorpID       string
 	CorpSecret   secret.Value[string]
 	MchID, AppID string
+	Log          *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
 
 	once  sync.Once
 	turn  chan struct{} // held while a token is fetched, so that concurrent callers share one
@@ -40,24 +41,6 @@ const tokenMargin = 5 * time.Minute
 
 // maxTokenLife, in seconds, is what WeCom documents, and as much as is believed.
 const maxTokenLife = 7200
-
-// wecomErrors is the table of errcode, judged by number and never by text
-// (WeCom's page of global error codes; the list of 7205xx is not public).
-var wecomErrors = map[int]meaning{
-	-1:    {refund.CodeUnavailable, refund.SameNumber}, // busy
-	45009: {refund.CodeUnavailable, refund.Later},      // too many calls
-	45033: {refund.CodeUnavailable, refund.Later},      // too many at once
-	40001: {refund.CodeRejected, refund.AfterFix},      // secret
-	40013: {refund.CodeRejected, refund.AfterFix},      // corpid
-	40091: {refund.CodeRejected, refund.AfterFix},      // secret
-	41001: {refund.CodeRejected, refund.AfterFix},      // token missing
-	60020: {refund.CodeRejected, refund.AfterFix},      // our IP address
-	// "out_trade_no not exists under mchid"; for a query's "no such refund" see Query.
-	720501: {refund.CodeNotFound, refund.AfterFix},
-}
-
-// expired are the codes of a token that has died early: another one may do.
-var expired = map[int]bool{40014: true, 42001: true, 40001: true}
 
 // wecomRefund is the body of both calls; a query has the first two fields.
 type wecomRefund struct {
@@ -83,6 +66,9 @@ func (c *WeCom) Refund(ctx context.Context, req refund.Request) (refund.Refund, 
 		Reason: req.Reason, FundsAccount: req.FundsAccount,
 		Amount: &wecomAmount{req.Amount.Refund, req.Amount.Total, req.Amount.Currency},
 	})
+	if e := refund.AsError(err); err != nil && aboutRefunds(e.Upstream) && e.Upstream != wecomNoOrder {
+		e.MaybeTaken = true // which code of the family says so is not public
+	}
 	if err != nil {
 		return refund.Refund{}, err
 	}
@@ -91,21 +77,14 @@ func (c *WeCom) Refund(ctx context.Context, req refund.Request) (refund.Refund, 
 }
 
 // Query asks about one refund. A code of the family about refunds means that
-// WeCom has none to show. Which of them says that there is none is not public, but
-// nothing hangs on it that could hurt: what was claimed is sent again, which
-// refunds once (seed 004), and what was refused is not asked about for ever.
+// WeCom has none to show: which of them says that there is none is not public. A
+// refused permission, IP address or field is of another family, and stays what it is.
 func (c *WeCom) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
 	got, err := c.call(ctx, "/cgi-bin/miniapppay/get_refund_detail", wecomRefund{MchID: c.MchID, OutRefundNo: l.OutRefundNo})
 	if e := refund.AsError(err); err != nil && aboutRefunds(e.Upstream) {
-		err = &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: e.Upstream, Message: "WeCom shows no such refund: errcode " + e.Upstream}
+		err = &refund.Error{Code: refund.CodeNotFound, Next: refund.LaterOrFix, Upstream: e.Upstream, Message: "WeCom shows no such refund: errcode " + e.Upstream}
 	}
 	return single(got, err)
-}
-
-// aboutRefunds reports whether an errcode is of the family about refunds, 7205xx.
-func aboutRefunds(errcode string) bool {
-	n, err := strconv.Atoi(errcode)
-	return err == nil && n/100 == 7205
 }
 
 // Spec says what WeCom carries.
@@ -120,7 +99,7 @@ func (c *WeCom) Spec() refund.Spec {
 		FundsAccounts: []string{"AVAILABLE"},
 		Lookups:       []string{"out_refund_no"},
 		Rate:          150,
-		Pace:          time.Minute,
+		Pace:          time.Minute, // seed 004, as everywhere: document 4012552567, note 9
 	}
 }
 
@@ -160,36 +139,25 @@ func (c *WeCom) post(ctx context.Context, path, token string, body []byte) (got 
 		return got, 0, errors.New("channel: WeCom's host is malformed") // not err: it quotes the token
 	}
 	req.Header.Set("Content-Type", "application/json")
-	var answer struct {
-		ErrCode *int   `json:"errcode"`
-		ErrMsg  string `json:"errmsg"`
-		refund.Refund
-	}
-	if err := c.exchange(req, &answer); err != nil {
+	var raw json.RawMessage
+	if err := c.exchange(req, &raw); err != nil {
 		return got, 0, err
 	}
-	if answer.ErrCode == nil {
+	var answer struct {
+		ErrCode *int `json:"errcode"`
+	}
+	if json.Unmarshal(raw, &answer) != nil || answer.ErrCode == nil {
 		return got, 0, unknown("WeCom's answer has no errcode", nil)
 	}
 	if *answer.ErrCode != 0 {
 		return got, *answer.ErrCode, wecomError(*answer.ErrCode)
 	}
-	return answer.Refund, 0, nil
-}
-
-func wecomError(code int) *refund.Error {
-	m, ok := wecomErrors[code]
-	if !ok {
-		m = meaning{refund.CodeUnavailable, refund.SameNumber}
+	got, left, err := readRefund(raw)
+	if err != nil {
+		return got, 0, unknown("WeCom's answer cannot be read", err)
 	}
-	e := &refund.Error{Code: m.code, Next: m.next, Upstream: fmt.Sprint(code), Message: fmt.Sprintf("WeCom refused with errcode %d", code)}
-	if m.code == refund.CodeUnavailable {
-		e.Message = fmt.Sprintf("WeCom answered errcode %d; the outcome is unknown, so query or repeat identically", code)
-	}
-	if m.next == refund.Later {
-		e.RetryAfter = time.Minute
-	}
-	return e
+	leftOut(ctx, c.Log, got.OutRefundNo, left)
+	return got, 0, nil
 }
 
 // exchange sends a request and decodes the answer. Its errors leave the outcome open.

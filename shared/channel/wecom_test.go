@@ -163,27 +163,38 @@ func TestWeComQueryOnTheWire(t *testing.T) {
 
 // errcode by number, whatever the text.
 func TestWeComErrors(t *testing.T) {
-	for code, row := range map[int]errorRow{
+	table := map[int]errorRow{
 		-1:     {"-1", refund.CodeUnavailable, refund.SameNumber},
 		45009:  {"45009", refund.CodeUnavailable, refund.Later},
 		45033:  {"45033", refund.CodeUnavailable, refund.Later},
-		40013:  {"40013", refund.CodeRejected, refund.AfterFix},
-		40091:  {"40091", refund.CodeRejected, refund.AfterFix},
-		41001:  {"41001", refund.CodeRejected, refund.AfterFix},
-		60020:  {"60020", refund.CodeRejected, refund.AfterFix},
-		720501: {"720501", refund.CodeNotFound, refund.AfterFix},
+		720501: {"720501", refund.CodeNotFound, refund.LaterOrFix},
 		720599: {"720599", refund.CodeUnavailable, refund.SameNumber}, // of which nothing is public
-		47001:  {"47001", refund.CodeUnavailable, refund.SameNumber},  // nor is it WeCom's word on a refund
+		45029:  {"45029", refund.CodeUnavailable, refund.SameNumber},  // about the answer: the refund may have been made
+		49004:  {"49004", refund.CodeUnavailable, refund.SameNumber},
 		7205:   {"7205", refund.CodeUnavailable, refund.SameNumber},
 		172050: {"172050", refund.CodeUnavailable, refund.SameNumber},
+	}
+	for _, code := range []int{ // settings, permissions and addresses
+		40013, 40056, 40091, 41001, 41002, 41004, 41011, 48002, 48003, 48004, 48005, 48006, 50001, 50002, 50003,
+		60011, 60020, 60021, 90206, 90207, 90208, 90308, 92000, 92002, 301002, 2000002,
 	} {
+		table[code] = errorRow{fmt.Sprint(code), refund.CodeRejected, refund.LaterOrFix}
+	}
+	for _, code := range []int{40035, 40058, 40063, 40068, 44004, 45002, 47001} { // fields
+		table[code] = errorRow{fmt.Sprint(code), refund.CodeInvalid, refund.AfterFix}
+	}
+	table[43002] = errorRow{"43002", refund.CodeRejected, refund.AfterFix}
+	for code, row := range table {
 		for _, text := range []string{"ok", "invalid credential", ""} {
 			s := &wecomServer{answer: saysWeCom(fields{"errcode": code, "errmsg": text, "out_refund_no": "R1"}.json())}
 			for call, do := range both(s.start(t)) {
 				err := do(t.Context())
 				want := row
 				if call == "query" && code == 720599 { // there is no refund to show
-					want.want, want.next = refund.CodeNotFound, refund.AfterFix
+					want.want, want.next = refund.CodeNotFound, refund.LaterOrFix
+				}
+				if got := refund.AsError(err).MaybeTaken; got != (call == "refund" && code == 720599) {
+					t.Errorf("%s %d: maybe taken: %v", call, code, got)
 				}
 				checkRow(t, fmt.Sprintf("%s %d %s", call, code, text), want, err)
 				if text != "" && strings.Contains(refund.AsError(err).Message, text) {
@@ -335,9 +346,9 @@ func TestWeComTokenFails(t *testing.T) {
 		answer func(w http.ResponseWriter, r *http.Request, n int)
 		row    errorRow
 	}{
-		"a wrong secret": {saysToken(`{"errcode":40001,"errmsg":"invalid credential"}`), errorRow{"40001", refund.CodeRejected, refund.AfterFix}},
-		"a wrong corp":   {saysToken(`{"errcode":40013}`), errorRow{"40013", refund.CodeRejected, refund.AfterFix}},
-		"our address":    {saysToken(`{"errcode":60020}`), errorRow{"60020", refund.CodeRejected, refund.AfterFix}},
+		"a wrong secret": {saysToken(`{"errcode":40001,"errmsg":"invalid credential"}`), errorRow{"40001", refund.CodeRejected, refund.LaterOrFix}},
+		"a wrong corp":   {saysToken(`{"errcode":40013}`), errorRow{"40013", refund.CodeRejected, refund.LaterOrFix}},
+		"our address":    {saysToken(`{"errcode":60020}`), errorRow{"60020", refund.CodeRejected, refund.LaterOrFix}},
 		"busy":           {saysToken(`{"errcode":-1}`), errorRow{"-1", refund.CodeUnavailable, refund.SameNumber}},
 		"too many":       {saysToken(`{"errcode":45009}`), errorRow{"45009", refund.CodeUnavailable, refund.Later}},
 		"no token":       {saysToken(`{"errcode":0,"access_token":""}`), errorRow{"0", refund.CodeUnavailable, refund.SameNumber}},
