@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"wxrefund/shared/refund"
@@ -86,15 +87,24 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err := h.Keys.Verify(ctx, r.Header, body); err != nil {
 		return h.refuse(ctx, err)
 	}
-	out, err := h.read(body)
+	out, err := h.read(ctx, body)
 	if err != nil {
 		// Verified and yet unreadable: WeChat Pay sent something that we do not
 		// understand, or our APIv3 key is wrong. Either needs a person.
 		h.Log.ErrorContext(ctx, "alarm", "why", "a verified notification cannot be read", "error", err)
 		return answer{status: http.StatusBadRequest, message: "the notification is malformed"}
 	}
+	if ours := h.Refunds.Merchant; out.Merchant.MchID == ours.MchID && out.Merchant.SubMchID != ours.SubMchID {
+		// A service provider's address hears of all its sub-merchants. It is genuine,
+		// and will not become ours by being sent again. (With another provider's
+		// number something is wrong here, and a person has to look: see Settle.)
+		h.Log.WarnContext(ctx, "refused another merchant", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "sub_mchid", out.Merchant.SubMchID)
+		return answer{status: http.StatusBadRequest, message: anotherMerchant}
+	}
 	return h.settle(ctx, out)
 }
+
+const anotherMerchant = "the notification is about another merchant"
 
 // refuse answers a letter whose signature does not hold.
 func (h *Handler) refuse(ctx context.Context, err error) answer {
@@ -130,7 +140,7 @@ func events() map[string]refund.Status {
 }
 
 // read opens a verified letter.
-func (h *Handler) read(body []byte) (refund.Outcome, error) {
+func (h *Handler) read(ctx context.Context, body []byte) (refund.Outcome, error) {
 	n, err := wxpay.ParseNotification(body)
 	if err != nil {
 		return refund.Outcome{}, err
@@ -149,6 +159,9 @@ func (h *Handler) read(body []byte) (refund.Outcome, error) {
 	}
 	if refund.Status(l.RefundStatus) != status {
 		return refund.Outcome{}, fmt.Errorf("notify: refund_status and event_type differ")
+	}
+	if left := strings.Trim(n.LeftOut+", "+l.LeftOut, ", "); left != "" { // by name: a value may be somebody's
+		h.Log.WarnContext(ctx, "left out", "out_refund_no", l.OutRefundNo, "fields", strings.Split(left, ", "))
 	}
 	return refund.Outcome{
 		Source:      refund.Letter,

@@ -251,7 +251,8 @@ func TestC1C23OneThingChanged(t *testing.T) {
 		{"no amount", func(m *message) { m.letter.Amount = wxpay.LetterAmount{} }, 400},
 
 		{"another merchant", func(m *message) { m.letter.MchID = "1900000110" }, 503},
-		{"a sub-merchant", func(m *message) { m.letter.SubMchID = "1900000111" }, 503},
+		{"a sub-merchant", func(m *message) { m.letter.SubMchID = "1900000111" }, 400},
+		{"a provider's sub-merchant", func(m *message) { m.letter.MchID, m.letter.SpMchID, m.letter.SubMchID = "", mchid, "1900000111" }, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := setUp(t)
@@ -365,6 +366,112 @@ type hanging struct{ refund.Ledger }
 func (hanging) Get(ctx context.Context, _ ...refund.Key) ([]refund.Item, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// A service provider's address hears of all its sub-merchants. A genuine letter
+// about another one than ours is refused, once and for all, whatever the number:
+// nothing is written, nobody is asked, and it is no alarm.
+func TestAnotherSubMerchantIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		ours, told string
+		status     int
+	}{
+		"ours":             {"1900000111", "1900000111", 200},
+		"another's":        {"1900000111", "1900000112", 400},
+		"the provider's":   {"1900000111", "", 400},
+		"a direct one's":   {"", "", 200},
+		"not a direct one": {"", "1900000112", 400},
+	} {
+		var log strings.Builder
+		f := setUp(t)
+		f.Log = slog.New(slog.NewTextHandler(&log, nil))
+		f.Refunds.Merchant.SubMchID = c.ours
+		w := f.send(t, func(m *message) { m.letter.MchID, m.letter.SpMchID, m.letter.SubMchID = "", mchid, c.told })
+		if w.Code != c.status {
+			t.Errorf("%s: %d %s, want %d", name, w.Code, w.Body, c.status)
+		}
+		if refused := c.status == 400; refused && (f.recorded(t) != "-" || f.up.asked > 0 || strings.Count(log.String(), "level=WARN") != 1 || strings.Contains(log.String(), "alarm")) {
+			t.Errorf("%s: recorded %s, asked %d times: %s", name, f.recorded(t), f.up.asked, &log)
+		}
+		w = f.sendV2(t, func(m *letter2) {
+			if c.told != "" {
+				m.outer["sub_mch_id"] = c.told
+			}
+		})
+		if refused := w.Code == 400; refused != (c.status == 400) {
+			t.Errorf("%s, v2: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// What the payer paid and gets back is not taken for 0 by a letter that does not
+// tell it.
+func TestLetterDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
+	amount := func(f *fixture) refund.Amount {
+		p, err := f.Refunds.QueryOrder(t.Context(), refund.Caller{Kind: refund.Server}, refund.Lookup{OutTradeNo: "O1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Refunds[0].Amount
+	}
+	untold := func(m *message) { m.letter.Amount.PayerTotal, m.letter.Amount.PayerRefund = nil, nil }
+	f := setUp(t)
+	if w := f.send(t, func(m *message) { m.notification.EventType, m.letter.RefundStatus = "REFUND.ABNORMAL", "ABNORMAL" }); w.Code != 200 {
+		t.Fatal(w.Body)
+	}
+	if w := f.send(t, func(m *message) { m.notification.ID = "EV-2"; untold(m) }); w.Code != 200 {
+		t.Fatal(w.Body)
+	}
+	want := refund.Amount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))}
+	if d := cmp.Diff(want, amount(f)); d != "" || f.recorded(t) != "SUCCESS" {
+		t.Errorf("recorded %s (-want +got):\n%s", f.recorded(t), d)
+	}
+	f = setUp(t)
+	if w := f.send(t, untold); w.Code != 200 {
+		t.Fatal(w.Body)
+	}
+	if d := cmp.Diff(refund.Amount{Total: 100, Refund: 60}, amount(f)); d != "" {
+		t.Errorf("of a refund by hand (-want +got):\n%s", d)
+	}
+}
+
+// What decides nothing does not make a letter unreadable; the log is told its name.
+func TestOddFieldsOfALetterAreLeftOut(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, left string }{
+		"a receiver of no text":     {`"user_received_account":"招商银行信用卡0403"`, `"user_received_account":6222`, "[user_received_account]"},
+		"a time of its own number":  {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":20261122100500`, "[success_time]"},
+		"a time without signs":      {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":"20261122100500"`, ""},
+		"a decimal, and a time":     {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":"soon","amount2":1.5`, "[success_time]"},
+		"what was paid, a text":     {`"payer_total":100`, `"payer_total":"6222"`, "[amount.payer_total]"},
+		"what was paid, below zero": {`"payer_total":100`, `"payer_total":-6222`, "[amount.payer_total]"},
+	} {
+		var log strings.Builder
+		f := setUp(t)
+		f.Log = slog.New(slog.NewTextHandler(&log, nil))
+		w := f.send(t, func(m *message) {
+			seal := m.seal
+			m.seal = func(plain []byte) wxpay.Resource {
+				return seal([]byte(strings.Replace(string(plain), c.old, c.new, 1)))
+			}
+		})
+		if got := f.recorded(t); w.Code != 200 || got != "SUCCESS" {
+			t.Errorf("%s: %d %s, recorded %s", name, w.Code, w.Body, got)
+		}
+		if strings.Contains(log.String(), "left out") != (c.left != "") || c.left != "" && !strings.Contains(log.String(), c.left) || strings.Contains(log.String(), "6222") {
+			t.Errorf("%s: the log says %s", name, &log)
+		}
+	}
+	var log strings.Builder
+	f := setUp(t)
+	f.Log = slog.New(slog.NewTextHandler(&log, nil))
+	w := f.send(t, func(m *message) {
+		m.body = func(b []byte) []byte {
+			return []byte(strings.Replace(string(b), `"summary":"退款成功"`, `"summary":{}`, 1))
+		}
+	})
+	if w.Code != 200 || !strings.Contains(log.String(), "fields=[summary]") {
+		t.Errorf("an odd envelope: %d %s: %s", w.Code, w.Body, &log)
+	}
 }
 
 // Whatever is posted, the answer is one of the known ones, and without a

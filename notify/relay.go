@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -31,19 +32,39 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 		h.Log.WarnContext(ctx, "denied", "caller", caller)
 		return union("this caller may not notify")
 	}
-	no, err := hint(event)
+	out, err := relayed(event)
 	if err != nil {
 		h.Log.WarnContext(ctx, "refused relay", "error", err)
 		return union("the notification is malformed")
 	}
-	st, err := h.Refunds.Confirm(ctx, no)
+	out, ours := h.ours(out)
+	if !ours {
+		h.Log.WarnContext(ctx, "refused another merchant", "out_refund_no", out.OutRefundNo, "sub_mchid", out.Merchant.SubMchID)
+		return union(anotherMerchant)
+	}
+	st, err := h.Refunds.Relayed(ctx, caller, out)
 	if err != nil {
-		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", no, "error", err)
+		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "error", err)
 		return union("the notification cannot be settled now")
 	}
-	h.Refunds.Deliver(ctx, no)
-	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", no, "changed", st.Changed)
+	h.Refunds.Deliver(ctx, out.OutRefundNo)
+	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "changed", st.Changed)
 	return union("")
+}
+
+// ours completes what a relay says of the merchant, which is less than a letter
+// says, and reports whether it can be us: the sub-merchant must be, where it is
+// told. With another provider's number it is a hint and no more.
+func (h *Handler) ours(out refund.Outcome) (refund.Outcome, bool) {
+	told, ours := out.Merchant, h.Refunds.Merchant
+	if told.SubMchID != "" && told.SubMchID != cmp.Or(ours.SubMchID, ours.MchID) {
+		return out, false
+	}
+	out.Merchant = refund.Merchant{MchID: cmp.Or(told.MchID, ours.MchID), SubMchID: ours.SubMchID}
+	if out.Merchant != ours {
+		out.Refund.Status = ""
+	}
+	return out, true
 }
 
 // union is the reply to a relay: success without a failure, else why not.
@@ -64,39 +85,39 @@ func union(failure string) []byte {
 	return b
 }
 
-// hint reads which refund a relayed event is about. The relays have opened the
-// letter and pass it on, each in its own shape:
+// relayed reads what a relayed event tells. The relays have opened the letter and
+// pass it on, each in its own shape:
 //
 //	A  {event_type, resource: {…}}                the CloudBase template, in either case of names, or flat
 //	B  {resource: {original_type: "refund", json: {…}}}
 //	C  {ParsedContent: {…}, ParsedNotify: {event_type}}   the integration centre
 //	E  {returnCode, outRefundNo, refundStatus, …}         CloudPay
 //
-// Since it is only a hint, the number is all that is read of it.
-func hint(event []byte) (string, error) {
+// Only a number and how the refund stands must be there; see [outcome] for the rest.
+func relayed(event []byte) (refund.Outcome, error) {
 	if len(event) > maxLetter {
-		return "", errors.New("notify: the event is too large")
+		return refund.Outcome{}, errors.New("notify: the event is too large")
 	}
 	letter := object(event)
 	if letter == nil {
-		return "", errors.New("notify: the event is no JSON object")
+		return refund.Outcome{}, errors.New("notify: the event is no JSON object")
 	}
 	notice := child(letter, "parsed_notify")
 	kind := cmp.Or(text(letter, "event_type"), text(notice, "event_type"), text(child(letter, "raw_data"), "event_type"))
-	if _, ok := events()[kind]; kind != "" && !ok {
-		return "", errors.New("notify: event_type is not that of a refund")
+	status, ok := events()[kind]
+	if kind != "" && !ok {
+		return refund.Outcome{}, errors.New("notify: event_type is not that of a refund")
 	}
 	resource := child(letter, "resource")
 	if text(resource, "ciphertext") != "" {
-		return "", errors.New("notify: the event is sealed; its place is the public URL, where its signature is verified")
+		return refund.Outcome{}, errors.New("notify: the event is sealed; its place is the public URL, where its signature is verified")
 	}
 	for _, place := range []map[string]any{child(resource, "json"), resource, child(letter, "parsed_content"), letter} {
-		no, status := text(place, "out_refund_no"), text(place, "refund_status")
-		if no != "" && (kind != "" || status != "") {
-			return no, nil
+		if text(place, "out_refund_no") != "" && (kind != "" || text(place, "refund_status") != "") {
+			return outcome(place, status), nil
 		}
 	}
-	return "", errors.New("notify: the event tells of no refund")
+	return refund.Outcome{}, errors.New("notify: the event tells of no refund")
 }
 
 // child is an object inside an object, or the JSON text of one; nil if there is none.
@@ -110,10 +131,16 @@ func child(parent map[string]any, name string) map[string]any {
 	return nil
 }
 
-// object reads a JSON object, its names in snake case; nil if it is none.
+// object reads a JSON object, its names in snake case and its numbers as they are
+// written; nil if it is none.
 func object(b []byte) map[string]any {
+	if !json.Valid(b) {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
 	var v any
-	if json.Unmarshal(b, &v) != nil {
+	if dec.Decode(&v) != nil {
 		return nil
 	}
 	m, _ := wxpay.SnakeNames(v).(map[string]any)

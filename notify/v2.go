@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
 )
 
@@ -15,28 +16,28 @@ import (
 func isXML(body []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("<")) }
 
 // v2 answers a v2 letter. It has no signature: that its req_info opens shows that
-// it was made with our API key and nothing more, so the upstream is asked about
-// the refund, and what it answers is settled.
+// it was made with our API key and nothing more, so it is a hint that nobody
+// attests, and the upstream is asked about the refund.
 func (h *Handler) v2(ctx context.Context, body []byte) answer {
-	no, a := h.readV2(ctx, body)
-	if no == "" {
+	out, a := h.readV2(ctx, body)
+	if out.OutRefundNo == "" {
 		return a
 	}
-	st, err := h.Refunds.Confirm(ctx, no)
+	st, err := h.Refunds.Relayed(ctx, refund.Caller{}, out)
 	if err != nil {
-		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", no, "error", err)
+		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "error", err)
 		return answer{http.StatusServiceUnavailable, "the notification cannot be settled now", true}
 	}
-	h.Refunds.Deliver(ctx, no)
-	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", no, "changed", st.Changed)
+	h.Refunds.Deliver(ctx, out.OutRefundNo)
+	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "changed", st.Changed)
 	return answer{http.StatusOK, "OK", true}
 }
 
-// readV2 finds which refund a letter is about, or says why it cannot.
-func (h *Handler) readV2(ctx context.Context, body []byte) (outRefundNo string, a answer) {
-	refuse := func(status int, message string, err error) (string, answer) {
+// readV2 reads what a letter tells, or says why it cannot.
+func (h *Handler) readV2(ctx context.Context, body []byte) (out refund.Outcome, a answer) {
+	refuse := func(status int, message string, err error) (refund.Outcome, answer) {
 		h.Log.WarnContext(ctx, "refused v2 letter", "reason", message, "error", err)
-		return "", answer{status, message, true}
+		return refund.Outcome{}, answer{status, message, true}
 	}
 	const malformed = "the notification is malformed"
 	outer, err := wxpay.ParseFields(body, "xml")
@@ -46,7 +47,7 @@ func (h *Handler) readV2(ctx context.Context, body []byte) (outRefundNo string, 
 	case outer["return_code"] != "SUCCESS" || outer["req_info"] == "":
 		return refuse(http.StatusBadRequest, malformed, errors.New("no req_info"))
 	case outer["mch_id"] != h.Refunds.Merchant.MchID || outer["sub_mch_id"] != h.Refunds.Merchant.SubMchID:
-		return refuse(http.StatusBadRequest, "the notification is about another merchant", nil)
+		return refuse(http.StatusBadRequest, anotherMerchant, nil)
 	}
 	plain, err := h.APIKey.OpenReqInfo(outer["req_info"])
 	if err != nil {
@@ -56,7 +57,15 @@ func (h *Handler) readV2(ctx context.Context, body []byte) (outRefundNo string, 
 	if err != nil || inner["out_refund_no"] == "" || !v2Statuses[inner["refund_status"]] {
 		return refuse(http.StatusBadRequest, malformed, err)
 	}
-	return inner["out_refund_no"], answer{}
+	fields := make(map[string]any, len(inner))
+	for name, value := range inner {
+		if value != "" {
+			fields[name] = value
+		}
+	}
+	out = outcome(fields, "")
+	out.Merchant = h.Refunds.Merchant // the envelope's
+	return out, answer{}
 }
 
 // v2Statuses are the outcomes that a v2 letter tells.
