@@ -13,7 +13,7 @@ import (
 const (
 	acknowledged = `{"code":"SUCCESS","message":"成功"}`
 	relayed      = `{"code":"SUCCESS","message":"成功","errcode":0,"errmsg":"SUCCESS"}`
-	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query","retry":"never"}`
+	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here, as a direct invocation, REFUND_SERVER_TOKEN on plain HTTP or TRUST_WX_HEADERS behind a gateway gives one","retry":"never"}`
 )
 
 // The dispatcher refunds on every platform, and serves no HTTP on those that have
@@ -216,8 +216,12 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%s: got %s, want admitted: %v", name, reply, admitted)
 			return
 		}
-		if got := p.record(msg, id)["caller"]; got != want {
-			t.Errorf("%s: got caller %v, want %s", name, got, want)
+		record, openid := p.record(msg, id), any(nil)
+		if want == asUser { // who is denied can be made an operator
+			openid = stranger
+		}
+		if record["caller"] != want || record["openid"] != openid {
+			t.Errorf("%s: got caller %v, openid %v, want %s, %v", name, record["caller"], record["openid"], want, openid)
 		}
 	}
 	plainly := func(event string) string { return event }

@@ -24,7 +24,7 @@ import (
 //	I6 no business effect more than once per refund and final state; each subscriber
 //	   is told each, in order, and again only if its answer was lost
 //	I7 nothing unverified changes state
-//	I8 no secret and no full personal datum in any log
+//	I8 no secret and no full personal datum in any log, but for the openid that the dispatcher denies
 //
 // It keeps its own copy of the ledger, made of what was committed.
 type witness struct {

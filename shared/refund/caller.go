@@ -1,8 +1,10 @@
 package refund
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 )
 
 // CallerKind says what kind of program or person calls.
@@ -52,23 +54,64 @@ type Policy struct {
 	MaxFen    int64    // the most that one user's refund may be, CNY only; 0: no limit
 }
 
-var errDenied = &Error{Code: CodeDenied, Next: Never, Message: "this caller may not refund or query"}
-
-// Admit says whether the caller may refund and query at all: nil, or an error with code [CodeDenied].
+// Admit says whether the caller may refund and query at all: nil, or an error
+// with code [CodeDenied] that names what decides.
 func (p Policy) Admit(c Caller) error {
-	if c.Kind == Server || c.Kind == User && c.OpenID != "" && slices.Contains(p.Operators, c.OpenID) {
+	switch {
+	case c.Kind == Server || c.Kind == User && c.OpenID != "" && slices.Contains(p.Operators, c.OpenID):
 		return nil
+	case c.Kind == User && c.OpenID != "":
+		return denied("this caller may not refund or query: its openid is not in REFUND_OPERATORS")
+	case c.Kind == Unlisted:
+		return denied("this caller may not refund or query: its source %s is not in REFUND_SERVER_SOURCES", printable(c.Source, 64))
 	}
-	return errDenied
+	return denied("this caller may not refund or query: it has no identity here, " +
+		"as a direct invocation, REFUND_SERVER_TOKEN on plain HTTP or TRUST_WX_HEADERS behind a gateway gives one")
 }
 
-// admitAmount says whether the caller may refund that much.
+// admitAmount says whether a caller who may refund may refund that much.
 func (p Policy) admitAmount(c Caller, a RequestAmount) error {
-	if err := p.Admit(c); err != nil {
-		return err
-	}
-	if c.Kind == Server || p.MaxFen == 0 || a.Currency == "CNY" && a.Refund <= p.MaxFen {
+	switch {
+	case c.Kind == Server || p.MaxFen == 0:
 		return nil
+	case a.Currency != "CNY":
+		return denied("amount.currency must be CNY for this caller, since REFUND_MAX_FEN is set")
+	case a.Refund > p.MaxFen:
+		return denied("amount.refund is more than this caller may refund: REFUND_MAX_FEN is %d", p.MaxFen)
 	}
-	return &Error{Code: CodeDenied, Next: Never, Message: "amount.refund is more than this caller may refund"}
+	return nil
 }
+
+func denied(format string, args ...any) *Error {
+	return &Error{Code: CodeDenied, Next: Never, Message: fmt.Sprintf(format, args...)}
+}
+
+// printable shows a foreign text in quotes, its first part only.
+func printable(s string, most int) string {
+	cut := strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), most)])
+	if len(s) > most {
+		cut += "..."
+	}
+	return `"` + cut + `"`
+}
+
+// evidence is what the log keeps of whoever was not admitted: his openid in full,
+// so that it can be copied into REFUND_OPERATORS, or where he came from. Nothing
+// else that we write holds an openid in full.
+func (c Caller) evidence() []any {
+	switch {
+	case c.Kind == User && len(c.OpenID) <= maxOpenID:
+		return []any{"openid", c.OpenID}
+	case c.Kind == Unlisted:
+		return []any{"source", printable(c.Source, 256)}
+	}
+	return nil
+}
+
+// maxOpenID is more than WeChat's openids have, which are of 28 characters.
+const maxOpenID = 128

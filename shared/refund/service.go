@@ -75,9 +75,13 @@ func (s *Service) log(ctx context.Context, level slog.Level, event string, no st
 
 // Admit says whether the caller may refund and query at all. A denial is logged.
 func (s *Service) Admit(ctx context.Context, caller Caller) error {
+	return s.admit(ctx, caller, "")
+}
+
+func (s *Service) admit(ctx context.Context, caller Caller, no string) error {
 	err := s.Policy.Admit(caller)
 	if err != nil {
-		s.log(ctx, slog.LevelWarn, "denied", "", "caller", caller)
+		s.log(ctx, slog.LevelWarn, "denied", no, append([]any{"caller", caller}, caller.evidence()...)...)
 	}
 	return err
 }
@@ -87,6 +91,9 @@ func (s *Service) Admit(ctx context.Context, caller Caller) error {
 // refunds once. Errors are [*Error]; with [CodeUnavailable] the refund may or
 // may not have been accepted, and only a repeat or a query can tell.
 func (s *Service) Refund(ctx context.Context, caller Caller, req Request) (Refund, error) {
+	if err := s.admit(ctx, caller, req.OutRefundNo); err != nil {
+		return Refund{}, err
+	}
 	if err := s.Policy.admitAmount(caller, req.Amount); err != nil {
 		s.log(ctx, slog.LevelWarn, "denied", req.OutRefundNo, "caller", caller)
 		return Refund{}, err

@@ -205,8 +205,42 @@ func TestB4DeniedReachesNeitherLedgerNorChannel(t *testing.T) {
 	if n := f.up.total(); n != 0 {
 		t.Errorf("the upstream was called %d times", n)
 	}
-	if strings.Contains(f.log.String(), "oUser") {
-		t.Error("the log holds an openid in full")
+	// A denied user's openid stands in full in one attribute of the denial, and nowhere else.
+	rest := strings.ReplaceAll(f.log.String(), " openid=oUser\n", "\n")
+	if rest == f.log.String() || strings.Contains(rest, "oUser") || strings.Contains(rest, "oOperator") {
+		t.Errorf("the log holds an openid in full, or not that of a denied user where it belongs:\n%s", f.log.String())
+	}
+}
+
+// A denial names the setting that decides, and gives no openid away.
+func TestDenialNamesTheSetting(t *testing.T) {
+	const may = "this caller may not refund or query: "
+	user := refund.Caller{Kind: refund.User, OpenID: "oUser"}
+	operator := refund.Caller{Kind: refund.User, OpenID: "oOperator"}
+	much, eur := request("R1", 51), request("R1", 10)
+	eur.Amount.Currency = "EUR"
+	for name, c := range map[string]struct {
+		caller       refund.Caller
+		req          refund.Request
+		says, logged string
+	}{
+		"a user":             {user, request("R1", 10), may + "its openid is not in REFUND_OPERATORS", `caller="user ****" openid=oUser`},
+		"an endless openid":  {refund.Caller{Kind: refund.User, OpenID: strings.Repeat("o", 1000)}, request("R1", 10), may + "its openid is not in REFUND_OPERATORS", `caller="user oo****oo"` + "\n"},
+		"nobody":             {refund.Caller{}, request("R1", 10), may + "it has no identity here, as a direct invocation, REFUND_SERVER_TOKEN on plain HTTP or TRUST_WX_HEADERS behind a gateway gives one", "caller=nobody\n"},
+		"an unknown source":  {refund.Caller{Kind: refund.Unlisted, Source: "wx_new,other"}, request("R1", 10), may + `its source "wx_new,other" is not in REFUND_SERVER_SOURCES`, `caller="unlisted source" source="\"wx_new,other\""`},
+		"a source of poison": {refund.Caller{Kind: refund.Unlisted, Source: "a\nb\"c退" + strings.Repeat("x", 300)}, request("R1", 10), may + `its source "a?b?c?` + strings.Repeat("x", 56) + `..." is not in REFUND_SERVER_SOURCES`, `source="\"a?b?c`},
+		"too much":           {operator, much, "amount.refund is more than this caller may refund: REFUND_MAX_FEN is 50", `out_refund_no=R1 caller="user oO****or"` + "\n"},
+		"another currency":   {operator, eur, "amount.currency must be CNY for this caller, since REFUND_MAX_FEN is set", `caller="user oO****or"` + "\n"},
+	} {
+		f := setUp(t)
+		f.Policy = refund.Policy{Operators: []string{"oOperator"}, MaxFen: 50}
+		_, err := f.Refund(t.Context(), c.caller, c.req)
+		if e := wantCode(t, err, refund.CodeDenied, refund.Never); e.Message != c.says {
+			t.Errorf("%s: got %q, want %q", name, e.Message, c.says)
+		}
+		if got := f.log.String(); !strings.Contains(got, "msg=denied") || !strings.Contains(got, c.logged) || strings.Count(got, "\n") != 1 {
+			t.Errorf("%s: got %q, want one denial with %s", name, got, c.logged)
+		}
 	}
 }
 
