@@ -70,6 +70,40 @@ func TestB7SpecCheck(t *testing.T) {
 	}
 }
 
+// All that is wrong is said in one error, in the order of the fields, and a rule
+// between fields says nothing of one that is wrong by itself.
+func TestSpecCheckSaysAllAtOnce(t *testing.T) {
+	spec := newUpstream().Spec()
+	bare := refund.Spec{Name: "bare", OutRefundNo: refund.Length{Min: 1, Max: 32}, OutTradeNo: refund.Length{Min: 6, Max: 32}}
+	all := refund.Request{
+		OutRefundNo: "R 1", TransactionID: strings.Repeat("1", 33), OutTradeNo: "订单", Reason: strings.Repeat("售", 27), FundsAccount: "BASIC",
+		Amount: refund.RequestAmount{Refund: 101, Total: 100, Currency: "EUR", From: []refund.From{{Amount: 0}, {Account: "BASIC", Amount: 60}}},
+	}
+	for _, c := range []struct {
+		name string
+		spec refund.Spec
+		req  refund.Request
+		says string
+	}{
+		{"every field", spec, all, "out_refund_no may hold digits, letters and _-|*@ only; transaction_id must have 1 to 32 characters; " +
+			"out_trade_no may hold digits, letters and _-|*@ only; reason must have at most 80 bytes; funds_account must be AVAILABLE; " +
+			"amount.refund must not exceed amount.total; amount.currency must be CNY; amount.from[0].account is required; and 1 more"},
+		{"nothing given", spec, refund.Request{}, "out_refund_no must have 1 to 64 characters; transaction_id or out_trade_no is required; " +
+			"amount.refund must be at least 1; amount.total must be at least 1; amount.currency is required"},
+		{"no sum of a wrong amount", spec, refund.Request{OutRefundNo: "R1", OutTradeNo: "O1", Amount: refund.RequestAmount{Refund: 101, Total: 100, Currency: "CNY",
+			From: []refund.From{{Account: "AVAILABLE", Amount: 1}}}}, "amount.refund must not exceed amount.total"},
+		{"nothing is carried", bare, refund.Request{OutRefundNo: "R-1", TransactionID: "1", Reason: "x", FundsAccount: "AVAILABLE", GoodsDetail: []refund.Goods{{}},
+			Amount: refund.RequestAmount{Refund: 2, Total: 2, From: []refund.From{{Account: "A", Amount: 1}, {Account: "B", Amount: 1}}}},
+			"out_refund_no may hold digits and letters only; transaction_id cannot be carried by the channel bare; reason cannot be carried by the channel bare; " +
+				"funds_account cannot be carried by the channel bare; amount.from[0].account cannot be carried by the channel bare; goods_detail cannot be carried by the channel bare"},
+		{"the one name that is carried", bare, refund.Request{OutRefundNo: "R1", Amount: refund.RequestAmount{Refund: 1, Total: 1}}, "out_trade_no is required"},
+	} {
+		if e := wantCode(t, c.spec.Check(c.req), refund.CodeInvalid, refund.AfterFix); e.Message != c.says {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, e.Message, c.says)
+		}
+	}
+}
+
 // What a channel cannot carry is refused by name.
 func TestSpecRefusesWhatIsNotCarried(t *testing.T) {
 	bare := refund.Spec{Name: "bare", OutRefundNo: refund.Length{Min: 1, Max: 32}, OutTradeNo: refund.Length{Min: 6, Max: 32}}
