@@ -1,233 +1,246 @@
 package wxpayfunctions
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
+	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"wxrefund/shared/refund"
 )
 
-func badEvent(format string, args ...any) error {
-	return &refund.Error{Code: refund.CodeInvalid, Next: refund.AfterFix, Message: fmt.Sprintf(format, args...)}
+func refuse(format string, args ...any) error {
+	return refund.Invalid(fmt.Sprintf(format, args...))
 }
 
-// maxDepth bounds nesting; the deepest field there is stands at six.
-const maxDepth = 16
-
-// strict refuses what encoding/json would let pass in silence: a name that
-// stands twice in one object (the last would win) and anything behind the event.
-func strict(event []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(event))
-	dec.UseNumber()
-	if err := walk(dec, "", 0); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return badEvent("the event must be one JSON object with nothing behind it")
-	}
-	return nil
+// A reading reads the fields of one event and gathers all that is wrong with
+// them, so that whoever wrote it has to mend it once.
+type reading struct {
+	place map[string]int  // of each field that was looked for, in the order of the types
+	wrong map[string]bool // fields of which something was said
+	said  []complaint
 }
 
-// walk reads one value.
-func walk(dec *json.Decoder, path string, depth int) error {
-	if depth > maxDepth {
-		return badEvent("the event is nested too deeply")
+type complaint struct{ path, says string }
+
+func newReading() *reading {
+	return &reading{place: map[string]int{}, wrong: map[string]bool{}}
+}
+
+// look notes that a field is looked for.
+func (r *reading) look(path string) {
+	if _, ok := r.place[path]; !ok {
+		r.place[path] = len(r.place)
 	}
-	tok, err := dec.Token()
-	if err != nil {
-		return badEvent("the event is not JSON")
+}
+
+// complain says what is wrong with a field, unless something was said already of
+// it or of what it stands in.
+func (r *reading) complain(path, says string) {
+	for outer := path; outer != ""; outer = outer[:max(0, strings.LastIndexAny(outer, ".["))] {
+		if r.wrong[outer] {
+			return
+		}
 	}
-	open, ok := tok.(json.Delim)
-	if !ok {
+	r.wrong[path] = true
+	r.said = append(r.said, complaint{path, says})
+}
+
+// add takes over what the domain finds wrong. A rule between fields says nothing
+// while one of them is wrong by itself.
+func (r *reading) add(problems ...refund.Problem) {
+	for _, p := range problems {
+		if !slices.ContainsFunc(p.Fields, func(f string) bool { return r.wrong[f] }) {
+			r.complain(p.Fields[0], p.Says)
+		}
+	}
+}
+
+// err is one error of all that was said, in the order of the fields.
+func (r *reading) err() error {
+	if len(r.said) == 0 {
 		return nil
 	}
-	seen := map[string]bool{}
-	for dec.More() {
-		inner := path + "[]"
-		if open == '{' {
-			key, err := dec.Token()
-			if err != nil {
-				return badEvent("the event is not JSON")
-			}
-			name, _ := key.(string)
-			if inner = join(path, name); seen[name] {
-				return badEvent("%s stands twice", short(inner))
-			}
-			seen[name] = true
+	slices.SortStableFunc(r.said, func(a, b complaint) int { return cmp.Compare(r.placeOf(a.path), r.placeOf(b.path)) })
+	says := make([]string, len(r.said))
+	for i, c := range r.said {
+		says[i] = c.says
+	}
+	return refund.Invalid(says...)
+}
+
+func (r *reading) placeOf(path string) int {
+	if at, ok := r.place[path]; ok {
+		return at
+	}
+	return math.MaxInt
+}
+
+// find returns what an object holds under a name; nil if nothing, or null. A name
+// that differs from it in case alone is wrong, and read as what it was meant to be.
+func (r *reading) find(o object, path, name string) any {
+	r.look(join(path, name))
+	v := o[name]
+	var others []string
+	for other := range o {
+		if other != name && strings.EqualFold(other, name) {
+			others = append(others, other)
 		}
-		if err := walk(dec, inner, depth+1); err != nil {
-			return err
+	}
+	slices.Sort(others)
+	for _, other := range others {
+		at := join(path, other)
+		r.place[at] = r.place[join(path, name)]
+		r.complain(at, fmt.Sprintf("%s must be written %s", short(at), name))
+		if v == nil {
+			v = o[other]
 		}
 	}
-	if _, err := dec.Token(); err != nil { // the closing bracket
-		return badEvent("the event is not JSON")
-	}
-	return nil
+	return v
 }
 
-func join(path, name string) string {
-	if path == "" {
-		return name
+// eventType reads which operation is wanted.
+func (r *reading) eventType(o object) string {
+	switch v := r.find(o, "", "type").(type) {
+	case nil:
+		r.complain("type", "type is required")
+	case string:
+		return v
+	default:
+		r.complain("type", "type must be a string, not "+kind(v))
 	}
-	return path + "." + name
+	return ""
 }
 
-// short bounds what a caller wrote before it is shown back.
-func short(s string) string {
-	if r := []rune(s); len(r) > 64 {
-		return string(r[:64]) + "…"
-	}
-	return s
-}
-
-// typeOf reads the event's type.
-func typeOf(event []byte) (string, error) {
-	var e struct {
-		Type *string `json:"type"`
-	}
-	if err := unmarshal(event, &e); err != nil {
-		return "", err
-	}
-	if e.Type == nil {
-		return "", badEvent("type is required")
-	}
-	return *e.Type, nil
-}
-
-// decode reads the business fields into dst and checks their shape. They stand
-// beside type or inside the named objects, outermost first, but not in both places.
-func (h *Handler) decode(event []byte, dst any, wraps ...string) error {
-	fields := event
+// business finds the object that holds the business fields: the event itself, or
+// the named one inside, outermost first, but they must not stand in both places.
+// It returns nil if that is not to be told.
+func (r *reading) business(o object, t reflect.Type, wraps []string) object {
 	for _, wrap := range wraps {
-		var level map[string]json.RawMessage
-		if err := json.Unmarshal(fields, &level); err != nil {
-			return badEvent("%s must be an object", wrap)
-		}
-		if err := spelling(level, map[string]bool{wrap: true}); err != nil {
-			return err
-		}
-		inner := level[wrap]
-		if len(inner) == 0 || string(inner) == "null" {
+		v := r.find(o, "", wrap)
+		if v == nil {
 			continue
 		}
-		if inner[0] != '{' {
-			return badEvent("%s must be an object", wrap)
+		inner, ok := v.(object)
+		if !ok {
+			r.complain(wrap, fmt.Sprintf("%s must be an object, not %s", wrap, kind(v)))
+			return nil
 		}
-		for _, name := range slices.Sorted(maps.Keys(names(reflect.TypeOf(dst).Elem()))) {
-			if _, both := level[name]; both {
-				return badEvent("%s must not stand beside %s; put all fields in one place", name, wrap)
+		var beside []string
+		for i := range t.NumField() {
+			name := nameOf(t.Field(i))
+			if _, both := o[name]; both {
+				beside = append(beside, name)
 			}
 		}
-		fields = inner
+		if beside != nil {
+			r.complain(wrap, fmt.Sprintf("%s must not stand beside %s: put all fields in one place", strings.Join(beside, ", "), wrap))
+			return nil
+		}
+		o = inner
 	}
-	if err := unmarshal(fields, dst); err != nil {
-		return err
-	}
-	return h.check(dst)
+	return o
 }
 
-// unmarshal decodes an object whose known names are spelt exactly as known.
-func unmarshal(object []byte, dst any) error {
-	if err := spellings("", object, reflect.TypeOf(dst)); err != nil {
-		return err
-	}
-	err := json.Unmarshal(object, dst)
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if e.Field == "" {
-			return badEvent("the event must be a JSON object")
-		}
-		return badEvent("%s must be %s", e.Field, kind(e.Type))
-	}
-	if err != nil {
-		return badEvent("the event is not JSON")
-	}
-	return nil
+func nameOf(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
 }
 
-func kind(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Int, reflect.Int64:
-		return "an integer"
-	case reflect.String:
-		return "a string"
-	case reflect.Slice:
-		return "an array"
-	}
-	return "an object"
+// tagged reports whether one of a field's rules is the given one.
+func tagged(f reflect.StructField, key, rule string) bool {
+	return slices.Contains(strings.Split(f.Tag.Get(key), ","), rule)
 }
 
-// spellings refuses, at every level of the known shape, a name that differs
-// from a known one in case alone: encoding/json would take it for that one. It
-// also refuses the absence of a number that must be there although it may be zero.
-func spellings(path string, value []byte, t reflect.Type) error {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch t.Kind() {
-	case reflect.Slice:
-		var list []json.RawMessage
-		if json.Unmarshal(value, &list) != nil {
-			return nil // not a list: decoding says so
-		}
-		for i, v := range list {
-			if err := spellings(fmt.Sprintf("%s[%d]", path, i), v, t.Elem()); err != nil {
-				return err
-			}
-		}
-	case reflect.Struct:
-		var object map[string]json.RawMessage
-		if json.Unmarshal(value, &object) != nil {
-			return nil // not an object: decoding says so
-		}
-		known := names(t)
-		exact := map[string]bool{}
-		for name := range known {
-			exact[name] = true
-		}
-		if err := spelling(object, exact); err != nil {
-			return err
-		}
-		for name, field := range known {
-			v, ok := object[name]
-			if !ok && field.Tag.Get("wire") == "required" {
-				return badEvent("%s is required", join(path, name))
-			}
-			if err := spellings(join(path, name), v, field.Type); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func spelling(object map[string]json.RawMessage, known map[string]bool) error {
-	for name := range object {
-		if known[name] {
-			continue
-		}
-		for k := range known {
-			if strings.EqualFold(name, k) {
-				return badEvent("%s must be written %s", short(name), k)
-			}
-		}
-	}
-	return nil
-}
-
-// names lists a struct's fields by their JSON names.
-func names(t reflect.Type) map[string]reflect.StructField {
-	known := map[string]reflect.StructField{}
+// fields reads an object into a struct. Names that it does not know are ignored.
+func (r *reading) fields(path string, o object, dst reflect.Value) {
+	t := dst.Type()
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		known[name] = f
+		at := join(path, nameOf(f))
+		v := r.find(o, path, nameOf(f))
+		switch {
+		case v != nil:
+			r.value(at, v, dst.Field(i), tagged(f, "wire", "fen"))
+		case tagged(f, "validate", "required") || tagged(f, "wire", "required"):
+			says := at + " is required"
+			if _, null := o[nameOf(f)]; null && tagged(f, "wire", "fen") {
+				says += ": in fen, an integer, not null"
+			}
+			r.complain(at, says)
+		}
 	}
-	return known
+}
+
+// maxEntries bounds a list: the longest that any field allows.
+const maxEntries = 100
+
+// value reads one value into a field of the struct.
+func (r *reading) value(path string, v any, dst reflect.Value, fen bool) {
+	switch dst.Kind() {
+	case reflect.Struct:
+		if o, ok := v.(object); ok {
+			r.fields(path, o, dst)
+			return
+		}
+		r.unfit(path, "an object", v)
+	case reflect.Slice:
+		list, ok := v.([]any)
+		if !ok {
+			r.unfit(path, "an array", v)
+			return
+		}
+		if len(list) > maxEntries {
+			r.complain(path, fmt.Sprintf("%s must have at most %d entries", path, maxEntries))
+			return
+		}
+		dst.Set(reflect.MakeSlice(dst.Type(), len(list), len(list)))
+		for i, e := range list {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			r.look(at)
+			r.value(at, e, dst.Index(i), false)
+		}
+	case reflect.Int, reflect.Int64:
+		n, ok := v.(json.Number)
+		switch {
+		case ok && whole(n):
+			i, _ := strconv.ParseInt(string(n), 10, 64) // the nearest there is, which the field's bounds refuse
+			dst.SetInt(i)
+		case fen:
+			r.unfit(path, "in fen, an integer (in other currencies the minor unit)", v)
+		default:
+			r.unfit(path, "an integer", v)
+		}
+	default:
+		s, ok := v.(string)
+		if !ok {
+			r.unfit(path, "a string", v)
+			return
+		}
+		dst.SetString(s)
+	}
+}
+
+func (r *reading) unfit(path, want string, v any) {
+	r.complain(path, fmt.Sprintf("%s must be %s, not %s", path, want, kind(v)))
+}
+
+// read reads the business fields into dst, checks their shape and, if anything is
+// wrong with it, says in the same error what the channel would not carry.
+func (h *Handler) read(r *reading, event object, dst any, problems func(refund.Spec) []refund.Problem, wraps ...string) error {
+	v := reflect.ValueOf(dst).Elem()
+	if o := r.business(event, v.Type(), wraps); o != nil {
+		r.fields("", o, v)
+		if err := h.check(r, dst); err != nil {
+			return err
+		}
+		if len(r.said) > 0 {
+			r.add(problems(h.refunds.Channel.Spec())...)
+		}
+	}
+	return r.err()
 }

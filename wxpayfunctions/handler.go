@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,7 +30,7 @@ func New(refunds *refund.Service, log *slog.Logger) *Handler {
 // A route is one value of type and what answers it.
 type route struct {
 	name   string
-	answer func(h *Handler, ctx context.Context, caller refund.Caller, event []byte) (any, error)
+	answer func(h *Handler, ctx context.Context, caller refund.Caller, r *reading, event object) (any, error)
 }
 
 // routes is the whole dispatch table: a new type is a new row.
@@ -71,29 +72,57 @@ func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, event []by
 		return nil, err
 	}
 	if len(event) > maxEvent {
-		return nil, badEvent("the event must have at most %d bytes", maxEvent)
+		return nil, refuse("the event must have at most %d bytes", maxEvent)
 	}
-	if err := strict(event); err != nil {
-		return nil, err
-	}
-	name, err := typeOf(event)
+	v, err := parse(event)
 	if err != nil {
 		return nil, err
 	}
+	o, ok := v.(object)
+	if !ok && v != nil {
+		return nil, refuse("the event must be a JSON object, not %s", kind(v))
+	}
+	r := newReading()
+	name := r.eventType(o)
+	if r.wrong["type"] {
+		return nil, r.err()
+	}
 	var names []string
-	for _, r := range routes() {
-		if r.name != name {
-			names = append(names, r.name)
+	for _, row := range routes() {
+		if row.name != name {
+			names = append(names, row.name)
 			continue
 		}
-		return r.answer(h, ctx, caller, event)
+		return row.answer(h, ctx, caller, r, o)
 	}
-	return nil, badEvent("type must be %s", strings.Join(names, " or "))
+	served := strings.Join(names, " or ")
+	if slices.Contains(templateTypes(), name) {
+		r.complain("type", fmt.Sprintf("type must be %s, since this function does refunds only: for %s see %q in its README", served, name, migration))
+	} else {
+		r.complain("type", "type must be "+served)
+	}
+	return nil, r.err()
 }
 
-func (h *Handler) refund(ctx context.Context, caller refund.Caller, event []byte) (any, error) {
+// migration is the section of README for whoever comes from CloudBase's payment template.
+const migration = "Migrating from the JavaScript template"
+
+// templateTypes are what the function of CloudBase's payment template answers and
+// ours does not: those of the template itself, then those of its successor, the
+// integration centre's pay-common.
+func templateTypes() []string {
+	return []string{
+		"wxpay_order", "wxpay_query_order_by_out_trade_no", "wxpay_query_order_by_transaction_id",
+		"wxpay_order_h5", "wxpay_order_native", "wxpay_order_app", "wxpay_close_order",
+		"wxpay_transfer", "wxpay_transfer_bill_query", "wxpay_transfer_bill_query_by_no",
+		"unifiedOrderTrigger", "refundTrigger", "transferTrigger",
+	}
+}
+
+func (h *Handler) refund(ctx context.Context, caller refund.Caller, r *reading, event object) (any, error) {
 	var req refund.Request
-	if err := h.decode(event, &req, "data"); err != nil {
+	problems := func(s refund.Spec) []refund.Problem { return s.Problems(req) }
+	if err := h.read(r, event, &req, problems, "data"); err != nil {
 		return nil, err
 	}
 	got, err := h.refunds.Refund(ctx, caller, req)
@@ -103,9 +132,10 @@ func (h *Handler) refund(ctx context.Context, caller refund.Caller, event []byte
 	return got, nil
 }
 
-func (h *Handler) query(ctx context.Context, caller refund.Caller, event []byte) (any, error) {
+func (h *Handler) query(ctx context.Context, caller refund.Caller, r *reading, event object) (any, error) {
 	var l refund.Lookup
-	if err := h.decode(event, &l, "data", "params"); err != nil {
+	problems := func(s refund.Spec) []refund.Problem { return s.LookupProblems(l) }
+	if err := h.read(r, event, &l, problems, "data", "params"); err != nil {
 		return nil, err
 	}
 	if l.ByOrder() {

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
+
+	"wxrefund/shared/refund"
 )
 
 // newValidator knows, beside validator's own, the two rules that WeChat Pay
@@ -44,26 +46,35 @@ func wxText(f validator.FieldLevel) bool {
 	return true
 }
 
-// check reports the first field whose shape is wrong, by name.
-func (h *Handler) check(v any) error {
+// check says of each field whose shape is wrong what is wrong with it, by name.
+func (h *Handler) check(r *reading, v any) error {
 	err := h.validate().Struct(v)
+	if err == nil {
+		return nil
+	}
 	fields, ok := errors.AsType[validator.ValidationErrors](err)
 	if !ok {
 		return err
 	}
-	f := fields[0]
-	_, path, _ := strings.Cut(f.Namespace(), ".")
-	return badEvent("%s %s", path, complaint(f))
+	for _, f := range fields {
+		_, path, _ := strings.Cut(f.Namespace(), ".")
+		switch {
+		case f.Kind() == reflect.Struct: // absent or with nothing in it, which the reading has said
+		case f.Tag() == "required_without_all":
+			r.add(refund.Problem{Fields: []string{path, "out_refund_no", "transaction_id", "out_trade_no"}, Says: path + " " + rule(f)})
+		default:
+			r.complain(path, path+" "+rule(f))
+		}
+	}
+	return nil
 }
 
-// complaint says what the rule that a field broke asks for.
-func complaint(f validator.FieldError) string {
+// rule says what the rule that a field broke asks for.
+func rule(f validator.FieldError) string {
 	number := f.Kind() == reflect.Int64 || f.Kind() == reflect.Int
 	switch f.Tag() {
 	case "required":
 		return "is required"
-	case "required_without":
-		return "or out_trade_no is required"
 	case "required_without_all":
 		return "or out_refund_no, transaction_id or out_trade_no is required"
 	case "min":

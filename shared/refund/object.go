@@ -3,11 +3,11 @@ package refund
 // A Request asks for one refund. Its fields are the inputs of seed 003. The
 // validate tags give each field's shape as APIv3's refund document (4012791862)
 // has it, for whoever decodes requests; what a channel allows beyond or below
-// that, and the rules between fields, are [Spec.Check]'s. A number that may be
-// zero but must be given is tagged wire:"required".
+// that, and the rules between fields, are [Spec.Check]'s. A number that must be
+// given, zero or not, is tagged wire:"required"; one that is money wire:"fen".
 type Request struct {
 	OutRefundNo   string        `json:"out_refund_no" validate:"required,max=64"`
-	TransactionID string        `json:"transaction_id,omitempty" validate:"required_without=OutTradeNo,max=32"`
+	TransactionID string        `json:"transaction_id,omitempty" validate:"max=32"`
 	OutTradeNo    string        `json:"out_trade_no,omitempty" validate:"max=32"`
 	Reason        string        `json:"reason,omitempty" validate:"maxbytes=80,wxtext"`
 	FundsAccount  string        `json:"funds_account,omitempty" validate:"max=32"`
@@ -18,8 +18,8 @@ type Request struct {
 // RequestAmount is money in the currency's minor unit (fen for CNY). The upper
 // bound is the greatest integer that JavaScript, the caller's language, holds exactly.
 type RequestAmount struct {
-	Refund   int64  `json:"refund" validate:"min=1,max=9007199254740991"`
-	Total    int64  `json:"total" validate:"min=1,max=9007199254740991"`
+	Refund   int64  `json:"refund" validate:"min=1,max=9007199254740991" wire:"required,fen"`
+	Total    int64  `json:"total" validate:"min=1,max=9007199254740991" wire:"required,fen"`
 	Currency string `json:"currency" validate:"required,iso4217"`
 	From     []From `json:"from,omitempty" validate:"max=10,dive"`
 }
@@ -27,7 +27,7 @@ type RequestAmount struct {
 // From is the part of a refund that one of the merchant's accounts pays, in minor units.
 type From struct {
 	Account string `json:"account" validate:"required,max=32"`
-	Amount  int64  `json:"amount" validate:"min=1,max=9007199254740991"`
+	Amount  int64  `json:"amount" validate:"min=1,max=9007199254740991" wire:"required,fen"`
 }
 
 // Goods is one article of an order; prices are in minor units.
@@ -35,9 +35,9 @@ type Goods struct {
 	MerchantGoodsID  string `json:"merchant_goods_id" validate:"required,max=32"`
 	WechatpayGoodsID string `json:"wechatpay_goods_id,omitempty" validate:"max=32"`
 	GoodsName        string `json:"goods_name,omitempty" validate:"maxbytes=256,wxtext"`
-	UnitPrice        int64  `json:"unit_price" validate:"min=0,max=9007199254740991" wire:"required"`
-	RefundAmount     int64  `json:"refund_amount" validate:"min=0,max=9007199254740991" wire:"required"`
-	RefundQuantity   int64  `json:"refund_quantity" validate:"min=1,max=9007199254740991"`
+	UnitPrice        int64  `json:"unit_price" validate:"min=0,max=9007199254740991" wire:"required,fen"`
+	RefundAmount     int64  `json:"refund_amount" validate:"min=0,max=9007199254740991" wire:"required,fen"`
+	RefundQuantity   int64  `json:"refund_quantity" validate:"min=1,max=9007199254740991" wire:"required"`
 }
 
 // Status is what an upstream says of a refund, in APIv3's words.

@@ -12,7 +12,7 @@ type Lookup struct {
 	OutRefundNo   string `json:"out_refund_no" validate:"max=64"`
 	TransactionID string `json:"transaction_id" validate:"max=32"`
 	OutTradeNo    string `json:"out_trade_no" validate:"max=32"`
-	Offset        int    `json:"offset" validate:"min=0"` // of an order's refunds, the first that is wanted
+	Offset        int    `json:"offset" validate:"min=0,max=9007199254740991"` // of an order's refunds, the first that is wanted
 }
 
 // ByOrder reports whether the lookup is for an order's refunds.
