@@ -184,6 +184,9 @@ func retries() map[refund.Next]string {
 
 func encode(data any, err error) []byte {
 	env := envelope{Data: data}
+	if got, ok := data.(refund.Refund); ok && got.Status == refund.StatusClosed {
+		env.Retry = retries()[refund.NewNumber] // the number is used up, and the money has not moved
+	}
 	if err != nil {
 		e := refund.AsError(err)
 		env = codes()[e.Code]

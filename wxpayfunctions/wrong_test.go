@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"wxrefund/shared/refund"
 )
 
 // refusal is the message of an event that must be refused as wrong.
@@ -150,5 +152,26 @@ func TestTemplateTypesPointToTheREADME(t *testing.T) {
 	}
 	if got, want := refusal(t, `{"type":"wxpay_orders"}`), "type must be wxpay_refund or wxpay_refund_query"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A refund that is closed is done with, and so is its number: code 0 and, beside
+// it, that only a new number can refund.
+func TestClosedSaysNewNumber(t *testing.T) {
+	const query = `{"type":"wxpay_refund_query","out_refund_no":"R1"}`
+	for status, want := range map[refund.Status]any{
+		refund.StatusClosed: "new_number", refund.StatusProcessing: nil, refund.StatusSuccess: nil, refund.StatusAbnormal: nil,
+	} {
+		h, up := setUp(t)
+		up.reply.Status = status
+		for _, e := range []string{event, event, query} { // the second is a repeat
+			got := call(t, h, server, e)
+			if data, _ := got["data"].(map[string]any); got["code"] != 0.0 || data["status"] != string(status) || got["retry"] != want {
+				t.Errorf("%s: %v, want code 0, its status and retry %v", status, got, want)
+			}
+		}
+		if got := call(t, h, server, `{"type":"wxpay_refund_query","out_trade_no":"O1"}`); got["code"] != 0.0 || got["retry"] != nil {
+			t.Errorf("%s: %v, want a list, of which nothing is to be repeated", status, got)
+		}
 	}
 }
