@@ -1,6 +1,7 @@
 package refund_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,54 @@ func TestD12NewerFieldsAreKept(t *testing.T) {
 		// What this version knows and has cleared stays cleared.
 		if strings.Contains(body, `"lease"`) || strings.Contains(body, `"open"`) || key != "refund/R1" && strings.Contains(body, `"reserved"`) {
 			t.Errorf("%s has what was cleared: %s", key, body)
+		}
+	}
+}
+
+// D12: the same however deep it stands: in an object, in a list whose elements have
+// keys, in one whose elements have none.
+func TestD12NewerNestedFieldsAreKept(t *testing.T) {
+	f := setUp(t)
+	f.Subscribers = []refund.Subscriber{{Name: "a", Tell: failing}, {Name: "b", Tell: func(context.Context, refund.News) error { return nil }}}
+	r := request("R1", 60)
+	r.GoodsDetail = []refund.Goods{{MerchantGoodsID: "g", UnitPrice: 1, RefundAmount: 1, RefundQuantity: 1}}
+	f.must(t, r)
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusAbnormal)); err != nil {
+		t.Fatal(err)
+	}
+	newer := strings.NewReplacer(
+		`"goods_detail":[{`, `"goods_detail":[{"n1":1,`,
+		`"request":{`, `"request":{"n2":{"deep":[1]},`,
+		`"owed":[{"to":"a"`, `"owed":[{"n3":[2],"to":"a"`,
+		`"notices":[{`, `"notices":[{"n4":12345678901234567890,`,
+		`"history":[{`, `"history":[{"n5":true,`,
+		`"refund":{"refund_id"`, `"refund":{"n6":"x","refund_id"`,
+		`"members":[{`, `"members":[{"n7":7,`,
+	)
+	keys := []refund.Key{"refund/R1", "order/out_trade_no/O1"}
+	items, err := f.Ledger.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range items {
+		items[i].Body = []byte(newer.Replace(string(items[i].Body)))
+	}
+	if err := f.Ledger.Commit(t.Context(), items...); err != nil {
+		t.Fatal(err)
+	}
+	f.Deliver(t.Context(), "R1") // b is told, a is not
+	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusClosed)); err != nil {
+		t.Fatal(err)
+	}
+	if items, err = f.Ledger.Get(t.Context(), keys...); err != nil {
+		t.Fatal(err)
+	}
+	both := string(items[0].Body) + string(items[1].Body)
+	for _, want := range []string{
+		`"n1":1`, `"n2":{"deep":[1]}`, `"n3":[2]`, `"n4":12345678901234567890`, `"n5":true`, `"n6":"x"`, `"n7":7`,
+	} {
+		if !strings.Contains(both, want) {
+			t.Errorf("%s is lost in %s", want, both)
 		}
 	}
 }

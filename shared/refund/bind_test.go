@@ -1,0 +1,77 @@
+package refund_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// named is the small upstream under another channel's name.
+type named struct {
+	*upstream
+	name string
+}
+
+func (n named) Spec() refund.Spec {
+	s := n.upstream.Spec()
+	s.Name = n.name
+	return s
+}
+
+// E9: a ledger is one merchant's from its first use.
+func TestLedgerIsBoundToItsMerchant(t *testing.T) {
+	sub := func(mchid, sub string) refund.Merchant { return refund.Merchant{MchID: mchid, SubMchID: sub} }
+	for _, c := range []struct {
+		name          string
+		first, second refund.Merchant
+		refused       bool
+	}{
+		{"the same", sub("1", ""), sub("1", ""), false},
+		{"the same of a service provider", sub("1", "2"), sub("1", "2"), false},
+		{"another", sub("1", ""), sub("3", ""), true},
+		{"another sub-merchant", sub("1", "2"), sub("1", "4"), true},
+		{"a service provider's own number", sub("1", "2"), sub("1", ""), true},
+		{"a sub-merchant of the merchant", sub("1", ""), sub("1", "2"), true},
+		{"another service provider", sub("1", "2"), sub("3", "2"), true},
+		{"CloudPay, whose platform's number is not known", sub("", "2"), sub("1", "2"), false},
+	} {
+		f := setUp(t)
+		f.Merchant = c.first
+		if err := f.Bind(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		second := &refund.Service{Channel: f.up, Ledger: f.Ledger, Merchant: c.second}
+		for range 2 {
+			err := second.Bind(t.Context())
+			if (err != nil) != c.refused {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			if c.refused && (!strings.Contains(err.Error(), c.first.MchID) || !strings.Contains(err.Error(), c.second.MchID)) {
+				t.Errorf("%s: %q does not name both", c.name, err)
+			}
+		}
+		if err := f.Bind(t.Context()); err != nil {
+			t.Errorf("%s: the first is refused after it: %v", c.name, err)
+		}
+	}
+}
+
+// A channel of the same merchant may follow another once nothing is in doubt.
+func TestChannelMayFollowAnotherOnceNothingIsInDoubt(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	if err := f.Bind(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next := &refund.Service{Channel: named{f.up, "next"}, Ledger: f.Ledger, Merchant: merchant, Now: f.Now}
+	if err := next.Bind(t.Context()); err == nil || !strings.Contains(err.Error(), "in doubt") || !strings.Contains(err.Error(), "next") {
+		t.Errorf("beside a doubt: %v", err)
+	}
+	f.up.before = nil
+	advance(2 * time.Minute)
+	f.reconcile(t)
+	if err := next.Bind(t.Context()); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}

@@ -1,0 +1,153 @@
+package refund_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// skewed are two services over one ledger; the second one's clock runs ahead.
+func skewed(t *testing.T, ahead time.Duration) (f *fixture, fast *refund.Service, advance func(time.Duration)) {
+	t.Helper()
+	f = setUp(t)
+	advance = f.clocked()
+	f.Pace = time.Minute
+	fast = &refund.Service{Channel: f.up, Ledger: f.Ledger, Merchant: merchant, Log: f.Log, Pace: time.Minute,
+		Now: func() time.Time { return f.Now().Add(ahead) }}
+	return f, fast, advance
+}
+
+// E7: one instance whose clock runs ahead delays nobody else by more than the rule.
+func TestOneFastClockDelaysNobodyBeyondTheRule(t *testing.T) {
+	for _, ahead := range []time.Duration{40 * time.Second, 2 * time.Minute, 8 * time.Hour} {
+		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
+			f, fast, advance := skewed(t, ahead)
+			// The pace of an order.
+			if _, err := fast.Refund(t.Context(), server, request("R1", 10)); err != nil {
+				t.Fatal(err)
+			}
+			for waited := time.Duration(0); ; waited += 10 * time.Second {
+				_, err := f.Refund(t.Context(), server, request("R2", 10))
+				if err == nil {
+					break
+				}
+				wantCode(t, err, refund.CodeLimited, refund.Later)
+				if waited > 2*time.Minute { // the rule, and as much more at most
+					t.Fatalf("R2 waits %v", waited)
+				}
+				advance(10 * time.Second)
+			}
+
+			// Questions: what the fast one has claimed is asked about in time.
+			f.up.set("R1", refund.StatusSuccess)
+			for range 64 { // the first sweep is at once, the next after an hour
+				advance(time.Minute)
+				f.reconcile(t)
+			}
+			if got := f.status(t, "R1"); got != "SUCCESS" {
+				t.Errorf("an hour later %s", got)
+			}
+
+			// A doubt: what the fast one has submitted ends a day later.
+			f.up.before = noAnswer
+			_, err := fast.Refund(t.Context(), server, request("R3", 10))
+			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+			f.wait(t, advance, 26*time.Hour)
+			if got := f.look(t, "R3").State; got != refund.Rejected {
+				t.Errorf("a day later %s", got)
+			}
+		})
+	}
+}
+
+// The lease of an instance whose clock runs ahead is no lease for the others.
+func TestLeaseOfAFastClockIsIgnored(t *testing.T) {
+	f, fast, _ := skewed(t, 2*time.Minute)
+	f.up.before = noAnswer
+	_, err := fast.Refund(t.Context(), server, request("R1", 10))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.up.before = nil
+	f.must(t, request("R1", 10))
+}
+
+// E7: deliveries that a fast clock has put off are made in time.
+func TestDeliveryOfAFastClockIsMadeInTime(t *testing.T) {
+	f, fast, advance := skewed(t, 8*time.Hour)
+	told := f.listen(t)
+	fast.Subscribers = []refund.Subscriber{{Name: "shop", Tell: failing}}
+	f.must(t, request("R1", 10))
+	if _, err := fast.Settle(t.Context(), letter("R1", 10, refund.StatusSuccess)); err != nil {
+		t.Fatal(err)
+	}
+	fast.Deliver(t.Context(), "R1")
+	for range 64 {
+		advance(time.Minute)
+		f.reconcile(t)
+	}
+	if len(*told) != 1 {
+		t.Errorf("told %d times within an hour", len(*told))
+	}
+}
+
+// E7: a shared rate that a fast clock has moved into the future stops nobody.
+func TestRateOfAFastClockStopsNobody(t *testing.T) {
+	for name, change := range map[string]func(b map[string]int64, at int64){
+		"next": func(b map[string]int64, at int64) { b["next"] = at },
+		"bad":  func(b map[string]int64, at int64) { b["bad"] = at },
+	} {
+		for _, ahead := range []time.Duration{4 * time.Second, 2 * time.Minute, 8 * time.Hour} {
+			f := setUp(t)
+			up := &counter{spec: f.up.Spec()}
+			up.spec.Rate, up.spec.BadRate = 150, 6
+			f.Channel = up
+			f.must(t, request("R1", 10))
+			key := refund.Key("limit/" + merchant.MchID)
+			items, err := f.Ledger.Get(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := map[string]int64{}
+			if err := json.Unmarshal(items[0].Body, &b); err != nil {
+				t.Fatal(err)
+			}
+			change(b, time.Now().Add(ahead).UnixMicro())
+			if items[0].Body, err = json.Marshal(b); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Ledger.Commit(t.Context(), items[0]); err != nil {
+				t.Fatal(err)
+			}
+			f.must(t, request("R2", 10))
+			if !strings.Contains(f.log.String(), "clock runs ahead") {
+				t.Errorf("%s %v ahead: not logged", name, ahead)
+			}
+		}
+	}
+}
+
+// Wrong requests make the valid ones behind them wait a moment, and turn none away.
+func TestBreakerMakesValidRequestsWaitAndTurnsNoneAway(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		f := setUp(t)
+		up := &counter{spec: f.up.Spec()}
+		up.spec.Rate, up.spec.BadRate = 150, 6
+		f.Channel = up
+		up.err = &refund.Error{Code: refund.CodeInvalid, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "wrong"}
+		for i := range 4 {
+			_, err := f.Refund(t.Context(), server, request(number(i), 1))
+			wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
+		}
+		up.err = nil
+		for i := range 5 {
+			start := time.Now()
+			f.must(t, request(number(10+i), 1))
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("valid request %d waited %v", i, took)
+			}
+		}
+	})
+}
