@@ -23,6 +23,6 @@ func main() {
 		//
 		//	sys.Refunds.Settled = func(ctx context.Context, n refund.News) error { … }
 		sys.Refunds.Settled = nil
-		return host.Function{Invoke: sys.Refunds.Timer}, nil
+		return host.Function{Invoke: sys.Refunds.Timer, NeedsToken: true}, nil
 	}))
 }

@@ -20,6 +20,7 @@ const maxBody = 1 << 20
 const (
 	unavailable = "the service is not available; try again later"
 	failed      = "internal error; the log has the details"
+	tokenless   = "over HTTP only a server may call this: it sends Authorization: Bearer with the token that is set as REFUND_SERVER_TOKEN, on plain HTTP (PORT) alone"
 )
 
 // A witness says who called, once the rules are known.
@@ -52,7 +53,7 @@ func (s *server) invoke(ctx context.Context, who witness, event []byte) []byte {
 	case err == nil:
 		return s.call(ctx, fn, caller, event)
 	case caller.Kind == refund.Server:
-		return envelope(strings.ReplaceAll(err.Error(), "\n", "; "))
+		return misconfigured(err)
 	}
 	return envelope(unavailable)
 }
@@ -61,11 +62,14 @@ func (s *server) invoke(ctx context.Context, who witness, event []byte) []byte {
 func (s *server) serve(r *http.Request, body []byte, who witness) (res response) {
 	ctx := r.Context()
 	fn, id, err := s.load(ctx)
-	if err != nil {
+	caller := who(id)
+	switch {
+	case err != nil && caller.Kind == refund.Server:
+		return jsonResponse(http.StatusServiceUnavailable, misconfigured(err))
+	case err != nil:
 		return response{status: http.StatusServiceUnavailable}
-	}
-	if fn.HTTP == nil {
-		return s.serveEvent(r, body, fn, who(id))
+	case fn.HTTP == nil:
+		return s.serveEvent(r, body, fn, caller)
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -82,11 +86,17 @@ func (s *server) serveEvent(r *http.Request, body []byte, fn Function, caller re
 	if r.Method != http.MethodPost {
 		return response{status: http.StatusMethodNotAllowed, header: http.Header{"Allow": {http.MethodPost}}}
 	}
-	return response{
-		status: http.StatusOK,
-		header: http.Header{"Content-Type": {"application/json"}},
-		body:   s.call(r.Context(), fn, caller, body),
+	if fn.NeedsToken && caller != bearer {
+		s.log.WarnContext(r.Context(), "denied", "caller", caller, "why", "no server token")
+		res := jsonResponse(http.StatusUnauthorized, refusal(tokenless))
+		res.header.Set("WWW-Authenticate", "Bearer")
+		return res
 	}
+	return jsonResponse(http.StatusOK, s.call(r.Context(), fn, caller, body))
+}
+
+func jsonResponse(status int, body []byte) response {
+	return response{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: body}
 }
 
 // call keeps the promise that an invocation is always answered with JSON, and that
@@ -107,14 +117,25 @@ func (s *server) call(ctx context.Context, fn Function, caller refund.Caller, ev
 	return reply
 }
 
+// misconfigured tells a server what is wrong with the settings.
+func misconfigured(err error) []byte { return envelope(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+
 // envelope is the reply of a host that could not ask the function.
-func envelope(message string) []byte {
-	b, err := json.Marshal(struct {
-		Code    int    `json:"code"`
-		ErrCode string `json:"err_code"`
-		Message string `json:"message"`
-		Retry   string `json:"retry"`
-	}{500, "SYSTEMERROR", message, "later"})
+func envelope(message string) []byte { return reply{500, "SYSTEMERROR", message, "later"}.encode() }
+
+// refusal is the reply of a host that did not ask the function.
+func refusal(message string) []byte { return reply{403, "NOAUTH", message, "never"}.encode() }
+
+// A reply is one that the host itself gives, in the dispatcher's form.
+type reply struct {
+	Code    int    `json:"code"`
+	ErrCode string `json:"err_code"`
+	Message string `json:"message"`
+	Retry   string `json:"retry"`
+}
+
+func (r reply) encode() []byte {
+	b, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // strings and a number always marshal
 	}

@@ -13,8 +13,8 @@
 //	variable                 platform                  direct invocation   HTTP-shaped
 //	_LAMBDA_SERVER_PORT      SCF, CloudBase            [Identity.Platform] nobody
 //	AWS_LAMBDA_RUNTIME_API   AWS Lambda                a server            nobody
-//	PORT                     SCF web functions,        none                [Identity.Headers]
-//	                         containers, plain HTTP
+//	PORT                     SCF web functions,        none                [Identity.Headers]: the server
+//	                         containers, plain HTTP                        token, or trusted headers
 //
 // The first variable that is set decides. HTTP-shaped are the events of CloudBase
 // HTTP access, SCF function URLs and Tencent's API gateway, Lambda function URLs,

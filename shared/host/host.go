@@ -23,9 +23,13 @@ type Function struct {
 	// HTTP answers whatever is shaped like an HTTP request. The body holds the
 	// bytes that were sent, whatever the gateway did to them on the way; it is
 	// complete and at most 1 MiB. Nil: the body of a POST is an event for Invoke,
-	// of nobody or of the user that trusted headers name; the reply comes with
-	// status 200.
+	// of whom [Identity.Headers] names, or of nobody; the reply comes with status 200.
 	HTTP http.Handler
+
+	// NeedsToken keeps HTTP away from Invoke unless it brings the server token. It is
+	// for what answers to any direct invocation, such as a timer's: whoever finds the
+	// address could else run it. Without HTTP.
+	NeedsToken bool
 }
 
 // A Build makes the function from its settings. It must not keep ctx, which ends

@@ -9,26 +9,44 @@ import (
 	"unicode"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/secret"
 )
 
-// defaultClientSources are the tokens of TCB_SOURCE that stand for a program in
+// clientSources are the tokens of TCB_SOURCE that stand for a program in
 // somebody else's hands. wx_http is WeChat's HTTP API: whoever holds an access
-// token of the mini-program.
-var defaultClientSources = []string{"wx_client", "wx_devtools", "wx_http", "web_client", "wx_localdebug", "wx_unknown"}
+// token of the mini-program. wx_crawler is WeChat's own, and nobody's to refund for.
+var clientSources = []string{"wx_client", "wx_devtools", "wx_http", "web_client", "wx_localdebug", "wx_unknown", "wx_crawler"}
+
+// serverSources are those of the merchant's own side: an empty source is a call by
+// the cloud's own interface with the account's keys, wx_trigger a timer.
+var serverSources = []string{"", functionSource, "wx_trigger"}
 
 // functionSource is the token of a cloud function of the merchant's own environment.
 const functionSource = "scf"
 
+// otherSource is documented, and says of the caller that it is none of those that
+// are: nobody, unless the merchant knows better.
+const otherSource = "other"
+
+// Servers that something else than a TCB_SOURCE attests.
+var (
+	bearer  = refund.Caller{Kind: refund.Server, Source: "bearer"} // who brought the server token
+	invoker = refund.Caller{Kind: refund.Server, Source: "lambda"} // whom IAM let in
+)
+
 // An Identity holds the rules by which a caller is recognised. The zero value is
 // the strictest.
 type Identity struct {
-	ClientSources  []string // TCB_SOURCE tokens of clients; none: the default list
-	TrustFunctions bool     // what calls through another function of ours is a server
-	TrustHeaders   bool     // a gateway in front of us strips and sets x-wx-openid and x-wx-source
+	ClientSources  []string               // TCB_SOURCE tokens of clients, beside those that are known
+	ServerSources  []string               // of servers, beside those that are known; what is a client's as well is a client's
+	TrustFunctions bool                   // what calls through another function of ours is a server
+	TrustHeaders   bool                   // a gateway in front of us strips and sets x-wx-openid and x-wx-source
+	ServerTokens   []secret.Value[string] // over plain HTTP, who brings one of them is a server
 }
 
-// readIdentity reads the rules from REFUND_CLIENT_SOURCES, REFUND_TRUST_FUNCTIONS
-// and TRUST_WX_HEADERS. A switch that is neither true nor false is an error and off.
+// readIdentity reads the rules from REFUND_CLIENT_SOURCES, REFUND_SERVER_SOURCES,
+// REFUND_SERVER_TOKEN, REFUND_TRUST_FUNCTIONS and TRUST_WX_HEADERS. What is malformed
+// is an error, and counts as absent.
 func readIdentity(getenv func(string) string) (Identity, error) {
 	var errs []error
 	on := func(name string) bool {
@@ -42,57 +60,90 @@ func readIdentity(getenv func(string) string) (Identity, error) {
 		return false
 	}
 	id := Identity{
-		ClientSources: strings.FieldsFunc(getenv("REFUND_CLIENT_SOURCES"), func(r rune) bool {
-			return r == ',' || unicode.IsSpace(r)
-		}),
+		ClientSources:  sources(getenv("REFUND_CLIENT_SOURCES")),
+		ServerSources:  sources(getenv("REFUND_SERVER_SOURCES")),
 		TrustFunctions: on("REFUND_TRUST_FUNCTIONS"),
 		TrustHeaders:   on("TRUST_WX_HEADERS"),
+	}
+	// A setting that is obeyed in part only would look as if it were obeyed.
+	for _, token := range id.ServerSources {
+		if id.client(token) {
+			errs = append(errs, fmt.Errorf("REFUND_SERVER_SOURCES: %q means a client, by REFUND_CLIENT_SOURCES or by itself, and cannot mean a server", token))
+		}
+	}
+	var err error
+	if id.ServerTokens, err = readTokens(getenv("REFUND_SERVER_TOKEN")); err != nil {
+		errs = append(errs, err)
 	}
 	return id, errors.Join(errs...)
 }
 
+// sources reads a list of tokens of TCB_SOURCE.
+func sources(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+}
+
 // Platform tells who made a direct invocation, from the openid and the source
-// (WX_OPENID, TCB_SOURCE) that the platform injected for this request:
+// (WX_OPENID, TCB_SOURCE) that the platform injected for this request. The source
+// is a chain, oldest first, and each of its tokens is a client's, a server's, or
+// one that nobody knows:
 //
-//	openid  source                     caller
-//	some    any                        that user
-//	some    ..., scf                   a server if functions are trusted, else that user
-//	none    no client token            a server
-//	none    a client token             nobody
-//	none    a client token, ..., scf   a server if functions are trusted, else nobody
+//	openid  source                               caller
+//	some    any                                  that user
+//	none    servers' tokens alone                a server
+//	none    a client's token anywhere, or other  nobody
+//	none    a token that nobody knows            unlisted: nobody who may refund or query
 //
-// The source is a chain, oldest first. It is compared by whole tokens. A client's
-// token counts in any case of letters and anywhere in the chain, since it lowers
-// the caller; scf raises it, so it must be exact and last, which makes it the
-// token of whoever called us.
+// If functions are trusted, a chain of known tokens whose last is scf is a server,
+// whoever stands before it.
+//
+// Tokens are compared whole. A client's counts in any case of letters, since it
+// lowers the caller; a server's must be exact, and scf raises only as the last,
+// which makes it the token of whoever called us.
 func (id Identity) Platform(openid, source string) refund.Caller {
 	chain := strings.Split(source, ",")
+	var client, unlisted bool
 	for i := range chain {
 		chain[i] = strings.TrimSpace(chain[i])
+		switch {
+		case id.client(chain[i]):
+			client = true
+		case !id.server(chain[i]):
+			unlisted = true
+		}
 	}
+	// other is known and tells nothing, so that it neither raises nor is raised.
+	nameless := slices.ContainsFunc(chain, func(token string) bool { return strings.EqualFold(token, otherSource) && !id.server(token) })
+	kind := refund.Server
 	switch {
-	case id.TrustFunctions && chain[len(chain)-1] == functionSource:
-		return refund.Caller{Kind: refund.Server}
+	case id.TrustFunctions && chain[len(chain)-1] == functionSource && !unlisted && !id.client(functionSource):
 	case openid != "":
-		return refund.Caller{Kind: refund.User, OpenID: openid}
-	case slices.ContainsFunc(chain, id.client):
-		return refund.Caller{}
+		return refund.Caller{Kind: refund.User, OpenID: openid, Source: source}
+	case client || nameless:
+		kind = refund.Nobody
+	case unlisted:
+		kind = refund.Unlisted
 	}
-	return refund.Caller{Kind: refund.Server}
+	return refund.Caller{Kind: kind, Source: source}
 }
 
 func (id Identity) client(token string) bool {
-	sources := id.ClientSources
-	if len(sources) == 0 {
-		sources = defaultClientSources
-	}
-	return slices.ContainsFunc(sources, func(s string) bool { return strings.EqualFold(s, token) })
+	is := func(s string) bool { return strings.EqualFold(s, token) }
+	return slices.ContainsFunc(clientSources, is) || slices.ContainsFunc(id.ClientSources, is)
 }
 
-// Headers tells who sent a plain HTTP request. It is nobody unless headers are
-// trusted and both are there, once each: a second one means that the gateway adds
-// to what the client sent instead of replacing it.
+func (id Identity) server(token string) bool {
+	return slices.Contains(serverSources, token) || slices.Contains(id.ServerSources, token)
+}
+
+// Headers tells who sent a plain HTTP request: a server if it brings the server
+// token. Else it is nobody unless headers are trusted and both are there, once
+// each: a second one means that the gateway adds to what the client sent instead
+// of replacing it.
 func (id Identity) Headers(h http.Header) refund.Caller {
+	if id.bringsToken(h) {
+		return bearer
+	}
 	openid, source := h.Values("X-Wx-Openid"), h.Values("X-Wx-Source")
 	if !id.TrustHeaders || len(openid) != 1 || len(source) != 1 || openid[0] == "" || source[0] == "" {
 		return refund.Caller{}

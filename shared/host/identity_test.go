@@ -2,9 +2,8 @@ package host
 
 import (
 	"net/http"
+	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/refund"
 )
@@ -13,22 +12,38 @@ var (
 	stranger = refund.Caller{}
 	alice    = refund.Caller{Kind: refund.User, OpenID: "oALICE"}
 	machine  = refund.Caller{Kind: refund.Server}
+	unlisted = refund.Caller{Kind: refund.Unlisted}
 )
+
+// from is that caller by that chain.
+func from(source string, c refund.Caller) refund.Caller {
+	c.Source = source
+	return c
+}
 
 // settings is a getenv.
 func settings(pairs map[string]string) func(string) string {
 	return func(name string) string { return pairs[name] }
 }
 
+// Who made a direct invocation, for each kind of chain: of an openid and of none,
+// by default and with functions trusted.
 func TestPlatform(t *testing.T) {
 	tests := []struct {
-		source string
-		// with and without an openid, by default and with functions trusted
+		source              string
 		user, userTrust     refund.Caller
 		noUser, noUserTrust refund.Caller
 	}{
+		// servers' tokens
 		{"", alice, alice, machine, machine},
 		{" ", alice, alice, machine, machine},
+		{"wx_trigger", alice, alice, machine, machine},
+		{"scf", alice, machine, machine, machine},
+		{",scf", alice, machine, machine, machine}, // what our own gateway client hands on without a source
+		{"wx_trigger,scf", alice, machine, machine, machine},
+		{" wx_trigger , scf ", alice, machine, machine, machine},
+
+		// clients' tokens, in any case and anywhere
 		{"wx_client", alice, alice, stranger, stranger},
 		{" wx_client ", alice, alice, stranger, stranger},
 		{"WX_CLIENT", alice, alice, stranger, stranger},
@@ -37,31 +52,49 @@ func TestPlatform(t *testing.T) {
 		{"web_client", alice, alice, stranger, stranger},
 		{"wx_localdebug", alice, alice, stranger, stranger},
 		{"wx_unknown", alice, alice, stranger, stranger},
+		{"wx_crawler", alice, alice, stranger, stranger},
+		{"other", alice, alice, stranger, stranger},
+		{"Other", alice, alice, stranger, stranger},
 
 		{"wx_client,scf", alice, machine, stranger, machine},
 		{"wx_client , scf ", alice, machine, stranger, machine},
 		{"WX_Client,scf", alice, machine, stranger, machine},
 		{"wx_http,scf", alice, machine, stranger, machine},
 		{"wx_client,scf,scf", alice, machine, stranger, machine},
-		{"scf", alice, machine, machine, machine},
-		{",scf", alice, machine, machine, machine},
+		{"wx_trigger,wx_client", alice, alice, stranger, stranger},
 
-		// scf counts only where it is the last, whole and exact
+		// scf raises only where it is the last, whole and exact
 		{"scf,wx_client", alice, alice, stranger, stranger},
 		{"wx_client,scf,wx_client", alice, alice, stranger, stranger},
 		{"wx_client,SCF", alice, alice, stranger, stranger},
 		{"wx_client,scf2", alice, alice, stranger, stranger},
 		{"wx_client,scf,", alice, alice, stranger, stranger},
-		{"wx_client scf", alice, alice, machine, machine}, // one unknown token
 		{"wx_client,cbr", alice, alice, stranger, stranger},
 
-		// not clients
-		{"wx_trigger", alice, alice, machine, machine},
-		{"wx_paycallback", alice, alice, machine, machine},
-		{"other", alice, alice, machine, machine},
-		{"something_new", alice, alice, machine, machine},
-		{"wx_clients", alice, alice, machine, machine},
-		{"my_wx_client", alice, alice, machine, machine},
+		// and only what is known all the way
+		{"other,scf", alice, alice, stranger, stranger},
+		{"anonymous,scf", alice, alice, unlisted, unlisted},
+		{"wx_client,anonymous,scf", alice, alice, stranger, stranger},
+
+		// tokens that nobody knows
+		{"wx_paycallback", alice, alice, unlisted, unlisted},
+		{"app_client", alice, alice, unlisted, unlisted},
+		{"qq_client", alice, alice, unlisted, unlisted},
+		{"wx_cloudrun", alice, alice, unlisted, unlisted},
+		{"webclient", alice, alice, unlisted, unlisted},
+		{"anonymous", alice, alice, unlisted, unlisted},
+		{"something_new", alice, alice, unlisted, unlisted},
+		{"wx_clients", alice, alice, unlisted, unlisted},
+		{"my_wx_client", alice, alice, unlisted, unlisted},
+		{"SCF", alice, alice, unlisted, unlisted},
+		{"WX_TRIGGER", alice, alice, unlisted, unlisted},
+		{"wx_trigger\x00", alice, alice, unlisted, unlisted},
+		{"wx_client scf", alice, alice, unlisted, unlisted}, // one token
+		{"wx_client;scf", alice, alice, unlisted, unlisted},
+		{"scf,something_new", alice, alice, unlisted, unlisted},
+		{"something_new,wx_trigger", alice, alice, unlisted, unlisted},
+		{"lambda", alice, alice, unlisted, unlisted},
+		{"bearer", alice, alice, unlisted, unlisted},
 	}
 	for _, tt := range tests {
 		for _, c := range []struct {
@@ -76,8 +109,8 @@ func TestPlatform(t *testing.T) {
 			{"no openid, functions trusted", Identity{TrustFunctions: true}, "", tt.noUserTrust},
 			{"trusted headers change nothing", Identity{TrustHeaders: true}, "", tt.noUser},
 		} {
-			if got := c.id.Platform(c.openid, tt.source); got != c.want {
-				t.Errorf("%s, source %q: got %+v, want %+v", c.name, tt.source, got, c.want)
+			if got, want := c.id.Platform(c.openid, tt.source), from(tt.source, c.want); got != want {
+				t.Errorf("%s, source %q: got %+v, want %+v", c.name, tt.source, got, want)
 			}
 		}
 	}
@@ -92,23 +125,60 @@ func TestPlatformKeepsOddOpenids(t *testing.T) {
 	}
 }
 
-func TestClientSources(t *testing.T) {
-	id, err := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": " wx_client,\n my_app\tother ,, "}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"wx_client", "my_app", "other"}, id.ClientSources); diff != "" {
-		t.Errorf("sources (-want +got):\n%s", diff)
-	}
-	for source, want := range map[string]refund.Caller{"my_app": stranger, "a,other": stranger, "wx_client": stranger, "wx_http": machine} {
-		if got := id.Platform("", source); got != want {
-			t.Errorf("source %q: got %+v, want %+v", source, got, want)
+// Both settings add to what is known, and take nothing away from it.
+func TestSourcesAreAdded(t *testing.T) {
+	for _, tt := range []struct {
+		clients, servers string
+		want             map[string]refund.Caller
+	}{
+		{" app_client,\n my_app\tother ,, ", "", map[string]refund.Caller{
+			"app_client": stranger, "APP_CLIENT": stranger, "my_app": stranger, "a,other": stranger, "scf,my_app": stranger,
+			"wx_client": stranger, "wx_http": stranger, "web_client": stranger, "wx_unknown": stranger, "wx_crawler": stranger,
+			"": machine, "scf": machine, "wx_trigger": machine, "anonymous": unlisted,
+		}},
+		{"", "wx_paycallback, my_gateway", map[string]refund.Caller{
+			"wx_paycallback": machine, "my_gateway": machine, "my_gateway,scf": machine, "wx_paycallback,my_gateway": machine,
+			"MY_GATEWAY": unlisted, "my_gateway2": unlisted, "my_gateway,anonymous": unlisted, "my_gateway,wx_client": stranger,
+			"": machine, "scf": machine, "wx_trigger": machine, "wx_http": stranger, "other": stranger,
+		}},
+		{"", "other", map[string]refund.Caller{"other": machine, "Other": stranger, "other,anonymous": unlisted}},
+		{"scf, wx_trigger", "", map[string]refund.Caller{"scf": stranger, "wx_trigger": stranger, "wx_client,scf": stranger, "": machine}},
+		{" , ", ",", map[string]refund.Caller{"wx_client": stranger, "": machine, "anonymous": unlisted}},
+	} {
+		id, err := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": tt.clients, "REFUND_SERVER_SOURCES": tt.servers, "REFUND_TRUST_FUNCTIONS": "false"}))
+		if err != nil {
+			t.Errorf("clients %q, servers %q: %v", tt.clients, tt.servers, err)
+		}
+		for source, want := range tt.want {
+			if got := id.Platform("", source); got != from(source, want) {
+				t.Errorf("clients %q, servers %q, source %q: got %+v, want %+v", tt.clients, tt.servers, source, got, want)
+			}
+			if got := id.Platform("oALICE", source); got != from(source, alice) {
+				t.Errorf("clients %q, servers %q, source %q: got %+v, want the user", tt.clients, tt.servers, source, got)
+			}
 		}
 	}
-	for _, empty := range []string{"", " ", ",", " , "} {
-		id, _ := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": empty}))
-		if got := id.Platform("", "wx_client"); got != stranger {
-			t.Errorf("list %q: a client without openid is %+v, want nobody", empty, got)
+}
+
+// A function that its merchant counts among the clients is trusted with nothing.
+func TestTrustedFunctionsMayBeClients(t *testing.T) {
+	id := Identity{TrustFunctions: true, ClientSources: []string{"scf"}}
+	if got := id.Platform("", "wx_client,scf"); got.Kind != refund.Nobody {
+		t.Errorf("got %+v, want nobody", got)
+	}
+}
+
+// A token cannot mean both: it is named, and until then it means a client.
+func TestSourceOfBothIsRefused(t *testing.T) {
+	for _, tt := range []struct{ clients, servers, token string }{
+		{"", "wx_http", "wx_http"}, {"", "scf,Web_Client", "Web_Client"}, {"my_app", "my_app", "my_app"}, {"MY_APP", "my_app", "my_app"},
+	} {
+		id, err := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": tt.clients, "REFUND_SERVER_SOURCES": tt.servers}))
+		if err == nil || !strings.Contains(err.Error(), "REFUND_SERVER_SOURCES") || !strings.Contains(err.Error(), "REFUND_CLIENT_SOURCES") || !strings.Contains(err.Error(), tt.token) {
+			t.Errorf("clients %q, servers %q: got %v, want both settings named, and the token", tt.clients, tt.servers, err)
+		}
+		if got := id.Platform("", tt.token); got.Kind != refund.Nobody {
+			t.Errorf("clients %q, servers %q: got %+v, want nobody", tt.clients, tt.servers, got)
 		}
 	}
 }
@@ -169,10 +239,16 @@ func TestHeaders(t *testing.T) {
 		{"two sources", header("x-wx-openid", "oALICE", "x-wx-source", "scf", "x-wx-source", "wx_client"), both, stranger},
 		{"chain", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client,scf"), Identity{TrustHeaders: true}, alice},
 		{"chain, functions trusted", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client,scf"), both, machine},
+		{"an unknown source", header("x-wx-openid", "oALICE", "x-wx-source", "anonymous"), both, alice},
+		{"a chain with an unknown source, functions trusted", header("x-wx-openid", "oALICE", "x-wx-source", "anonymous,scf"), both, alice},
 	}
 	for _, tt := range tests {
-		if got := tt.id.Headers(tt.header); got != tt.want {
-			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		want := tt.want
+		if want != stranger {
+			want.Source = tt.header.Get("X-Wx-Source")
+		}
+		if got := tt.id.Headers(tt.header); got != want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, want)
 		}
 	}
 }

@@ -32,5 +32,5 @@ func (h lambdaHandler) Invoke(ctx context.Context, event []byte) ([]byte, error)
 	}
 	ctx, cancel := r.begin(ctx)
 	defer cancel()
-	return h.event(ctx, func(Identity) refund.Caller { return refund.Caller{Kind: refund.Server} }, event), nil
+	return h.event(ctx, func(Identity) refund.Caller { return invoker }, event), nil
 }

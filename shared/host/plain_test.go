@@ -60,6 +60,11 @@ func TestPlainHTTP(t *testing.T) {
 		{"headers, not trusted", nil, wx, stranger},
 		{"headers, trusted", []string{"TRUST_WX_HEADERS=true"}, wx, alice},
 		{"no headers, trusted", []string{"TRUST_WX_HEADERS=true"}, nil, stranger},
+		{"a token, none is set", nil, []string{"Authorization", "Bearer " + newToken}, stranger},
+		{"the token", []string{"REFUND_SERVER_TOKEN=" + newToken}, []string{"Authorization", "Bearer " + newToken}, machine},
+		{"the old token, and a user's headers", []string{"TRUST_WX_HEADERS=true", "REFUND_SERVER_TOKEN=" + newToken + "," + oldToken},
+			append([]string{"Authorization", "Bearer " + oldToken}, wx...), machine},
+		{"another token", []string{"REFUND_SERVER_TOKEN=" + newToken}, []string{"Authorization", "Bearer " + oldToken}, stranger},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
