@@ -92,6 +92,15 @@ func NewKeyring(publicKeys map[string]*rsa.PublicKey, download func(ctx context.
 // certificates, of which WeChat Pay chooses by itself.
 func (k *Keyring) Preferred() string { return k.preferred }
 
+// Prefer makes the public key of that ID the preferred one, in place of that whose
+// ID is the greatest. It does nothing if the keyring has no such public key, and is
+// not for a keyring that is in use.
+func (k *Keyring) Prefer(id string) {
+	if k.public[id] != nil && strings.HasPrefix(id, publicKeyID) {
+		k.preferred = id
+	}
+}
+
 // Key returns the key of that serial: a public key's ID or a certificate's
 // serial number. [ErrUnknownKey] says that WeChat Pay has no such key, as far as
 // we may ask: an unknown serial fetches the list of certificates anew, but at

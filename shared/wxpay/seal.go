@@ -28,6 +28,7 @@ const (
 // zero value opens nothing.
 type APIv3Key struct {
 	aead secret.Value[cipher.AEAD]
+	old  secret.Value[cipher.AEAD] // opens as well, if there is one
 }
 
 // ParseAPIv3Key makes a key of its text: exactly 32 bytes, else [ErrFormat]. A
@@ -44,7 +45,17 @@ func ParseAPIv3Key(s string) (APIv3Key, error) {
 	if err != nil {
 		return APIv3Key{}, fmt.Errorf("%w APIv3 key: %w", ErrFormat, err)
 	}
-	return APIv3Key{secret.Hide(aead)}, nil
+	return APIv3Key{aead: secret.Hide(aead)}, nil
+}
+
+// Or returns a key that seals as k and opens what was sealed with k or with old.
+// While a merchant changes his key, WeChat Pay repeats letters that it has sealed
+// with the one before.
+func (k APIv3Key) Or(old APIv3Key) APIv3Key {
+	if k.aead.Reveal() == nil {
+		return old
+	}
+	return APIv3Key{aead: k.aead, old: old.aead}
 }
 
 // String hides the key.
@@ -86,19 +97,23 @@ func (k APIv3Key) Open(r Resource) ([]byte, error) {
 	buf := make([]byte, fixed+b64.DecodedLen(len(r.Ciphertext)))
 	copy(buf, r.Nonce)
 	copy(buf[nonceSize:], r.AssociatedData)
-	n, err := b64.Decode(buf[fixed:], []byte(r.Ciphertext))
-	if err != nil {
-		return nil, fmt.Errorf("%w: ciphertext is not in base64", ErrOpen)
+	for _, aead := range []cipher.AEAD{k.aead.Reveal(), k.old.Reveal()} {
+		if aead == nil {
+			continue
+		}
+		n, err := b64.Decode(buf[fixed:], []byte(r.Ciphertext)) // again for the second, since the first has wiped it
+		if err != nil {
+			return nil, fmt.Errorf("%w: ciphertext is not in base64", ErrOpen)
+		}
+		if n < tagSize {
+			return nil, fmt.Errorf("%w: ciphertext of %d bytes is shorter than its tag", ErrOpen, n)
+		}
+		sealed := buf[fixed : fixed+n]
+		if plain, err := aead.Open(sealed[:0], buf[:nonceSize], sealed, buf[nonceSize:fixed]); err == nil {
+			return plain, nil
+		}
 	}
-	if n < tagSize {
-		return nil, fmt.Errorf("%w: ciphertext of %d bytes is shorter than its tag", ErrOpen, n)
-	}
-	sealed := buf[fixed : fixed+n]
-	plain, err := k.aead.Reveal().Open(sealed[:0], buf[:nonceSize], sealed, buf[nonceSize:fixed])
-	if err != nil {
-		return nil, fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
-	}
-	return plain, nil
+	return nil, fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
 }
 
 // Seal seals plain as WeChat Pay does. originalType and associatedData go along

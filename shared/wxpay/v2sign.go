@@ -22,6 +22,7 @@ import (
 // have set both to the same. The zero value signs, verifies and opens nothing.
 type APIKey struct {
 	secret secret.Value[*apiSecret]
+	old    secret.Value[*apiSecret] // verifies and opens as well, if there is one
 }
 
 type apiSecret struct {
@@ -39,7 +40,25 @@ func ParseAPIKey(s string) (APIKey, error) {
 	if err != nil {
 		return APIKey{}, fmt.Errorf("%w API key: %w", ErrFormat, err)
 	}
-	return APIKey{secret.Hide(&apiSecret{s, block})}, nil
+	return APIKey{secret: secret.Hide(&apiSecret{s, block})}, nil
+}
+
+// Or returns a key that signs and seals as k, and verifies and opens what was made
+// with k or with old: while a merchant changes his key, there is still some of that
+// on its way.
+func (k APIKey) Or(old APIKey) APIKey {
+	if k.secret.Reveal() == nil {
+		return old
+	}
+	return APIKey{secret: k.secret, old: old.secret}
+}
+
+// each is the keys that k verifies and opens with, the newest first.
+func (k APIKey) each() []APIKey {
+	if k.old.Reveal() == nil {
+		return []APIKey{k}
+	}
+	return []APIKey{{secret: k.secret}, {secret: k.old}}
 }
 
 // String hides the key.
@@ -157,14 +176,16 @@ func (k APIKey) VerifyRequest(f Fields, t SignType) error {
 	if f[fieldSign] == "" {
 		return fmt.Errorf("%w: there is none", ErrSignature)
 	}
-	want, err := k.sign(f, t)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrSignature, err)
+	for _, key := range k.each() {
+		want, err := key.sign(f, t)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrSignature, err)
+		}
+		if subtle.ConstantTimeCompare([]byte(f[fieldSign]), []byte(want)) == 1 {
+			return nil
+		}
 	}
-	if subtle.ConstantTimeCompare([]byte(f[fieldSign]), []byte(want)) != 1 {
-		return ErrSignature
-	}
-	return nil
+	return ErrSignature
 }
 
 // ambiguous reports whether another message has the same signature as f. Nothing

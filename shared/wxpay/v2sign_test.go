@@ -201,7 +201,7 @@ func TestVerifyV2Refuses(t *testing.T) {
 				return f
 			}, false},
 			{"signed without a key", func(f Fields) Fields {
-				m := string((APIKey{secret.Hide(&apiSecret{})}).message(f))
+				m := string((APIKey{secret: secret.Hide(&apiSecret{})}).message(f))
 				if f["sign"] = fmt.Sprintf("%X", md5.Sum([]byte(m))); st == SignHMACSHA256 {
 					f["sign"] = fmt.Sprintf("%X", sha256.Sum256([]byte(m)))
 				}

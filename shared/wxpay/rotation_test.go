@@ -1,0 +1,164 @@
+package wxpay
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+)
+
+const (
+	newText   = "new-canary-0123456789-0123456789" // 32 bytes
+	oldText   = "old-canary-0123456789-0123456789"
+	otherText = "other-canary-456789-0123456789-1"
+)
+
+func apiV3Key(t testing.TB, text string) APIv3Key {
+	t.Helper()
+	k, err := ParseAPIv3Key(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func apiKey(t testing.TB, text string) APIKey {
+	t.Helper()
+	k, err := ParseAPIKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// A key of a new one or an old one opens what either has sealed, however long, and
+// nothing else.
+func TestAPIv3KeyOr(t *testing.T) {
+	fresh, old := apiV3Key(t, newText), apiV3Key(t, oldText)
+	both := fresh.Or(old)
+	for size := range 200 {
+		plain := bytes.Repeat([]byte("x"), size)
+		for name, k := range map[string]APIv3Key{"new": fresh, "old": old, "both": both} {
+			r, err := k.Seal("refund", "refund", plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := both.Open(r); err != nil || !bytes.Equal(got, plain) {
+				t.Errorf("%d bytes, sealed with %s: %q, %v", size, name, got, err)
+			}
+			if _, err := fresh.Open(r); (err == nil) != (name != "old") {
+				t.Errorf("sealed with %s, opened with the new one: %v", name, err)
+			}
+		}
+	}
+	r, err := apiV3Key(t, otherText).Seal("", "", []byte("canary"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := both.Open(r); !errors.Is(err, ErrOpen) || plain != nil {
+		t.Errorf("sealed with another: %q, %v", plain, err)
+	}
+	r.Ciphertext = "AAAA"
+	if _, err := both.Open(r); !errors.Is(err, ErrOpen) {
+		t.Errorf("too short: %v", err)
+	}
+	var zero APIv3Key
+	if zero.Or(old) != old || old.Or(zero) != old || zero.Or(zero) != zero {
+		t.Error("the zero key changes the other")
+	}
+}
+
+// What either has signed verifies, and what is signed verifies with the new one.
+func TestAPIKeyOrVerifies(t *testing.T) {
+	fresh, old := apiKey(t, newText), apiKey(t, oldText)
+	both := fresh.Or(old)
+	for _, st := range []SignType{SignMD5, SignHMACSHA256} {
+		for name, k := range map[string]APIKey{"new": fresh, "old": old, "both": both, "another": apiKey(t, otherText)} {
+			f := Fields{"return_code": "SUCCESS", "nonce_str": "n"}
+			sign, err := k.Sign(f, st)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f["sign"] = sign
+			for verify, err := range map[string]error{"Verify": both.Verify(f, st), "VerifyRequest": both.VerifyRequest(f, st)} {
+				if (err == nil) != (name != "another") || err != nil && !errors.Is(err, ErrSignature) {
+					t.Errorf("%s, %s, signed with %s: %v", verify, st, name, err)
+				}
+			}
+			if err := fresh.Verify(f, st); (err == nil) != (name == "new" || name == "both") {
+				t.Errorf("%s, signed with %s, verified with the new one: %v", st, name, err)
+			}
+		}
+	}
+	var zero APIKey
+	if zero.Or(old) != old || old.Or(zero) != old || zero.Or(zero) != zero {
+		t.Error("the zero key changes the other")
+	}
+}
+
+// The wrong one of two keys finds padding in one text of 256, and nothing that can be
+// read: none of many texts is lost to it, whichever key has sealed it.
+func TestAPIKeyOrOpensEveryReqInfo(t *testing.T) {
+	fresh, old := apiKey(t, newText), apiKey(t, oldText)
+	both := fresh.Or(old)
+	misled := 0
+	for i := range 3000 {
+		plain := fmt.Appendf(nil, "<root><a>%011d</a></root>", i) // 31 bytes, so that the last block differs
+		for name, k := range map[string]APIKey{"new": fresh, "old": old, "both": both} {
+			got, err := both.OpenReqInfo(k.SealReqInfo(plain))
+			if err != nil || !bytes.Equal(got, plain) {
+				t.Fatalf("text %d, sealed with %s: %q, %v", i, name, got, err)
+			}
+		}
+		if _, err := fresh.OpenReqInfo(old.SealReqInfo(plain)); err == nil {
+			misled++
+		}
+	}
+	if misled == 0 {
+		t.Error("no text misled the new key: this test proves nothing")
+	}
+	for range 100 {
+		if plain, err := both.OpenReqInfo(apiKey(t, otherText).SealReqInfo([]byte("<root></root>"))); err == nil {
+			if _, err := ParseFields(plain, "root"); err == nil {
+				t.Errorf("sealed with another: %q", plain)
+			}
+		}
+	}
+	// What is no XML is for its reader to refuse.
+	if plain, err := both.OpenReqInfo(fresh.SealReqInfo([]byte("canary"))); err != nil || string(plain) != "canary" {
+		t.Errorf("no XML: %q, %v", plain, err)
+	}
+}
+
+// No verb shows anything of either key.
+func TestNothingPrintsAKeyOfTwo(t *testing.T) {
+	v3, v2 := apiV3Key(t, newText).Or(apiV3Key(t, oldText)), apiKey(t, newText).Or(apiKey(t, oldText))
+	for _, v := range []any{v3, &v3, v2, &v2, struct{ k APIv3Key }{v3}, struct{ k *APIKey }{&v2}, []any{v3, v2}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
+			got := fmt.Sprintf(verb, v)
+			for _, leak := range []string{"canary", fmt.Sprintf("%x", "canary"), strings.Trim(fmt.Sprint([]byte("canary")), "[]"), new(big.Int).SetBytes([]byte("canary")).String()} {
+				if strings.Contains(got, leak) {
+					t.Errorf("%s shows %s: %s", verb, leak, got)
+				}
+			}
+		}
+	}
+}
+
+// The preferred public key is the newest, until another is named; what is none of
+// ours is not asked for.
+func TestPrefer(t *testing.T) {
+	key := &platformKey().PublicKey
+	k := NewKeyring(map[string]*rsa.PublicKey{pubID + "1": key, pubID + "2": key, "7777": key}, nil)
+	for _, c := range []struct{ id, want string }{
+		{"", pubID + "2"}, {pubID + "1", pubID + "1"}, {pubID + "9", pubID + "1"}, {"7777", pubID + "1"}, {pubID + "2", pubID + "2"},
+	} {
+		k.Prefer(c.id)
+		if got := k.Preferred(); got != c.want {
+			t.Errorf("after Prefer(%q): %q, want %q", c.id, got, c.want)
+		}
+	}
+}
