@@ -217,6 +217,42 @@ func TestWebhookErrorsHideTheAddress(t *testing.T) {
 	}
 }
 
+// While a secret is changed, who verifies with the new one and who still verifies
+// with the old one both take the webhook; who knows neither does not.
+func TestWebhookOfTwoSecrets(t *testing.T) {
+	secrets := []string{"whsec_bmV3LWtleS0wMTIzNDU2Nzg5LTAxMjM0NTY3ODk=", secretText}
+	var keys []deliver.Secret
+	for _, text := range secrets {
+		key, err := deliver.ParseSecret(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	var header http.Header
+	var body []byte
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		body, _ = io.ReadAll(r.Body)
+	}))
+	defer srv.Close()
+	if err := deliver.Webhook(srv.Client(), srv.URL, keys...).Tell(t.Context(), news()); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{secrets[0]: true, secrets[1]: true, "whsec_b3RoZXItMDEyMzQ1Njc4OS0wMTIzNDU2Nzg5": false} {
+		receiver, err := standardwebhooks.NewWebhook(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := receiver.Verify(body, header); (err == nil) != want {
+			t.Errorf("verified with %s: %v, want success: %v", text, err, want)
+		}
+	}
+	if got := strings.Split(header.Get("webhook-signature"), " "); len(got) != 2 || !strings.HasPrefix(got[0], "v1,") || !strings.HasPrefix(got[1], "v1,") {
+		t.Errorf("signatures %q, want two of v1, a space between", got)
+	}
+}
+
 func TestParseSecret(t *testing.T) {
 	of := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 	for text, ok := range map[string]bool{

@@ -41,17 +41,23 @@ const maxReply = 64 << 10
 
 // Webhook posts to url what functions are told, signed as Standard Webhooks
 // (standardwebhooks.com) says: webhook-id is the news's, the same at every repeat.
-// The receiver has taken it if it answers with a status of 200 to 299.
-func Webhook(client *http.Client, url string, key Secret) refund.Subscriber {
+// It is signed with each of the keys, so that whoever verifies with either takes it
+// while the one is changed for the other. The receiver has taken it if it answers
+// with a status of 200 to 299.
+func Webhook(client *http.Client, url string, keys ...Secret) refund.Subscriber {
 	return refund.Subscriber{Name: "webhook", Tell: func(ctx context.Context, n refund.News) error {
 		body, err := Encode(n)
 		if err != nil {
 			return err
 		}
 		now := time.Now()
-		signature, err := key.Reveal().Sign(n.ID, now, body)
-		if err != nil {
-			return errors.New("deliver: the webhook cannot be signed")
+		var signatures []string
+		for _, key := range keys {
+			s, err := key.Reveal().Sign(n.ID, now, body)
+			if err != nil {
+				return errors.New("deliver: the webhook cannot be signed")
+			}
+			signatures = append(signatures, s)
 		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 		if err != nil {
@@ -61,7 +67,7 @@ func Webhook(client *http.Client, url string, key Secret) refund.Subscriber {
 		req.Header.Set("User-Agent", "wxrefund")
 		req.Header.Set("webhook-id", n.ID)
 		req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
-		req.Header.Set("webhook-signature", signature)
+		req.Header.Set("webhook-signature", strings.Join(signatures, " "))
 		resp, err := client.Do(req)
 		if err != nil {
 			if e, ok := errors.AsType[*neturl.Error](err); ok {
