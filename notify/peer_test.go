@@ -104,8 +104,17 @@ func TestRelayedForgeryChangesNothing(t *testing.T) {
 	}
 }
 
-// Who may relay: the platform's own calls, no client and nothing of HTTP's.
+// Who may relay: servers, and sources that nobody has listed, since that of the
+// platform's own relays is not documented; no client and nothing of HTTP's.
 func TestRelayCallers(t *testing.T) {
+	for _, kind := range []refund.CallerKind{refund.Server, refund.Unlisted} {
+		f := setUp(t)
+		f.up.err = nil
+		f.up.reply = refund.Refund{OutRefundNo: "R1", OutTradeNo: "O1", Status: refund.StatusSuccess, Amount: refund.Amount{Refund: 60, Total: 100}}
+		if d := cmp.Diff(relaySuccess, f.relay(t, kind, relayed)); d != "" || f.up.asked == 0 {
+			t.Errorf("caller %d, the upstream asked %d times (-want +got):\n%s", kind, f.up.asked, d)
+		}
+	}
 	for _, kind := range []refund.CallerKind{refund.Nobody, refund.User} {
 		f := setUp(t)
 		if got := f.relay(t, kind, relayed); !strings.Contains(got, `"code":"FAIL"`) {
