@@ -284,6 +284,7 @@ func equal(a, b described) bool {
 // unset are the variables that a deployment leaves alone, and why.
 var unset = map[string]map[string]string{
 	serverlessFile: {
+		"REFUND_SERVER_TOKEN":       "plain HTTP only",
 		"WXPAY_BASE_URL":            "the sandbox",
 		"WXPAY_CA_CERT":             "the sandbox",
 		"TCB_API_URL":               "the sandbox",
@@ -294,6 +295,7 @@ var unset = map[string]map[string]string{
 		"TENCENTCLOUD_SESSIONTOKEN": "lent to each request",
 	},
 	templateFile: {
+		"REFUND_SERVER_TOKEN":       "plain HTTP only",
 		"WXPAY_BASE_URL":            "the sandbox",
 		"WXPAY_CA_CERT":             "the sandbox",
 		"TCB_API_URL":               "the sandbox",
@@ -302,6 +304,8 @@ var unset = map[string]map[string]string{
 		"TENCENTCLOUD_SESSIONTOKEN": "of what is lent; these keys are the merchant's own",
 		"REFUND_TRUST_FUNCTIONS":    "no function of CloudBase calls here",
 		"REFUND_CLIENT_SOURCES":     "no TCB_SOURCE here",
+		"REFUND_SERVER_SOURCES":     "no TCB_SOURCE here",
+		"CLOUDPAY_TRUST_RELAY":      "no relay of CloudBase calls here",
 	},
 }
 
@@ -388,7 +392,7 @@ func checkReferences(f files) []string {
 // which holds a password.
 var secrets = []string{
 	"LEDGER_URL", "WXPAY_PRIVATE_KEY", "WXPAY_APIV3_KEY", "WXPAY_API_KEY", "WXPAY_CLIENT_KEY", "WECOM_CORPSECRET",
-	"TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "NOTIFY_WEBHOOK_SECRET",
+	"TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "NOTIFY_WEBHOOK_SECRET", "REFUND_SERVER_TOKEN",
 }
 
 // secretForms are what secrets look like, wherever they stand.

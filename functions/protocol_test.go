@@ -134,15 +134,16 @@ func TestNotifyEverywhere(t *testing.T) {
 	}
 }
 
-// Any event runs the timer, on every platform and whoever sends it: what is due
-// is done once, and nothing else is.
+// Any direct invocation runs the timer, on every platform and whoever makes it;
+// over HTTP the server token does, and nothing else. What is due is done once.
 func TestReconcileEverywhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.order(100)
 	functions := startSCF(t, dispatcher, w.env)
 	onSCF, onLambda := startSCF(t, reconcile, w.env), startLambda(t, reconcile, w.env)
-	container := startPlain(t, reconcile, w.env)
+	const token = "new-CANARY-0123456789-0123456789"
+	container, tokenless := startPlain(t, reconcile, w.with("REFUND_SERVER_TOKEN="+token, "TRUST_WX_HEADERS=true")), startPlain(t, reconcile, w.env)
 	const tally = `{"checked":1,"settled":1,"resubmitted":0,"delivered":0,"remaining":0}`
 	open := func(no string) {
 		t.Helper()
@@ -163,18 +164,40 @@ func TestReconcileEverywhere(t *testing.T) {
 		t.Errorf("Lambda: got %s, want %s", got, tally)
 	}
 	open("T3")
-	if status, body := container.post(`{}`); status != 200 || string(body) != tally {
+	refused := func(name string, status int, body string) {
+		t.Helper()
+		if status != 401 || !strings.Contains(body, `"code":403`) || !strings.Contains(body, "REFUND_SERVER_TOKEN") || strings.Contains(body, "CANARY") {
+			t.Errorf("%s: got %d %s, want 401 and the variable's name", name, status, body)
+		}
+	}
+	for name, header := range map[string][]string{
+		"nobody": nil, "another token": {"Authorization", "Bearer " + token[1:] + "0"}, "an operator": {"X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client"},
+	} {
+		status, body := container.post(`{}`, header...)
+		refused("plain HTTP, "+name, status, string(body))
+	}
+	status, body := tokenless.post(`{}`, "Authorization", "Bearer "+token)
+	refused("plain HTTP, no token set", status, string(body))
+	bearing := letter{http.Header{"Authorization": {"Bearer " + token}}, []byte(`{}`)}
+	for _, g := range tencentGateways {
+		status, body := unpack(t, onSCF.invoke(invocation{event: g.event(bearing), environment: map[string]string{"TCB_SOURCE": "wx_trigger"}}))
+		refused(g.name, status, body)
+	}
+	for _, g := range awsGateways {
+		status, body := unpack(t, onLambda.invoke("t2", g.event(bearing), 10*time.Second))
+		refused(g.name, status, body)
+	}
+	if status, body := container.deliver(bearing); status != 200 || string(body) != tally {
 		t.Errorf("plain HTTP: got %d %s, want 200 %s", status, body, tally)
+	}
+	for _, p := range []*process{container.process, tokenless.process} {
+		if strings.Contains(p.stderr.String(), "CANARY") {
+			t.Errorf("the token is in the log:\n%s", p.stderr)
+		}
 	}
 	open("T4")
 	if got := string(onSCF.invoke(invocation{event: `{}`, environment: user(operator, "wx_client")})); got != tally {
 		t.Errorf("a user on SCF: got %s, want %s", got, tally)
-	}
-	const idle = `{"checked":0,"settled":0,"resubmitted":0,"delivered":0,"remaining":0}`
-	for _, event := range []string{tencentGateways[0].event(letter{}), tencentGateways[1].event(letter{})} {
-		if status, body := unpack(t, onSCF.invoke(invocation{event: event})); status != 405 && body != idle {
-			t.Errorf("HTTP on SCF: got %d %s, want %s", status, body, idle)
-		}
 	}
 	page := functions.dispatch(queryEvent("out_trade_no", o.OutTradeNo))
 	for _, r := range page.Data.Refunds {
@@ -192,6 +215,7 @@ func TestIdentity(t *testing.T) {
 	const (
 		server   = "server"
 		nobody   = "nobody"
+		unlisted = "unlisted source"
 		asAdmin  = "user oO****or"
 		stranger = "oStranger"
 		asUser   = "user oS****er"
@@ -237,7 +261,12 @@ func TestIdentity(t *testing.T) {
 	rows := []row{
 		{"nothing injected", nil, server, ""},
 		{"a timer", source("wx_trigger"), server, ""},
-		{"a payment relay", source("wx_paycallback"), server, ""},
+		{"a payment relay", source("wx_paycallback"), unlisted, ""},
+		{"a source that nobody knows", source("anonymous"), unlisted, ""},
+		{"a source that nobody knows, through a function", source("anonymous,scf"), unlisted, ""},
+		{"a user of a source that nobody knows, through a function", user(stranger, "anonymous,scf"), asUser, ""},
+		{"a crawler", source("wx_crawler"), nobody, ""},
+		{"another", source("other"), nobody, ""},
 		{"a function", source("scf"), server, ""},
 		{"an operator", user(operator, "wx_client"), asAdmin, ""},
 		{"a user", user(stranger, "wx_client"), asUser, ""},
@@ -272,9 +301,11 @@ func TestIdentity(t *testing.T) {
 			return strict.invoke(invocation{event: event, environment: r.environment, id: id})
 		}, func(event string) string { return forge(event, `"httpMethod":"POST","path":"/",`) })
 	}
-	listed := startSCF(t, dispatcher, w.with("REFUND_CLIENT_SOURCES=my_client, other_client"))
-	for s, want := range map[string]string{"wx_client": server, "my_client": nobody, "scf,other_client": nobody} {
-		check("SCF: a list of client sources of one's own: "+s, want, listed.process, func(id, event string) []byte {
+	listed := startSCF(t, dispatcher, w.with("REFUND_CLIENT_SOURCES=my_client, other_client", "REFUND_SERVER_SOURCES=wx_paycallback"))
+	for s, want := range map[string]string{
+		"wx_client": nobody, "wx_http": nobody, "my_client": nobody, "scf,other_client": nobody, "wx_paycallback": server, "wx_trigger": server, "anonymous": unlisted,
+	} {
+		check("SCF: sources of one's own: "+s, want, listed.process, func(id, event string) []byte {
 			return listed.invoke(invocation{event: event, environment: source(s), id: id})
 		}, plainly)
 	}
@@ -321,6 +352,28 @@ func TestIdentity(t *testing.T) {
 			check(name+", forged", want, container.process, invoke, forged)
 			check(name+", forged and shaped", want, container.process, invoke, func(event string) string { return forge(event, `"httpMethod":"POST",`) })
 		}
+	}
+	// The server token makes a server of whoever brings it over plain HTTP, whatever else he says.
+	const token, former = "new-CANARY-0123456789-0123456789", "old-CANARY-0123456789-0123456789"
+	tokens := startPlain(t, dispatcher, w.with("REFUND_SERVER_TOKEN="+token+","+former, "TRUST_WX_HEADERS=true"))
+	for name, r := range map[string]struct {
+		header []string
+		want   string
+	}{
+		"the token":                     {[]string{"Authorization", "Bearer " + token}, server},
+		"the one before":                {[]string{"Authorization", "bearer " + former}, server},
+		"the token and a user's names":  {[]string{"Authorization", "Bearer " + token, "X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"}, server},
+		"a wrong token":                 {[]string{"Authorization", "Bearer " + token[1:] + "0"}, nobody},
+		"a wrong token and an operator": {[]string{"Authorization", "Bearer x", "X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client"}, asAdmin},
+		"the token twice":               {[]string{"Authorization", "Bearer " + token, "Authorization", "Bearer " + token}, nobody},
+	} {
+		check("plain HTTP: "+name, r.want, tokens.process, func(id, event string) []byte {
+			_, body := tokens.post(event, append(r.header, "X-Request-Id", id)...)
+			return body
+		}, plainly)
+	}
+	if strings.Contains(tokens.process.stderr.String(), "CANARY") {
+		t.Errorf("a token is in the log:\n%s", tokens.process.stderr)
 	}
 	// What looks like a gateway's is a stranger's, even if it cannot be read.
 	for _, shape := range []string{`"httpMethod":null,`, `"httpMethod":7,`, `"requestContext":{},`, `"requestContext":"",`} {

@@ -45,6 +45,14 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other3, err := wxpay.ParseAPIv3Key("a-new-key-of-32-bytes-0123456789")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other2, err := wxpay.ParseAPIKey("a-new-key-of-32-bytes-0123456789")
+	if err != nil {
+		t.Fatal(err)
+	}
 	hook, err := deliver.ParseSecret(base64.StdEncoding.EncodeToString([]byte(canary)))
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +88,8 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 		"deliver.Secret":      {hook, "[hidden]"},
 		"wxpay.APIv3Key":      {v3, "[APIv3 key]"},
 		"wxpay.APIKey":        {v2, "[API key]"},
+		"two APIv3 keys":      {other3.Or(v3), "[APIv3 key]"},
+		"two API keys":        {other2.Or(v2), "[API key]"},
 		"*wxpay.PrivateKey":   {parsed, "[private key]"},
 		"wxpay.Signer":        {signer, "[signer 1900000109 5157]"},
 		"*wxpay.Signer":       {&signer, "[signer 1900000109 5157]"},
@@ -87,6 +97,7 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 		"wxpay.TC3Signer":     {tc3, "[TC3 key AKID]"},
 		"*wxpay.Client":       {&wxpay.Client{Signer: &signer}, ""},
 		"host.Credentials":    {lent, "credentials (hidden)"},
+		"host.Identity":       {host.Identity{ServerTokens: []secret.Value[string]{hidden, hidden}}, ""},
 		"channel.Credentials": {channel.Credentials(lent), "credentials (hidden)"},
 		"*channel.WeCom":      {wecom, "[WeCom ww1]"},
 		"*channel.Global":     {&channel.Global{Key: v2}, ""},

@@ -26,7 +26,12 @@ type System struct {
 	Keys    *wxpay.Keyring // verifies WeChat Pay's APIv3 notifications; empty if the channel has none
 	Secret  wxpay.APIv3Key // opens what they seal
 	APIKey  wxpay.APIKey   // opens v2's; the zero value if there is none
-	close   func() error
+
+	// TrustRelay says that an attested relay is believed where CloudPay's queries
+	// answer with empty lists.
+	TrustRelay bool
+
+	close func() error
 }
 
 // Close releases the ledger.
@@ -42,8 +47,8 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 	channels := channels()
 	name := r.oneOf("WXPAY_CHANNEL", "apiv3", slices.Sorted(maps.Keys(channels))...)
 	sys := System{Keys: wxpay.NewKeyring(nil, nil)}
-	sys.Refunds = &refund.Service{Policy: policy(r), Pace: r.duration("REFUND_PACE"), Log: log}
-	sys.APIKey = parsed(r, "WXPAY_API_KEY", r.get, wxpay.ParseAPIKey)
+	sys.Refunds = &refund.Service{Policy: policy(r), Pace: pace(r), Log: log}
+	sys.APIKey = either(pair(r, "WXPAY_API_KEY", twoKeys(r.get("WXPAY_API_KEY")), wxpay.ParseAPIKey))
 	if build, ok := channels[name]; ok {
 		build(r, &sys)
 	}
@@ -85,7 +90,7 @@ func apiv3(r *reader, sys *System) {
 		},
 		Hosts: r.hosts(),
 	}
-	sys.Secret = parsed(r, "WXPAY_APIV3_KEY", r.required, wxpay.ParseAPIv3Key)
+	sys.Secret = either(pair(r, "WXPAY_APIV3_KEY", twoKeys(r.required("WXPAY_APIV3_KEY")), wxpay.ParseAPIv3Key))
 	sys.Keys = keyring(r, client, sys.Secret)
 	client.Keys = sys.Keys
 	sys.Refunds.Merchant = merchant
@@ -104,6 +109,7 @@ func cloudbase(r *reader, sys *System) {
 func cloudpay(r *reader, sys *System) {
 	merchant := r.required("WXPAY_SUB_MCHID")
 	sys.Refunds.Merchant = refund.Merchant{MchID: r.get("WXPAY_MCHID"), SubMchID: merchant}
+	sys.TrustRelay = r.bool("CLOUDPAY_TRUST_RELAY")
 	sys.Refunds.Channel = &channel.CloudPay{Gateway: gateway(r), SubMchID: merchant, Callback: r.get("CLOUDPAY_CALLBACK_FUNCTION")}
 }
 
@@ -175,24 +181,32 @@ func gateway(r *reader) *channel.Gateway {
 	return r.gateway
 }
 
-// keyring trusts the WeChat Pay public key where there is one, and in any case
+// keyring trusts the WeChat Pay public keys where there are any, and in any case
 // the platform certificates that WeChat Pay lists: while a merchant is moved from
-// the one to the other, messages are signed by either.
+// the one to the other, messages are signed by either. Of two public keys the first
+// is asked for.
 func keyring(r *reader, client *wxpay.Client, secret wxpay.APIv3Key) *wxpay.Keyring {
-	public := map[string]*rsa.PublicKey{}
-	id, pem := r.get("WXPAY_PUBLIC_KEY_ID"), r.pem("WXPAY_PUBLIC_KEY")
-	switch {
-	case id == "" && pem == "":
-	case id == "":
-		r.problem("WXPAY_PUBLIC_KEY_ID", "is missing beside WXPAY_PUBLIC_KEY")
-	case pem == "":
-		r.problem("WXPAY_PUBLIC_KEY", "is missing beside WXPAY_PUBLIC_KEY_ID")
-	default:
-		public[id] = parsed(r, "WXPAY_PUBLIC_KEY", r.pem, wxpay.ParsePublicKey)
+	public, all := map[string]*rsa.PublicKey{}, publicKeys(r)
+	for _, k := range all {
+		public[k.id] = k.key
 	}
-	return wxpay.NewKeyring(public, func(ctx context.Context) ([]wxpay.Certificate, error) {
+	ring := wxpay.NewKeyring(public, func(ctx context.Context) ([]wxpay.Certificate, error) {
 		return client.Certificates(ctx, secret)
 	})
+	if len(all) > 0 {
+		ring.Prefer(all[0].id)
+	}
+	return ring
+}
+
+// pace is the least time between two refunds of one order. Unset, it is the
+// channel's own, for which the service takes zero; an explicit zero is less than that.
+func pace(r *reader) time.Duration {
+	d := r.duration("REFUND_PACE")
+	if d == 0 && r.get("REFUND_PACE") != "" {
+		return -1
+	}
+	return d
 }
 
 func policy(r *reader) refund.Policy {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -135,6 +136,7 @@ func TestD7EachProblemIsNamed(t *testing.T) {
 		{"REFUND_MAX_FEN", "-1", "must be a whole number of fen"},
 		{"REFUND_PACE", "soon", "must be a time"},
 		{"REFUND_PACE", "-1m", "must be a time"},
+		{"REFUND_PACE", "-1ns", "must be a time"},
 		{"LOG_LEVEL", "loud", "must be one of"},
 		{"WXPAY_MCHID", "1900000109\n1", "holds a control character"},
 		{"WXPAY_SERIAL_NO", "canary-secret\x01x", "holds a control character"},
@@ -217,6 +219,52 @@ func sandboxSettings(t *testing.T, channel string) (map[string]string, error) {
 	return s.Settings(channel)
 }
 
+// Without REFUND_PACE the channel's own pace counts, for which the service takes
+// zero; an explicit zero, however it is written, means none at all.
+func TestPaceTellsZeroFromUnset(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": 0, " ": 0, "0s": -1, "0": -1, "0m": -1, "-0s": -1, " 0h0m0s ": -1, "1m": time.Minute, "90s": 90 * time.Second, "1ns": 1,
+	} {
+		s := complete()
+		s["REFUND_PACE"] = text
+		sys, err := load(t, s)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if got := sys.Refunds.Pace; got != want {
+			t.Errorf("REFUND_PACE=%q: pace %d, want %d", text, got, want)
+		}
+	}
+}
+
+// A relay is believed only where CloudPay carries the refunds, and only in so many words.
+func TestTrustRelay(t *testing.T) {
+	for _, c := range []struct {
+		channel, value string
+		want, problem  bool
+	}{
+		{"cloudpay", "", false, false}, {"cloudpay", "false", false, false}, {"cloudpay", "true", true, false}, {"cloudpay", "1", false, true},
+		{"cloudbase", "true", false, false}, {"apiv3", "true", false, false},
+	} {
+		s, err := sandboxSettings(t, c.channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s["LEDGER_URL"], s["CLOUDPAY_TRUST_RELAY"] = "sqlite::memory:", c.value
+		sys, err := load(t, s)
+		if c.problem {
+			if err == nil || err.Error() != "CLOUDPAY_TRUST_RELAY must be one of true, false" {
+				t.Errorf("%+v: %v, want the variable named", c, err)
+			}
+			continue
+		}
+		if err != nil || sys.TrustRelay != c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 // On a cloud function SQLite is refused unless it is allowed in writing.
 func TestSQLiteOnACloudFunction(t *testing.T) {
 	for _, platform := range []string{"_LAMBDA_SERVER_PORT", "AWS_LAMBDA_RUNTIME_API"} {
@@ -261,8 +309,8 @@ func TestVariablesAreAllThatIsRead(t *testing.T) {
 			t.Errorf("%s is read and stands in no table", name)
 		}
 	}
-	// The host reads three more: who called is its affair.
-	for _, name := range []string{"REFUND_TRUST_FUNCTIONS", "REFUND_CLIENT_SOURCES", "TRUST_WX_HEADERS"} {
+	// The host reads the others: who called is its affair.
+	for _, name := range []string{"REFUND_TRUST_FUNCTIONS", "REFUND_CLIENT_SOURCES", "REFUND_SERVER_SOURCES", "REFUND_SERVER_TOKEN", "TRUST_WX_HEADERS"} {
 		read[name] = true
 	}
 	for _, v := range config.Variables() {

@@ -38,7 +38,7 @@ func subscribers(r *reader) []refund.Subscriber {
 
 func webhook(r *reader) []refund.Subscriber {
 	at := r.webhookURL("NOTIFY_WEBHOOK_URL")
-	secret := parsed(r, "NOTIFY_WEBHOOK_SECRET", r.get, deliver.ParseSecret)
+	secrets := pair(r, "NOTIFY_WEBHOOK_SECRET", strings.Fields(r.get("NOTIFY_WEBHOOK_SECRET")), deliver.ParseSecret)
 	switch {
 	case r.get("NOTIFY_WEBHOOK_URL") == "" && r.get("NOTIFY_WEBHOOK_SECRET") == "":
 		return nil
@@ -47,7 +47,7 @@ func webhook(r *reader) []refund.Subscriber {
 	case r.get("NOTIFY_WEBHOOK_SECRET") == "":
 		r.problem("NOTIFY_WEBHOOK_SECRET", "is missing beside NOTIFY_WEBHOOK_URL")
 	}
-	return []refund.Subscriber{deliver.Webhook(wxpay.NewHTTPClient(nil), at, secret)}
+	return []refund.Subscriber{deliver.Webhook(wxpay.NewHTTPClient(nil), at, secrets...)}
 }
 
 // webhookURL reads an address of the merchant's own. It is https, but on this

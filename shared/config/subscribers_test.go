@@ -21,6 +21,7 @@ func TestSubscribers(t *testing.T) {
 		{"", "https://shop.example/hooks?for=refunds", hook, []string{"webhook"}},
 		{"scf:a1", "http://127.0.0.1:9000/", "whsec_" + hook, []string{"scf:a1", "webhook"}},
 		{"", "http://localhost:9000/", hook, []string{"webhook"}},
+		{"", "https://shop.example", "whsec_" + hook + "  " + hook, []string{"webhook"}},
 	} {
 		s := complete()
 		s["TCB_ENV"], s["NOTIFY_FUNCTIONS"], s["NOTIFY_WEBHOOK_URL"], s["NOTIFY_WEBHOOK_SECRET"] = "env-1", c.functions, c.url, c.secret
@@ -52,6 +53,10 @@ func TestSubscribersAreRefused(t *testing.T) {
 		{"e", "", "https://shop.example", "", "NOTIFY_WEBHOOK_SECRET is missing beside"},
 		{"e", "", "", hook, "NOTIFY_WEBHOOK_URL is missing beside"},
 		{"e", "", "https://shop.example", "canary", "NOTIFY_WEBHOOK_SECRET is malformed"},
+		{"e", "", "https://shop.example", hook + " canary", "NOTIFY_WEBHOOK_SECRET is malformed in the second of two"},
+		{"e", "", "https://shop.example", "canary " + hook, "NOTIFY_WEBHOOK_SECRET is malformed in the first of two"},
+		{"e", "", "https://shop.example", hook + "," + hook, "NOTIFY_WEBHOOK_SECRET is malformed: it must be base64"},
+		{"e", "", "https://shop.example", hook + " " + hook + " canary", "NOTIFY_WEBHOOK_SECRET is malformed: it holds more than two"},
 		{"e", "", "http://shop.example", hook, "NOTIFY_WEBHOOK_URL must be an https address"},
 		{"e", "", "https://user:canary@shop.example", hook, "NOTIFY_WEBHOOK_URL must be an https address"},
 		{"e", "", "shop.example", hook, "NOTIFY_WEBHOOK_URL must be an https address"},
