@@ -76,12 +76,13 @@ func startedWeb(t *testing.T, dir string, env []string) started {
 		return err == nil
 	}
 	await(t, "port 9000 to be free", func() bool { return !listens() })
-	p := startCommand(t, append(env, "TRUST_WX_HEADERS=true"), "/bin/sh", "-c", `cd "$1" && exec ./scf_bootstrap`, "sh", dir)
+	const token = "web-0123456789-0123456789-012345"
+	p := startCommand(t, append(env, "REFUND_SERVER_TOKEN="+token), "/bin/sh", "-c", `cd "$1" && exec ./scf_bootstrap`, "sh", dir)
 	await(t, "the web function", func() bool { return listens() || !p.running() })
 	f := &plain{t: t, process: p, url: "http://" + address}
 	return started{
 		func(event string) []byte {
-			_, body := f.post(event, "X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client")
+			_, body := f.post(event, "Authorization", "Bearer "+token) // as the merchant's own back end and scheduler do
 			return body
 		},
 		func(l letter) (int, string) {
@@ -309,11 +310,9 @@ func TestD8RefusalsConnectToNothing(t *testing.T) {
 				t.Errorf("got %d connections, want none", n)
 			}
 			// And one would be seen.
-			if platform != "web" {
-				dispatcher.invoke(event)
-				if n := connections(); n == 0 {
-					t.Error("a server's refund: got no connection, so this test proves nothing")
-				}
+			dispatcher.invoke(event)
+			if n := connections(); n == 0 {
+				t.Error("a server's refund: got no connection, so this test proves nothing")
 			}
 			dispatcher.stop()
 		})

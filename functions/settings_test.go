@@ -111,13 +111,16 @@ func TestMalformedSettings(t *testing.T) {
 		{map[string]string{"REFUND_MAX_FEN": "1.5"}, []string{"REFUND_MAX_FEN"}},
 		{map[string]string{"REFUND_TRUST_FUNCTIONS": "yes"}, []string{"REFUND_TRUST_FUNCTIONS"}},
 		{map[string]string{"TRUST_WX_HEADERS": "1"}, []string{"TRUST_WX_HEADERS"}},
+		{map[string]string{"REFUND_SERVER_SOURCES": "scf,wx_http"}, []string{"REFUND_SERVER_SOURCES", "REFUND_CLIENT_SOURCES", "wx_http"}},
+		{map[string]string{"REFUND_SERVER_TOKEN": strings.Repeat("c2VjcmV0", 4) + ",c2VjcmV0"}, []string{"REFUND_SERVER_TOKEN", "32", "the second of two"}},
+		{map[string]string{"WXPAY_APIV3_KEY": good["WXPAY_APIV3_KEY"] + "," + short}, []string{"WXPAY_APIV3_KEY is malformed in the second of two"}},
 		{map[string]string{"LOG_LEVEL": "loud"}, []string{"LOG_LEVEL"}},
 		{map[string]string{"WXPAY_MCHID": "", "WXPAY_APIV3_KEY": short, "LEDGER_URL": "redis:", "REFUND_MAX_FEN": "0", "TRUST_WX_HEADERS": "1", "WXPAY_PUBLIC_KEY": ""},
 			[]string{"WXPAY_MCHID", "WXPAY_APIV3_KEY", "LEDGER_URL", "REFUND_MAX_FEN", "TRUST_WX_HEADERS", "WXPAY_PUBLIC_KEY"}},
 		{map[string]string{"WXPAY_PRIVATE_KEY": "file:" + key, "REFUND_MAX_FEN": "", "REFUND_TRUST_FUNCTIONS": "", "TRUST_WX_HEADERS": ""}, []string{"WXPAY_PRIVATE_KEY"}},
 	} {
 		// What one request brings stays until another request says otherwise.
-		for _, name := range []string{"REFUND_MAX_FEN", "REFUND_TRUST_FUNCTIONS", "TRUST_WX_HEADERS", "LOG_LEVEL"} {
+		for _, name := range []string{"REFUND_MAX_FEN", "REFUND_TRUST_FUNCTIONS", "TRUST_WX_HEADERS", "REFUND_SERVER_SOURCES", "REFUND_SERVER_TOKEN", "LOG_LEVEL"} {
 			if _, ok := tt.change[name]; !ok {
 				tt.change[name] = ""
 			}

@@ -20,7 +20,7 @@ const maxBody = 1 << 20
 const (
 	unavailable = "the service is not available; try again later"
 	failed      = "internal error; the log has the details"
-	tokenless   = "over HTTP only a server may call this: it sends Authorization: Bearer with the token that is set as REFUND_SERVER_TOKEN, on plain HTTP (PORT) alone"
+	onlyServers = "over HTTP only a server may call this: it sends Authorization: Bearer with the token that is set as REFUND_SERVER_TOKEN, on plain HTTP (PORT) alone"
 )
 
 // A witness says who called, once the rules are known.
@@ -88,7 +88,7 @@ func (s *server) serveEvent(r *http.Request, body []byte, fn Function, caller re
 	}
 	if fn.NeedsToken && caller != bearer {
 		s.log.WarnContext(r.Context(), "denied", "caller", caller, "why", "no server token")
-		res := jsonResponse(http.StatusUnauthorized, refusal(tokenless))
+		res := jsonResponse(http.StatusUnauthorized, refusal(onlyServers))
 		res.header.Set("WWW-Authenticate", "Bearer")
 		return res
 	}

@@ -112,7 +112,7 @@ func TestNeedsToken(t *testing.T) {
 	ran := 0
 	s, logs := testServer(t, Function{NeedsToken: true, Invoke: func(context.Context, refund.Caller, []byte) []byte { ran++; return []byte("{}") }})
 	s.getenv = settings(map[string]string{"REFUND_SERVER_TOKEN": newToken})
-	const refused = `{"code":403,"err_code":"NOAUTH","message":"` + tokenless + `","retry":"never"}`
+	const refused = `{"code":403,"err_code":"NOAUTH","message":"` + onlyServers + `","retry":"never"}`
 	for name, c := range map[string]refund.Caller{
 		"nobody": stranger, "a user": alice, "a trusted function": from("wx_client,scf", machine), "an unlisted source": unlisted,
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -159,6 +160,23 @@ func TestPrefer(t *testing.T) {
 		k.Prefer(c.id)
 		if got := k.Preferred(); got != c.want {
 			t.Errorf("after Prefer(%q): %q, want %q", c.id, got, c.want)
+		}
+	}
+}
+
+// A list of certificates that is still sealed with the old key is read.
+func TestCertificatesSealedWithTheOldKey(t *testing.T) {
+	body := encodeList(t, newList(t)) // with newAPIv3Key, which is the old one here
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, &Platform{serial1, platformKey()}, 200, body) })
+	for name, c := range map[string]struct {
+		key  APIv3Key
+		want int
+	}{
+		"both": {apiV3Key(t, newText).Or(newAPIv3Key(t)), 2}, "the new one": {apiV3Key(t, newText), 0},
+	} {
+		certs, err := newClient(s.URL).Certificates(t.Context(), c.key)
+		if len(certs) != c.want || (err == nil) != (c.want > 0) {
+			t.Errorf("%s: %d certificates, %v; want %d", name, len(certs), err, c.want)
 		}
 	}
 }
