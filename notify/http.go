@@ -41,6 +41,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerWithin))
 
 	a := h.answer(ctx, w, r)
+	if a.bare {
+		w.WriteHeader(a.status)
+		return
+	}
 	kind, body := "application/json", fmt.Sprintf(`{"code":%q,"message":%q}`, a.code(), a.message)
 	if a.xml {
 		kind, body = "text/xml; charset=utf-8", a.v2()
@@ -58,6 +62,7 @@ type answer struct {
 	status  int
 	message string // short and fixed: nothing of the letter, nothing of the cause
 	xml     bool   // as v2 wants it
+	bare    bool   // a wrong configuration: nothing but the status
 }
 
 func (a answer) code() string {
@@ -91,7 +96,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		// Verified and yet unreadable: WeChat Pay sent something that we do not
 		// understand, or our APIv3 key is wrong. Either needs a person.
-		h.Log.ErrorContext(ctx, "alarm", "why", "a verified notification cannot be read", "error", err)
+		h.Log.ErrorContext(ctx, "alarm", "alarm", "notification_unreadable", "why", "a verified notification cannot be read", "error", err)
 		return answer{status: http.StatusBadRequest, message: "the notification is malformed"}
 	}
 	if ours := h.Refunds.Merchant; out.Merchant.MchID == ours.MchID && out.Merchant.SubMchID != ours.SubMchID {
@@ -191,7 +196,7 @@ func (h *Handler) settle(ctx context.Context, out refund.Outcome) answer {
 	st, err := h.Refunds.Settle(ctx, out)
 	if err != nil {
 		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "error", err)
-		return answer{status: http.StatusServiceUnavailable, message: "the notification cannot be settled now"}
+		return answer{status: http.StatusServiceUnavailable, message: "the notification cannot be settled now", bare: errors.Is(err, refund.ErrNotOurs)}
 	}
 	h.Refunds.Deliver(ctx, out.OutRefundNo) // whoever cannot be told now is told by the reconciler
 	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "changed", st.Changed)

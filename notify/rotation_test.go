@@ -49,7 +49,7 @@ func TestNoNotificationIsLostToARotation(t *testing.T) {
 			no := fmt.Sprintf("A%d", i)
 			plain, err := json.Marshal(wxpay.RefundLetter{
 				MchID: mchid, TransactionID: "W" + no, OutTradeNo: "O" + no, RefundID: "ID" + no, OutRefundNo: no, RefundStatus: "SUCCESS",
-				Amount: wxpay.LetterAmount{Total: 100, Refund: 60, PayerTotal: 100, PayerRefund: 60},
+				Amount: wxpay.LetterAmount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))},
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -26,18 +26,21 @@ func (h *Handler) v2(ctx context.Context, body []byte) answer {
 	st, err := h.Refunds.Relayed(ctx, refund.Caller{}, out)
 	if err != nil {
 		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "error", err)
-		return answer{http.StatusServiceUnavailable, "the notification cannot be settled now", true}
+		return answer{
+			status: http.StatusServiceUnavailable, message: "the notification cannot be settled now", xml: true,
+			bare: errors.Is(err, refund.ErrNotOurs),
+		}
 	}
 	h.Refunds.Deliver(ctx, out.OutRefundNo)
 	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "changed", st.Changed)
-	return answer{http.StatusOK, "OK", true}
+	return answer{status: http.StatusOK, message: "OK", xml: true}
 }
 
 // readV2 reads what a letter tells, or says why it cannot.
 func (h *Handler) readV2(ctx context.Context, body []byte) (out refund.Outcome, a answer) {
 	refuse := func(status int, message string, err error) (refund.Outcome, answer) {
 		h.Log.WarnContext(ctx, "refused v2 letter", "reason", message, "error", err)
-		return refund.Outcome{}, answer{status, message, true}
+		return refund.Outcome{}, answer{status: status, message: message, xml: true}
 	}
 	const malformed = "the notification is malformed"
 	outer, err := wxpay.ParseFields(body, "xml")

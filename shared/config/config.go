@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"wxrefund/shared/channel"
@@ -26,10 +27,6 @@ type System struct {
 	Keys    *wxpay.Keyring // verifies WeChat Pay's APIv3 notifications; empty if the channel has none
 	Secret  wxpay.APIv3Key // opens what they seal
 	APIKey  wxpay.APIKey   // opens v2's; the zero value if there is none
-
-	// TrustRelay says that an attested relay is believed where CloudPay's queries
-	// answer with empty lists.
-	TrustRelay bool
 
 	close func() error
 }
@@ -66,6 +63,13 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 		return nil, fmt.Errorf("LEDGER_URL: %w", err)
 	}
 	sys.Refunds.Ledger, sys.close = store, store.Close
+	// SQLite is open by now. A server is first spoken to by the first call that needs
+	// it, which finds out then.
+	if strings.HasPrefix(url, "sqlite:") {
+		if err := sys.Refunds.Bind(openCtx); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
 	return &sys, nil
 }
 
@@ -98,19 +102,20 @@ func apiv3(r *reader, sys *System) {
 		Client:    client,
 		SubMchID:  merchant.SubMchID,
 		NotifyURL: r.url("WXPAY_NOTIFY_URL"),
+		Log:       sys.Refunds.Log,
 	}
 }
 
 func cloudbase(r *reader, sys *System) {
 	sys.Refunds.Merchant = refund.Merchant{MchID: r.required("WXPAY_MCHID"), SubMchID: r.get("WXPAY_SUB_MCHID")}
-	sys.Refunds.Channel = &channel.CloudBase{Gateway: gateway(r)}
+	sys.Refunds.Channel = &channel.CloudBase{Gateway: gateway(r), Log: sys.Refunds.Log}
 }
 
 func cloudpay(r *reader, sys *System) {
 	merchant := r.required("WXPAY_SUB_MCHID")
 	sys.Refunds.Merchant = refund.Merchant{MchID: r.get("WXPAY_MCHID"), SubMchID: merchant}
-	sys.TrustRelay = r.bool("CLOUDPAY_TRUST_RELAY")
-	sys.Refunds.Channel = &channel.CloudPay{Gateway: gateway(r), SubMchID: merchant, Callback: r.get("CLOUDPAY_CALLBACK_FUNCTION")}
+	sys.Refunds.TrustRelay = r.bool("CLOUDPAY_TRUST_RELAY")
+	sys.Refunds.Channel = &channel.CloudPay{Gateway: gateway(r), SubMchID: merchant, Callback: r.get("CLOUDPAY_CALLBACK_FUNCTION"), Log: sys.Refunds.Log}
 }
 
 func global(r *reader, sys *System) {
@@ -136,6 +141,7 @@ func global(r *reader, sys *System) {
 		SubAppID:  r.get("WXPAY_SUB_APPID"),
 		SubMchID:  merchant.SubMchID,
 		NotifyURL: r.url("WXPAY_NOTIFY_URL"),
+		Log:       sys.Refunds.Log,
 	}
 }
 
@@ -149,6 +155,7 @@ func wecom(r *reader, sys *System) {
 		CorpSecret: secret.Text(r.required("WECOM_CORPSECRET")),
 		MchID:      merchant,
 		AppID:      r.required("WXPAY_APPID"),
+		Log:        sys.Refunds.Log,
 	}
 }
 

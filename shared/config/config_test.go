@@ -259,7 +259,7 @@ func TestTrustRelay(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || sys.TrustRelay != c.want {
+		if err != nil || sys.Refunds.TrustRelay != c.want {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

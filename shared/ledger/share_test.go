@@ -47,6 +47,9 @@ func (l *spiedLedger) List(ctx context.Context, due time.Time, cursor string, li
 	items, next, err := l.Ledger.List(ctx, due, cursor, limit)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if time.Until(due) > time.Hour {
+		return items, next, err // the hourly look for times that a wrong clock has set: one of the two has it
+	}
 	for _, i := range items {
 		l.listed[i.Key] = true
 	}

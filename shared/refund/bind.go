@@ -15,45 +15,63 @@ type binding struct {
 
 const bindingKey = Key("ledger/merchant")
 
+// ErrNotOurs reports that the ledger holds the refunds of another merchant, or
+// refunds in doubt of another channel: a wrong setting.
+var ErrNotOurs = errors.New("refund: the ledger is not this merchant's")
+
 // Bind makes the ledger this merchant's at its first use, and refuses one that is
 // another's: refund numbers are a merchant's own, and its accounts would be false.
 // A channel that serves the same merchant may follow another once no claim is in
 // doubt, since only the channel that made a submission can say what became of it.
-// The error names both.
+// The error wraps [ErrNotOurs] and names both. Every method that uses the ledger
+// binds it first; whoever wants to know before calls this.
 func (s *Service) Bind(ctx context.Context) error {
+	if s.bound.Load() {
+		return nil
+	}
 	ours := binding{s.Merchant, s.Channel.Spec().Name}
-	for range maxTries {
+	err := s.retry(ctx, func() error {
 		items, err := s.Ledger.Get(ctx, bindingKey)
 		if err != nil {
-			return err
+			return ledgerError(err)
 		}
 		var bound binding
 		if err := decode(items[0], &bound); err != nil {
 			return err
 		}
-		switch {
-		case bound == ours:
-			return nil
-		case items[0].Version == 0:
-		case !bound.serves(ours.Merchant):
-			return fmt.Errorf("this ledger holds the refunds of merchant %s, and the settings name merchant %s", bound.name(), ours.name())
-		case bound.Channel != ours.Channel:
-			doubtful, err := s.anyInDoubt(ctx)
-			if err != nil {
-				return err
-			}
-			if doubtful {
-				return fmt.Errorf("this ledger has refunds in doubt that were sent on the channel %s, and the settings name %s; it may follow once none is in doubt", bound.Channel, ours.Channel)
-			}
-		default:
-			return nil // the same merchant, of which one says more
-		}
-		err = s.Ledger.Commit(ctx, item(bindingKey, items[0].Version, ours, time.Time{}))
-		if !errors.Is(err, ErrStale) {
+		next, err := s.follow(ctx, bound, ours)
+		if err != nil || next == bound {
 			return err
 		}
+		return ledgerError(s.Ledger.Commit(ctx, item(bindingKey, items[0].Version, next, time.Time{})))
+	})
+	if err == nil {
+		s.bound.Store(true)
 	}
-	return ErrStale
+	return err
+}
+
+// follow says whose the ledger is from now on, if it was bound so before.
+func (s *Service) follow(ctx context.Context, bound, ours binding) (binding, error) {
+	refuse := func(format string, args ...any) (binding, error) {
+		return bound, &Error{Code: CodeInternal, Next: Later, Message: "the configuration is wrong: LEDGER_URL names " + fmt.Sprintf(format, args...), Err: ErrNotOurs}
+	}
+	switch {
+	case bound == binding{}:
+		return ours, nil
+	case !bound.serves(ours.Merchant):
+		return refuse("the ledger of merchant %s, and the other settings name merchant %s", bound.name(), ours.name())
+	case bound.Channel == ours.Channel:
+		return bound, nil // the same merchant, of whom one may say more
+	}
+	doubtful, err := s.anyInDoubt(ctx)
+	if err != nil {
+		return bound, err
+	}
+	if doubtful {
+		return refuse("a ledger with refunds in doubt that were sent on the channel %s, and WXPAY_CHANNEL is %s, which may follow once none is in doubt", bound.Channel, ours.Channel)
+	}
+	return ours, nil
 }
 
 // serves reports whether the refunds on record are those of that merchant. On
@@ -79,7 +97,7 @@ func (s *Service) anyInDoubt(ctx context.Context) (bool, error) {
 	for {
 		items, next, err := s.Ledger.List(ctx, s.now().Add(ages), cursor, runPage)
 		if err != nil {
-			return false, err
+			return false, ledgerError(err)
 		}
 		for _, it := range items {
 			var rec record

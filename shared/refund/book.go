@@ -31,6 +31,9 @@ func (b *book) note(code, why string) {
 // read opens the book of a refund number. names are further keys that the
 // caller knows to matter: the order's names, the refund_id.
 func (s *Service) read(ctx context.Context, no string, names ...Key) (*book, error) {
+	if err := s.Bind(ctx); err != nil {
+		return nil, err
+	}
 	b := &book{no: no, items: map[Key]Item{}, accounts: map[Key]*account{}, ids: map[Key]string{}}
 	want := append([]Key{refundKey(no)}, names...)
 	for len(want) > 0 {

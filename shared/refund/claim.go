@@ -63,7 +63,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 // since: it counts for nothing, or the refund would be stuck behind it.
 func (b *book) running(now time.Time) bool {
 	left := b.rec.Lease.Sub(now)
-	return b.rec.State == Claimed && left > 0 && left <= lease
+	return b.rec.State == Claimed && left > 0 && left <= lease+skew
 }
 
 // claim decides what a request means for the book, and changes it if the

@@ -154,10 +154,10 @@ func (r *record) creditors() []string {
 func (d *debt) due(now time.Time) time.Time {
 	// A lease that ends later than any can is one of a clock that has stepped back
 	// since: it counts for nothing.
-	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease {
+	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease+skew {
 		return d.Lease
 	}
-	if d.Next.Sub(now) > tellAfter(d.Tries) { // likewise
+	if d.Next.Sub(now) > tellAfter(d.Tries)+skew { // likewise
 		return time.Time{}
 	}
 	return d.Next

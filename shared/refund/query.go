@@ -81,6 +81,9 @@ func (s *Service) refundNo(ctx context.Context, l Lookup) (string, error) {
 	if err := spec.Number("refund_id", l.RefundID); err != nil {
 		return "", err
 	}
+	if err := s.Bind(ctx); err != nil {
+		return "", err
+	}
 	items, err := s.Ledger.Get(ctx, refundIDKey(l.RefundID))
 	if err != nil {
 		return "", ledgerError(err)
@@ -107,6 +110,9 @@ func (s *Service) refundNo(ctx context.Context, l Lookup) (string, error) {
 // [CodeNotFound] if the order has none.
 func (s *Service) QueryOrder(ctx context.Context, caller Caller, l Lookup) (Page, error) {
 	if err := s.Admit(ctx, caller); err != nil {
+		return Page{}, err
+	}
+	if err := s.Bind(ctx); err != nil {
 		return Page{}, err
 	}
 	field, value := l.order()

@@ -155,7 +155,7 @@ func (r *record) atRest() bool {
 // askDue reports whether it is time to ask the upstream. A time that lies further
 // ahead than any that is set was set by a wrong clock.
 func (r *record) askDue(now time.Time) bool {
-	return !r.atRest() && (!r.AskAt.After(now) || r.AskAt.Sub(now) > max(askAfter(r.Asked), lease))
+	return !r.atRest() && (!r.AskAt.After(now) || r.AskAt.Sub(now) > max(askAfter(r.Asked), lease)+skew)
 }
 
 // notAhead brings times that lie ahead, which a wrong clock has set, down to now:

@@ -22,6 +22,9 @@ const (
 // [Service.TrustRelay] is set, what a server's message tells settles it.
 // [CodeLimited] if this source has given too many hints.
 func (s *Service) Relayed(ctx context.Context, caller Caller, out Outcome) (Settlement, error) {
+	if err := s.Bind(ctx); err != nil {
+		return Settlement{}, err
+	}
 	if err := s.admitHint(ctx, caller); err != nil {
 		return Settlement{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,7 +40,8 @@ type Service struct {
 
 	once    sync.Once
 	turns   turns
-	telling sync.Map // of debtKey: what this process is telling now, since by the sandbox's clock a lease may end before a call does
+	bound   atomic.Bool // the ledger is known to be this merchant's
+	telling sync.Map    // of debtKey: what this process is telling now, since by the sandbox's clock a lease may end before a call does
 }
 
 const (
@@ -53,6 +55,9 @@ const (
 	firstPause = 30 * time.Millisecond
 	// lease is how long a submission that may still run is left alone.
 	lease = 30 * time.Second
+	// skew is how far clocks that are right may differ: a time that lies this much
+	// further ahead than its rule allows is not a wrong clock's.
+	skew = 2 * time.Second
 	// callTime bounds one call of the upstream in real time.
 	callTime = 10 * time.Second
 	// settleTime is kept free, in real time, to record what a call brought.

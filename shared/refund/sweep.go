@@ -20,6 +20,9 @@ const sweepKey = Key("reconcile/sweep")
 // sweep brings what is due later than its rule can have set back to its time. One
 // of several reconcilers does it, once an hour, until end.
 func (s *Service) sweep(ctx context.Context, end time.Time) error {
+	if err := s.Bind(ctx); err != nil {
+		return err
+	}
 	items, err := s.Ledger.Get(ctx, sweepKey)
 	if err != nil {
 		return ledgerError(err)
@@ -73,7 +76,7 @@ func (r *record) aheadOfRule(now time.Time) bool {
 	}
 	for _, n := range r.Notices {
 		for _, d := range n.Owed {
-			if !d.Lost && d.Next.Sub(now) > tellAfter(d.Tries) {
+			if !d.Lost && d.Next.Sub(now) > tellAfter(d.Tries)+skew {
 				return true
 			}
 		}

@@ -1,0 +1,89 @@
+package refund
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// settleOther settles what is told of a refund under our number that is not the
+// one that was claimed here: our claim was never accepted and never will be, since
+// numbers are unique, and the other refund counts on its own order. done is false
+// if the outcome is about ours.
+func (b *book) settleOther(out Outcome, to State, now time.Time) (st Settlement, done bool) {
+	rec := &b.rec
+	if rec.State == unknown || rec.Foreign {
+		return st, false
+	}
+	if rec.Taken && rec.expected().about(out.Refund) {
+		return b.followOther(out, to, now), true
+	}
+	if content := rec.Request; rec.recall(out.Refund) {
+		if rec.Taken || difference(content, rec.Request) != "" {
+			if rec.Taken { // the upstream takes back what it has said of the number
+				b.hold(0, false)
+				rec.Taken, rec.Refund = false, Refund{}
+			}
+			b.rebook()
+		}
+		return st, false
+	}
+	if out.Source != Query || rec.identified() {
+		return b.evidence(out, "the upstream tells another refund than it has accepted", now), true
+	}
+	before := rec.State
+	b.hold(0, false)
+	upstream := ""
+	if out.refused != nil {
+		upstream = out.refused.Upstream
+	}
+	rec.State, rec.Taken, rec.Refusal = Rejected, true, takenError(upstream, out.Refund)
+	rec.Moves++
+	rec.Asked, rec.Open, rec.Lease, rec.Denied, rec.Cancelled = 0, nil, time.Time{}, nil, false
+	rec.Refund, rec.Order, rec.Also = out.Refund, "", ""
+	rec.note(Event{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
+	b.note(alarmTaken, rec.Refusal.Message)
+	b.touch(refundKey(b.no))
+	b.balance(out.Refund)
+	return Settlement{State: Rejected, Changed: before != Rejected}, true
+}
+
+// followOther settles further news of the refund that has our number. Nobody is
+// told of it: who hears of this number believes it ours.
+func (b *book) followOther(out Outcome, to State, now time.Time) Settlement {
+	rec := &b.rec
+	st := Settlement{State: rec.State}
+	from, _ := stateOf(rec.Refund.Status)
+	fresh := out.Source == Query && out.moves == rec.Moves
+	switch v := judge(from, to, fresh); v {
+	case contradict:
+		return b.evidence(out, fmt.Sprintf("%s is told of another system's refund on record as %s", out.Refund.Status, from), now)
+	case keep:
+		fill(&rec.Refund, out.Refund)
+	default:
+		rec.Refund = renew(rec.Refund, out.Refund)
+		if from != to {
+			rec.Moves++
+			rec.note(Event{At: now, What: "other " + string(to), Source: out.Source, ID: out.EventID})
+		}
+	}
+	b.touch(refundKey(b.no))
+	b.balance(out.Refund)
+	return st
+}
+
+// rebook makes the claim count on the order that its present content names.
+func (b *book) rebook() {
+	held, counted := b.rec.Held, b.rec.Counted
+	b.hold(0, false)
+	if why := b.open(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo); why != nil {
+		b.note(alarmTwoOrders, why.Message)
+		b.rec.Order, b.rec.Also = b.resolve(orderKeys(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo)[0]), ""
+	}
+	b.hold(held, counted)
+	b.touch(refundKey(b.no))
+}
+
+// amountText is an amount for people to read, in minor units.
+func amountText(a Amount) string { return fmt.Sprintf("%d %s", a.Refund, cmp.Or(a.Currency, "fen")) }
+
