@@ -86,4 +86,3 @@ func (b *book) rebook() {
 
 // amountText is an amount for people to read, in minor units.
 func amountText(a Amount) string { return fmt.Sprintf("%d %s", a.Refund, cmp.Or(a.Currency, "fen")) }
-
