@@ -117,6 +117,9 @@ func (c *call) cross(no, where string) bool {
 func (c *call) hears(no string, n news) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.source == "ask" && n.status == "" { // what is not found was still refused before
+		n.refused = n.refused || c.heard[no].refused
+	}
 	c.heard[no] = n
 }
 
