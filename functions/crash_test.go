@@ -685,7 +685,7 @@ func TestA2GoneOnAtOnce(t *testing.T) {
 	p.order = p.world.order(wholeFen)
 	p.die()
 	p.checker = p.onLambda(dispatcher)
-	if got := string(p.onLambda(reconcile).invoke("r1", `{}`, ample)); got != `{"checked":0,"settled":0,"resubmitted":0,"delivered":0,"remaining":0}` {
+	if got := string(p.onLambda(reconcile).invoke("r1", `{}`, ample)); got != `{"checked":0,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0}` {
 		t.Errorf("timer: got %s, want nothing to be due", got)
 	}
 	var got struct {

@@ -144,7 +144,7 @@ func TestReconcileEverywhere(t *testing.T) {
 	onSCF, onLambda := startSCF(t, reconcile, w.env), startLambda(t, reconcile, w.env)
 	const token = "new-CANARY-0123456789-0123456789"
 	container, tokenless := startPlain(t, reconcile, w.with("REFUND_SERVER_TOKEN="+token, "TRUST_WX_HEADERS=true")), startPlain(t, reconcile, w.env)
-	const tally = `{"checked":1,"settled":1,"resubmitted":0,"delivered":0,"remaining":0}`
+	const tally = `{"checked":1,"settled":1,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`
 	open := func(no string) {
 		t.Helper()
 		if got := functions.dispatch(refundEvent(o, no, 10)); got.Code != 0 {

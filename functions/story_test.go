@@ -25,10 +25,10 @@ func TestStory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("LEDGER_URL='sqlite:"+w.ledger+"'", "REFUND_OPERATORS="+operator)
+	write("LEDGER_URL='sqlite:"+w.ledger+"'", "REFUND_OPERATORS="+operator, "REFUND_PACE=0s")
 
 	listener := awaitPlain(t, startSourced(t, file, notify, "PORT=0"))
-	write("LEDGER_URL='sqlite:"+w.ledger+"'", "REFUND_OPERATORS="+operator, "WXPAY_NOTIFY_URL="+listener.url)
+	write("LEDGER_URL='sqlite:"+w.ledger+"'", "REFUND_OPERATORS="+operator, "REFUND_PACE=0s", "WXPAY_NOTIFY_URL="+listener.url)
 	port := freePort(t)
 	functions := dialSCF(t, startSourced(t, file, dispatcher, "_LAMBDA_SERVER_PORT="+port), port)
 	timer := runLambda(t, func(api string) *process { return startSourced(t, file, reconcile, api) })
@@ -75,7 +75,7 @@ func TestStory(t *testing.T) {
 	event := `{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`
 	tally := timer.invoke("c0ffee00-reconcile", event, 10*time.Second)
 	t.Logf("GET /2018-06-01/runtime/invocation/next\n> %s\nPOST /2018-06-01/runtime/invocation/c0ffee00-reconcile/response\n< %s", event, tally)
-	if got, want := string(tally), `{"checked":2,"settled":2,"resubmitted":1,"delivered":0,"remaining":0}`; got != want {
+	if got, want := string(tally), `{"checked":2,"settled":2,"resubmitted":1,"released":0,"delivered":0,"remaining":0}`; got != want {
 		t.Errorf("reconcile: got %s, want %s", got, want)
 	}
 	if got := functions.dispatch(queryEvent("out_refund_no", "R2")); got.Data.Status != "SUCCESS" {

@@ -74,6 +74,7 @@ func newWorldWith(t testing.TB, subscribers bool) *world {
 	}
 	settings["LEDGER_URL"], settings["LEDGER_ALLOW_SQLITE"] = "sqlite:"+w.ledger, "true"
 	settings["REFUND_OPERATORS"] = operator
+	settings["REFUND_PACE"] = "0s" // tests refund one order many times at once
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		w.env = append(w.env, name+"="+settings[name])
 	}

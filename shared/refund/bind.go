@@ -15,17 +15,25 @@ type binding struct {
 
 const bindingKey = Key("ledger/merchant")
 
-// ErrNotOurs reports that the ledger holds the refunds of another merchant, or
-// refunds in doubt of another channel: a wrong setting.
-var ErrNotOurs = errors.New("refund: the ledger is not this merchant's")
+// ErrNotOurs reports that the ledger holds the refunds of another merchant, or of
+// another channel: a wrong setting. [ErrOtherChannel] is the second.
+var (
+	ErrNotOurs      = errors.New("refund: the ledger is not this merchant's")
+	ErrOtherChannel = fmt.Errorf("%w on this channel", ErrNotOurs)
+)
 
 // Bind makes the ledger this merchant's at its first use, and refuses one that is
 // another's: refund numbers are a merchant's own, and its accounts would be false.
-// A channel that serves the same merchant may follow another once no claim is in
-// doubt, since only the channel that made a submission can say what became of it.
-// The error wraps [ErrNotOurs] and names both. Every method that uses the ledger
-// binds it first; whoever wants to know before calls this.
-func (s *Service) Bind(ctx context.Context) error {
+// The error wraps [ErrNotOurs] and names both. A channel that serves the same
+// merchant may follow another once no claim is in doubt, since only the channel
+// that made a submission can say what became of it: [Service.Reconcile] finds that
+// out. Every method that uses the ledger binds it first; whoever wants to know
+// before calls this.
+func (s *Service) Bind(ctx context.Context) error { return s.bind(ctx, false) }
+
+// bind is [Service.Bind]; with follow, this channel takes over from another that
+// has nothing in doubt.
+func (s *Service) bind(ctx context.Context, follow bool) error {
 	if s.bound.Load() {
 		return nil
 	}
@@ -39,11 +47,23 @@ func (s *Service) Bind(ctx context.Context) error {
 		if err := decode(items[0], &bound); err != nil {
 			return err
 		}
-		next, err := s.follow(ctx, bound, ours)
-		if err != nil || next == bound {
-			return err
+		switch {
+		case bound == binding{}:
+		case !bound.serves(ours.Merchant):
+			return misbound(ErrNotOurs, "the ledger of merchant %s, and the other settings name merchant %s", bound.name(), ours.name())
+		case bound.Channel == ours.Channel:
+			return nil // the same merchant, of whom one may say more
+		default:
+			if follow {
+				if follow, err = s.nothingInDoubt(ctx); err != nil {
+					return err
+				}
+			}
+			if !follow {
+				return misbound(ErrOtherChannel, "a ledger whose refunds were sent on the channel %s, and WXPAY_CHANNEL is %s, which takes over at a run of reconcile once no refund is in doubt", bound.Channel, ours.Channel)
+			}
 		}
-		return ledgerError(s.Ledger.Commit(ctx, item(bindingKey, items[0].Version, next, time.Time{})))
+		return ledgerError(s.Ledger.Commit(ctx, item(bindingKey, items[0].Version, ours, time.Time{})))
 	})
 	if err == nil {
 		s.bound.Store(true)
@@ -51,27 +71,8 @@ func (s *Service) Bind(ctx context.Context) error {
 	return err
 }
 
-// follow says whose the ledger is from now on, if it was bound so before.
-func (s *Service) follow(ctx context.Context, bound, ours binding) (binding, error) {
-	refuse := func(format string, args ...any) (binding, error) {
-		return bound, &Error{Code: CodeInternal, Next: Later, Message: "the configuration is wrong: LEDGER_URL names " + fmt.Sprintf(format, args...), Err: ErrNotOurs}
-	}
-	switch {
-	case bound == binding{}:
-		return ours, nil
-	case !bound.serves(ours.Merchant):
-		return refuse("the ledger of merchant %s, and the other settings name merchant %s", bound.name(), ours.name())
-	case bound.Channel == ours.Channel:
-		return bound, nil // the same merchant, of whom one may say more
-	}
-	doubtful, err := s.anyInDoubt(ctx)
-	if err != nil {
-		return bound, err
-	}
-	if doubtful {
-		return refuse("a ledger with refunds in doubt that were sent on the channel %s, and WXPAY_CHANNEL is %s, which may follow once none is in doubt", bound.Channel, ours.Channel)
-	}
-	return ours, nil
+func misbound(sentinel error, format string, args ...any) *Error {
+	return &Error{Code: CodeInternal, Next: Later, Message: "the configuration is wrong: LEDGER_URL names " + fmt.Sprintf(format, args...), Err: sentinel}
 }
 
 // serves reports whether the refunds on record are those of that merchant. On
@@ -87,32 +88,20 @@ func (b binding) name() string {
 	return fmt.Sprintf("%s with sub-merchant %s", b.MchID, b.SubMchID)
 }
 
-// ages is longer than anything is ever due.
-const ages = 10 * 365 * 24 * time.Hour
-
-// anyInDoubt reports whether the ledger holds a claim whose outcome is unknown. Such
-// a claim is always due some time.
-func (s *Service) anyInDoubt(ctx context.Context) (bool, error) {
-	cursor := ""
-	for {
-		items, next, err := s.Ledger.List(ctx, s.now().Add(ages), cursor, runPage)
-		if err != nil {
-			return false, ledgerError(err)
+// nothingInDoubt reports whether the ledger holds no claim whose outcome is unknown.
+// Such a claim is always due some time.
+func (s *Service) nothingInDoubt(ctx context.Context) (bool, error) {
+	none := true
+	err := s.eachDue(ctx, s.now().Add(ages), func(it Item) (bool, error) {
+		var rec record
+		if _, ok := it.RefundNo(); !ok {
+			return true, nil
 		}
-		for _, it := range items {
-			var rec record
-			if _, ok := it.RefundNo(); !ok {
-				continue
-			}
-			if err := decode(it, &rec); err != nil {
-				return false, err
-			}
-			if rec.State == Claimed {
-				return true, nil
-			}
+		if err := decode(it, &rec); err != nil {
+			return false, err
 		}
-		if cursor = next; next == "" {
-			return false, nil
-		}
-	}
+		none = rec.State != Claimed
+		return none, nil
+	})
+	return none, err
 }

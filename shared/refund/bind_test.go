@@ -1,6 +1,7 @@
 package refund_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -65,13 +66,25 @@ func TestChannelMayFollowAnotherOnceNothingIsInDoubt(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := &refund.Service{Channel: named{f.up, "next"}, Ledger: f.Ledger, Merchant: merchant, Now: f.Now}
-	if err := next.Bind(t.Context()); err == nil || !strings.Contains(err.Error(), "in doubt") || !strings.Contains(err.Error(), "next") {
-		t.Errorf("beside a doubt: %v", err)
+	for range 2 {
+		err := next.Bind(t.Context())
+		if !errors.Is(err, refund.ErrOtherChannel) || !strings.Contains(err.Error(), "test") || !strings.Contains(err.Error(), "next") {
+			t.Errorf("beside a doubt: %v", err)
+		}
+		if _, err := next.Reconcile(t.Context()); !errors.Is(err, refund.ErrOtherChannel) {
+			t.Errorf("reconcile beside a doubt: %v", err)
+		}
+		if _, err := next.Refund(t.Context(), server, request("R2", 1)); !refund.IsCode(err, refund.CodeInternal) {
+			t.Errorf("a refund beside a doubt: %v", err)
+		}
 	}
 	f.up.before = nil
 	advance(2 * time.Minute)
 	f.reconcile(t)
-	if err := next.Bind(t.Context()); err != nil {
+	if _, err := next.Reconcile(t.Context()); err != nil {
 		t.Errorf("after it: %v", err)
+	}
+	if _, err := next.Refund(t.Context(), server, request("R2", 1)); err != nil {
+		t.Errorf("a refund after it: %v", err)
 	}
 }

@@ -45,6 +45,9 @@ func (s *Service) Reconcile(ctx context.Context) (Tally, error) {
 	// Whoever is taken up last should still get an answer.
 	end = end.Add(-min(callTime, time.Until(end)/2))
 	var tally Tally
+	if err := s.bind(ctx, true); err != nil {
+		return tally, err
+	}
 	if err := s.sweep(ctx, end); err != nil {
 		return tally, err
 	}
@@ -211,6 +214,28 @@ func (s *Service) believe(ctx context.Context, no string, moves int) error {
 		b.touch(refundKey(no))
 		return s.commit(ctx, b, s.now())
 	})
+}
+
+// ages is longer than anything is ever due.
+const ages = 10 * 365 * 24 * time.Hour
+
+// eachDue visits what is due by a time, until visit wants no more.
+func (s *Service) eachDue(ctx context.Context, until time.Time, visit func(Item) (more bool, err error)) error {
+	cursor := ""
+	for {
+		items, next, err := s.Ledger.List(ctx, until, cursor, runPage)
+		if err != nil {
+			return ledgerError(err)
+		}
+		for _, it := range items {
+			if more, err := visit(it); !more || err != nil {
+				return err
+			}
+		}
+		if cursor = next; next == "" {
+			return nil
+		}
+	}
 }
 
 // remaining counts what is still due.

@@ -20,9 +20,6 @@ const sweepKey = Key("reconcile/sweep")
 // sweep brings what is due later than its rule can have set back to its time. One
 // of several reconcilers does it, once an hour, until end.
 func (s *Service) sweep(ctx context.Context, end time.Time) error {
-	if err := s.Bind(ctx); err != nil {
-		return err
-	}
 	items, err := s.Ledger.Get(ctx, sweepKey)
 	if err != nil {
 		return ledgerError(err)
@@ -38,35 +35,22 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 	if err := s.Ledger.Commit(ctx, item(sweepKey, items[0].Version, sweep{now}, time.Time{})); err != nil {
 		return nil // somebody else does it, or the next run
 	}
-	cursor := ""
-	for time.Now().Before(end) && ctx.Err() == nil {
-		listed, next, err := s.Ledger.List(ctx, now.Add(ages), cursor, runPage)
-		if err != nil {
-			return ledgerError(err)
+	return s.eachDue(ctx, now.Add(ages), func(it Item) (bool, error) {
+		no, ok := it.RefundNo()
+		var rec record
+		if !ok || !it.Due.After(now) || decode(it, &rec) != nil || !rec.aheadOfRule(now) {
+			return time.Now().Before(end), nil
 		}
-		for _, it := range listed {
-			no, ok := it.RefundNo()
-			if !ok || !it.Due.After(now) {
-				continue
+		s.log(ctx, slog.LevelWarn, "clock", no, "alarm", alarmClock, "due", it.Due, "why", "no rule sets a time so far ahead: some instance's clock runs ahead; ignored")
+		s.amend(ctx, no, func(b *book, now time.Time) {
+			if b.rec.aheadOfRule(now) {
+				b.rec.AskAt = now
+				b.rec.notAhead(now)
+				b.touch(refundKey(no))
 			}
-			var rec record
-			if decode(it, &rec) != nil || !rec.aheadOfRule(now) {
-				continue
-			}
-			s.log(ctx, slog.LevelWarn, "clock", no, "alarm", alarmClock, "due", it.Due, "why", "no rule sets a time so far ahead: some instance's clock runs ahead; ignored")
-			s.amend(ctx, no, func(b *book, now time.Time) {
-				if b.rec.aheadOfRule(now) {
-					b.rec.AskAt = now
-					b.rec.notAhead(now)
-					b.touch(refundKey(no))
-				}
-			})
-		}
-		if cursor = next; next == "" {
-			break
-		}
-	}
-	return nil
+		})
+		return time.Now().Before(end), nil
+	})
 }
 
 // aheadOfRule reports whether the record is due later than any rule can have set.
