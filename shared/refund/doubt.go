@@ -83,6 +83,10 @@ func (b *book) release(why string, now time.Time) {
 	b.touch(refundKey(b.no))
 }
 
+// worthAnother reports whether submitting the same again may succeed: not after a
+// refusal for certain, unless that was one that time mends.
+func (r *record) worthAnother() bool { return r.Denied == nil || r.Denied.Next == Later }
+
 // suspended says why a claim in doubt is not submitted again, "" if it may be.
 func (b *book) suspended() string {
 	hands := 0
@@ -120,7 +124,7 @@ func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t T
 			b.raise(alarmHand, why, now)
 		}
 		switch {
-		case why == "" && b.rec.Denied == nil && now.Sub(b.rec.ClaimedAt) <= submitFor:
+		case why == "" && b.rec.worthAnother() && now.Sub(b.rec.ClaimedAt) <= submitFor:
 			if err := b.attempt(s.rules(), now); err != nil {
 				return nil // too early for its order: the next run
 			}

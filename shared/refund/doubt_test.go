@@ -62,7 +62,7 @@ func TestClaimThatNeverGoesThroughEndsWithinADay(t *testing.T) {
 
 // A certain refusal newer than what is in doubt shortens the day, not the life of a request.
 func TestCertainRefusalShortensTheDayOnly(t *testing.T) {
-	for _, next := range []refund.Next{refund.AfterFix, refund.Never, refund.Later, refund.LaterOrFix} {
+	for _, next := range []refund.Next{refund.AfterFix, refund.Never, refund.LaterOrFix} {
 		f, advance := doubtful(t, "R1", 60)
 		f.up.before = refusal(refund.CodeRejected, next, "SOME_CODE")
 		_, err := f.Refund(t.Context(), server, request("R1", 60))
@@ -84,6 +84,29 @@ func TestCertainRefusalShortensTheDayOnly(t *testing.T) {
 		}
 		f.up.before = nil
 		f.must(t, request("R2", 100))
+	}
+}
+
+// A refusal that time mends is tried for as long as a claim without one, and ends sooner.
+func TestRefusalThatTimeMendsIsTriedForSixHours(t *testing.T) {
+	f, advance := doubtful(t, "R1", 60)
+	f.up.before = refusal(refund.CodeRejected, refund.Later, "NOT_ENOUGH")
+	f.wait(t, advance, 5*time.Hour)
+	if n := f.up.count("refund:R1"); n < 10 {
+		t.Errorf("%d submissions in five hours", n)
+	}
+	f.wait(t, advance, 4*time.Hour)
+	if got := f.look(t, "R1").State; got != refund.Rejected {
+		t.Errorf("%s after nine hours", got)
+	}
+
+	f, advance = doubtful(t, "R1", 60)
+	f.up.before = refusal(refund.CodeRejected, refund.Later, "NOT_ENOUGH")
+	f.wait(t, advance, time.Hour)
+	f.up.before = nil // topped up
+	f.wait(t, advance, time.Hour)
+	if got := f.look(t, "R1").State; got != refund.Processing {
+		t.Errorf("%s after the balance was topped up", got)
 	}
 }
 
