@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -195,7 +196,7 @@ func encode(data any, err error) []byte {
 		}
 		env.Message, env.Retry = e.Message, retries()[e.Next]
 		if e.RetryAfter > 0 {
-			env.RetryAfter = max(1, int64(e.RetryAfter.Seconds()))
+			env.RetryAfter = int64(math.Ceil(e.RetryAfter.Seconds()))
 		}
 	}
 	b, err := json.Marshal(env)

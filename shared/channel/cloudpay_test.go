@@ -611,8 +611,8 @@ func TestCloudPayEmptyLists(t *testing.T) {
 			for _, l := range byOrder {
 				_, err := ch.Query(t.Context(), l)
 				isUnknown(t, fmt.Sprintf("%s, %s, %+v", name, form, l), err)
-				if refund.AsError(err).Exists {
-					t.Errorf("%s, %s, %+v: exists: %v", name, form, l, err)
+				if got := refund.AsError(err).Exists; got != c.exists {
+					t.Errorf("%s, %s, %+v: exists %v: %v", name, form, l, got, err)
 				}
 			}
 		}

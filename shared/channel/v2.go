@@ -264,7 +264,7 @@ func (v *v2) about(told, asked string) error {
 
 // answer is the page that a query's answer holds.
 func (v *v2) answer(l refund.Lookup) (refund.Page, error) {
-	if !l.ByOrder() && v.counts() {
+	if v.counts() {
 		e := unknown("WeChat Pay counts the refund and tells nothing of it", nil)
 		e.Exists = true
 		return refund.Page{}, e

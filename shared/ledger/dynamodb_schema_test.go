@@ -91,7 +91,7 @@ func TestD12OlderSchemaOfDynamoDBIsUpgraded(t *testing.T) {
 func TestD12NewerSchemaOfDynamoDBIsRefused(t *testing.T) {
 	url := newDynamoURL(t)
 	commit(t, openKnowing(t, url, dynamoSchema+1), item("a", 0, "A"))
-	want := fmt.Sprintf("the database has schema %d, this program knows schemas up to %d: it needs a newer program", dynamoSchema+1, dynamoSchema)
+	want := fmt.Sprintf("the database has schema %d, this program works with schemas up to %d: it needs a newer program", dynamoSchema+1, dynamoSchema)
 	for name, call := range newerCalls {
 		if err := call(t.Context(), open(t, url)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)

@@ -151,7 +151,7 @@ func mysqlTLS(config *mysql.Config, query url.Values, host string) error {
 func migrateMySQL(ctx context.Context, db *sql.DB, steps []string) error {
 	// Almost always there is nothing to do, and this is the one round trip.
 	done, err := mysqlVersion(ctx, db, len(steps))
-	if err != nil || done == len(steps) {
+	if err != nil || done >= len(steps) {
 		return err
 	}
 	conn, err := db.Conn(ctx)
@@ -170,7 +170,7 @@ func migrateMySQL(ctx context.Context, db *sql.DB, steps []string) error {
 	}
 	// If the context has ended, so has the connection, and the lock with it.
 	defer func() { _, _ = conn.ExecContext(ctx, `DO RELEASE_LOCK(`+name+`)`) }()
-	if done, err = mysqlVersion(ctx, conn, len(steps)); err != nil {
+	if done, err = mysqlVersion(ctx, conn, len(steps)); err != nil || done >= len(steps) {
 		return err
 	}
 	for i, step := range steps[done:] {

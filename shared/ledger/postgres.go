@@ -99,7 +99,7 @@ func postgresConfig(rest string) (config *pgx.ConnConfig, conns int, err error) 
 func migratePostgres(ctx context.Context, db *sql.DB, steps []string) error {
 	// Almost always there is nothing to do, and this is the one round trip.
 	done, err := postgresVersion(ctx, db, len(steps))
-	if err != nil || done == len(steps) {
+	if err != nil || done >= len(steps) {
 		return err
 	}
 	tx, err := db.BeginTx(ctx, nil)
@@ -111,7 +111,7 @@ func migratePostgres(ctx context.Context, db *sql.DB, steps []string) error {
 	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(wxrefund)); err != nil {
 		return err
 	}
-	if done, err = postgresVersion(ctx, tx, len(steps)); err != nil || done == len(steps) {
+	if done, err = postgresVersion(ctx, tx, len(steps)); err != nil || done >= len(steps) {
 		return err
 	}
 	for i, step := range steps[done:] {

@@ -30,11 +30,17 @@ func schema(dialect string) (steps []string, err error) {
 	return steps, nil
 }
 
-// checkVersion refuses a database with more steps than this program knows: there
-// is no way back.
-func checkVersion(version, known int) error {
-	if version < 0 || version > known {
-		return fmt.Errorf("the database has schema %d, this program knows schemas up to %d: it needs a newer program", version, known)
+// bearable is the greatest schema of tables that a program can work with which
+// knows so many steps: one more than that, so that while functions are upgraded the
+// version before goes on, from a cold start too. Each step leaves the program of
+// the step before at work.
+func bearable(known int) int { return known + 1 }
+
+// checkVersion refuses a database with more steps than this program can work with:
+// there is no way back.
+func checkVersion(version, most int) error {
+	if version < 0 || version > most {
+		return fmt.Errorf("the database has schema %d, this program works with schemas up to %d: it needs a newer program", version, most)
 	}
 	return nil
 }

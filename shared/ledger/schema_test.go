@@ -204,13 +204,32 @@ func schemaOf(t *testing.T, b backend, db *sql.DB) int {
 	return n
 }
 
+// D12: one step more than a program knows is borne, from a cold start too, and left
+// as it is: the version before goes on while functions are upgraded.
+func TestD12VersionBeforeGoesOnFromAColdStart(t *testing.T) {
+	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
+		commit(t, open(t, url), item("a", 0, "A"))
+		next := len(knownSteps(t, b)) + 1
+		setSchema(t, b, url, db, next)
+		cold := open(t, url)
+		same(t, "read", get(t, cold, "a"), []refund.Item{item("a", 1, "A")})
+		commit(t, cold, dueItem("a", 1, "B", at(1)))
+		if got := pages(t, cold, at(9), 10); len(got) != 1 || len(got[0]) != 1 {
+			t.Errorf("listed %v, want a", got)
+		}
+		if got := schemaOf(t, b, db); got != next {
+			t.Errorf("schema %d, want it left at %d", got, next)
+		}
+	})
+}
+
 // D12: a newer schema is a clear error, of every call, and is left as it is.
 func TestD12NewerSchemaIsRefused(t *testing.T) {
 	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
 		commit(t, open(t, url), item("a", 0, "A"))
 		known := len(knownSteps(t, b))
-		setSchema(t, b, url, db, known+1)
-		want := fmt.Sprintf("the database has schema %d, this program knows schemas up to %d: it needs a newer program", known+1, known)
+		setSchema(t, b, url, db, known+2)
+		want := fmt.Sprintf("the database has schema %d, this program works with schemas up to %d: it needs a newer program", known+2, known+1)
 		for name, call := range newerCalls {
 			s, err := Open(t.Context(), url)
 			if err == nil {
@@ -221,8 +240,8 @@ func TestD12NewerSchemaIsRefused(t *testing.T) {
 				t.Errorf("%s: got %v, want %q", name, err, want)
 			}
 		}
-		if got := schemaOf(t, b, db); got != known+1 {
-			t.Errorf("schema %d, want it left at %d", got, known+1)
+		if got := schemaOf(t, b, db); got != known+2 {
+			t.Errorf("schema %d, want it left at %d", got, known+2)
 		}
 		setSchema(t, b, url, db, known)
 		same(t, "left as it was", get(t, open(t, url), "a", "b"), []refund.Item{item("a", 1, "A"), {Key: "b"}})

@@ -109,7 +109,7 @@ func commentVersion(comment string, known int) (int, error) {
 	if !ok || err != nil {
 		return 0, fmt.Errorf("the comment on table wxrefund_items is %q, want %q and a number: the table is not ours", comment, schemaComment)
 	}
-	return version, checkVersion(version, known)
+	return version, checkVersion(version, bearable(known))
 }
 
 // serverURL parses what follows the scheme, and takes out of it how many

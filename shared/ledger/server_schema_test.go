@@ -16,7 +16,7 @@ func TestNewerSchemaOfAServerIsRefused(t *testing.T) {
 		s := open(t, url)
 		commit(t, s, item("a", 0, "A"))
 		for comment, want := range map[string]string{
-			"wxrefund schema 3": "the database has schema 3, this program knows schemas up to 2",
+			"wxrefund schema 4": "the database has schema 4, this program works with schemas up to 3",
 			"":                  "the table is not ours",
 			"wxrefund schema x": "the table is not ours",
 		} {

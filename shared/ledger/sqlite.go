@@ -80,7 +80,7 @@ func sqliteDSN(path string) string {
 func migrateSQLite(ctx context.Context, db *sql.DB, steps []string) error {
 	// Almost always there is nothing to do, and no lock to take.
 	done, err := sqliteVersion(ctx, db, len(steps))
-	if err != nil || done == len(steps) {
+	if err != nil || done >= len(steps) {
 		return err
 	}
 	tx, err := db.BeginTx(ctx, nil)
@@ -88,7 +88,7 @@ func migrateSQLite(ctx context.Context, db *sql.DB, steps []string) error {
 		return err
 	}
 	defer tx.Rollback() // does nothing after a commit
-	if done, err = sqliteVersion(ctx, tx, len(steps)); err != nil {
+	if done, err = sqliteVersion(ctx, tx, len(steps)); err != nil || done >= len(steps) {
 		return err
 	}
 	for i, step := range steps[done:] {
@@ -108,7 +108,7 @@ func sqliteVersion(ctx context.Context, q querier, known int) (version int, err 
 	if err := q.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return 0, err
 	}
-	return version, checkVersion(version, known)
+	return version, checkVersion(version, bearable(known))
 }
 
 // sqliteCode returns SQLite's extended result code; 0 if err is not SQLite's.

@@ -152,11 +152,11 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.db")
 	s := open(t, "sqlite:"+path)
 	commit(t, s, item("a", 0, "A"))
-	if _, err := s.store.(*table).db.ExecContext(t.Context(), "PRAGMA user_version = 3"); err != nil {
+	if _, err := s.store.(*table).db.ExecContext(t.Context(), "PRAGMA user_version = 4"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), "sqlite:"+path)
-	if err == nil || !strings.Contains(err.Error(), "the database has schema 3, this program knows schemas up to 2") {
+	if err == nil || !strings.Contains(err.Error(), "the database has schema 4, this program works with schemas up to 3") {
 		t.Errorf("got %v", err)
 	}
 	// The program that had it open goes on.

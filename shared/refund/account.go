@@ -21,6 +21,10 @@ type account struct {
 	Reserved      int64    `json:"reserved,omitempty"`  // minor units
 	Members       []member `json:"members,omitempty"`   // refunds that count, oldest first
 
+	// Claims are refunds that count in another account and name this order by their
+	// caller's other name. They count here too until the upstream says whose they are.
+	Claims []member `json:"claims,omitempty"`
+
 	// The last submission, where the channel asks for a pace.
 	Sent   time.Time `json:"sent,omitzero"`
 	SentNo string    `json:"sent_no,omitempty"`
@@ -62,16 +66,24 @@ func orderKeys(transactionID, outTradeNo string) []Key {
 // or a currency that only callers have named binds nobody: what their claims
 // reserve counts against whatever the next one names.
 func (a *account) admits(amount RequestAmount, most int) *Error {
-	left := max(0, amount.Total-a.Reserved)
+	left := amount.Total - a.Reserved
+	for _, m := range a.Claims {
+		left -= m.Held
+	}
+	left = max(0, left)
 	switch {
 	case a.Confirmed && a.Currency != "" && a.Currency != amount.Currency:
 		return conflictf("amount.currency must be %s, the currency of the order", a.Currency)
 	case a.Confirmed && a.Total != amount.Total:
 		return conflictf("amount.total differs from the order's total, which is %d", a.Total)
-	case len(a.Members) >= most:
+	case len(a.Members)+len(a.Claims) >= most:
 		return conflictf("the order has had %d refunds, and no order may have more", most)
 	case amount.Refund > left:
-		return conflictf("amount.refund is more than what is left of the order: %d of %d", left, amount.Total)
+		e := conflictf("amount.refund is more than what is left of the order: %d of %d", left, amount.Total)
+		if amount.Refund <= left+a.doubtful() {
+			e.Next, e.Message = Later, e.Message+", while other refunds of it are in doubt"
+		}
+		return e
 	}
 	return nil
 }
@@ -88,32 +100,54 @@ func (a *account) paced(no string, pace time.Duration, now time.Time) *Error {
 }
 
 // put makes a refund count, reserving that much more, whether or not the order has
-// room: the upstream's word stands above our limits.
-// It reports whether anything changed.
+// room: the upstream's word stands above our limits. It reports whether anything changed.
 func (a *account) put(m member, more int64) bool {
 	a.Reserved += more
-	for i := range a.Members {
-		if a.Members[i].No == m.No {
-			changed := !a.Members[i].equal(m) || more != 0
-			a.Members[i] = m
-			return changed
+	changed := place(&a.Members, m) || more != 0
+	a.sort()
+	return changed
+}
+
+// claim makes a refund count by its caller's other name.
+func (a *account) claim(m member) bool { return place(&a.Claims, m) }
+
+// place puts a refund into a list in which it stands once. It reports whether the list changed.
+func place(list *[]member, m member) bool {
+	for i, n := range *list {
+		if n.No == m.No {
+			(*list)[i] = m
+			return !n.equal(m)
 		}
 	}
-	a.Members = append(a.Members, m)
-	a.sort()
+	*list = append(*list, m)
 	return true
 }
 
 // remove takes a refund out as if it had never been, with what it reserves.
 func (a *account) remove(no string, held int64) {
 	a.Reserved -= held
-	a.Members = slices.DeleteFunc(a.Members, func(m member) bool { return m.No == no })
+	a.Members = without(a.Members, no)
 }
 
-// hands counts the refunds that somebody else has made of the order and that take money from it.
+// unclaim takes out a refund that counted by its caller's other name.
+func (a *account) unclaim(no string) { a.Claims = without(a.Claims, no) }
+
+func without(list []member, no string) []member {
+	return slices.DeleteFunc(list, func(m member) bool { return m.No == no })
+}
+
+// all lists the refunds that count, by either name, oldest first.
+func (a *account) all() []member {
+	all := slices.Concat(a.Members, a.Claims)
+	slices.SortStableFunc(all, func(x, y member) int { return x.At.Compare(y.At) })
+	return all
+}
+
+// hands counts the refunds that somebody else has made of the order, closed ones
+// too: what counts is whether there is one more than before.
 func (a *account) hands() (n int) {
 	for _, m := range a.Members {
-		if m.Foreign && m.Held > 0 {
+		if m.Foreign {
 			n++
 		}
 	}
@@ -122,6 +156,16 @@ func (a *account) hands() (n int) {
 
 func (a *account) sort() {
 	slices.SortStableFunc(a.Members, func(x, y member) int { return x.At.Compare(y.At) })
+}
+
+// doubtful is what refunds reserve that nobody has answered yet.
+func (a *account) doubtful() (sum int64) {
+	for _, m := range a.all() {
+		if m.Total != 0 {
+			sum += m.Held
+		}
+	}
+	return sum
 }
 
 // excess reports whether more is reserved than the order's total. A claim in doubt
@@ -146,19 +190,24 @@ func (a *account) confirm(total int64, currency string) {
 	}
 }
 
-// absorb adds another account of the same order to this one. A refund that
-// counted in both counts once.
+// absorb adds another account of the same order to this one. A refund that counted
+// in the one by its caller's other name, and in the other by itself, counts once.
 func (a *account) absorb(b account) {
-	for _, m := range b.Members {
-		if slices.ContainsFunc(a.Members, func(n member) bool { return n.No == m.No }) {
-			b.Reserved -= m.Held
-			continue
-		}
-		a.Members = append(a.Members, m)
-	}
 	a.Reserved += b.Reserved
+	for _, m := range b.Members {
+		place(&a.Members, m)
+	}
 	a.sort()
+	for _, m := range b.Claims {
+		place(&a.Claims, m)
+	}
+	a.Claims = slices.DeleteFunc(a.Claims, func(m member) bool {
+		return slices.ContainsFunc(a.Members, func(n member) bool { return n.No == m.No })
+	})
 	if b.Confirmed && !a.Confirmed {
 		a.Total, a.Confirmed, a.Currency = b.Total, true, b.Currency
+	}
+	if b.Sent.After(a.Sent) {
+		a.Sent, a.SentNo = b.Sent, b.SentNo
 	}
 }

@@ -2,6 +2,8 @@ package refund
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"log/slog"
 	"slices"
 	"time"
@@ -42,6 +44,23 @@ type Cause struct {
 	Count int       `json:"count"` // how often it has been met
 }
 
+// told are the causes that what the upstream tells can have, and can end.
+func toldCauses() []string {
+	return []string{alarmVanished, alarmContradiction, alarmDiffers, alarmTwoOrders, alarmPanic}
+}
+
+// alarm notes what a person should look at; why "" is nothing. A cause that lasts
+// is noted in the record.
+func (b *book) alarm(code, why string, now time.Time) {
+	switch {
+	case why == "":
+	case b.rec.State != unknown && slices.Contains(toldCauses(), code):
+		b.raise(code, why, now)
+	default:
+		b.alarms = append(b.alarms, alarm{code: code, why: why})
+	}
+}
+
 // raise notes a lasting cause of alarm in the record. It is told when it is new,
 // and then once a day.
 func (b *book) raise(code, why string, now time.Time) {
@@ -49,12 +68,14 @@ func (b *book) raise(code, why string, now time.Time) {
 	if i < 0 {
 		b.rec.Causes = append(b.rec.Causes, Cause{Code: code, Since: now})
 		i = len(b.rec.Causes) - 1
+		b.touch(refundKey(b.no))
 	}
 	c := &b.rec.Causes[i]
 	c.Count++
-	b.touch(refundKey(b.no))
+	b.raised = append(b.raised, code)
 	if since := now.Sub(c.Told); since >= alarmAgain || since < 0 {
 		c.Told = now
+		b.touch(refundKey(b.no))
 		b.alarms = append(b.alarms, alarm{code, why, c.Count})
 	}
 }
@@ -67,9 +88,10 @@ func (r *record) ended() []string {
 	return []string{alarmStuck, alarmHand, alarmUntold}
 }
 
-// calm closes the causes of alarm that have ended, those named and those that
-// cannot go on in the record's present state.
-func (b *book) calm(_ time.Time, codes ...string) {
+// calm closes the causes of alarm that have ended: those named, unless they were
+// raised by the same change, and those that cannot go on in the record's present state.
+func (b *book) calm(codes ...string) {
+	codes = slices.DeleteFunc(codes, func(code string) bool { return slices.Contains(b.raised, code) })
 	codes = append(codes, b.rec.ended()...)
 	b.rec.Causes = slices.DeleteFunc(b.rec.Causes, func(c Cause) bool {
 		over := slices.Contains(codes, c.Code)
@@ -86,10 +108,14 @@ func (b *book) calm(_ time.Time, codes ...string) {
 // tried again from telling twice.
 func (s *Service) tellAlarms(ctx context.Context, b *book, seen map[string]bool) {
 	for _, a := range b.alarms {
-		if !seen[a.code+a.why] {
-			seen[a.code+a.why] = true
+		switch {
+		case seen[a.code+a.why]:
+		case b.rec.State == unknown: // and no record remembers
+			s.alarmDaily(ctx, refundKey(b.no), a, b.about...)
+		default:
 			s.alarm(ctx, b.no, a, b.about...)
 		}
+		seen[a.code+a.why] = true
 	}
 	for _, c := range b.calmed {
 		if seen["calmed "+c.Code] {
@@ -130,5 +156,40 @@ func (s *Service) amend(ctx context.Context, no string, change func(b *book, now
 	})
 	if err != nil {
 		s.log(ctx, slog.LevelWarn, "not noted", no, "error", err)
+	}
+}
+
+// An oncePerDay is when an alarm was last told that no record can remember.
+type oncePerDay struct {
+	Told  time.Time `json:"told"`
+	Count int       `json:"count"`
+}
+
+// alarmDaily logs an alarm about an item that is no readable record, once a day.
+func (s *Service) alarmDaily(ctx context.Context, about Key, a alarm, args ...any) {
+	sum := sha256.Sum256([]byte(a.code + " " + string(about)))
+	key := Key("alarm/" + hex.EncodeToString(sum[:12]))
+	err := s.retry(ctx, func() error {
+		items, err := s.Ledger.Get(ctx, key)
+		if err != nil {
+			return ledgerError(err)
+		}
+		var last oncePerDay
+		_ = decode(items[0], &last) // one that cannot be read is as none
+		now := s.now()
+		if since := now.Sub(last.Told); since >= 0 && since < alarmAgain {
+			return nil
+		}
+		last.Told, last.Count = now, last.Count+1
+		a.count = last.Count
+		no, isRefund := Item{Key: about}.RefundNo()
+		if !isRefund {
+			no = string(about)
+		}
+		s.alarm(ctx, no, a, args...)
+		return ledgerError(s.Ledger.Commit(ctx, item(key, items[0].Version, last, time.Time{})))
+	})
+	if err != nil {
+		s.log(ctx, slog.LevelWarn, "not noted", string(about), "error", err)
 	}
 }

@@ -13,6 +13,10 @@ type binding struct {
 	Channel string `json:"channel"`
 }
 
+// boundFor is how long a process relies on what it has read: another channel may
+// have taken over since.
+const boundFor = time.Minute
+
 const bindingKey = Key("ledger/merchant")
 
 // ErrNotOurs reports that the ledger holds the refunds of another merchant, or of
@@ -34,7 +38,7 @@ func (s *Service) Bind(ctx context.Context) error { return s.bind(ctx, false) }
 // bind is [Service.Bind]; with follow, this channel takes over from another that
 // has nothing in doubt.
 func (s *Service) bind(ctx context.Context, follow bool) error {
-	if s.bound.Load() {
+	if time.Since(time.Unix(s.bound.Load(), 0)) < boundFor {
 		return nil
 	}
 	ours := binding{s.Merchant, s.Channel.Spec().Name}
@@ -66,7 +70,7 @@ func (s *Service) bind(ctx context.Context, follow bool) error {
 		return ledgerError(s.Ledger.Commit(ctx, item(bindingKey, items[0].Version, ours, time.Time{})))
 	})
 	if err == nil {
-		s.bound.Store(true)
+		s.bound.Store(time.Now().Unix())
 	}
 	return err
 }

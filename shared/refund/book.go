@@ -2,7 +2,6 @@ package refund
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -17,15 +16,9 @@ type book struct {
 	told     bool             // the record changed in what is owed alone, so that asking stays due as it was
 	ids      map[Key]string   // refund_id names that were read or made
 	alarms   []alarm          // what the change raises
-	calmed   []Cause          // lasting causes of alarm that it ends
+	raised   []string         // lasting causes among them, told or not
+	calmed   []Cause          // lasting causes that it ends
 	about    []any            // what is logged beside an alarm
-}
-
-// note adds an alarm that has no lasting cause; why "" is none.
-func (b *book) note(code, why string) {
-	if why != "" {
-		b.alarms = append(b.alarms, alarm{code: code, why: why})
-	}
 }
 
 // read opens the book of a refund number. names are further keys that the
@@ -106,14 +99,21 @@ func (b *book) resolve(k Key) Key {
 // account returns the account in which the refund counts; nil if nobody has named its order.
 func (b *book) account() *account { return b.accounts[b.resolve(b.rec.Order)] }
 
-// homes are the keys of the accounts in which the refund counts: one, or two while
-// nobody but the caller says that his two names are one order's.
+// also returns the account in which the refund counts by its caller's other name;
+// nil if there is none, or if it has turned out to be the same.
+func (b *book) also() *account {
+	if k := b.resolve(b.rec.Also); k != "" && k != b.resolve(b.rec.Order) {
+		return b.accounts[k]
+	}
+	return nil
+}
+
+// homes are the accounts in which the refund counts, by their keys: one, or two
+// while nobody but the caller says that his two names are one order's.
 func (b *book) homes() []Key {
-	var homes []Key
-	for _, k := range []Key{b.rec.Order, b.rec.Also} {
-		if k = b.resolve(k); k != "" && !slices.Contains(homes, k) {
-			homes = append(homes, k)
-		}
+	homes := []Key{b.resolve(b.rec.Order)}
+	if b.also() != nil {
+		homes = append(homes, b.resolve(b.rec.Also))
 	}
 	return homes
 }
@@ -172,20 +172,28 @@ func twoOrders(one, other, known string) *Error {
 	return conflictf("transaction_id and out_trade_no name two orders: the %s of this %s is %s", other, one, known)
 }
 
-// hold makes the refund reserve that much in its accounts, and count there or not.
+// hold makes the refund reserve that much of its order, and count there or not.
 func (b *book) hold(minor int64, counted bool) {
 	m := member{No: b.no, At: b.rec.ClaimedAt, Held: minor, Foreign: b.rec.foreign()}
 	if b.rec.State == Claimed {
 		m.Total = b.rec.Request.Amount.Total
 	}
-	for _, home := range b.homes() {
-		a := b.accounts[home]
+	if a := b.account(); a != nil {
 		switch {
 		case counted && a.put(m, minor-b.rec.Held):
-			b.touch(home)
+			b.touch(b.resolve(b.rec.Order))
 		case !counted && b.rec.Counted:
 			a.remove(b.no, b.rec.Held)
-			b.touch(home)
+			b.touch(b.resolve(b.rec.Order))
+		}
+	}
+	if a := b.also(); a != nil {
+		switch {
+		case counted && a.claim(m):
+			b.touch(b.resolve(b.rec.Also))
+		case !counted && b.rec.Counted:
+			a.unclaim(b.no)
+			b.touch(b.resolve(b.rec.Also))
 		}
 	}
 	b.rec.Held, b.rec.Counted = minor, counted
@@ -206,7 +214,8 @@ func (b *book) move(order, also Key) {
 }
 
 // settleIn books the refund on the order that the upstream names, and on no other.
-// It returns what contradicts the ledger, "" if nothing.
+// Two names are one order's only if one answer tells both. It returns what
+// contradicts the ledger, "" if nothing.
 func (b *book) settleIn(transactionID, outTradeNo string) string {
 	told := orderKeys(transactionID, outTradeNo)
 	if len(told) == 0 {
@@ -224,16 +233,32 @@ func (b *book) settleIn(transactionID, outTradeNo string) string {
 		}
 		b.move(b.resolve(order), "")
 	}
-	why := b.join(transactionID, outTradeNo)
-	if also := b.resolve(b.rec.Also); also != "" {
-		// The other name of the caller's: the upstream has either just confirmed it or named another.
-		a := b.accounts[also]
-		known := a.TransactionID != "" && transactionID != "" || a.OutTradeNo != "" && outTradeNo != ""
-		if also == b.resolve(b.rec.Order) || known {
-			b.move(b.rec.Order, "")
-		}
+	if len(told) == 1 {
+		return b.settleByOneName(told[0], transactionID, outTradeNo)
 	}
+	why := b.join(transactionID, outTradeNo)
+	b.move(b.rec.Order, "") // whatever else the caller has called it
 	return why
+}
+
+// settleByOneName books the refund on the order of the one name that the upstream
+// tells. Whatever other name the caller has given, or the account has, is not
+// confirmed by that.
+func (b *book) settleByOneName(name Key, transactionID, outTradeNo string) string {
+	told, order := b.resolve(name), b.resolve(b.rec.Order)
+	switch a := b.accounts[told]; {
+	case told == order && !b.exists(order):
+		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
+		b.touch(order)
+	case told == order:
+	case !b.exists(told): // a name that nobody here has heard of
+		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
+		b.touch(told)
+		b.move(told, order)
+	default:
+		b.move(told, order)
+	}
+	return ""
 }
 
 // join learns from the upstream that both names name the refund's order, and

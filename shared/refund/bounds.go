@@ -1,13 +1,11 @@
 package refund
 
-import (
-	"encoding/json"
-	"strings"
-)
+import "strings"
 
 // Bounds of what a record keeps of an upstream's answer, so that none of them
 // outgrows what a ledger can take (DynamoDB: 400 KB an item).
 const (
+	maxName       = 64       // bytes of a number or a currency; WeChat Pay's have 32
 	maxText       = 512      // bytes of a text that nothing hangs on
 	maxPromotions = 64 << 10 // bytes of the promotions, encoded
 )
@@ -19,6 +17,9 @@ func bounded(r Refund) Refund {
 		if len(*text) > maxText {
 			*text = strings.ToValidUTF8((*text)[:maxText], "")
 		}
+	}
+	if len(r.RefundID) > maxName {
+		r.RefundID = "" // a name by which nobody could ask
 	}
 	if len(r.Amount.From) > maxText/8 {
 		r.Amount.From = nil
@@ -41,9 +42,10 @@ func bounded(r Refund) Refund {
 
 // size is how many bytes a value takes in the ledger.
 func size(v any) int {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return maxPromotions + 1
-	}
-	return len(b)
+	return len(encode(v))
+}
+
+// named reports whether the names in an answer are such as can be kept.
+func (r Refund) named() bool {
+	return max(len(r.TransactionID), len(r.OutTradeNo), len(r.Amount.Currency), len(r.Amount.PayerCurrency)) <= maxName
 }

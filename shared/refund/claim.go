@@ -14,7 +14,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 	patience, pause := time.Now().Add(maxWait), firstPause
 	rules := s.rules()
 	var rec record
-	var hasTurn bool
+	var hasTurn, looked bool
 	err := s.retry(ctx, func() error {
 		for {
 			b, err := s.read(ctx, req.OutRefundNo, orderKeys(req.TransactionID, req.OutTradeNo)...)
@@ -37,7 +37,18 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 				continue
 			}
 			if err := b.claim(caller, req, rules, now); err != nil {
-				return err
+				if looked {
+					return err
+				}
+				looked = true
+				freed, lookErr := s.dropSettledClaims(ctx, b)
+				if lookErr != nil {
+					return lookErr
+				}
+				if !freed {
+					return err
+				}
+				continue
 			}
 			// Nothing is claimed before there is a turn to submit it.
 			if b.dirty(refundKey(b.no)) && !hasTurn {
@@ -74,16 +85,23 @@ func (b *book) claim(caller Caller, req Request, rules rules, now time.Time) err
 		return b.claimNew(caller, req, rules, now)
 	}
 	if rec.foreign() { // of somebody else's refund we know what the upstream told
-		if mismatch(req, rec.Refund) == "" && req.about(rec.Refund) {
-			return nil
+		switch field := mismatch(req, rec.Refund); {
+		case !req.about(rec.Refund):
+			return takenError("", rec.view())
+		case field != "":
+			return conflictf("%s differs from the refund that has this out_refund_no", field)
 		}
-		return takenError("", rec.view())
+		return nil
 	}
 	field := difference(rec.Request, req)
 	if rec.State == Rejected && rec.reopens(field, rules.resend) {
 		return b.claimNew(caller, req, rules, now)
 	}
 	switch {
+	case field != "" && rec.State == Claimed: // which ends, and then other content may be claimed
+		e := conflictf("%s differs from what this out_refund_no was first used with, whose outcome is not known yet", field)
+		e.Next = Later
+		return e
 	case field != "":
 		return conflictf("%s differs from what this out_refund_no was first used with", field)
 	case rec.State == Rejected:
@@ -248,4 +266,48 @@ type rules struct {
 func (s *Service) rules() rules {
 	spec := s.Channel.Spec()
 	return rules{most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: max(0, cmp.Or(s.Pace, spec.Pace)), resend: spec.Resend}
+}
+
+// dropSettledClaims takes out of the order's account what counts there by a caller's
+// other name and belongs to another order, as has turned out since. A program of the
+// version before does not know of it. It reports whether there was any.
+func (s *Service) dropSettledClaims(ctx context.Context, b *book) (dropped bool, err error) {
+	for _, home := range b.homes() {
+		a := b.accounts[home]
+		if a == nil {
+			continue
+		}
+		for _, m := range a.Claims {
+			other, err := s.read(ctx, m.No, home)
+			if err != nil {
+				return false, err
+			}
+			if !other.misplaced(home) {
+				continue
+			}
+			other.accounts[other.resolve(home)].unclaim(m.No)
+			other.touch(other.resolve(home))
+			if other.rec.State != unknown {
+				other.rec.Also = ""
+				other.told = true
+				other.touch(refundKey(m.No))
+			}
+			if err := s.commit(ctx, other, s.now()); err != nil {
+				return false, err
+			}
+			dropped = true
+		}
+	}
+	return dropped, nil
+}
+
+// misplaced reports whether the refund counts in an account by its caller's other
+// name, and that name is known to be another order's: both names of the order that
+// it is of are known.
+func (b *book) misplaced(in Key) bool {
+	if b.rec.State == unknown || !b.rec.Counted || b.also() != b.accounts[b.resolve(in)] {
+		return true
+	}
+	home := b.account()
+	return b.rec.State != Claimed && home != nil && home.TransactionID != "" && home.OutTradeNo != ""
 }

@@ -50,17 +50,22 @@ func (r *record) sent() time.Time {
 }
 
 // absent counts that the upstream, asked at some time, held nothing under the
-// number. It reports whether the claim is to be given up.
+// number. It reports whether the claim is to be given up. The clocks of those who
+// submit and of those who ask may differ by any time, so that submissionLife must
+// also lie between the first such answer and the last.
 func (r *record) absent(asked time.Time) (ended bool) {
 	if asked.Before(r.sent().Add(submissionLife)) {
 		return false // what was submitted last may still arrive
+	}
+	if r.Absences == 0 || asked.Before(r.AbsentAt) { // a clock before it ran ahead: count anew
+		r.Absences, r.AbsentAt = 0, asked
 	}
 	r.Absences++
 	quiet := quietFor
 	if r.Denied != nil { // a certain refusal, newer than what is in doubt, shortens the day
 		quiet = submissionLife
 	}
-	return r.Absences >= minAbsences && !asked.Before(r.sent().Add(quiet))
+	return r.Absences >= minAbsences && asked.Sub(r.AbsentAt) >= submissionLife && !asked.Before(r.sent().Add(quiet))
 }
 
 // release gives the claim up: its amount is free, and the number may be claimed
@@ -139,7 +144,7 @@ func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t T
 			}
 			b.touch(refundKey(no))
 		}
-		b.calm(now)
+		b.calm(alarmPanic)
 		s.tellAlarms(ctx, b, seen)
 		rec = b.rec
 		return s.commit(ctx, b, now)
@@ -231,7 +236,7 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 		}
 		now := s.now()
 		b.release(note, now)
-		b.calm(now)
+		b.calm()
 		s.tellAlarms(ctx, b, seen)
 		return s.commit(ctx, b, now)
 	})

@@ -372,3 +372,18 @@ func TestWaitingForAnotherSubmissionCostsAHandfulOfReads(t *testing.T) {
 		<-done
 	})
 }
+
+// Where the upstream counts an order's refunds and tells nothing of them, the
+// ledger's list is the answer.
+func TestOrderThatIsCountedAndNotToldIsListedFromTheLedger(t *testing.T) {
+	f := setUp(t)
+	f.must(t, request("R1", 60))
+	f.Channel = asker{f.up}
+	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty lists", Exists: true}
+	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	if err != nil || p.TotalRefundCount != 1 || p.Refunds[0].OutRefundNo != "R1" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	_, err = f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O2"})
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+}

@@ -17,11 +17,18 @@ func isRefundID(k Key) bool            { return strings.HasPrefix(string(k), "re
 
 // item encodes a value for the ledger. The types of this package always encode.
 func item(key Key, version int64, body any, due time.Time) Item {
-	b, err := json.Marshal(body)
-	if err != nil {
+	return Item{Key: key, Version: version, Body: encode(body), Due: due}
+}
+
+// encode writes JSON as short as it can be: < and & stay as they are.
+func encode(body any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
 		panic(fmt.Sprintf("refund: cannot encode %T: %v", body, err))
 	}
-	return Item{Key: key, Version: version, Body: b, Due: due}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // decode reads what item wrote. An item that does not exist leaves body as it is.
@@ -47,11 +54,7 @@ func preserve(old, next []byte, body any) []byte {
 	if !ok || !carry(is, was, reflect.TypeOf(body)) {
 		return next
 	}
-	kept, err := json.Marshal(is)
-	if err != nil {
-		return next // it was JSON before
-	}
-	return kept
+	return encode(is)
 }
 
 // object reads a JSON object with its numbers as they are written.

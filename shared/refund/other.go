@@ -24,7 +24,7 @@ func (b *book) settleOther(out Outcome, to State, now time.Time) (st Settlement,
 				b.hold(0, false)
 				rec.Taken, rec.Refund = false, Refund{}
 			}
-			b.rebook()
+			b.rebook(now)
 		}
 		return st, false
 	}
@@ -42,9 +42,9 @@ func (b *book) settleOther(out Outcome, to State, now time.Time) (st Settlement,
 	rec.Asked, rec.Open, rec.Lease, rec.Denied, rec.Cancelled = 0, nil, time.Time{}, nil, false
 	rec.Refund, rec.Order, rec.Also = out.Refund, "", ""
 	rec.note(Event{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
-	b.note(alarmTaken, rec.Refusal.Message)
+	b.alarm(alarmTaken, rec.Refusal.Message, now)
 	b.touch(refundKey(b.no))
-	b.balance(out.Refund)
+	b.balance(out.Refund, now)
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
 }
 
@@ -68,16 +68,19 @@ func (b *book) followOther(out Outcome, to State, now time.Time) Settlement {
 		}
 	}
 	b.touch(refundKey(b.no))
-	b.balance(out.Refund)
+	b.balance(out.Refund, now)
+	if out.Source == Query {
+		b.calm(toldCauses()...)
+	}
 	return st
 }
 
 // rebook makes the claim count on the order that its present content names.
-func (b *book) rebook() {
+func (b *book) rebook(now time.Time) {
 	held, counted := b.rec.Held, b.rec.Counted
 	b.hold(0, false)
 	if why := b.open(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo); why != nil {
-		b.note(alarmTwoOrders, why.Message)
+		b.alarm(alarmTwoOrders, why.Message, now)
 		b.rec.Order, b.rec.Also = b.resolve(orderKeys(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo)[0]), ""
 	}
 	b.hold(held, counted)

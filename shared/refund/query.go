@@ -152,6 +152,9 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 		return Page{}, unavailable("a refund of this order is in doubt, and the upstream does not know it yet; query again", err)
 	}
 	if err != nil {
+		if AsError(err).Exists && len(known) > 0 { // it counts them and tells nothing: what the ledger knows is more
+			return s.listOrder(ctx, l)
+		}
 		return Page{}, AsError(err)
 	}
 	for i, told := range page.Refunds {
@@ -173,11 +176,23 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 // among them has not moved: whatever the ledger knows of it by the time of an
 // answer has come meanwhile, or was refused.
 func (s *Service) orderRecords(ctx context.Context, l Lookup) ([]record, error) {
-	a, err := s.order(ctx, l)
-	if err != nil || len(a.Members) == 0 {
-		return nil, err
+	var all []member
+	for _, name := range []Lookup{{TransactionID: l.TransactionID}, {OutTradeNo: l.OutTradeNo}} {
+		if name == (Lookup{}) {
+			continue
+		}
+		a, err := s.order(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range a.all() {
+			place(&all, m)
+		}
 	}
-	return s.records(ctx, a.Members)
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return s.records(ctx, all)
 }
 
 // records reads the refunds of an account.
@@ -205,14 +220,15 @@ func (s *Service) listOrder(ctx context.Context, l Lookup) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	total := len(a.Members)
+	all := a.all()
+	total := len(all)
 	switch {
 	case total == 0:
 		return Page{}, notFound("no refund of this order is known here")
 	case l.Offset < 0 || l.Offset > total:
 		return Page{}, invalidf("offset must be between 0 and total_refund_count, which is %d", total)
 	}
-	members := a.Members[l.Offset:min(l.Offset+pageSize, total)]
+	members := all[l.Offset:min(l.Offset+pageSize, total)]
 	page := Page{TotalRefundCount: total, RefundCount: len(members), Offset: l.Offset, Refunds: []Refund{}}
 	if len(members) == 0 {
 		return page, nil
@@ -252,5 +268,5 @@ func (s *Service) order(ctx context.Context, l Lookup) (account, error) {
 }
 
 func notFound(message string) *Error {
-	return &Error{Code: CodeNotFound, Next: Never, Message: message}
+	return &Error{Code: CodeNotFound, Next: LaterOrFix, Message: message}
 }

@@ -114,7 +114,7 @@ func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Tally
 	defer s.survive(ctx, no)
 	var rec record
 	if err := decode(listed, &rec); err != nil {
-		s.alarm(ctx, string(listed.Key), alarm{code: alarmUnreadable, why: "an item of the ledger cannot be read"}, "error", err)
+		s.alarmDaily(ctx, listed.Key, alarm{code: alarmUnreadable, why: "an item of the ledger cannot be read"}, "error", err)
 		return t
 	}
 	now := s.now()

@@ -23,6 +23,7 @@ type record struct {
 	SentAt    time.Time `json:"sent_at,omitzero"`    // when the last submission was recorded
 	Denied    *Error    `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
 	Absences  int       `json:"absences,omitempty"`  // how often the upstream has held nothing, asked when nothing could be on its way
+	AbsentAt  time.Time `json:"absent_at,omitzero"`  // when it first did
 	Hands     int       `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
 	Cancelled bool      `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
 	Asked     int       `json:"asked,omitempty"`     // questions put by the reconciler since the state moved
@@ -58,12 +59,6 @@ func (r *record) note(e Event) {
 	if len(r.History) > maxHistory {
 		r.History = slices.Delete(r.History, maxHistory/2, maxHistory/2+1)
 	}
-}
-
-// noted reports whether the history holds that letter with that meaning, so
-// that its repeats leave no further trace.
-func (r *record) noted(what, id string) bool {
-	return id != "" && slices.ContainsFunc(r.History, func(e Event) bool { return e.ID == id && e.What == what })
 }
 
 // amount is what the refund reserves while it holds anything.
@@ -119,7 +114,7 @@ const maxOpen = 64
 // attempt 0, which nothing ever closes, stands for them.
 func (r *record) open(now time.Time) {
 	r.Attempt++
-	r.SentAt, r.Denied, r.Absences = now, nil, 0
+	r.SentAt, r.Denied, r.Absences, r.AbsentAt = now, nil, 0, time.Time{}
 	r.begun = time.Now().Round(0) // by the wall clock, which does not stop with the process
 	r.Open = append(r.Open, r.Attempt)
 	if len(r.Open) > maxOpen {

@@ -40,8 +40,8 @@ type Service struct {
 
 	once    sync.Once
 	turns   turns
-	bound   atomic.Bool // the ledger is known to be this merchant's
-	telling sync.Map    // of debtKey: what this process is telling now, since by the sandbox's clock a lease may end before a call does
+	bound   atomic.Int64 // when the ledger was last known to be this merchant's, Unix seconds
+	telling sync.Map     // of debtKey: what this process is telling now, since by the sandbox's clock a lease may end before a call does
 }
 
 const (

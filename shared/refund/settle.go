@@ -53,7 +53,31 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	if err != nil {
 		return st, unavailable("this notification contradicts the record, and the upstream has not confirmed it", err)
 	}
-	return asked, nil
+	return asked, s.learnNames(ctx, out, asked)
+}
+
+// learnNames takes an order's names from a letter that the upstream has confirmed
+// when it was asked: its answer may tell one of them only.
+func (s *Service) learnNames(ctx context.Context, letter Outcome, asked Settlement) error {
+	told := letter.Refund
+	if to, _ := stateOf(told.Status); to != asked.State || told.TransactionID == "" || told.OutTradeNo == "" {
+		return nil
+	}
+	ctx, cancel := settleContext(ctx)
+	defer cancel()
+	seen := map[string]bool{}
+	return s.retry(ctx, func() error {
+		b, err := s.read(ctx, letter.OutRefundNo, orderKeys(told.TransactionID, told.OutTradeNo)...)
+		if err != nil || b.rec.State != asked.State || b.also() == nil || mismatch(b.rec.expected(), told) != "" && !b.rec.expected().about(told) {
+			return err
+		}
+		now := s.now()
+		b.alarm(alarmTwoOrders, b.settleIn(told.TransactionID, told.OutTradeNo), now)
+		b.rec.Refund.TransactionID, b.rec.Refund.OutTradeNo = told.TransactionID, told.OutTradeNo
+		b.touch(refundKey(b.no))
+		s.tellAlarms(ctx, b, seen)
+		return s.commit(ctx, b, now)
+	})
 }
 
 func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
@@ -73,7 +97,7 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		if st, err = b.settle(out, s.Merchant, s.creditors(), now); err != nil {
 			return err
 		}
-		b.calm(now)
+		b.calm()
 		rec = b.rec
 		b.about = []any{"source", out.Source, "state", st.State}
 		s.tellAlarms(ctx, b, seen)
@@ -120,7 +144,7 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 	}
 	to, ok := stateOf(out.Refund.Status)
 	told := out.Refund.Amount
-	if !ok || told.Refund < 0 || told.Refund == 0 && !b.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
+	if !ok || !out.Refund.named() || told.Refund < 0 || told.Refund == 0 && !b.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
 		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", nil)
 	}
 	out.Refund = bounded(out.Refund)
@@ -144,14 +168,14 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 	}
 	st := Settlement{Changed: before != to && v != keep}
 	if v == moveAlarm {
-		b.note(alarmReversed, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before))
+		b.alarm(alarmReversed, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before), now)
 	}
 	b.apply(out, to, v, now)
 	if out.Source == Query {
-		b.calm(now, alarmVanished, alarmContradiction)
+		b.calm(toldCauses()...)
 	}
 	if st.Changed {
-		b.note(alarmOverflow, b.rec.announce(creditors, now))
+		b.alarm(alarmOverflow, b.rec.announce(creditors, now), now)
 	}
 	st.State = b.rec.State
 	return st, nil
@@ -161,8 +185,11 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 // answers to us do (the CloudBase template's query, reduced): what is not said is
 // as it is on record. Who writes letters always says it, and of a refund that is
 // not on record nobody else could.
+// Nor does it say whose a refund is whose submission was refused in words that may
+// mean that the number is taken.
 func (b *book) amountMayLack(out Outcome) bool {
-	return out.Source != Letter && b.rec.State != unknown
+	refused := out.refused != nil || b.rec.State == Rejected || b.rec.Denied != nil && b.rec.Denied.MaybeTaken
+	return out.Source != Letter && b.rec.State != unknown && !refused
 }
 
 // maxMoney bounds what is taken for an amount, so that sums cannot overflow.
@@ -197,13 +224,14 @@ func (b *book) doubt(out Outcome, ours Merchant) string {
 // the upstream asked.
 func (b *book) evidence(out Outcome, why string, now time.Time) Settlement {
 	st := Settlement{State: b.rec.State, ask: out.Source == Letter || out.listed}
-	if b.rec.State == unknown || !b.rec.noted("contradiction", out.EventID) {
-		b.note(alarmContradiction, why)
-		if b.rec.State != unknown {
-			b.rec.note(Event{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
-			b.touch(refundKey(b.no))
-		}
+	known := slices.ContainsFunc(b.rec.History, func(e Event) bool {
+		return e.What == "contradiction" && e.ID == out.EventID && e.Note == why
+	})
+	if b.rec.State != unknown && !known {
+		b.rec.note(Event{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
+		b.touch(refundKey(b.no))
 	}
+	b.alarm(alarmContradiction, why, now)
 	return st
 }
 
@@ -213,7 +241,7 @@ func (b *book) apply(out Outcome, to State, v verdict, now time.Time) {
 	known := rec.Refund
 	if out.Source != Letter && rec.State != unknown {
 		if field := mismatch(rec.expected(), out.Refund); field != "" {
-			b.note(alarmDiffers, "the upstream's "+field+" differs from what is on record, and stands")
+			b.alarm(alarmDiffers, "the upstream's "+field+" differs from what is on record, and stands", now)
 		}
 	}
 	if rec.State == unknown {
@@ -232,25 +260,25 @@ func (b *book) apply(out Outcome, to State, v verdict, now time.Time) {
 		rec.State, rec.Refusal, rec.Asked = to, nil, 0
 		rec.Moves++
 		rec.Open, rec.Lease = nil, time.Time{}
-		rec.Denied, rec.Absences, rec.Absent, rec.Released, rec.Cancelled = nil, 0, false, false, false
+		rec.Denied, rec.Absences, rec.AbsentAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
 		rec.note(Event{At: now, What: string(to), Source: out.Source, ID: out.EventID})
 		b.touch(refundKey(b.no))
 	}
 	if !reflect.DeepEqual(known, rec.Refund) {
 		b.touch(refundKey(b.no))
 	}
-	b.balance(out.Refund)
+	b.balance(out.Refund, now)
 }
 
 // balance brings the refund's account in line with what the upstream told.
-func (b *book) balance(told Refund) {
+func (b *book) balance(told Refund, now time.Time) {
 	exceeded := b.exceeded()
-	b.note(alarmTwoOrders, b.settleIn(told.TransactionID, told.OutTradeNo))
+	b.alarm(alarmTwoOrders, b.settleIn(told.TransactionID, told.OutTradeNo), now)
 	if told.RefundID != "" {
-		b.note(alarmTwoOrders, b.nameID(told.RefundID))
+		b.alarm(alarmTwoOrders, b.nameID(told.RefundID), now)
 	}
 	if a := b.account(); a != nil {
-		b.confirm(a, told)
+		b.confirm(a, told, now)
 	}
 	if b.rec.holds() {
 		b.hold(b.rec.expected().Amount.Refund, true)
@@ -258,7 +286,7 @@ func (b *book) balance(told Refund) {
 		b.hold(0, true) // closed: the money is free again, the count is not
 	}
 	if b.exceeded() && !exceeded {
-		b.note(alarmExcess, "the order's refunds exceed its total")
+		b.alarm(alarmExcess, "the order's refunds exceed its total", now)
 	}
 }
 
@@ -271,7 +299,7 @@ func (b *book) exceeded() bool {
 // confirm takes the order's total and currency over, as the upstream tells them.
 // What it has accepted from us it has compared with the order, so that it confirms
 // what the claim named.
-func (b *book) confirm(a *account, told Refund) {
+func (b *book) confirm(a *account, told Refund, now time.Time) {
 	total, currency := told.Amount.Total, told.Amount.Currency
 	if !b.rec.foreign() {
 		if !a.Confirmed && total == 0 {
@@ -282,10 +310,10 @@ func (b *book) confirm(a *account, told Refund) {
 		}
 	}
 	if a.Confirmed && total > 0 && total != a.Total {
-		b.note(alarmDiffers, "the upstream tells another total of the order than before")
+		b.alarm(alarmDiffers, "the upstream tells another total of the order than before", now)
 	}
 	if a.Confirmed && currency != "" && a.Currency != "" && currency != a.Currency {
-		b.note(alarmDiffers, "the upstream tells another currency of the order than before")
+		b.alarm(alarmDiffers, "the upstream tells another currency of the order than before", now)
 	}
 	if was := *a; total > 0 || currency != "" {
 		a.confirm(total, currency)

@@ -1,0 +1,114 @@
+package functions_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	ours "wxrefund/shared/refund"
+)
+
+// previous is the version before this one: programs of it may still run, and
+// start, while the functions are upgraded. It moves on with each release.
+const previous = "3fec7818efb28507a7f0bcd12cf456779d306d8d"
+
+// buildPrevious builds programs of the version before from the repository's history.
+func buildPrevious(t *testing.T, names ...string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	run := func(in string, command ...string) {
+		t.Helper()
+		cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // commands of this test's own
+		cmd.Dir = in
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+		}
+	}
+	tree := filepath.Join(dir, "tree")
+	if err := os.Mkdir(tree, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(dir, "tree.tar")
+	run("..", "git", "archive", "-o", archive, previous)
+	run(tree, "tar", "-xf", archive)
+	for _, name := range names {
+		run(tree, "go", "build", "-o", filepath.Join(dir, name), "./functions/"+name)
+	}
+	return dir
+}
+
+// D12: the version before goes on over a ledger that this one has written, from a
+// cold start too, and takes nothing of it away.
+func TestD12VersionBeforeGoesOnFromAColdStart(t *testing.T) {
+	t.Parallel()
+	if out, err := exec.Command("git", "rev-parse", "--is-shallow-repository").Output(); err != nil || strings.TrimSpace(string(out)) != "false" {
+		t.Skip("the version before is built from the repository's history, which is not here: git clone without --depth")
+	}
+	w := newWorld(t)
+	dir := buildPrevious(t, dispatcher, reconcile)
+	now := w.onLambda(dispatcher)
+	one, two := w.order(wholeFen), w.order(wholeFen)
+	if got := now.ask(refundEvent(one, "R1", 60)); got.Code != 0 {
+		t.Fatalf("R1: %+v", got)
+	}
+	w.post("/_sandbox/faults", `{"upstream":"500_before","count":1}`)
+	both := strings.Replace(refundEvent(two, "R2", 60), `"out_trade_no"`, `"transaction_id":"`+two.TransactionID+`","out_trade_no"`, 1)
+	if got := now.ask(both); got.Code != 503 {
+		t.Fatalf("R2: %+v", got)
+	}
+	if body := w.body("R2"); !strings.Contains(body, `"also":`) || !strings.Contains(body, `"sent_at":`) {
+		t.Fatalf("this version writes nothing that the one before does not know: %s", body)
+	}
+
+	old := runLambda(t, func(api string) *process {
+		return startCommand(t, w.with("REFUND_PACE=0s", api), filepath.Join(dir, dispatcher))
+	})
+	w.post("/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`)
+	if got := old.ask(queryEvent("out_refund_no", "R1")); got.Code != 0 || got.Data.Status != "SUCCESS" {
+		t.Errorf("the version before, asked about R1: %+v", got)
+	}
+	if got := old.ask(refundEvent(one, "R3", 41)); got.Code != 409 {
+		t.Errorf("the version before, 41 of 40 that are left: %+v", got)
+	}
+	if got := old.ask(refundEvent(one, "R4", 40)); got.Code != 0 {
+		t.Errorf("the version before, the rest: %+v", got)
+	}
+	w.later()
+	timer := runLambda(t, func(api string) *process {
+		return startCommand(t, w.with(api), filepath.Join(dir, reconcile))
+	})
+	timer.invoke("r1", `{}`, ample)
+	if body := w.body("R2"); !strings.Contains(body, `"also":`) {
+		t.Errorf("the version before has taken fields away: %s", body)
+	}
+
+	// And this one goes on over what the one before has written.
+	now = w.onLambda(dispatcher)
+	for _, no := range []string{"R1", "R2", "R4"} {
+		if got := now.ask(queryEvent("out_refund_no", no)); got.Code != 0 || got.Data.OutRefundNo != no {
+			t.Errorf("%s: %+v", no, got)
+		}
+	}
+	for _, event := range []string{refundEvent(one, "R5", 1), refundEvent(two, "R6", 41)} {
+		if got := now.ask(event); got.Code != 409 {
+			t.Errorf("more than is left: %+v", got)
+		}
+	}
+	if got := now.ask(refundEvent(two, "R7", 40)); got.Code != 0 {
+		t.Errorf("the rest: %+v", got)
+	}
+}
+
+// body is what the ledger holds of a refund, as it is written.
+func (w *world) body(outRefundNo string) string {
+	w.t.Helper()
+	store := w.store()
+	defer store.Close()
+	items, err := store.Get(w.t.Context(), ours.Key("refund/"+outRefundNo))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(items[0].Body)
+}

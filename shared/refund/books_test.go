@@ -1,0 +1,541 @@
+package refund_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// mem is a ledger in memory whose every item can be read.
+type mem struct {
+	mu    sync.Mutex
+	items map[refund.Key]refund.Item
+}
+
+func (m *mem) Get(_ context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []refund.Item
+	for _, k := range keys {
+		it := m.items[k]
+		it.Key = k
+		out = append(out, it)
+	}
+	return out, nil
+}
+
+func (m *mem) Commit(_ context.Context, items ...refund.Item) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, it := range items {
+		if m.items[it.Key].Version != it.Version {
+			return refund.ErrStale
+		}
+	}
+	for _, it := range items {
+		it.Version++
+		m.items[it.Key] = it
+	}
+	return nil
+}
+
+func (m *mem) List(_ context.Context, due time.Time, _ string, limit int) ([]refund.Item, string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []refund.Item
+	for _, it := range m.items {
+		if !it.Due.IsZero() && !it.Due.After(due) {
+			out = append(out, it)
+		}
+	}
+	slices.SortFunc(out, func(a, b refund.Item) int { return a.Due.Compare(b.Due) })
+	return out, "", nil
+}
+
+type rAccount struct {
+	SameAs        string `json:"same_as"`
+	TransactionID string `json:"transaction_id"`
+	OutTradeNo    string `json:"out_trade_no"`
+	Total         int64
+	Confirmed     bool
+	Currency      string
+	Reserved      int64
+	Members       []rMember
+	Claims        []rMember // by their caller's other name
+}
+
+type rMember struct {
+	No      string
+	Held    int64
+	Foreign bool
+}
+
+type rRecord struct {
+	State    string
+	Foreign  bool
+	Taken    bool
+	Released bool
+	Order    string
+	Also     string
+	Held     int64
+	Counted  bool
+	Refund   refund.Refund
+	Request  refund.Request
+	Moves    int
+}
+
+// world is a WeChat Pay that two orders are paid at, A and B, of 100 each.
+type world struct {
+	t       *testing.T
+	rnd     *rand.Rand
+	now     time.Time
+	refunds map[string]*refund.Refund
+	hand    map[string]bool // made by hand
+	late    []delayed
+	quiet   bool // no more faults
+	v2      bool // transaction_id wins
+	lists   bool
+	partial int // 0 both names told, 1 only T, 2 only O, 3 random
+	ops     []string
+	f       *refund.Service
+	mem     *mem
+	letters []refund.Outcome
+	n       int
+}
+
+type delayed struct {
+	until time.Time
+	req   refund.Request
+}
+
+func (w *world) op(format string, args ...any) { w.ops = append(w.ops, fmt.Sprintf(format, args...)) }
+
+func orderOf(req refund.Request, v2 bool) (o string, ok bool) {
+	t, n := strings.TrimPrefix(req.TransactionID, "T-"), strings.TrimPrefix(req.OutTradeNo, "O-")
+	switch {
+	case t == "":
+		return n, true
+	case n == "" || t == n || v2:
+		return t, true
+	}
+	return "", false
+}
+
+func (w *world) accept(req refund.Request) (*refund.Refund, error) {
+	o, ok := orderOf(req, w.v2)
+	if !ok {
+		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "two orders"}
+	}
+	if r := w.refunds[req.OutRefundNo]; r != nil {
+		if r.OutTradeNo == "O-"+o && r.Amount.Refund == req.Amount.Refund {
+			return r, nil
+		}
+		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "differs", MaybeTaken: true}
+	}
+	if req.Amount.Total != 100 {
+		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "total"}
+	}
+	if w.spent(o)+req.Amount.Refund > 100 {
+		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "too much", MaybeTaken: true}
+	}
+	r := &refund.Refund{RefundID: "5000" + req.OutRefundNo, OutRefundNo: req.OutRefundNo, TransactionID: "T-" + o, OutTradeNo: "O-" + o,
+		Status: refund.StatusProcessing, Amount: refund.Amount{Total: 100, Refund: req.Amount.Refund, Currency: "CNY"}}
+	w.refunds[req.OutRefundNo] = r
+	return r, nil
+}
+
+func (w *world) spent(o string) (sum int64) {
+	for _, r := range w.refunds {
+		if r.OutTradeNo == "O-"+o && r.Status != refund.StatusClosed {
+			sum += r.Amount.Refund
+		}
+	}
+	return sum
+}
+
+func (w *world) told(r *refund.Refund) refund.Refund {
+	c := *r
+	p := w.partial
+	if p == 3 {
+		p = w.rnd.IntN(3)
+	}
+	if w.quiet {
+		p = 0
+	}
+	switch p {
+	case 1:
+		c.OutTradeNo = ""
+	case 2:
+		c.TransactionID = ""
+	}
+	return c
+}
+
+func (w *world) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
+	k := 0
+	if !w.quiet {
+		k = w.rnd.IntN(6)
+	}
+	switch k {
+	case 1:
+		w.op("  upstream: lost before")
+		return refund.Refund{}, noAnswer(req)
+	case 2:
+		w.op("  upstream: delayed")
+		w.late = append(w.late, delayed{w.now.Add(time.Duration(w.rnd.IntN(14)) * time.Minute), req})
+		return refund.Refund{}, noAnswer(req)
+	case 3:
+		_, err := w.accept(req)
+		w.op("  upstream: answer lost (%v)", err)
+		return refund.Refund{}, noAnswer(req)
+	case 4:
+		w.op("  upstream: refused for certain")
+		next := []refund.Next{refund.AfterFix, refund.Later, refund.LaterOrFix, refund.Never}[w.rnd.IntN(4)]
+		return refund.Refund{}, &refund.Error{Code: refund.CodeRejected, Next: next, Upstream: "SOME", Message: "no"}
+	}
+	r, err := w.accept(req)
+	w.op("  upstream: submit %s -> %v", req.OutRefundNo, err)
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	return w.told(r), nil
+}
+
+func (w *world) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
+	if !w.quiet && w.rnd.IntN(4) == 0 {
+		return refund.Page{}, noAnswer(refund.Request{})
+	}
+	if l.ByOrder() {
+		var p refund.Page
+		o := strings.TrimPrefix(l.OutTradeNo, "O-")
+		if l.TransactionID != "" {
+			o = strings.TrimPrefix(l.TransactionID, "T-")
+		}
+		for _, r := range w.refunds {
+			if r.OutTradeNo == "O-"+o {
+				p.Refunds = append(p.Refunds, w.told(r))
+			}
+		}
+		if len(p.Refunds) == 0 {
+			return p, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Message: "none"}
+		}
+		p.TotalRefundCount, p.RefundCount = len(p.Refunds), len(p.Refunds)
+		return p, nil
+	}
+	r := w.refunds[l.OutRefundNo]
+	if r == nil {
+		return refund.Page{}, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: "RESOURCE_NOT_EXISTS", Message: "no such refund"}
+	}
+	return refund.Page{Refunds: []refund.Refund{w.told(r)}}, nil
+}
+
+func (w *world) Spec() refund.Spec {
+	s := newUpstream().Spec()
+	s.Resend = w.v2
+	if w.lists {
+		s.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
+	}
+	return s
+}
+
+func (w *world) advance(d time.Duration) {
+	end := w.now.Add(d)
+	for {
+		i := -1
+		for j, l := range w.late {
+			if !l.until.After(end) && (i < 0 || l.until.Before(w.late[i].until)) {
+				i = j
+			}
+		}
+		if i < 0 {
+			break
+		}
+		l := w.late[i]
+		w.late = slices.Delete(w.late, i, i+1)
+		_, err := w.accept(l.req)
+		w.op("  late %s arrives: %v", l.req.OutRefundNo, err)
+	}
+	w.now = end
+}
+
+func (w *world) dump() (map[string]rRecord, map[string]rAccount) {
+	recs, accs := map[string]rRecord{}, map[string]rAccount{}
+	for k, it := range w.mem.items {
+		switch {
+		case strings.HasPrefix(string(k), "refund/"):
+			var r rRecord
+			_ = json.Unmarshal(it.Body, &r)
+			recs[strings.TrimPrefix(string(k), "refund/")] = r
+		case strings.HasPrefix(string(k), "order/"):
+			var a rAccount
+			_ = json.Unmarshal(it.Body, &a)
+			accs[string(k)] = a
+		}
+	}
+	return recs, accs
+}
+
+func resolve(accs map[string]rAccount, k string) string {
+	for range 10 {
+		if a, ok := accs[k]; !ok || a.SameAs == "" {
+			return k
+		}
+		k = accs[k].SameAs
+	}
+	return "CIRCLE"
+}
+
+func (w *world) check() (bad []string) {
+	recs, accs := w.dump()
+	in := map[string]map[string]int64{}
+	for k, a := range accs {
+		if a.SameAs != "" {
+			if len(a.Members) > 0 || a.Reserved != 0 {
+				bad = append(bad, "alias with content "+k)
+			}
+			continue
+		}
+		var sum int64
+		for _, m := range a.Members {
+			sum += m.Held
+			if in[m.No] == nil {
+				in[m.No] = map[string]int64{}
+			}
+			in[m.No][k] = m.Held
+		}
+		for _, m := range a.Claims {
+			if in[m.No] == nil {
+				in[m.No] = map[string]int64{}
+			}
+			if _, twice := in[m.No][k]; twice {
+				bad = append(bad, m.No+" counts twice in "+k)
+			}
+			in[m.No][k] = m.Held
+		}
+		if sum != a.Reserved {
+			bad = append(bad, fmt.Sprintf("%s: reserved %d, members hold %d", k, a.Reserved, sum))
+		}
+		if t, o := strings.TrimPrefix(a.TransactionID, "T-"), strings.TrimPrefix(a.OutTradeNo, "O-"); t != "" && o != "" && t != o {
+			bad = append(bad, fmt.Sprintf("%s: names %s and %s", k, a.TransactionID, a.OutTradeNo))
+		}
+	}
+	for no, r := range recs {
+		homes := []string{}
+		if r.Counted {
+			for _, k := range []string{r.Order, r.Also} {
+				if k = resolve(accs, k); k != "" && !slices.Contains(homes, k) {
+					homes = append(homes, k)
+				}
+			}
+		} else if r.Held != 0 {
+			bad = append(bad, no+" holds and is not counted")
+		}
+		for _, h := range homes {
+			held, ok := in[no][h]
+			if !ok || held != r.Held {
+				bad = append(bad, fmt.Sprintf("%s holds %d, account %s says %d %v", no, r.Held, h, held, ok))
+			}
+			delete(in[no], h)
+		}
+		for k, held := range in[no] {
+			bad = append(bad, fmt.Sprintf("%s stands in %s with %d and does not name it", no, k, held))
+		}
+		delete(in, no)
+	}
+	for no := range in {
+		if len(in[no]) > 0 {
+			bad = append(bad, no+" is a member without record")
+		}
+	}
+	return bad
+}
+
+func (w *world) final() (bad []string) {
+	recs, accs := w.dump()
+	for no, r := range recs {
+		u := w.refunds[no]
+		if r.State == "claimed" {
+			bad = append(bad, no+" is still in doubt")
+			continue
+		}
+		if u == nil {
+			if r.Held != 0 || r.State != "rejected" {
+				bad = append(bad, fmt.Sprintf("%s: %s, held %d, and the upstream has nothing", no, r.State, r.Held))
+			}
+			continue
+		}
+		want := u.Amount.Refund
+		if u.Status == refund.StatusClosed {
+			want = 0
+		}
+		if r.State == "rejected" && !r.Taken && w.hand[no] {
+			continue // used by hand after we were told that there is none: only a bill tells
+		}
+		if r.Held != want {
+			bad = append(bad, fmt.Sprintf("%s (%s taken=%v) holds %d, upstream %d %s", no, r.State, r.Taken, r.Held, u.Amount.Refund, u.Status))
+			continue
+		}
+		stands := false
+		for _, name := range []string{"order/transaction_id/" + u.TransactionID, "order/out_trade_no/" + u.OutTradeNo} {
+			a := accs[resolve(accs, name)]
+			if slices.ContainsFunc(slices.Concat(a.Members, a.Claims), func(m rMember) bool { return m.No == no && m.Held == want }) {
+				stands = true
+			}
+		}
+		if !stands {
+			bad = append(bad, fmt.Sprintf("%s does not stand in its order", no))
+		}
+	}
+	for k, a := range accs {
+		if a.SameAs != "" {
+			continue
+		}
+		for _, m := range a.Members {
+			u := w.refunds[m.No]
+			if u == nil || u.TransactionID != a.TransactionID && u.OutTradeNo != a.OutTradeNo {
+				bad = append(bad, fmt.Sprintf("%s has %s, which is not the order's", k, m.No))
+			}
+		}
+	}
+	return bad
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{}, mem: &mem{items: map[refund.Key]refund.Item{}}}
+	w.v2, w.lists, w.partial = w.rnd.IntN(2) == 0, w.rnd.IntN(2) == 0, w.rnd.IntN(4)
+	w.f = &refund.Service{Channel: w, Ledger: w.mem, Merchant: merchant, Now: func() time.Time { return w.now },
+		Log: slog.New(slog.DiscardHandler)}
+	return w
+}
+
+func (w *world) step() {
+	ctx := context.Background()
+	nos := []string{"R1", "R2", "R3", "R4"}
+	no := nos[w.rnd.IntN(len(nos))]
+	o := []string{"A", "B"}[w.rnd.IntN(2)]
+	switch w.rnd.IntN(12) {
+	case 0, 1, 2, 3:
+		fen := []int64{30, 60, 60, 100}[w.rnd.IntN(4)]
+		req := refund.Request{OutRefundNo: no, Amount: refund.RequestAmount{Refund: fen, Total: 100, Currency: "CNY"}}
+		if w.rnd.IntN(10) == 0 {
+			req.Amount.Total = 120
+		}
+		switch w.rnd.IntN(4) {
+		case 0:
+			req.TransactionID = "T-" + o
+		case 1:
+			req.OutTradeNo = "O-" + o
+		case 2:
+			req.TransactionID, req.OutTradeNo = "T-"+o, "O-"+o
+		case 3:
+			req.TransactionID, req.OutTradeNo = "T-"+o, "O-"+o
+			if w.rnd.IntN(2) == 0 {
+				req.OutTradeNo = "O-" + map[string]string{"A": "B", "B": "A"}[o]
+			}
+		}
+		w.op("refund %s %s %s %d/%d", no, req.TransactionID, req.OutTradeNo, fen, req.Amount.Total)
+		_, err := w.f.Refund(ctx, server, req)
+		w.op("  = %v", err)
+	case 4: // by hand
+		fen := []int64{30, 60}[w.rnd.IntN(2)]
+		if w.rnd.IntN(2) == 0 {
+			no = fmt.Sprintf("H%d", w.n)
+			w.n++
+		}
+		if w.refunds[no] == nil && w.spent(o)+fen <= 100 {
+			_, err := w.accept(refund.Request{OutRefundNo: no, OutTradeNo: "O-" + o, Amount: refund.RequestAmount{Refund: fen, Total: 100, Currency: "CNY"}})
+			w.hand[no] = true
+			w.op("by hand %s O-%s %d: %v", no, o, fen, err)
+		}
+	case 5, 6: // settle
+		for _, n := range slices.Sorted(keysOf(w.refunds)) {
+			r := w.refunds[n]
+			if w.rnd.IntN(2) == 0 && r.Status != refund.StatusSuccess && r.Status != refund.StatusClosed {
+				r.Status = []refund.Status{refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal}[w.rnd.IntN(3)]
+				w.letters = append(w.letters, refund.Outcome{Source: refund.Letter, OutRefundNo: n, Merchant: merchant, EventID: fmt.Sprint("E", len(w.letters)), Refund: *r})
+				w.op("upstream: %s is %s", n, r.Status)
+			}
+		}
+	case 7:
+		if len(w.letters) > 0 {
+			l := w.letters[w.rnd.IntN(len(w.letters))]
+			st, err := w.f.Settle(ctx, l)
+			w.op("letter %s %s: %s %v", l.OutRefundNo, l.Refund.Status, st.State, err)
+		}
+	case 8:
+		_, err := w.f.QueryRefund(ctx, server, refund.Lookup{OutRefundNo: no})
+		w.op("query %s: %v", no, err)
+	case 9:
+		l := refund.Lookup{OutTradeNo: "O-" + o}
+		if w.rnd.IntN(2) == 0 {
+			l = refund.Lookup{TransactionID: "T-" + o}
+		}
+		_, err := w.f.QueryOrder(ctx, server, l)
+		w.op("query order %v: %v", l, err)
+	case 10:
+		d := []time.Duration{time.Second, time.Minute, 20 * time.Minute, 3 * time.Hour, 20 * time.Hour}[w.rnd.IntN(5)]
+		w.advance(d)
+		w.op("+%v and timer", d)
+		_, _ = w.f.Reconcile(ctx)
+	case 11:
+		if w.rnd.IntN(2) == 0 {
+			err := w.f.Release(ctx, refund.Release{OutRefundNo: no, By: "me"})
+			w.op("release %s: %v", no, err)
+		} else {
+			err := w.f.Cancel(ctx, no, "me")
+			w.op("cancel %s: %v", no, err)
+		}
+	}
+}
+
+func keysOf(m map[string]*refund.Refund) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func (w *world) settleDown() {
+	w.quiet = true
+	for range 180 { // > 40 hours with the timer each ten minutes at most
+		w.advance(20 * time.Minute)
+		_, _ = w.f.Reconcile(context.Background())
+	}
+}
+
+// Whatever happens in whatever order, accounts and records agree after each step,
+// and in the end what the ledger holds is what the upstream holds.
+func TestAccountsAndRecordsAgreeAfterEachStep(t *testing.T) {
+	const histories = 300
+	for seed := range uint64(histories) {
+		w := newWorld(t, seed)
+		var bad []string
+		for range 5 + w.rnd.IntN(20) {
+			w.step()
+			if bad = w.check(); len(bad) > 0 {
+				break
+			}
+		}
+		if len(bad) == 0 {
+			w.op("-- quiet")
+			w.settleDown()
+			bad = append(w.check(), w.final()...)
+		}
+		if len(bad) > 0 {
+			t.Fatalf("seed %d (v2 %v, lists %v, partial %d):\n  %s\n---\n  %s",
+				seed, w.v2, w.lists, w.partial, strings.Join(bad, "\n  "), strings.Join(w.ops, "\n  "))
+		}
+	}
+}
