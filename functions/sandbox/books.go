@@ -71,9 +71,11 @@ func (b *books) newest(ctx context.Context, most int) ([]sandbox.OurRefund, erro
 	if err != nil {
 		return nil, err
 	}
-	out := make([]sandbox.OurRefund, len(dossiers))
-	for i, d := range dossiers {
-		out[i] = show(d)
+	var out []sandbox.OurRefund
+	for _, d := range dossiers {
+		if d.State != "" {
+			out = append(out, show(d))
+		}
 	}
 	return out, nil
 }

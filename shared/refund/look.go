@@ -36,8 +36,8 @@ type Owed struct {
 // lookAt is how many items are read from the ledger at a time.
 const lookAt = 25
 
-// Look returns what the ledger holds of the given refunds, in their order, without
-// those that it does not know. Nobody is asked and nothing changes. It is for
+// Look returns what the ledger holds of the given refunds, one dossier each, in
+// their order; that of a refund which it does not know has no State. Nobody is asked and nothing changes. It is for
 // whoever runs the service: callers of it are not asked who they are.
 func (s *Service) Look(ctx context.Context, outRefundNos ...string) ([]Dossier, error) {
 	var out []Dossier
@@ -50,14 +50,12 @@ func (s *Service) Look(ctx context.Context, outRefundNos ...string) ([]Dossier, 
 		if err != nil {
 			return nil, ledgerError(err)
 		}
-		for _, it := range items {
-			if it.Version == 0 {
-				continue
-			}
+		for i, it := range items {
 			var rec record
 			if err := decode(it, &rec); err != nil {
 				return nil, err
 			}
+			rec.Request.OutRefundNo = chunk[i]
 			out = append(out, rec.dossier())
 		}
 	}
