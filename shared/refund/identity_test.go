@@ -249,3 +249,45 @@ func TestForeignNumberIsTaken(t *testing.T) {
 		t.Errorf("message %q", e.Message)
 	}
 }
+
+// The currency of an order's account is corrected by the upstream's word, like its total.
+func TestCurrencyAndTotalOfAnOrderFollowTheUpstream(t *testing.T) {
+	f := setUp(t)
+	spec := f.up.Spec()
+	spec.Currencies = nil
+	f.Channel = respecified{f.up, spec}
+	f.up.before = noAnswer
+	wrong := request("R1", 60)
+	wrong.Amount.Currency, wrong.Amount.Total = "USD", 90
+	_, err := f.Refund(t.Context(), server, wrong)
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	truth := letter("R1", 60, refund.StatusProcessing).Refund // 60 of 100
+	truth.Amount.Currency = "HKD"
+	f.up.refunds["R1"] = truth
+	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {
+		t.Fatal(err)
+	}
+	next := request("R2", 10)
+	next.Amount.Currency = "USD"
+	_, err = f.Refund(t.Context(), server, next)
+	if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "HKD") {
+		t.Errorf("message %q", e.Message)
+	}
+	next.Amount.Currency, next.Amount.Total = "HKD", 90
+	_, err = f.Refund(t.Context(), server, next)
+	if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "100") {
+		t.Errorf("message %q", e.Message)
+	}
+	f.up.before = nil
+	f.up.named = func(r *refund.Refund) { r.Amount.Currency = "HKD" }
+	next.Amount.Total = 100
+	f.must(t, next)
+}
+
+// respecified is the small upstream with other rules.
+type respecified struct {
+	*upstream
+	spec refund.Spec
+}
+
+func (r respecified) Spec() refund.Spec { return r.spec }

@@ -61,9 +61,6 @@ func (r *record) note(e Event) {
 	}
 }
 
-// amount is what the refund reserves while it holds anything.
-func (r *record) amount() int64 { return cmp.Or(r.Refund.Amount.Refund, r.Request.Amount.Refund) }
-
 // holds reports whether the refund that counts under the number takes money from its order.
 func (r *record) holds() bool {
 	if r.Taken {
