@@ -20,10 +20,10 @@ const boundFor = time.Minute
 const bindingKey = Key("ledger/merchant")
 
 // ErrNotOurs reports that the ledger holds the refunds of another merchant, or of
-// another channel: a wrong setting. [ErrOtherChannel] is the second.
+// another channel: a wrong setting. Beside it, [ErrOtherChannel] is the second.
 var (
 	ErrNotOurs      = errors.New("refund: the ledger is not this merchant's")
-	ErrOtherChannel = fmt.Errorf("%w on this channel", ErrNotOurs)
+	ErrOtherChannel = errors.New("refund: the ledger's channel is another")
 )
 
 // Bind makes the ledger this merchant's at its first use, and refuses one that is
@@ -64,7 +64,7 @@ func (s *Service) bind(ctx context.Context, follow bool) error {
 				}
 			}
 			if !follow {
-				return misbound(ErrOtherChannel, "a ledger whose refunds were sent on the channel %s, and WXPAY_CHANNEL is %s, which takes over at a run of reconcile once no refund is in doubt", bound.Channel, ours.Channel)
+				return misbound(errors.Join(ErrNotOurs, ErrOtherChannel), "a ledger whose refunds were sent on the channel %s, and WXPAY_CHANNEL is %s, which takes over at a run of reconcile once no refund is in doubt", bound.Channel, ours.Channel)
 			}
 		}
 		return ledgerError(s.Ledger.Commit(ctx, item(bindingKey, items[0].Version, ours, time.Time{})))
@@ -75,8 +75,8 @@ func (s *Service) bind(ctx context.Context, follow bool) error {
 	return err
 }
 
-func misbound(sentinel error, format string, args ...any) *Error {
-	return &Error{Code: CodeInternal, Next: Later, Message: "the configuration is wrong: LEDGER_URL names " + fmt.Sprintf(format, args...), Err: sentinel}
+func misbound(cause error, format string, args ...any) *Error {
+	return &Error{Code: CodeInternal, Next: Later, Message: "the configuration is wrong: LEDGER_URL names " + fmt.Sprintf(format, args...), Err: cause}
 }
 
 // serves reports whether the refunds on record are those of that merchant. On
