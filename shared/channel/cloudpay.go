@@ -67,7 +67,7 @@ func (c *CloudPay) Spec() refund.Spec {
 	}
 }
 
-func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, table map[string]meaning) (*v2, error) {
+func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, table func() map[string]meaning) (*v2, error) {
 	m["sub_mch_id"], m["nonce_str"] = c.SubMchID, rand.Text()
 	request, err := json.Marshal(m)
 	if err != nil {

@@ -73,7 +73,7 @@ func (c *Global) Spec() refund.Spec {
 	}
 }
 
-func (c *Global) call(ctx context.Context, path string, m map[string]any, table map[string]meaning) (*v2, error) {
+func (c *Global) call(ctx context.Context, path string, m map[string]any, table func() map[string]meaning) (*v2, error) {
 	fields := wxpay.Fields{
 		"appid": c.AppID, "mch_id": c.MchID, "sub_appid": c.SubAppID, "sub_mch_id": c.SubMchID,
 		"nonce_str": rand.Text(), "sign_type": string(c.SignType),
@@ -113,7 +113,7 @@ func unsigned(cause error) *refund.Error {
 
 // read believes nothing before the signature holds. An answer with return_code
 // FAIL has none, so it says nothing certain either.
-func (c *Global) read(body []byte, table map[string]meaning) (*v2, error) {
+func (c *Global) read(body []byte, table func() map[string]meaning) (*v2, error) {
 	fields, err := wxpay.ParseFields(body, "xml")
 	if err != nil {
 		return nil, unknown("WeChat Pay's answer cannot be read", err)

@@ -325,9 +325,9 @@ func (v *v2) answers(l refund.Lookup, refunds []refund.Refund) bool {
 
 // v2Error reads the refusal in an answer whose result_code is not SUCCESS. Only
 // with FAIL is a code certain.
-func v2Error(fields map[string]string, table map[string]meaning) *refund.Error {
+func v2Error(fields map[string]string, table func() map[string]meaning) *refund.Error {
 	code := printable(fields["err_code"], 32)
-	m, ok := table[code]
+	m, ok := table()[code]
 	if !ok || fields["result_code"] != "FAIL" {
 		e := unknown("WeChat Pay answered without a result that is documented", nil)
 		e.Upstream = code

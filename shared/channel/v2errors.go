@@ -8,9 +8,10 @@ import "wxrefund/shared/refund"
 // attempt, so it is unavailable and the reconciler repeats it; after "too many"
 // it waits a minute. A code that is in no table is unavailable as well: it is
 // asked about, and never taken for a failure.
-var (
-	// cloudpayRefundErrors: seed 000, with what v2's own document has besides.
-	cloudpayRefundErrors = map[string]meaning{
+
+// cloudpayRefundErrors: seed 000, with what v2's own document has besides.
+func cloudpayRefundErrors() map[string]meaning {
+	return map[string]meaning{
 		"SYSTEMERROR":           {refund.CodeUnavailable, refund.SameNumber, false}, // the refund may have been made
 		"BIZERR_NEED_RETRY":     {refund.CodeUnavailable, refund.SameNumber, false}, // another request for the order was under way
 		"TRADE_OVERDUE":         {refund.CodeRejected, refund.Never, false},         // older than a year, and grows no younger: refund by other means
@@ -32,11 +33,13 @@ var (
 		"ORDERNOTEXIST":       {refund.CodeNotFound, refund.LaterOrFix, false}, // no such order, or one that has just been paid
 		"REFUND_FEE_MISMATCH": {refund.CodeRejected, refund.LaterOrFix, true},  // another amount than the number or the order has
 	}
+}
 
-	// queryErrors: seed 001, which Global's query shares. What refuses the question
-	// (permission, signature, settings) says nothing of the refund, and is never
-	// "not found".
-	queryErrors = map[string]meaning{
+// queryErrors: seed 001, which Global's query shares. What refuses the question
+// (permission, signature, settings) says nothing of the refund, and is never
+// "not found".
+func queryErrors() map[string]meaning {
+	return map[string]meaning{
 		"SYSTEMERROR":           {refund.CodeUnavailable, refund.SameNumber, false},
 		"REFUNDNOTEXIST":        {refund.CodeNotFound, refund.LaterOrFix, false}, // not yet, or not at all
 		"ORDERNOTEXIST":         {refund.CodeNotFound, refund.LaterOrFix, false}, // no order, and so no refund of it
@@ -52,9 +55,11 @@ var (
 		"FREQUENCY_LIMITED":     {refund.CodeUnavailable, refund.Later, false},
 		"INVALID_REQ_TOO_MUCH":  {refund.CodeUnavailable, refund.Later, false},
 	}
+}
 
-	// globalRefundErrors: seed 002. What is not said here is as in seed 000.
-	globalRefundErrors = map[string]meaning{
+// globalRefundErrors: seed 002. What is not said here is as in seed 000.
+func globalRefundErrors() map[string]meaning {
+	return map[string]meaning{
 		"SYSTEMERROR":           {refund.CodeUnavailable, refund.SameNumber, false},
 		"BIZERR_NEED_RETRY":     {refund.CodeUnavailable, refund.SameNumber, false},
 		"TRADE_OVERDUE":         {refund.CodeRejected, refund.Never, false},
@@ -78,4 +83,4 @@ var (
 		"FREQUENCY_LIMITED":   {refund.CodeUnavailable, refund.Later, false},
 		"NOAUTH":              {refund.CodeRejected, refund.LaterOrFix, false},
 	}
-)
+}

@@ -123,7 +123,7 @@ func (c *WeCom) call(ctx context.Context, path string, body wecomRefund) (refund
 		if err == nil && got.Amount.Refund < 1 { // both answers of seed 004 say it
 			err = unknown("WeCom's answer has no amount", nil)
 		}
-		if !expired[code] {
+		if !expired(code) {
 			return got, err
 		}
 		dead, upstream = token, fmt.Sprint(code)
