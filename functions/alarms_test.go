@@ -114,7 +114,7 @@ func TestAlarmFiltersMatchTheLog(t *testing.T) {
 	if !domain.IsCode(err, domain.CodeUnavailable) {
 		t.Fatalf("refund: got %v, want an unknown outcome", err)
 	}
-	r.sys.Refunds.Now = func() time.Time { return time.Now().Add(25 * time.Hour) }
+	r.sys.Refunds.Now = func() time.Time { return time.Now().Add(26 * time.Hour) }
 	lines["a stuck refund"] = r.during(func() { r.reconcile() })
 
 	want := map[string]map[string]bool{ // filter: what it counts

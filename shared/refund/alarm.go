@@ -46,7 +46,7 @@ type Cause struct {
 
 // told are the causes that what the upstream tells can have, and can end.
 func toldCauses() []string {
-	return []string{alarmVanished, alarmContradiction, alarmDiffers, alarmTwoOrders, alarmPanic}
+	return []string{alarmVanished, alarmContradiction, alarmDiffers, alarmTwoOrders, alarmPanic, alarmUntold}
 }
 
 // alarm notes what a person should look at; why "" is nothing. A cause that lasts
@@ -82,10 +82,21 @@ func (b *book) raise(code, why string, now time.Time) {
 
 // ended lists the codes of lasting causes that the record's present state has ended.
 func (r *record) ended() []string {
-	if r.State == Claimed {
+	switch {
+	case r.State == Claimed:
 		return nil
+	case r.State.Final() || r.State == Rejected:
+		return []string{alarmStuck, alarmHand, alarmUntold}
 	}
-	return []string{alarmStuck, alarmHand, alarmUntold}
+	return []string{alarmStuck, alarmHand}
+}
+
+// old reports whether the refund has waited for an answer for longer than it should.
+func (r *record) old(now time.Time) bool { return now.Sub(r.ClaimedAt) > stuckAfter }
+
+// explained reports whether another cause of alarm says why a claim has no answer.
+func (r *record) explained() bool {
+	return slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.Code == alarmUntold || c.Code == alarmHand })
 }
 
 // calm closes the causes of alarm that have ended: those named, unless they were

@@ -3,6 +3,7 @@ package refund
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -204,10 +205,17 @@ func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
 		}
 	}
 	if wrong(out.Err) {
-		defer s.strike(context.WithoutCancel(ctx))
+		defer func() {
+			ctx, cancel := settleContext(ctx)
+			defer cancel()
+			s.strike(ctx)
+		}()
 	}
 	if out.Err != nil && out.Err.MaybeTaken {
-		if st, known := s.lookUp(ctx, rec, out.Err); known {
+		switch st, known, err := s.lookUp(ctx, rec, out.Err); {
+		case err != nil:
+			return Refund{}, err
+		case known:
 			return st.answer(out.Err)
 		}
 	}
@@ -222,20 +230,24 @@ func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
 
 // lookUp asks the upstream whose refund has the number that it has refused in
 // words that may mean so, while time is left. known is false if it holds none or
-// does not tell: then the refusal stands for itself.
-func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Settlement, known bool) {
+// does not tell: then the refusal stands for itself. An error means that it has
+// told, and that the ledger has not taken it: the refusal alone would be half of it.
+func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Settlement, known bool, err error) {
 	callCtx, cancel := callContext(ctx)
 	defer cancel()
 	page, err := s.Channel.Query(callCtx, Lookup{OutRefundNo: rec.Request.OutRefundNo})
 	if err != nil || len(page.Refunds) != 1 {
-		return st, false
+		return st, false, nil
 	}
 	settleCtx, cancel := settleContext(ctx)
 	defer cancel()
 	st, err = s.settle(settleCtx, Outcome{
 		Source: Query, OutRefundNo: rec.Request.OutRefundNo, Refund: page.Refunds[0], moves: rec.Moves, refused: refused,
 	})
-	return st, err == nil && st.State != Claimed
+	if AsError(err).Code == CodeUnavailable && errors.Is(err, errUnreadable) { // what it tells says nothing of this
+		return st, false, nil
+	}
+	return st, err == nil && st.State != Claimed, err
 }
 
 // answer is what the submitter is told: the refund if the upstream has

@@ -33,8 +33,9 @@ const (
 	// minAbsences is how often the upstream must have said that it holds nothing,
 	// each time asked after submissionLife.
 	minAbsences = 3
-	// stuckAfter is when a claim in doubt becomes an alarm.
-	stuckAfter = 24 * time.Hour
+	// stuckAfter is when a refund without an answer becomes an alarm: later than a
+	// doubt ends that can end by itself.
+	stuckAfter = 25 * time.Hour
 )
 
 // sent is when the last submission was recorded. Records of earlier versions say

@@ -113,13 +113,16 @@ func TestRefusalThatTimeMendsIsTriedForSixHours(t *testing.T) {
 // Only a verified "not found" ends a doubt: silence, errors and refusals of the
 // question leave the claim, with one alarm a day.
 func TestOnlyNotFoundEndsADoubt(t *testing.T) {
-	for name, err := range map[string]error{
-		"silence":            noAnswer(refund.Request{}),
-		"a refused question": &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "NO_AUTH", Message: "no"},
-		"counted, not told":  &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true},
+	for name, c := range map[string]struct {
+		err   error
+		alarm string
+	}{
+		"silence":            {noAnswer(refund.Request{}), "claim_in_doubt"},
+		"a refused question": {&refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "NO_AUTH", Message: "no"}, "claim_in_doubt"},
+		"counted, not told":  {&refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}, "refund_untold"},
 	} {
 		f, advance := doubtful(t, "R1", 60)
-		f.up.queryErr = err
+		f.up.queryErr = c.err
 		f.wait(t, advance, 10*24*time.Hour)
 		if got := f.look(t, "R1").State; got != refund.Claimed {
 			t.Errorf("%s: %s", name, got)
@@ -128,8 +131,8 @@ func TestOnlyNotFoundEndsADoubt(t *testing.T) {
 			t.Errorf("%s: submitted %d times", name, n)
 		}
 		text := f.log.String()
-		if n := strings.Count(text, "alarm=claim_in_doubt"); n < 8 || n > 10 {
-			t.Errorf("%s: %d alarms in ten days, want one a day", name, n)
+		if n := strings.Count(text, "msg=alarm"); n < 8 || n > 11 || n != strings.Count(text, "alarm="+c.alarm) {
+			t.Errorf("%s: %d alarms in ten days, want one of %s a day", name, n, c.alarm)
 		}
 		if !strings.Contains(text, "count=") {
 			t.Errorf("%s: the repeated alarm does not say how often", name)
@@ -338,4 +341,27 @@ func (a asker) Spec() refund.Spec {
 	s := a.upstream.Spec()
 	s.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
 	return s
+}
+
+// A refund that was accepted, and of which the upstream tells nothing but that it
+// counts it, is an alarm too after a day: nobody will ever say how it ended.
+func TestAcceptedRefundThatIsNeverToldIsAnAlarm(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.must(t, request("R1", 60))
+	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}
+	f.wait(t, advance, 24*time.Hour)
+	if n := strings.Count(f.log.String(), "msg=alarm"); n != 0 {
+		t.Errorf("%d alarms within a day", n)
+	}
+	f.wait(t, advance, 12*time.Hour)
+	if n := strings.Count(f.log.String(), "alarm=refund_untold"); n != 1 {
+		t.Errorf("%d alarms, want one", n)
+	}
+	f.up.queryErr = nil
+	f.up.set("R1", refund.StatusSuccess)
+	f.wait(t, advance, 4*time.Hour)
+	if !strings.Contains(f.log.String(), `msg="alarm closed"`) || len(f.look(t, "R1").Causes) > 0 {
+		t.Error("the alarm is not closed")
+	}
 }

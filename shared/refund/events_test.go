@@ -220,6 +220,9 @@ func TestTrustedRelaySettlesWhereQueriesTellNothing(t *testing.T) {
 		if got := f.look(t, "R1").State; got != c.want {
 			t.Errorf("%s: %s, %v; want %s", c.name, got, err, c.want)
 		}
+		if c.want != refund.Success && !refund.IsCode(err, refund.CodeUnavailable) {
+			t.Errorf("%s: %v, want unavailable, so that it comes again", c.name, err)
+		}
 	}
 }
 

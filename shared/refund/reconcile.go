@@ -167,7 +167,7 @@ func (s *Service) inquire(ctx context.Context, no string) (t Tally) {
 		}
 	case e.Code == CodeNotFound:
 		s.raise(ctx, no, alarmVanished, "the upstream does not know a refund that it had accepted")
-	case e.Exists && rec.State == Claimed:
+	case e.Exists && (rec.State == Claimed || rec.old(s.now())):
 		s.raise(ctx, no, alarmUntold, "the upstream counts this refund and tells nothing of it, so that its outcome must be looked up by a person")
 	default:
 		s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
@@ -188,7 +188,7 @@ func (s *Service) takeUp(ctx context.Context, no string) (rec record, taken bool
 	}
 	b.rec.Asked++
 	b.rec.notAhead(now)
-	if b.rec.State == Claimed && now.Sub(b.rec.ClaimedAt) > stuckAfter {
+	if b.rec.State == Claimed && b.rec.old(now) && !b.rec.explained() {
 		b.raise(alarmStuck, "a claim has had no answer for a day: stuck, until the upstream says whether it holds it or a person decides", now)
 	}
 	b.touch(refundKey(no))

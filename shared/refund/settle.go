@@ -2,12 +2,16 @@ package refund
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
 	"time"
 )
+
+// errUnreadable is why an outcome was not settled that does not say enough.
+var errUnreadable = errors.New("refund: an outcome that does not say enough")
 
 // An Outcome is news of one refund, whichever road it came on.
 type Outcome struct {
@@ -35,6 +39,7 @@ type Settlement struct {
 	Changed bool // whether the state moved
 
 	ask     bool   // the outcome contradicts the record: the upstream must say what is true
+	against bool   // the outcome contradicts the record, and nothing was settled
 	moves   int    // of the record now
 	refusal *Error // of a rejected refund
 	taken   bool   // somebody else's refund has the number
@@ -145,7 +150,7 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 	to, ok := stateOf(out.Refund.Status)
 	told := out.Refund.Amount
 	if !ok || !out.Refund.named() || told.Refund < 0 || told.Refund == 0 && !b.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
-		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", nil)
+		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", errUnreadable)
 	}
 	out.Refund = bounded(out.Refund)
 	if out.Source == Reply && out.attempt == b.rec.Attempt {
@@ -223,7 +228,7 @@ func (b *book) doubt(out Outcome, ours Merchant) string {
 // evidence keeps a contradiction in the record, where there is one, and has
 // the upstream asked.
 func (b *book) evidence(out Outcome, why string, now time.Time) Settlement {
-	st := Settlement{State: b.rec.State, ask: out.Source == Letter || out.listed}
+	st := Settlement{State: b.rec.State, ask: out.Source == Letter || out.listed, against: true}
 	known := slices.ContainsFunc(b.rec.History, func(e Event) bool {
 		return e.What == "contradiction" && e.ID == out.EventID && e.Note == why
 	})
