@@ -47,7 +47,7 @@ type sizes struct {
 	histories, races int
 	first, seed      uint64
 	channel          string
-	shrink           bool
+	shrink, plain    bool
 }
 
 // flags are read by the testing package, so they have to be global.
@@ -58,6 +58,7 @@ var flags = func() *sizes {
 	flag.Uint64Var(&s.first, "first", 1, "seed of the first history; the others follow")
 	flag.Uint64Var(&s.seed, "seed", 0, "run this one history and tell every step of it")
 	flag.StringVar(&s.channel, "channel", "", "run histories on this upstream system only; with -seed: on this one, else on apiv3")
+	flag.BoolVar(&s.plain, "plain", false, "with -seed: without what histories have learned since the regressions were noted")
 	flag.BoolVar(&s.shrink, "shrink", false, "with -seed: look for a smaller history that fails as well")
 	return s
 }()

@@ -91,7 +91,10 @@ const (
 )
 
 // draw makes the history of a seed, on APIv3.
-func draw(seed uint64) *history {
+func draw(seed uint64) *history { return drawOn(apiv3)(seed) }
+
+// plain is the skeleton of all histories.
+func plain(seed uint64) *history {
 	r := chance(seed).of("history")
 	h := &history{
 		Seed: seed, Channel: apiv3,

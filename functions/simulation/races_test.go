@@ -58,7 +58,7 @@ type till struct {
 
 func (u *till) Spec() refund.Spec {
 	s := (&channel.APIv3{}).Spec()
-	s.Rate, s.BadRate = 0, 0 // this is a race, not a queue
+	s.Rate, s.BadRate, s.Pace = 0, 0, 0 // this is a race, not a queue
 	return s
 }
 

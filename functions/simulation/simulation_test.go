@@ -16,8 +16,9 @@ import (
 )
 
 // A regression is a history that has failed once. A seed names a history only as
-// long as the drawing of histories stays as it is; those that would be missed are
-// written out as data instead.
+// long as the drawing of histories stays as it is, so these are drawn by
+// [plainOn], to which nothing is added; those that would be missed are written out
+// as data instead.
 type regression struct {
 	channel string
 	seed    uint64
@@ -29,6 +30,14 @@ func regressions() []regression {
 		{apiv3, 1510, "the merchant uses a number by hand that is refused to us for that, and every letter is lost"},
 		{apiv3, 1705, "the same, with the refusal before"},
 		{apiv3, 1712, "the same, between two attempts"},
+		{apiv3, 5002052, "the merchant uses a number by hand that is refused to us in words that may mean so: it is looked up before the caller is told"},
+		{apiv3, 5002317, "the same"},
+		{apiv3, 5002724, "the same"},
+		{apiv3, 5007704, "the same"},
+		{apiv3, 5007946, "the same"},
+		{apiv3, 5008018, "the same"},
+		{apiv3, 5037646, "the same"},
+		{apiv3, 5038635, "the same"},
 		{"cloudpay", 2, "a page of the order's refunds is overtaken by a success"},
 		{"cloudpay", 81, "the same by a closure"},
 		{"global", 49, "the same by a success, and the next letter finds the refund where it was"},
@@ -43,7 +52,7 @@ func again(t *testing.T, name string) {
 		if r.channel != name {
 			continue
 		}
-		if res := run(t, drawOn(name)(r.seed), buildOurs, true, nil); len(res.violated) > 0 {
+		if res := run(t, plainOn(name)(r.seed), buildOurs, true, nil); len(res.violated) > 0 {
 			t.Errorf("%s, seed %d (%s): %s", name, r.seed, r.why, res.violated)
 		}
 	}
@@ -173,6 +182,9 @@ func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
 // replay tells one history step by step.
 func replay(t *testing.T, seed uint64) {
 	h := drawOn(cmp.Or(flags.channel, apiv3))(seed)
+	if flags.plain {
+		h = plainOn(h.Channel)(seed)
+	}
 	if flags.shrink {
 		h = shrink(t, h)
 	}

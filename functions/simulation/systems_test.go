@@ -32,6 +32,7 @@ type system struct {
 	handMail   string   // the kind of letters about refunds made by hand; "": APIv3's
 	unsigned   bool     // its answers bear no signature, so that faults of signatures do not strike
 	unlettered bool     // nor do faults of letters
+	paced      bool     // it always wants a minute between two refunds of one order
 	troubles   []string // what goes wrong there and nowhere else
 }
 
@@ -118,7 +119,7 @@ func systems() map[string]*system {
 			asks: asksWeCom, reads: readsWeCom, hint: hintTemplate,
 			opens:   func(*world, letter) (no, status string, believed trust) { return "", "", forged },
 			forges:  forgesRelay,
-			byTrade: true, unsigned: true, unlettered: true,
+			byTrade: true, unsigned: true, unlettered: true, paced: true,
 			troubles: []string{
 				"err_code:40014", "err_code:42001", "err_code:-1", "err_code:45009", "err_code:60020", "err_code:720502", "err_code:720507",
 				"query:-1", "query:45009", "query:42001", "query:720509",
@@ -142,12 +143,21 @@ func wiredGateway(g *channel.Gateway, client *http.Client) *channel.Gateway {
 
 func (h *history) system() *system { return systems()[h.Channel] }
 
-// drawOn makes the history of a seed on a channel. APIv3's are those of [draw];
-// the others have the same skeleton, fitted to what their system carries, and its
-// own troubles.
+// drawOn makes the history of a seed on a channel.
 func drawOn(name string) func(seed uint64) *history {
 	return func(seed uint64) *history {
-		h := draw(seed)
+		h := plainOn(name)(seed)
+		h.further(chance(seed).of("further", name))
+		return h
+	}
+}
+
+// plainOn makes the older part of a history. APIv3's are those of [plain]; the
+// others have the same skeleton, fitted to what their system carries, and its own
+// troubles.
+func plainOn(name string) func(seed uint64) *history {
+	return func(seed uint64) *history {
+		h := plain(seed)
 		if name != apiv3 {
 			h.Channel = name
 			h.fit(chance(seed).of("channel", name))
