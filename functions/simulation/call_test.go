@@ -27,7 +27,9 @@ type call struct {
 	heard map[string]news          // what the outside has told it, by refund number
 	looks map[string]time.Duration // when it last saw the ledger's word on a refund
 
-	forged bool // the letter that it answers was not written by WeChat Pay
+	forged   bool              // the letter that it answers was not written by WeChat Pay
+	unlisted bool              // whoever makes it is on nobody's list
+	vouched  map[string]string // what the platform's genuine relays have told, by refund number
 }
 
 // A news is what a call has been told of a refund, judged independently of the
@@ -36,6 +38,7 @@ type news struct {
 	status  string // PROCESSING, SUCCESS, CLOSED, ABNORMAL; "" if none was told
 	refused bool   // a definite no
 	absent  bool   // asked, WeChat Pay holds nothing under the number
+	exists  bool   // asked, it counts the refund and tells nothing of it
 	source  string
 }
 
@@ -46,7 +49,7 @@ var (
 
 // begin starts an invocation that the platform kills after limit.
 func (w *world) begin(name string, limit time.Duration) *call {
-	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]news{}, looks: map[string]time.Duration{}}
+	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]news{}, looks: map[string]time.Duration{}, vouched: map[string]string{}}
 	c.ctx, c.cancel = context.WithTimeout(w.ctx, limit)
 	c.given = c.ctx
 	if d := c.luck("", "caller"); w.blows(d, "caller leaves") {
@@ -121,6 +124,24 @@ func (c *call) hears(no string, n news) {
 		n.refused = n.refused || c.heard[no].refused
 	}
 	c.heard[no] = n
+}
+
+// vouches notes what a genuine relay tells: worth something only to who trusts it.
+func (c *call) vouches(no, status string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.vouched[no] = status
+}
+
+// trusts is what the call may believe a relay: that is so only where relays are
+// trusted, and WeChat Pay has said that the refund exists and nothing else of it.
+func (c *call) trusts(no string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.w.history.Trust || !c.heard[no].exists {
+		return ""
+	}
+	return c.vouched[no]
 }
 
 func (c *call) told(no string) news {

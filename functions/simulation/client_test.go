@@ -60,17 +60,35 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 		data["out_trade_no"] = o.Trade
 	}
 	c := w.begin(name, w.history.Limit)
+	before, _ := w.witness.row(no)
+	suspended := w.witness.suspended(no)
 	told := w.invoke(c, "wxpay_refund", data)
 	if told == nil {
 		return nil
 	}
-	// What a client is told of the money must be so.
+	if told.Code == 409 && told.Retry == "new_number" {
+		w.count("clients told that their number is taken", 1)
+	}
+	// What a client is told of the money must be so: what WeChat Pay holds under his
+	// number is his refund only if the order and the amount are.
 	u, held := w.upstream(no)
+	his := held && u.OutTradeNo == o.Trade && u.Amount.Refund == fen
+	after, _ := w.witness.row(no)
 	switch {
 	case told.Code == 0 && !held:
 		w.count("replies that are wrong", 1)
 		w.witness.violates("reply", "%s is called refunded, and WeChat Pay does not know it", no)
-	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && held && u.Status != "CLOSED" && u.Amount.Refund == fen && c.knew(no):
+	case told.Code == 0 && !his:
+		w.count("replies that are wrong", 1)
+		w.witness.violates("reply", "%s is called refunded, and what WeChat Pay holds under it is %d of %s", no, u.Amount.Refund, u.OutTradeNo)
+	case told.Code == 409 && told.Retry == "new_number" && (!held || his && f.Total == o.Total && u.Status != "CLOSED"):
+		w.count("replies that are wrong", 1)
+		w.witness.violates("reply", "%s is called taken, and what WeChat Pay holds under it is %+v", no, u)
+	case before.Taken && !his && told.Code != 400 && told.Code != 429 && told.Code != 503 && (told.Code != 409 || told.Retry != "new_number"):
+		w.witness.violates("reply", "%s is known to be taken, and is answered with %+v", no, *told)
+	case suspended && after.State == "claimed" && told.Code != 400 && told.Code != 409 && told.Code != 429 && told.Code != 503:
+		w.witness.violates("reply", "%s waits for a person to decide, and is answered with %+v", no, *told)
+	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && his && u.Status != "CLOSED" && c.knew(no):
 		w.count("replies that are wrong", 1)
 		w.witness.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
 	case told.Code == 500:
@@ -129,6 +147,10 @@ func (w *world) act(a act, name string) {
 				w.control(http.MethodPost, "refunds/"+u.OutRefundNo+"/settle", map[string]any{"status": a.Status}, nil)
 			}
 		}
+	case "whole relay", "false relay", "stranger's whole relay", "nobody's whole relay":
+		w.relays(a, name)
+	case "amend":
+		w.amend(a, name)
 	case "relay", "lying relay", "stranger's relay":
 		status := "SUCCESS"
 		if u, ok := w.upstream(a.No); ok && a.Do == "relay" && u.Status != "PROCESSING" {

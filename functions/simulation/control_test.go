@@ -10,11 +10,12 @@ import (
 
 // An upstreamRefund is what WeChat Pay says that it holds.
 type upstreamRefund struct {
-	OutRefundNo string `json:"out_refund_no"`
-	OutTradeNo  string `json:"out_trade_no"`
-	RefundID    string `json:"refund_id"`
-	Status      string
-	Amount      struct{ Refund int64 }
+	OutRefundNo   string `json:"out_refund_no"`
+	OutTradeNo    string `json:"out_trade_no"`
+	TransactionID string `json:"transaction_id"`
+	RefundID      string `json:"refund_id"`
+	Status        string
+	Amount        struct{ Refund, Total int64 }
 }
 
 // control drives WeChat Pay's side as a developer would. It returns the status.
@@ -70,6 +71,17 @@ func (w *world) pay(o order) {
 	if status := w.control(http.MethodPost, "orders", in, nil); status != http.StatusOK {
 		panic(fmt.Sprintf("the order %+v is answered with %d", o, status))
 	}
+}
+
+// refuseOnce has the sandbox refuse the next application, which is made at this very
+// instant, for certain.
+func (w *world) refuseOnce(no string) (stop func()) {
+	var out struct{ ID string }
+	code := pick(w.chance.of("refuse", no), "USER_ACCOUNT_ABNORMAL", "NOT_ENOUGH")
+	if status := w.control(http.MethodPost, "faults", map[string]any{"err_code": code, "count": 1}, &out); status != http.StatusOK {
+		panic(fmt.Sprintf("a refusal of %s is answered with %d", no, status))
+	}
+	return func() { w.control(http.MethodDelete, "faults/"+out.ID, nil, nil) }
 }
 
 // fault has the sandbox misbehave, and returns how to stop it. The part "query"

@@ -125,6 +125,7 @@ func (v *witness) taken(c *call, ear string, n refund.News) {
 			wrong = append(wrong, "overtakes "+earlier.status)
 		}
 	}
+	row := v.rows[n.Refund.OutRefundNo]
 	again := b != nil && b.taken > 0
 	if b != nil {
 		b.taken++
@@ -132,6 +133,9 @@ func (v *witness) taken(c *call, ear string, n refund.News) {
 	v.mu.Unlock()
 	if again {
 		v.w.count("news told again after its answer was lost", 1)
+	}
+	if u, ok := v.w.upstream(n.Refund.OutRefundNo); row.Taken || ok && !row.Foreign && !row.Request.about(u) {
+		wrong = append(wrong, "is of somebody else's refund")
 	}
 	for _, text := range wrong {
 		v.violates("I6", "%s of %s to %s %s", n.Status, n.Refund.OutRefundNo, ear, text)

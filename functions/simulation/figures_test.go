@@ -27,6 +27,11 @@ func (f figures) prefixed(prefix string) []string {
 	return names
 }
 
+// told lists how often it came to what the stories are about.
+func (f figures) told() []string {
+	return slices.Concat(f.prefixed("numbers taken"), f.prefixed("clients told"), f.prefixed("claims given up"), f.prefixed("amends"), f.prefixed("settled by"), f.prefixed("blind"))
+}
+
 // String is the summary for a log.
 func (f figures) String() string {
 	return fmt.Sprintf("%d histories, %d calls, %d steps, %d commits, %d submissions, %d letters answered, %.0f simulated hours, %d crashes, %d faults, %d forged letters, %d alarms, %d stuck claims, %d phantom fen",

@@ -28,6 +28,10 @@ type history struct {
 	Deaf    bool          // no letter ever comes
 	Heal    time.Duration // when all trouble ends
 	Ears    []string      // who is told of refunds
+	Stuck   []stuck       // numbers whose submissions never get through
+	Empty   bool          // CloudPay's queries count refunds and list none
+	Trust   bool          // what the platform relays is trusted there
+	Rest    time.Duration // how much longer than others all is left alone in the end
 }
 
 // An order is paid before anything else happens.

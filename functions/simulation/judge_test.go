@@ -14,6 +14,13 @@ func (w *world) judge() {
 			w.count("refunds by hand that no letter told of", 1)
 			continue
 		}
+		if w.blind(u) {
+			w.judgeBlind(u)
+			continue
+		}
+		if w.witness.on {
+			w.owner(u, row)
+		}
 		if e.status == u.Status && e.fen == u.Amount.Refund {
 			continue
 		}
@@ -28,7 +35,7 @@ func (w *world) judge() {
 		case "REJECTED":
 		case "CLAIMED":
 			w.count("stuck claims", 1)
-			if w.witness.alarms[no] == 0 {
+			if w.witness.alarms[no] == 0 { // whose only end is a person's word: see [witness.ended]
 				w.witness.violates("I3", "%s is stuck without an alarm", no)
 			}
 		default:
@@ -42,6 +49,7 @@ func (w *world) judge() {
 	w.count("refunds with wrong books", int64(wrong))
 	w.count("histories with wrong books", int64(min(wrong, 1)))
 	w.count("histories with phantom fen", min(w.counts["phantom fen"], 1))
+	w.witness.ended()
 	w.witness.allTold()
 	w.witness.holds("at the end")
 	w.witness.balance()

@@ -81,12 +81,13 @@ func (o *ours) start(function string, number int) *instance {
 		skew = span(o.w.chance.of("skew", time.Duration(number).String()), -most, most)
 	}
 	i.refunds = &refund.Service{
-		Channel:  o.w.system.wired(made, &http.Client{Transport: &wire{o.w, call}}),
-		Ledger:   &weatheredLedger{o.store, call},
-		Merchant: made.Refunds.Merchant,
-		Pace:     cmp.Or(o.w.history.Pace, -1), // none, unless the history has one
-		Now:      func() time.Time { return time.Now().Add(skew) },
-		Log:      log,
+		Channel:    o.w.system.wired(made, &http.Client{Transport: &wire{o.w, call}}),
+		Ledger:     &weatheredLedger{o.store, call},
+		Merchant:   made.Refunds.Merchant,
+		Pace:       cmp.Or(o.w.history.Pace, -1), // none, unless the history has one
+		Now:        func() time.Time { return time.Now().Add(skew) },
+		TrustRelay: o.w.history.Trust,
+		Log:        log,
 	}
 	for _, ear := range o.w.history.Ears {
 		tell := func(ctx context.Context, n refund.News) error { return call().hear(ctx, ear, n) }
@@ -123,7 +124,11 @@ func (o *ours) letter(c *call, w http.ResponseWriter, r *http.Request) {
 }
 
 func (o *ours) relay(c *call, server bool, event []byte) (reply []byte) {
-	o.with("notify", c, func(i *instance) { reply = i.listener.Invoke(c.given, caller(server), event) })
+	who := caller(server)
+	if c.unlisted {
+		who = refund.Caller{Kind: refund.Unlisted, Source: "wx_new"}
+	}
+	o.with("notify", c, func(i *instance) { reply = i.listener.Invoke(c.given, who, event) })
 	o.w.tell(c.name, "answers %s", reply)
 	return reply
 }

@@ -75,6 +75,9 @@ func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseReco
 		c.hears(no, news{status: status, source: "letter"})
 		fallthrough
 	case hinted:
+		if l.relayed {
+			c.vouches(no, status)
+		}
 		l.no, l.status = no, status
 		w.remember(l)
 	default:
@@ -152,4 +155,5 @@ func (w *world) remember(l letter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.letters[l.no] = l
+	w.relayed[l.no+" "+l.status] = w.relayed[l.no+" "+l.status] || l.relayed
 }

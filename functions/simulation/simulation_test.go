@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,7 +76,7 @@ func TestSimulation(t *testing.T) {
 	t.Logf("naive: %v", them)
 	t.Logf("%v on %d processors: %.0f simulated hours a second, both sides together",
 		took.Round(time.Millisecond), runtime.GOMAXPROCS(0), (us.hours()+them.hours())/took.Seconds())
-	for _, name := range append(us.prefixed("crash "), us.prefixed("alarm ")...) {
+	for _, name := range slices.Concat(us.prefixed("crash "), us.prefixed("alarm "), us.told()) {
 		t.Logf("%6d %s", us[name], name)
 	}
 	if us["phantom fen"] != 0 {
@@ -103,7 +104,7 @@ func TestSimulationOfOtherChannels(t *testing.T) {
 			}.run(t)
 			t.Logf("%v", us)
 			t.Logf("%v on %d processors", took.Round(time.Millisecond), runtime.GOMAXPROCS(0))
-			for _, p := range append(us.prefixed("alarm "), us.prefixed("refunds")...) {
+			for _, p := range slices.Concat(us.prefixed("alarm "), us.prefixed("refunds"), us.told()) {
 				t.Logf("%6d %s", us[p], p)
 			}
 			if us["phantom fen"] != 0 {

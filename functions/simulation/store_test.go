@@ -110,13 +110,25 @@ type refundRow struct {
 		}
 	}
 	Attempt int
-	Request struct {
-		Amount struct{ Refund int64 }
-	}
-	Refund struct {
+	Request content
+	Refund  struct {
+		content
 		Status string
-		Amount struct{ Refund int64 }
 	}
+}
+
+// A content is what a claim asks for, as far as it says whose refund one is.
+type content struct {
+	TransactionID string `json:"transaction_id"`
+	OutTradeNo    string `json:"out_trade_no"`
+	Amount        struct{ Refund int64 }
+}
+
+// about reports whether a refund that WeChat Pay holds is the one asked for: the
+// amount agrees, and the order by one of its names.
+func (c content) about(u upstreamRefund) bool {
+	return c.Amount.Refund == u.Amount.Refund &&
+		(c.TransactionID != "" && c.TransactionID == u.TransactionID || c.OutTradeNo != "" && c.OutTradeNo == u.OutTradeNo)
 }
 
 func decodeRow(body []byte) (refundRow, error) {
@@ -152,12 +164,17 @@ func (r refundRow) final() bool { return r.State == "success" || r.State == "clo
 // An accountRow is what the witness reads of an order's account.
 type accountRow struct {
 	SameAs    string `json:"same_as"`
+	Trade     string `json:"out_trade_no"`
+	Wechat    string `json:"transaction_id"`
 	Total     int64
 	Confirmed bool
 	Reserved  int64
-	Members   []struct {
-		No    string
-		Held  int64
-		Total int64
-	}
+	Members   []accountMember
+}
+
+type accountMember struct {
+	No      string
+	Held    int64
+	Total   int64
+	Foreign bool
 }

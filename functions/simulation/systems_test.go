@@ -47,6 +47,7 @@ type question struct {
 type answer struct {
 	statuses map[string]string // by refund number, in APIv3's words
 	refused  bool              // a definite no
+	exists   bool              // it counts the refund that was asked about and tells nothing of it
 	mixable  bool              // names its refund, so that who gets it by mistake can tell
 	says     string
 }

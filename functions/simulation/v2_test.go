@@ -49,6 +49,8 @@ func readsFlat(q question, fields map[string]string) answer {
 	if err != nil {
 		return answer{says: "nothing"}
 	}
+	a.exists = n > 0 && !q.many && fields["out_refund_no_0"] == ""
+	a.mixable = a.mixable && !a.exists // which names no refund
 	for i := range n {
 		no, status := fields[fmt.Sprint("out_refund_no_", i)], fromV2(fields[fmt.Sprint("refund_status_", i)])
 		a.statuses[no] = status

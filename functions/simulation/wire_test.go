@@ -52,6 +52,22 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := t.w.wait(ctx, c.phase(no), slow()); err != nil {
 		return nil, err
 	}
+	heed := func() (stop func()) { return func() {} }
+	if verb == "send" {
+		switch how := t.w.sticks(no); how {
+		case "":
+		case stuckRefused:
+			heed = func() func() { return t.w.refuseOnce(no) }
+		default:
+			t.w.tell(c.name, "%s %s: %s", verb, no, how)
+			if how == stuckLost {
+				return nil, errCut
+			}
+			resp := &wireReply{no: no, status: http.StatusInternalServerError, header: http.Header{"Content-Type": {"application/json"}}, body: []byte(`{"code":"SYSTEM_ERROR"}`)}
+			t.hear(c, q, resp)
+			return resp.response(req), nil
+		}
+	}
 	switch {
 	case t.w.blows(r, "wire dial"):
 		t.w.tell(c.name, "%s %s: no connection", verb, no)
@@ -75,7 +91,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
+	stop := heed()
 	resp := t.w.serve(ctx, c.name, q, req, body)
+	stop()
 	if c.cross(no, "after "+verb) {
 		return nil, errCrashed
 	}
@@ -100,13 +118,20 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *wire) hear(c *call, q question, resp *wireReply) {
 	a := t.w.system.reads(t.w, q, resp)
 	t.w.tell(c.name, "%s %s: hears %d %s", q.verb, q.no, resp.status, a.says)
+	if q.verb == "ask" {
+		t.w.mu.Lock()
+		for no, status := range a.statuses {
+			t.w.listed[no] = status
+		}
+		t.w.mu.Unlock()
+	}
 	if q.many {
 		for no, status := range a.statuses {
 			c.hears(no, news{source: q.verb, status: status})
 		}
 		return
 	}
-	c.hears(q.no, news{source: q.verb, status: a.statuses[q.no], refused: a.refused && q.verb == "send", absent: a.refused && q.verb == "ask"})
+	c.hears(q.no, news{source: q.verb, status: a.statuses[q.no], refused: a.refused && q.verb == "send", absent: a.refused && q.verb == "ask", exists: a.exists && q.verb == "ask"})
 }
 
 // A wireReply is an answer of WeChat Pay's.

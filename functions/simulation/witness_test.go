@@ -24,6 +24,11 @@ import (
 //	I6 no business effect more than once per refund and final state; each subscriber
 //	   is told each, in order, and again only if its answer was lost
 //	I7 nothing unverified changes state
+//	I9 what counts under a number is what WeChat Pay holds under it: ours if the order and
+//	   the amount are, else somebody else's, which counts on its own order and is told to nobody
+//	I10 a doubt ends by itself, not before nothing can be on its way nor later than a day after
+//	   the last submission; nobody submits again by himself for more than some hours, nor while
+//	   a refund by hand stands beside it
 //	I8 no secret and no full personal datum in any log, but for the openid that the dispatcher denies
 //
 // It keeps its own copy of the ledger, made of what was committed.
@@ -38,13 +43,33 @@ type witness struct {
 	alarms   map[string]int
 	sending  map[string]int // submissions of a refund under way, as their senders see it
 	bills    []*bill        // what was ever owed to subscribers
-	found    []string       // what was violated
+	claims   map[string]*claims
+	hands    map[string]time.Duration // since when the ledger knows of a refund by hand
+	found    []string                 // what was violated
+}
+
+// claims are what was ever claimed under a number.
+type claims struct {
+	contents []content
+	since    time.Duration // when the present one was claimed
+	hands    int           // refunds by hand that its order had then
+	sent     time.Duration // when a submission last left
+	kinds    []string      // codes of the alarms about it
+}
+
+// of finds what was claimed under a number. v.mu is held.
+func (v *witness) of(no string) *claims {
+	if v.claims[no] == nil {
+		v.claims[no] = &claims{}
+	}
+	return v.claims[no]
 }
 
 func newWitness(w *world, on bool) *witness {
 	return &witness{
 		w: w, on: on, rows: map[string]refundRow{}, accounts: map[string]accountRow{},
 		effects: map[string]int{}, alarms: map[string]int{}, sending: map[string]int{},
+		claims: map[string]*claims{}, hands: map[string]time.Duration{},
 	}
 }
 
@@ -86,7 +111,17 @@ func (v *witness) committed(c *call, items []refund.Item) {
 			v.mu.Lock()
 			before := v.rows[no]
 			v.rows[no] = next
+			c9 := v.of(no)
+			if !next.Foreign && !slices.Contains(c9.contents, next.Request) {
+				c9.contents = append(c9.contents, next.Request)
+			}
+			if next.Foreign && before.State == "" {
+				v.hands[no] = time.Since(v.w.start)
+			}
 			v.mu.Unlock()
+			if next.Attempt > before.Attempt {
+				v.attempted(c, no, before, next)
+			}
 			if next.State != before.State {
 				v.moved(c, no, before, next)
 			}
@@ -130,7 +165,12 @@ func (v *witness) moved(c *call, no string, before, next refundRow) {
 			if heard.source != "ask" || heard.status == "" || !v.w.history.byHand(no) {
 				v.violates("I7", "%s is said to be somebody else's, and its mover has heard %+v", no, heard)
 			}
+			if u, ok := v.w.upstream(no); ok && v.claimed(no, u) {
+				v.violates("I9", "%s is said to be somebody else's, and agrees with what was claimed", no)
+			}
+			v.w.count("numbers taken", 1)
 		case next.Released:
+			v.released(no)
 			if heard.source != "ask" || !heard.absent {
 				v.violates("I7", "%s is given up, and its mover has heard %+v", no, heard)
 			}
@@ -143,7 +183,12 @@ func (v *witness) moved(c *call, no string, before, next refundRow) {
 		}
 		return
 	}
-	if !strings.EqualFold(heard.status, next.State) {
+	if u, ok := v.w.upstream(no); ok && !next.Foreign && !next.Request.about(u) {
+		v.violates("I9", "%s becomes %s, and what WeChat Pay holds under it is %d of %s", no, next.State, u.Amount.Refund, u.OutTradeNo)
+	}
+	if trusted := c.trusts(no); strings.EqualFold(trusted, next.State) {
+		v.w.count("settled by a relay", 1)
+	} else if !strings.EqualFold(heard.status, next.State) {
 		v.violates("I7", "%s becomes %s, but what its mover has heard and may believe is %+v", no, next.State, heard)
 	}
 	if next.final() {
@@ -242,6 +287,11 @@ func (v *witness) leaves(c *call, no string, n int) {
 	v.sending[no] += n
 	now := v.sending[no]
 	v.mu.Unlock()
+	if n > 0 {
+		v.mu.Lock()
+		v.of(no).sent = time.Since(v.w.start)
+		v.mu.Unlock()
+	}
 	if n > 0 && now > 1 && v.w.history.Skew == 0 {
 		v.violates("A6", "%s is submitted %d times at once (%s)", no, now, c.name)
 	}
@@ -255,6 +305,8 @@ func (v *witness) arrives(who, no string) {
 	switch {
 	case !ok:
 		v.violates("I2", "%s was sent before it was claimed (%s)", no, who)
+	case row.Taken:
+		// It changes nothing: a number is unique, and another refund has this one.
 	case row.State == "rejected":
 		v.violates("I3", "%s arrives although it was rejected (%s)", no, who)
 	}
@@ -300,13 +352,15 @@ func (v *witness) acknowledged(c *call, l letter) {
 
 // logged listens to what the code under test says of itself.
 func (v *witness) logged(c *call, r slog.Record) {
-	var no, why string
+	var no, why, code string
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "out_refund_no":
 			no = a.Value.String()
 		case "why":
 			why = a.Value.String()
+		case "alarm":
+			code = a.Value.String()
 		}
 		return true
 	})
@@ -314,9 +368,12 @@ func (v *witness) logged(c *call, r slog.Record) {
 		return
 	}
 	v.w.count("alarms", 1)
-	v.w.count("alarm "+why, 1)
+	v.w.count("alarm "+code, 1)
 	v.w.tell(c.name, "ALARM %s: %s", no, why)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.alarms[no]++
+	if of := v.of(no); !slices.Contains(of.kinds, code) {
+		of.kinds = append(of.kinds, code)
+	}
 }

@@ -61,6 +61,9 @@ type world struct {
 	letters   map[string]letter
 	holdings  map[string]holding
 	lastReply *wireReply
+	lost      map[string]bool   // numbers of which a stuck submission has been lost
+	listed    map[string]string // what answers to questions have told of refunds
+	relayed   map[string]bool   // refunds and their ends that a genuine relay has told of
 }
 
 // A result is what came of a history.
@@ -83,7 +86,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			history: h, system: h.system(), chance: chance(h.Seed), start: time.Now(), story: story,
-			counts: figures{}, numbers: map[string][]string{}, letters: map[string]letter{}, holdings: map[string]holding{},
+			counts: figures{}, lost: map[string]bool{}, listed: map[string]string{}, relayed: map[string]bool{}, numbers: map[string][]string{}, letters: map[string]letter{}, holdings: map[string]holding{},
 		}
 		var end context.CancelFunc
 		w.ctx, end = context.WithCancel(context.Background())
@@ -117,11 +120,22 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 	return res
 }
 
-// live lets everything happen.
-func (w *world) live() {
+// end is when all is over.
+func (h *history) end() time.Duration { return h.Heal + settleDown + h.Rest }
+
+// lasting has the sandbox commit the faults that nothing heals.
+func (w *world) lasting() {
 	if w.history.Deaf {
 		w.fault("notify", "lose", 1)
 	}
+	if w.history.Empty {
+		w.fault("upstream", "empty_lists", 1)
+	}
+}
+
+// live lets everything happen.
+func (w *world) live() {
+	w.lasting()
 	for _, f := range w.history.Wishes {
 		w.fly(func() { w.tap(f, f.At, "tap") })
 		if f.Twice > 0 {
@@ -139,9 +153,7 @@ func (w *world) live() {
 	}
 	w.sleepUntil(w.history.Heal)
 	w.control(http.MethodDelete, "faults", nil, nil)
-	if w.history.Deaf {
-		w.fault("notify", "lose", 1)
-	}
+	w.lasting()
 	w.tell("world", "HEALS")
 	if !w.history.Leave { // the merchant takes up what is abnormal
 		for i, u := range w.upstreams() {
@@ -153,7 +165,7 @@ func (w *world) live() {
 			}
 		}
 	}
-	w.sleepUntil(w.history.Heal + settleDown)
+	w.sleepUntil(w.history.end())
 }
 
 // timer runs the reconciler: often while there is trouble, later just often enough.
@@ -165,7 +177,7 @@ func (w *world) timer(name string) {
 		}
 		// Each timer has an instant of its own, and reaches it before the world ends.
 		next := time.Since(w.start).Truncate(every) + every
-		if next += time.Duration(hash(name) % uint64(time.Second)); next >= w.history.Heal+settleDown-time.Minute {
+		if next += time.Duration(hash(name) % uint64(time.Second)); next >= w.history.end()-time.Minute {
 			return
 		}
 		w.sleepUntil(next)

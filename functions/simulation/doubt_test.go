@@ -1,0 +1,195 @@
+package simulation_test
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// The bounds of a doubt (I10), as WeChat Pay's documents and the clocks of a
+// history have them, and not as the code under test does.
+const (
+	// stillFlying is how long a submission can be on its way: a signature holds for
+	// five minutes.
+	stillFlying = 5 * time.Minute
+	// longestDoubt is within what time after the last submission a claim must have
+	// ended; the timer that ends it comes every half an hour.
+	longestDoubt = 24*time.Hour + 2*time.Hour
+	// longestRetry is how long the timer may submit a claim again.
+	longestRetry = 6*time.Hour + time.Hour
+	// noticed is how long what a commit has made known may still be overlooked by
+	// whoever had read the ledger before, when the store is slow.
+	noticed = 15 * time.Second
+)
+
+// claimed reports whether a refund that WeChat Pay holds is what was ever claimed
+// under the number.
+func (v *witness) claimed(no string, u upstreamRefund) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.ContainsFunc(v.of(no).contents, func(c content) bool { return c.about(u) })
+}
+
+// doubts reports whether any claim is in doubt.
+func (v *witness) doubts() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, r := range v.rows {
+		if r.State == "claimed" {
+			return true
+		}
+	}
+	return false
+}
+
+// handsBeside counts the refunds by hand that the ledger has known for a while on
+// the orders that a row counts in. v.mu is held.
+func (v *witness) handsBeside(r refundRow, known time.Duration) (n int) {
+	var seen []string
+	for _, home := range []string{v.home(r.Order), v.home(r.Also)} {
+		for _, m := range v.accounts[home].Members {
+			since, hand := v.hands[m.No]
+			if m.Foreign && m.Held > 0 && hand && time.Since(v.w.start)-since >= known && !slices.Contains(seen, m.No) {
+				seen = append(seen, m.No)
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// suspended reports whether a claim in doubt waits for a person to decide, since
+// a refund by hand has appeared beside it.
+func (v *witness) suspended(no string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := v.rows[no]
+	return r.State == "claimed" && v.handsBeside(r, noticed) > v.of(no).hands
+}
+
+// attempted judges that a submission is about to leave (I10).
+func (v *witness) attempted(c *call, no string, before, next refundRow) {
+	now := time.Since(v.w.start)
+	v.mu.Lock()
+	of := v.of(no)
+	if before.State != "claimed" {
+		of.since, of.hands = now, v.handsBeside(next, 0)
+		v.mu.Unlock()
+		return
+	}
+	since, late := of.since, v.handsBeside(next, noticed) > of.hands
+	v.mu.Unlock()
+	byTimer := strings.HasPrefix(c.name, "timer ")
+	if late {
+		v.violates("I10", "%s is submitted again, although a refund by hand stands beside it (%s)", no, c.name)
+	}
+	if byTimer && now-since > longestRetry {
+		v.violates("I10", "%s is submitted by the timer %v after its claim", no, now-since)
+	}
+	if heard := c.told(no); byTimer && !heard.absent {
+		v.violates("I10", "%s is submitted by the timer, which has heard %+v", no, heard)
+	}
+}
+
+// released judges that a claim is given up (I10).
+func (v *witness) released(no string) {
+	v.mu.Lock()
+	quiet := time.Since(v.w.start) - v.of(no).sent
+	v.mu.Unlock()
+	v.w.count("claims given up", 1)
+	if quiet < stillFlying || quiet > longestDoubt {
+		v.violates("I10", "%s is given up %v after its last submission", no, quiet)
+	}
+}
+
+// ended judges what has become of the doubts in the end (I10): none is left, but
+// where queries tell nothing that could end one.
+func (v *witness) ended() {
+	if v.w.history.Empty || v.w.history.Failure == "http" {
+		return
+	}
+	var doubtful []string
+	v.mu.Lock()
+	for no, r := range v.rows {
+		if r.State == "claimed" {
+			doubtful = append(doubtful, no)
+		}
+	}
+	v.mu.Unlock()
+	for _, no := range doubtful {
+		v.violates("I10", "%s is still in doubt in the end", no)
+	}
+}
+
+// blind reports whether nobody can have told how a refund stands: queries list
+// nothing, and no relay that is trusted has said it.
+func (w *world) blind(u upstreamRefund) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.history.Empty && !(w.history.Trust && w.relayed[u.OutRefundNo+" "+u.Status])
+}
+
+// judgeBlind judges the books of such a refund: its money stays reserved and it
+// stays open, whatever has become of it.
+func (w *world) judgeBlind(u upstreamRefund) {
+	w.count("refunds that queries tell nothing of", 1)
+	no := u.OutRefundNo
+	row, known := w.witness.row(no)
+	if !w.witness.claimed(no, u) { // made by hand: ours under that number is refused, or in doubt
+		if known && row.State != "claimed" && row.State != "rejected" {
+			w.witness.violates("I9", "%s is %s, and nobody has told of what WeChat Pay holds under it", no, row.State)
+		}
+		return
+	}
+	w.mu.Lock()
+	listed := w.listed[no]
+	w.mu.Unlock()
+	if listed == u.Status && row.status() == u.Status {
+		return // another fault has struck instead, and the answer was whole
+	}
+	open := []string{"claimed", "processing", "abnormal"}
+	if !slices.Contains(open, row.State) || row.Held != u.Amount.Refund {
+		w.witness.violates("I3", "%s is %s and holds %d, and nobody has told how it stands", no, row.State, row.Held)
+	}
+	w.witness.mu.Lock()
+	kinds := slices.Clone(w.witness.of(no).kinds)
+	w.witness.mu.Unlock()
+	// A claim in doubt that is counted and not told of is a person's to decide, who
+	// must be told. After a day the general alarm about a doubt comes beside it. What
+	// was accepted is in no doubt, and so nobody is alarmed that it stays open.
+	if row.State == "claimed" && !slices.Contains(kinds, "refund_untold") {
+		w.witness.violates("I3", "%s is in doubt for ever, and the alarms are %v", no, kinds)
+	}
+	w.count("blind "+row.State+" alarms "+strings.Join(kinds, " "), 1)
+}
+
+// other is the refund that a row holds of somebody else's.
+func (r refundRow) other() upstreamRefund {
+	return upstreamRefund{OutTradeNo: r.Refund.OutTradeNo, TransactionID: r.Refund.TransactionID, Amount: struct{ Refund, Total int64 }{Refund: r.Refund.Amount.Refund}}
+}
+
+// owner judges whose a refund is on our books (I9), and whether it counts on the
+// order that it is of.
+func (w *world) owner(u upstreamRefund, row refundRow) {
+	v, no := w.witness, u.OutRefundNo
+	ours := v.claimed(no, u)
+	switch {
+	case ours && row.Taken:
+		v.violates("I9", "%s is on our books as somebody else's, and is what was claimed", no)
+	case !ours && !row.Taken && !row.Foreign:
+		v.violates("I9", "%s is on our books as ours, and WeChat Pay holds %d of %s", no, u.Amount.Refund, u.OutTradeNo)
+	}
+	v.mu.Lock()
+	home, also := v.accounts[v.home(row.Order)], v.home(row.Also)
+	stray := home.Trade != u.OutTradeNo && home.Wechat != u.TransactionID || also != "" && also != v.home(row.Order)
+	var listed []string
+	for key, a := range v.accounts {
+		if slices.ContainsFunc(a.Members, func(m accountMember) bool { return m.No == no }) && a.SameAs == "" {
+			listed = append(listed, key)
+		}
+	}
+	v.mu.Unlock()
+	if stray || len(listed) != 1 {
+		v.violates("I9", "%s of %s counts on %+v (%v)", no, u.OutTradeNo, home, listed)
+	}
+}
