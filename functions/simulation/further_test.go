@@ -17,6 +17,9 @@ func (h *history) further(r *rand.Rand) {
 	switch r.IntN(12) {
 	case 0, 1:
 		h.takeNumber(r, f, pick(r, "before", "between", "after"), r.IntN(2) == 0, r.IntN(2) == 0)
+		if r.IntN(4) == 0 { // and ours may still be on its way
+			h.wind(f.At, f.At+span(r, time.Second, 20*time.Second), 1, "wire late")
+		}
 	case 2:
 		h.neverHeals(f, pick(r, stuckBusy, stuckLost, stuckThenRefused), pick(r, amends()...))
 	case 3:
@@ -43,8 +46,8 @@ func (h *history) takeNumber(r *rand.Rand, f wish, when string, other, told bool
 	switch when {
 	case "between":
 		at = f.At + span(r, time.Second, 2*time.Minute)
-		h.wind(f.At, f.At+span(r, time.Second, 3*time.Minute), 1, pick(r,
-			"wire lost", "wire late", "wire dial", "upstream:500_before", "upstream:timeout_before", "err_code:SYSTEM_ERROR", "err_code:NOT_ENOUGH"))
+		h.wind(f.At, at+span(r, time.Second, time.Minute), 1, pick(r,
+			"wire lost", "wire dial", "upstream:500_before", "upstream:timeout_before", "err_code:SYSTEM_ERROR", "err_code:NOT_ENOUGH"))
 	case "after":
 		at = f.At + span(r, 2*time.Minute, 12*time.Minute)
 		h.Stuck = append(h.Stuck, stuck{No: f.No, Until: at, How: pick(r, stuckBusy, stuckLost, stuckThenRefused)})
