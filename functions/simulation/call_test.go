@@ -118,9 +118,13 @@ func (c *call) cross(no, where string) bool {
 
 // hears notes what the call is told of a refund.
 func (c *call) hears(no string, n news) {
+	u, held := c.w.upstream(no)
+	others := held && !c.w.witness.claimed(no, u)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.source == "ask" && n.status == "" { // what is not found was still refused before
+	// What is not found was still refused before, and so it was if it turns out that
+	// somebody else's refund has the number.
+	if n.source == "ask" && (n.status == "" || others) {
 		n.refused = n.refused || c.heard[no].refused
 	}
 	c.heard[no] = n
@@ -197,6 +201,10 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 	case c.crashed():
 		return errCrashed
 	case c.w.blows(r, "store hangs"):
+		if _, ends := ctx.Deadline(); !ends { // only the platform would end this, and nobody would hear an answer
+			c.w.witness.violates("answer", "%s would wait for the store for ever (%s of %s)", c.name, kind, no)
+			return errStore
+		}
 		<-ctx.Done()
 		return ctx.Err()
 	case c.w.blows(r, "store down"), c.w.blows(r, "store errs"):

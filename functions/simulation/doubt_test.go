@@ -30,6 +30,19 @@ func (v *witness) claimed(no string, u upstreamRefund) bool {
 	return slices.ContainsFunc(v.of(no).contents, func(c content) bool { return c.about(u) })
 }
 
+// takes judges that a number is said to be somebody else's (I7, I9). Only a question
+// tells whose refund has a number, and only somebody's own doing can have put
+// another one there.
+func (v *witness) takes(c *call, no string) {
+	v.w.count("numbers taken", 1)
+	if heard := c.told(no); heard.source != "ask" || heard.status == "" || !v.w.history.byHand(no) {
+		v.violates("I7", "%s is said to be somebody else's, and its mover has heard %+v", no, heard)
+	}
+	if u, ok := v.w.upstream(no); ok && v.claimed(no, u) {
+		v.violates("I9", "%s is said to be somebody else's, and agrees with what was claimed", no)
+	}
+}
+
 // doubts reports whether any claim is in doubt.
 func (v *witness) doubts() bool {
 	v.mu.Lock()

@@ -183,13 +183,13 @@ func (w *world) relays(a act, name string) {
 }
 
 // amend asks for a wish again when all has been quiet for long: identically, with
-// another amount, or under a new number. If its first claim has ended since the upstream never had it,
-// and the order has room, it must succeed.
+// another amount, or under a new number. If its first claim was given up, and the
+// order has room, it must succeed.
 func (w *world) amend(a act, name string) {
-	if !w.witness.on {
+	f, ok := w.history.wish(a.No)
+	if !ok || !w.witness.on {
 		return
 	}
-	f := w.history.wish(a.No)
 	o := w.history.Orders[f.Order]
 	left := o.Total
 	for _, u := range w.upstreams() {
@@ -235,12 +235,12 @@ func (w *world) amend(a act, name string) {
 	}
 }
 
-// wish is the one of that number.
-func (h *history) wish(no string) wish {
+// wish finds the one of that number.
+func (h *history) wish(no string) (f wish, ok bool) {
 	for _, f := range h.Wishes {
 		if f.No == no {
-			return f
+			return f, true
 		}
 	}
-	panic("no wish has the number " + no)
+	return wish{}, false
 }

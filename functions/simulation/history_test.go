@@ -28,7 +28,7 @@ type history struct {
 	Deaf    bool          // no letter ever comes
 	Heal    time.Duration // when all trouble ends
 	Ears    []string      // who is told of refunds
-	Stuck   []stuck       // numbers whose submissions never get through
+	Stuck   []stuck       // numbers under which nothing gets through
 	Empty   bool          // CloudPay's queries count refunds and list none
 	Trust   bool          // what the platform relays is trusted there
 	Rest    time.Duration // how much longer than others all is left alone in the end

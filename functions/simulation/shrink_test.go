@@ -32,6 +32,11 @@ func smallers(h *history) (out []*history) {
 		s.Acts = slices.Delete(slices.Clone(h.Acts), i, i+1)
 		out = append(out, &s)
 	}
+	for i := range h.Stuck {
+		s := *h
+		s.Stuck = slices.Delete(slices.Clone(h.Stuck), i, i+1)
+		out = append(out, &s)
+	}
 	for i := range h.Winds {
 		s := *h
 		s.Winds = slices.Delete(slices.Clone(h.Winds), i, i+1)

@@ -24,12 +24,12 @@ import (
 //	I6 no business effect more than once per refund and final state; each subscriber
 //	   is told each, in order, and again only if its answer was lost
 //	I7 nothing unverified changes state
+//	I8 no secret and no full personal datum in any log, but for the openid that the dispatcher denies
 //	I9 what counts under a number is what WeChat Pay holds under it: ours if the order and
 //	   the amount are, else somebody else's, which counts on its own order and is told to nobody
 //	I10 a doubt ends by itself, not before nothing can be on its way nor later than a day after
-//	   the last submission; nobody submits again by himself for more than some hours, nor while
-//	   a refund by hand stands beside it
-//	I8 no secret and no full personal datum in any log, but for the openid that the dispatcher denies
+//	   the last submission; the timer submits again for some hours only, and nobody does while
+//	   a refund by hand stands beside the claim
 //
 // It keeps its own copy of the ledger, made of what was committed.
 type witness struct {
@@ -111,9 +111,8 @@ func (v *witness) committed(c *call, items []refund.Item) {
 			v.mu.Lock()
 			before := v.rows[no]
 			v.rows[no] = next
-			c9 := v.of(no)
-			if !next.Foreign && !slices.Contains(c9.contents, next.Request) {
-				c9.contents = append(c9.contents, next.Request)
+			if of := v.of(no); !next.Foreign && !slices.Contains(of.contents, next.Request) {
+				of.contents = append(of.contents, next.Request)
 			}
 			if next.Foreign && before.State == "" {
 				v.hands[no] = time.Since(v.w.start)
@@ -121,6 +120,9 @@ func (v *witness) committed(c *call, items []refund.Item) {
 			v.mu.Unlock()
 			if next.Attempt > before.Attempt {
 				v.attempted(c, no, before, next)
+			}
+			if next.Taken && !before.Taken {
+				v.takes(c, no)
 			}
 			if next.State != before.State {
 				v.moved(c, no, before, next)
@@ -159,16 +161,7 @@ func (v *witness) moved(c *call, no string, before, next refundRow) {
 			v.violates("I4", "%s moves from %s to rejected", no, before.State)
 		}
 		switch {
-		case next.Taken:
-			// Only a question tells whose refund has a number, and only somebody's own
-			// doing can have put another one there.
-			if heard.source != "ask" || heard.status == "" || !v.w.history.byHand(no) {
-				v.violates("I7", "%s is said to be somebody else's, and its mover has heard %+v", no, heard)
-			}
-			if u, ok := v.w.upstream(no); ok && v.claimed(no, u) {
-				v.violates("I9", "%s is said to be somebody else's, and agrees with what was claimed", no)
-			}
-			v.w.count("numbers taken", 1)
+		case next.Taken: // see [witness.takes]
 		case next.Released:
 			v.released(no)
 			if heard.source != "ask" || !heard.absent {
