@@ -115,8 +115,15 @@ func (v *witness) released(no string) {
 	}
 }
 
-// ended judges what has become of the doubts in the end (I10): none is left, but
-// where queries tell nothing that could end one.
+// young reports whether a claim may be in doubt still: it was made, or submitted
+// again by somebody, less than a day ago. v.mu is held.
+func (v *witness) young(no string) bool {
+	now, of := time.Since(v.w.start), v.of(no)
+	return now-of.since < longestDoubt+2*time.Hour || now-of.sent < 20*time.Hour
+}
+
+// ended judges what has become of the doubts in the end (I10): none is left that is
+// older than it may be, but where queries tell nothing that could end one.
 func (v *witness) ended() {
 	if v.w.history.Empty || v.w.history.Failure == "http" {
 		return
@@ -124,7 +131,7 @@ func (v *witness) ended() {
 	var doubtful []string
 	v.mu.Lock()
 	for no, r := range v.rows {
-		if r.State == "claimed" {
+		if r.State == "claimed" && !v.young(no) {
 			doubtful = append(doubtful, no)
 		}
 	}
@@ -134,8 +141,8 @@ func (v *witness) ended() {
 	}
 }
 
-// blind reports whether nobody can have told how a refund stands: queries list
-// nothing, and no relay that is trusted has said it.
+// blind reports whether nobody need have learned how a refund stands: queries list
+// nothing, and no relay that is trusted has said it and been acknowledged.
 func (w *world) blind(u upstreamRefund) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -155,10 +162,11 @@ func (w *world) judgeBlind(u upstreamRefund) {
 		return
 	}
 	w.mu.Lock()
-	listed := w.listed[no]
+	listed := w.listed[no] == u.Status // another fault has struck instead, and the answer was whole
+	_, relayed := w.relayed[no+" "+u.Status]
 	w.mu.Unlock()
-	if listed == u.Status && row.status() == u.Status {
-		return // another fault has struck instead, and the answer was whole
+	if row.status() == u.Status && (listed || w.history.Trust && relayed) {
+		return
 	}
 	open := []string{"claimed", "processing", "abnormal"}
 	if !slices.Contains(open, row.State) || row.Held != u.Amount.Refund {

@@ -35,7 +35,10 @@ func (w *world) judge() {
 		case "REJECTED":
 		case "CLAIMED":
 			w.count("stuck claims", 1)
-			if w.witness.alarms[no] == 0 { // whose only end is a person's word: see [witness.ended]
+			w.witness.mu.Lock()
+			silent := w.witness.alarms[no] == 0 && !w.witness.young(no)
+			w.witness.mu.Unlock()
+			if silent {
 				w.witness.violates("I3", "%s is stuck without an alarm", no)
 			}
 		default:

@@ -26,6 +26,9 @@ type letter struct {
 	relayed bool // it is handed to the function by the platform, and not posted
 }
 
+// end names the refund that a letter is about, and the end that it tells of.
+func (l letter) end() string { return l.no + " " + l.status }
+
 func (p *post) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -115,6 +118,11 @@ func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseReco
 			w.count("forged letters believed", 1)
 			w.witness.violates("I7", "a forged letter was acknowledged")
 		}
+		if l.relayed {
+			w.mu.Lock()
+			w.relayed[l.end()] = true
+			w.mu.Unlock()
+		}
 		w.witness.acknowledged(c, l)
 	}
 	return rec, true
@@ -155,5 +163,7 @@ func (w *world) remember(l letter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.letters[l.no] = l
-	w.relayed[l.no+" "+l.status] = w.relayed[l.no+" "+l.status] || l.relayed
+	if l.relayed {
+		w.relayed[l.end()] = w.relayed[l.end()]
+	}
 }

@@ -63,7 +63,7 @@ type world struct {
 	lastReply *wireReply
 	lost      map[string]bool   // numbers of which a stuck submission has been lost
 	listed    map[string]string // what answers to questions have told of refunds
-	relayed   map[string]bool   // refunds and their ends that a genuine relay has told of
+	relayed   map[string]bool   // refunds and their ends that a genuine relay has told of: true if that was acknowledged
 }
 
 // A result is what came of a history.
