@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -88,7 +89,10 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 		w.witness.violates("reply", "%s is known to be taken, and is answered with %+v", no, *told)
 	case suspended && after.State == "claimed" && told.Code != 400 && told.Code != 409 && told.Code != 429 && told.Code != 503:
 		w.witness.violates("reply", "%s waits for a person to decide, and is answered with %+v", no, *told)
-	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && his && u.Status != "CLOSED" && c.knew(no):
+	// A refund by hand may happen to be the same as his: until our side has heard of it,
+	// that his own was refused is the truth.
+	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && his && u.Status != "CLOSED" && c.knew(no) &&
+		(!w.history.byHand(no) || !slices.Contains([]string{"", "claimed", "rejected"}, before.State)):
 		w.count("replies that are wrong", 1)
 		w.witness.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
 	case told.Code == 500:

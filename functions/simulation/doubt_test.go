@@ -156,7 +156,7 @@ func (w *world) judgeBlind(u upstreamRefund) {
 	no := u.OutRefundNo
 	row, known := w.witness.row(no)
 	if !w.witness.claimed(no, u) { // made by hand: ours under that number is refused, or in doubt
-		if known && row.State != "claimed" && row.State != "rejected" {
+		if known && !row.Foreign && row.State != "claimed" && row.State != "rejected" {
 			w.witness.violates("I9", "%s is %s, and nobody has told of what WeChat Pay holds under it", no, row.State)
 		}
 		return
