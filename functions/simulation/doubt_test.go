@@ -62,7 +62,7 @@ func (v *witness) handsBeside(r refundRow, known time.Duration) (n int) {
 	for _, home := range []string{v.home(r.Order), v.home(r.Also)} {
 		for _, m := range v.accounts[home].Members {
 			since, hand := v.hands[m.No]
-			if m.Foreign && m.Held > 0 && hand && time.Since(v.w.start)-since >= known && !slices.Contains(seen, m.No) {
+			if m.Foreign && hand && time.Since(v.w.start)-since >= known && !slices.Contains(seen, m.No) {
 				seen = append(seen, m.No)
 				n++
 			}
@@ -175,11 +175,11 @@ func (w *world) judgeBlind(u upstreamRefund) {
 	w.witness.mu.Lock()
 	kinds := slices.Clone(w.witness.of(no).kinds)
 	w.witness.mu.Unlock()
-	// A claim in doubt that is counted and not told of is a person's to decide, who
-	// must be told. After a day the general alarm about a doubt comes beside it. What
-	// was accepted is in no doubt, and so nobody is alarmed that it stays open.
-	if row.State == "claimed" && !slices.Contains(kinds, "refund_untold") {
-		w.witness.violates("I3", "%s is in doubt for ever, and the alarms are %v", no, kinds)
+	// What is counted and not told of is a person's to look up, who must be told: at
+	// once of a claim in doubt, after a day of what was accepted. The refund by hand
+	// beside it is another cause.
+	if !slices.Contains(kinds, "refund_untold") && !w.witness.young(no) || slices.Contains(kinds, "claim_in_doubt") {
+		w.witness.violates("I3", "%s stays open for ever as %s, and the alarms are %v", no, row.State, kinds)
 	}
 	w.count("blind "+row.State+" alarms "+strings.Join(kinds, " "), 1)
 }

@@ -170,6 +170,7 @@ type accountRow struct {
 	Confirmed bool
 	Reserved  int64
 	Members   []accountMember
+	Claims    []accountMember // by their callers' other name
 }
 
 type accountMember struct {

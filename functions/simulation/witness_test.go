@@ -199,20 +199,15 @@ func (v *witness) moved(c *call, no string, before, next refundRow) {
 func (v *witness) balance() {
 	v.mu.Lock()
 	var wrong []string
-	sums, members := map[string]int64{}, map[string][]string{}
+	sums, members, claims := map[string]int64{}, map[string][]string{}, map[string][]string{}
 	for no, r := range v.rows {
 		home, also := v.home(r.Order), v.home(r.Also)
-		for _, key := range []string{home, also} {
-			if key == "" {
-				continue
-			}
-			sums[key] += r.Held
-			if r.Counted {
-				members[key] = append(members[key], no)
-			}
-			if also == home {
-				break
-			}
+		sums[home] += r.Held
+		if r.Counted {
+			members[home] = append(members[home], no)
+		}
+		if r.Counted && also != "" && also != home { // it counts there by its caller's other name
+			claims[also] = append(claims[also], no)
 		}
 		if want := r.fen(); r.holds() && r.Held != want || !r.holds() && r.Held != 0 {
 			wrong = append(wrong, fmt.Sprintf("%s in state %s of %d fen holds %d", no, r.State, want, r.Held))
@@ -222,15 +217,14 @@ func (v *witness) balance() {
 		if a.SameAs != "" {
 			continue
 		}
-		var have []string
-		for _, m := range a.Members {
-			have = append(have, m.No)
-		}
-		slices.Sort(have)
-		want := members[key]
+		have, want := numbers(a.Members), members[key]
 		slices.Sort(want)
 		if a.Reserved != sums[key] || !slices.Equal(have, want) {
 			wrong = append(wrong, fmt.Sprintf("%s reserves %d for %v, its refunds hold %d: %v", key, a.Reserved, have, sums[key], want))
+		}
+		slices.Sort(claims[key])
+		if have := numbers(a.Claims); !slices.Equal(have, claims[key]) {
+			wrong = append(wrong, fmt.Sprintf("%s counts %v by their callers' other name, want %v", key, have, claims[key]))
 		}
 		// A claim in doubt that names another total than WeChat Pay has confirmed since
 		// is one that WeChat Pay will refuse: it takes nothing from the order.
@@ -243,7 +237,7 @@ func (v *witness) balance() {
 		if a.Confirmed && sure > a.Total && !v.w.history.mixed() {
 			wrong = append(wrong, fmt.Sprintf("%s reserves %d of %d", key, a.Reserved, a.Total))
 		}
-		if len(a.Members) > refund.MaxRefunds {
+		if len(a.Members)+len(a.Claims) > refund.MaxRefunds && !v.w.history.mixed() || len(a.Members) > refund.MaxRefunds {
 			wrong = append(wrong, fmt.Sprintf("%s has %d refunds", key, len(a.Members)))
 		}
 	}
@@ -251,6 +245,16 @@ func (v *witness) balance() {
 	for _, text := range wrong {
 		v.violates("I2", "%s", text)
 	}
+}
+
+// numbers are the refund numbers of members, sorted.
+func numbers(members []accountMember) []string {
+	var all []string
+	for _, m := range members {
+		all = append(all, m.No)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // home follows an order's name to its account. v.mu is held.
