@@ -365,3 +365,39 @@ func TestAcceptedRefundThatIsNeverToldIsAnAlarm(t *testing.T) {
 		t.Error("the alarm is not closed")
 	}
 }
+
+// A function that stood still between its claim and the call does not send: whoever
+// relies on how long a submission can live may have given it up.
+func TestFunctionThatStoodStillDoesNotSend(t *testing.T) {
+	for stood, sends := range map[time.Duration]int{20 * time.Second: 1, 40 * time.Second: 0} {
+		inBubble(t, func(t *testing.T) {
+			f := setUp(t)
+			f.Ledger = &standing{Ledger: f.Ledger, still: stood}
+			_, err := f.Refund(t.Context(), server, request("R1", 60))
+			if n := f.up.count("refund:R1"); n != sends {
+				t.Errorf("after %v: %d submissions, want %d", stood, n, sends)
+			}
+			if sends == 0 {
+				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+				f.must(t, request("R1", 60)) // nothing had left, so that the repeat goes on
+			}
+		})
+	}
+}
+
+// standing is a ledger whose process stands still behind its first commit of a refund.
+type standing struct {
+	refund.Ledger
+	still time.Duration
+}
+
+func (s *standing) Commit(ctx context.Context, items ...refund.Item) error {
+	err := s.Ledger.Commit(ctx, items...)
+	for _, it := range items {
+		if _, ok := it.RefundNo(); ok {
+			time.Sleep(s.still)
+			s.still = 0
+		}
+	}
+	return err
+}
