@@ -156,7 +156,8 @@ func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 		hands += a.hands()
 	}
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
-	rec.ClaimedAt, rec.Asked, rec.Absent, rec.Released, rec.Hands = now, 0, false, false, hands
+	rec.ClaimedAt, rec.Asked, rec.Hands = now, 0, hands
+	rec.Absent, rec.Released, rec.Cancelled = false, false, false
 	rec.Moves++
 	rec.note(Event{At: now, What: string(Claimed), Note: caller.LogValue().String()})
 	b.hold(req.Amount.Refund, true)

@@ -303,6 +303,16 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 
+	f.up.before = noAnswer // claimed anew, it is no longer withdrawn
+	_, err = f.Refund(t.Context(), server, request("R1", 60))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.up.before = nil
+	advance(2 * time.Minute)
+	f.reconcile(t)
+	if got := f.look(t, "R1").State; got != refund.Processing {
+		t.Errorf("claimed anew: %s", got)
+	}
+
 	f, advance = doubtful(t, "R1", 60)
 	if err := f.Cancel(t.Context(), "R1", "ann"); err != nil {
 		t.Fatal(err)
