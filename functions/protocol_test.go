@@ -13,7 +13,7 @@ import (
 const (
 	acknowledged = `{"code":"SUCCESS","message":"成功"}`
 	relayed      = `{"code":"SUCCESS","message":"成功","errcode":0,"errmsg":"SUCCESS"}`
-	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here, as a direct invocation, REFUND_SERVER_TOKEN on plain HTTP or TRUST_WX_HEADERS behind a gateway gives one","retry":"never"}`
+	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here: it is a client without an openid, or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS","retry":"never"}`
 )
 
 // The dispatcher refunds on every platform, and serves no HTTP on those that have

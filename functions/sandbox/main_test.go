@@ -237,7 +237,7 @@ func testCallers(t *testing.T, p *program) {
 		}
 		// He learns nothing: neither whether a refund exists nor whether he wrote well.
 		denied := p.call("wxpayFunctions", queryEvent("out_refund_no", "C0"), header...)
-		why := "it has no identity here, as a direct invocation, REFUND_SERVER_TOKEN on plain HTTP or TRUST_WX_HEADERS behind a gateway gives one"
+		why := "it has no identity here: it is a client without an openid, or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS"
 		if tt.openid != "" {
 			why = "its openid is not in REFUND_OPERATORS"
 		}

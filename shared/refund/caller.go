@@ -65,8 +65,8 @@ func (p Policy) Admit(c Caller) error {
 	case c.Kind == Unlisted:
 		return denied("this caller may not refund or query: its source %s is not in REFUND_SERVER_SOURCES", printable(c.Source, 64))
 	}
-	return denied("this caller may not refund or query: it has no identity here, " +
-		"as a direct invocation, REFUND_SERVER_TOKEN on plain HTTP or TRUST_WX_HEADERS behind a gateway gives one")
+	return denied("this caller may not refund or query: it has no identity here: it is a client without an openid, " +
+		"or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS")
 }
 
 // admitAmount says whether a caller who may refund may refund that much.

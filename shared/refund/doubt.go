@@ -103,7 +103,7 @@ func (b *book) suspended() string {
 	case b.rec.Cancelled:
 		return "this refund was withdrawn while its outcome was unknown; it is only asked about, and ends by itself"
 	case hands > b.rec.Hands:
-		return "a refund that was not made here has appeared on the order while the outcome of this one is unknown; a person must decide"
+		return "a refund that was not made here has appeared on the order while the outcome of this one is unknown, so that a person should look whether both are meant; it is not sent again, and ends within a day unless the upstream holds it"
 	}
 	return ""
 }

@@ -226,7 +226,7 @@ func TestDenialNamesTheSetting(t *testing.T) {
 	}{
 		"a user":             {user, request("R1", 10), may + "its openid is not in REFUND_OPERATORS", `caller="user ****" openid=oUser`},
 		"an endless openid":  {refund.Caller{Kind: refund.User, OpenID: strings.Repeat("o", 1000)}, request("R1", 10), may + "its openid is not in REFUND_OPERATORS", `caller="user oo****oo"` + "\n"},
-		"nobody":             {refund.Caller{}, request("R1", 10), may + "it has no identity here, as a direct invocation, REFUND_SERVER_TOKEN on plain HTTP or TRUST_WX_HEADERS behind a gateway gives one", "caller=nobody\n"},
+		"nobody":             {refund.Caller{}, request("R1", 10), may + "it has no identity here: it is a client without an openid, or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS", "caller=nobody\n"},
 		"an unknown source":  {refund.Caller{Kind: refund.Unlisted, Source: "wx_new,other"}, request("R1", 10), may + `its source "wx_new,other" is not in REFUND_SERVER_SOURCES`, `caller="unlisted source" source="\"wx_new,other\""`},
 		"a source of poison": {refund.Caller{Kind: refund.Unlisted, Source: "a\nb\"c退" + strings.Repeat("x", 300)}, request("R1", 10), may + `its source "a?b?c?` + strings.Repeat("x", 56) + `..." is not in REFUND_SERVER_SOURCES`, `source="\"a?b?c`},
 		"too much":           {operator, much, "amount.refund is more than this caller may refund: REFUND_MAX_FEN is 50", `out_refund_no=R1 caller="user oO****or"` + "\n"},
