@@ -37,18 +37,7 @@ var requirementKinds = []struct {
 // Every requirement of the five documents is asserted by a test that exists, or
 // it is said why not.
 func TestRequirements(t *testing.T) {
-	f, err := os.Open("testdata/requirements.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	dec := json.NewDecoder(f)
-	dec.DisallowUnknownFields()
-	var table []requirement
-	if err := dec.Decode(&table); err != nil {
-		t.Fatal(err)
-	}
-
+	table := readTable[requirement](t, "testdata/requirements.json")
 	seen, counts := map[string]bool{}, map[string]int{}
 	var covered, notApplicable [5]int
 	tests := testNames{}
@@ -92,6 +81,22 @@ func TestRequirements(t *testing.T) {
 	}
 }
 
+// readTable reads a list whose rows have no other fields than T.
+func readTable[T any](t *testing.T, path string) (table []T) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	dec := json.NewDecoder(f)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&table); err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
 // splitID reads the number of the document and the kind, and insists on a name.
 func splitID(id string) (document int, kind string, ok bool) {
 	parts := strings.SplitN(id, ".", 3)
@@ -108,8 +113,9 @@ func splitID(id string) (document int, kind string, ok bool) {
 	return 0, "", false
 }
 
-// testNames holds the tests of the packages that have been looked at, by folder.
-type testNames map[string]map[string]bool
+// testNames holds the tests of the packages that have been looked at, by folder
+// and name, each with the comment above it.
+type testNames map[string]map[string]string
 
 // find reports what is wrong with the folder or the test that by names. What
 // stands behind a slash is a part of a test, which only running it can tell.
@@ -118,37 +124,47 @@ func (n testNames) find(by string) error {
 	if !ok {
 		return fmt.Errorf("%q is not a folder and a test", by)
 	}
-	if _, known := n[folder]; !known {
-		tests, err := testsIn(filepath.Join("..", filepath.FromSlash(folder)))
-		if err != nil {
-			return err
-		}
-		n[folder] = tests
+	tests, err := n.of(folder)
+	if err != nil {
+		return err
 	}
-	if len(n[folder]) == 0 {
+	if len(tests) == 0 {
 		return fmt.Errorf("%s holds no tests", folder)
 	}
-	if name, _, _ = strings.Cut(name, "/"); !n[folder][name] {
+	name, _, _ = strings.Cut(name, "/")
+	if _, ok := tests[name]; !ok {
 		return fmt.Errorf("%s has no test %s", folder, name)
 	}
 	return nil
 }
 
-// testsIn lists the test functions of one folder.
-func testsIn(folder string) (map[string]bool, error) {
+// of looks at a folder, once.
+func (n testNames) of(folder string) (map[string]string, error) {
+	if _, known := n[folder]; !known {
+		tests, err := testsIn(filepath.Join("..", filepath.FromSlash(folder)))
+		if err != nil {
+			return nil, err
+		}
+		n[folder] = tests
+	}
+	return n[folder], nil
+}
+
+// testsIn lists the test functions of one folder, each with the comment above it.
+func testsIn(folder string) (map[string]string, error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 	if err != nil {
 		return nil, err
 	}
-	tests := map[string]bool{}
+	tests := map[string]string{}
 	for _, path := range paths {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") && f.Name.Name != "TestMain" {
-				tests[f.Name.Name] = true
+				tests[f.Name.Name] = f.Doc.Text()
 			}
 		}
 	}
