@@ -573,16 +573,23 @@ func (e entry) overlaps() bool {
 // entry reads a refund's entry, without asking any function of ours.
 func (w *world) entry(outRefundNo string) (e entry) {
 	w.t.Helper()
+	item := w.stored(outRefundNo)
+	if e.version = item.Version; e.version > 0 {
+		decode(w.t, item.Body, &e)
+	}
+	return e
+}
+
+// stored is the ledger's item of a refund, as it is written.
+func (w *world) stored(outRefundNo string) ours.Item {
+	w.t.Helper()
 	store := w.store()
 	defer store.Close()
 	items, err := store.Get(w.t.Context(), ours.Key("refund/"+outRefundNo))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if e.version = items[0].Version; e.version > 0 {
-		decode(w.t, items[0].Body, &e)
-	}
-	return e
+	return items[0]
 }
 
 func (w *world) store() *ledger.Store {

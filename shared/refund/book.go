@@ -234,7 +234,8 @@ func (b *book) settleIn(transactionID, outTradeNo string) string {
 		b.move(b.resolve(order), "")
 	}
 	if len(told) == 1 {
-		return b.settleByOneName(told[0], transactionID, outTradeNo)
+		b.settleByOneName(told[0], transactionID, outTradeNo)
+		return ""
 	}
 	why := b.join(transactionID, outTradeNo)
 	b.move(b.rec.Order, "") // whatever else the caller has called it
@@ -244,21 +245,16 @@ func (b *book) settleIn(transactionID, outTradeNo string) string {
 // settleByOneName books the refund on the order of the one name that the upstream
 // tells. Whatever other name the caller has given, or the account has, is not
 // confirmed by that.
-func (b *book) settleByOneName(name Key, transactionID, outTradeNo string) string {
+func (b *book) settleByOneName(name Key, transactionID, outTradeNo string) {
 	told, order := b.resolve(name), b.resolve(b.rec.Order)
-	switch a := b.accounts[told]; {
-	case told == order && !b.exists(order):
-		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
-		b.touch(order)
-	case told == order:
-	case !b.exists(told): // a name that nobody here has heard of
+	if !b.exists(told) { // a name that nobody here has heard of
+		a := b.accounts[told]
 		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
 		b.touch(told)
-		b.move(told, order)
-	default:
+	}
+	if told != order {
 		b.move(told, order)
 	}
-	return ""
 }
 
 // join learns from the upstream that both names name the refund's order, and
