@@ -44,8 +44,8 @@ func (r *recorder) during(do func()) []string {
 	return strings.Split(strings.TrimSpace(r.log.String()[before:]), "\n")
 }
 
-// notify delivers a letter.
-func (r *recorder) notify(l letter) []string {
+// notify delivers a notification.
+func (r *recorder) notify(l notification) []string {
 	h := &receiver.Handler{Refunds: r.sys.Refunds, Keys: r.sys.Keys, Secret: r.sys.Secret, APIKey: r.sys.APIKey, Log: r.sys.Refunds.Log}
 	return r.during(func() {
 		req := httptest.NewRequestWithContext(r.t.Context(), "POST", "/", strings.NewReader(string(l.body)))
@@ -54,11 +54,11 @@ func (r *recorder) notify(l letter) []string {
 	})
 }
 
-// with returns the letter with another header.
-func (l letter) with(name, value string) letter {
+// with returns the notification with another header.
+func (l notification) with(name, value string) notification {
 	h := l.header.Clone()
 	h.Set(name, value)
-	return letter{h, l.body}
+	return notification{h, l.body}
 }
 
 // comparison is one comparison of a filter pattern.
@@ -98,13 +98,13 @@ func TestAlarmFiltersMatchTheLog(t *testing.T) {
 	signature := genuine.header.Get("Wechatpay-Signature")
 
 	lines := map[string][]string{
-		"a letter":     r.notify(genuine),
-		"forged":       r.notify(genuine.forged()),
-		"without head": r.notify(letter{http.Header{}, genuine.body}),
-		"stale":        r.notify(genuine.with("Wechatpay-Timestamp", "1700000000")),
-		"unknown key":  r.notify(genuine.with("Wechatpay-Serial", "PUB_KEY_ID_0000000000000000000000000000000")),
-		"a probe":      r.notify(genuine.with("Wechatpay-Signature", "WECHATPAY/SIGNTEST/"+signature)),
-		"an idle run":  r.during(func() { r.reconcile() }),
+		"a notification": r.notify(genuine),
+		"forged":         r.notify(genuine.forged()),
+		"without head":   r.notify(notification{http.Header{}, genuine.body}),
+		"stale":          r.notify(genuine.with("Wechatpay-Timestamp", "1700000000")),
+		"unknown key":    r.notify(genuine.with("Wechatpay-Serial", "PUB_KEY_ID_0000000000000000000000000000000")),
+		"a probe":        r.notify(genuine.with("Wechatpay-Signature", "WECHATPAY/SIGNTEST/"+signature)),
+		"an idle run":    r.during(func() { r.reconcile() }),
 	}
 	o := w.order(100)
 	w.post("/_sandbox/faults", `{"upstream":"500_before"}`)

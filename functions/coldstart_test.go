@@ -51,7 +51,7 @@ func BenchmarkColdStart(b *testing.B) {
 		{"Lambda", "lambda-dynamodb", "lambda,lambda.norpc", "bootstrap", firstOnLambda},
 	} {
 		b.Run(platform.name, func(b *testing.B) {
-			env, letter := coldSettings(b)
+			env, notification := coldSettings(b)
 			gateway := tencentGateways[0]
 			if platform.name == "Lambda" {
 				gateway = awsGateways[0]
@@ -59,7 +59,7 @@ func BenchmarkColdStart(b *testing.B) {
 			starts := []coldStart{
 				{"empty", emptyFunction(b, platform.tags), `{}`, "wx_trigger", `{}`},
 				{"dispatcher", unzipped(b, platform.target, "wxpayFunctions", platform.entry), coldRefund(gateway, platform.name), "wx_client", "NOAUTH"},
-				{"notify", unzipped(b, platform.target, "notify", platform.entry), gateway.event(letter), "wx_http", `"statusCode":401`},
+				{"notify", unzipped(b, platform.target, "notify", platform.entry), gateway.event(notification), "wx_http", `"statusCode":401`},
 			}
 			took := make([][]time.Duration, len(starts))
 			for b.Loop() {
@@ -105,12 +105,12 @@ func coldRefund(g gateway, platform string) string {
 	if platform == "SCF" {
 		return event
 	}
-	return g.event(letter{http.Header{"Content-Type": {"application/json"}}, []byte(event)})
+	return g.event(notification{http.Header{"Content-Type": {"application/json"}}, []byte(event)})
 }
 
 // coldSettings are the settings of a merchant, with a WeChat Pay and ledgers
-// that are not there: the first event needs neither. The letter is forged.
-func coldSettings(b *testing.B) ([]string, letter) {
+// that are not there: the first event needs neither. The notification is forged.
+func coldSettings(b *testing.B) ([]string, notification) {
 	b.Helper()
 	w := newWorld(b)
 	l := w.really("N1").forged()

@@ -47,11 +47,11 @@ var mortals = sync.OnceValues(func() (string, error) {
 // What can be done to our functions: by whom the matrix is made up, both of
 // those during whose call a process dies and of those that go on.
 const (
-	refunding = "refund" // the mini-program calls for the refund
-	querying  = "query"  // the mini-program asks about it
-	notifying = "letter" // WeChat notifies of its success, with a new signature each time
-	relaying  = "relay"  // the platform relays that
-	timing    = "timer"  // the timer runs
+	refunding = "refund"       // the mini-program calls for the refund
+	querying  = "query"        // the mini-program asks about it
+	notifying = "notification" // WeChat notifies of its success, with a new signature each time
+	relaying  = "relay"        // the platform relays that
+	timing    = "timer"        // the timer runs
 )
 
 // callee is the function that each of them calls.
@@ -64,7 +64,7 @@ var callee = map[string]string{
 const inCall = "in the call"
 
 // Scenes are what may have happened before the process starts that dies. The
-// news of a success is on its way, but has not come yet.
+// event of a success is on its way, but has not come yet.
 const (
 	nothing      = "nothing"
 	processing   = "answered"
@@ -302,7 +302,7 @@ func (p *play) goOn() {
 func (p *play) call(who string, left time.Duration, env ...string) (*process, func() (string, error)) {
 	p.t.Helper()
 	if who == notifying {
-		l := p.letter()
+		l := p.notification()
 		f := p.inContainer(notify, env...)
 		return f.process, func() (string, error) { return f.try(l) }
 	}
@@ -332,12 +332,12 @@ func (p *play) event(who string) string {
 	return `{}`
 }
 
-// letter has WeChat write of the refund's success, for the first time or again.
-func (p *play) letter() letter {
+// notification has WeChat write of the refund's success, for the first time or again.
+func (p *play) notification() notification {
 	p.t.Helper()
 	p.post("/_sandbox/refunds/"+theRefund+"/settle", `{"status":"SUCCESS"}`)
 	p.post("/_sandbox/deliveries/"+p.deliveries(theRefund)[0].ID+"/resend", "")
-	return p.letters.last()
+	return p.notifications.last()
 }
 
 // check wants WeChat to hold the refund once, and the ledger to say what WeChat
@@ -365,7 +365,7 @@ func (p *play) check() {
 		return
 	}
 	// A refund that was answered once is not asked about only because it is called
-	// for again: the news of its success is still to come.
+	// for again: the event of its success is still to come.
 	if !(p.next == refunding && p.left == "processing") {
 		p.compare(f.ask(ofOrder))
 	}
@@ -487,8 +487,8 @@ func (f *lambda) ask(event string) reply {
 	return parse(f.t, f.invoke("r1", event, ample))
 }
 
-// try posts a letter, and returns the status and the answer if there is one.
-func (f *plain) try(l letter) (string, error) {
+// try posts a notification, and returns the status and the answer if there is one.
+func (f *plain) try(l notification) (string, error) {
 	r, err := http.NewRequestWithContext(f.t.Context(), "POST", f.url, strings.NewReader(string(l.body)))
 	if err != nil {
 		return "", err
@@ -677,7 +677,7 @@ func TestA2A3ReconcilerKilled(t *testing.T) {
 	perform(t, deaths...)
 }
 
-// Notify dies before or after the news is in the ledger, and in any case before
+// Notify dies before or after the event is in the ledger, and in any case before
 // it is acknowledged: it has one effect, whoever brings it again.
 func TestC17NotifyKilled(t *testing.T) {
 	all := []string{notifying, refunding, timing}
@@ -696,7 +696,7 @@ func TestC17NotifyKilled(t *testing.T) {
 }
 
 // Whoever comes while a submission may still run is told to come back, and is
-// not let at the money that it may move. A letter is believed at once.
+// not let at the money that it may move. A notification is believed at once.
 func TestA2GoneOnAtOnce(t *testing.T) {
 	t.Parallel()
 	p := &play{world: newWorld(t), death: death{at: "claim.after", whose: refunding}, fen: partFen}
@@ -794,7 +794,7 @@ func TestD2KilledAtAnyInstant(t *testing.T) {
 	}
 
 	w.later()
-	tally := startSCF(t, reconcile, w.env).invoke(invocation{event: `{}`, left: 50 * time.Second})
+	summary := startSCF(t, reconcile, w.env).invoke(invocation{event: `{}`, left: 50 * time.Second})
 	f, h := startSCF(t, dispatcher, w.env), w.holdings()
 	for _, calls := range all {
 		o, promised := calls[0].order, map[string]int64{}
@@ -817,7 +817,7 @@ func TestD2KilledAtAnyInstant(t *testing.T) {
 			t.Errorf("more than the rest: got %+v, want 409", got)
 		}
 	}
-	t.Logf("seed %d: killed %d times: %d calls answered, %d cut off; then the timer: %s", seed, *kills, answered, cutOff, tally)
+	t.Logf("seed %d: killed %d times: %d calls answered, %d cut off; then the timer: %s", seed, *kills, answered, cutOff, summary)
 }
 
 // checkIntegrity has SQLite examine the whole ledger.

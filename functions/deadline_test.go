@@ -74,9 +74,9 @@ func TestHangingUpstream(t *testing.T) {
 	}
 	w.later()
 	timer := startLambda(t, reconcile, into)
-	tally := within(t, "reconcile", deadline, func() string { return string(timer.invoke("h2", `{}`, deadline)) })
-	if want := `{"checked":2,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`; tally != want {
-		t.Errorf("reconcile: got %s, want %s", tally, want)
+	summary := within(t, "reconcile", deadline, func() string { return string(timer.invoke("h2", `{}`, deadline)) })
+	if want := `{"checked":2,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`; summary != want {
+		t.Errorf("reconcile: got %s, want %s", summary, want)
 	}
 	listener := startSCF(t, notify, into)
 	relay := within(t, "notify", deadline, func() string {

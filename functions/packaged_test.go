@@ -28,8 +28,8 @@ import (
 
 // A started is a packaged function that runs as its platform runs it.
 type started struct {
-	invoke  func(event string) []byte                // as a server or, where nobody is one, as an operator
-	deliver func(l letter) (status int, body string) // by HTTP, whatever the platform makes of it
+	invoke  func(event string) []byte                      // as a server or, where nobody is one, as an operator
+	deliver func(l notification) (status int, body string) // by HTTP, whatever the platform makes of it
 	stop    func()
 }
 
@@ -46,7 +46,7 @@ func startedSCF(t *testing.T, dir string, env []string) started {
 	f := dialSCF(t, p, port)
 	return started{
 		func(event string) []byte { return f.invoke(invocation{event: event}) },
-		func(l letter) (int, string) {
+		func(l notification) (int, string) {
 			return unpack(t, f.invoke(invocation{event: tencentGateways[0].event(l)}))
 		},
 		func() {},
@@ -57,7 +57,7 @@ func startedLambda(t *testing.T, dir string, env []string) started {
 	f := runLambda(t, func(api string) *process { return startCommand(t, append(env, api), filepath.Join(dir, "bootstrap")) })
 	return started{
 		func(event string) []byte { return f.invoke("r1", event, 20*time.Second) },
-		func(l letter) (int, string) {
+		func(l notification) (int, string) {
 			return unpack(t, f.invoke("r2", awsGateways[0].event(l), 20*time.Second))
 		},
 		func() {},
@@ -85,7 +85,7 @@ func startedWeb(t *testing.T, dir string, env []string) started {
 			_, body := f.post(event, "Authorization", "Bearer "+token) // as the merchant's own back end and scheduler do
 			return body
 		},
-		func(l letter) (int, string) {
+		func(l notification) (int, string) {
 			status, body := f.deliver(l)
 			return status, string(body)
 		},
@@ -94,7 +94,7 @@ func startedWeb(t *testing.T, dir string, env []string) started {
 }
 
 // The zips themselves, unpacked and started as their platforms do, carry a refund
-// from its claim to its end: by a letter, and by the timer.
+// from its claim to its end: by a notification, and by the timer.
 func TestPackagesRefund(t *testing.T) {
 	for _, target := range targets {
 		t.Run(target.name, func(t *testing.T) {
@@ -123,22 +123,22 @@ func TestPackagesRefund(t *testing.T) {
 			dispatcher.stop()
 
 			w.post("/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`)
-			l := w.letters.last()
+			l := w.notifications.last()
 			notify := run("notify")
 			if status, body := notify.deliver(l.forged()); status != 401 {
-				t.Errorf("a forged letter: got %d %s, want 401", status, body)
+				t.Errorf("a forged notification: got %d %s, want 401", status, body)
 			}
 			if status, body := notify.deliver(l); status != 200 || body != acknowledged {
-				t.Errorf("a letter: got %d %s, want 200 %s", status, body, acknowledged)
+				t.Errorf("a notification: got %d %s, want 200 %s", status, body, acknowledged)
 			}
 			notify.stop()
 
 			w.post("/_sandbox/refunds/R2/settle", `{"status":"SUCCESS"}`)
 			overdue(t, ledgerURL)
 			reconcile := run("reconcile")
-			var tally struct{ Checked, Settled int }
-			if decode(t, reconcile.invoke(`{}`), &tally); tally.Checked != 1 || tally.Settled != 1 {
-				t.Errorf("reconcile: got %+v, want the one that is open settled", tally)
+			var summary struct{ Checked, Settled int }
+			if decode(t, reconcile.invoke(`{}`), &summary); summary.Checked != 1 || summary.Settled != 1 {
+				t.Errorf("reconcile: got %+v, want the one that is open settled", summary)
 			}
 			reconcile.stop()
 
@@ -264,12 +264,12 @@ func TestD8ColdStartWithinTheNotificationBudget(t *testing.T) {
 			genuine := w.really("N1")
 			env := w.with("LEDGER_URL="+ledgerURL, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
 			for name, first := range map[string]struct {
-				letter letter
-				status int
+				notification notification
+				status       int
 			}{"forged": {genuine.forged(), 401}, "genuine": {genuine, 200}} {
 				begin := time.Now()
 				f := platforms[platform](t, dir, env)
-				status, body := f.deliver(first.letter)
+				status, body := f.deliver(first.notification)
 				if took := time.Since(begin); status != first.status || took > budget {
 					t.Errorf("%s: got %d %s after %v, want %d within %v", name, status, body, took, first.status, budget)
 				} else {
@@ -299,11 +299,11 @@ func TestD8RefusalsConnectToNothing(t *testing.T) {
 
 			notify := platforms[platform](t, unzip(t, archive(t, target.name, "notify")), env)
 			if status, body := notify.deliver(forged); status != 401 {
-				t.Errorf("a forged letter: got %d %s, want 401", status, body)
+				t.Errorf("a forged notification: got %d %s, want 401", status, body)
 			}
 			notify.stop()
 			dispatcher := platforms[platform](t, unzip(t, archive(t, target.name, "wxpayFunctions")), env)
-			if status, body := dispatcher.deliver(letter{http.Header{}, []byte(event)}); status != 200 || body != denied {
+			if status, body := dispatcher.deliver(notification{http.Header{}, []byte(event)}); status != 200 || body != denied {
 				t.Errorf("a refund by HTTP: got %d %s, want 200 %s", status, body, denied)
 			}
 			if n := connections(); n != 0 {

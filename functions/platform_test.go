@@ -256,11 +256,11 @@ func (f *plain) post(body string, header ...string) (int, []byte) {
 	for i := 0; i < len(header); i += 2 {
 		h.Add(header[i], header[i+1])
 	}
-	return f.deliver(letter{h, []byte(body)})
+	return f.deliver(notification{h, []byte(body)})
 }
 
-// deliver posts a letter.
-func (f *plain) deliver(l letter) (int, []byte) {
+// deliver posts a notification.
+func (f *plain) deliver(l notification) (int, []byte) {
 	f.t.Helper()
 	r, err := http.NewRequestWithContext(f.t.Context(), "POST", f.url+"/any/path", strings.NewReader(string(l.body)))
 	if err != nil {
@@ -274,32 +274,32 @@ func (f *plain) deliver(l letter) (int, []byte) {
 // A gateway packs an HTTP request up as an event.
 type gateway struct {
 	name string
-	pack func(l letter) map[string]any
+	pack func(l notification) map[string]any
 }
 
 // gateways are those of CloudBase and SCF, and those of AWS.
 var (
 	tencentGateways = []gateway{
-		{"CloudBase HTTP access", func(l letter) map[string]any {
+		{"CloudBase HTTP access", func(l notification) map[string]any {
 			return map[string]any{
 				"path": "/refund", "httpMethod": "POST", "headers": lower(l.header), "queryStringParameters": map[string]string{},
 				"requestContext": map[string]any{"requestId": "r0", "envId": "env-test", "appId": 123456789, "uin": 123456789},
 				"body":           string(l.body), "isBase64Encoded": false,
 			}
 		}},
-		{"SCF function URL", func(l letter) map[string]any {
+		{"SCF function URL", func(l notification) map[string]any {
 			return map[string]any{"path": "/", "httpMethod": "POST", "headers": lower(l.header), "queryString": map[string]string{}, "body": string(l.body)}
 		}},
 	}
 	awsGateways = []gateway{
-		{"Lambda function URL", func(l letter) map[string]any {
+		{"Lambda function URL", func(l notification) map[string]any {
 			return map[string]any{
 				"version": "2.0", "routeKey": "$default", "rawPath": "/refund", "rawQueryString": "", "headers": lower(l.header),
 				"requestContext": map[string]any{"accountId": "anonymous", "http": map[string]string{"method": "POST", "path": "/refund"}},
 				"body":           base64.StdEncoding.EncodeToString(l.body), "isBase64Encoded": true,
 			}
 		}},
-		{"API Gateway v1", func(l letter) map[string]any {
+		{"API Gateway v1", func(l notification) map[string]any {
 			return map[string]any{
 				"version": "1.0", "path": "/refund", "httpMethod": "POST", "headers": lower(l.header),
 				"requestContext": map[string]any{"accountId": "1", "httpMethod": "POST"}, "body": string(l.body), "isBase64Encoded": false,
@@ -317,7 +317,7 @@ func lower(h http.Header) map[string]string {
 	return out
 }
 
-func (g gateway) event(l letter) string {
+func (g gateway) event(l notification) string {
 	b, err := json.Marshal(g.pack(l))
 	if err != nil {
 		panic(err) // texts always encode

@@ -52,7 +52,7 @@ func TestDispatcherEverywhere(t *testing.T) {
 		t.Errorf("WeChat holds %d fen, want 90", got)
 	}
 
-	l := letter{http.Header{"X-Wx-Openid": {operator}, "X-Wx-Source": {"wx_client"}}, []byte(refundEvent(o, "HTTP", 10))}
+	l := notification{http.Header{"X-Wx-Openid": {operator}, "X-Wx-Source": {"wx_client"}}, []byte(refundEvent(o, "HTTP", 10))}
 	for _, g := range tencentGateways {
 		checkDenied(t, g.name, onSCF.invoke(invocation{event: g.event(l), environment: user(operator, "wx_client")}))
 	}
@@ -72,7 +72,7 @@ func checkDenied(t *testing.T, name string, reply []byte) {
 	}
 }
 
-// Notify reads really signed letters wherever they come in, and nothing else
+// Notify reads really signed notifications wherever they come in, and nothing else
 // that is shaped like HTTP. Relays are answered by direct invocation.
 func TestNotifyEverywhere(t *testing.T) {
 	t.Parallel()
@@ -84,30 +84,30 @@ func TestNotifyEverywhere(t *testing.T) {
 	type door struct {
 		name    string
 		process *process
-		deliver func(letter) (int, string)
+		deliver func(notification) (int, string)
 	}
 	var doors []door
 	onSCF, onLambda := startSCF(t, notify, own("scf")), startLambda(t, notify, own("lambda"))
 	for _, g := range tencentGateways {
-		doors = append(doors, door{g.name, onSCF.process, func(l letter) (int, string) {
+		doors = append(doors, door{g.name, onSCF.process, func(l notification) (int, string) {
 			return unpack(t, onSCF.invoke(invocation{event: g.event(l)}))
 		}})
 	}
 	for _, g := range awsGateways {
-		doors = append(doors, door{g.name, onLambda.process, func(l letter) (int, string) {
+		doors = append(doors, door{g.name, onLambda.process, func(l notification) (int, string) {
 			return unpack(t, onLambda.invoke("n1", g.event(l), 10*time.Second))
 		}})
 	}
 	container := startPlain(t, notify, own("plain"))
-	doors = append(doors, door{"plain HTTP", container.process, func(l letter) (int, string) {
+	doors = append(doors, door{"plain HTTP", container.process, func(l notification) (int, string) {
 		status, body := container.deliver(l)
 		return status, string(body)
 	}})
 
-	unsigned := letter{http.Header{"Content-Type": {"application/json"}}, []byte(relay)}
+	unsigned := notification{http.Header{"Content-Type": {"application/json"}}, []byte(relay)}
 	for _, d := range doors {
 		before := len(changes(d.process, "N1"))
-		for name, l := range map[string]letter{"a forged letter": genuine.forged(), "an unsigned relay": unsigned} {
+		for name, l := range map[string]notification{"a forged notification": genuine.forged(), "an unsigned relay": unsigned} {
 			if status, body := d.deliver(l); status != 401 || !strings.Contains(body, `"code":"FAIL"`) {
 				t.Errorf("%s: %s: got %d %s, want 401", d.name, name, status, body)
 			}
@@ -119,7 +119,7 @@ func TestNotifyEverywhere(t *testing.T) {
 		}
 		await(t, "two acknowledgements in the log", func() bool { return len(changes(d.process, "N1")) == before+2 })
 		if diff := cmp.Diff([]any{before == 0, false}, changes(d.process, "N1")[before:]); diff != "" {
-			t.Errorf("%s: what the letters changed (-want +got):\n%s", d.name, diff)
+			t.Errorf("%s: what the notifications changed (-want +got):\n%s", d.name, diff)
 		}
 	}
 
@@ -144,7 +144,7 @@ func TestReconcileEverywhere(t *testing.T) {
 	onSCF, onLambda := startSCF(t, reconcile, w.env), startLambda(t, reconcile, w.env)
 	const token = "new-CANARY-0123456789-0123456789"
 	container, tokenless := startPlain(t, reconcile, w.with("REFUND_SERVER_TOKEN="+token, "TRUST_WX_HEADERS=true")), startPlain(t, reconcile, w.env)
-	const tally = `{"checked":1,"settled":1,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`
+	const summary = `{"checked":1,"settled":1,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`
 	open := func(no string) {
 		t.Helper()
 		if got := functions.dispatch(refundEvent(o, no, 10)); got.Code != 0 {
@@ -156,12 +156,12 @@ func TestReconcileEverywhere(t *testing.T) {
 
 	open("T1")
 	timer := `{"Type":"Timer","TriggerName":"reconcile","Time":"2026-11-22T00:00:00Z","Message":"{\"type\":\"wxpay_refund\"}"}`
-	if got := string(onSCF.invoke(invocation{event: timer, environment: map[string]string{"TCB_SOURCE": "wx_trigger"}})); got != tally {
-		t.Errorf("SCF: got %s, want %s", got, tally)
+	if got := string(onSCF.invoke(invocation{event: timer, environment: map[string]string{"TCB_SOURCE": "wx_trigger"}})); got != summary {
+		t.Errorf("SCF: got %s, want %s", got, summary)
 	}
 	open("T2")
-	if got := string(onLambda.invoke("t1", `{}`, 10*time.Second)); got != tally {
-		t.Errorf("Lambda: got %s, want %s", got, tally)
+	if got := string(onLambda.invoke("t1", `{}`, 10*time.Second)); got != summary {
+		t.Errorf("Lambda: got %s, want %s", got, summary)
 	}
 	open("T3")
 	refused := func(name string, status int, body string) {
@@ -178,7 +178,7 @@ func TestReconcileEverywhere(t *testing.T) {
 	}
 	status, body := tokenless.post(`{}`, "Authorization", "Bearer "+token)
 	refused("plain HTTP, no token set", status, string(body))
-	bearing := letter{http.Header{"Authorization": {"Bearer " + token}}, []byte(`{}`)}
+	bearing := notification{http.Header{"Authorization": {"Bearer " + token}}, []byte(`{}`)}
 	for _, g := range tencentGateways {
 		status, body := unpack(t, onSCF.invoke(invocation{event: g.event(bearing), environment: map[string]string{"TCB_SOURCE": "wx_trigger"}}))
 		refused(g.name, status, body)
@@ -187,8 +187,8 @@ func TestReconcileEverywhere(t *testing.T) {
 		status, body := unpack(t, onLambda.invoke("t2", g.event(bearing), 10*time.Second))
 		refused(g.name, status, body)
 	}
-	if status, body := container.deliver(bearing); status != 200 || string(body) != tally {
-		t.Errorf("plain HTTP: got %d %s, want 200 %s", status, body, tally)
+	if status, body := container.deliver(bearing); status != 200 || string(body) != summary {
+		t.Errorf("plain HTTP: got %d %s, want 200 %s", status, body, summary)
 	}
 	for _, p := range []*process{container.process, tokenless.process} {
 		if strings.Contains(p.stderr.String(), "CANARY") {
@@ -196,8 +196,8 @@ func TestReconcileEverywhere(t *testing.T) {
 		}
 	}
 	open("T4")
-	if got := string(onSCF.invoke(invocation{event: `{}`, environment: user(operator, "wx_client")})); got != tally {
-		t.Errorf("a user on SCF: got %s, want %s", got, tally)
+	if got := string(onSCF.invoke(invocation{event: `{}`, environment: user(operator, "wx_client")})); got != summary {
+		t.Errorf("a user on SCF: got %s, want %s", got, summary)
 	}
 	page := functions.dispatch(queryEvent("out_trade_no", o.OutTradeNo))
 	for _, r := range page.Data.Refunds {
@@ -314,8 +314,8 @@ func TestIdentity(t *testing.T) {
 	byLambda := func(id, event string) []byte { return onLambda.invoke(id, event, 10*time.Second) }
 	check("Lambda: direct", server, onLambda.process, byLambda, plainly)
 	check("Lambda: direct, forged", server, onLambda.process, byLambda, forged)
-	l := func(event string) letter {
-		return letter{http.Header{"X-Wx-Openid": {operator}, "X-Wx-Source": {"wx_client"}}, []byte(event)}
+	l := func(event string) notification {
+		return notification{http.Header{"X-Wx-Openid": {operator}, "X-Wx-Source": {"wx_client"}}, []byte(event)}
 	}
 	for _, g := range awsGateways {
 		check("Lambda: "+g.name, nobody, onLambda.process, func(id, event string) []byte {

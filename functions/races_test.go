@@ -394,9 +394,9 @@ func TestA6TheSameNumber(t *testing.T) {
 	t.Logf("%d races; %d refunds were submitted again, after an answer was lost", len(all), again)
 }
 
-// Two processes get the same letter at once, twice each: it has one effect, all
+// Two processes get the same notification at once, twice each: it has one effect, all
 // acknowledge it, and none before that effect is in the ledger.
-func TestC11TheSameLetterAtOnce(t *testing.T) {
+func TestC11TheSameNotificationAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	both := []*plain{startPlain(t, notify, w.env), startPlain(t, notify, w.env)}
@@ -415,7 +415,7 @@ func TestC11TheSameLetterAtOnce(t *testing.T) {
 			versions = 3 // claimed, answered, and this
 		}
 		w.post("/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`)
-		l := w.letters.last()
+		l := w.notifications.last()
 
 		key := ours.Key("refund/" + no)
 		start := make(chan struct{})
@@ -444,7 +444,7 @@ func TestC11TheSameLetterAtOnce(t *testing.T) {
 		}
 	}
 	effects, acknowledgements := [2]int{}, 0
-	await(t, "the log of all letters", func() bool {
+	await(t, "the log of all notifications", func() bool {
 		effects, acknowledgements = [2]int{}, 0
 		for i, f := range both {
 			log := f.process.stderr.String()
@@ -454,7 +454,7 @@ func TestC11TheSameLetterAtOnce(t *testing.T) {
 		return acknowledgements == 4*n
 	})
 	if effects[0]+effects[1] != n {
-		t.Errorf("%d letters had %v effects in the two processes, want one each", n, effects)
+		t.Errorf("%d notifications had %v effects in the two processes, want one each", n, effects)
 	}
-	t.Logf("%d letters, %d acknowledgements, effects in either process: %v", n, acknowledgements, effects)
+	t.Logf("%d notifications, %d acknowledgements, effects in either process: %v", n, acknowledgements, effects)
 }

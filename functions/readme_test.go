@@ -149,7 +149,7 @@ func TestREADMEQuickStart(t *testing.T) {
 	}
 }
 
-// A function in a process of its own, as README starts it, answers the sandbox's letters.
+// A function in a process of its own, as README starts it, answers the sandbox's notifications.
 func TestREADMEOwnProcess(t *testing.T) {
 	t.Parallel()
 	block := regexp.MustCompile(`(?m)^ {4}curl -s '[^\n]*_sandbox/env[^\n]*\n {4}set -a;[^\n]*\n {4}go run ./functions/notify\n`).FindString(readme(t))
@@ -168,7 +168,7 @@ func TestREADMEOwnProcess(t *testing.T) {
 	}
 	f := awaitPlain(t, start(t, notify, append(env, "LEDGER_URL=sqlite:"+w.ledger)))
 	if status, body := f.post("{}"); status != 401 {
-		t.Errorf("a letter without a signature: got %d %s, want 401", status, body)
+		t.Errorf("a notification without a signature: got %d %s, want 401", status, body)
 	}
 }
 

@@ -36,13 +36,13 @@ func TestMissingSettings(t *testing.T) {
 
 		told := map[string]string{"a user": string(onSCF.invoke(invocation{event: `{}`, environment: user(operator, "wx_client")}))}
 		for _, g := range tencentGateways {
-			status, body := unpack(t, onSCF.invoke(invocation{event: g.event(letter{})}))
+			status, body := unpack(t, onSCF.invoke(invocation{event: g.event(notification{})}))
 			if told[g.name] = body; status != 503 || body != "" {
 				t.Errorf("%s: %s: got %d %s, want a bare 503", name, g.name, status, body)
 			}
 		}
 		for _, g := range awsGateways {
-			status, body := unpack(t, onLambda.invoke("s3", g.event(letter{}), 5*time.Second))
+			status, body := unpack(t, onLambda.invoke("s3", g.event(notification{}), 5*time.Second))
 			if told[g.name] = body; status != 503 || body != "" {
 				t.Errorf("%s: %s: got %d %s, want a bare 503", name, g.name, status, body)
 			}

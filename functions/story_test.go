@@ -33,7 +33,7 @@ func TestStory(t *testing.T) {
 	functions := dialSCF(t, startSourced(t, file, dispatcher, "_LAMBDA_SERVER_PORT="+port), port)
 	timer := runLambda(t, func(api string) *process { return startSourced(t, file, reconcile, api) })
 
-	// A refund, from the mini-program to the news of its success.
+	// A refund, from the mini-program to the event of its success.
 	o := w.order(100)
 	tap := invocation{event: refundEvent(o, "R1", 60), environment: user(operator, "wx_client"), left: 3 * time.Second, id: "8f6b2d3e-refund"}
 	answer := functions.invoke(tap)
@@ -52,7 +52,7 @@ func TestStory(t *testing.T) {
 	}
 	await(t, "both in the log", func() bool { return len(changes(listener.process, "R1")) == 2 })
 	if got := changes(listener.process, "R1"); !slices.Equal(got, []any{true, false}) {
-		t.Errorf("what the letters changed: got %v, want the first to and the second not to", got)
+		t.Errorf("what the notifications changed: got %v, want the first to and the second not to", got)
 	}
 	if got := functions.dispatch(queryEvent("out_refund_no", "R1")); got.Code != 0 || got.Data.Status != "SUCCESS" || got.Data.SuccessTime == "" {
 		t.Errorf("query: got %+v, want SUCCESS", got)
@@ -73,9 +73,9 @@ func TestStory(t *testing.T) {
 	}
 	w.later()
 	event := `{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`
-	tally := timer.invoke("c0ffee00-reconcile", event, 10*time.Second)
-	t.Logf("GET /2018-06-01/runtime/invocation/next\n> %s\nPOST /2018-06-01/runtime/invocation/c0ffee00-reconcile/response\n< %s", event, tally)
-	if got, want := string(tally), `{"checked":2,"settled":2,"resubmitted":1,"released":0,"delivered":0,"remaining":0}`; got != want {
+	summary := timer.invoke("c0ffee00-reconcile", event, 10*time.Second)
+	t.Logf("GET /2018-06-01/runtime/invocation/next\n> %s\nPOST /2018-06-01/runtime/invocation/c0ffee00-reconcile/response\n< %s", event, summary)
+	if got, want := string(summary), `{"checked":2,"settled":2,"resubmitted":1,"released":0,"delivered":0,"remaining":0}`; got != want {
 		t.Errorf("reconcile: got %s, want %s", got, want)
 	}
 	if got := functions.dispatch(queryEvent("out_refund_no", "R2")); got.Data.Status != "SUCCESS" {
@@ -128,7 +128,7 @@ func (w *world) deliveries(outRefundNo string) []delivery {
 	return slices.DeleteFunc(all.Deliveries, func(d delivery) bool { return d.OutRefundNo != outRefundNo })
 }
 
-// changes tells of each letter about a refund that notify has acknowledged whether
+// changes tells of each notification about a refund that notify has acknowledged whether
 // it changed anything.
 func changes(p *process, outRefundNo string) (all []any) {
 	for line := range strings.Lines(p.stderr.String()) {

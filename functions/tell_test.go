@@ -59,7 +59,7 @@ func (n told) String() string {
 }
 
 // A process that tells the business is killed at each step, and others go on.
-// Everybody has taken the news in the end: once, or twice where his answer died
+// Everybody has taken the event in the end: once, or twice where his answer died
 // with the process that had heard it. Whoever's answer was on record is left alone.
 func TestC17D3TellerKilled(t *testing.T) {
 	t.Parallel()
@@ -113,7 +113,7 @@ func (row telling) play(t *testing.T) string {
 	}
 	atEnd, ids := p.told()
 	if len(ids) != 1 {
-		t.Errorf("one news has the ids %v", ids)
+		t.Errorf("one event has the ids %v", ids)
 	}
 	for _, name := range subscriberNames {
 		most := 1

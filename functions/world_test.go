@@ -30,14 +30,14 @@ type world struct {
 	ledger  string   // that ledger's file
 	process *process // of a sandbox program; nil if it runs in ours
 
-	letters *letters // nil of a sandbox program
+	notifications *notifications // nil of a sandbox program
 }
 
 // keys are made once.
 var keys = sync.OnceValues(sandbox.GenerateKeys)
 
 // newWorld runs a WeChat Pay in this process until the test ends. Its time stands
-// still unless it is moved; its letters are kept, not sent.
+// still unless it is moved; its notifications are kept, not sent.
 func newWorld(t testing.TB) *world { return newWorldWith(t, false) }
 
 // newWorldWith has the example subscribers in it, or has not.
@@ -47,8 +47,8 @@ func newWorldWith(t testing.TB, subscribers bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, ledger: filepath.Join(t.TempDir(), "ledger.db"), letters: new(letters)}
-	s, err := sandbox.New(sandbox.Config{Seed: 1, Speed: 0.001, Keys: k, Transport: w.letters, Subscribers: subscribers})
+	w := &world{t: t, ledger: filepath.Join(t.TempDir(), "ledger.db"), notifications: new(notifications)}
+	s, err := sandbox.New(sandbox.Config{Seed: 1, Speed: 0.001, Keys: k, Transport: w.notifications, Subscribers: subscribers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,51 +257,51 @@ func queryEvent(name, number string) string {
 	return fmt.Sprintf(`{"type":"wxpay_refund_query",%q:%q}`, name, number)
 }
 
-// Letters are notifications as they left WeChat, the newest last.
-type letters struct {
+// Notifications are notifications as they left WeChat, the newest last.
+type notifications struct {
 	mu   sync.Mutex
-	sent []letter
+	sent []notification
 }
 
-// A letter is one notification.
-type letter struct {
+// A notification is one notification.
+type notification struct {
 	header http.Header
 	body   []byte
 }
 
-// RoundTrip keeps a letter and acknowledges it.
-func (l *letters) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip keeps a notification and acknowledges it.
+func (l *notifications) RoundTrip(r *http.Request) (*http.Response, error) {
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sent = append(l.sent, letter{r.Header.Clone(), b})
+	l.sent = append(l.sent, notification{r.Header.Clone(), b})
 	return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
-func (l *letters) last() letter {
+func (l *notifications) last() notification {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.sent[len(l.sent)-1]
 }
 
-// forged returns the letter with one character of what is sealed changed.
-func (l letter) forged() letter {
+// forged returns the notification with one character of what is sealed changed.
+func (l notification) forged() notification {
 	before, after, _ := bytes.Cut(l.body, []byte(`"ciphertext":"`))
 	flipped := byte('A')
 	if after[0] == flipped {
 		flipped = 'B'
 	}
-	return letter{l.header, slices.Concat(before, []byte(`"ciphertext":"`), []byte{flipped}, after[1:])}
+	return notification{l.header, slices.Concat(before, []byte(`"ciphertext":"`), []byte{flipped}, after[1:])}
 }
 
-// really makes a refund by hand and returns the really signed letter that tells of it.
-func (w *world) really(outRefundNo string) letter {
+// really makes a refund by hand and returns the really signed notification that tells of it.
+func (w *world) really(outRefundNo string) notification {
 	w.t.Helper()
 	o := w.order(100)
 	w.post("/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":%q,"amount":60}`, o.OutTradeNo, outRefundNo))
 	w.post("/_sandbox/refunds/"+outRefundNo+"/settle", `{"status":"SUCCESS"}`)
-	return w.letters.last()
+	return w.notifications.last()
 }

@@ -55,9 +55,9 @@ func BenchmarkNotification(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", l.name, atOnce), func(b *testing.B) {
 				f := setUp(b)
 				f.Refunds.Ledger, f.Refunds.Channel = store, accepting{}
-				letters := make([]*http.Request, b.N)
-				for i := range letters {
-					letters[i] = f.claimed(b, fmt.Sprintf("B%d-%d-%d-%d", os.Getpid(), atOnce, b.N, i))
+				notifications := make([]*http.Request, b.N)
+				for i := range notifications {
+					notifications[i] = f.claimed(b, fmt.Sprintf("B%d-%d-%d-%d", os.Getpid(), atOnce, b.N, i))
 				}
 				var next atomic.Int64
 				b.ResetTimer()
@@ -67,7 +67,7 @@ func BenchmarkNotification(b *testing.B) {
 						defer func() { done <- true }()
 						for i := next.Add(1) - 1; i < int64(b.N); i = next.Add(1) - 1 {
 							w := httptest.NewRecorder()
-							f.ServeHTTP(w, letters[i])
+							f.ServeHTTP(w, notifications[i])
 							if w.Code != http.StatusOK {
 								b.Errorf("got %d %s", w.Code, w.Body)
 								return
@@ -85,7 +85,7 @@ func BenchmarkNotification(b *testing.B) {
 	}
 }
 
-// claimed claims a refund and returns WeChat Pay's letter about its success.
+// claimed claims a refund and returns WeChat Pay's notification about its success.
 func (f *fixture) claimed(b *testing.B, no string) *http.Request {
 	b.Helper()
 	_, err := f.Refunds.Refund(b.Context(), refund.Caller{Kind: refund.Server}, refund.Request{
@@ -95,8 +95,8 @@ func (f *fixture) claimed(b *testing.B, no string) *http.Request {
 		b.Fatal(err)
 	}
 	return f.written(b, func(m *message) {
-		m.letter.OutRefundNo, m.letter.OutTradeNo = no, "O"+no
-		m.letter.TransactionID, m.letter.RefundID = "T-O"+no, "5000"+no
+		m.refund.OutRefundNo, m.refund.OutTradeNo = no, "O"+no
+		m.refund.TransactionID, m.refund.RefundID = "T-O"+no, "5000"+no
 		m.notification.ID = "EV-" + strings.ToUpper(no)
 	})
 }

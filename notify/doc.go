@@ -5,6 +5,6 @@
 // bytes, and only then JSON, and only then the sealed resource. SUCCESS is said
 // once the outcome is durable and never before, since WeChat Pay does not
 // repeat what was acknowledged. Repeats are settled like the first and change
-// nothing. A subscriber that does not take the news in the time that is left is told
+// nothing. A subscriber that does not take the event in the time that is left is told
 // again later; that is no reason for WeChat Pay to repeat anything.
 package notify

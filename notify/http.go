@@ -20,14 +20,14 @@ import (
 type Handler struct {
 	Refunds *refund.Service
 	Keys    *wxpay.Keyring // WeChat Pay's keys, which the client of the channel refreshes
-	Secret  wxpay.APIv3Key // opens what an APIv3 letter seals
-	APIKey  wxpay.APIKey   // opens what a v2 letter seals
+	Secret  wxpay.APIv3Key // opens what an APIv3 notification seals
+	APIKey  wxpay.APIKey   // opens what a v2 notification seals
 	Log     *slog.Logger
 }
 
 const (
-	// maxLetter bounds a notification, in bytes. A real one has about 900.
-	maxLetter = 64 << 10
+	// maxNotification bounds a notification, in bytes. A real one has about 900.
+	maxNotification = 64 << 10
 	// answerWithin bounds the whole work: WeChat Pay waits 5 s.
 	answerWithin = 4 * time.Second
 )
@@ -60,7 +60,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // An answer is what WeChat Pay is told.
 type answer struct {
 	status  int
-	message string // short and fixed: nothing of the letter, nothing of the cause
+	message string // short and fixed: nothing of the notification, nothing of the cause
 	xml     bool   // as v2 wants it
 	bare    bool   // a wrong configuration: nothing but the status
 }
@@ -76,10 +76,10 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if r.Method != http.MethodPost {
 		return answer{status: http.StatusMethodNotAllowed, message: "only POST is answered"}
 	}
-	if r.ContentLength > maxLetter {
+	if r.ContentLength > maxNotification {
 		return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large"}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLetter))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotification))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large"}
@@ -111,7 +111,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 
 const anotherMerchant = "the notification is about another merchant"
 
-// refuse answers a letter whose signature does not hold.
+// refuse answers a notification whose signature does not hold.
 func (h *Handler) refuse(ctx context.Context, err error) answer {
 	for _, c := range []struct {
 		err    error
@@ -144,7 +144,7 @@ func events() map[string]refund.Status {
 	}
 }
 
-// read opens a verified letter.
+// read opens a verified notification.
 func (h *Handler) read(ctx context.Context, body []byte) (refund.Outcome, error) {
 	n, err := wxpay.ParseNotification(body)
 	if err != nil {
@@ -158,7 +158,7 @@ func (h *Handler) read(ctx context.Context, body []byte) (refund.Outcome, error)
 	if err != nil {
 		return refund.Outcome{}, err
 	}
-	l, err := wxpay.ParseRefundLetter(plain)
+	l, err := wxpay.ParseRefundNotification(plain)
 	if err != nil {
 		return refund.Outcome{}, err
 	}
@@ -169,7 +169,7 @@ func (h *Handler) read(ctx context.Context, body []byte) (refund.Outcome, error)
 		h.Log.WarnContext(ctx, "left out", "out_refund_no", l.OutRefundNo, "fields", strings.Split(left, ", "))
 	}
 	return refund.Outcome{
-		Source:      refund.Letter,
+		Source:      refund.Notification,
 		EventID:     n.ID,
 		OutRefundNo: l.OutRefundNo,
 		Merchant:    refund.Merchant{MchID: cmp.Or(l.MchID, l.SpMchID), SubMchID: l.SubMchID},

@@ -84,7 +84,7 @@ func setUp(t testing.TB) *fixture {
 
 // A message is one notification in all its parts, each of which a test may change.
 type message struct {
-	letter       wxpay.RefundLetter
+	refund       wxpay.RefundNotification
 	notification wxpay.Notification
 	seal         func(plain []byte) wxpay.Resource
 	body         func([]byte) []byte
@@ -105,10 +105,10 @@ func (f *fixture) send(t testing.TB, change func(*message)) *httptest.ResponseRe
 func (f *fixture) written(t testing.TB, change func(*message)) *http.Request {
 	t.Helper()
 	m := &message{
-		letter: wxpay.RefundLetter{
+		refund: wxpay.RefundNotification{
 			MchID: mchid, TransactionID: "1217752501201407033233368018", OutTradeNo: "O1", RefundID: "50000000382019052709732678859",
 			OutRefundNo: "R1", RefundStatus: "SUCCESS", SuccessTime: "2026-11-22T10:05:00+08:00", UserReceivedAccount: "招商银行信用卡0403",
-			Amount: wxpay.LetterAmount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))},
+			Amount: wxpay.NotificationAmount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))},
 		},
 		notification: wxpay.Notification{
 			ID: "EV-2018022511223320873", CreateTime: "2026-11-22T10:05:01+08:00", EventType: "REFUND.SUCCESS", ResourceType: "encrypt-resource", Summary: "退款成功",
@@ -123,7 +123,7 @@ func (f *fixture) written(t testing.TB, change func(*message)) *http.Request {
 		body: func(b []byte) []byte { return b }, key: platformKey(), at: time.Now(), request: func(*http.Request) {},
 	}
 	change(m)
-	plain, err := json.Marshal(m.letter)
+	plain, err := json.Marshal(m.refund)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,12 +247,12 @@ func TestC1C23OneThingChanged(t *testing.T) {
 			seal := m.seal
 			m.seal = func([]byte) wxpay.Resource { return seal([]byte("soon")) }
 		}, 400},
-		{"no refund number", func(m *message) { m.letter.OutRefundNo = "" }, 400},
-		{"no amount", func(m *message) { m.letter.Amount = wxpay.LetterAmount{} }, 400},
+		{"no refund number", func(m *message) { m.refund.OutRefundNo = "" }, 400},
+		{"no amount", func(m *message) { m.refund.Amount = wxpay.NotificationAmount{} }, 400},
 
-		{"another merchant", func(m *message) { m.letter.MchID = "1900000110" }, 503},
-		{"a sub-merchant", func(m *message) { m.letter.SubMchID = "1900000111" }, 400},
-		{"a provider's sub-merchant", func(m *message) { m.letter.MchID, m.letter.SpMchID, m.letter.SubMchID = "", mchid, "1900000111" }, 400},
+		{"another merchant", func(m *message) { m.refund.MchID = "1900000110" }, 503},
+		{"a sub-merchant", func(m *message) { m.refund.SubMchID = "1900000111" }, 400},
+		{"a provider's sub-merchant", func(m *message) { m.refund.MchID, m.refund.SpMchID, m.refund.SubMchID = "", mchid, "1900000111" }, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := setUp(t)
@@ -306,7 +306,7 @@ func TestAccepted(t *testing.T) {
 func TestEvents(t *testing.T) {
 	for event, status := range map[string]string{"REFUND.SUCCESS": "SUCCESS", "REFUND.ABNORMAL": "ABNORMAL", "REFUND.CLOSED": "CLOSED"} {
 		f := setUp(t)
-		w := f.send(t, func(m *message) { m.notification.EventType, m.letter.RefundStatus = event, status })
+		w := f.send(t, func(m *message) { m.notification.EventType, m.refund.RefundStatus = event, status })
 		if got := f.recorded(t); w.Code != 200 || got != status {
 			t.Errorf("%s: %d, recorded %s", event, w.Code, got)
 		}
@@ -319,7 +319,7 @@ func TestC14MismatchIsAskedAbout(t *testing.T) {
 	if w := f.send(t, func(*message) {}); w.Code != 200 {
 		t.Fatal(w.Body)
 	}
-	more := func(m *message) { m.letter.Amount.Refund = 70 }
+	more := func(m *message) { m.refund.Amount.Refund = 70 }
 	if w := f.send(t, more); w.Code != 503 || f.up.asked != 1 {
 		t.Errorf("%d after %d queries, want 503 after one", w.Code, f.up.asked)
 	}
@@ -368,7 +368,7 @@ func (hanging) Get(ctx context.Context, _ ...refund.Key) ([]refund.Item, error) 
 	return nil, ctx.Err()
 }
 
-// A service provider's address hears of all its sub-merchants. A genuine letter
+// A service provider's address hears of all its sub-merchants. A genuine notification
 // about another one than ours is refused, once and for all, whatever the number:
 // nothing is written, nobody is asked, and it is no alarm.
 func TestAnotherSubMerchantIsRefused(t *testing.T) {
@@ -386,14 +386,14 @@ func TestAnotherSubMerchantIsRefused(t *testing.T) {
 		f := setUp(t)
 		f.Log = slog.New(slog.NewTextHandler(&log, nil))
 		f.Refunds.Merchant.SubMchID = c.ours
-		w := f.send(t, func(m *message) { m.letter.MchID, m.letter.SpMchID, m.letter.SubMchID = "", mchid, c.told })
+		w := f.send(t, func(m *message) { m.refund.MchID, m.refund.SpMchID, m.refund.SubMchID = "", mchid, c.told })
 		if w.Code != c.status {
 			t.Errorf("%s: %d %s, want %d", name, w.Code, w.Body, c.status)
 		}
 		if refused := c.status == 400; refused && (f.recorded(t) != "-" || f.up.asked > 0 || strings.Count(log.String(), "level=WARN") != 1 || strings.Contains(log.String(), "alarm")) {
 			t.Errorf("%s: recorded %s, asked %d times: %s", name, f.recorded(t), f.up.asked, &log)
 		}
-		w = f.sendV2(t, func(m *letter2) {
+		w = f.sendV2(t, func(m *notification2) {
 			if c.told != "" {
 				m.outer["sub_mch_id"] = c.told
 			}
@@ -404,9 +404,9 @@ func TestAnotherSubMerchantIsRefused(t *testing.T) {
 	}
 }
 
-// What the payer paid and gets back is not taken for 0 by a letter that does not
+// What the payer paid and gets back is not taken for 0 by a notification that does not
 // tell it.
-func TestLetterDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
+func TestNotificationDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
 	amount := func(f *fixture) refund.Amount {
 		p, err := f.Refunds.QueryOrder(t.Context(), refund.Caller{Kind: refund.Server}, refund.Lookup{OutTradeNo: "O1"})
 		if err != nil {
@@ -414,9 +414,9 @@ func TestLetterDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
 		}
 		return p.Refunds[0].Amount
 	}
-	untold := func(m *message) { m.letter.Amount.PayerTotal, m.letter.Amount.PayerRefund = nil, nil }
+	untold := func(m *message) { m.refund.Amount.PayerTotal, m.refund.Amount.PayerRefund = nil, nil }
 	f := setUp(t)
-	if w := f.send(t, func(m *message) { m.notification.EventType, m.letter.RefundStatus = "REFUND.ABNORMAL", "ABNORMAL" }); w.Code != 200 {
+	if w := f.send(t, func(m *message) { m.notification.EventType, m.refund.RefundStatus = "REFUND.ABNORMAL", "ABNORMAL" }); w.Code != 200 {
 		t.Fatal(w.Body)
 	}
 	if w := f.send(t, func(m *message) { m.notification.ID = "EV-2"; untold(m) }); w.Code != 200 {
@@ -435,8 +435,8 @@ func TestLetterDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
 	}
 }
 
-// What decides nothing does not make a letter unreadable; the log is told its name.
-func TestOddFieldsOfALetterAreLeftOut(t *testing.T) {
+// What decides nothing does not make a notification unreadable; the log is told its name.
+func TestOddFieldsOfANotificationAreLeftOut(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, left string }{
 		"a receiver of no text":     {`"user_received_account":"招商银行信用卡0403"`, `"user_received_account":6222`, "[user_received_account]"},
 		"a time of its own number":  {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":20261122100500`, "[success_time]"},

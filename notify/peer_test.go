@@ -16,8 +16,8 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// C11: the same letter ten times at once is one effect, and all are acknowledged.
-func TestC11SameLetterAtOnce(t *testing.T) {
+// C11: the same notification ten times at once is one effect, and all are acknowledged.
+func TestC11SameNotificationAtOnce(t *testing.T) {
 	f := setUp(t)
 	var wg sync.WaitGroup
 	for range 10 {
@@ -75,7 +75,7 @@ func (f *fixture) relay(t *testing.T, kind refund.CallerKind, event string) stri
 	return string(f.Invoke(t.Context(), refund.Caller{Kind: kind, OpenID: "oSomebody"}, []byte(event)))
 }
 
-// A relayed letter is a hint: what the upstream says is settled, whatever the letter told.
+// A relayed notification is a hint: what the upstream says is settled, whatever the notification told.
 func TestRelayIsAHintOnly(t *testing.T) {
 	for truth, want := range map[refund.Status]string{
 		refund.StatusSuccess: "SUCCESS", refund.StatusProcessing: "PROCESSING", refund.StatusClosed: "CLOSED", refund.StatusAbnormal: "ABNORMAL",

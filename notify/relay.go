@@ -55,7 +55,7 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 	return union("")
 }
 
-// ours completes what a relay says of the merchant, which is less than a letter
+// ours completes what a relay says of the merchant, which is less than a notification
 // says, and reports whether it can be us: the sub-merchant must be, where it is
 // told. With another provider's number it is a hint and no more.
 func (h *Handler) ours(out refund.Outcome) (refund.Outcome, bool) {
@@ -88,7 +88,7 @@ func union(failure string) []byte {
 	return b
 }
 
-// relayed reads what a relayed event tells. The relays have opened the letter and
+// relayed reads what a relayed event tells. The relays have opened the notification and
 // pass it on, each in its own shape:
 //
 //	A  {event_type, resource: {…}}                the CloudBase template, in either case of names, or flat
@@ -98,24 +98,24 @@ func union(failure string) []byte {
 //
 // Only a number and how the refund stands must be there; see [outcome] for the rest.
 func relayed(event []byte) (refund.Outcome, error) {
-	if len(event) > maxLetter {
+	if len(event) > maxNotification {
 		return refund.Outcome{}, errors.New("notify: the event is too large")
 	}
-	letter := object(event)
-	if letter == nil {
+	notification := object(event)
+	if notification == nil {
 		return refund.Outcome{}, errors.New("notify: the event is no JSON object")
 	}
-	notice := child(letter, "parsed_notify")
-	kind := cmp.Or(text(letter, "event_type"), text(notice, "event_type"), text(child(letter, "raw_data"), "event_type"))
+	notice := child(notification, "parsed_notify")
+	kind := cmp.Or(text(notification, "event_type"), text(notice, "event_type"), text(child(notification, "raw_data"), "event_type"))
 	status, ok := events()[kind]
 	if kind != "" && !ok {
 		return refund.Outcome{}, errors.New("notify: event_type is not that of a refund")
 	}
-	resource := child(letter, "resource")
+	resource := child(notification, "resource")
 	if text(resource, "ciphertext") != "" {
 		return refund.Outcome{}, errors.New("notify: the event is sealed; its place is the public URL, where its signature is verified")
 	}
-	for _, place := range []map[string]any{child(resource, "json"), resource, child(letter, "parsed_content"), letter} {
+	for _, place := range []map[string]any{child(resource, "json"), resource, child(notification, "parsed_content"), notification} {
 		if text(place, "out_refund_no") != "" && (kind != "" || text(place, "refund_status") != "") {
 			return outcome(place, status), nil
 		}

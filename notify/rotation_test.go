@@ -39,7 +39,7 @@ func TestNoNotificationIsLostToARotation(t *testing.T) {
 	f.Keys = wxpay.NewKeyring(map[string]*rsa.PublicKey{serial: &platformKey().PublicKey, serial + "2": &strangerKey().PublicKey}, nil)
 	f.up.err = nil
 
-	// A query answers what the v2 letters, which are hints, tell.
+	// A query answers what the v2 notifications, which are hints, tell.
 	answer := func(no string) {
 		f.up.reply = refund.Refund{RefundID: "ID" + no, OutRefundNo: no, OutTradeNo: "O" + no, TransactionID: "W" + no, Status: refund.StatusSuccess, Amount: refund.Amount{Refund: 60, Total: 100}}
 	}
@@ -47,9 +47,9 @@ func TestNoNotificationIsLostToARotation(t *testing.T) {
 	for i := range rounds {
 		if i < 12 { // APIv3's costs a signature each
 			no := fmt.Sprintf("A%d", i)
-			plain, err := json.Marshal(wxpay.RefundLetter{
+			plain, err := json.Marshal(wxpay.RefundNotification{
 				MchID: mchid, TransactionID: "W" + no, OutTradeNo: "O" + no, RefundID: "ID" + no, OutRefundNo: no, RefundStatus: "SUCCESS",
-				Amount: wxpay.LetterAmount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))},
+				Amount: wxpay.NotificationAmount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -77,7 +77,7 @@ func TestNoNotificationIsLostToARotation(t *testing.T) {
 		inner += fmt.Sprintf("<a>%0*d</a></root>", 16+(15-(len(inner)+3+16+11)%16+16)%16, i)
 		outer := wxpay.Fields{"return_code": "SUCCESS", "mch_id": mchid, "req_info": v2[i%2].SealReqInfo([]byte(inner))}
 		if w := serve(f, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(string(outer.XML())))); w.Code != 200 {
-			t.Errorf("v2 letter %d, sealed with key %d: %d %s", i, i%2, w.Code, w.Body)
+			t.Errorf("v2 notification %d, sealed with key %d: %d %s", i, i%2, w.Code, w.Body)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// Every shape in which the platform's relays pass a letter on is understood, is a
+// Every shape in which the platform's relays pass a notification on is understood, is a
 // hint only, and is answered with the union.
 func TestRelayShapes(t *testing.T) {
 	files, err := filepath.Glob("testdata/relay-*.json")
@@ -28,7 +28,7 @@ func TestRelayShapes(t *testing.T) {
 		}
 		f := setUp(t)
 		f.up.err = nil
-		// The upstream's word stands, not the letter's.
+		// The upstream's word stands, not the notification's.
 		f.up.reply = refund.Refund{OutRefundNo: "R1", OutTradeNo: "O1", Status: refund.StatusClosed, Amount: refund.Amount{Refund: 60, Total: 100}}
 		if d := cmp.Diff(relaySuccess, f.relay(t, server, string(event))); d != "" {
 			t.Errorf("%s (-want +got):\n%s", file, d)
@@ -41,22 +41,22 @@ func TestRelayShapes(t *testing.T) {
 
 const apiKey = "192006250b4c09247ec02edce69f6a2d"
 
-// A letter2 is a v2 notification in all its parts.
-type letter2 struct {
+// A notification2 is a v2 notification in all its parts.
+type notification2 struct {
 	outer, inner wxpay.Fields
 	seal         func(plain []byte) string
 	body         func(string) string
 }
 
 // sendV2 posts a valid v2 notification with one thing changed.
-func (f *fixture) sendV2(t testing.TB, change func(*letter2)) *httptest.ResponseRecorder {
+func (f *fixture) sendV2(t testing.TB, change func(*notification2)) *httptest.ResponseRecorder {
 	t.Helper()
 	key, err := wxpay.ParseAPIKey(apiKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.APIKey = key
-	m := &letter2{
+	m := &notification2{
 		outer: wxpay.Fields{"return_code": "SUCCESS", "appid": "wx8888888888888888", "mch_id": mchid, "nonce_str": "TeqClE3i0mvn3DrK"},
 		inner: wxpay.Fields{
 			"out_refund_no": "R1", "out_trade_no": "O1", "transaction_id": "1217752501201407033233368018", "refund_id": "50000000382019052709732678859",
@@ -77,13 +77,13 @@ func (f *fixture) sendV2(t testing.TB, change func(*letter2)) *httptest.Response
 	return w
 }
 
-// A v2 letter comes to the same URL, is confirmed by a query and acknowledged in XML.
-func TestV2Letter(t *testing.T) {
+// A v2 notification comes to the same URL, is confirmed by a query and acknowledged in XML.
+func TestV2Notification(t *testing.T) {
 	f := setUp(t)
 	f.up.err = nil
 	f.up.reply = refund.Refund{OutRefundNo: "R1", OutTradeNo: "O1", Status: refund.StatusSuccess, Amount: refund.Amount{Refund: 60, Total: 100}}
 	for range 3 {
-		w := f.sendV2(t, func(*letter2) {})
+		w := f.sendV2(t, func(*notification2) {})
 		want := "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
 		if d := cmp.Diff(want, w.Body.String()); w.Code != 200 || d != "" {
 			t.Errorf("%d (-want +got):\n%s", w.Code, d)
@@ -94,14 +94,14 @@ func TestV2Letter(t *testing.T) {
 	}
 }
 
-// What a v2 letter tells counts for nothing until the upstream has confirmed it.
-func TestV2LetterIsAHintOnly(t *testing.T) {
+// What a v2 notification tells counts for nothing until the upstream has confirmed it.
+func TestV2NotificationIsAHintOnly(t *testing.T) {
 	f := setUp(t)
-	if w := f.sendV2(t, func(*letter2) {}); w.Code != 503 {
+	if w := f.sendV2(t, func(*notification2) {}); w.Code != 503 {
 		t.Errorf("without an answer: %d, want 503", w.Code)
 	}
 	f.up.err = &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Message: "no such refund"}
-	if w := f.sendV2(t, func(*letter2) {}); w.Code != 503 {
+	if w := f.sendV2(t, func(*notification2) {}); w.Code != 503 {
 		t.Errorf("unknown upstream: %d, want 503", w.Code)
 	}
 	if got := f.recorded(t); got != "-" {
@@ -109,33 +109,33 @@ func TestV2LetterIsAHintOnly(t *testing.T) {
 	}
 }
 
-// C9 and the rest: one valid v2 letter, one thing changed.
-func TestC9V2LettersThatAreRefused(t *testing.T) {
+// C9 and the rest: one valid v2 notification, one thing changed.
+func TestC9V2NotificationsThatAreRefused(t *testing.T) {
 	other, _ := wxpay.ParseAPIKey("another-key-of-thirty-two-bytes!")
-	body := func(old, new string) func(*letter2) {
-		return func(m *letter2) { m.body = func(s string) string { return strings.Replace(s, old, new, 1) } }
+	body := func(old, new string) func(*notification2) {
+		return func(m *notification2) { m.body = func(s string) string { return strings.Replace(s, old, new, 1) } }
 	}
 	for _, c := range []struct {
 		name   string
-		change func(*letter2)
+		change func(*notification2)
 		status int
 	}{
-		{"sealed with another key", func(m *letter2) { m.seal = other.SealReqInfo }, 401},
-		{"cut ciphertext", func(m *letter2) {
+		{"sealed with another key", func(m *notification2) { m.seal = other.SealReqInfo }, 401},
+		{"cut ciphertext", func(m *notification2) {
 			seal := m.seal
 			m.seal = func(p []byte) string { return seal(p)[:20] }
 		}, 401},
-		{"no req_info", func(m *letter2) { m.seal = nil }, 400},
-		{"return_code FAIL", func(m *letter2) { m.outer["return_code"] = "FAIL" }, 400},
-		{"another merchant", func(m *letter2) { m.outer["mch_id"] = "1900000110" }, 400},
-		{"a sub-merchant", func(m *letter2) { m.outer["sub_mch_id"] = "1900000111" }, 400},
-		{"unknown status", func(m *letter2) { m.inner["refund_status"] = "DONE" }, 400},
-		{"no refund number", func(m *letter2) { delete(m.inner, "out_refund_no") }, 400},
-		{"inner is no XML", func(m *letter2) {
+		{"no req_info", func(m *notification2) { m.seal = nil }, 400},
+		{"return_code FAIL", func(m *notification2) { m.outer["return_code"] = "FAIL" }, 400},
+		{"another merchant", func(m *notification2) { m.outer["mch_id"] = "1900000110" }, 400},
+		{"a sub-merchant", func(m *notification2) { m.outer["sub_mch_id"] = "1900000111" }, 400},
+		{"unknown status", func(m *notification2) { m.inner["refund_status"] = "DONE" }, 400},
+		{"no refund number", func(m *notification2) { delete(m.inner, "out_refund_no") }, 400},
+		{"inner is no XML", func(m *notification2) {
 			seal := m.seal
 			m.seal = func([]byte) string { return seal([]byte("soon")) }
 		}, 400},
-		{"a payment", func(m *letter2) { m.outer["transaction_id"] = "1"; m.seal = nil }, 400},
+		{"a payment", func(m *notification2) { m.outer["transaction_id"] = "1"; m.seal = nil }, 400},
 		{"DOCTYPE", body("<xml>", `<!DOCTYPE xml [<!ENTITY x SYSTEM "file:///etc/passwd">]><xml>`), 400},
 		{"entity", body("<nonce_str>", "<nonce_str>&x;"), 400},
 		{"second root", body("</xml>", "</xml><xml></xml>"), 400},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// D10: when it is our clock that is wrong, the log of a refused letter says by how much.
+// D10: when it is our clock that is wrong, the log of a refused notification says by how much.
 func TestD10SkewedClockIsTold(t *testing.T) {
 	for offset, want := range map[time.Duration]string{-10 * time.Minute: " 600 s", 10 * time.Minute: " -600 s"} {
 		f := setUp(t)

@@ -24,7 +24,7 @@ func TestC17AcknowledgedWhateverSubscribersDo(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := setUp(t)
 				told, behaves := 0, tell
-				f.Refunds.Subscribers = []refund.Subscriber{{Name: "scf:a", Tell: func(ctx context.Context, n refund.News) error {
+				f.Refunds.Subscribers = []refund.Subscriber{{Name: "scf:a", Tell: func(ctx context.Context, n refund.Event) error {
 					told++
 					if n.Merchant.MchID != mchid || n.Refund.OutRefundNo != "R1" || n.Status != refund.StatusSuccess || n.ID == "" {
 						t.Errorf("told %+v", n)
@@ -43,20 +43,20 @@ func TestC17AcknowledgedWhateverSubscribersDo(t *testing.T) {
 				}
 				behaves = func(context.Context) error { return nil }
 				time.Sleep(time.Minute)
-				tally, err := f.Refunds.Reconcile(t.Context())
-				if want := map[bool]int{true: 0, false: 1}[name == "takes"]; err != nil || tally.Delivered != want || told != 1+want {
-					t.Errorf("reconciled %+v and told %d times, %v; want %d more", tally, told, err, want)
+				summary, err := f.Refunds.Reconcile(t.Context())
+				if want := map[bool]int{true: 0, false: 1}[name == "takes"]; err != nil || summary.Delivered != want || told != 1+want {
+					t.Errorf("reconciled %+v and told %d times, %v; want %d more", summary, told, err, want)
 				}
 			})
 		})
 	}
 }
 
-// A relay's hint is confirmed, settled, and told as a signed letter is.
+// A relay's hint is confirmed, settled, and told as a signed notification is.
 func TestRelayIsTold(t *testing.T) {
 	f := setUp(t)
 	told := 0
-	f.Refunds.Settled = func(context.Context, refund.News) error { told++; return nil }
+	f.Refunds.OnSettled = func(context.Context, refund.Event) error { told++; return nil }
 	f.up.err, f.up.reply = nil, refund.Refund{
 		OutRefundNo: "R1", OutTradeNo: "O1", RefundID: "5000R1", Status: refund.StatusSuccess, Amount: refund.Amount{Total: 100, Refund: 60},
 	}

@@ -29,7 +29,7 @@ type told struct {
 // outcome is what a message tells: in APIv3's names with an amount of its own, or
 // in v2's, flat. What it does not tell is absent. Unless all that it tells and that
 // decides can be read, it has no status: then it says of which refund there is
-// news, and no more.
+// event, and no more.
 func outcome(fields map[string]any, event refund.Status) refund.Outcome {
 	t := told{fields: fields}
 	r := refund.Refund{

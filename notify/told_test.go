@@ -40,7 +40,7 @@ func diff(want, got refund.Outcome) string {
 
 // CloudPay's relay is read whole, in either spelling of names and of amounts.
 // What decides nothing and is odd is left out; where something that decides is,
-// there is news of the refund and no more.
+// there is event of the refund and no more.
 func TestRelayOfCloudPayIsReadWhole(t *testing.T) {
 	untold := func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = "", "" }
 	for name, c := range map[string]struct {
@@ -120,8 +120,8 @@ func TestRelayShapesAreRead(t *testing.T) {
 	}
 }
 
-// A v2 letter is read as CloudPay's relay is; whose it is, its envelope says.
-func TestV2LetterIsReadWhole(t *testing.T) {
+// A v2 notification is read as CloudPay's relay is; whose it is, its envelope says.
+func TestV2NotificationIsReadWhole(t *testing.T) {
 	key, err := wxpay.ParseAPIKey("192006250b4c09247ec02edce69f6a2d")
 	if err != nil {
 		t.Fatal(err)

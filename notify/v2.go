@@ -10,12 +10,12 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// isXML tells a v2 letter from an APIv3 one by its first character. WeChat Pay
-// sends v2 letters to the same URL, for v2 refunds and, as users report, for
+// isXML tells a v2 notification from an APIv3 one by its first character. WeChat Pay
+// sends v2 notifications to the same URL, for v2 refunds and, as users report, for
 // those made by hand on the merchant platform.
 func isXML(body []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("<")) }
 
-// v2 answers a v2 letter. It has no signature: that its req_info opens shows that
+// v2 answers a v2 notification. It has no signature: that its req_info opens shows that
 // it was made with our API key and nothing more, so it is a hint that nobody
 // attests, and the upstream is asked about the refund.
 func (h *Handler) v2(ctx context.Context, body []byte) answer {
@@ -36,10 +36,10 @@ func (h *Handler) v2(ctx context.Context, body []byte) answer {
 	return answer{status: http.StatusOK, message: "OK", xml: true}
 }
 
-// readV2 reads what a letter tells, or says why it cannot.
+// readV2 reads what a notification tells, or says why it cannot.
 func (h *Handler) readV2(ctx context.Context, body []byte) (out refund.Outcome, a answer) {
 	refuse := func(status int, message string, err error) (refund.Outcome, answer) {
-		h.Log.WarnContext(ctx, "refused v2 letter", "reason", message, "error", err)
+		h.Log.WarnContext(ctx, "refused v2 notification", "reason", message, "error", err)
 		return refund.Outcome{}, answer{status: status, message: message, xml: true}
 	}
 	const malformed = "the notification is malformed"
@@ -71,7 +71,7 @@ func (h *Handler) readV2(ctx context.Context, body []byte) (out refund.Outcome, 
 	return out, answer{}
 }
 
-// v2Statuses are the outcomes that a v2 letter tells.
+// v2Statuses are the outcomes that a v2 notification tells.
 var v2Statuses = map[string]bool{"SUCCESS": true, "CHANGE": true, "REFUNDCLOSE": true}
 
 // v2 writes an answer on one line: a pretty-printed one is said to cause repeats.

@@ -25,7 +25,7 @@ const module = "wxrefund/"
 // allowed is the whole import graph: which of our packages each may import.
 // Nothing here means the standard library, and what modules allows.
 var allowed = map[string][]string{
-	"functions/notify":         {"notify", "shared/config", "shared/host", "shared/refund"}, // the merchant's own code takes a refund.News
+	"functions/notify":         {"notify", "shared/config", "shared/host", "shared/refund"}, // the merchant's own code takes a refund.Event
 	"functions/package":        nil,
 	"functions/reconcile":      {"shared/config", "shared/host", "shared/refund"},
 	"functions/sandbox":        {"notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "wxpayfunctions"},

@@ -93,7 +93,7 @@ func TestThreatsNamed(t *testing.T) {
 		{"TestX", "E1, E2: a number is taken.", "E1 E2"},
 		{"TestX", "B5, B6 and A9: one thing changed.", "A9 B5 B6"},
 		{"TestX", "C9 and the rest: one thing changed.", "C9"},
-		{"TestX", "A letter that comes twice (threats C10,\nC11) has one effect.", "C10 C11"},
+		{"TestX", "A notification that comes twice (threats C10,\nC11) has one effect.", "C10 C11"},
 		{"TestC13ForeignRefund", "C14: it is asked about.", "C13 C14"},
 		{"TestAPIv3Errors", "As C22 has it: nothing.", ""},
 		{"TestX", "The header:\nA4: x", ""},

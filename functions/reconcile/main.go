@@ -18,11 +18,11 @@ func main() {
 		}
 		// Your own Go code goes here: it hears of every refund that has succeeded, was
 		// closed or has become abnormal, each at least once and in order. n.ID is the
-		// same when a news is told again. What returns an error, or nothing before ctx
+		// same when an event is told again. What returns an error, or nothing before ctx
 		// ends, is told again later. Set the same in functions/notify.
 		//
-		//	sys.Refunds.Settled = func(ctx context.Context, n refund.News) error { … }
-		sys.Refunds.Settled = nil
-		return host.Function{Invoke: sys.Refunds.Timer, NeedsToken: true}, nil
+		//	sys.Refunds.Settled = func(ctx context.Context, n refund.Event) error { … }
+		sys.Refunds.OnSettled = nil
+		return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true}, nil
 	}))
 }

@@ -67,12 +67,12 @@ func (b *books) newest(ctx context.Context, most int) ([]sandbox.OurRefund, erro
 	if refunds == nil {
 		return nil, nil
 	}
-	dossiers, err := refunds.Look(ctx, numbers...)
+	inspections, err := refunds.Inspect(ctx, numbers...)
 	if err != nil {
 		return nil, err
 	}
 	var out []sandbox.OurRefund
-	for _, d := range dossiers {
+	for _, d := range inspections {
 		if d.State != "" {
 			out = append(out, show(d))
 		}
@@ -81,11 +81,11 @@ func (b *books) newest(ctx context.Context, most int) ([]sandbox.OurRefund, erro
 }
 
 // show puts a refund of ours into the console's words.
-func show(d refund.Dossier) sandbox.OurRefund {
+func show(d refund.Inspection) sandbox.OurRefund {
 	r := d.Refund
 	out := sandbox.OurRefund{
 		OutRefundNo: d.OutRefundNo, RefundID: r.RefundID, OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID,
-		State: string(d.State), Foreign: d.Foreign, Refund: r.Amount.Refund, Total: r.Amount.Total, Currency: r.Amount.Currency,
+		State: string(d.State), Foreign: d.External, Refund: r.Amount.Refund, Total: r.Amount.Total, Currency: r.Amount.Currency,
 		Held: d.Held, At: d.ClaimedAt,
 	}
 	if d.State == refund.Success {
@@ -97,21 +97,21 @@ func show(d refund.Dossier) sandbox.OurRefund {
 			out.Refusal = d.Refusal.Upstream + ": " + d.Refusal.Message
 		}
 	}
-	if !d.Foreign {
+	if !d.External {
 		out.Event = again(d.Request)
 	}
 	for _, e := range d.History {
 		out.History = append(out.History, sandbox.OurEvent{At: e.At, What: e.What, Detail: cmp.Or(e.Note, string(e.Source))})
 	}
-	for _, o := range d.Owed {
+	for _, o := range d.Pending {
 		out.History = append(out.History, owes(o))
 	}
 	return out
 }
 
 // owes is the line for what a subscriber has not acknowledged. It stands where the
-// news came, and goes when the debt is paid: then the history tells of it.
-func owes(o refund.Owed) sandbox.OurEvent {
+// event came, and goes when the debt is paid: then the history tells of it.
+func owes(o refund.PendingDelivery) sandbox.OurEvent {
 	switch {
 	case o.GivenUp:
 		return sandbox.OurEvent{At: o.Since, What: "given_up", Detail: fmt.Sprintf("%s (%d): %s", o.To, o.Tries, o.Why)}

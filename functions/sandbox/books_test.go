@@ -85,10 +85,10 @@ func TestBooks(t *testing.T) {
 // What is owed and was delivered to others comes out as the console's lines.
 func TestBooksShow(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	d := refund.Dossier{
+	d := refund.Inspection{
 		OutRefundNo: "R1", State: refund.Success, Held: 60, ClaimedAt: at, Request: refund.Request{OutRefundNo: "R1", Reason: "r"},
 		Refund:  refund.Refund{OutRefundNo: "R1", RefundID: "50", Amount: refund.Amount{Refund: 60, Total: 100, Currency: "CNY"}},
-		History: []refund.Event{{At: at, What: "success", Source: refund.Letter, ID: "E"}, {At: at, What: "refused", Source: refund.Reply, Note: "NOT_ENOUGH"}},
+		History: []refund.HistoryEntry{{At: at, What: "success", Source: refund.Notification, ID: "E"}, {At: at, What: "refused", Source: refund.Reply, Note: "NOT_ENOUGH"}},
 	}
 	want := sandbox.OurRefund{
 		OutRefundNo: "R1", RefundID: "50", State: "success", Refund: 60, Total: 100, Currency: "CNY", Held: 60, Arrived: 60, At: at,
@@ -99,14 +99,14 @@ func TestBooksShow(t *testing.T) {
 		t.Errorf("shown (-want +got):\n%s", d)
 	}
 	d.History = nil
-	d.Owed = []refund.Owed{{To: "scf:a", Since: at}, {To: "scf:b", Since: at, Tries: 2, Why: "FAIL"}, {To: "scf:c", Since: at, Tries: 9, Why: "FAIL", GivenUp: true}}
+	d.Pending = []refund.PendingDelivery{{To: "scf:a", Since: at}, {To: "scf:b", Since: at, Tries: 2, Why: "FAIL"}, {To: "scf:c", Since: at, Tries: 9, Why: "FAIL", GivenUp: true}}
 	lines := []sandbox.OurEvent{
 		{At: at, What: "owed", Detail: "scf:a"}, {At: at, What: "undelivered", Detail: "scf:b (2): FAIL"}, {At: at, What: "given_up", Detail: "scf:c (9): FAIL"},
 	}
 	if d := cmp.Diff(lines, show(d).History); d != "" {
 		t.Errorf("what is owed (-want +got):\n%s", d)
 	}
-	d.Foreign, d.State, d.Refusal = true, refund.Rejected, &refund.Error{Message: "no", Upstream: "X"}
+	d.External, d.State, d.Refusal = true, refund.Rejected, &refund.Error{Message: "no", Upstream: "X"}
 	if got := show(d); got.Event != nil || got.Arrived != 0 || got.Refusal != "X: no" || !got.Foreign {
 		t.Errorf("foreign and rejected: got %+v", got)
 	}

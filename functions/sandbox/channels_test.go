@@ -9,7 +9,7 @@ import (
 // The same events work on every upstream system, with the same refund object.
 func TestEveryChannel(t *testing.T) {
 	for channel, c := range map[string]struct {
-		letters bool // whether the system tells us by itself
+		notifications bool // whether the system tells us by itself
 	}{
 		"apiv3": {true}, "cloudbase": {true}, "cloudpay": {true}, "global": {true}, "wecom": {false},
 	} {
@@ -32,8 +32,8 @@ func TestEveryChannel(t *testing.T) {
 			if r := p.dispatch(refundEvent(o, "R2", 41)); r.Code != 409 {
 				t.Errorf("more than is left: %+v, want 409", r)
 			}
-			if c.letters {
-				await(t, "a letter that is acknowledged", func() bool {
+			if c.notifications {
+				await(t, "a notification that is acknowledged", func() bool {
 					about := p.deliveries("R1")
 					return len(about) > 0 && about[0].State == "delivered"
 				})

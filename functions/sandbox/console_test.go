@@ -36,9 +36,9 @@ func TestConsoleByClicks(t *testing.T) {
 		{"the timeline", seesTimeline},
 		{"a part", refundsPart},
 		{"the list", findsRefunds},
-		{"refused letters", seesRefusals},
+		{"refused notifications", seesRefusals},
 		{"the schedule", seesSchedule},
-		{"a lost letter", losesLetter},
+		{"a lost notification", losesNotification},
 		{"an unknown outcome", breaksAnswer},
 		{"other ends", endsOtherwise},
 		{"hostile mode", switchesHostility},
@@ -149,7 +149,7 @@ func seesRefusals(b *tab) {
 		b.sees(".timeline .reason", refused[1])
 		b.sees(".timeline .answer", "401")
 		b.pill("Refunded") // by the repeat, which is genuine
-		b.sees(".letter .pill", "Delivered")
+		b.sees(".notification .pill", "Delivered")
 	}
 	b.resize(1440, 1130)
 	b.shot("console") // the picture in README
@@ -161,10 +161,10 @@ func seesSchedule(b *tab) {
 	b.click(".options label", "always")
 	b.fault("Stale signature")
 	b.clocks("+10 min")
-	b.sees(".letter .pill", "Pending")
-	b.until("the strip has sixteen steps", "document.querySelectorAll('.letter .strip li').length === 16")
+	b.sees(".notification .pill", "Pending")
+	b.until("the strip has sixteen steps", "document.querySelectorAll('.notification .strip li').length === 16")
 	b.until("some are refused and one is next", "document.querySelectorAll('.strip .refused').length >= 3 && document.querySelectorAll('.strip .next').length === 1")
-	b.sees(".letter .countdown", "in ")
+	b.sees(".notification .countdown", "in ")
 	before := ask[string](b, "document.querySelector('.countdown')?.innerText ?? ''")
 	b.until("it counts down", fmt.Sprintf("document.querySelector('.countdown')?.innerText !== %q", before))
 	b.shot("schedule")
@@ -177,22 +177,22 @@ func seesSchedule(b *tab) {
 	b.until("no fault is in force", "!document.querySelector('.active')")
 	b.click("nav a", "Notifications")
 	b.click(".chip", "Pending")
-	b.until("one is pending", "document.querySelectorAll('.letter').length === 1")
-	b.click(".letter button", "Resend")
+	b.until("one is pending", "document.querySelectorAll('.notification').length === 1")
+	b.click(".notification button", "Resend")
 	b.sees(".wide", "No notification yet") // among those that are pending
 	b.click(".chip", "Delivered")
-	b.sees(".letter", "REFUND.SUCCESS")
-	b.click(".letter a", "-r1")
+	b.sees(".notification", "REFUND.SUCCESS")
+	b.click(".notification a", "-r1")
 	b.pill("Refunded")
 }
 
-func losesLetter(b *tab) {
+func losesNotification(b *tab) {
 	b.click("nav a", "Faults")
 	b.click(".options label", "once")
 	b.fault("Lose it")
 	b.pill("In progress")
 	b.clocks("+10 min")
-	b.sees(".letter .pill", "Lost")
+	b.sees(".notification .pill", "Lost")
 	b.sees(".books", "−60 fen")
 	b.sees(".summary", "60 fen")
 	b.click("button", "Run the timer")
@@ -376,7 +376,7 @@ func TestConsoleSubscribers(t *testing.T) {
 	b.clean()
 }
 
-// Other money keeps its own decimals, and v2's letters are read like APIv3's.
+// Other money keeps its own decimals, and v2's notifications are read like APIv3's.
 func TestConsoleAbroad(t *testing.T) {
 	chromium(t)
 	b := browse(t, start(t, "-channel", "global"), 1440, 900)

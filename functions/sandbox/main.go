@@ -164,7 +164,7 @@ func timer(ctx context.Context, now func() time.Time, refunds *refund.Service) {
 			continue
 		}
 		run, cancel := context.WithTimeout(ctx, time.Minute)
-		refunds.Timer(run, refund.Caller{Kind: refund.Server}, nil)
+		refunds.HandleTimer(run, refund.Caller{Kind: refund.Server}, nil)
 		cancel()
 		next = now().Add(time.Minute)
 	}

@@ -254,7 +254,7 @@ func testCallers(t *testing.T, p *program) {
 		}
 		// Running the timer tells and changes nothing that its own hour would not.
 		if got := p.call("reconcile", `{}`, header...); !strings.Contains(got, `"checked":`) {
-			t.Errorf("%s, reconcile: got %s, want its tally", tt.name, got)
+			t.Errorf("%s, reconcile: got %s, want its summary", tt.name, got)
 		}
 	}
 	if got := p.upstream(o); len(got) != 1 {

@@ -35,7 +35,7 @@ func ours(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger) http.Ha
 	for name, invoke := range map[string]invocation{
 		"wxpayFunctions": dispatcher.Invoke,
 		"notify":         listener.Invoke,
-		"reconcile":      sys.Refunds.Timer,
+		"reconcile":      sys.Refunds.HandleTimer,
 	} {
 		mux.Handle("POST /functions/"+name, guard.Handler(local(function(invoke))))
 	}

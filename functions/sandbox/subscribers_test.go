@@ -65,7 +65,7 @@ func TestSubscribersAreTold(t *testing.T) {
 				}
 			}
 			if len(ids) != 1 {
-				t.Errorf("one news has the ids %v", ids)
+				t.Errorf("one event has the ids %v", ids)
 			}
 		})
 	}

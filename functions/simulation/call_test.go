@@ -24,17 +24,17 @@ type call struct {
 	mu    sync.Mutex
 	dead  bool
 	draws map[string]int
-	heard map[string]news          // what the outside has told it, by refund number
+	heard map[string]event         // what the outside has told it, by refund number
 	looks map[string]time.Duration // when it last saw the ledger's word on a refund
 
-	forged   bool              // the letter that it answers was not written by WeChat Pay
+	forged   bool              // the notification that it answers was not written by WeChat Pay
 	unlisted bool              // whoever makes it is on nobody's list
 	vouched  map[string]string // what the platform's genuine relays have told, by refund number
 }
 
-// A news is what a call has been told of a refund, judged independently of the
+// An event is what a call has been told of a refund, judged independently of the
 // code under test.
-type news struct {
+type event struct {
 	status  string // PROCESSING, SUCCESS, CLOSED, ABNORMAL; "" if none was told
 	refused bool   // a definite no
 	absent  bool   // asked, WeChat Pay holds nothing under the number
@@ -49,7 +49,7 @@ var (
 
 // begin starts an invocation that the platform kills after limit.
 func (w *world) begin(name string, limit time.Duration) *call {
-	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]news{}, looks: map[string]time.Duration{}, vouched: map[string]string{}}
+	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]event{}, looks: map[string]time.Duration{}, vouched: map[string]string{}}
 	c.ctx, c.cancel = context.WithTimeout(w.ctx, limit)
 	c.given = c.ctx
 	if d := c.luck("", "caller"); w.blows(d, "caller leaves") {
@@ -117,7 +117,7 @@ func (c *call) cross(no, where string) bool {
 }
 
 // hears notes what the call is told of a refund.
-func (c *call) hears(no string, n news) {
+func (c *call) hears(no string, n event) {
 	u, held := c.w.upstream(no)
 	others := held && !c.w.witness.claimed(no, u)
 	c.mu.Lock()
@@ -148,7 +148,7 @@ func (c *call) trusts(no string) string {
 	return c.vouched[no]
 }
 
-func (c *call) told(no string) news {
+func (c *call) told(no string) event {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.heard[no]

@@ -140,7 +140,7 @@ func (w *world) act(a act, name string) {
 	case "by hand":
 		in := map[string]any{"out_trade_no": w.history.Orders[a.Order].Trade, "out_refund_no": a.No, "amount": a.Fen}
 		if w.system.handMail != "" {
-			in["letter"] = w.system.handMail
+			in["notification"] = w.system.handMail
 		}
 		begun := time.Since(w.start)
 		w.control(http.MethodPost, "refunds", in, nil)
@@ -173,10 +173,10 @@ func (w *world) act(a act, name string) {
 	}
 }
 
-// seen returns the last genuine letter about a refund.
-func (w *world) seen(no string) (letter, bool) {
+// seen returns the last genuine notification about a refund.
+func (w *world) seen(no string) (notification, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l, ok := w.letters[no]
+	l, ok := w.notifications[no]
 	return l, ok
 }

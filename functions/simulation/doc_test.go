@@ -5,7 +5,7 @@
 // impatient their clients are, and what goes wrong meanwhile: crashes between
 // any two steps, a store that is down, slow or does not say what it did, a wire
 // that loses requests or answers or carries them late, an upstream that
-// misbehaves in every way that package sandbox knows, and letters that are lost,
+// misbehaves in every way that package sandbox knows, and notifications that are lost,
 // repeated, reordered, late, tampered with, or forged. The code that runs in it
 // is the real one: the dispatcher, the notification handler and the timer, each
 // in several instances over one SQLite ledger, and the sandbox as WeChat Pay.
@@ -15,8 +15,8 @@
 //
 // Each history is on one of the five channels. What differs by channel is a row of
 // [systems]: how our side is wired, what a request asks, what a reply tells, and how
-// far a letter may be believed: all of it read anew here, since the packages that
-// read it for our side are on trial. On the four channels beside APIv3 no letter is
+// far a notification may be believed: all of it read anew here, since the packages that
+// read it for our side are on trial. On the four channels beside APIv3 no notification is
 // more than a hint, so that whatever moves there must have heard it from a query or
 // a reply. On CloudPay some accounts' queries list nothing, ever: there what the
 // platform relays is the last word if the merchant has it trusted, and else a

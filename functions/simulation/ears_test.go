@@ -28,8 +28,8 @@ func (h *history) listeners(r *rand.Rand) {
 }
 
 // hears is what a subscriber does when it is told: it may be deaf, slow, or take
-// the news and not be heard to.
-func (c *call) hear(ctx context.Context, ear string, n refund.News) error {
+// the event and not be heard to.
+func (c *call) hear(ctx context.Context, ear string, n refund.Event) error {
 	key := n.Refund.OutRefundNo + " to " + ear
 	if c.cross(key, "before telling") {
 		return errCrashed
@@ -62,7 +62,7 @@ func (c *call) hear(ctx context.Context, ear string, n refund.News) error {
 	return nil
 }
 
-// A bill is one news that the ledger has owed somebody.
+// A bill is one event that the ledger has owed somebody.
 type bill struct {
 	no, id, status, to string
 	paid               bool // the ledger owes it no more
@@ -81,7 +81,7 @@ func (v *witness) bill(id, to string) *bill {
 }
 
 // telling notes that a delivery is under way until end is called (D3).
-func (v *witness) telling(c *call, ear string, n refund.News) (end func()) {
+func (v *witness) telling(c *call, ear string, n refund.Event) (end func()) {
 	v.mu.Lock()
 	b := v.bill(n.ID, ear)
 	if b == nil {
@@ -104,9 +104,9 @@ func (v *witness) telling(c *call, ear string, n refund.News) (end func()) {
 
 // taken judges what a subscriber takes (I6): only what is durable and still owed,
 // and of one refund everything in its order.
-func (v *witness) taken(c *call, ear string, n refund.News) {
+func (v *witness) taken(c *call, ear string, n refund.Event) {
 	v.w.tell(c.name, "TELLS %s to %s: %s", n.Refund.OutRefundNo, ear, n.Status)
-	v.w.count("news told", 1)
+	v.w.count("event told", 1)
 	v.mu.Lock()
 	b := v.bill(n.ID, ear)
 	var wrong []string
@@ -132,7 +132,7 @@ func (v *witness) taken(c *call, ear string, n refund.News) {
 	}
 	v.mu.Unlock()
 	if again {
-		v.w.count("news told again after its answer was lost", 1)
+		v.w.count("event told again after its answer was lost", 1)
 	}
 	if u, ok := v.w.upstream(n.Refund.OutRefundNo); row.Taken || ok && !row.Foreign && !row.Request.about(u) {
 		wrong = append(wrong, "is of somebody else's refund")
@@ -179,7 +179,7 @@ func (v *witness) owes(c *call, no string, before, next refundRow) {
 	}
 }
 
-// owed reports whether a row still owes a news to somebody.
+// owed reports whether a row still owes an event to somebody.
 func (r refundRow) owed(id, to string) bool {
 	for _, n := range r.Notices {
 		for _, d := range n.Owed {
@@ -196,14 +196,14 @@ func (v *witness) allTold() {
 	var wrong []string
 	v.mu.Lock()
 	for _, b := range v.bills {
-		v.w.counts["news owed"]++
+		v.w.counts["event owed"]++
 		if !b.paid || b.taken == 0 && slices.Contains(v.w.history.Ears, b.to) {
 			wrong = append(wrong, b.status+" of "+b.no+" to "+b.to)
 		}
 	}
 	v.mu.Unlock()
 	for _, text := range wrong {
-		v.w.count("news lost", 1)
+		v.w.count("event lost", 1)
 		v.violates("I6", "still owed at the end: %s", text)
 	}
 }

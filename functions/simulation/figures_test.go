@@ -34,9 +34,9 @@ func (f figures) told() []string {
 
 // String is the summary for a log.
 func (f figures) String() string {
-	return fmt.Sprintf("%d histories, %d calls, %d steps, %d commits, %d submissions, %d letters answered, %.0f simulated hours, %d crashes, %d faults, %d forged letters, %d alarms, %d stuck claims, %d phantom fen",
-		f["histories"], f["calls"], f["steps"], f["commits"], f["submissions"], f["letters answered"], f.hours(), f["crashes"], f["faults"],
-		f["forged letters"], f["alarms"], f["stuck claims"], f["phantom fen"])
+	return fmt.Sprintf("%d histories, %d calls, %d steps, %d commits, %d submissions, %d notifications answered, %.0f simulated hours, %d crashes, %d faults, %d forged notifications, %d alarms, %d stuck claims, %d phantom fen",
+		f["histories"], f["calls"], f["steps"], f["commits"], f["submissions"], f["notifications answered"], f.hours(), f["crashes"], f["faults"],
+		f["forged notifications"], f["alarms"], f["stuck claims"], f["phantom fen"])
 }
 
 func (f figures) hours() float64 { return float64(f["simulated seconds"]) / 3600 }

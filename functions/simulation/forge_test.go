@@ -22,16 +22,16 @@ var strangerKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return k
 })
 
-// forge sends letters that WeChat Pay did not write: a genuine one with one
+// forge sends notifications that WeChat Pay did not write: a genuine one with one
 // thing changed, and one of the forger's own.
 func (w *world) forge(no, name string) {
 	r := w.chance.of(name)
-	var forged []letter
+	var forged []notification
 	if l, ok := w.seen(no); ok && !l.relayed {
 		at := r.IntN(len(l.body))
 		body := slices.Clone(l.body)
 		body[at] ^= 1 << r.IntN(7)
-		forged = append(forged, letter{id: "bit", header: l.header, body: body})
+		forged = append(forged, notification{id: "bit", header: l.header, body: body})
 		for _, header := range []string{"Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial"} {
 			h := l.header.Clone()
 			v := []byte(h.Get(header))
@@ -44,7 +44,7 @@ func (w *world) forge(no, name string) {
 			if pick(r, true, false, false) {
 				h.Del(header)
 			}
-			forged = append(forged, letter{id: header, header: h, body: l.body})
+			forged = append(forged, notification{id: header, header: h, body: l.body})
 		}
 	}
 	forged = append(forged, w.system.forges(w, no, pick(r, "SUCCESS", "CLOSED", "ABNORMAL"))...)
@@ -53,14 +53,14 @@ func (w *world) forge(no, name string) {
 	}
 }
 
-// invent writes a letter whose content is right and whose signature is the
+// invent writes a notification whose content is right and whose signature is the
 // forger's, under WeChat Pay's name.
-func (w *world) invent(no, status string) letter {
+func (w *world) invent(no, status string) notification {
 	o := w.history.Orders[0]
-	plain, err := json.Marshal(wxpay.RefundLetter{
+	plain, err := json.Marshal(wxpay.RefundNotification{
 		MchID: keys().settings["WXPAY_MCHID"], TransactionID: o.Transaction, OutTradeNo: o.Trade,
 		RefundID: "50300000000000000000000000001", OutRefundNo: no, RefundStatus: status,
-		Amount: wxpay.LetterAmount{Total: o.Total, Refund: 1, PayerTotal: new(o.Total), PayerRefund: new(int64(1))},
+		Amount: wxpay.NotificationAmount{Total: o.Total, Refund: 1, PayerTotal: new(o.Total), PayerRefund: new(int64(1))},
 	})
 	if err != nil {
 		panic(err)
@@ -80,5 +80,5 @@ func (w *world) invent(no, status string) letter {
 	if err := forger.Sign(h, body, time.Now()); err != nil {
 		panic(err)
 	}
-	return letter{id: "invented", header: h, body: bytes.TrimSpace(body)}
+	return notification{id: "invented", header: h, body: bytes.TrimSpace(body)}
 }

@@ -172,7 +172,7 @@ func (w *world) relays(a act, name string) {
 		return
 	}
 	if a.Do == "whole relay" {
-		w.deliver(letter{id: "whole", relayed: true, body: body}, "", name)
+		w.deliver(notification{id: "whole", relayed: true, body: body}, "", name)
 		return
 	}
 	c := w.begin(name, 10*time.Second)

@@ -25,7 +25,7 @@ type history struct {
 	Pace    time.Duration // least time between two refunds of one order
 	Skew    time.Duration // how far an instance's clock may be off
 	Leave   bool          // abnormal refunds are never taken up by the merchant
-	Deaf    bool          // no letter ever comes
+	Deaf    bool          // no notification ever comes
 	Heal    time.Duration // when all trouble ends
 	Ears    []string      // who is told of refunds
 	Stuck   []stuck       // numbers under which nothing gets through
@@ -234,9 +234,9 @@ func troubles() []string {
 		"wire slow",     // seconds each way
 		"wire mixed",    // the answer to another question comes instead
 		"caller leaves", // whoever called hangs up, and the function's context ends
-		"post lost",     // a letter does not reach us
+		"post lost",     // a notification does not reach us
 		"post twice",    // the same bytes come twice at once
-		"post cut",      // our answer to a letter is lost
+		"post cut",      // our answer to a notification is lost
 		"upstream:timeout_before", "upstream:timeout_after", "upstream:reset_after",
 		"upstream:500_before", "upstream:500_after", "upstream:429_after",
 		"upstream:bad_signature", "upstream:unsigned", "upstream:slow",

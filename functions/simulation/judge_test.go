@@ -11,7 +11,7 @@ func (w *world) judge() {
 		delete(books, u.OutRefundNo)
 		row, _ := w.witness.row(u.OutRefundNo)
 		if w.untold(u.OutRefundNo) && (!known || row.Absent) {
-			w.count("refunds by hand that no letter told of", 1)
+			w.count("refunds by hand that no notification told of", 1)
 			continue
 		}
 		if w.blind(u) {
@@ -95,12 +95,12 @@ func (w *world) excess(held []upstreamRefund) {
 	}
 }
 
-// untold reports whether a refund was made by hand and every letter about it was
+// untold reports whether a refund was made by hand and every notification about it was
 // lost: then nobody here can know of it, since WeChat Pay has no list to ask for.
 // That holds of a number never claimed, and of one whose refund was refused and of
 // which WeChat Pay said, when asked, that it held nothing.
 func (w *world) untold(no string) bool {
-	_, told := w.letters[no]
+	_, told := w.notifications[no]
 	return !told && w.history.byHand(no)
 }
 

@@ -18,7 +18,7 @@ import (
 // verifies every signature and reads every answer with our own channel, refuses
 // what exceeds the order by its rows, and does not refund twice what it has a
 // row of. What it lacks is what such templates lack: it writes the row after the
-// call, it calls a lost answer a failure, it acknowledges a letter and stores it
+// call, it calls a lost answer a failure, it acknowledges a notification and stores it
 // then, the last word wins, and nobody asks afterwards.
 type naive struct {
 	w     *world
@@ -30,7 +30,7 @@ func buildNaive(w *world) side { return &naive{w: w, table: newTable()} }
 func (n *naive) close()                           {}
 func (n *naive) renumbers() bool                  { return true }
 func (n *naive) tick(*call)                       {}
-func (n *naive) relay(*call, bool, []byte) []byte { return nil } // it is told by letters
+func (n *naive) relay(*call, bool, []byte) []byte { return nil } // it is told by notifications
 
 func (n *naive) channel(c *call) *channel.APIv3 {
 	k := keys()
@@ -84,8 +84,8 @@ func (n *naive) access(c *call, no, verb string, do func()) error {
 	return c.store(c.ctx, no, verb, func(context.Context) error { do(); return nil })
 }
 
-// letter verifies, acknowledges, and then goes to work.
-func (n *naive) letter(c *call, w http.ResponseWriter, r *http.Request) {
+// notification verifies, acknowledges, and then goes to work.
+func (n *naive) notification(c *call, w http.ResponseWriter, r *http.Request) {
 	k := keys()
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
@@ -112,16 +112,16 @@ func (n *naive) letter(c *call, w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func read(secret wxpay.APIv3Key, body []byte) (wxpay.RefundLetter, error) {
+func read(secret wxpay.APIv3Key, body []byte) (wxpay.RefundNotification, error) {
 	note, err := wxpay.ParseNotification(body)
 	if err != nil {
-		return wxpay.RefundLetter{}, err
+		return wxpay.RefundNotification{}, err
 	}
 	plain, err := secret.Open(note.Resource)
 	if err != nil {
-		return wxpay.RefundLetter{}, err
+		return wxpay.RefundNotification{}, err
 	}
-	return wxpay.ParseRefundLetter(plain)
+	return wxpay.ParseRefundNotification(plain)
 }
 
 func (n *naive) books() map[string]entry {

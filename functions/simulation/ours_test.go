@@ -90,12 +90,12 @@ func (o *ours) start(function string, number int) *instance {
 		Log:        log,
 	}
 	for _, ear := range o.w.history.Ears {
-		tell := func(ctx context.Context, n refund.News) error { return call().hear(ctx, ear, n) }
+		tell := func(ctx context.Context, n refund.Event) error { return call().hear(ctx, ear, n) }
 		switch {
 		case ear != ownEar:
 			i.refunds.Subscribers = append(i.refunds.Subscribers, refund.Subscriber{Name: ear, Tell: tell})
 		case function != "wxpayFunctions":
-			i.refunds.Settled = tell
+			i.refunds.OnSettled = tell
 		}
 	}
 	i.refunds.ToldElsewhere = function == "wxpayFunctions"
@@ -119,7 +119,7 @@ func (o *ours) dispatch(c *call, event []byte) (reply []byte) {
 	return reply
 }
 
-func (o *ours) letter(c *call, w http.ResponseWriter, r *http.Request) {
+func (o *ours) notification(c *call, w http.ResponseWriter, r *http.Request) {
 	o.with("notify", c, func(i *instance) { i.listener.ServeHTTP(w, r) })
 }
 
@@ -135,7 +135,7 @@ func (o *ours) relay(c *call, server bool, event []byte) (reply []byte) {
 
 func (o *ours) tick(c *call) {
 	o.with("reconcile", c, func(i *instance) {
-		reply := i.refunds.Timer(c.given, caller(true), nil)
+		reply := i.refunds.HandleTimer(c.given, caller(true), nil)
 		o.w.tell(c.name, "answers %s", reply)
 	})
 }

@@ -24,7 +24,7 @@ func acceptedThenRefused(h *history, r *rand.Rand, f wish) {
 		"err_code:NOT_ENOUGH", "err_code:USER_ACCOUNT_ABNORMAL", "err_code:INVALID_REQUEST", "err_code:PARAM_ERROR", "err_code:RESOURCE_NOT_EXISTS"))
 }
 
-// overtakenReply: the refund has come to an end, and a letter has said so, while
+// overtakenReply: the refund has come to an end, and a notification has said so, while
 // the answer to its submission, which says that it goes on, takes its time.
 func overtakenReply(h *history, r *rand.Rand, f wish) {
 	h.wind(f.At, f.At+8*time.Second, 1, "upstream:slow")
@@ -50,7 +50,7 @@ func (h *history) overtake(r *rand.Rand, f wish, at time.Duration) {
 	}
 }
 
-// troubledBank: abnormal first and then not, and the letters come as they like.
+// troubledBank: abnormal first and then not, and the notifications come as they like.
 func troubledBank(h *history, r *rand.Rand, f wish) {
 	at := f.At + span(r, time.Second, time.Minute)
 	h.wind(at-time.Second, at+span(r, time.Second, 3*time.Minute), pick(r, 0.5, 1), pick(r,
@@ -59,7 +59,7 @@ func troubledBank(h *history, r *rand.Rand, f wish) {
 	h.act(at+span(r, 100*time.Millisecond, time.Minute), act{Do: "settle", No: f.No, Status: pick(r, "SUCCESS", "CLOSED")})
 }
 
-// deafStore: a letter comes while nothing can be stored.
+// deafStore: a notification comes while nothing can be stored.
 func deafStore(h *history, r *rand.Rand, f wish) {
 	at := f.At + span(r, time.Second, 5*time.Minute)
 	h.wind(at-span(r, time.Millisecond, 3*time.Second), at+span(r, time.Second, 4*time.Minute), pick(r, 0.5, 1),

@@ -12,11 +12,11 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// A post carries WeChat Pay's letters to our notification function, in this process.
+// A post carries WeChat Pay's notifications to our notification function, in this process.
 type post struct{ w *world }
 
-// A letter is one send of a notification.
-type letter struct {
+// A notification is one send of a notification.
+type notification struct {
 	id     string // of this send
 	no     string // the refund that it is about
 	status string
@@ -26,25 +26,25 @@ type letter struct {
 	relayed bool // it is handed to the function by the platform, and not posted
 }
 
-// end names the refund that a letter is about, and the end that it tells of.
-func (l letter) end() string { return l.no + " " + l.status }
+// end names the refund that a notification is about, and the end that it tells of.
+func (l notification) end() string { return l.no + " " + l.status }
 
 func (p *post) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err
 	}
-	l := letter{id: req.Header.Get("Request-Id"), header: req.Header.Clone(), body: body, relayed: req.URL.String() == relayURL}
+	l := notification{id: req.Header.Get("Request-Id"), header: req.Header.Clone(), body: body, relayed: req.URL.String() == relayURL}
 	r := p.w.chance.of("post", l.id)
 	if err := p.w.wait(req.Context(), hash("post", l.id), r.IntN(4)); err != nil {
 		return nil, err
 	}
 	if p.w.blows(r, "post lost") {
-		p.w.tell("post", "letter %s is lost", l.id)
+		p.w.tell("post", "notification %s is lost", l.id)
 		return nil, errCut
 	}
 	if p.w.blows(r, "post twice") {
-		p.w.fly(func() { p.w.deliver(l, "twin", "letter "+l.id) })
+		p.w.fly(func() { p.w.deliver(l, "twin", "notification "+l.id) })
 	}
 	type answer struct {
 		rec *httptest.ResponseRecorder
@@ -53,7 +53,7 @@ func (p *post) RoundTrip(req *http.Request) (*http.Response, error) {
 	// WeChat Pay hangs up after five seconds; the function does not hear of that.
 	done := make(chan answer, 1)
 	p.w.fly(func() {
-		rec, ok := p.w.deliver(l, "", "letter "+l.id)
+		rec, ok := p.w.deliver(l, "", "notification "+l.id)
 		done <- answer{rec, ok}
 	})
 	select {
@@ -67,15 +67,15 @@ func (p *post) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// deliver has the notification function answer a letter. ok is false if nobody
+// deliver has the notification function answer a notification. ok is false if nobody
 // lives to answer.
-func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseRecorder, ok bool) {
+func (w *world) deliver(l notification, turn, name string) (rec *httptest.ResponseRecorder, ok bool) {
 	c := w.begin(name+turn, 10*time.Second)
 	no, status, believed := w.system.opens(w, l)
 	genuine := believed != forged
 	switch believed {
 	case proven:
-		c.hears(no, news{status: status, source: "letter"})
+		c.hears(no, event{status: status, source: "notification"})
 		fallthrough
 	case hinted:
 		if l.relayed {
@@ -85,7 +85,7 @@ func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseReco
 		w.remember(l)
 	default:
 		c.forged = true
-		w.count("forged letters", 1)
+		w.count("forged notifications", 1)
 	}
 	w.tell(c.name, "%s %s genuine=%t", l.no, l.status, genuine)
 	_ = w.wait(c.ctx, c.phase("start"), 0) // so that twins do not start at the very same instant; the end of ctx shows later
@@ -99,7 +99,7 @@ func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseReco
 		acknowledged = accepts(reply)
 		_, _ = fmt.Fprintf(rec, `{"result":%s}`, reply) // a recorder takes everything
 	} else {
-		w.side.letter(c, rec, r.WithContext(c.given))
+		w.side.notification(c, rec, r.WithContext(c.given))
 		acknowledged = rec.Code == http.StatusOK
 	}
 	took := time.Since(begun)
@@ -107,16 +107,16 @@ func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseReco
 		w.tell(c.name, "is not answered")
 		return nil, false
 	}
-	w.count("letters answered", 1)
+	w.count("notifications answered", 1)
 	if took > 5*time.Second {
-		w.count("letters answered late", 1)
-		w.witness.violates("answer", "letter about %s answered after %v", l.no, took)
+		w.count("notifications answered late", 1)
+		w.witness.violates("answer", "notification about %s answered after %v", l.no, took)
 	}
 	w.tell(c.name, "answers %d after %v", rec.Code, took)
 	if acknowledged {
 		if !genuine {
-			w.count("forged letters believed", 1)
-			w.witness.violates("I7", "a forged letter was acknowledged")
+			w.count("forged notifications believed", 1)
+			w.witness.violates("I7", "a forged notification was acknowledged")
 		}
 		if l.relayed {
 			w.mu.Lock()
@@ -128,8 +128,8 @@ func (w *world) deliver(l letter, turn, name string) (rec *httptest.ResponseReco
 	return rec, true
 }
 
-// opensV3 reads a letter of APIv3, if WeChat Pay has written it.
-func opensV3(w *world, l letter) (no, status string, believed trust) {
+// opensV3 reads a notification of APIv3, if WeChat Pay has written it.
+func opensV3(w *world, l notification) (no, status string, believed trust) {
 	if !w.genuine(l.header, l.body) {
 		return "", "", forged
 	}
@@ -137,7 +137,7 @@ func opensV3(w *world, l letter) (no, status string, believed trust) {
 	return no, status, proven
 }
 
-// open reads a genuine letter.
+// open reads a genuine notification.
 func open(body []byte) (no, status string) {
 	n, err := wxpay.ParseNotification(body)
 	if err != nil {
@@ -157,12 +157,12 @@ func open(body []byte) (no, status string) {
 	return l.OutRefundNo, l.RefundStatus
 }
 
-// remember keeps the last genuine letter about each refund, for whoever would
+// remember keeps the last genuine notification about each refund, for whoever would
 // replay or alter it, and that it has come at all.
-func (w *world) remember(l letter) {
+func (w *world) remember(l notification) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.letters[l.no] = l
+	w.notifications[l.no] = l
 	if l.relayed {
 		w.relayed[l.end()] = w.relayed[l.end()]
 	}

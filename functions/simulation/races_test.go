@@ -132,11 +132,11 @@ func (c contest) hold(up *till, order string, ask func(refund.Request) (bool, er
 	return out
 }
 
-// A tally of races.
-type tally struct{ races, over, twice int }
+// A summary of races.
+type summary struct{ races, over, twice int }
 
 // raceOurs runs contests, each caller with an instance of its own over one ledger.
-func raceOurs(t *testing.T, n int) (sum tally) {
+func raceOurs(t *testing.T, n int) (sum summary) {
 	t.Helper()
 	store, err := ledger.Open(t.Context(), "sqlite::memory:")
 	if err != nil {
@@ -170,7 +170,7 @@ func raceOurs(t *testing.T, n int) (sum tally) {
 }
 
 // raceNaive runs the same contests with the check of published templates.
-func raceNaive(n int) (sum tally) {
+func raceNaive(n int) (sum summary) {
 	up := &till{}
 	for i := range n {
 		rows := newTable()
@@ -185,7 +185,7 @@ func raceNaive(n int) (sum tally) {
 	return sum
 }
 
-func (s *tally) add(r finish) {
+func (s *summary) add(r finish) {
 	s.races++
 	if r.over {
 		s.over++

@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// opensTemplate: CloudBase's template hands on a letter that it has opened. Who
+// opensTemplate: CloudBase's template hands on a notification that it has opened. Who
 // calls is all that vouches for it, so it comes by direct invocation or not at all.
-func opensTemplate(_ *world, l letter) (no, status string, believed trust) {
+func opensTemplate(_ *world, l notification) (no, status string, believed trust) {
 	var told struct {
 		Resource struct {
 			OutRefundNo  string `json:"out_refund_no"`
@@ -21,17 +21,17 @@ func opensTemplate(_ *world, l letter) (no, status string, believed trust) {
 }
 
 // opensCloudPay is the same of CloudPay's callback.
-func opensCloudPay(_ *world, l letter) (no, status string, believed trust) {
+func opensCloudPay(_ *world, l notification) (no, status string, believed trust) {
 	if !l.relayed {
 		return "", "", forged
 	}
 	return text(l.body, "outRefundNo"), fromV2(text(l.body, "refundStatus")), hinted
 }
 
-// forgesRelay are what a relay says, posted to the public URL, and a letter of
+// forgesRelay are what a relay says, posted to the public URL, and a notification of
 // APIv3, which nothing here can verify.
-func forgesRelay(w *world, no, status string) []letter {
-	return []letter{
+func forgesRelay(w *world, no, status string) []notification {
+	return []notification{
 		{id: "posted", header: http.Header{"Content-Type": {"application/json"}}, body: w.history.system().hint(no, status)},
 		w.invent(no, status),
 	}

@@ -19,7 +19,7 @@ type figure struct {
 // chapters measure what the report shows. A new figure is a new line in one of
 // them, or a chapter of its own.
 func chapters() []func(*testing.T) []figure {
-	return []func(*testing.T) []figure{histories, channels, deafness, contests, letters}
+	return []func(*testing.T) []figure{histories, channels, deafness, contests, notifications}
 }
 
 // The figures, ours beside the naive handler's.
@@ -53,12 +53,12 @@ func histories(t *testing.T) []figure {
 		line("I3", "refunds of which the books are wrong", "refunds with wrong books", "refunds", "refunds"),
 		line("A8", "fen refunded twice for one wish", "fen refunded twice", "wishes", "wishes"),
 		line("A4", "replies that are wrong about the money", "replies that are wrong", "wishes", "wishes"),
-		line("C10", "effects told more than once", "effects more than once", "letters answered", "letters"),
-		line("C19", "letters answered after more than 5 s", "letters answered late", "letters answered", "letters"),
-		line("C1", "forged, altered or stale letters believed", "forged letters believed", "forged letters", "letters"),
+		line("C10", "effects told more than once", "effects more than once", "notifications answered", "notifications"),
+		line("C19", "notifications answered after more than 5 s", "notifications answered late", "notifications answered", "notifications"),
+		line("C1", "forged, altered or stale notifications believed", "forged notifications believed", "forged notifications", "notifications"),
 		// The naive handler tells nobody but itself.
-		{"D3", "news owed to subscribers and never told", fmt.Sprintf("%d news", us["news owed"]), fmt.Sprint(us["news lost"]), "-"},
-		{"C21", "news taken again, since its answer was lost", fmt.Sprintf("%d times told", us["news told"]), fmt.Sprint(us["news told again after its answer was lost"]), "-"},
+		{"D3", "event owed to subscribers and never told", fmt.Sprintf("%d event", us["event owed"]), fmt.Sprint(us["event lost"]), "-"},
+		{"C21", "event taken again, since its answer was lost", fmt.Sprintf("%d times told", us["event told"]), fmt.Sprint(us["event told again after its answer was lost"]), "-"},
 		line("A16", "claims that nobody can answer, each with an alarm", "stuck claims", "histories", "histories"),
 		line("", "crashes survived", "crashes", "calls", "calls"),
 		{"", "simulated hours a second", fmt.Sprintf("%.0f hours", us.hours()+them.hours()), fmt.Sprintf("%.0f", (us.hours()+them.hours())/took.Seconds()), ""},
@@ -80,7 +80,7 @@ func channels(t *testing.T) (lines []figure) {
 	return lines
 }
 
-// deafness drops every letter for ever.
+// deafness drops every notification for ever.
 func deafness(t *testing.T) []figure {
 	us, them, _ := trial{
 		histories: size(flags.histories, 100, 10, 20), atMost: patience(5 * time.Second), naive: 1,
@@ -92,10 +92,10 @@ func deafness(t *testing.T) []figure {
 	}.run(t)
 	const wrong = "histories with wrong books"
 	if us[wrong] != 0 || them[wrong] == 0 {
-		t.Errorf("without any letter the books are wrong in %d histories, naive %d; want none, and some", us[wrong], them[wrong])
+		t.Errorf("without any notification the books are wrong in %d histories, naive %d; want none, and some", us[wrong], them[wrong])
 	}
 	return []figure{{
-		"C20", "histories with lost updates, all letters dropped", fmt.Sprintf("%d histories", us["histories"]),
+		"C20", "histories with lost updates, all notifications dropped", fmt.Sprintf("%d histories", us["histories"]),
 		fmt.Sprint(us[wrong]), fmt.Sprint(them[wrong]),
 	}}
 }
@@ -109,13 +109,13 @@ func contests(t *testing.T) []figure {
 	}
 }
 
-func letters(t *testing.T) []figure {
+func notifications(t *testing.T) []figure {
 	n := size(flags.races, 300, 50, 50)
 	us, them := doubles(t, n)
 	if us != 0 {
 		t.Errorf("%d duplicate effects", us)
 	}
-	return []figure{{"C11", "duplicate effects per 10,000 double deliveries", fmt.Sprintf("%d letters", n), per(us, n), per(them, n)}}
+	return []figure{{"C11", "duplicate effects per 10,000 double deliveries", fmt.Sprintf("%d notifications", n), per(us, n), per(them, n)}}
 }
 
 func per(count, of int) string { return fmt.Sprintf("%.0f", float64(count)*10_000/float64(of)) }

@@ -28,7 +28,7 @@ type regression struct {
 
 func regressions() []regression {
 	return []regression{
-		{apiv3, 1510, "the merchant uses a number by hand that is refused to us for that, and every letter is lost"},
+		{apiv3, 1510, "the merchant uses a number by hand that is refused to us for that, and every notification is lost"},
 		{apiv3, 1705, "the same, with the refusal before"},
 		{apiv3, 1712, "the same, between two attempts"},
 		{apiv3, 5002052, "the merchant uses a number by hand that is refused to us in words that may mean so: it is looked up before the caller is told"},
@@ -41,7 +41,7 @@ func regressions() []regression {
 		{apiv3, 5038635, "the same"},
 		{"cloudpay", 2, "a page of the order's refunds is overtaken by a success"},
 		{"cloudpay", 81, "the same by a closure"},
-		{"global", 49, "the same by a success, and the next letter finds the refund where it was"},
+		{"global", 49, "the same by a success, and the next notification finds the refund where it was"},
 		{"global", 65, "the same by an abnormal end"},
 	}
 }

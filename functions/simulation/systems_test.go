@@ -20,18 +20,18 @@ type system struct {
 	wired func(sys *config.System, client *http.Client) refund.Channel
 	asks  func(req *http.Request, body []byte) question
 	reads func(w *world, q question, r *wireReply) answer
-	opens func(w *world, l letter) (no, status string, believed trust)
-	// forges are letters that the system did not write, but for those with bits turned.
-	forges func(w *world, no, status string) []letter
+	opens func(w *world, l notification) (no, status string, believed trust)
+	// forges are notifications that the system did not write, but for those with bits turned.
+	forges func(w *world, no, status string) []notification
 	hint   func(no, status string) []byte // what a relay says
 
 	byTrade    bool     // orders have one name, the merchant's
 	byOrder    bool     // it is asked about orders, and our ledger is not
 	foreign    bool     // orders may be in any currency
 	served     bool     // the merchant is served by a service provider
-	handMail   string   // the kind of letters about refunds made by hand; "": APIv3's
+	handMail   string   // the kind of notifications about refunds made by hand; "": APIv3's
 	unsigned   bool     // its answers bear no signature, so that faults of signatures do not strike
-	unlettered bool     // nor do faults of letters
+	unlettered bool     // nor do faults of notifications
 	paced      bool     // it always wants a minute between two refunds of one order
 	troubles   []string // what goes wrong there and nowhere else
 }
@@ -52,7 +52,7 @@ type answer struct {
 	says     string
 }
 
-// trust is what a letter deserves.
+// trust is what a notification deserves.
 type trust int
 
 const (
@@ -76,7 +76,7 @@ func systems() map[string]*system {
 				return &c
 			},
 			asks: asksV3, reads: readsV3, opens: opensV3, hint: hintTemplate,
-			forges: func(w *world, no, status string) []letter { return []letter{w.invent(no, status)} },
+			forges: func(w *world, no, status string) []notification { return []notification{w.invent(no, status)} },
 		},
 		"cloudbase": {
 			wired: func(sys *config.System, client *http.Client) refund.Channel {
@@ -118,7 +118,7 @@ func systems() map[string]*system {
 				return &channel.WeCom{HTTP: client, Host: c.Host, CorpID: c.CorpID, CorpSecret: c.CorpSecret, MchID: c.MchID, AppID: c.AppID}
 			},
 			asks: asksWeCom, reads: readsWeCom, hint: hintTemplate,
-			opens:   func(*world, letter) (no, status string, believed trust) { return "", "", forged },
+			opens:   func(*world, notification) (no, status string, believed trust) { return "", "", forged },
 			forges:  forgesRelay,
 			byTrade: true, unsigned: true, unlettered: true, paced: true,
 			troubles: []string{
@@ -192,14 +192,14 @@ func (h *history) fit(r *rand.Rand) {
 		}
 	}
 	for i, v := range h.Winds {
-		// Where letters only lead to a question, an answer can be overtaken by the
-		// letter's only if that is not as slow.
+		// Where notifications only lead to a question, an answer can be overtaken by the
+		// notification's only if that is not as slow.
 		if v.What == "upstream:slow" && s.byOrder {
 			h.Winds[i].Rate = min(v.Rate, 0.5)
 		}
 		signatures := v.What == "upstream:bad_signature" || v.What == "upstream:unsigned"
-		letters := slices.Contains([]string{"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale"}, v.What)
-		if s.unsigned && signatures || s.unlettered && letters {
+		notifications := slices.Contains([]string{"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale"}, v.What)
+		if s.unsigned && signatures || s.unlettered && notifications {
 			h.Winds[i].What = pick(r, s.troubles...)
 		}
 	}

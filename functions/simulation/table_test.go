@@ -63,8 +63,8 @@ func (t *table) refund(req refund.Request, submit func() (refund.Refund, error),
 	return string(got.Status), err
 }
 
-// told writes what a letter says, and tells the business.
-func (t *table) told(l wxpay.RefundLetter) {
+// told writes what a notification says, and tells the business.
+func (t *table) told(l wxpay.RefundNotification) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.rows[l.OutRefundNo]

@@ -103,8 +103,8 @@ func signV2(fields map[string]string, key string) string {
 	return strings.ToUpper(hex.EncodeToString(mac.Sum(nil)))
 }
 
-// opensV2: a letter of v2 that opens with our key, and is about our merchant, is a hint.
-func opensV2(_ *world, l letter) (no, status string, believed trust) {
+// opensV2: a notification of v2 that opens with our key, and is about our merchant, is a hint.
+func opensV2(_ *world, l notification) (no, status string, believed trust) {
 	s := keys().of["global"].settings
 	outer := elements(l.body)
 	if outer["return_code"] != "SUCCESS" || outer["mch_id"] != s["WXPAY_MCHID"] || outer["sub_mch_id"] != "" {
@@ -155,13 +155,13 @@ func sealV2(plain []byte, key string) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// forgesV2 are a letter that was sealed with another key, and one of APIv3, which
+// forgesV2 are a notification that was sealed with another key, and one of APIv3, which
 // this merchant has no key for.
-func forgesV2(w *world, no, status string) []letter {
+func forgesV2(w *world, no, status string) []notification {
 	plain := fmt.Appendf(nil, "<root><out_refund_no>%s</out_refund_no><refund_status>%s</refund_status></root>", no, toV2(status))
 	body := fmt.Appendf(nil, "<xml><return_code>SUCCESS</return_code><mch_id>%s</mch_id><req_info>%s</req_info></xml>",
 		keys().of["global"].settings["WXPAY_MCHID"], sealV2(plain, strings.Repeat("k", 32)))
-	return []letter{
+	return []notification{
 		{id: "sealed by a stranger", header: http.Header{"Content-Type": {"text/xml"}}, body: body},
 		w.invent(no, status),
 	}

@@ -127,11 +127,11 @@ func (t *wire) hear(c *call, q question, resp *wireReply) {
 	}
 	if q.many {
 		for no, status := range a.statuses {
-			c.hears(no, news{source: q.verb, status: status})
+			c.hears(no, event{source: q.verb, status: status})
 		}
 		return
 	}
-	c.hears(q.no, news{source: q.verb, status: a.statuses[q.no], refused: a.refused && q.verb == "send", absent: a.refused && q.verb == "ask", exists: a.exists && q.verb == "ask"})
+	c.hears(q.no, event{source: q.verb, status: a.statuses[q.no], refused: a.refused && q.verb == "send", absent: a.refused && q.verb == "ask", exists: a.exists && q.verb == "ask"})
 }
 
 // A wireReply is an answer of WeChat Pay's.

@@ -98,7 +98,7 @@ func (v *witness) row(no string) (refundRow, bool) {
 func (v *witness) committed(c *call, items []refund.Item) {
 	v.w.count("commits", 1)
 	if c.forged {
-		v.violates("I7", "a forged letter led to a commit")
+		v.violates("I7", "a forged notification led to a commit")
 	}
 	for _, it := range items {
 		switch no, isRefund := strings.CutPrefix(string(it.Key), refundPrefix); {
@@ -334,8 +334,8 @@ func (v *witness) holds(who string) {
 	}
 }
 
-// acknowledged judges a letter that will not come again (I5).
-func (v *witness) acknowledged(c *call, l letter) {
+// acknowledged judges a notification that will not come again (I5).
+func (v *witness) acknowledged(c *call, l notification) {
 	row, ok := v.row(l.no)
 	durable := map[string][]string{
 		"SUCCESS":  {"success"},

@@ -20,8 +20,8 @@ import (
 type side interface {
 	// dispatch answers an event of the mini-program, or a server's.
 	dispatch(c *call, event []byte) []byte
-	// letter answers a notification.
-	letter(c *call, w http.ResponseWriter, r *http.Request)
+	// notification answers a notification.
+	notification(c *call, w http.ResponseWriter, r *http.Request)
 	// relay answers a direct invocation of the notification function.
 	relay(c *call, server bool, event []byte) []byte
 	// tick runs the timer.
@@ -55,15 +55,15 @@ type world struct {
 	witness        *witness
 	flights        sync.WaitGroup
 
-	mu        sync.Mutex
-	counts    figures
-	numbers   map[string][]string // the refund numbers under which clients have asked, by wish
-	letters   map[string]letter
-	holdings  map[string]holding
-	lastReply *wireReply
-	lost      map[string]bool   // numbers of which a stuck submission has been lost
-	listed    map[string]string // what answers to questions have told of refunds
-	relayed   map[string]bool   // refunds and their ends that a genuine relay has told of: true if that was acknowledged
+	mu            sync.Mutex
+	counts        figures
+	numbers       map[string][]string // the refund numbers under which clients have asked, by wish
+	notifications map[string]notification
+	holdings      map[string]holding
+	lastReply     *wireReply
+	lost          map[string]bool   // numbers of which a stuck submission has been lost
+	listed        map[string]string // what answers to questions have told of refunds
+	relayed       map[string]bool   // refunds and their ends that a genuine relay has told of: true if that was acknowledged
 }
 
 // A result is what came of a history.
@@ -73,7 +73,7 @@ type result struct {
 }
 
 // settleDown is how long all is left alone after the last trouble: longer than
-// WeChat Pay repeats a letter (24 h 4 m) and than a claim is submitted again.
+// WeChat Pay repeats a notification (24 h 4 m) and than a claim is submitted again.
 const settleDown = 29 * time.Hour
 
 // run lives through a history with a side.
@@ -86,7 +86,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			history: h, system: h.system(), chance: chance(h.Seed), start: time.Now(), story: story,
-			counts: figures{}, lost: map[string]bool{}, listed: map[string]string{}, relayed: map[string]bool{}, numbers: map[string][]string{}, letters: map[string]letter{}, holdings: map[string]holding{},
+			counts: figures{}, lost: map[string]bool{}, listed: map[string]string{}, relayed: map[string]bool{}, numbers: map[string][]string{}, notifications: map[string]notification{}, holdings: map[string]holding{},
 		}
 		var end context.CancelFunc
 		w.ctx, end = context.WithCancel(context.Background())

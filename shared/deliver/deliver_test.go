@@ -25,10 +25,10 @@ import (
 	"wxrefund/shared/secret"
 )
 
-// news is that of a refund that has succeeded.
-func news() refund.News {
+// event is that of a refund that has succeeded.
+func event() refund.Event {
 	total, paid := int64(100), int64(60)
-	return refund.News{
+	return refund.Event{
 		ID: "refund-0123456789abcdef01234567", At: time.Date(2026, 11, 22, 2, 5, 0, 0, time.UTC), Status: refund.StatusSuccess,
 		Merchant: refund.Merchant{MchID: "1900000109"},
 		Refund: refund.Refund{
@@ -46,7 +46,7 @@ func TestEventIsTheTemplates(t *testing.T) {
 		"event_type":"REFUND.SUCCESS","summary":"退款成功","resource":{"mchid":"1900000109","out_trade_no":"ORDER1","transaction_id":"4200000000000001",
 		"out_refund_no":"R1","refund_id":"50000000382019052709732678859","refund_status":"SUCCESS","success_time":"2026-11-22T10:05:00+08:00",
 		"user_received_account":"招商银行信用卡0403","amount":{"total":100,"refund":60,"payer_total":100,"payer_refund":60,"currency":"CNY"}}}`
-	got, err := deliver.Encode(news())
+	got, err := deliver.Encode(event())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,13 +54,13 @@ func TestEventIsTheTemplates(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	for status, kind := range map[refund.Status]string{refund.StatusClosed: "REFUND.CLOSED", refund.StatusAbnormal: "REFUND.ABNORMAL"} {
-		n := news()
+		n := event()
 		n.Status = status
 		if got, err := deliver.Encode(n); err != nil || !strings.Contains(string(got), `"event_type":"`+kind+`"`) {
 			t.Errorf("%s: %s, %v", status, got, err)
 		}
 	}
-	n := news()
+	n := event()
 	n.Status = refund.StatusProcessing
 	if _, err := deliver.Encode(n); err == nil {
 		t.Error("a refund in processing is told")
@@ -97,7 +97,7 @@ func gateway(t *testing.T) (*sandbox.Sandbox, *channel.Gateway) {
 	}
 }
 
-// A function has taken the news if it returns code SUCCESS, through the real
+// A function has taken the event if it returns code SUCCESS, through the real
 // protocol of CloudBase's gateway.
 func TestFunction(t *testing.T) {
 	_, g := gateway(t)
@@ -105,21 +105,21 @@ func TestFunction(t *testing.T) {
 	if good.Name != "scf:goodSubscriber" {
 		t.Errorf("name %q", good.Name)
 	}
-	if err := good.Tell(t.Context(), news()); err != nil {
+	if err := good.Tell(t.Context(), event()); err != nil {
 		t.Error(err)
 	}
 	failing := deliver.Function(g, "failingSubscriber")
 	for nth, want := range []bool{false, false, true} {
-		if err := failing.Tell(t.Context(), news()); (err == nil) != want {
+		if err := failing.Tell(t.Context(), event()); (err == nil) != want {
 			t.Errorf("try %d: %v", nth+1, err)
 		}
 	}
-	if err := deliver.Function(g, "nobody").Tell(t.Context(), news()); err == nil {
+	if err := deliver.Function(g, "nobody").Tell(t.Context(), event()); err == nil {
 		t.Error("a function that does not exist has taken it")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := deliver.Function(g, "slowSubscriber").Tell(ctx, news()); err == nil {
+	if err := deliver.Function(g, "slowSubscriber").Tell(ctx, event()); err == nil {
 		t.Error("a slow function has taken it in no time")
 	}
 }
@@ -143,7 +143,7 @@ func TestFunctionAnswers(t *testing.T) {
 		g := &channel.Gateway{URL: srv.URL + "/admin", EnvID: "e", HTTP: srv.Client(), Credentials: func(context.Context) (channel.Credentials, error) {
 			return channel.Credentials{SecretID: "id", SecretKey: secret.Text("key")}, nil
 		}}
-		if err := deliver.Function(g, "f").Tell(t.Context(), news()); (err == nil) != want {
+		if err := deliver.Function(g, "f").Tell(t.Context(), event()); (err == nil) != want {
 			t.Errorf("%s: %v", answer, err)
 		}
 		srv.Close()
@@ -168,7 +168,7 @@ func TestWebhook(t *testing.T) {
 	}))
 	defer srv.Close()
 	hook := deliver.Webhook(srv.Client(), srv.URL, key)
-	if err := hook.Tell(t.Context(), news()); err != nil {
+	if err := hook.Tell(t.Context(), event()); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secretText, "whsec_"))
@@ -187,19 +187,19 @@ func TestWebhook(t *testing.T) {
 	if err := oracle.Verify(body, header); err != nil {
 		t.Error(err)
 	}
-	if header.Get("webhook-id") != news().ID || header.Get("Content-Type") != "application/json" {
+	if header.Get("webhook-id") != event().ID || header.Get("Content-Type") != "application/json" {
 		t.Errorf("headers %v", header)
 	}
 	if at, err := strconv.ParseInt(header.Get("webhook-timestamp"), 10, 64); err != nil || time.Since(time.Unix(at, 0)).Abs() > time.Minute {
 		t.Errorf("timestamp %s: it is real time", header.Get("webhook-timestamp"))
 	}
 	for _, status = range []int{200, 201, 202, 204} {
-		if err := hook.Tell(t.Context(), news()); err != nil {
+		if err := hook.Tell(t.Context(), event()); err != nil {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
 	for _, status = range []int{301, 307, 400, 401, 404, 410, 429, 500, 502, 503} {
-		if err := hook.Tell(t.Context(), news()); err == nil {
+		if err := hook.Tell(t.Context(), event()); err == nil {
 			t.Errorf("%d is taken for success", status)
 		}
 	}
@@ -212,7 +212,7 @@ func TestWebhookErrorsHideTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	hook := deliver.Webhook(http.DefaultClient, "http://127.0.0.1:1/canary?token=canary", key)
-	if err := hook.Tell(t.Context(), news()); err == nil || strings.Contains(err.Error(), "canary") {
+	if err := hook.Tell(t.Context(), event()); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestWebhookOfTwoSecrets(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 	}))
 	defer srv.Close()
-	if err := deliver.Webhook(srv.Client(), srv.URL, keys...).Tell(t.Context(), news()); err != nil {
+	if err := deliver.Webhook(srv.Client(), srv.URL, keys...).Tell(t.Context(), event()); err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]bool{secrets[0]: true, secrets[1]: true, "whsec_b3RoZXItMDEyMzQ1Njc4OS0wMTIzNDU2Nzg5": false} {

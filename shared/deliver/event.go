@@ -13,7 +13,7 @@ import (
 // keeps its name, as it does there. Functions that were written for the template
 // take it unchanged.
 type event struct {
-	ID           string   `json:"id"` // the same whenever this news is told again
+	ID           string   `json:"id"` // the same whenever this event is told again
 	CreateTime   string   `json:"create_time"`
 	ResourceType string   `json:"resource_type"`
 	EventType    string   `json:"event_type"`
@@ -52,8 +52,8 @@ func summaries() map[refund.Status]string {
 	}
 }
 
-// Encode writes the news as its receivers read it.
-func Encode(n refund.News) ([]byte, error) {
+// Encode writes the event as its receivers read it.
+func Encode(n refund.Event) ([]byte, error) {
 	summary, ok := summaries()[n.Status]
 	if !ok {
 		return nil, fmt.Errorf("deliver: nobody is told of a refund that is %s", n.Status)

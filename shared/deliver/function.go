@@ -15,9 +15,9 @@ import (
 var errNotSuccess = errors.New("deliver: the function returned no object whose code is SUCCESS")
 
 // Function tells a cloud function of the gateway's environment. It has taken the
-// news if it returns an object whose code is SUCCESS, and else it has not (seed 003).
+// event if it returns an object whose code is SUCCESS, and else it has not (seed 003).
 func Function(gateway *channel.Gateway, name string) refund.Subscriber {
-	return refund.Subscriber{Name: "scf:" + name, Tell: func(ctx context.Context, n refund.News) error {
+	return refund.Subscriber{Name: "scf:" + name, Tell: func(ctx context.Context, n refund.Event) error {
 		event, err := Encode(n)
 		if err != nil {
 			return err

@@ -40,12 +40,12 @@ func ParseSecret(text string) (Secret, error) {
 const maxReply = 64 << 10
 
 // Webhook posts to url what functions are told, signed as Standard Webhooks
-// (standardwebhooks.com) says: webhook-id is the news's, the same at every repeat.
+// (standardwebhooks.com) says: webhook-id is the event's, the same at every repeat.
 // It is signed with each of the keys, so that whoever verifies with either takes it
 // while the one is changed for the other. The receiver has taken it if it answers
 // with a status of 200 to 299.
 func Webhook(client *http.Client, url string, keys ...Secret) refund.Subscriber {
-	return refund.Subscriber{Name: "webhook", Tell: func(ctx context.Context, n refund.News) error {
+	return refund.Subscriber{Name: "webhook", Tell: func(ctx context.Context, n refund.Event) error {
 		body, err := Encode(n)
 		if err != nil {
 			return err

@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden replies")
 
-const letter = `{"id":"EV-1","create_time":"2026-01-02T03:04:05+08:00","resource_type":"encrypt-resource","event_type":"REFUND.SUCCESS","summary":"退款成功","resource":{"algorithm":"AEAD_AES_256_GCM","ciphertext":"q83v","nonce":"n0n0n0n0n0n0","associated_data":"refund","original_type":"refund"}}`
+const notification = `{"id":"EV-1","create_time":"2026-01-02T03:04:05+08:00","resource_type":"encrypt-resource","event_type":"REFUND.SUCCESS","summary":"退款成功","resource":{"algorithm":"AEAD_AES_256_GCM","ciphertext":"q83v","nonce":"n0n0n0n0n0n0","associated_data":"refund","original_type":"refund"}}`
 
 func recorded(t testing.TB, name string) []byte {
 	t.Helper()
@@ -51,7 +51,7 @@ func TestGatewayEvents(t *testing.T) {
 		name, method, uri, host, body string
 		header                        http.Header
 	}{
-		{"cloudbase-http", "POST", "/refund?a=1&b=x+y", "env-id.service.tcloudbase.com", letter, with(signed, http.Header{
+		{"cloudbase-http", "POST", "/refund?a=1&b=x+y", "env-id.service.tcloudbase.com", notification, with(signed, http.Header{
 			"Connection": {"close"}, "User-Agent": {"Mozilla/4.0"}, "X-Forwarded-For": {"203.0.113.7", "10.0.0.1"}})},
 		{"cloudbase-http-xml", "POST", "/", "env-id.service.tcloudbase.com",
 			"<xml><return_code>SUCCESS</return_code><req_info><![CDATA[6vGQ==]]></req_info></xml>\r\n", http.Header{"Content-Type": {"text/xml"}}},
@@ -61,7 +61,7 @@ func TestGatewayEvents(t *testing.T) {
 		{"tencent-apigw", "POST", "/test/value?bare=true&bob=alice&bob=carol&foo=bar", "service-3ei3tii4-251000691.ap-guangzhou.apigateway.myqloud.com",
 			`{"test":"body"}`, http.Header{"Accept-Language": {"en-US,en,cn"}, "Wechatpay-Nonce": {"nonce0"}}},
 		{"lambda-url", "POST", "/my/p%2Fath?parameter1=value1&parameter1=value2&parameter2=value", "urlid.lambda-url.us-west-2.on.aws",
-			letter, with(signed, http.Header{"Cookie": {"cookie1=a; cookie2=b"}, "X-Forwarded-For": {"203.0.113.7"}})},
+			notification, with(signed, http.Header{"Cookie": {"cookie1=a; cookie2=b"}, "X-Forwarded-For": {"203.0.113.7"}})},
 		{"apigw-v2", "GET", "/", "id.execute-api.us-east-1.amazonaws.com", "", http.Header{"Header1": {"value1"}, "Header2": {"value1,value2"}}},
 		{"apigw-v1", "POST", "/hello/world?name=me&name=you", "gy4.execute-api.us-east-1.amazonaws.com",
 			"{\r\n\t\"a\": 1\r\n}", http.Header{"Headername": {"first", "second"}}},

@@ -44,7 +44,7 @@ const (
 )
 
 // A server is a table behind a network. Nothing is sent to it until the ledger
-// is first used: a call that is refused before, or a letter that is forged, costs
+// is first used: a call that is refused before, or a notification that is forged, costs
 // no connection, and a database that is down spoils calls and not the start.
 type server struct {
 	*table

@@ -96,24 +96,24 @@ func meet(t *testing.T, open func() *Store, private bool, apart int) (both int) 
 		other = other.Add(time.Millisecond)
 	}
 	spies := []*spiedLedger{{Ledger: stores[0], listed: map[refund.Key]bool{}}, {Ledger: stores[1], listed: map[refund.Key]bool{}}}
-	var tallies [2]refund.Tally
+	var summaries [2]refund.Summary
 	together(2, func(i int) {
 		now := []time.Time{moment, other}[i]
 		s := &refund.Service{Channel: acceptance{}, Ledger: spies[i], Log: log, Now: func() time.Time { return now }}
 		var err error
-		if tallies[i], err = s.Reconcile(t.Context()); err != nil {
+		if summaries[i], err = s.Reconcile(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
-	if sum := tallies[0].Checked + tallies[1].Checked; sum != sharedRefunds {
-		t.Errorf("%d and %d refunds were taken up, want %d in all and none twice", tallies[0].Checked, tallies[1].Checked, sharedRefunds)
+	if sum := summaries[0].Checked + summaries[1].Checked; sum != sharedRefunds {
+		t.Errorf("%d and %d refunds were taken up, want %d in all and none twice", summaries[0].Checked, summaries[1].Checked, sharedRefunds)
 	}
 	for key := range spies[0].listed {
 		if spies[1].listed[key] {
 			both++
 		}
 	}
-	t.Logf("%d and %d refunds taken up, %d listed to both", tallies[0].Checked, tallies[1].Checked, both)
+	t.Logf("%d and %d refunds taken up, %d listed to both", summaries[0].Checked, summaries[1].Checked, both)
 	return both
 }
 

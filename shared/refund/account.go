@@ -32,11 +32,11 @@ type account struct {
 
 // A member is one refund of an order.
 type member struct {
-	No      string    `json:"no" ledger:"key"`
-	At      time.Time `json:"at"`
-	Held    int64     `json:"held,omitempty"`    // minor units that it reserves
-	Foreign bool      `json:"foreign,omitempty"` // made by hand, or by another system
-	Total   int64     `json:"total,omitempty"`   // that its claim names for the order, while nobody has answered it
+	No       string    `json:"no" ledger:"key"`
+	At       time.Time `json:"at"`
+	Held     int64     `json:"held,omitempty"`    // minor units that it reserves
+	External bool      `json:"foreign,omitempty"` // made by hand, or by another system
+	Total    int64     `json:"total,omitempty"`   // that its claim names for the order, while nobody has answered it
 }
 
 func (m member) equal(n member) bool {
@@ -147,7 +147,7 @@ func (a *account) all() []member {
 // too: what counts is whether there is one more than before.
 func (a *account) hands() (n int) {
 	for _, m := range a.Members {
-		if m.Foreign {
+		if m.External {
 			n++
 		}
 	}

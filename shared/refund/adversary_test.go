@@ -39,7 +39,7 @@ func TestSettledRefundBlocksNoOrderItIsNotOf(t *testing.T) {
 	slip.TransactionID = "T-O2"
 	f.must(t, slip)
 	f.up.set("R1", refund.StatusSuccess)
-	out := letter("R1", 60, refund.StatusSuccess) // names both, as letters do
+	out := notification("R1", 60, refund.StatusSuccess) // names both, as notifications do
 	out.Refund.TransactionID, out.Refund.OutTradeNo = "T-O2", "O2"
 	if _, err := f.Settle(t.Context(), out); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestSettledRefundBlocksNoOrderItIsNotOf(t *testing.T) {
 }
 
 // A repeat that agrees in number, order and amount with a refund that the ledger
-// learned from a letter (it was restored, or another instance's) is about that refund:
+// learned from a notification (it was restored, or another instance's) is about that refund:
 // a slip in the total or in a second name must not lead to a new number.
 func TestSlipBesideTheIdentityIsNotTakenByAnother(t *testing.T) {
 	for name, slip := range map[string]func(*refund.Request){
@@ -59,8 +59,8 @@ func TestSlipBesideTheIdentityIsNotTakenByAnother(t *testing.T) {
 		"transaction_id": func(r *refund.Request) { r.TransactionID = "T-O9" },
 	} {
 		f := setUp(t)
-		f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
-		if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+		f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
+		if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 			t.Fatal(err)
 		}
 		r := request("R1", 60)
@@ -77,8 +77,8 @@ func TestSecondHandRefundSuspendsThoughTheFirstIsClosed(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	hand := func(no string, status refund.Status) {
-		f.up.refunds[no] = letter(no, 30, status).Refund
-		if _, err := f.Settle(t.Context(), letter(no, 30, status)); err != nil {
+		f.up.refunds[no] = notification(no, 30, status).Refund
+		if _, err := f.Settle(t.Context(), notification(no, 30, status)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -246,7 +246,7 @@ func TestReducedAnswerIsNoPhantomSuccess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := setUp(t)
 			advance := f.clocked()
-			news := f.listen(t)
+			event := f.listen(t)
 			f.up.before = maybeTaken // another environment's refund has the number
 			f.up.refunds["R1"] = refund.Refund{OutRefundNo: "R1", Status: refund.StatusSuccess}
 			if !lookUp {
@@ -261,8 +261,8 @@ func TestReducedAnswerIsNoPhantomSuccess(t *testing.T) {
 			if d := f.look(t, "R1"); d.State == refund.Success {
 				t.Errorf("on record as %s", d.State)
 			}
-			if len(*news) > 0 {
-				t.Errorf("the business is told %s", (*news)[0].Status)
+			if len(*event) > 0 {
+				t.Errorf("the business is told %s", (*event)[0].Status)
 			}
 		})
 	}

@@ -164,15 +164,15 @@ func TestRejectedSoleClaimClearsTheProvisionalTotal(t *testing.T) {
 }
 
 // C12: the notification overtakes the reply; the late reply never goes back.
-func TestC12LetterBeforeTheReply(t *testing.T) {
+func TestC12NotificationBeforeTheReply(t *testing.T) {
 	for _, status := range []refund.Status{refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal} {
 		f := setUp(t)
 		f.up.after = func(req refund.Request) error {
-			_, err := f.Settle(context.Background(), letter(req.OutRefundNo, 60, status))
+			_, err := f.Settle(context.Background(), notification(req.OutRefundNo, 60, status))
 			return err
 		}
 		if got := f.must(t, request("R1", 60)); got.Status != status {
-			t.Errorf("reply after the letter says %s, want %s", got.Status, status)
+			t.Errorf("reply after the notification says %s, want %s", got.Status, status)
 		}
 		f.up.after = nil
 		if got := f.must(t, request("R1", 60)); got.Status != status || got.CreateTime == "" {
@@ -181,11 +181,11 @@ func TestC12LetterBeforeTheReply(t *testing.T) {
 	}
 }
 
-// A late refusal never goes against what a letter has proven.
-func TestRefusalAfterTheLetterChangesNothing(t *testing.T) {
+// A late refusal never goes against what a notification has proven.
+func TestRefusalAfterTheNotificationChangesNothing(t *testing.T) {
 	f := setUp(t)
 	f.up.after = func(req refund.Request) error {
-		if _, err := f.Settle(context.Background(), letter(req.OutRefundNo, 60, refund.StatusSuccess)); err != nil {
+		if _, err := f.Settle(context.Background(), notification(req.OutRefundNo, 60, refund.StatusSuccess)); err != nil {
 			return err
 		}
 		return refusal(refund.CodeRejected, refund.Never, "SOME_CODE")(req)

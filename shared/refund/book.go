@@ -174,7 +174,7 @@ func twoOrders(one, other, known string) *Error {
 
 // hold makes the refund reserve that much of its order, and count there or not.
 func (b *book) hold(minor int64, counted bool) {
-	m := member{No: b.no, At: b.rec.ClaimedAt, Held: minor, Foreign: b.rec.foreign()}
+	m := member{No: b.no, At: b.rec.ClaimedAt, Held: minor, External: b.rec.foreign()}
 	if b.rec.State == Claimed {
 		m.Total = b.rec.Request.Amount.Total
 	}

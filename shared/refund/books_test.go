@@ -95,22 +95,22 @@ type rRecord struct {
 
 // world is a WeChat Pay that two orders are paid at, A and B, of 100 each.
 type world struct {
-	t       *testing.T
-	mu      sync.Mutex // held while the upstream answers: the reconciler asks from several goroutines
-	rnd     *rand.Rand
-	now     time.Time
-	refunds map[string]*refund.Refund
-	hand    map[string]bool // made by hand
-	late    []delayed
-	quiet   bool // no more faults
-	v2      bool // transaction_id wins
-	lists   bool
-	partial int // 0 both names told, 1 only T, 2 only O, 3 random
-	ops     []string
-	f       *refund.Service
-	mem     *mem
-	letters []refund.Outcome
-	n       int
+	t             *testing.T
+	mu            sync.Mutex // held while the upstream answers: the reconciler asks from several goroutines
+	rnd           *rand.Rand
+	now           time.Time
+	refunds       map[string]*refund.Refund
+	hand          map[string]bool // made by hand
+	late          []delayed
+	quiet         bool // no more faults
+	v2            bool // transaction_id wins
+	lists         bool
+	partial       int // 0 both names told, 1 only T, 2 only O, 3 random
+	ops           []string
+	f             *refund.Service
+	mem           *mem
+	notifications []refund.Outcome
+	n             int
 }
 
 type delayed struct {
@@ -466,15 +466,15 @@ func (w *world) step() {
 			r := w.refunds[n]
 			if w.rnd.IntN(2) == 0 && r.Status != refund.StatusSuccess && r.Status != refund.StatusClosed {
 				r.Status = []refund.Status{refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal}[w.rnd.IntN(3)]
-				w.letters = append(w.letters, refund.Outcome{Source: refund.Letter, OutRefundNo: n, Merchant: merchant, EventID: fmt.Sprint("E", len(w.letters)), Refund: *r})
+				w.notifications = append(w.notifications, refund.Outcome{Source: refund.Notification, OutRefundNo: n, Merchant: merchant, EventID: fmt.Sprint("E", len(w.notifications)), Refund: *r})
 				w.op("upstream: %s is %s", n, r.Status)
 			}
 		}
 	case 7:
-		if len(w.letters) > 0 {
-			l := w.letters[w.rnd.IntN(len(w.letters))]
+		if len(w.notifications) > 0 {
+			l := w.notifications[w.rnd.IntN(len(w.notifications))]
 			st, err := w.f.Settle(ctx, l)
-			w.op("letter %s %s: %s %v", l.OutRefundNo, l.Refund.Status, st.State, err)
+			w.op("notification %s %s: %s %v", l.OutRefundNo, l.Refund.Status, st.State, err)
 		}
 	case 8:
 		_, err := w.f.QueryRefund(ctx, server, refund.Lookup{OutRefundNo: no})

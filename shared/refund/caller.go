@@ -17,7 +17,7 @@ const (
 	Unlisted                   // the platform attests no client, and a source that nobody has listed: it may give hints, and nothing else
 )
 
-// A Caller is who asks, as the door attested it: never what a letter says of
+// A Caller is who asks, as the door attested it: never what a notification says of
 // itself. The zero value is nobody.
 type Caller struct {
 	Kind   CallerKind

@@ -158,8 +158,8 @@ func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
 	rec.ClaimedAt, rec.Asked, rec.Hands = now, 0, hands
 	rec.Absent, rec.Released, rec.Cancelled = false, false, false
-	rec.Moves++
-	rec.note(Event{At: now, What: string(Claimed), Note: caller.LogValue().String()})
+	rec.Revision++
+	rec.note(HistoryEntry{At: now, What: string(Claimed), Note: caller.LogValue().String()})
 	b.hold(req.Amount.Refund, true)
 	return b.attempt(rules, now)
 }
@@ -182,14 +182,14 @@ func (b *book) attempt(rules rules, now time.Time) error {
 	}
 	rec.open(now)
 	rec.Lease = now.Add(lease)
-	rec.note(Event{At: now, What: "sent"})
+	rec.note(HistoryEntry{At: now, What: "sent"})
 	b.touch(refundKey(b.no))
 	return nil
 }
 
 // submit calls the upstream once and settles what it answers.
 func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
-	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, attempt: rec.Attempt, moves: rec.Moves}
+	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, attempt: rec.Attempt, moves: rec.Revision}
 	if time.Now().Round(0).Sub(rec.begun) > sendWithin {
 		// The function stood still meanwhile. Whoever relies on how long a submission
 		// can live may have given this one up.
@@ -243,7 +243,7 @@ func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Se
 	settleCtx, cancel := settleContext(ctx)
 	defer cancel()
 	st, err = s.settle(settleCtx, Outcome{
-		Source: Query, OutRefundNo: rec.Request.OutRefundNo, Refund: page.Refunds[0], moves: rec.Moves, refused: refused,
+		Source: Query, OutRefundNo: rec.Request.OutRefundNo, Refund: page.Refunds[0], moves: rec.Revision, refused: refused,
 	})
 	if AsError(err).Code == CodeUnavailable && errors.Is(err, errUnreadable) { // what it tells says nothing of this
 		return st, false, nil

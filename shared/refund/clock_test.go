@@ -80,7 +80,7 @@ func TestDeliveryOfAFastClockIsMadeInTime(t *testing.T) {
 	told := f.listen(t)
 	fast.Subscribers = []refund.Subscriber{{Name: "shop", Tell: failing}}
 	f.must(t, request("R1", 10))
-	if _, err := fast.Settle(t.Context(), letter("R1", 10, refund.StatusSuccess)); err != nil {
+	if _, err := fast.Settle(t.Context(), notification("R1", 10, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	fast.Deliver(t.Context(), "R1")

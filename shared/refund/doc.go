@@ -2,7 +2,7 @@
 //
 // A refund learns its fate on three roads: the upstream's reply, a notification
 // and a query. All three become one value, an [Outcome], and pass through one
-// method that holds the state machine, so that hearing the same news twice
+// method that holds the state machine, so that hearing the same event twice
 // changes nothing.
 //
 // The ledger comes first. [Service.Refund] claims the refund number and reserves

@@ -81,10 +81,10 @@ func (b *book) release(why string, now time.Time) {
 		}
 	}
 	rec.State, rec.Refusal, rec.Released = Rejected, refusal, true
-	rec.Moves++
+	rec.Revision++
 	rec.Open, rec.Lease, rec.Denied, rec.Cancelled = nil, time.Time{}, nil, false
 	rec.Absent = true
-	rec.note(Event{At: now, What: "released", Note: why})
+	rec.note(HistoryEntry{At: now, What: "released", Note: why})
 	b.hold(0, false)
 	b.touch(refundKey(b.no))
 }
@@ -110,7 +110,7 @@ func (b *book) suspended() string {
 
 // unheld goes on with a claim of which the upstream has said, asked at some time,
 // that it does not know it: it is submitted again, or counts as absent, or ends.
-func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t Tally) Tally {
+func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t Summary) Summary {
 	no := known.Request.OutRefundNo
 	var again, ended bool
 	var rec record
@@ -122,7 +122,7 @@ func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t T
 			return err
 		}
 		now := s.now()
-		if b.rec.State != Claimed || b.rec.Moves != known.Moves || b.rec.Attempt != known.Attempt || b.running(now) {
+		if b.rec.State != Claimed || b.rec.Revision != known.Revision || b.rec.Attempt != known.Attempt || b.running(now) {
 			return nil // somebody has gone on with it meanwhile
 		}
 		why := b.suspended()
@@ -181,7 +181,7 @@ func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
 		}
 		now := s.now()
 		b.rec.Cancelled = true
-		b.rec.note(Event{At: now, What: "withdrawn", Note: by})
+		b.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
 		b.touch(refundKey(outRefundNo))
 		return s.commit(ctx, b, now)
 	})
@@ -213,7 +213,7 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 		e.Next, e.RetryAfter = Later, from.Sub(asked)
 		return e
 	}
-	st, err := s.ask(ctx, r.OutRefundNo, known.Moves)
+	st, err := s.ask(ctx, r.OutRefundNo, known.Revision)
 	note := "by " + r.By
 	switch e := AsError(err); {
 	case err == nil && st.State == Rejected: // somebody else's refund has the number: our claim has ended by that
@@ -232,7 +232,7 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 		if err != nil {
 			return err
 		}
-		if b.rec.Moves != known.Moves || b.rec.Attempt != known.Attempt {
+		if b.rec.Revision != known.Revision || b.rec.Attempt != known.Attempt {
 			return conflictf("this refund has been submitted again meanwhile; try again later")
 		}
 		now := s.now()

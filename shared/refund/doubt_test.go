@@ -138,7 +138,7 @@ func TestOnlyNotFoundEndsADoubt(t *testing.T) {
 			t.Errorf("%s: the repeated alarm does not say how often", name)
 		}
 		f.up.queryErr = nil
-		f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
+		f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
 		f.wait(t, advance, 4*time.Hour)
 		if got := f.look(t, "R1").State; got != refund.Success {
 			t.Errorf("%s: %s in the end", name, got)
@@ -170,7 +170,7 @@ func TestTotalOfADoubtfulClaimBindsNobody(t *testing.T) {
 // submitted again neither by the timer nor by a caller's repeat.
 func TestRefundByHandBesideADoubtStopsSubmissions(t *testing.T) {
 	f, advance := doubtful(t, "R1", 60)
-	if _, err := f.Settle(t.Context(), letter("HAND", 30, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("HAND", 30, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	f.up.before = nil
@@ -194,7 +194,7 @@ func TestRefundByHandBesideADoubtStopsSubmissions(t *testing.T) {
 func TestRefundByHandBeforeTheClaimStopsNothing(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
-	if _, err := f.Settle(t.Context(), letter("HAND", 30, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("HAND", 30, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	f.up.before = noAnswer
@@ -220,7 +220,7 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 	f.up.queryErr = noAnswer(refund.Request{})
 	wantCode(t, f.Release(t.Context(), release), refund.CodeUnavailable, refund.SameNumber)
 	f.up.queryErr = nil
-	f.up.refunds["R1"] = letter("R1", 60, refund.StatusProcessing).Refund
+	f.up.refunds["R1"] = notification("R1", 60, refund.StatusProcessing).Refund
 	if e := wantCode(t, f.Release(t.Context(), release), refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "holds") {
 		t.Errorf("held: %+v", e)
 	}
@@ -317,7 +317,7 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 	if err := f.Cancel(t.Context(), "R1", "ann"); err != nil {
 		t.Fatal(err)
 	}
-	f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
+	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
 	f.wait(t, advance, time.Hour)
 	if got := f.look(t, "R1").State; got != refund.Success {
 		t.Errorf("what was carried out after all is %s", got)

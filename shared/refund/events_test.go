@@ -13,7 +13,7 @@ import (
 	"wxrefund/shared/refund"
 )
 
-func failing(context.Context, refund.News) error { return errors.New("it does not answer") }
+func failing(context.Context, refund.Event) error { return errors.New("it does not answer") }
 
 func inBubble(t *testing.T, do func(t *testing.T)) {
 	t.Helper()
@@ -33,7 +33,7 @@ func TestEventIDsStayUniqueAfterARestore(t *testing.T) {
 	}
 	settle := func(status refund.Status) {
 		f.up.set("R1", status)
-		if _, err := f.Settle(t.Context(), letter("R1", 60, status)); err != nil {
+		if _, err := f.Settle(t.Context(), notification("R1", 60, status)); err != nil {
 			t.Fatal(err)
 		}
 		f.Deliver(t.Context(), "R1")
@@ -84,7 +84,7 @@ func TestFinalStateIsTakenBackByItsOwnQueryOnly(t *testing.T) {
 			told := f.listen(t)
 			f.must(t, request("R1", 60))
 			f.up.set("R1", final)
-			if _, err := f.Settle(t.Context(), letter("R1", 60, final)); err != nil {
+			if _, err := f.Settle(t.Context(), notification("R1", 60, final)); err != nil {
 				t.Fatal(err)
 			}
 			f.Deliver(t.Context(), "R1")
@@ -101,7 +101,7 @@ func TestFinalStateIsTakenBackByItsOwnQueryOnly(t *testing.T) {
 			// There and back by the refund's own word: the business hears of it once.
 			for _, status := range []refund.Status{refund.StatusProcessing, final} {
 				f.up.set("R1", status)
-				out := letter("R1", 60, status)
+				out := notification("R1", 60, status)
 				out.Source, out.Refund.Status = refund.Relay, status
 				if _, err := f.Relayed(t.Context(), server, out); err != nil {
 					t.Fatal(err)
@@ -139,10 +139,10 @@ func TestHintAgainstAFinalStateIsAskedAbout(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	f.up.set("R1", refund.StatusSuccess)
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
-	hint := letter("R1", 60, refund.StatusClosed)
+	hint := notification("R1", 60, refund.StatusClosed)
 	asked := f.up.count("query:R1")
 	if _, err := f.Relayed(t.Context(), server, hint); err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestHintAgainstAFinalStateIsAskedAbout(t *testing.T) {
 	if f.up.count("query:R1") != asked+1 || f.look(t, "R1").State != refund.Success {
 		t.Errorf("asked %d times, %s", f.up.count("query:R1")-asked, f.look(t, "R1").State)
 	}
-	if _, err := f.Relayed(t.Context(), server, letter("R1", 60, refund.StatusSuccess)); err != nil || f.up.count("query:R1") != asked+1 {
+	if _, err := f.Relayed(t.Context(), server, notification("R1", 60, refund.StatusSuccess)); err != nil || f.up.count("query:R1") != asked+1 {
 		t.Errorf("a hint that agrees: %v, asked %d times", err, f.up.count("query:R1")-asked)
 	}
 	f.up.set("R1", refund.StatusClosed)
@@ -171,18 +171,18 @@ func TestHintsOfOneSourceAreBounded(t *testing.T) {
 		stranger := refund.Caller{Kind: refund.Unlisted, Source: "anonymous"}
 		limited := 0
 		for range 100 {
-			if _, err := f.Relayed(t.Context(), stranger, letter("R1", 60, refund.StatusSuccess)); refund.IsCode(err, refund.CodeLimited) {
+			if _, err := f.Relayed(t.Context(), stranger, notification("R1", 60, refund.StatusSuccess)); refund.IsCode(err, refund.CodeLimited) {
 				limited++
 			}
 		}
 		if limited < 70 {
 			t.Errorf("%d of 100 hints at once are limited", limited)
 		}
-		if _, err := f.Relayed(t.Context(), server, letter("R1", 60, refund.StatusSuccess)); err != nil {
+		if _, err := f.Relayed(t.Context(), server, notification("R1", 60, refund.StatusSuccess)); err != nil {
 			t.Errorf("another source: %v", err)
 		}
 		time.Sleep(5 * time.Second)
-		if _, err := f.Relayed(t.Context(), stranger, letter("R1", 60, refund.StatusSuccess)); err != nil {
+		if _, err := f.Relayed(t.Context(), stranger, notification("R1", 60, refund.StatusSuccess)); err != nil {
 			t.Errorf("later: %v", err)
 		}
 	})
@@ -214,7 +214,7 @@ func TestTrustedRelaySettlesWhereQueriesTellNothing(t *testing.T) {
 		f.TrustRelay = c.trust
 		f.must(t, request("R1", 60))
 		f.up.queryErr = c.err
-		out := letter("R1", 60, refund.StatusSuccess)
+		out := notification("R1", 60, refund.StatusSuccess)
 		c.change(&out)
 		_, err := f.Relayed(t.Context(), c.caller, out)
 		if got := f.look(t, "R1").State; got != c.want {
@@ -284,7 +284,7 @@ func TestOutboxKeepsWhatIsSent(t *testing.T) {
 		told.PromotionDetail = []refund.Promotion{{PromotionID: "PROMO", RefundAmount: 1}}
 	}
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	items, err := f.Ledger.Get(t.Context(), "refund/R1")
@@ -310,9 +310,9 @@ func TestPanicAboutOneRefundLeavesTheOthersAlone(t *testing.T) {
 	}
 	f.Channel = bursting{f.up, "R2"}
 	advance(time.Minute)
-	tally := f.reconcile(t)
-	if tally.Settled != 4 {
-		t.Errorf("%+v, want the four others settled", tally)
+	summary := f.reconcile(t)
+	if summary.Settled != 4 {
+		t.Errorf("%+v, want the four others settled", summary)
 	}
 	if n := strings.Count(f.log.String(), "alarm=panic"); n != 1 {
 		t.Errorf("%d alarms", n)

@@ -179,8 +179,8 @@ func request(no string, fen int64) refund.Request {
 	}
 }
 
-// letter is a notification of a refund of order O1.
-func letter(no string, fen int64, status refund.Status) refund.Outcome {
+// notification is a notification of a refund of order O1.
+func notification(no string, fen int64, status refund.Status) refund.Outcome {
 	r := refund.Refund{
 		RefundID: "5000" + no, OutRefundNo: no, TransactionID: "T-O1", OutTradeNo: "O1", Status: status,
 		Amount: refund.Amount{Total: 100, Refund: fen},
@@ -188,7 +188,7 @@ func letter(no string, fen int64, status refund.Status) refund.Outcome {
 	if status == refund.StatusSuccess {
 		r.SuccessTime = "2026-11-22T10:05:00+08:00"
 	}
-	return refund.Outcome{Source: refund.Letter, OutRefundNo: no, Merchant: merchant, EventID: "E-" + no + string(status), Refund: r}
+	return refund.Outcome{Source: refund.Notification, OutRefundNo: no, Merchant: merchant, EventID: "E-" + no + string(status), Refund: r}
 }
 
 func (f *fixture) must(t *testing.T, req refund.Request) refund.Refund {

@@ -18,19 +18,19 @@ func other(no, order string, fen int64) refund.Refund {
 }
 
 // listen remembers what the business is told.
-func (f *fixture) listen(t *testing.T) *[]refund.News {
+func (f *fixture) listen(t *testing.T) *[]refund.Event {
 	t.Helper()
-	var told []refund.News
-	f.Subscribers = []refund.Subscriber{{Name: "shop", Tell: func(_ context.Context, n refund.News) error {
+	var told []refund.Event
+	f.Subscribers = []refund.Subscriber{{Name: "shop", Tell: func(_ context.Context, n refund.Event) error {
 		told = append(told, n)
 		return nil
 	}}}
 	return &told
 }
 
-func (f *fixture) look(t *testing.T, no string) refund.Dossier {
+func (f *fixture) look(t *testing.T, no string) refund.Inspection {
 	t.Helper()
-	d, err := f.Look(t.Context(), no)
+	d, err := f.Inspect(t.Context(), no)
 	if err != nil || len(d) != 1 {
 		t.Fatalf("look at %s: %d, %v", no, len(d), err)
 	}
@@ -83,13 +83,13 @@ func TestNumberThatIsTakenEndsOurClaimAndTellsNobody(t *testing.T) {
 					t.Errorf("query: %+v, %v; want WeChat Pay's refund as it is", got, err)
 				}
 			},
-			"no answer, then a letter": func(t *testing.T, f *fixture, _ func(time.Duration)) {
+			"no answer, then a notification": func(t *testing.T, f *fixture, _ func(time.Duration)) {
 				f.up.before = noAnswer
 				_, err := f.Refund(t.Context(), server, request("64", 60))
 				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-				out := refund.Outcome{Source: refund.Letter, OutRefundNo: "64", Merchant: merchant, EventID: "E", Refund: other("64", o.order, o.fen)}
+				out := refund.Outcome{Source: refund.Notification, OutRefundNo: "64", Merchant: merchant, EventID: "E", Refund: other("64", o.order, o.fen)}
 				if _, err := f.Settle(t.Context(), out); err != nil {
-					t.Errorf("letter: %v", err)
+					t.Errorf("notification: %v", err)
 				}
 			},
 		} {
@@ -159,7 +159,7 @@ func TestRefusalThatMayMeanTakenIsBelievedWhereNothingIsHeld(t *testing.T) {
 // What was refused in those words and is ours after all is answered as what it is.
 func TestRefusalThatMayMeanTakenOfOurOwnRefund(t *testing.T) {
 	f := setUp(t)
-	f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
+	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
 	f.up.before = maybeTaken
 	if got := f.must(t, request("R1", 60)); got.Status != refund.StatusSuccess {
 		t.Errorf("%+v", got)
@@ -221,7 +221,7 @@ func TestEarlierContentThatHappenedAfterAllIsOurs(t *testing.T) {
 	corrected.OutTradeNo = "O2"
 	_, err = f.Refund(t.Context(), server, corrected)
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund // the first was carried out after all
+	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund // the first was carried out after all
 	advance(2 * time.Minute)
 	f.reconcile(t)
 	if d := f.look(t, "R1"); d.State != refund.Success || d.Held != 60 || d.Request.Amount.Refund != 60 {
@@ -261,7 +261,7 @@ func TestCurrencyAndTotalOfAnOrderFollowTheUpstream(t *testing.T) {
 	wrong.Amount.Currency, wrong.Amount.Total = "USD", 90
 	_, err := f.Refund(t.Context(), server, wrong)
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	truth := letter("R1", 60, refund.StatusProcessing).Refund // 60 of 100
+	truth := notification("R1", 60, refund.StatusProcessing).Refund // 60 of 100
 	truth.Amount.Currency = "HKD"
 	f.up.refunds["R1"] = truth
 	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {

@@ -30,7 +30,7 @@ func (c *counter) Refund(_ context.Context, req refund.Request) (refund.Refund, 
 	c.calls = append(c.calls, time.Now())
 	c.mu.Unlock()
 	time.Sleep(c.takes)
-	r := letter(req.OutRefundNo, req.Amount.Refund, refund.StatusProcessing).Refund
+	r := notification(req.OutRefundNo, req.Amount.Refund, refund.StatusProcessing).Refund
 	r.OutTradeNo, r.TransactionID = req.OutTradeNo, ""
 	return r, c.err
 }

@@ -48,12 +48,12 @@ func fill(dst *Refund, add Refund) {
 	}
 }
 
-// renew puts news over what was known: what the news does not tell stays. A
+// renew puts event over what was known: what the event does not tell stays. A
 // success time is dropped once the refund is no success.
-func renew(known, news Refund) Refund {
-	fill(&news, known)
-	if news.Status != StatusSuccess {
-		news.SuccessTime = ""
+func renew(known, event Refund) Refund {
+	fill(&event, known)
+	if event.Status != StatusSuccess {
+		event.SuccessTime = ""
 	}
-	return news
+	return event
 }

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// News is what the business is told: that a refund has succeeded, was closed,
+// Event is what the business is told: that a refund has succeeded, was closed,
 // or has become abnormal.
-type News struct {
-	ID       string    // the same however often it is told, and another for every other news
+type Event struct {
+	ID       string    // the same however often it is told, and another for every other event
 	At       time.Time // when the ledger learned it
 	Status   Status    // success, closed or abnormal
 	Merchant Merchant
@@ -20,19 +20,19 @@ type News struct {
 }
 
 // A Subscriber is told of every refund that settles, at least once each, the
-// news of one refund in the order in which they came.
+// event of one refund in the order in which they came.
 type Subscriber struct {
 	Name string // stable: what is owed is recorded under it
 
-	// Tell delivers the news. An error means that it is told again. It must return
+	// Tell delivers the event. An error means that it is told again. It must return
 	// when ctx ends.
-	Tell func(ctx context.Context, n News) error
+	Tell func(ctx context.Context, n Event) error
 }
 
-// ownCode is the name under which the merchant's own Go code is owed its news.
+// ownCode is the name under which the merchant's own Go code is owed its event.
 const ownCode = "go"
 
-// A notice is one news that a record still owes to somebody.
+// A notice is one event that a record still owes to somebody.
 type notice struct {
 	ID     string    `json:"id" ledger:"key"`
 	At     time.Time `json:"at"`
@@ -76,14 +76,14 @@ func tellAfter(tries int) time.Duration {
 	return 6 * time.Hour
 }
 
-// announce owes the subscribers the news of the record's present state, if it is
+// announce owes the subscribers the event of the record's present state, if it is
 // one that the business is told of and has not been told last. It returns what a
 // person should look at.
 func (r *record) announce(to []string, now time.Time) (alarm string) {
 	if r.State != Success && r.State != Closed && r.State != Abnormal {
 		return ""
 	}
-	// A final state that the upstream has taken back meanwhile is no news the second time.
+	// A final state that the upstream has taken back meanwhile is no event the second time.
 	if r.State.Final() && r.Announced == r.Refund.Status {
 		return ""
 	}
@@ -91,13 +91,13 @@ func (r *record) announce(to []string, now time.Time) (alarm string) {
 	if len(to) == 0 {
 		return ""
 	}
-	n := notice{ID: newsID(r), At: now, Refund: sendable(r.view())}
+	n := notice{ID: eventID(r), At: now, Refund: sendable(r.view())}
 	for _, name := range to {
 		n.Owed = append(n.Owed, debt{To: name})
 	}
 	r.Notices = append(r.Notices, n)
 	if len(r.Notices) > maxNotices {
-		alarm = "so much news is owed that the oldest is dropped: " + r.Notices[0].ID
+		alarm = "so much event is owed that the oldest is dropped: " + r.Notices[0].ID
 		r.Notices = slices.Delete(r.Notices, 0, 1)
 	}
 	return alarm
@@ -115,15 +115,15 @@ func sendable(r Refund) Refund {
 	}
 }
 
-// newsID names the news of a record's present state. It is the same whoever makes
+// eventID names the event of a record's present state. It is the same whoever makes
 // it: nothing but what the ledger commits goes into it. The count of moves alone
 // would name two events after the ledger was restored from an older copy.
-func newsID(r *record) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s/%s", r.Request.OutRefundNo, r.Moves, r.Refund.Status, r.Refund.RefundID))
+func eventID(r *record) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s/%s", r.Request.OutRefundNo, r.Revision, r.Refund.Status, r.Refund.RefundID))
 	return "refund-" + hex.EncodeToString(sum[:12])
 }
 
-// owed finds what is to be told to a subscriber next; nil: nothing. Its news come
+// owed finds what is to be told to a subscriber next; nil: nothing. Its event come
 // in order, so that what is behind an unacknowledged one waits, unless that was given up.
 func (r *record) owed(to string) (*notice, *debt) {
 	for i := range r.Notices {

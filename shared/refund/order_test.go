@@ -137,12 +137,12 @@ func TestRefundIsBookedOnTheOrderThatTheUpstreamNames(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"from a letter": func(t *testing.T, f *fixture, r refund.Request) {
+		"from a notification": func(t *testing.T, f *fixture, r refund.Request) {
 			f.up.after = noAnswer
 			_, err := f.Refund(t.Context(), server, r)
 			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 			f.up.after = nil
-			out := letter(r.OutRefundNo, 60, refund.StatusSuccess)
+			out := notification(r.OutRefundNo, 60, refund.StatusSuccess)
 			out.Refund.TransactionID, out.Refund.OutTradeNo = "T-O2", "O2"
 			f.up.set(r.OutRefundNo, refund.StatusSuccess)
 			if _, err := f.Settle(t.Context(), out); err != nil {
@@ -203,12 +203,12 @@ func (u lister) Query(ctx context.Context, l refund.Lookup) (refund.Page, error)
 	return page, nil
 }
 
-// What an order's page says of a refund is old news if a letter has overtaken it,
+// What an order's page says of a refund is old event if a notification has overtaken it,
 // and the last word if nothing has.
 func TestOrderPageThatWasOvertaken(t *testing.T) {
 	for _, c := range []struct {
-		first, page, letter refund.Status // "": no letter
-		want                string
+		first, page, notification refund.Status // "": no notification
+		want                      string
 	}{
 		{"", refund.StatusProcessing, refund.StatusSuccess, "SUCCESS"},
 		{"", refund.StatusProcessing, refund.StatusClosed, "CLOSED"},
@@ -221,17 +221,17 @@ func TestOrderPageThatWasOvertaken(t *testing.T) {
 		f := setUp(t)
 		up := lister{upstream: f.up}
 		up.meanwhile = func() {
-			if c.letter == "" {
+			if c.notification == "" {
 				return
 			}
-			if _, err := f.Settle(t.Context(), letter("R1", 60, c.letter)); err != nil {
+			if _, err := f.Settle(t.Context(), notification("R1", 60, c.notification)); err != nil {
 				t.Error(err)
 			}
 		}
 		f.Channel = up
 		f.must(t, request("R1", 60))
 		if c.first != "" {
-			if _, err := f.Settle(t.Context(), letter("R1", 60, c.first)); err != nil {
+			if _, err := f.Settle(t.Context(), notification("R1", 60, c.first)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -298,7 +298,7 @@ func TestQueryOfWhatNobodyKnows(t *testing.T) {
 // A refund that only the upstream knows is adopted when it is asked about.
 func TestQueryAdoptsAForeignRefund(t *testing.T) {
 	f := setUp(t)
-	f.up.refunds["BYHAND"] = letter("BYHAND", 60, refund.StatusProcessing).Refund
+	f.up.refunds["BYHAND"] = notification("BYHAND", 60, refund.StatusProcessing).Refund
 	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "BYHAND"})
 	if err != nil || got.Status != refund.StatusProcessing {
 		t.Fatalf("%+v, %v", got, err)

@@ -12,7 +12,7 @@ import (
 // if the outcome is about ours.
 func (b *book) settleOther(out Outcome, to State, now time.Time) (st Settlement, done bool) {
 	rec := &b.rec
-	if rec.State == unknown || rec.Foreign {
+	if rec.State == unknown || rec.External {
 		return st, false
 	}
 	if rec.Taken && rec.expected().about(out.Refund) {
@@ -38,23 +38,23 @@ func (b *book) settleOther(out Outcome, to State, now time.Time) (st Settlement,
 		upstream = out.refused.Upstream
 	}
 	rec.State, rec.Taken, rec.Refusal = Rejected, true, takenError(upstream, out.Refund)
-	rec.Moves++
+	rec.Revision++
 	rec.Asked, rec.Open, rec.Lease, rec.Denied, rec.Cancelled = 0, nil, time.Time{}, nil, false
 	rec.Refund, rec.Order, rec.Also = out.Refund, "", ""
-	rec.note(Event{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
+	rec.note(HistoryEntry{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
 	b.alarm(alarmTaken, rec.Refusal.Message, now)
 	b.touch(refundKey(b.no))
 	b.balance(out.Refund, now)
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
 }
 
-// followOther settles further news of the refund that has our number. Nobody is
+// followOther settles further event of the refund that has our number. Nobody is
 // told of it: who hears of this number believes it ours.
 func (b *book) followOther(out Outcome, to State, now time.Time) Settlement {
 	rec := &b.rec
 	st := Settlement{State: rec.State}
 	from, _ := stateOf(rec.Refund.Status)
-	fresh := out.Source == Query && out.moves == rec.Moves
+	fresh := out.Source == Query && out.moves == rec.Revision
 	switch v := judge(from, to, fresh); v {
 	case contradict:
 		return b.evidence(out, fmt.Sprintf("%s is told of another system's refund on record as %s", out.Refund.Status, from), now)
@@ -63,8 +63,8 @@ func (b *book) followOther(out Outcome, to State, now time.Time) Settlement {
 	default:
 		rec.Refund = renew(rec.Refund, out.Refund)
 		if from != to {
-			rec.Moves++
-			rec.note(Event{At: now, What: "other " + string(to), Source: out.Source, ID: out.EventID})
+			rec.Revision++
+			rec.note(HistoryEntry{At: now, What: "other " + string(to), Source: out.Source, ID: out.EventID})
 		}
 	}
 	b.touch(refundKey(b.no))

@@ -65,7 +65,7 @@ func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool
 	if !ask(&b.rec) {
 		return Settlement{State: b.rec.State, Refund: b.rec.view()}, nil
 	}
-	st, err := s.ask(ctx, no, b.rec.Moves)
+	st, err := s.ask(ctx, no, b.rec.Revision)
 	if IsCode(err, CodeNotFound) && b.rec.State.holds() {
 		return Settlement{}, unavailable("the upstream does not know this refund yet; query again, or repeat the refund identically", err)
 	}
@@ -143,7 +143,7 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 	}
 	moves := make(map[string]int, len(known))
 	for _, rec := range known {
-		moves[rec.Request.OutRefundNo] = rec.Moves
+		moves[rec.Request.OutRefundNo] = rec.Revision
 	}
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, l)

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// A Tally counts what one run of the reconciler did.
-type Tally struct {
+// A Summary counts what one run of the reconciler did.
+type Summary struct {
 	Checked     int `json:"checked"`     // refunds that this run took up
 	Settled     int `json:"settled"`     // of them, those whose state moved
 	Resubmitted int `json:"resubmitted"` // of them, those that the upstream did not know and that were sent again
 	Released    int `json:"released"`    // of them, those that the upstream never had and that were given up
-	Delivered   int `json:"delivered"`   // news told to the business
+	Delivered   int `json:"delivered"`   // event told to the business
 	Remaining   int `json:"remaining"`   // refunds that are due and were not reached; at most maxRemaining are counted
 }
 
@@ -37,39 +37,39 @@ const (
 // claimed and never reached the upstream. A run ends when nothing is due or
 // its time is up; the next one goes on from there. Any number of runs may work
 // at once: each refund is taken up by one of them.
-func (s *Service) Reconcile(ctx context.Context) (Tally, error) {
+func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 	end := time.Now().Add(runTime)
 	if d, ok := ctx.Deadline(); ok {
 		end = d
 	}
 	// Whoever is taken up last should still get an answer.
 	end = end.Add(-min(callTime, time.Until(end)/2))
-	var tally Tally
+	var summary Summary
 	if err := s.bind(ctx, true); err != nil {
-		return tally, err
+		return summary, err
 	}
 	if err := s.sweep(ctx, end); err != nil {
-		return tally, err
+		return summary, err
 	}
 	cursor, now, p := "", s.now(), &patience{}
 	for time.Now().Before(end) && ctx.Err() == nil {
 		items, next, err := s.Ledger.List(ctx, now, cursor, runPage)
 		if err != nil {
-			return tally, ledgerError(err)
+			return summary, ledgerError(err)
 		}
-		tally.add(s.pursueAll(ctx, items, end, p))
+		summary.add(s.pursueAll(ctx, items, end, p))
 		if cursor = next; next == "" {
 			break
 		}
 	}
 	left, err := s.remaining(ctx, now)
-	tally.Remaining = left
-	s.log(ctx, slog.LevelInfo, "reconciled", "", "checked", tally.Checked, "settled", tally.Settled,
-		"resubmitted", tally.Resubmitted, "released", tally.Released, "delivered", tally.Delivered, "remaining", tally.Remaining)
-	return tally, err
+	summary.Remaining = left
+	s.log(ctx, slog.LevelInfo, "reconciled", "", "checked", summary.Checked, "settled", summary.Settled,
+		"resubmitted", summary.Resubmitted, "released", summary.Released, "delivered", summary.Delivered, "remaining", summary.Remaining)
+	return summary, err
 }
 
-func (t *Tally) add(u Tally) {
+func (t *Summary) add(u Summary) {
 	t.Checked += u.Checked
 	t.Settled += u.Settled
 	t.Resubmitted += u.Resubmitted
@@ -78,19 +78,19 @@ func (t *Tally) add(u Tally) {
 }
 
 // pursueAll takes up the listed refunds, a few at a time, until end.
-func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p *patience) Tally {
+func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p *patience) Summary {
 	var (
-		mu    sync.Mutex
-		tally Tally
-		wg    sync.WaitGroup
-		work  = make(chan Item)
+		mu      sync.Mutex
+		summary Summary
+		wg      sync.WaitGroup
+		work    = make(chan Item)
 	)
 	for range runWorkers {
 		wg.Go(func() {
 			for it := range work {
 				t := s.pursue(ctx, it, p)
 				mu.Lock()
-				tally.add(t)
+				summary.add(t)
 				mu.Unlock()
 			}
 		})
@@ -103,13 +103,13 @@ func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p 
 	}
 	close(work)
 	wg.Wait()
-	return tally
+	return summary
 }
 
 // pursue looks after one refund, if it is still due: it asks about it, and tells
 // of it what is owed, unless somebody else has taken that up. What goes wrong
 // leaves it due later, and keeps to this refund.
-func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Tally) {
+func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Summary) {
 	no, _ := listed.RefundNo()
 	defer s.survive(ctx, no)
 	var rec record
@@ -141,7 +141,7 @@ func (s *Service) survive(ctx context.Context, no string) {
 }
 
 // inquire asks about one refund, if it is still due and nobody else has taken it up.
-func (s *Service) inquire(ctx context.Context, no string) (t Tally) {
+func (s *Service) inquire(ctx context.Context, no string) (t Summary) {
 	rec, taken, err := s.takeUp(ctx, no)
 	if err != nil || !taken {
 		if err != nil {
@@ -152,7 +152,7 @@ func (s *Service) inquire(ctx context.Context, no string) (t Tally) {
 	t.Checked = 1
 	crash("reconcile.taken")
 	asked := s.now()
-	st, err := s.ask(ctx, no, rec.Moves)
+	st, err := s.ask(ctx, no, rec.Revision)
 	e := AsError(err)
 	switch {
 	case err == nil:
@@ -162,7 +162,7 @@ func (s *Service) inquire(ctx context.Context, no string) (t Tally) {
 	case e.Code == CodeNotFound && rec.State == Claimed:
 		return s.unheld(ctx, rec, asked, t)
 	case e.Code == CodeNotFound && rec.State == Rejected && !rec.Taken:
-		if err := s.believe(ctx, no, rec.Moves); err != nil {
+		if err := s.believe(ctx, no, rec.Revision); err != nil {
 			s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
 		}
 	case e.Code == CodeNotFound:
@@ -207,7 +207,7 @@ func (s *Service) believe(ctx context.Context, no string, moves int) error {
 	defer cancel()
 	return s.retry(ctx, func() error {
 		b, err := s.read(ctx, no)
-		if err != nil || b.rec.Moves != moves {
+		if err != nil || b.rec.Revision != moves {
 			return err // or claimed again meanwhile
 		}
 		b.rec.Absent = true
@@ -244,11 +244,11 @@ func (s *Service) remaining(ctx context.Context, now time.Time) (int, error) {
 	return len(items), ledgerError(err)
 }
 
-// Timer runs the reconciler and replies with its tally as JSON. Neither who
+// HandleTimer runs the reconciler and replies with its summary as JSON. Neither who
 // calls nor what the event says matters: what is due is done once, whoever asks.
-func (s *Service) Timer(ctx context.Context, _ Caller, _ []byte) []byte {
-	tally, err := s.Reconcile(ctx)
-	var reply any = tally
+func (s *Service) HandleTimer(ctx context.Context, _ Caller, _ []byte) []byte {
+	summary, err := s.Reconcile(ctx)
+	var reply any = summary
 	if err != nil {
 		s.log(ctx, slog.LevelError, "unreconciled", "", "error", err)
 		reply = map[string]string{"error": AsError(err).Message}

@@ -30,13 +30,13 @@ func (f *fixture) clocked() func(time.Duration) {
 	}
 }
 
-func (f *fixture) reconcile(t *testing.T) refund.Tally {
+func (f *fixture) reconcile(t *testing.T) refund.Summary {
 	t.Helper()
-	tally, err := f.Reconcile(t.Context())
+	summary, err := f.Reconcile(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tally
+	return summary
 }
 
 // C20: with every notification lost, the reconciler closes the refund.
@@ -45,18 +45,18 @@ func TestC20ReconcileClosesWhatNoNotificationClosed(t *testing.T) {
 	advance := f.clocked()
 	f.must(t, request("R1", 60))
 	f.up.set("R1", refund.StatusSuccess)
-	if d := cmp.Diff(refund.Tally{}, f.reconcile(t)); d != "" {
+	if d := cmp.Diff(refund.Summary{}, f.reconcile(t)); d != "" {
 		t.Errorf("before anything is due (-want +got):\n%s", d)
 	}
 	advance(time.Minute)
-	if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
+	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("when due (-want +got):\n%s", d)
 	}
 	if got := f.status(t, "R1"); got != "SUCCESS" {
 		t.Errorf("status %s", got)
 	}
 	advance(100 * time.Hour)
-	if d := cmp.Diff(refund.Tally{}, f.reconcile(t)); d != "" {
+	if d := cmp.Diff(refund.Summary{}, f.reconcile(t)); d != "" {
 		t.Errorf("after the end (-want +got):\n%s", d)
 	}
 }
@@ -91,7 +91,7 @@ func TestA2ReconcileResubmits(t *testing.T) {
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = nil
 	advance(2 * time.Minute)
-	if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1, Resubmitted: 1}, f.reconcile(t)); d != "" {
+	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1, Resubmitted: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if got := f.status(t, "R1"); got != "PROCESSING" {
@@ -110,7 +110,7 @@ func TestA3ReconcileFindsALostAcceptance(t *testing.T) {
 	_, err := f.Refund(t.Context(), server, request("R1", 60))
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 	advance(2 * time.Minute)
-	if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
+	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if n := f.up.count("refund:R1"); n != 1 {
@@ -128,7 +128,7 @@ func TestManyTimersAtOnceShareTheWork(t *testing.T) {
 	}
 	advance(time.Minute)
 	var mu sync.Mutex
-	var sum refund.Tally
+	var sum refund.Summary
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -143,7 +143,7 @@ func TestManyTimersAtOnceShareTheWork(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if d := cmp.Diff(refund.Tally{Checked: 50, Settled: 50}, sum); d != "" {
+	if d := cmp.Diff(refund.Summary{Checked: 50, Settled: 50}, sum); d != "" {
 		t.Errorf("together (-want +got):\n%s", d)
 	}
 	for i := range 50 {
@@ -253,10 +253,10 @@ func TestReconcileOfARefusal(t *testing.T) {
 	})
 	t.Run("somebody else has used the number", func(t *testing.T) {
 		f, advance := refused(t)
-		other := letter("R1", 70, refund.StatusSuccess).Refund
+		other := notification("R1", 70, refund.StatusSuccess).Refund
 		f.up.refunds["R1"] = other
 		advance(time.Minute)
-		if d := cmp.Diff(refund.Tally{Checked: 1}, f.reconcile(t)); d != "" {
+		if d := cmp.Diff(refund.Summary{Checked: 1}, f.reconcile(t)); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 		if got := f.status(t, "R1"); got != "SUCCESS" {

@@ -8,53 +8,53 @@ import (
 
 // A record is what the ledger holds of one refund.
 type record struct {
-	State     State     `json:"state"`
-	Foreign   bool      `json:"foreign,omitempty"`   // never claimed here: made by hand or by another system
-	Request   Request   `json:"request"`             // what was claimed; of a foreign refund, what the upstream told
-	Refund    Refund    `json:"refund"`              // what the upstream has told so far
-	Contents  []Request `json:"contents,omitempty"`  // other contents that were ever submitted under the number, oldest first
-	Order     Key       `json:"order"`               // the account that it counts in
-	Also      Key       `json:"also,omitempty"`      // a second one, of the caller's other name, until the upstream says whose it is
-	Held      int64     `json:"held,omitempty"`      // minor units that it reserves there now
-	Counted   bool      `json:"counted,omitempty"`   // whether it counts against MaxRefunds there
-	Attempt   int       `json:"attempt,omitempty"`   // number of the last submission
-	Open      []int     `json:"open,omitempty"`      // submissions of which nothing certain is known
-	Lease     time.Time `json:"lease,omitzero"`      // the last submission is left alone until then
-	SentAt    time.Time `json:"sent_at,omitzero"`    // when the last submission was recorded
-	Denied    *Error    `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
-	Absences  int       `json:"absences,omitempty"`  // how often the upstream has held nothing, asked when nothing could be on its way
-	AbsentAt  time.Time `json:"absent_at,omitzero"`  // when it first did
-	Hands     int       `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
-	Cancelled bool      `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
-	Asked     int       `json:"asked,omitempty"`     // questions put by the reconciler since the state moved
-	AskAt     time.Time `json:"ask_at,omitzero"`     // when it should ask next, unless the record is at rest
-	Moves     int       `json:"moves"`               // how often the state moved: tells fresh answers from overtaken ones
-	Refusal   *Error    `json:"refusal,omitempty"`   // the last certain refusal
-	Absent    bool      `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
-	Released  bool      `json:"released,omitempty"`  // rejected, since the upstream never had it
-	Taken     bool      `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
-	ClaimedAt time.Time `json:"claimed_at"`
-	History   []Event   `json:"history"`
-	Notices   []notice  `json:"notices,omitempty"`   // what the business has not acknowledged yet, oldest first
-	Announced Status    `json:"announced,omitempty"` // what the business was last told
-	Causes    []Cause   `json:"causes,omitempty"`    // lasting causes of alarm
+	State     State          `json:"state"`
+	External  bool           `json:"foreign,omitempty"`   // never claimed here: made by hand or by another system
+	Request   Request        `json:"request"`             // what was claimed; of a foreign refund, what the upstream told
+	Refund    Refund         `json:"refund"`              // what the upstream has told so far
+	Contents  []Request      `json:"contents,omitempty"`  // other contents that were ever submitted under the number, oldest first
+	Order     Key            `json:"order"`               // the account that it counts in
+	Also      Key            `json:"also,omitempty"`      // a second one, of the caller's other name, until the upstream says whose it is
+	Held      int64          `json:"held,omitempty"`      // minor units that it reserves there now
+	Counted   bool           `json:"counted,omitempty"`   // whether it counts against MaxRefunds there
+	Attempt   int            `json:"attempt,omitempty"`   // number of the last submission
+	Open      []int          `json:"open,omitempty"`      // submissions of which nothing certain is known
+	Lease     time.Time      `json:"lease,omitzero"`      // the last submission is left alone until then
+	SentAt    time.Time      `json:"sent_at,omitzero"`    // when the last submission was recorded
+	Denied    *Error         `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
+	Absences  int            `json:"absences,omitempty"`  // how often the upstream has held nothing, asked when nothing could be on its way
+	AbsentAt  time.Time      `json:"absent_at,omitzero"`  // when it first did
+	Hands     int            `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
+	Cancelled bool           `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
+	Asked     int            `json:"asked,omitempty"`     // questions put by the reconciler since the state moved
+	AskAt     time.Time      `json:"ask_at,omitzero"`     // when it should ask next, unless the record is at rest
+	Revision  int            `json:"moves"`               // how often the state moved: tells fresh answers from overtaken ones
+	Refusal   *Error         `json:"refusal,omitempty"`   // the last certain refusal
+	Absent    bool           `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
+	Released  bool           `json:"released,omitempty"`  // rejected, since the upstream never had it
+	Taken     bool           `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
+	ClaimedAt time.Time      `json:"claimed_at"`
+	History   []HistoryEntry `json:"history"`
+	Notices   []notice       `json:"notices,omitempty"`   // what the business has not acknowledged yet, oldest first
+	Announced Status         `json:"announced,omitempty"` // what the business was last told
+	Causes    []Cause        `json:"causes,omitempty"`    // lasting causes of alarm
 
 	begun time.Time // real time at which this process recorded the last submission
 }
 
-// An Event is one line of a refund's history.
-type Event struct {
+// An HistoryEntry is one line of a refund's history.
+type HistoryEntry struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"`             // claimed, sent, processing, refused, letter, ...
-	Source Source    `json:"source,omitempty"` // where the news came from
+	What   string    `json:"what"`             // claimed, sent, processing, refused, notification, ...
+	Source Source    `json:"source,omitempty"` // where the event came from
 	Note   string    `json:"note,omitempty"`   // an upstream's code, or what contradicts the record
-	ID     string    `json:"id,omitempty"`     // of a letter
+	ID     string    `json:"id,omitempty"`     // of a notification
 }
 
 // maxHistory bounds a record's history. The first events and the last are kept.
 const maxHistory = 40
 
-func (r *record) note(e Event) {
+func (r *record) note(e HistoryEntry) {
 	r.History = append(r.History, e)
 	if len(r.History) > maxHistory {
 		r.History = slices.Delete(r.History, maxHistory/2, maxHistory/2+1)
@@ -70,7 +70,7 @@ func (r *record) holds() bool {
 }
 
 // expected is the claim, corrected by what the upstream has told since: what
-// further news must agree with. Of a number that somebody else's refund has, it is
+// further event must agree with. Of a number that somebody else's refund has, it is
 // that one.
 func (r *record) expected() Request {
 	e := r.Request

@@ -33,7 +33,7 @@ type Service struct {
 	// own Go code, told like them; nil: none. Whoever only settles and never calls
 	// Deliver or Reconcile sets ToldElsewhere, since others may have such code.
 	Subscribers   []Subscriber
-	Settled       func(ctx context.Context, n News) error
+	OnSettled     func(ctx context.Context, n Event) error
 	ToldElsewhere bool
 
 	Log *slog.Logger // nil: none

@@ -24,7 +24,7 @@ func TestRefundIsAcceptedAndSettled(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("accepted (-want +got):\n%s", d)
 	}
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	calls := f.up.total()
@@ -85,7 +85,7 @@ func TestRepeatReturnsTheStoredAnswerInEveryState(t *testing.T) {
 		f := setUp(t)
 		f.must(t, request("R1", 60))
 		if status != refund.StatusProcessing {
-			if _, err := f.Settle(t.Context(), letter("R1", 60, status)); err != nil {
+			if _, err := f.Settle(t.Context(), notification("R1", 60, status)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -282,7 +282,7 @@ func TestStoreDownIsUnavailableAndNothingIsSent(t *testing.T) {
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 	_, err = f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	_, err = f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess))
+	_, err = f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess))
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 	if n := f.up.total(); n != 0 {
 		t.Errorf("the upstream was called %d times", n)

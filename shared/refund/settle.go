@@ -13,7 +13,7 @@ import (
 // errUnreadable is why an outcome was not settled that does not say enough.
 var errUnreadable = errors.New("refund: an outcome that does not say enough")
 
-// An Outcome is news of one refund, whichever road it came on.
+// An Outcome is event of one refund, whichever road it came on.
 type Outcome struct {
 	Source      Source
 	OutRefundNo string
@@ -23,8 +23,8 @@ type Outcome struct {
 	// (a query), or that nothing certain is known.
 	Err *Error
 
-	Merchant Merchant // of a letter: whom it is about
-	EventID  string   // of a letter
+	Merchant Merchant // of a notification: whom it is about
+	EventID  string   // of a notification
 
 	attempt int    // of a reply: which submission it answers
 	moves   int    // of a reply or query: the record's Moves when the question was put
@@ -46,8 +46,8 @@ type Settlement struct {
 }
 
 // Settle applies an outcome to the ledger: the one door through which every
-// refund learns its fate. Settling the same news again changes nothing and is
-// no error. A letter that contradicts the record is kept as evidence and the
+// refund learns its fate. Settling the same event again changes nothing and is
+// no error. A notification that contradicts the record is kept as evidence and the
 // upstream is asked; if that brings no answer the error is [CodeUnavailable].
 func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	st, err := s.settle(ctx, out)
@@ -61,10 +61,10 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	return asked, s.learnNames(ctx, out, asked)
 }
 
-// learnNames takes an order's names from a letter that the upstream has confirmed
+// learnNames takes an order's names from a notification that the upstream has confirmed
 // when it was asked: its answer may tell one of them only.
-func (s *Service) learnNames(ctx context.Context, letter Outcome, asked Settlement) error {
-	told := letter.Refund
+func (s *Service) learnNames(ctx context.Context, notification Outcome, asked Settlement) error {
+	told := notification.Refund
 	if to, _ := stateOf(told.Status); to != asked.State || told.TransactionID == "" || told.OutTradeNo == "" {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (s *Service) learnNames(ctx context.Context, letter Outcome, asked Settleme
 	defer cancel()
 	seen := map[string]bool{}
 	return s.retry(ctx, func() error {
-		b, err := s.read(ctx, letter.OutRefundNo, orderKeys(told.TransactionID, told.OutTradeNo)...)
+		b, err := s.read(ctx, notification.OutRefundNo, orderKeys(told.TransactionID, told.OutTradeNo)...)
 		if err != nil || b.rec.State != asked.State || b.also() == nil || mismatch(b.rec.expected(), told) != "" && !b.rec.expected().about(told) {
 			return err
 		}
@@ -118,7 +118,7 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	} else if out.Err != nil {
 		s.log(ctx, slog.LevelWarn, "unsettled", out.OutRefundNo, "state", st.State, "source", out.Source, "error", out.Err)
 	}
-	st.Refund, st.moves, st.refusal, st.taken = rec.view(), rec.Moves, rec.Refusal, rec.Taken
+	st.Refund, st.moves, st.refusal, st.taken = rec.view(), rec.Revision, rec.Refusal, rec.Taken
 	return st, nil
 }
 
@@ -140,7 +140,7 @@ func (s *Service) ask(ctx context.Context, no string, moves int) (Settlement, er
 }
 
 // settle is the state machine: it changes the book by what the outcome says, and
-// owes the news to those it is to be told to.
+// owes the event to those it is to be told to.
 func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.Time) (Settlement, error) {
 	before := b.rec.State
 	if out.Err != nil {
@@ -166,7 +166,7 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 	if st, done := b.settleOther(out, to, now); done {
 		return st, nil
 	}
-	fresh := out.Source != Letter && out.Source != Relay && out.moves == b.rec.Moves && !(out.listed && before.Final())
+	fresh := out.Source != Notification && out.Source != Relay && out.moves == b.rec.Revision && !(out.listed && before.Final())
 	v := judge(before, to, fresh)
 	if v == contradict {
 		return b.evidence(out, fmt.Sprintf("%s is told of a refund on record as %s", out.Refund.Status, before), now), nil
@@ -188,19 +188,19 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 
 // amountMayLack reports whether an outcome can do without an amount, which some
 // answers to us do (the CloudBase template's query, reduced): what is not said is
-// as it is on record. Who writes letters always says it, and of a refund that is
+// as it is on record. Who writes notifications always says it, and of a refund that is
 // not on record nobody else could.
 // Nor does it say whose a refund is whose submission was refused in words that may
 // mean that the number is taken.
 func (b *book) amountMayLack(out Outcome) bool {
 	refused := out.refused != nil || b.rec.State == Rejected || b.rec.Denied != nil && b.rec.Denied.MaybeTaken
-	return out.Source != Letter && b.rec.State != unknown && !refused
+	return out.Source != Notification && b.rec.State != unknown && !refused
 }
 
 // maxMoney bounds what is taken for an amount, so that sums cannot overflow.
 const maxMoney = int64(1)<<53 - 1
 
-// doubt says why an outcome cannot be applied as it is, "" if it can: a letter, or
+// doubt says why an outcome cannot be applied as it is, "" if it can: a notification, or
 // the answer to a submission, that differs from what is on record. An answer that
 // accepts our submission may name one other name for the order, since the upstream
 // follows one of two. Whose a refund is that a query tells of, [book.settleOther] judges.
@@ -208,8 +208,8 @@ func (b *book) doubt(out Outcome, ours Merchant) string {
 	if out.Source == Query {
 		return ""
 	}
-	if (out.Source == Letter || out.Source == Relay) && out.Merchant != ours {
-		return "the letter is about another merchant"
+	if (out.Source == Notification || out.Source == Relay) && out.Merchant != ours {
+		return "the notification is about another merchant"
 	}
 	if b.rec.State == unknown {
 		return ""
@@ -228,12 +228,12 @@ func (b *book) doubt(out Outcome, ours Merchant) string {
 // evidence keeps a contradiction in the record, where there is one, and has
 // the upstream asked.
 func (b *book) evidence(out Outcome, why string, now time.Time) Settlement {
-	st := Settlement{State: b.rec.State, ask: out.Source == Letter || out.listed, against: true}
-	known := slices.ContainsFunc(b.rec.History, func(e Event) bool {
+	st := Settlement{State: b.rec.State, ask: out.Source == Notification || out.listed, against: true}
+	known := slices.ContainsFunc(b.rec.History, func(e HistoryEntry) bool {
 		return e.What == "contradiction" && e.ID == out.EventID && e.Note == why
 	})
 	if b.rec.State != unknown && !known {
-		b.rec.note(Event{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
+		b.rec.note(HistoryEntry{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
 		b.touch(refundKey(b.no))
 	}
 	b.alarm(alarmContradiction, why, now)
@@ -244,13 +244,13 @@ func (b *book) evidence(out Outcome, why string, now time.Time) Settlement {
 func (b *book) apply(out Outcome, to State, v verdict, now time.Time) {
 	rec := &b.rec
 	known := rec.Refund
-	if out.Source != Letter && rec.State != unknown {
+	if out.Source != Notification && rec.State != unknown {
 		if field := mismatch(rec.expected(), out.Refund); field != "" {
 			b.alarm(alarmDiffers, "the upstream's "+field+" differs from what is on record, and stands", now)
 		}
 	}
 	if rec.State == unknown {
-		rec.Foreign, rec.ClaimedAt = true, now
+		rec.External, rec.ClaimedAt = true, now
 		rec.Request = Request{
 			OutRefundNo: b.no, TransactionID: out.Refund.TransactionID, OutTradeNo: out.Refund.OutTradeNo,
 			Amount: RequestAmount{Refund: out.Refund.Amount.Refund, Total: out.Refund.Amount.Total, Currency: out.Refund.Amount.Currency},
@@ -263,10 +263,10 @@ func (b *book) apply(out Outcome, to State, v verdict, now time.Time) {
 	}
 	if v != keep && rec.State != to {
 		rec.State, rec.Refusal, rec.Asked = to, nil, 0
-		rec.Moves++
+		rec.Revision++
 		rec.Open, rec.Lease = nil, time.Time{}
 		rec.Denied, rec.Absences, rec.AbsentAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
-		rec.note(Event{At: now, What: string(to), Source: out.Source, ID: out.EventID})
+		rec.note(HistoryEntry{At: now, What: string(to), Source: out.Source, ID: out.EventID})
 		b.touch(refundKey(b.no))
 	}
 	if !reflect.DeepEqual(known, rec.Refund) {
@@ -345,10 +345,10 @@ func (b *book) refuse(out Outcome, now time.Time) {
 		rec.close(out.attempt)
 	}
 	if out.Err.Code == CodeUnavailable {
-		rec.note(Event{At: now, What: "unanswered", Source: out.Source, Note: out.Err.Upstream})
+		rec.note(HistoryEntry{At: now, What: "unanswered", Source: out.Source, Note: out.Err.Upstream})
 		return
 	}
-	rec.note(Event{At: now, What: "refused", Source: out.Source, Note: out.Err.Upstream})
+	rec.note(HistoryEntry{At: now, What: "refused", Source: out.Source, Note: out.Err.Upstream})
 	refusal := *out.Err
 	refusal.Err = nil
 	if rec.State != Claimed || len(rec.Open) > 0 {
@@ -358,6 +358,6 @@ func (b *book) refuse(out Outcome, now time.Time) {
 		return
 	}
 	rec.State, rec.Refusal, rec.Denied = Rejected, &refusal, nil
-	rec.Moves++
+	rec.Revision++
 	b.hold(0, false)
 }

@@ -16,11 +16,11 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// C10: the same letter again changes nothing and is no error.
-func TestC10RepeatedLetterChangesNothing(t *testing.T) {
+// C10: the same notification again changes nothing and is no error.
+func TestC10RepeatedNotificationChangesNothing(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
-	st, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess))
+	st, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess))
 	if err != nil || !st.Changed || st.State != refund.Success {
 		t.Fatalf("first: %+v, %v", st, err)
 	}
@@ -29,7 +29,7 @@ func TestC10RepeatedLetterChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 16 {
-		st, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess))
+		st, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess))
 		if err != nil || st.Changed || st.State != refund.Success {
 			t.Fatalf("repeat: %+v, %v", st, err)
 		}
@@ -46,7 +46,7 @@ func TestC10RepeatedLetterChangesNothing(t *testing.T) {
 // C13: a refund that we never claimed is recorded and counts in its order.
 func TestC13ForeignRefundIsRecorded(t *testing.T) {
 	f := setUp(t)
-	st, err := f.Settle(t.Context(), letter("BYHAND", 60, refund.StatusSuccess))
+	st, err := f.Settle(t.Context(), notification("BYHAND", 60, refund.StatusSuccess))
 	if err != nil || !st.Changed {
 		t.Fatalf("%+v, %v", st, err)
 	}
@@ -69,7 +69,7 @@ func TestC13ForeignRefundIsRecorded(t *testing.T) {
 func TestForeignExcessIsAnAlarmAndNeverALostRow(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("BYHAND", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("BYHAND", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(f.log.String(), "exceed its total") {
@@ -82,7 +82,7 @@ func TestForeignExcessIsAnAlarmAndNeverALostRow(t *testing.T) {
 	wantCode(t, err, refund.CodeConflict, refund.Never)
 }
 
-// C14: a letter under a valid signature that is not about the claimed money is
+// C14: a notification under a valid signature that is not about the claimed money is
 // evidence only; the query decides.
 func TestC14MismatchIsNotApplied(t *testing.T) {
 	for name, change := range map[string]func(*refund.Outcome){
@@ -96,7 +96,7 @@ func TestC14MismatchIsNotApplied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := setUp(t)
 			f.must(t, request("R1", 60))
-			out := letter("R1", 60, refund.StatusSuccess)
+			out := notification("R1", 60, refund.StatusSuccess)
 			change(&out)
 
 			f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}
@@ -108,7 +108,7 @@ func TestC14MismatchIsNotApplied(t *testing.T) {
 				t.Errorf("status %s, want PROCESSING", got)
 			}
 			if n := strings.Count(f.log.String(), "msg=alarm"); n != 1 {
-				t.Errorf("%d alarms for one letter, want 1", n)
+				t.Errorf("%d alarms for one notification, want 1", n)
 			}
 			f.up.queryErr = nil
 			if _, err := f.Settle(t.Context(), out); err != nil {
@@ -121,7 +121,7 @@ func TestC14MismatchIsNotApplied(t *testing.T) {
 	}
 }
 
-// C16: a letter against a final state is asked about, and the answer stands.
+// C16: a notification against a final state is asked about, and the answer stands.
 func TestC16ContradictionIsAsked(t *testing.T) {
 	for _, c := range []struct{ first, second, truth, want refund.Status }{
 		{refund.StatusSuccess, refund.StatusClosed, refund.StatusSuccess, refund.StatusSuccess},
@@ -133,7 +133,7 @@ func TestC16ContradictionIsAsked(t *testing.T) {
 		f.must(t, request("R1", 60))
 		for _, s := range []refund.Status{c.first, c.second} {
 			f.up.set("R1", c.truth)
-			if _, err := f.Settle(t.Context(), letter("R1", 60, s)); err != nil {
+			if _, err := f.Settle(t.Context(), notification("R1", 60, s)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -160,14 +160,14 @@ func TestAbnormalMovesBackByAQueryOnly(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	f.up.set("R1", refund.StatusAbnormal)
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusAbnormal)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusAbnormal)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusProcessing)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusProcessing)); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.status(t, "R1"); got != "ABNORMAL" {
-		t.Errorf("after a letter: %s, want ABNORMAL", got)
+		t.Errorf("after a notification: %s, want ABNORMAL", got)
 	}
 	f.up.set("R1", refund.StatusProcessing)
 	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
@@ -184,7 +184,7 @@ func TestRejectedRefundThatHappenedIsRevived(t *testing.T) {
 	_, err := f.Refund(t.Context(), server, request("R1", 60))
 	wantCode(t, err, refund.CodeRejected, refund.Never)
 	f.must2(t, request("R2", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.status(t, "R1"); got != "SUCCESS" {
@@ -202,7 +202,7 @@ func TestClosedFreesTheAmountAndKeepsTheCount(t *testing.T) {
 	f := setUp(t)
 	for i := range refund.MaxRefunds {
 		f.must(t, request(number(i), 100))
-		if _, err := f.Settle(t.Context(), letter(number(i), 100, refund.StatusClosed)); err != nil {
+		if _, err := f.Settle(t.Context(), notification(number(i), 100, refund.StatusClosed)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -213,7 +213,7 @@ func TestClosedFreesTheAmountAndKeepsTheCount(t *testing.T) {
 }
 
 // C15: every order of every legal history, with repeats, ends alike.
-func TestC15AnyPermutationOfLettersEndsAlike(t *testing.T) {
+func TestC15AnyPermutationOfNotificationsEndsAlike(t *testing.T) {
 	histories := [][]refund.Status{
 		{refund.StatusSuccess},
 		{refund.StatusClosed},
@@ -236,7 +236,7 @@ func TestC15AnyPermutationOfLettersEndsAlike(t *testing.T) {
 			f.must(t, req)
 		}
 		for _, status := range sent {
-			out := letter(no, 60, status)
+			out := notification(no, 60, status)
 			out.Refund.OutTradeNo, out.Refund.TransactionID = order, "T-"+order
 			if _, err := f.Settle(t.Context(), out); err != nil {
 				rt.Fatalf("%s: %v", status, err)
@@ -267,7 +267,7 @@ func TestSettleRefusesNonsense(t *testing.T) {
 		"no order":        func(o *refund.Outcome) { o.Refund.OutTradeNo, o.Refund.TransactionID = "", "" },
 	} {
 		f := setUp(t)
-		out := letter("R1", 60, refund.StatusSuccess)
+		out := notification("R1", 60, refund.StatusSuccess)
 		change(&out)
 		_, err := f.Settle(t.Context(), out)
 		if !refund.IsCode(err, refund.CodeUnavailable) {
@@ -322,7 +322,7 @@ func TestAlarmComesBeforeTheCommit(t *testing.T) {
 	f.must(t, request("R1", 60))
 	store := f.Ledger
 	f.Service.Ledger = &hindered{Ledger: store, before: func() error { return errors.New("no store") }}
-	if _, err := f.Settle(t.Context(), letter("R1", 61, refund.StatusSuccess)); err == nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 61, refund.StatusSuccess)); err == nil {
 		t.Fatal("no error")
 	}
 	if !strings.Contains(f.log.String(), "amount.refund differs from what is on record") {

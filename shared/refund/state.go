@@ -39,17 +39,17 @@ func stateOf(status Status) (s State, ok bool) {
 type Source string
 
 const (
-	Reply  Source = "reply"  // the upstream's answer to our own submission
-	Letter Source = "letter" // a notification
-	Query  Source = "query"  // the upstream's answer to our question
-	Relay  Source = "relay"  // an unsigned message of the platform
+	Reply        Source = "reply"  // the upstream's answer to our own submission
+	Notification Source = "letter" // a notification
+	Query        Source = "query"  // the upstream's answer to our question
+	Relay        Source = "relay"  // an unsigned message of the platform
 )
 
 // verdict says what an outcome does to a record.
 type verdict int
 
 const (
-	keep       verdict = iota // old news or no news: the state stays
+	keep       verdict = iota // old event or no event: the state stays
 	move                      // the state moves
 	moveAlarm                 // it moves against the record, so a person should look
 	contradict                // not applied: kept as evidence, and the upstream is asked
@@ -59,7 +59,7 @@ const (
 // an outcome reports.
 type step struct {
 	from, to State
-	// late judges what may have been overtaken: a letter, or an answer to a
+	// late judges what may have been overtaken: a notification, or an answer to a
 	// question that was put before the record last moved. It goes forward only.
 	late verdict
 	// fresh judges the upstream's answer to a question put to the present state.

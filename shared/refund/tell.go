@@ -17,13 +17,13 @@ var errNobody = errors.New("no subscriber of this name is configured")
 
 // subscribers are those whom this function can tell.
 func (s *Service) subscribers() []Subscriber {
-	if s.Settled == nil {
+	if s.OnSettled == nil {
 		return s.Subscribers
 	}
-	return append(slices.Clone(s.Subscribers), Subscriber{Name: ownCode, Tell: s.Settled})
+	return append(slices.Clone(s.Subscribers), Subscriber{Name: ownCode, Tell: s.OnSettled})
 }
 
-// creditors are those to whom settling owes news. What a function cannot know,
+// creditors are those to whom settling owes event. What a function cannot know,
 // whether others have code of the merchant's own, is owed and found out by them.
 func (s *Service) creditors() []string {
 	var names []string
@@ -45,7 +45,7 @@ func (s *Service) Deliver(ctx context.Context, outRefundNo string) (delivered in
 }
 
 func (s *Service) deliver(ctx context.Context, no string, p *patience) (tried, delivered int) {
-	for range maxNotices { // news of one refund follow each other
+	for range maxNotices { // event of one refund follow each other
 		tries, err := s.takeDebts(ctx, no, p)
 		if err != nil {
 			s.log(ctx, slog.LevelError, "undelivered", no, "error", err)
@@ -79,7 +79,7 @@ type debtKey struct{ no, to string }
 
 // A try is one debt that this function has taken upon itself to pay.
 type try struct {
-	news   News
+	event  Event
 	to     Subscriber
 	number int
 }
@@ -109,8 +109,8 @@ func (s *Service) takeDebts(ctx context.Context, no string, p *patience) (tries 
 			case i >= 0:
 				d.Tries++
 				d.Lease = now.Add(lease)
-				news := News{ID: n.ID, At: n.At, Status: n.Refund.Status, Merchant: s.Merchant, Refund: n.Refund}
-				tries = append(tries, try{news, subs[i], d.Tries})
+				event := Event{ID: n.ID, At: n.At, Status: n.Refund.Status, Merchant: s.Merchant, Refund: n.Refund}
+				tries = append(tries, try{event, subs[i], d.Tries})
 			case name == ownCode: // owed by a function that could not know that there is none
 				b.rec.forgive(name)
 			default:
@@ -126,7 +126,7 @@ func (s *Service) takeDebts(ctx context.Context, no string, p *patience) (tries 
 // try tells one subscriber and records what came of it at once: a crash while
 // others are still being told must not have it told again.
 func (s *Service) try(ctx context.Context, t try, p *patience) (paid bool) {
-	no, begun := t.news.Refund.OutRefundNo, time.Now()
+	no, begun := t.event.Refund.OutRefundNo, time.Now()
 	s.telling.Store(debtKey{no, t.to.Name}, t)
 	defer s.telling.Delete(debtKey{no, t.to.Name})
 	err := s.tell(ctx, t)
@@ -142,7 +142,7 @@ func (s *Service) try(ctx context.Context, t try, p *patience) (paid bool) {
 			return err
 		}
 		n, d := b.rec.owed(t.to.Name)
-		if n == nil || n.ID != t.news.ID || d.Tries != t.number {
+		if n == nil || n.ID != t.event.ID || d.Tries != t.number {
 			return nil // overtaken: the lease had ended, and somebody else has tried since
 		}
 		now := s.now()
@@ -150,7 +150,7 @@ func (s *Service) try(ctx context.Context, t try, p *patience) (paid bool) {
 		b.touch(refundKey(no))
 		if cause == nil {
 			b.rec.pay(n.ID, d.To)
-			b.rec.note(Event{At: now, What: "delivered", Note: t.to.Name, ID: t.news.ID})
+			b.rec.note(HistoryEntry{At: now, What: "delivered", Note: t.to.Name, ID: t.event.ID})
 			paid = true
 		} else {
 			s.putOff(ctx, no, n, d, cause, now)
@@ -160,11 +160,11 @@ func (s *Service) try(ctx context.Context, t try, p *patience) (paid bool) {
 	crash("deliver.recorded")
 	switch {
 	case cause != nil:
-		s.log(ctx, slog.LevelWarn, "undelivered", no, "to", t.to.Name, "try", t.number, "event_id", t.news.ID, "error", cause)
+		s.log(ctx, slog.LevelWarn, "undelivered", no, "to", t.to.Name, "try", t.number, "event_id", t.event.ID, "error", cause)
 	case err != nil:
-		s.log(ctx, slog.LevelError, "delivered, and not recorded", no, "to", t.to.Name, "event_id", t.news.ID, "error", err)
+		s.log(ctx, slog.LevelError, "delivered, and not recorded", no, "to", t.to.Name, "event_id", t.event.ID, "error", err)
 	case paid:
-		s.log(ctx, slog.LevelInfo, "delivered", no, "to", t.to.Name, "try", t.number, "event_id", t.news.ID)
+		s.log(ctx, slog.LevelInfo, "delivered", no, "to", t.to.Name, "try", t.number, "event_id", t.event.ID)
 	}
 	return paid && err == nil
 }
@@ -179,11 +179,11 @@ func (s *Service) tell(ctx context.Context, t try) (err error) {
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			s.log(ctx, slog.LevelError, "panic", t.news.Refund.OutRefundNo, "to", t.to.Name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			s.log(ctx, slog.LevelError, "panic", t.event.Refund.OutRefundNo, "to", t.to.Name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = errors.New("the subscriber panicked")
 		}
 	}()
-	return t.to.Tell(ctx, t.news)
+	return t.to.Tell(ctx, t.event)
 }
 
 // putOff records a failure: the debt is due again later, or given up for a
@@ -193,7 +193,7 @@ func (s *Service) putOff(ctx context.Context, no string, n *notice, d *debt, why
 	d.Next = now.Add(tellAfter(d.Tries))
 	if d.Next.After(n.At.Add(tellFor)) {
 		d.Lost, d.Next = true, time.Time{}
-		s.alarm(ctx, no, alarm{code: alarmSubscriber, why: "a subscriber has not taken this news for three days and is given up"},
+		s.alarm(ctx, no, alarm{code: alarmSubscriber, why: "a subscriber has not taken this event for three days and is given up"},
 			"to", d.To, "event_id", n.ID, "tries", d.Tries, "error", why)
 	}
 }

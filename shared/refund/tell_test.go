@@ -23,10 +23,10 @@ type ear struct {
 	mu     sync.Mutex
 	heard  []string // OUT_REFUND_NO STATUS
 	ids    []string
-	answer func(ctx context.Context, n refund.News) error // nil: it takes everything
+	answer func(ctx context.Context, n refund.Event) error // nil: it takes everything
 }
 
-func (e *ear) tell(ctx context.Context, n refund.News) error {
+func (e *ear) tell(ctx context.Context, n refund.Event) error {
 	e.mu.Lock()
 	e.heard = append(e.heard, fmt.Sprintf("%s %s", n.Refund.OutRefundNo, n.Status))
 	e.ids = append(e.ids, n.ID)
@@ -38,7 +38,7 @@ func (e *ear) tell(ctx context.Context, n refund.News) error {
 	return answer(ctx, n)
 }
 
-func (e *ear) news() []string {
+func (e *ear) event() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.heard)
@@ -51,7 +51,7 @@ func (f *fixture) subscribe(name string) *ear {
 	return e
 }
 
-// notified does what the notification function does with a letter.
+// notified does what the notification function does with a notification.
 func (f *fixture) notified(t *testing.T, out refund.Outcome) int {
 	t.Helper()
 	if _, err := f.Settle(t.Context(), out); err != nil {
@@ -94,16 +94,16 @@ func (f *fixture) owed(t *testing.T, no string) (owed []string) {
 
 var errDeaf = errors.New("it does not listen")
 
-func deaf(context.Context, refund.News) error { return errDeaf }
+func deaf(context.Context, refund.Event) error { return errDeaf }
 
 // The state and what is owed of it stand in one commit; telling it pays the debt.
-func TestSettlingOwesTheNews(t *testing.T) {
+func TestSettlingOwesTheEvent(t *testing.T) {
 	f := setUp(t)
 	a, b := f.subscribe("scf:a"), f.subscribe("scf:b")
 	f.must(t, request("R1", 60))
 	var commits atomic.Int64 // deliveries commit side by side
 	f.Ledger = &hindered{Ledger: f.Ledger, before: func() error { commits.Add(1); return nil }}
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil || commits.Load() != 1 {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil || commits.Load() != 1 {
 		t.Fatalf("%v after %d commits, want one", err, commits.Load())
 	}
 	if d := cmp.Diff([]string{"scf:a SUCCESS", "scf:b SUCCESS"}, f.owed(t, "R1")); d != "" {
@@ -113,18 +113,18 @@ func TestSettlingOwesTheNews(t *testing.T) {
 		t.Errorf("%d delivered, want 2", got)
 	}
 	for _, e := range []*ear{a, b} {
-		if d := cmp.Diff([]string{"R1 SUCCESS"}, e.news()); d != "" {
+		if d := cmp.Diff([]string{"R1 SUCCESS"}, e.event()); d != "" {
 			t.Errorf("heard (-want +got):\n%s", d)
 		}
 	}
 	if a.ids[0] != b.ids[0] {
-		t.Errorf("one news has two ids: %s and %s", a.ids[0], b.ids[0])
+		t.Errorf("one event has two ids: %s and %s", a.ids[0], b.ids[0])
 	}
 	if owed := f.owed(t, "R1"); owed != nil {
 		t.Errorf("still owed: %v", owed)
 	}
-	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 0 {
-		t.Errorf("the letter's repeat delivers %d", got)
+	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
+		t.Errorf("the notification's repeat delivers %d", got)
 	}
 }
 
@@ -137,8 +137,8 @@ func TestOnlyWhatSettlesIsTold(t *testing.T) {
 	f.up.before = refusal(refund.CodeRejected, refund.Never, "NOT_ENOUGH")
 	_, _ = f.Refund(t.Context(), server, request("R2", 10))
 	f.Deliver(t.Context(), "R2")
-	f.notified(t, letter("FOREIGN", 5, refund.StatusClosed)) // made by hand: told like any other
-	if d := cmp.Diff([]string{"FOREIGN CLOSED"}, a.news()); d != "" {
+	f.notified(t, notification("FOREIGN", 5, refund.StatusClosed)) // made by hand: told like any other
+	if d := cmp.Diff([]string{"FOREIGN CLOSED"}, a.event()); d != "" {
 		t.Errorf("heard (-want +got):\n%s", d)
 	}
 }
@@ -150,37 +150,37 @@ func TestC21OnlyWhoFailedIsToldAgain(t *testing.T) {
 	good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
 	bad.answer = deaf
 	f.must(t, request("R1", 60))
-	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 1 {
+	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 1 {
 		t.Errorf("%d delivered, want 1", got)
 	}
 	bad.answer = nil
-	f.notified(t, letter("R1", 60, refund.StatusSuccess)) // WeChat Pay's repeat comes before the pause is over
-	if n := len(bad.news()); n != 1 {
+	f.notified(t, notification("R1", 60, refund.StatusSuccess)) // WeChat Pay's repeat comes before the pause is over
+	if n := len(bad.event()); n != 1 {
 		t.Errorf("told %d times, want once until it is due", n)
 	}
 	advance(5 * time.Second)
-	if d := cmp.Diff(refund.Tally{Checked: 1, Delivered: 1}, f.reconcile(t)); d != "" {
+	if d := cmp.Diff(refund.Summary{Checked: 1, Delivered: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if len(good.news()) != 1 || len(bad.news()) != 2 || bad.ids[0] != bad.ids[1] {
-		t.Errorf("good heard %v, bad %v under %v", good.news(), bad.news(), bad.ids)
+	if len(good.event()) != 1 || len(bad.event()) != 2 || bad.ids[0] != bad.ids[1] {
+		t.Errorf("good heard %v, bad %v under %v", good.event(), bad.event(), bad.ids)
 	}
 }
 
 // The pauses grow from seconds to hours, and end after three days, loudly; what
-// is owed stays to be seen, and later news does not wait for it.
+// is owed stays to be seen, and later event does not wait for it.
 func TestBackOffAndGivingUp(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
 	begun := f.Now()
 	var at []time.Duration
-	a.answer = func(context.Context, refund.News) error {
+	a.answer = func(context.Context, refund.Event) error {
 		at = append(at, f.Now().Sub(begun))
 		return errDeaf
 	}
 	f.must(t, request("R1", 60))
-	f.notified(t, letter("R1", 60, refund.StatusAbnormal))
+	f.notified(t, notification("R1", 60, refund.StatusAbnormal))
 	for range 80 * 12 { // every five minutes for more than three days
 		for range 4 {
 			advance(75 * time.Second)
@@ -206,48 +206,48 @@ func TestBackOffAndGivingUp(t *testing.T) {
 	}
 	a.answer = nil
 	f.up.set("R1", refund.StatusSuccess)
-	f.notified(t, letter("R1", 60, refund.StatusSuccess))
-	if heard := a.news(); heard[len(heard)-1] != "R1 SUCCESS" {
+	f.notified(t, notification("R1", 60, refund.StatusSuccess))
+	if heard := a.event(); heard[len(heard)-1] != "R1 SUCCESS" {
 		t.Errorf("heard last %s", heard[len(heard)-1])
 	}
 }
 
-// D3: news of one refund come in order, whoever stumbles on the way.
+// D3: event of one refund come in order, whoever stumbles on the way.
 func TestD3OrderPerRefund(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
 	a.answer = deaf
 	f.must(t, request("R1", 60))
-	f.notified(t, letter("R1", 60, refund.StatusAbnormal))
-	f.notified(t, letter("R1", 60, refund.StatusSuccess))
+	f.notified(t, notification("R1", 60, refund.StatusAbnormal))
+	f.notified(t, notification("R1", 60, refund.StatusSuccess))
 	a.answer = nil
 	advance(5 * time.Second)
 	if got := f.reconcile(t); got.Delivered != 2 {
 		t.Errorf("%+v, want both delivered", got)
 	}
-	if d := cmp.Diff([]string{"R1 ABNORMAL", "R1 ABNORMAL", "R1 SUCCESS"}, a.news()); d != "" {
+	if d := cmp.Diff([]string{"R1 ABNORMAL", "R1 ABNORMAL", "R1 SUCCESS"}, a.event()); d != "" {
 		t.Errorf("heard (-want +got):\n%s", d)
 	}
 	if a.ids[1] == a.ids[2] {
-		t.Error("two news have one id")
+		t.Error("two event have one id")
 	}
 }
 
-// D3: two workers at once never tell the same news; a dead one's lease ends.
+// D3: two workers at once never tell the same event; a dead one's lease ends.
 func TestD3LeaseAndDeadWorker(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
 	inside, leave := make(chan bool), make(chan bool)
-	a.answer = func(context.Context, refund.News) error {
+	a.answer = func(context.Context, refund.Event) error {
 		inside <- true
 		<-leave
 		return nil
 	}
 	f.must(t, request("R1", 60))
 	var wg sync.WaitGroup
-	wg.Go(func() { f.notified(t, letter("R1", 60, refund.StatusSuccess)) })
+	wg.Go(func() { f.notified(t, notification("R1", 60, refund.StatusSuccess)) })
 	<-inside
 	for range 5 {
 		if got := f.Deliver(t.Context(), "R1"); got != 0 {
@@ -261,13 +261,13 @@ func TestD3LeaseAndDeadWorker(t *testing.T) {
 	}
 	leave <- true
 	wg.Wait()
-	if n := len(a.news()); n != 1 {
+	if n := len(a.event()); n != 1 {
 		t.Errorf("told %d times", n)
 	}
 
-	a.answer = func(context.Context, refund.News) error { panic("killed") }
+	a.answer = func(context.Context, refund.Event) error { panic("killed") }
 	f.must(t, request("R2", 40))
-	if _, err := f.Settle(t.Context(), letter("R2", 40, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R2", 40, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	store := f.Ledger
@@ -300,7 +300,7 @@ func TestD3FencedTry(t *testing.T) {
 	a := f.subscribe("scf:a")
 	f.must(t, request("R1", 60))
 	first := true
-	a.answer = func(context.Context, refund.News) error {
+	a.answer = func(context.Context, refund.Event) error {
 		if first {
 			first = false
 			advance(time.Minute) // it hangs for longer than its lease
@@ -312,7 +312,7 @@ func TestD3FencedTry(t *testing.T) {
 		}
 		return nil
 	}
-	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 0 {
+	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
 		t.Errorf("%d delivered, want none on record", got)
 	}
 	if d := cmp.Diff([]string{"scf:a SUCCESS"}, f.owed(t, "R1")); d != "" {
@@ -325,12 +325,12 @@ func TestD3NoTimeLeft(t *testing.T) {
 	f := setUp(t)
 	a := f.subscribe("scf:a")
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	for _, left := range []time.Duration{-time.Hour, 0, 100 * time.Millisecond} {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(left))
-		if f.Deliver(ctx, "R1") != 0 || len(a.news()) != 0 {
+		if f.Deliver(ctx, "R1") != 0 || len(a.event()) != 0 {
 			t.Errorf("with %v left it is told", left)
 		}
 		cancel()
@@ -346,7 +346,7 @@ func TestD3PoisonousSubscriber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setUp(t)
 		good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
-		bad.answer = func(ctx context.Context, _ refund.News) error {
+		bad.answer = func(ctx context.Context, _ refund.Event) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -355,7 +355,7 @@ func TestD3PoisonousSubscriber(t *testing.T) {
 			req := request(no, 1)
 			req.OutTradeNo = "O" + no
 			f.must(t, req)
-			out := letter(no, 1, refund.StatusSuccess)
+			out := notification(no, 1, refund.StatusSuccess)
 			out.Refund.OutTradeNo, out.Refund.TransactionID = "O"+no, "T-O"+no
 			if _, err := f.Settle(t.Context(), out); err != nil {
 				t.Fatal(err)
@@ -368,10 +368,10 @@ func TestD3PoisonousSubscriber(t *testing.T) {
 		if err != nil || got.Delivered != 60 {
 			t.Errorf("%+v, %v; want 60 delivered", got, err)
 		}
-		if len(good.news()) != 60 {
-			t.Errorf("the good one heard %d of 60", len(good.news()))
+		if len(good.event()) != 60 {
+			t.Errorf("the good one heard %d of 60", len(good.event()))
 		}
-		if n := len(bad.news()); n > 16 {
+		if n := len(bad.event()); n > 16 {
 			t.Errorf("the bad one was tried %d times in one run", n)
 		}
 		if took := time.Since(begun); took > 15*time.Second {
@@ -384,7 +384,7 @@ func TestD3PoisonousSubscriber(t *testing.T) {
 func TestD3NothingOwedNothingDone(t *testing.T) {
 	f := setUp(t)
 	f.subscribe("scf:a")
-	if d := cmp.Diff(refund.Tally{}, f.reconcile(t)); d != "" {
+	if d := cmp.Diff(refund.Summary{}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -393,10 +393,10 @@ func TestD3NothingOwedNothingDone(t *testing.T) {
 func TestOwnCode(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
-	own := &ear{answer: func(context.Context, refund.News) error { panic("nil map") }}
-	f.Settled = own.tell
+	own := &ear{answer: func(context.Context, refund.Event) error { panic("nil map") }}
+	f.OnSettled = own.tell
 	f.must(t, request("R1", 60))
-	if got := f.notified(t, letter("R1", 60, refund.StatusSuccess)); got != 0 {
+	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
 		t.Errorf("%d delivered", got)
 	}
 	if !strings.Contains(f.log.String(), "msg=panic") {
@@ -421,17 +421,17 @@ func TestWhatTheDispatcherOwes(t *testing.T) {
 		if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {
 			t.Fatal(err)
 		}
-		if len(a.news()) != 0 {
+		if len(a.event()) != 0 {
 			t.Error("the dispatcher tells while a user waits")
 		}
 		f.ToldElsewhere = false
 		mine := &ear{}
 		if own {
-			f.Settled = mine.tell
+			f.OnSettled = mine.tell
 		}
 		f.reconcile(t)
-		if n := len(mine.news()); len(a.news()) != 1 || own && n != 1 || f.owed(t, "R1") != nil {
-			t.Errorf("own code %v: the subscriber heard %v, the code %v, owed %v", own, a.news(), mine.news(), f.owed(t, "R1"))
+		if n := len(mine.event()); len(a.event()) != 1 || own && n != 1 || f.owed(t, "R1") != nil {
+			t.Errorf("own code %v: the subscriber heard %v, the code %v, owed %v", own, a.event(), mine.event(), f.owed(t, "R1"))
 		}
 	}
 }
@@ -443,7 +443,7 @@ func TestUnknownSubscriber(t *testing.T) {
 	advance := f.clocked()
 	f.subscribe("scf:new")
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	known := f.Subscribers
@@ -459,7 +459,7 @@ func TestUnknownSubscriber(t *testing.T) {
 	}
 }
 
-// A refund that swings for ever owes a bounded number of news.
+// A refund that swings for ever owes a bounded number of event.
 func TestNoticesAreBounded(t *testing.T) {
 	f := setUp(t)
 	a := f.subscribe("scf:a")
@@ -489,7 +489,7 @@ func TestTellingAndAskingKeepTheirTimes(t *testing.T) {
 	a.answer = deaf
 	f.must(t, request("R1", 60))
 	f.up.set("R1", refund.StatusAbnormal)
-	f.notified(t, letter("R1", 60, refund.StatusAbnormal)) // abnormal is no end: it is asked about
+	f.notified(t, notification("R1", 60, refund.StatusAbnormal)) // abnormal is no end: it is asked about
 	asked := f.up.count("query:R1")
 	for range 60 {
 		advance(5 * time.Second)
@@ -498,7 +498,7 @@ func TestTellingAndAskingKeepTheirTimes(t *testing.T) {
 	if n := f.up.count("query:R1") - asked; n != 5 {
 		t.Errorf("asked %d times in five minutes, want 5", n)
 	}
-	if n := len(a.news()); n < 5 || n > 8 {
+	if n := len(a.event()); n < 5 || n > 8 {
 		t.Errorf("told %d times in five minutes", n)
 	}
 }

@@ -94,7 +94,7 @@ func TestA16TheNumberIsNeverForgotten(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	for _, later := range []time.Duration{24 * time.Hour, 30 * 24 * time.Hour, 5 * 365 * 24 * time.Hour} {

@@ -90,10 +90,10 @@ func TestUnsaidAmountOfNoRecord(t *testing.T) {
 	}
 }
 
-func TestUnsaidAmountInALetter(t *testing.T) {
+func TestUnsaidAmountInANotification(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 0, refund.StatusSuccess)); !refund.IsCode(err, refund.CodeUnavailable) {
+	if _, err := f.Settle(t.Context(), notification("R1", 0, refund.StatusSuccess)); !refund.IsCode(err, refund.CodeUnavailable) {
 		t.Errorf("error %v, want it not to be acknowledged", err)
 	}
 	if got := f.status(t, "R1"); got != "PROCESSING" {

@@ -26,8 +26,8 @@ func TestD12OldRowIsTakenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Now = func() time.Time { return time.Date(2026, 11, 21, 10, 5, 0, 0, time.UTC) }
-	f.up.refunds["R1"] = letter("R1", 60, refund.StatusSuccess).Refund
-	if d := cmp.Diff(refund.Tally{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
+	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
+	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	_, err := f.Refund(t.Context(), server, request("R2", 41))
@@ -49,7 +49,7 @@ func TestD12NewerFieldsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusClosed)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusClosed)); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []refund.Key{"refund/R1", "order/out_trade_no/O1"} {
@@ -72,11 +72,11 @@ func TestD12NewerFieldsAreKept(t *testing.T) {
 // keys, in one whose elements have none.
 func TestD12NewerNestedFieldsAreKept(t *testing.T) {
 	f := setUp(t)
-	f.Subscribers = []refund.Subscriber{{Name: "a", Tell: failing}, {Name: "b", Tell: func(context.Context, refund.News) error { return nil }}}
+	f.Subscribers = []refund.Subscriber{{Name: "a", Tell: failing}, {Name: "b", Tell: func(context.Context, refund.Event) error { return nil }}}
 	r := request("R1", 60)
 	r.GoodsDetail = []refund.Goods{{MerchantGoodsID: "g", UnitPrice: 1, RefundAmount: 1, RefundQuantity: 1}}
 	f.must(t, r)
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusAbnormal)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusAbnormal)); err != nil {
 		t.Fatal(err)
 	}
 	newer := strings.NewReplacer(
@@ -100,7 +100,7 @@ func TestD12NewerNestedFieldsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Deliver(t.Context(), "R1") // b is told, a is not
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusClosed)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusClosed)); err != nil {
 		t.Fatal(err)
 	}
 	if items, err = f.Ledger.Get(t.Context(), keys...); err != nil {

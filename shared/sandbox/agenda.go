@@ -144,7 +144,7 @@ func (s *Sandbox) runDue(ctx context.Context, flights *sync.WaitGroup) (time.Dur
 }
 
 // advanceBudget bounds how long, in real time, moving the clock may take. A
-// receiver that hangs costs five seconds a send; this is enough for one letter's
+// receiver that hangs costs five seconds a send; this is enough for one notification's
 // whole schedule.
 const advanceBudget = 90 * time.Second
 

@@ -123,12 +123,12 @@ func (s *Sandbox) admit(w http.ResponseWriter, x *exchange) *refusal {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Letters are signed with the kind of key that the merchant works with: that
+	// Notifications are signed with the kind of key that the merchant works with: that
 	// of its request, else that of its last request that named any.
 	if _, ok := s.ring.named(x.serial, s.clock.now()); ok {
 		s.public = isPublic(x.serial)
 	}
-	x.caller.public, x.caller.letter = s.public, letterV3
+	x.caller.public, x.caller.notification = s.public, notificationV3
 	return nil
 }
 

@@ -101,7 +101,7 @@ var (
 		{path: "/transaction_id", min: 1, max: 32, form: formNumber},
 		{path: "/out_refund_no", required: true, min: 1, max: 64, form: formNumber},
 		{path: "/reason", min: 1, max: 80},
-		{path: "/letter", enum: []string{letterV3, letterV2}},
+		{path: "/notification", enum: []string{notificationV3, notificationV2}},
 		{path: "/amount", kind: number, required: true, min: 1, max: maxFen},
 	}
 

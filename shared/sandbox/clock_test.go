@@ -82,7 +82,7 @@ func TestAdvanceHangs(t *testing.T) {
 		began := time.Now()
 		a := w.advance("25h")
 		if took := time.Since(began); took != 80*time.Second || a.field("complete") != true {
-			t.Errorf("one letter: %v, %s", took, a.body)
+			t.Errorf("one notification: %v, %s", took, a.body)
 		}
 		w.refund("T1", "R2")
 		w.refund("T1", "R3")
@@ -90,7 +90,7 @@ func TestAdvanceHangs(t *testing.T) {
 		a = w.advance("25h")
 		took := time.Since(began)
 		if took > 95*time.Second || a.field("complete") != false || w.sandbox.Now().Sub(start) > 25*time.Hour {
-			t.Errorf("two letters: %v, %s", took, a.body)
+			t.Errorf("two notifications: %v, %s", took, a.body)
 		}
 		a = w.advance("25h")
 		if a.field("complete") != true {
@@ -197,7 +197,7 @@ func TestRotate(t *testing.T) {
 		seen[p.header.Get("Wechatpay-Serial")]++
 	}
 	if len(seen) != 2 || seen[oldPublic.(string)] == 0 || seen[newPublic.(string)] == 0 {
-		t.Errorf("letters signed by %v", seen)
+		t.Errorf("notifications signed by %v", seen)
 	}
 
 	w.advance("170h")

@@ -69,7 +69,7 @@ func (s *Sandbox) wxPayAPI(w http.ResponseWriter, c call) {
 	}
 	q := asked{node: node}
 	if q.text("function_name") != "" {
-		q.letter = letterCloudPay
+		q.notification = notificationCloudPay
 	}
 	out, fault := s.befall(cloudPay.system, api.query, func() reply {
 		if no := checkOptions(c.param("apiOptions")); no != nil {

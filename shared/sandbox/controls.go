@@ -59,8 +59,8 @@ func (s *Sandbox) getRefunds(*http.Request, []byte) (any, error) {
 func (s *Sandbox) postRefundByHand(_ *http.Request, body []byte) (any, error) {
 	var in struct {
 		application
-		Amount json.RawMessage `json:"amount"`
-		Letter string          `json:"letter"` // the kind that tells of it
+		Amount       json.RawMessage `json:"amount"`
+		Notification string          `json:"notification"` // the kind that tells of it
 	}
 	form := handSchema
 	if json.Unmarshal(body, &in) == nil && bytes.HasPrefix(in.Amount, []byte("{")) {
@@ -77,7 +77,7 @@ func (s *Sandbox) postRefundByHand(_ *http.Request, body []byte) (any, error) {
 	if err := json.Unmarshal(in.Amount, amount); err != nil {
 		return nil, err
 	}
-	return s.applyByHand(a, cmp.Or(in.Letter, letterV3))
+	return s.applyByHand(a, cmp.Or(in.Notification, notificationV3))
 }
 
 func (s *Sandbox) postSettle(r *http.Request, body []byte) (any, error) {
@@ -89,7 +89,7 @@ func (s *Sandbox) postSettle(r *http.Request, body []byte) (any, error) {
 	}
 	out, f, err := s.settleByHand(r.PathValue("out_refund_no"), in.Status)
 	if f != nil {
-		s.fly(context.WithoutCancel(r.Context()), f) // a letter is not called back
+		s.fly(context.WithoutCancel(r.Context()), f) // a notification is not called back
 	}
 	return out, err
 }
@@ -97,8 +97,8 @@ func (s *Sandbox) postSettle(r *http.Request, body []byte) (any, error) {
 func (s *Sandbox) getDeliveries(*http.Request, []byte) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]deliveryObject, len(s.letters))
-	for i, d := range s.letters {
+	out := make([]deliveryObject, len(s.notifications))
+	for i, d := range s.notifications {
 		out[i] = d.object()
 	}
 	return map[string]any{"deliveries": out}, nil

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// schedule is when a letter that was not acknowledged is sent again: fifteen
+// schedule is when a notification that was not acknowledged is sent again: fifteen
 // repeats, each so long after the one before, 24 hours and 4 minutes in all.
 var schedule = []time.Duration{
 	15 * time.Second, 15 * time.Second, 30 * time.Second, 3 * time.Minute, 10 * time.Minute,
@@ -31,7 +31,7 @@ const (
 	maxAttempts = 64       // attempts that are kept of one delivery, the newest
 )
 
-// The states of a delivery. Lost letters were never sent, and failed ones are
+// The states of a delivery. Lost notifications were never sent, and failed ones are
 // not sent any more; either can be sent again by hand.
 const (
 	statePending   = "pending"
@@ -40,29 +40,29 @@ const (
 	stateLost      = "lost"
 )
 
-// A delivery is one letter and all attempts to deliver it.
+// A delivery is one notification and all attempts to deliver it.
 type delivery struct {
-	number      int // letters are counted
-	id          string
-	event       string
-	outRefundNo string
-	letter      string // its kind
-	url         string
-	body        []byte
-	public      bool // signed with a public key, not with a platform certificate
+	number       int // notifications are counted
+	id           string
+	event        string
+	outRefundNo  string
+	notification string // its kind
+	url          string
+	body         []byte
+	public       bool // signed with a public key, not with a platform certificate
 
 	state    string
 	next     time.Time // when it is sent next; zero: never, or it is on its way
 	repeats  int       // how much of the schedule is used up
 	echoes   int       // further sends that are owed once it is delivered
-	kept     bool      // kept back until another letter has been sent
+	kept     bool      // kept back until another notification has been sent
 	fault    string    // that struck it as a whole
 	made     time.Time // virtual
 	sends    int
 	attempts []attempt
 }
 
-// An attempt is one send of a letter.
+// An attempt is one send of a notification.
 type attempt struct {
 	At        string `json:"at"` // virtual time
 	Status    int    `json:"status"`
@@ -76,17 +76,17 @@ type attempt struct {
 	newKey  bool      // signed with a public key that our side was not started with
 }
 
-// keep holds the letter back for at most d.
+// keep holds the notification back for at most d.
 func (d *delivery) keep(now time.Time, most time.Duration) {
 	d.kept, d.next = true, now.Add(most)
 }
 
-// A flight is a letter on its way.
+// A flight is a notification on its way.
 type flight struct {
 	delivery *delivery
 	extra    bool      // besides the schedule: by hand
 	started  time.Time // virtual
-	send     int       // which send of this letter it is
+	send     int       // which send of this notification it is
 	key      platformKey
 	forgery  *noticeFault
 }
@@ -100,9 +100,9 @@ func (s *Sandbox) takeOff(d *delivery, extra bool) *flight {
 		key: s.ring.pick(d.public, now, s.dice, d.id, d.sends),
 	}
 	// A repeat of what was acknowledged uses no fault up: whoever has asked for
-	// one is waiting for the next letter.
+	// one is waiting for the next notification.
 	if extra || d.state != stateDelivered {
-		f.forgery = s.forgery(letterKinds[d.letter])
+		f.forgery = s.forgery(notificationKinds[d.notification])
 	}
 	if !extra {
 		d.next = time.Time{}
@@ -114,7 +114,7 @@ func (s *Sandbox) takeOff(d *delivery, extra bool) *flight {
 }
 
 // forgery returns the fault that befalls a send, if any. s.mu is held.
-func (s *Sandbox) forgery(kind letterKind) *noticeFault {
+func (s *Sandbox) forgery(kind notificationKind) *noticeFault {
 	for i, f := range noticeFaults {
 		if f.forge != nil && kind.suffers(f) && s.strikes(partNotify, f.name) {
 			return &noticeFaults[i]
@@ -123,7 +123,7 @@ func (s *Sandbox) forgery(kind letterKind) *noticeFault {
 	return nil
 }
 
-// fly sends a letter and notes what came of it.
+// fly sends a notification and notes what came of it.
 func (s *Sandbox) fly(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -177,7 +177,7 @@ func (s *Sandbox) land(f *flight, a attempt, acknowledged bool) {
 		"send", f.send, "status", a.Status, "state", d.state, "fault", a.Fault, "error", a.Error)
 }
 
-// release lets go what was kept back until a newer letter had overtaken it: d has.
+// release lets go what was kept back until a newer notification had overtaken it: d has.
 func (s *Sandbox) release(d *delivery) {
 	now := s.clock.now()
 	s.kept = slices.DeleteFunc(s.kept, func(k *delivery) bool {
@@ -189,10 +189,10 @@ func (s *Sandbox) release(d *delivery) {
 	})
 }
 
-// post sends a letter as WeChat Pay does, with a signature of its own each time.
+// post sends a notification as WeChat Pay does, with a signature of its own each time.
 func (s *Sandbox) post(ctx context.Context, f *flight) (attempt, bool) {
 	d := f.delivery
-	kind := letterKinds[d.letter]
+	kind := notificationKinds[d.notification]
 	h := http.Header{
 		"Content-Type": {kind.media},
 		"User-Agent":   {"Mozilla/4.0"},
@@ -247,7 +247,7 @@ func reason(ctx context.Context, err error) string {
 	return err.Error()
 }
 
-// objection says why an answer does not acknowledge a letter; nothing if it
+// objection says why an answer does not acknowledge a notification; nothing if it
 // does. Success is 200 or 204, with an empty body or with JSON whose code is
 // SUCCESS: the newer documents ask for no body, the older ones for that code,
 // and a body that says otherwise is not a success to either.
@@ -269,20 +269,20 @@ func objection(status int, answer []byte) string {
 
 // A deliveryObject is a delivery on the control side.
 type deliveryObject struct {
-	ID          string    `json:"id"`
-	EventType   string    `json:"event_type"`
-	OutRefundNo string    `json:"out_refund_no"`
-	Letter      string    `json:"letter"`
-	URL         string    `json:"url"`
-	State       string    `json:"state"`
-	NextAt      *string   `json:"next_at"` // null: it is not sent again, or it is on its way
-	Fault       string    `json:"fault,omitempty"`
-	Attempts    []attempt `json:"attempts"`
+	ID           string    `json:"id"`
+	EventType    string    `json:"event_type"`
+	OutRefundNo  string    `json:"out_refund_no"`
+	Notification string    `json:"notification"`
+	URL          string    `json:"url"`
+	State        string    `json:"state"`
+	NextAt       *string   `json:"next_at"` // null: it is not sent again, or it is on its way
+	Fault        string    `json:"fault,omitempty"`
+	Attempts     []attempt `json:"attempts"`
 }
 
 func (d *delivery) object() deliveryObject {
 	out := deliveryObject{
-		ID: d.id, EventType: d.event, OutRefundNo: d.outRefundNo, Letter: d.letter, URL: d.url,
+		ID: d.id, EventType: d.event, OutRefundNo: d.outRefundNo, Notification: d.notification, URL: d.url,
 		State: d.state, Fault: d.fault, Attempts: append([]attempt{}, d.attempts...),
 	}
 	if !d.next.IsZero() {

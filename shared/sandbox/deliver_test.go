@@ -86,8 +86,8 @@ func TestSchedule(t *testing.T) {
 	})
 }
 
-// TestLetter reads a notification as a merchant does.
-func TestLetter(t *testing.T) {
+// TestNotification reads a notification as a merchant does.
+func TestNotification(t *testing.T) {
 	for _, provider := range []bool{false, true} {
 		w := newWorld(t)
 		w.order("T1")
@@ -115,7 +115,7 @@ func TestLetter(t *testing.T) {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
 		}
-		n, l := w.letter(p.body)
+		n, l := w.notification(p.body)
 		if n.EventType != "REFUND.SUCCESS" || n.ResourceType != "encrypt-resource" || n.Summary != "退款成功" || len(n.ID) != 36 || n.Resource.OriginalType != "refund" {
 			t.Errorf("notification %+v", n)
 		}
@@ -123,10 +123,10 @@ func TestLetter(t *testing.T) {
 			t.Errorf("the delivery %s is not of notification %s", w.deliveries()[0].ID, n.ID)
 		}
 		if l.RefundStatus != "SUCCESS" || l.OutRefundNo != "R_1-|*@" || l.OutTradeNo != "T1" || l.Amount.Refund != 1000 || *l.Amount.PayerRefund != 1000 || l.Amount.Total != 10000 || !strings.HasSuffix(l.SuccessTime, "+08:00") {
-			t.Errorf("letter %+v", l)
+			t.Errorf("notification %+v", l)
 		}
 		if direct := l.MchID == w.signer.MchID && l.SpMchID == "" && l.SubMchID == ""; direct == provider {
-			t.Errorf("letter is of %q, %q, %q", l.MchID, l.SpMchID, l.SubMchID)
+			t.Errorf("notification is of %q, %q, %q", l.MchID, l.SpMchID, l.SubMchID)
 		}
 	}
 }
@@ -226,19 +226,19 @@ func TestSettle(t *testing.T) {
 				w.control("POST", "/_sandbox/refunds/R1/settle", fmt.Sprintf(`{"status":%q}`, names[step]), status)
 			}
 			w.advance("1h") // the refund's own settlement comes to nothing
-			var events, letters string
+			var events, notifications string
 			for _, d := range w.deliveries() {
 				events += d.EventType[len("REFUND."):][:1]
 			}
 			for _, p := range w.receiver.received() {
-				_, l := w.letter(p.body)
-				letters += l.RefundStatus[:1]
+				_, l := w.notification(p.body)
+				notifications += l.RefundStatus[:1]
 				if (l.SuccessTime != "") != (l.RefundStatus == "SUCCESS") {
-					t.Errorf("letter of %s with success_time %q", l.RefundStatus, l.SuccessTime)
+					t.Errorf("notification of %s with success_time %q", l.RefundStatus, l.SuccessTime)
 				}
 			}
-			if events != tt.events || letters != tt.events {
-				t.Errorf("deliveries %q, letters %q, want %q", events, letters, tt.events)
+			if events != tt.events || notifications != tt.events {
+				t.Errorf("deliveries %q, notifications %q, want %q", events, notifications, tt.events)
 			}
 			a := w.call("GET", refundsPath+"/R1", "")
 			last := names[rune(tt.events[len(tt.events)-1])]
@@ -259,7 +259,7 @@ func TestSettle(t *testing.T) {
 	w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"PROCESSING"}`, 400)
 }
 
-// TestHostile has every letter come twice, and some overtake others.
+// TestHostile has every notification come twice, and some overtake others.
 func TestHostile(t *testing.T) {
 	history := func(seed int64) (order []string, deliveries []deliveryView) {
 		synctest.Test(t, func(t *testing.T) {
@@ -271,7 +271,7 @@ func TestHostile(t *testing.T) {
 			}
 			w.advance("30m")
 			for _, p := range w.receiver.received() {
-				_, l := w.letter(p.body)
+				_, l := w.notification(p.body)
 				order = append(order, l.OutRefundNo)
 			}
 			deliveries = w.deliveries()
@@ -289,7 +289,7 @@ func TestHostile(t *testing.T) {
 				}
 			}
 			if cmp.Diff(settled, firsts) == "" {
-				t.Error("forty letters arrived in the order of their events")
+				t.Error("forty notifications arrived in the order of their events")
 			}
 		})
 		return order, deliveries

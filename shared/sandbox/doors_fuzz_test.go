@@ -62,7 +62,7 @@ var doors = []door{
 		return post("/v3/refund/domestic/refunds", "application/json", "Authorization", head)(s, "", body)
 	}},
 	{"an acknowledgement", "", `{"code":"SUCCESS","result":{"code":"SUCCESS","errcode":0}}`, func(_ *Sandbox, _ string, body []byte) string {
-		for name, kind := range letterKinds {
+		for name, kind := range notificationKinds {
 			for _, status := range []int{200, 204, 500} {
 				if why := kind.objection(status, body); status == 500 && why == "" {
 					return name + " takes a 500 for an acknowledgement"
@@ -133,7 +133,7 @@ func xmlDoor(query bool) func(*Sandbox, string, []byte) string {
 		if query {
 			handle, form = (*Sandbox).refundQueryV2, global.query
 		}
-		m, no := handle(s, global, asked{form.tree(f), global.letter})
+		m, no := handle(s, global, asked{form.tree(f), global.notification})
 		if no == nil {
 			if _, err := s.keys.apiKeyV2.Sign(m.fields(), wxpay.SignMD5); err != nil {
 				return "an answer that cannot be signed: " + err.Error()

@@ -60,7 +60,7 @@ type noticeFault struct {
 }
 
 var noticeFaults = []noticeFault{
-	{name: "lose", birth: lose, teaches: "the notification never comes: a refund without news must be asked about"},
+	{name: "lose", birth: lose, teaches: "the notification never comes: a refund without event must be asked about"},
 	{name: "duplicate", birth: duplicate, teaches: "it comes once more after it was acknowledged: acknowledge again, book once"},
 	{name: "reorder", birth: reorder, teaches: "a newer one overtakes it: an older state must not overwrite a newer"},
 	{name: "delay", birth: delay, teaches: "it comes ten minutes late: a query may have been faster"},
@@ -77,7 +77,7 @@ func delay(d *delivery, now time.Time)   { d.next = now.Add(10 * time.Minute) }
 
 func asIs(_ http.Header, body []byte) []byte { return body }
 
-// ciphertexts are what stands before the ciphertext of each kind of letter.
+// ciphertexts are what stands before the ciphertext of each kind of notification.
 var ciphertexts = []string{`"ciphertext":"`, "<req_info><![CDATA[", "<req_info>"}
 
 // tamper changes one character of the ciphertext, so that the body still is JSON,

@@ -195,11 +195,11 @@ func TestNoticeFaults(t *testing.T) {
 						t.Errorf("resent: %s", a.body)
 					}
 				}
-				// The next letter is as it should be.
+				// The next notification is as it should be.
 				w.refund("T1", "R2")
 				w.control("POST", "/_sandbox/refunds/R2/settle", `{"status":"SUCCESS"}`, 200)
 				if d := w.deliveries()[1]; d.State != "delivered" || len(d.Attempts) != 1 {
-					t.Errorf("the next letter: %+v", d)
+					t.Errorf("the next notification: %+v", d)
 				}
 			})
 		})
@@ -238,7 +238,7 @@ func TestGullible(t *testing.T) {
 	}
 }
 
-// TestFaultsAndRepeats leaves a fault to the next letter, while the one before is
+// TestFaultsAndRepeats leaves a fault to the next notification, while the one before is
 // still being repeated.
 func TestFaultsAndRepeats(t *testing.T) {
 	w := newWorld(t, func(c *sandbox.Config) { c.Hostile = true })
@@ -259,7 +259,7 @@ func TestFaultsAndRepeats(t *testing.T) {
 	}
 }
 
-// TestReorder has a newer letter overtake an older one.
+// TestReorder has a newer notification overtake an older one.
 func TestReorder(t *testing.T) {
 	w := newWorld(t)
 	w.order("T1")
@@ -270,11 +270,11 @@ func TestReorder(t *testing.T) {
 	w.advance("0s")
 	var got []string
 	for _, p := range w.receiver.received() {
-		n, _ := w.letter(p.body)
+		n, _ := w.notification(p.body)
 		got = append(got, n.EventType)
 	}
 	if fmt.Sprint(got) != "[REFUND.SUCCESS REFUND.ABNORMAL]" {
-		t.Errorf("letters %v, want the older one last", got)
+		t.Errorf("notifications %v, want the older one last", got)
 	}
 }
 

@@ -102,7 +102,7 @@ func (s *Sandbox) moduleRefund(data json.RawMessage) reply {
 			return reply{no: refuseBody(v)}
 		}
 		s.mu.Lock()
-		by := caller{public: s.public, letter: letterTemplate}
+		by := caller{public: s.public, notification: notificationTemplate}
 		s.mu.Unlock()
 		r, no := s.apply(a, by)
 		return reply{object: r, no: no}

@@ -33,5 +33,5 @@ type OurRefund struct {
 type OurEvent struct {
 	At     time.Time
 	What   string // claimed, sent, processing, success, ...
-	Detail string // where the news came from, an error code, a subscriber's name
+	Detail string // where the event came from, an error code, a subscriber's name
 }

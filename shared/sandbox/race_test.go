@@ -58,6 +58,6 @@ func TestConcurrent(t *testing.T) {
 		}
 	}
 	if delivered != 25 {
-		t.Errorf("%d letters delivered twice, want 25", delivered)
+		t.Errorf("%d notifications delivered twice, want 25", delivered)
 	}
 }

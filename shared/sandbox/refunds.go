@@ -25,29 +25,29 @@ const (
 
 // A refund is one that was accepted; one that was refused leaves no trace.
 type refund struct {
-	application application
-	order       *order
-	id          string
-	status      string
-	created     time.Time
-	succeeded   time.Time // zero unless it did
-	due         time.Time // when it settles by itself; zero if it does not
-	channel     string
-	account     string
-	split       split
-	subMchID    string
-	public      bool // letters about it are signed with a public key, not with a platform certificate
-	byHand      bool
-	letter      string   // the kind of letters about it, see letterKinds; empty: none is sent
-	past        []change // the states that it has had since it was accepted
+	application  application
+	order        *order
+	id           string
+	status       string
+	created      time.Time
+	succeeded    time.Time // zero unless it did
+	due          time.Time // when it settles by itself; zero if it does not
+	channel      string
+	account      string
+	split        split
+	subMchID     string
+	public       bool // notifications about it are signed with a public key, not with a platform certificate
+	byHand       bool
+	notification string   // the kind of notifications about it, see notificationKinds; empty: none is sent
+	past         []change // the states that it has had since it was accepted
 }
 
 // A caller is what the signed request tells besides its body.
 type caller struct {
-	byHand bool // on the merchant platform: no request at all
-	public bool
-	letter string        // the kind of letters that the caller will get
-	pace   time.Duration // the least time between two refunds of one order that this system insists on whatever is configured
+	byHand       bool // on the merchant platform: no request at all
+	public       bool
+	notification string        // the kind of notifications that the caller will get
+	pace         time.Duration // the least time between two refunds of one order that this system insists on whatever is configured
 }
 
 // apply decides about an application whose form is right.
@@ -62,7 +62,7 @@ func (s *Sandbox) apply(a application, by caller) (refundObject, *refusal) {
 
 // applyByHand is apply on the merchant platform, which knows the order and does
 // not let a number be used twice.
-func (s *Sandbox) applyByHand(a application, letter string) (refundObject, error) {
+func (s *Sandbox) applyByHand(a application, notification string) (refundObject, error) {
 	no := checkApplication(a)
 	if no != nil {
 		return refundObject{}, no
@@ -72,7 +72,7 @@ func (s *Sandbox) applyByHand(a application, letter string) (refundObject, error
 	if s.refunds[a.OutRefundNo] != nil {
 		return refundObject{}, fmt.Errorf("%w: /out_refund_no %s", errClash, a.OutRefundNo)
 	}
-	by := caller{byHand: true, public: s.public, letter: letter}
+	by := caller{byHand: true, public: s.public, notification: notification}
 	if o, _ := s.find(a, by); o != nil {
 		a.Amount.Total, a.Amount.Currency = cmp.Or(a.Amount.Total, o.total), cmp.Or(a.Amount.Currency, o.currency)
 	}
@@ -208,7 +208,7 @@ func (s *Sandbox) accept(o *order, a application, by caller, now time.Time) *ref
 		id:      "503" + s.dice.digits(8, "refund_id", a.OutRefundNo) + now.Format("20060102") + fmt.Sprintf("%010d", len(s.accepted)+1),
 		channel: "ORIGINAL", account: o.account,
 		split:    o.divide(a.Amount.Refund),
-		subMchID: a.SubMchID, public: by.public, byHand: by.byHand, letter: by.letter,
+		subMchID: a.SubMchID, public: by.public, byHand: by.byHand, notification: by.notification,
 	}
 	if !o.owned && !by.byHand {
 		o.owned, o.subMchID = true, a.SubMchID

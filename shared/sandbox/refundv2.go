@@ -79,7 +79,7 @@ func (s *Sandbox) applyV2(d dialect, q asked) (message, *refusal) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	by := caller{public: s.public, letter: q.letter}
+	by := caller{public: s.public, notification: q.notification}
 	if a.Amount.Currency == "" {
 		a.Amount.Currency = "CNY"
 		if o, _ := s.find(a, by); o != nil && d.foreign {

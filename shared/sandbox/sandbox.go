@@ -98,7 +98,7 @@ type Sandbox struct {
 	refunds                map[string]*refund // by the merchant's number
 	accepted               []*refund          // in order
 	deliveries             map[string]*delivery
-	letters                []*delivery // in order
+	notifications          []*delivery // in order
 	kept                   []*delivery // those that wait to be overtaken
 	tokens                 []token     // WeCom's, the newest first
 	faults                 []*fault

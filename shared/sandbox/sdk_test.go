@@ -181,16 +181,16 @@ func TestSDKReceiver(t *testing.T) {
 	for mode, client := range sdkModes {
 		t.Run(mode, func(t *testing.T) {
 			type read struct {
-				request *notify.Request
-				letter  map[string]any
-				err     error
+				request      *notify.Request
+				notification map[string]any
+				err          error
 			}
 			var handler *notify.Handler
 			reads := make(chan read, 10)
 			merchant := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				letter := map[string]any{}
-				request, err := handler.ParseNotifyRequest(r.Context(), r, &letter)
-				reads <- read{request, letter, err}
+				notification := map[string]any{}
+				request, err := handler.ParseNotifyRequest(r.Context(), r, &notification)
+				reads <- read{request, notification, err}
 				if err != nil {
 					rw.WriteHeader(http.StatusUnauthorized)
 				}
@@ -218,7 +218,7 @@ func TestSDKReceiver(t *testing.T) {
 			if got.request.EventType != "REFUND.SUCCESS" || got.request.Resource.OriginalType != "refund" || len(got.request.ID) != 36 {
 				t.Errorf("notification %+v", got.request)
 			}
-			success, _ := got.letter["success_time"].(string)
+			success, _ := got.notification["success_time"].(string)
 			if _, err := time.Parse(time.RFC3339, success); err != nil {
 				t.Error(err)
 			}
@@ -228,8 +228,8 @@ func TestSDKReceiver(t *testing.T) {
 				"success_time": success, "user_received_account": *made.UserReceivedAccount,
 				"amount": map[string]any{"total": 10000.0, "refund": 888.0, "payer_total": 10000.0, "payer_refund": 888.0},
 			}
-			if diff := cmp.Diff(want, got.letter); diff != "" {
-				t.Errorf("letter (-want +got):\n%s", diff)
+			if diff := cmp.Diff(want, got.notification); diff != "" {
+				t.Errorf("notification (-want +got):\n%s", diff)
 			}
 			if d := w.deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
 				t.Errorf("deliveries %+v", d)

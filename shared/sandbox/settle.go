@@ -21,8 +21,8 @@ var summaries = map[string]string{
 	statusAbnormal: "退款异常",
 }
 
-// settle gives a refund its next state and writes the letter about it. s.mu is
-// held; transitions allow the step. The delivery is nil if nobody wants letters.
+// settle gives a refund its next state and writes the notification about it. s.mu is
+// held; transitions allow the step. The delivery is nil if nobody wants notifications.
 func (s *Sandbox) settle(r *refund, status string, byHand bool) *delivery {
 	now := s.clock.now()
 	if status == statusSuccess {
@@ -39,7 +39,7 @@ func (s *Sandbox) settle(r *refund, status string, byHand bool) *delivery {
 }
 
 // settleByHand is settle for whoever controls the sandbox. A refund that is
-// already so stays so, and no second letter is written.
+// already so stays so, and no second notification is written.
 func (s *Sandbox) settleByHand(outRefundNo, status string) (refundObject, *flight, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,15 +59,15 @@ func (s *Sandbox) settleByHand(outRefundNo, status string) (refundObject, *fligh
 	return r.object(), s.takeOff(d, false), nil
 }
 
-// announce writes the letter about a refund's state and plans its delivery.
-// Hostility and faults that decide about a letter as a whole strike here.
+// announce writes the notification about a refund's state and plans its delivery.
+// Hostility and faults that decide about a notification as a whole strike here.
 func (s *Sandbox) announce(r *refund, now time.Time, byHand bool) *delivery {
-	kind, ok := letterKinds[r.letter]
+	kind, ok := notificationKinds[r.notification]
 	if !ok {
 		return nil // who has made it must ask
 	}
 	d := &delivery{
-		outRefundNo: r.application.OutRefundNo, letter: r.letter, url: kind.url(s, r), public: r.public,
+		outRefundNo: r.application.OutRefundNo, notification: r.notification, url: kind.url(s, r), public: r.public,
 		event: "REFUND." + r.status, state: statePending, next: now, made: now,
 	}
 	if d.url == "" {
@@ -77,7 +77,7 @@ func (s *Sandbox) announce(r *refund, now time.Time, byHand bool) *delivery {
 	d.id = s.dice.uuid("notification", d.outRefundNo, r.status, stamp(now))
 	body, err := kind.write(s, r, d, now)
 	if err != nil {
-		s.log.Error("letter not written", "out_refund_no", d.outRefundNo, "error", err)
+		s.log.Error("notification not written", "out_refund_no", d.outRefundNo, "error", err)
 		return nil
 	}
 	d.body = body
@@ -91,8 +91,8 @@ func (s *Sandbox) announce(r *refund, now time.Time, byHand bool) *delivery {
 		}
 	}
 	s.deliveries[d.id] = d
-	s.letters = append(s.letters, d)
-	d.number = len(s.letters)
+	s.notifications = append(s.notifications, d)
+	d.number = len(s.notifications)
 	if d.kept {
 		s.kept = append(s.kept, d)
 	}
@@ -102,10 +102,10 @@ func (s *Sandbox) announce(r *refund, now time.Time, byHand bool) *delivery {
 	return d
 }
 
-// annoy is mild hostility, on by default and decided by the seed. A letter that was
+// annoy is mild hostility, on by default and decided by the seed. A notification that was
 // acknowledged comes a second time up to a minute and a half later: it finds
-// clients that book a refund once per letter, and those that let the late
-// repeat of an older state overwrite a newer one. And one letter in six is kept
+// clients that book a refund once per notification, and those that let the late
+// repeat of an older state overwrite a newer one. And one notification in six is kept
 // back until another has overtaken it: it finds clients that take the order of
 // arrival for the order of events. Both are documented by WeChat Pay as normal.
 func (s *Sandbox) annoy(d *delivery, now time.Time, byHand bool) {

@@ -21,21 +21,21 @@ const oursTime = 2 * time.Second
 // and what is on the agenda. There are no secrets in it, and of personal data
 // only the two ends.
 type stateObject struct {
-	Now       string          `json:"now"` // virtual
-	Speed     float64         `json:"speed"`
-	Seed      int64           `json:"seed"`
-	Channel   string          `json:"channel"`
-	Hostile   bool            `json:"hostile"`
-	Pace      float64         `json:"pace"`     // least seconds between two refunds of one order
-	Schedule  []int64         `json:"schedule"` // of repeats: seconds after the send before
-	Orders    []orderState    `json:"orders"`   // the newest first, as all lists of things that happened
-	Refunds   []refundState   `json:"refunds"`
-	Letters   []deliveryState `json:"deliveries"`
-	Older     int             `json:"older"` // how many refunds are too old to be here
-	Faults    []faultObject   `json:"faults"`
-	Known     knownFaults     `json:"known"`
-	Keys      []keyState      `json:"keys"`
-	OursError string          `json:"ours_error,omitempty"` // why our side's records cannot be shown
+	Now           string          `json:"now"` // virtual
+	Speed         float64         `json:"speed"`
+	Seed          int64           `json:"seed"`
+	Channel       string          `json:"channel"`
+	Hostile       bool            `json:"hostile"`
+	Pace          float64         `json:"pace"`     // least seconds between two refunds of one order
+	Schedule      []int64         `json:"schedule"` // of repeats: seconds after the send before
+	Orders        []orderState    `json:"orders"`   // the newest first, as all lists of things that happened
+	Refunds       []refundState   `json:"refunds"`
+	Notifications []deliveryState `json:"deliveries"`
+	Older         int             `json:"older"` // how many refunds are too old to be here
+	Faults        []faultObject   `json:"faults"`
+	Known         knownFaults     `json:"known"`
+	Keys          []keyState      `json:"keys"`
+	OursError     string          `json:"ours_error,omitempty"` // why our side's records cannot be shown
 }
 
 // An orderState says how much of an order went back. Refunded, Open and Remaining
@@ -56,7 +56,7 @@ type orderState struct {
 type deliveryState struct {
 	deliveryObject
 	Repeats  int            `json:"repeats"` // how much of the schedule is used up
-	Kept     bool           `json:"kept"`    // until another letter has overtaken it
+	Kept     bool           `json:"kept"`    // until another notification has overtaken it
 	Attempts []attemptState `json:"attempts"`
 }
 
@@ -96,7 +96,7 @@ func (s *Sandbox) state(ctx context.Context) stateObject {
 	now := s.clock.now()
 	out := stateObject{
 		Now: stampMS(now), Speed: s.cfg.Speed, Seed: s.cfg.Seed, Channel: s.cfg.Channel, Hostile: s.hostile, Pace: max(0, s.cfg.Pace).Seconds(),
-		Orders: []orderState{}, Letters: []deliveryState{}, Faults: s.faultList().Faults, Keys: s.keyStates(now),
+		Orders: []orderState{}, Notifications: []deliveryState{}, Faults: s.faultList().Faults, Keys: s.keyStates(now),
 		Known: knownFaults{
 			Upstream: names(upstreamFaults, func(f upstreamFault) string { return f.name }),
 			Notify:   names(noticeFaults, func(f noticeFault) string { return f.name }),
@@ -112,8 +112,8 @@ func (s *Sandbox) state(ctx context.Context) stateObject {
 	for _, o := range newest(s.orders) {
 		out.Orders = append(out.Orders, o.view())
 	}
-	for _, d := range newest(s.letters) {
-		out.Letters = append(out.Letters, d.view())
+	for _, d := range newest(s.notifications) {
+		out.Notifications = append(out.Notifications, d.view())
 	}
 	out.Refunds, out.Older = s.refundStates(ours)
 	return out
@@ -169,12 +169,12 @@ func (s *Sandbox) keyStates(now time.Time) []keyState {
 	return out
 }
 
-// causes say in a word why a receiver did not acknowledge a letter that nothing
+// causes say in a word why a receiver did not acknowledge a notification that nothing
 // was done to. The console has a sentence for each.
 var causes = map[int]string{0: "no_answer", 400: "malformed", 401: "not_verified", 413: "too_large", 503: "unavailable"}
 
 // cause says in a word why an attempt failed: from what the sandbox did to the
-// letter, where it did something, else from the answer.
+// notification, where it did something, else from the answer.
 func (a attempt) cause() string {
 	switch {
 	case a.Error == "":

@@ -121,7 +121,7 @@ func TestState(t *testing.T) {
 	})
 }
 
-// Why a letter was refused is said in a word.
+// Why a notification was refused is said in a word.
 func TestStateCauses(t *testing.T) {
 	refuse := func(status int, body string) func(int, *http.Request) (*http.Response, error) {
 		return func(int, *http.Request) (*http.Response, error) { return respond(status, body), nil }
@@ -208,7 +208,7 @@ func TestStateNewKey(t *testing.T) {
 			seen[line[2].Cause] = true
 		}
 		if d := cmp.Diff(map[string]bool{"": true, "new_key": true}, seen); d != "" {
-			t.Errorf("causes over twenty letters (-want +got):\n%s", d)
+			t.Errorf("causes over twenty notifications (-want +got):\n%s", d)
 		}
 	})
 }
@@ -421,7 +421,7 @@ func TestEvents(t *testing.T) {
 			t.Fatalf("deliveries: got %+v", got.Deliveries)
 		}
 	}
-	time.Sleep(300 * time.Millisecond) // now it waits for news
+	time.Sleep(300 * time.Millisecond) // now it waits for event
 	w.sandbox.OursChanged()
 	page.next()
 

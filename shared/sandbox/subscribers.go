@@ -9,7 +9,7 @@ import (
 )
 
 // A subscriber is an example of a merchant's function that is told of refunds,
-// and what it answers when it hears a news for the nth time.
+// and what it answers when it hears an event for the nth time.
 type subscriber struct {
 	name    string
 	teaches string

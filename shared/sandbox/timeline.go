@@ -43,7 +43,7 @@ type moment struct {
 	Side      string `json:"side"` // ours, wechat
 	What      string `json:"what"`
 	Detail    string `json:"detail,omitempty"`
-	Delivery  string `json:"delivery,omitempty"` // of an attempt to notify: which letter, and what came of it
+	Delivery  string `json:"delivery,omitempty"` // of an attempt to notify: which notification, and what came of it
 	Status    int    `json:"status,omitempty"`
 	LatencyMS int64  `json:"latency_ms"`
 	Reply     string `json:"reply,omitempty"`
@@ -66,9 +66,9 @@ func (s *Sandbox) refundStates(ours []OurRefund) ([]refundState, int) {
 	for _, o := range ours {
 		byNumber[o.OutRefundNo] = o
 	}
-	letters := map[string][]*delivery{}
-	for _, d := range s.letters {
-		letters[d.outRefundNo] = append(letters[d.outRefundNo], d)
+	notifications := map[string][]*delivery{}
+	for _, d := range s.notifications {
+		notifications[d.outRefundNo] = append(notifications[d.outRefundNo], d)
 	}
 	out := []refundState{}
 	for _, r := range newest(s.accepted) {
@@ -97,7 +97,7 @@ func (s *Sandbox) refundStates(ours []OurRefund) ([]refundState, int) {
 	for i := range out {
 		x := &out[i]
 		x.At = stampMS(x.at)
-		for _, d := range letters[x.OutRefundNo] {
+		for _, d := range notifications[x.OutRefundNo] {
 			x.Timeline = append(x.Timeline, d.moments()...)
 		}
 		slices.SortStableFunc(x.Timeline, func(a, b moment) int {
@@ -173,7 +173,7 @@ func (x *refundState) beside(o OurRefund) {
 	}
 }
 
-// moments are the attempts to deliver a letter.
+// moments are the attempts to deliver a notification.
 func (d *delivery) moments() []moment {
 	var out []moment
 	for _, a := range d.attempts {

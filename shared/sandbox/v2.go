@@ -30,15 +30,15 @@ type dialect struct {
 	apply, query schema
 	foreign      bool   // orders may be in any currency, so all are named
 	lists        bool   // an answer's coupons may come as lists
-	letter       string // what tells how refunds end
+	notification string // what tells how refunds end
 }
 
-var global = dialect{system: systemV2, apply: applySchemaV2, query: querySchemaV2, foreign: true, letter: letterV2}
+var global = dialect{system: systemV2, apply: applySchemaV2, query: querySchemaV2, foreign: true, notification: notificationV2}
 
 // asked is a request of v2, whatever it was written in.
 type asked struct {
-	node   map[string]any // as a schema reads it
-	letter string         // the kind of letters that are wanted
+	node         map[string]any // as a schema reads it
+	notification string         // the kind of notifications that are wanted
 }
 
 // text returns a field that the schema has found to be text, or to be absent.
@@ -111,7 +111,7 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request, e endpointV2) 
 		schema = global.query
 	}
 	out, fault := s.befall(global.system, e.query, func() reply {
-		m, no := e.handle(s, global, asked{schema.tree(f), global.letter})
+		m, no := e.handle(s, global, asked{schema.tree(f), global.notification})
 		return reply{object: m, no: no}
 	})
 	s.answerV2(w, x, f, out, fault)

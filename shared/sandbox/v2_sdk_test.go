@@ -36,21 +36,21 @@ func tlsServer(t *testing.T, w *world) (url string, client *tls.Config) {
 }
 
 // TestV2SDK has a public SDK refund over mutual TLS, repeat, be refused, ask, and
-// read the letter that is posted. Only the host is another.
+// read the notification that is posted. Only the host is another.
 func TestV2SDK(t *testing.T) {
 	for _, signType := range []string{gowechat.SignType_MD5, gowechat.SignType_HMAC_SHA256} {
 		t.Run(signType, func(t *testing.T) {
 			type read struct {
-				letter *gowechat.RefundNotifyRequest
-				inner  *gowechat.RefundNotify
-				err    error
+				notification *gowechat.RefundNotifyRequest
+				inner        *gowechat.RefundNotify
+				err          error
 			}
 			var key string
 			reads := make(chan read, 10)
 			merchant := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				var got read
-				if got.letter, got.err = gowechat.ParseRefundNotify(r); got.err == nil {
-					got.inner, got.err = gowechat.DecryptRefundNotifyReqInfo(got.letter.ReqInfo, key)
+				if got.notification, got.err = gowechat.ParseRefundNotify(r); got.err == nil {
+					got.inner, got.err = gowechat.DecryptRefundNotifyReqInfo(got.notification.ReqInfo, key)
 				}
 				reads <- got
 				answer := gowechat.NotifyResponse{ReturnCode: gopay.SUCCESS, ReturnMsg: gopay.OK}
@@ -101,8 +101,8 @@ func TestV2SDK(t *testing.T) {
 			if got.err != nil {
 				t.Fatal(got.err)
 			}
-			if got.letter.ReturnCode != "SUCCESS" || got.letter.MchId != settings["WXPAY_MCHID"] || got.letter.Appid != settings["WXPAY_APPID"] {
-				t.Errorf("letter %+v", got.letter)
+			if got.notification.ReturnCode != "SUCCESS" || got.notification.MchId != settings["WXPAY_MCHID"] || got.notification.Appid != settings["WXPAY_APPID"] {
+				t.Errorf("notification %+v", got.notification)
 			}
 			want := &gowechat.RefundNotify{
 				TransactionId: made.TransactionId, OutTradeNo: "SDK-V2", RefundId: made.RefundId, OutRefundNo: "R_1-|*@", TotalFee: "10000",
@@ -110,7 +110,7 @@ func TestV2SDK(t *testing.T) {
 				SuccessTime: got.inner.SuccessTime, RefundRecvAccout: got.inner.RefundRecvAccout, RefundAccount: got.inner.RefundAccount, RefundRequestSource: "API",
 			}
 			if diff := cmp.Diff(want, got.inner); diff != "" || got.inner.SuccessTime == "" || got.inner.RefundRecvAccout == "" || got.inner.RefundAccount == "" {
-				t.Errorf("letter (-want +got):\n%s\nof %+v", diff, got.inner)
+				t.Errorf("notification (-want +got):\n%s\nof %+v", diff, got.inner)
 			}
 			if d := w.deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
 				t.Errorf("deliveries %+v", d)

@@ -57,7 +57,7 @@ func TestWeComRefund(t *testing.T) {
 	}
 	w.control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200)
 	if n := len(w.deliveries()); n != 0 {
-		t.Errorf("%d letters about a refund of WeCom's", n)
+		t.Errorf("%d notifications about a refund of WeCom's", n)
 	}
 	a = w.wecom(detailPath, wecomQuery)
 	for name, want := range map[string]any{"errcode": 0.0, "status": "SUCCESS", "out_trade_no": "T00001", "channel": "ORIGINAL"} {

@@ -264,8 +264,8 @@ func respond(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// letter reads a notification as a merchant does, but for the signature.
-func (w *world) letter(body []byte) (wxpay.Notification, wxpay.RefundLetter) {
+// notification reads a notification as a merchant does, but for the signature.
+func (w *world) notification(body []byte) (wxpay.Notification, wxpay.RefundNotification) {
 	w.t.Helper()
 	n, err := wxpay.ParseNotification(body)
 	if err != nil {
@@ -279,7 +279,7 @@ func (w *world) letter(body []byte) (wxpay.Notification, wxpay.RefundLetter) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l, err := wxpay.ParseRefundLetter(plain)
+	l, err := wxpay.ParseRefundNotification(plain)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -20,26 +20,26 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
 )
 
-// readLetter is what the back end does with each letter.
-func readLetter(k *Keyring, key APIv3Key, h http.Header, body []byte) (RefundLetter, error) {
+// readNotification is what the back end does with each notification.
+func readNotification(k *Keyring, key APIv3Key, h http.Header, body []byte) (RefundNotification, error) {
 	if err := k.Verify(context.Background(), h, body); err != nil {
-		return RefundLetter{}, err
+		return RefundNotification{}, err
 	}
 	n, err := ParseNotification(body)
 	if err != nil {
-		return RefundLetter{}, err
+		return RefundNotification{}, err
 	}
 	plain, err := key.Open(n.Resource)
 	if err != nil {
-		return RefundLetter{}, err
+		return RefundNotification{}, err
 	}
-	return ParseRefundLetter(plain)
+	return ParseRefundNotification(plain)
 }
 
-// readFloor is the least that any program must do with a letter, with the
+// readFloor is the least that any program must do with a notification, with the
 // standard library and without a single test.
-func readFloor(key *rsa.PublicKey, aead cipher.AEAD, h http.Header, body []byte) (RefundLetter, error) {
-	var l RefundLetter
+func readFloor(key *rsa.PublicKey, aead cipher.AEAD, h http.Header, body []byte) (RefundNotification, error) {
+	var l RefundNotification
 	message := h.Get(headerTimestamp) + "\n" + h.Get(headerNonce) + "\n" + string(body) + "\n"
 	digest := sha256.Sum256([]byte(message))
 	sig, err := base64.StdEncoding.DecodeString(h.Get(headerSignature))
@@ -64,31 +64,31 @@ func readFloor(key *rsa.PublicKey, aead cipher.AEAD, h http.Header, body []byte)
 	return l, json.Unmarshal(plain, &l)
 }
 
-// fresh returns a letter that is signed in real time.
+// fresh returns a notification that is signed in real time.
 func fresh(t testing.TB) (http.Header, []byte) {
-	h, body := http.Header{}, newNotification(t, newLetter())
+	h, body := http.Header{}, newNotification(t, newRefundNotification())
 	if err := newPlatform().Sign(h, body, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return h, body
 }
 
-// The budget: 40 allocations for a letter, from headers to amounts.
-func TestReadLetterAllocations(t *testing.T) {
+// The budget: 40 allocations for a notification, from headers to amounts.
+func TestReadNotificationAllocations(t *testing.T) {
 	h, body := fresh(t)
 	k := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}, nil)
 	key := newAPIv3Key(t)
-	if l, err := readLetter(k, key, h, body); err != nil || !reflect.DeepEqual(l, newLetter()) {
-		t.Fatalf("letter %v, error %v", l, err)
+	if l, err := readNotification(k, key, h, body); err != nil || !reflect.DeepEqual(l, newRefundNotification()) {
+		t.Fatalf("notification %v, error %v", l, err)
 	}
-	n := testing.AllocsPerRun(200, func() { readLetter(k, key, h, body) })
+	n := testing.AllocsPerRun(200, func() { readNotification(k, key, h, body) })
 	if n > 40 {
-		t.Errorf("%.0f allocations to read a letter, want at most 40", n)
+		t.Errorf("%.0f allocations to read a notification, want at most 40", n)
 	}
-	t.Logf("%.0f allocations to read a letter of %d bytes", n, len(body))
+	t.Logf("%.0f allocations to read a notification of %d bytes", n, len(body))
 }
 
-func BenchmarkReadLetter(b *testing.B) {
+func BenchmarkReadNotification(b *testing.B) {
 	h, body := fresh(b)
 	key := newAPIv3Key(b)
 	k := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}, nil)
@@ -102,12 +102,12 @@ func BenchmarkReadLetter(b *testing.B) {
 		name string
 		read func() error
 	}{
-		{"ours", func() error { _, err := readLetter(k, key, h, body); return err }},
+		{"ours", func() error { _, err := readNotification(k, key, h, body); return err }},
 		{"floor", func() error { _, err := readFloor(&platformKey().PublicKey, aead, h, body); return err }},
 		{"sdk", func() error {
 			r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
 			r.Header = h
-			var l RefundLetter
+			var l RefundNotification
 			_, err := sdk.ParseNotifyRequest(context.Background(), r, &l)
 			return err
 		}},
@@ -123,7 +123,7 @@ func BenchmarkReadLetter(b *testing.B) {
 	}
 }
 
-// What a forger costs us, by where the letter is found out.
+// What a forger costs us, by where the notification is found out.
 func BenchmarkRefuse(b *testing.B) {
 	k := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}, nil)
 	for name, mutate := range map[string]func(http.Header){

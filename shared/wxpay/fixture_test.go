@@ -117,9 +117,9 @@ func pkixPEM(t testing.TB, key any) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// newLetter is a refund letter of the size that WeChat Pay sends.
-func newLetter() RefundLetter {
-	return RefundLetter{
+// newRefundNotification is a refund notification of the size that WeChat Pay sends.
+func newRefundNotification() RefundNotification {
+	return RefundNotification{
 		MchID:               mchID,
 		TransactionID:       "4200001033202103174906823417",
 		OutTradeNo:          "20210317161533000001",
@@ -128,14 +128,14 @@ func newLetter() RefundLetter {
 		RefundStatus:        "SUCCESS",
 		SuccessTime:         "2021-03-17T16:18:02+08:00",
 		UserReceivedAccount: "招商银行信用卡0403",
-		Amount:              LetterAmount{Total: 999, Refund: 999, PayerTotal: new(int64(950)), PayerRefund: new(int64(950))},
+		Amount:              NotificationAmount{Total: 999, Refund: 999, PayerTotal: new(int64(950)), PayerRefund: new(int64(950))},
 	}
 }
 
-// newNotification seals the letter and returns the body of the request that brings it.
-func newNotification(t testing.TB, letter RefundLetter) []byte {
+// newNotification seals the notification and returns the body of the request that brings it.
+func newNotification(t testing.TB, notification RefundNotification) []byte {
 	t.Helper()
-	plain, err := json.Marshal(letter)
+	plain, err := json.Marshal(notification)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func now() time.Time { return time.Unix(1554208460, 0) }
 // newSigned returns a notification with headers that verify at the time now.
 func newSigned(t testing.TB) (http.Header, []byte) {
 	t.Helper()
-	body := newNotification(t, newLetter())
+	body := newNotification(t, newRefundNotification())
 	h := http.Header{}
 	if err := newPlatform().sign(h, body, now(), nonce); err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func FuzzVerify(f *testing.F) {
 		err := verifyNow(k, g, b)
 		same := timestamp == h.Get(headerTimestamp) && nonce == h.Get(headerNonce) && signature == h.Get(headerSignature) && string(b) == string(body)
 		if err == nil && !same {
-			t.Fatal("a forged letter was accepted")
+			t.Fatal("a forged notification was accepted")
 		}
 		if err != nil && couldNotTell(err) {
 			t.Fatal("refused without a reason that callers know:", err)
@@ -70,7 +70,7 @@ func FuzzVerify(f *testing.F) {
 }
 
 func FuzzParseNotification(f *testing.F) {
-	valid := string(newNotification(f, newLetter()))
+	valid := string(newNotification(f, newRefundNotification()))
 	f.Add([]byte(valid))
 	for _, s := range malformed(valid) {
 		f.Add([]byte(s))
@@ -91,8 +91,8 @@ func FuzzParseNotification(f *testing.F) {
 	})
 }
 
-func FuzzParseRefundLetter(f *testing.F) {
-	valid, _ := json.Marshal(newLetter())
+func FuzzParseRefundNotification(f *testing.F) {
+	valid, _ := json.Marshal(newRefundNotification())
 	f.Add(valid)
 	for _, s := range malformed(string(valid)) {
 		f.Add([]byte(s))
@@ -103,15 +103,15 @@ func FuzzParseRefundLetter(f *testing.F) {
 	f.Add([]byte(strings.Replace(string(valid), `"payer_total":950`, `"payer_total":"950"`, 1)))
 	f.Add([]byte(`{"sp_mchid":"1","transaction_id":"2","out_refund_no":"3","refund_id":"4","refund_status":"5","amount":{"total":9007199254740993,"refund":1,"payer_total":-0}}`))
 	f.Fuzz(func(t *testing.T, plain []byte) {
-		l, err := ParseRefundLetter(plain)
+		l, err := ParseRefundNotification(plain)
 		if err != nil {
-			if !errors.Is(err, ErrFormat) || !reflect.DeepEqual(l, RefundLetter{}) {
-				t.Fatalf("letter %v, error %v", l, err)
+			if !errors.Is(err, ErrFormat) || !reflect.DeepEqual(l, RefundNotification{}) {
+				t.Fatalf("notification %v, error %v", l, err)
 			}
 			return
 		}
 		if l.Amount.Refund <= 0 || l.Amount.Total <= 0 || l.OutRefundNo == "" || l.RefundStatus == "" {
-			t.Fatalf("letter %v was let through", l)
+			t.Fatalf("notification %v was let through", l)
 		}
 		if l.SuccessTime != "" {
 			if _, err := time.Parse(time.RFC3339, l.SuccessTime); err != nil {

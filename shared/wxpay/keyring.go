@@ -18,7 +18,7 @@ const (
 	keepFor = 12 * time.Hour
 
 	// pause is the least time between the beginnings of two downloads, good or
-	// bad. Anybody can send a letter with an invented serial; it must not cost us
+	// bad. Anybody can send a notification with an invented serial; it must not cost us
 	// a signed request each.
 	pause = time.Minute
 
@@ -50,7 +50,7 @@ type Keyring struct {
 	preferred string
 
 	// Certificates are not looked for before a message needs one: a function that
-	// starts cold to refuse a forged letter should fetch nothing.
+	// starts cold to refuse a forged notification should fetch nothing.
 	download func(context.Context) ([]Certificate, error)
 	turn     chan struct{} // a lock on downloading, as a channel so that waiting for it can end with a context
 	list     atomic.Pointer[listing]
@@ -110,7 +110,7 @@ func (k *Keyring) Prefer(id string) {
 // Callers that need a download at the same time share one. Its deadline is that
 // of the caller who began it; but it goes on if that caller is merely cancelled,
 // since otherwise a stranger could keep us from ever learning a key by sending
-// letters and hanging up.
+// notifications and hanging up.
 func (k *Keyring) Key(ctx context.Context, serial string) (*rsa.PublicKey, error) {
 	return k.key(ctx, serial, time.Now())
 }

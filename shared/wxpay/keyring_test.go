@@ -158,7 +158,7 @@ func TestC6KeyringStorm(t *testing.T) {
 	})
 }
 
-// The first letters of a new instance come together: one download serves all.
+// The first notifications of a new instance come together: one download serves all.
 func TestKeyringSharesOneDownload(t *testing.T) {
 	src := &source{certs: both(), takes: 2 * time.Second}
 	synctest.Test(t, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestKeyringSharesOneDownload(t *testing.T) {
 }
 
 func TestKeyringFailedDownload(t *testing.T) {
-	// Whatever the download failed of, it says nothing about the letter.
+	// Whatever the download failed of, it says nothing about the notification.
 	for _, cause := range []error{errors.New("connection refused"), ErrUnsent, ErrSignature, ErrOpen, ErrUnknownKey, ErrHeader, ErrFormat, ErrTooLarge, ErrStale} {
 		src := &source{err: fmt.Errorf("deep: %w", cause)}
 		synctest.Test(t, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestKeyringEmptyListIsAFailure(t *testing.T) {
 
 // A known key is served while its list cannot be renewed, and a slow renewal
 // costs one caller a little, once a minute.
-func TestKeyringRenewsOnTheSide(t *testing.T) {
+func TestKeyringReeventOnTheSide(t *testing.T) {
 	src := &source{certs: both()}
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(nil, src.download)
@@ -399,7 +399,7 @@ func TestKeyringValidity(t *testing.T) {
 
 // The change of keys that everybody meets: for a week WeChat Pay signs with the
 // old certificate, the new one (listed a day before its first use) or the public
-// key, at random. None of its letters may be refused, and none of the forger's
+// key, at random. None of its notifications may be refused, and none of the forger's
 // accepted.
 func TestC6KeyRotation(t *testing.T) {
 	src := &source{certs: both()[:1], takes: 200 * time.Millisecond}
@@ -408,7 +408,7 @@ func TestC6KeyRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}, src.download)
 		random := rand.New(rand.NewPCG(1, 2))
-		letters, begin := 0, time.Now()
+		notifications, begin := 0, time.Now()
 		for time.Since(begin) < 9*24*time.Hour {
 			age := time.Since(begin)
 			if age > 24*time.Hour {
@@ -432,17 +432,17 @@ func TestC6KeyRotation(t *testing.T) {
 			if err := k.Verify(t.Context(), h, body); !errors.Is(err, ErrSignature) {
 				t.Errorf("after %v, forged as %s: error %v, want %v", age, sender.Serial, err, ErrSignature)
 			}
-			letters++
+			notifications++
 			time.Sleep(time.Duration(random.Int64N(int64(2 * time.Hour))))
 		}
 		if n := src.downloads.Load(); n > 2*9+2 {
 			t.Errorf("%d downloads in 9 days, want about two a day", n)
 		}
-		t.Logf("%d letters and as many forged, %d downloads, no wrong verdict", letters, src.downloads.Load())
+		t.Logf("%d notifications and as many forged, %d downloads, no wrong verdict", notifications, src.downloads.Load())
 	})
 }
 
-// A letter that could not be verified for want of the list is not called forged.
+// A notification that could not be verified for want of the list is not called forged.
 func TestVerifyCannotFindOut(t *testing.T) {
 	src := &source{err: ErrSignature}
 	h, body := http.Header{}, []byte("{}")
@@ -451,7 +451,7 @@ func TestVerifyCannotFindOut(t *testing.T) {
 	if err := verifyNow(k, h, body); !couldNotTell(err) {
 		t.Errorf("error %v, want one that says that we could not find out", err)
 	}
-	// And bad letters do not even ask.
+	// And bad notifications do not even ask.
 	src.downloads.Store(0)
 	k = NewKeyring(nil, src.download)
 	for _, f := range []func(){

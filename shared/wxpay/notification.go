@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// A Notification is the envelope of an APIv3 letter (doc/v3/merchant/4012791865).
-// WeChat Pay repeats a letter until it is acknowledged, 15 times within 24 hours,
+// A Notification is the envelope of an APIv3 notification (doc/v3/merchant/4012791865).
+// WeChat Pay repeats a notification until it is acknowledged, 15 times within 24 hours,
 // each time with a new signature and the same ID.
 type Notification struct {
-	ID           string   `json:"id"`            // of this letter; up to 36 characters
+	ID           string   `json:"id"`            // of this notification; up to 36 characters
 	CreateTime   string   `json:"create_time"`   // RFC 3339
 	EventType    string   `json:"event_type"`    // REFUND.SUCCESS, REFUND.ABNORMAL, REFUND.CLOSED
 	ResourceType string   `json:"resource_type"` // encrypt-resource
@@ -55,43 +55,43 @@ func ParseNotification(body []byte) (Notification, error) {
 	return n, nil
 }
 
-// A RefundLetter is what a refund notification says once it is opened. Its names
+// A RefundNotification is what a refund notification says once it is opened. Its names
 // are not quite those of a reply: the status is refund_status, the amount has no
 // currency.
-type RefundLetter struct {
-	MchID               string       `json:"mchid,omitempty"`     // of a merchant of its own
-	SpMchID             string       `json:"sp_mchid,omitempty"`  // of a service provider, with
-	SubMchID            string       `json:"sub_mchid,omitempty"` // the merchant that it serves
-	TransactionID       string       `json:"transaction_id"`
-	OutTradeNo          string       `json:"out_trade_no"`
-	RefundID            string       `json:"refund_id"`
-	OutRefundNo         string       `json:"out_refund_no"`
-	RefundStatus        string       `json:"refund_status"`          // SUCCESS, CLOSED, ABNORMAL; not "status" as in a reply
-	SuccessTime         string       `json:"success_time,omitempty"` // RFC 3339, only with SUCCESS
-	UserReceivedAccount string       `json:"user_received_account"`  // personal: bank and last digits of a card
-	Amount              LetterAmount `json:"amount"`
+type RefundNotification struct {
+	MchID               string             `json:"mchid,omitempty"`     // of a merchant of its own
+	SpMchID             string             `json:"sp_mchid,omitempty"`  // of a service provider, with
+	SubMchID            string             `json:"sub_mchid,omitempty"` // the merchant that it serves
+	TransactionID       string             `json:"transaction_id"`
+	OutTradeNo          string             `json:"out_trade_no"`
+	RefundID            string             `json:"refund_id"`
+	OutRefundNo         string             `json:"out_refund_no"`
+	RefundStatus        string             `json:"refund_status"`          // SUCCESS, CLOSED, ABNORMAL; not "status" as in a reply
+	SuccessTime         string             `json:"success_time,omitempty"` // RFC 3339, only with SUCCESS
+	UserReceivedAccount string             `json:"user_received_account"`  // personal: bank and last digits of a card
+	Amount              NotificationAmount `json:"amount"`
 
 	// LeftOut names what decides nothing and could not be read, a comma between two.
 	LeftOut string `json:"-"`
 }
 
-// A LetterAmount is the money in a refund letter, in the currency's minor unit
-// (fen). The currency is not said; it is the order's. What the letter need not say
+// A NotificationAmount is the money in a refund notification, in the currency's minor unit
+// (fen). The currency is not said; it is the order's. What the notification need not say
 // is nil where it does not, so that nobody takes that for nothing.
-type LetterAmount struct {
+type NotificationAmount struct {
 	Total       int64  `json:"total"`                  // of the order
 	Refund      int64  `json:"refund"`                 // of this refund
 	PayerTotal  *int64 `json:"payer_total,omitempty"`  // of the order, without what coupons paid
 	PayerRefund *int64 `json:"payer_refund,omitempty"` // of this refund, without what coupons get back
 }
 
-// ParseRefundLetter reads an opened refund resource. It must say whose refund it
+// ParseRefundNotification reads an opened refund resource. It must say whose refund it
 // is, which one, of which order, how it stands and how much it is, else
 // [ErrFormat]. Nothing else decides whether it can be read: what is odd of the rest
 // is left out. Whether any of it is true of a refund of ours is not decided here.
-func ParseRefundLetter(plain []byte) (RefundLetter, error) {
-	var l RefundLetter
-	left, err := decodeObject(plain, "refund letter", []member{
+func ParseRefundNotification(plain []byte) (RefundNotification, error) {
+	var l RefundNotification
+	left, err := decodeObject(plain, "refund notification", []member{
 		{name: "mchid", text: &l.MchID, max: 64},
 		{name: "sp_mchid", text: &l.SpMchID, max: 64},
 		{name: "sub_mchid", text: &l.SubMchID, max: 64},
@@ -110,16 +110,16 @@ func ParseRefundLetter(plain []byte) (RefundLetter, error) {
 		}},
 	})
 	if err != nil {
-		return RefundLetter{}, err
+		return RefundNotification{}, err
 	}
 	if l.MchID == "" && l.SpMchID == "" {
-		return RefundLetter{}, fmt.Errorf("%w refund letter: it names no merchant", ErrFormat)
+		return RefundNotification{}, fmt.Errorf("%w refund notification: it names no merchant", ErrFormat)
 	}
 	if l.TransactionID == "" && l.OutTradeNo == "" {
-		return RefundLetter{}, fmt.Errorf("%w refund letter: it names no order", ErrFormat)
+		return RefundNotification{}, fmt.Errorf("%w refund notification: it names no order", ErrFormat)
 	}
 	if l.Amount.Total <= 0 || l.Amount.Refund <= 0 {
-		return RefundLetter{}, fmt.Errorf("%w refund letter: amount is missing or negative", ErrFormat)
+		return RefundNotification{}, fmt.Errorf("%w refund notification: amount is missing or negative", ErrFormat)
 	}
 	if l.SuccessTime != "" {
 		var ok bool
@@ -132,7 +132,7 @@ func ParseRefundLetter(plain []byte) (RefundLetter, error) {
 }
 
 // LogValue leaves out the account that the money went to.
-func (l RefundLetter) LogValue() slog.Value {
+func (l RefundNotification) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("out_refund_no", l.OutRefundNo),
 		slog.String("refund_id", l.RefundID),

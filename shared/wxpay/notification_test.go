@@ -12,7 +12,7 @@ import (
 )
 
 func TestParseNotification(t *testing.T) {
-	body := newNotification(t, newLetter())
+	body := newNotification(t, newRefundNotification())
 	n, err := ParseNotification(body)
 	if err != nil {
 		t.Fatal(err)
@@ -28,42 +28,42 @@ func TestParseNotification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := ParseRefundLetter(plain)
+	l, err := ParseRefundNotification(plain)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(newLetter(), l); diff != "" {
-		t.Errorf("letter (-want +got):\n%s", diff)
+	if diff := cmp.Diff(newRefundNotification(), l); diff != "" {
+		t.Errorf("notification (-want +got):\n%s", diff)
 	}
 }
 
-// A letter to a service provider, and what may be absent.
-func TestParseRefundLetterForms(t *testing.T) {
+// A notification to a service provider, and what may be absent.
+func TestParseRefundNotificationForms(t *testing.T) {
 	for name, tt := range map[string]struct {
 		plain string
-		want  RefundLetter
+		want  RefundNotification
 	}{
 		"service provider": {
 			`{"sp_mchid":"1900000100","sub_mchid":"1900000109","out_trade_no":"1","transaction_id":"2","out_refund_no":"3","refund_id":"4","refund_status":"ABNORMAL","user_received_account":"","amount":{"total":2,"refund":1,"payer_total":2,"payer_refund":1}}`,
-			RefundLetter{SpMchID: "1900000100", SubMchID: "1900000109", OutTradeNo: "1", TransactionID: "2", OutRefundNo: "3", RefundID: "4", RefundStatus: "ABNORMAL", Amount: LetterAmount{2, 1, new(int64(2)), new(int64(1))}},
+			RefundNotification{SpMchID: "1900000100", SubMchID: "1900000109", OutTradeNo: "1", TransactionID: "2", OutRefundNo: "3", RefundID: "4", RefundStatus: "ABNORMAL", Amount: NotificationAmount{2, 1, new(int64(2)), new(int64(1))}},
 		},
 		"order by one number, new members, white space, nulls": {
 			"\n{\t\"mchid\" : \"1\" , \"out_trade_no\":\"1\",\"success_time\":null,\"new\":[{\"a\":\"}\\\"]\"},[],1.5e3,true],\"out_refund_no\":\"3\",\"refund_id\":\"4\"," +
 				"\"refund_status\":\"CLOSED\",\"amount\":{\"from\":[],\"total\":2 , \"refund\" :1}\r\n}\n",
-			RefundLetter{MchID: "1", OutTradeNo: "1", OutRefundNo: "3", RefundID: "4", RefundStatus: "CLOSED", Amount: LetterAmount{Total: 2, Refund: 1}},
+			RefundNotification{MchID: "1", OutTradeNo: "1", OutRefundNo: "3", RefundID: "4", RefundStatus: "CLOSED", Amount: NotificationAmount{Total: 2, Refund: 1}},
 		},
 		"escapes": {
 			`{"mchid":"1","transaction_id":"\u0032","out_refund_no":"a\/b\\","\u0072efund_id":"4\"","refund_status":"SUCCESS","user_received_account":"\u652f\u4ed8\ud83d\ude00","amount":{"total":2,"refund":1}}`,
-			RefundLetter{MchID: "1", TransactionID: "2", OutRefundNo: `a/b\`, RefundID: `4"`, RefundStatus: "SUCCESS", UserReceivedAccount: "支付😀", Amount: LetterAmount{Total: 2, Refund: 1}},
+			RefundNotification{MchID: "1", TransactionID: "2", OutRefundNo: `a/b\`, RefundID: `4"`, RefundStatus: "SUCCESS", UserReceivedAccount: "支付😀", Amount: NotificationAmount{Total: 2, Refund: 1}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseRefundLetter([]byte(tt.plain))
+			got, err := ParseRefundNotification([]byte(tt.plain))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("letter (-want +got):\n%s", diff)
+				t.Errorf("notification (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -78,12 +78,12 @@ func TestDecodedFieldsAreThoseEncoded(t *testing.T) {
 	if got, err := ParseNotification(body); err != nil || got != n {
 		t.Errorf("notification: error %v, diff (-want +got):\n%s", err, cmp.Diff(n, got))
 	}
-	var l RefundLetter
+	var l RefundNotification
 	fillStrings(reflect.ValueOf(&l).Elem(), "x")
 	l.LeftOut, l.SuccessTime = "", "2026-12-15T09:46:01+08:00"
 	plain, _ := json.Marshal(l)
-	if got, err := ParseRefundLetter(plain); err != nil || !cmp.Equal(got, l) {
-		t.Errorf("letter: error %v, diff (-want +got):\n%s", err, cmp.Diff(l, got))
+	if got, err := ParseRefundNotification(plain); err != nil || !cmp.Equal(got, l) {
+		t.Errorf("notification: error %v, diff (-want +got):\n%s", err, cmp.Diff(l, got))
 	}
 }
 
@@ -146,7 +146,7 @@ func malformed(valid string) map[string]string {
 }
 
 func TestParseNotificationRefuses(t *testing.T) {
-	valid := newNotification(t, newLetter())
+	valid := newNotification(t, newRefundNotification())
 	tests := malformed(string(valid))
 	change := func(name string, f func(map[string]any)) { tests[name] = string(edit(t, valid, f)) }
 	resource := func(m map[string]any) map[string]any { return m["resource"].(map[string]any) }
@@ -192,7 +192,7 @@ func TestParseNotificationRefuses(t *testing.T) {
 
 // What may be absent, and new members, which WeChat Pay adds at any time.
 func TestParseNotificationTolerates(t *testing.T) {
-	valid := newNotification(t, newLetter())
+	valid := newNotification(t, newRefundNotification())
 	for name, f := range map[string]func(map[string]any){
 		"a new member":               func(m map[string]any) { m["new"] = map[string]any{"id": 1, "resource": []any{nil}} },
 		"a new member of resource":   func(m map[string]any) { m["resource"].(map[string]any)["id"] = 1 },
@@ -215,8 +215,8 @@ func TestParseNotificationTolerates(t *testing.T) {
 	}
 }
 
-func TestParseRefundLetterRefuses(t *testing.T) {
-	valid, err := json.Marshal(newLetter())
+func TestParseRefundNotificationRefuses(t *testing.T) {
+	valid, err := json.Marshal(newRefundNotification())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,9 +259,9 @@ func TestParseRefundLetterRefuses(t *testing.T) {
 
 	for name, plain := range tests {
 		t.Run(name, func(t *testing.T) {
-			l, err := ParseRefundLetter([]byte(plain))
-			if !errors.Is(err, ErrFormat) || !cmp.Equal(l, RefundLetter{}) {
-				t.Errorf("letter %+v, error %v; want none and %v", l, err, ErrFormat)
+			l, err := ParseRefundNotification([]byte(plain))
+			if !errors.Is(err, ErrFormat) || !cmp.Equal(l, RefundNotification{}) {
+				t.Errorf("notification %+v, error %v; want none and %v", l, err, ErrFormat)
 			}
 			if text := fmt.Sprint(err); strings.Contains(text, "6222") {
 				t.Error("the error quotes a value:", text)
@@ -271,25 +271,25 @@ func TestParseRefundLetterRefuses(t *testing.T) {
 	}
 }
 
-// Only merchant, number, order, status and amount decide whether a letter can be
+// Only merchant, number, order, status and amount decide whether a notification can be
 // read: of anything else, what is odd is left out, and its name told.
-func TestParseRefundLetterLeavesOut(t *testing.T) {
-	valid, err := json.Marshal(newLetter())
+func TestParseRefundNotificationLeavesOut(t *testing.T) {
+	valid, err := json.Marshal(newRefundNotification())
 	if err != nil {
 		t.Fatal(err)
 	}
-	absent := map[string]func(*RefundLetter){
-		"success_time":          func(l *RefundLetter) { l.SuccessTime = "" },
-		"user_received_account": func(l *RefundLetter) { l.UserReceivedAccount = "" },
-		"amount.payer_total":    func(l *RefundLetter) { l.Amount.PayerTotal = nil },
-		"amount.payer_refund":   func(l *RefundLetter) { l.Amount.PayerRefund = nil },
+	absent := map[string]func(*RefundNotification){
+		"success_time":          func(l *RefundNotification) { l.SuccessTime = "" },
+		"user_received_account": func(l *RefundNotification) { l.UserReceivedAccount = "" },
+		"amount.payer_total":    func(l *RefundNotification) { l.Amount.PayerTotal = nil },
+		"amount.payer_refund":   func(l *RefundNotification) { l.Amount.PayerRefund = nil },
 	}
 	check := func(name, field string, plain []byte) {
 		t.Helper()
-		want := newLetter()
+		want := newRefundNotification()
 		absent[field](&want)
 		want.LeftOut = field
-		got, err := ParseRefundLetter(plain)
+		got, err := ParseRefundNotification(plain)
 		if err != nil || !cmp.Equal(want, got) {
 			t.Errorf("%s: error %v (-want +got):\n%s", name, err, cmp.Diff(want, got))
 		}
@@ -315,9 +315,9 @@ func TestParseRefundLetterLeavesOut(t *testing.T) {
 	check("a time twice", "success_time", []byte(strings.TrimSuffix(string(valid), "}")+`,"success_time":"2026-12-15T09:46:01+08:00"}`))
 	check("an amount twice", "amount.payer_total", []byte(strings.Replace(string(valid), `"payer_total":950`, `"payer_total":950,"payer_total":1`, 1)))
 
-	want := newLetter()
+	want := newRefundNotification()
 	want.SuccessTime, want.UserReceivedAccount, want.Amount.PayerTotal, want.LeftOut = "", "", nil, "success_time, amount.payer_total, user_received_account"
-	got, err := ParseRefundLetter(edit(t, valid, func(m map[string]any) {
+	got, err := ParseRefundNotification(edit(t, valid, func(m map[string]any) {
 		m["success_time"], m["user_received_account"] = "soon", 6222
 		m["amount"].(map[string]any)["payer_total"] = "950"
 	}))
@@ -326,14 +326,14 @@ func TestParseRefundLetterLeavesOut(t *testing.T) {
 	}
 }
 
-// What a letter does not tell of the payer's money is not nothing.
-func TestParseRefundLetterTellsNothingFromUntold(t *testing.T) {
-	valid, err := json.Marshal(newLetter())
+// What a notification does not tell of the payer's money is not nothing.
+func TestParseRefundNotificationTellsNothingFromUntold(t *testing.T) {
+	valid, err := json.Marshal(newRefundNotification())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for value, want := range map[any]*int64{"untold": nil, nil: nil, 0: new(int64(0)), 7: new(int64(7))} {
-		l, err := ParseRefundLetter(edit(t, valid, func(m map[string]any) {
+		l, err := ParseRefundNotification(edit(t, valid, func(m map[string]any) {
 			amount := m["amount"].(map[string]any)
 			amount["payer_total"], amount["payer_refund"] = value, value
 			if value == "untold" {
@@ -366,7 +366,7 @@ func TestRFC3339(t *testing.T) {
 // The envelope as well: only what a notification is about and how it opens must
 // be there and in order.
 func TestParseNotificationLeavesOut(t *testing.T) {
-	valid := newNotification(t, newLetter())
+	valid := newNotification(t, newRefundNotification())
 	for field, max := range map[string]int{"create_time": 64, "resource_type": 64, "summary": 256, "resource.original_type": 64} {
 		for _, value := range []any{1, true, map[string]any{}, []any{"x"}, strings.Repeat("x", max+1)} {
 			n, err := ParseNotification(edit(t, valid, func(m map[string]any) {

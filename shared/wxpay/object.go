@@ -37,10 +37,10 @@ func (m *member) clear() {
 // counts as absent. left names the loose ones that could not be read, a comma
 // between two.
 //
-// It differs from encoding/json where that is too obliging for letters about
+// It differs from encoding/json where that is too obliging for notifications about
 // money: names are compared as they are, not regardless of case, and a member
 // that is there twice is refused instead of decided by whichever comes last. It
-// also reads a letter in three allocations each time, where encoding/json makes
+// also reads a notification in three allocations each time, where encoding/json makes
 // some sixteen: what it fills in are parts of one copy. Whether data is JSON at all is left to
 // encoding/json, so that what follows need not doubt it.
 //

@@ -214,18 +214,18 @@ func TestOracleSDKReadsOurNotification(t *testing.T) {
 		if name == serial2 {
 			p = &Platform{serial2, nextKey()}
 		}
-		body := newNotification(t, newLetter())
+		body := newNotification(t, newRefundNotification())
 		request := httptest.NewRequest("POST", "/notify", bytes.NewReader(body))
 		if err := p.Sign(request.Header, body, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		var letter RefundLetter
-		n, err := handler.ParseNotifyRequest(t.Context(), request, &letter)
+		var notification RefundNotification
+		n, err := handler.ParseNotifyRequest(t.Context(), request, &notification)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(newLetter(), letter); diff != "" {
-			t.Errorf("%s, letter (-want +SDK):\n%s", name, diff)
+		if diff := cmp.Diff(newRefundNotification(), notification); diff != "" {
+			t.Errorf("%s, notification (-want +SDK):\n%s", name, diff)
 		}
 		ours, err := ParseNotification(body)
 		if err != nil {
@@ -300,18 +300,18 @@ func TestOracleSameVerdicts(t *testing.T) {
 		{"an amount twice: which counts?", resigned(func(n *Notification) {
 			n.Resource, _ = key.Seal("refund", "refund", []byte(`{"mchid":"1","out_trade_no":"1","out_refund_no":"3","refund_id":"4","refund_status":"CLOSED","amount":{"total":2,"refund":1,"refund":2}}`))
 		}), true, false},
-		{"a payment's letter: no refund in it", resigned(func(n *Notification) { n.Resource, _ = key.Seal("transaction", "transaction", []byte(`{"mchid":"1"}`)) }), true, false},
+		{"a payment's notification: no refund in it", resigned(func(n *Notification) { n.Resource, _ = key.Seal("transaction", "transaction", []byte(`{"mchid":"1"}`)) }), true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h, body := fresh(t)
 			tt.mutate(h, &body)
-			_, err := readLetter(k, key, h, body)
+			_, err := readNotification(k, key, h, body)
 			if (err == nil) != tt.ours {
 				t.Errorf("ours: error %v, want accepted: %t", err, tt.ours)
 			}
 			request := httptest.NewRequest("POST", "/", bytes.NewReader(body))
 			request.Header = h
-			var content RefundLetter
+			var content RefundNotification
 			_, err = handler.ParseNotifyRequest(t.Context(), request, &content)
 			if (err == nil) != tt.sdk {
 				t.Errorf("SDK: error %v, want accepted: %t", err, tt.sdk)

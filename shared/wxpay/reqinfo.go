@@ -12,7 +12,7 @@ import (
 // (doc/v2/partner/4011989265).
 //
 // The notification has no signature: that it opens is all that speaks for it.
-// It is less than it seems. ECB has no tag, and who has seen some letters can put
+// It is less than it seems. ECB has no tag, and who has seen some notifications can put
 // together another of their blocks of 16 bytes. So what is inside should be
 // believed only as far as a query confirms it.
 //

@@ -220,11 +220,11 @@ func TestReqInfoFlippedBits(t *testing.T) {
 	t.Logf("%d flips, %d of them opened, none read", len(sealed)*8, opened)
 }
 
-// Why the documentation tells to ask before one believes: blocks of one letter fit
+// Why the documentation tells to ask before one believes: blocks of one notification fit
 // into another, and nothing shows it.
 func TestReqInfoCanBeCutAndPasted(t *testing.T) {
 	k := newAPIKey(t)
-	letter := func(amount string) []byte {
+	notification := func(amount string) []byte {
 		return []byte("<root><a>xxxxxxx</a><refund_fee>" + amount + "</refund_fee></root>")
 	}
 	open := func(s string) []byte {
@@ -234,10 +234,10 @@ func TestReqInfoCanBeCutAndPasted(t *testing.T) {
 		}
 		return b
 	}
-	small, large := open(k.SealReqInfo(letter("0000000000000001"))), open(k.SealReqInfo(letter("9999999999999999")))
+	small, large := open(k.SealReqInfo(notification("0000000000000001"))), open(k.SealReqInfo(notification("9999999999999999")))
 	forged := append(append(bytes.Clone(small[:32]), large[32:48]...), small[48:]...)
 	plain, err := k.OpenReqInfo(base64.StdEncoding.EncodeToString(forged))
-	if err != nil || !bytes.Equal(plain, letter("9999999999999999")) {
+	if err != nil || !bytes.Equal(plain, notification("9999999999999999")) {
 		t.Errorf("opened %q, error %v: then the documentation of OpenReqInfo is too cautious", plain, err)
 	}
 }

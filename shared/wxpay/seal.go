@@ -24,7 +24,7 @@ const (
 
 // An APIv3Key is the secret that a merchant shares with WeChat Pay to seal
 // notifications and platform certificates. It keeps only the expanded cipher,
-// so that opening many letters expands the key once, and shows it to nobody. The
+// so that opening many notifications expands the key once, and shows it to nobody. The
 // zero value opens nothing.
 type APIv3Key struct {
 	aead secret.Value[cipher.AEAD]
@@ -32,7 +32,7 @@ type APIv3Key struct {
 }
 
 // ParseAPIv3Key makes a key of its text: exactly 32 bytes, else [ErrFormat]. A
-// key of another length is found out here, at start, and not by the first letter.
+// key of another length is found out here, at start, and not by the first notification.
 func ParseAPIv3Key(s string) (APIv3Key, error) {
 	if len(s) != keySize {
 		return APIv3Key{}, fmt.Errorf("%w APIv3 key: %d bytes instead of %d", ErrFormat, len(s), keySize)
@@ -49,7 +49,7 @@ func ParseAPIv3Key(s string) (APIv3Key, error) {
 }
 
 // Or returns a key that seals as k and opens what was sealed with k or with old.
-// While a merchant changes his key, WeChat Pay repeats letters that it has sealed
+// While a merchant changes his key, WeChat Pay repeats notifications that it has sealed
 // with the one before.
 func (k APIv3Key) Or(old APIv3Key) APIv3Key {
 	if k.aead.Reveal() == nil {
@@ -121,7 +121,7 @@ func (k APIv3Key) Open(r Resource) ([]byte, error) {
 // is a zero key.
 func (k APIv3Key) Seal(originalType, associatedData string, plain []byte) (Resource, error) {
 	// Nine random bytes make twelve printable ones. Those 72 bits are what WeChat
-	// Pay's own nonces have; they would begin to collide after 2^36 letters.
+	// Pay's own nonces have; they would begin to collide after 2^36 notifications.
 	var random [9]byte
 	rand.Read(random[:]) // never fails
 	return k.seal(originalType, associatedData, plain, base64.RawURLEncoding.EncodeToString(random[:]))

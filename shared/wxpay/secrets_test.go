@@ -14,25 +14,25 @@ func TestNothingPrintsASecret(t *testing.T) {
 	c := newClient("http://127.0.0.1:1")
 	c.HTTP, c.Hosts = nil, nil
 	values := map[string]any{
-		"APIv3Key":     key,
-		"*APIv3Key":    &key,
-		"Signer":       *newSigner(),
-		"*Signer":      newSigner(),
-		"Platform":     *newPlatform(),
-		"*Platform":    newPlatform(),
-		"Keyring":      c.Keys,
-		"*Client":      c,
-		"struct":       struct{ K APIv3Key }{key},
-		"unexported":   struct{ k APIv3Key }{key},
-		"nested":       map[string]any{"a": []any{newSigner(), key, newPlatform()}},
-		"RefundLetter": newLetter(),
+		"APIv3Key":           key,
+		"*APIv3Key":          &key,
+		"Signer":             *newSigner(),
+		"*Signer":            newSigner(),
+		"Platform":           *newPlatform(),
+		"*Platform":          newPlatform(),
+		"Keyring":            c.Keys,
+		"*Client":            c,
+		"struct":             struct{ K APIv3Key }{key},
+		"unexported":         struct{ k APIv3Key }{key},
+		"nested":             map[string]any{"a": []any{newSigner(), key, newPlatform()}},
+		"RefundNotification": newRefundNotification(),
 	}
 	for name, v := range values {
 		var out bytes.Buffer
 		options := &slog.HandlerOptions{Level: slog.LevelDebug}
 		slog.New(slog.NewTextHandler(&out, options)).Debug("text", "v", v)
 		slog.New(slog.NewJSONHandler(&out, options)).Debug("json", "v", v)
-		if name != "RefundLetter" { // whose fields are there to be encoded
+		if name != "RefundNotification" { // whose fields are there to be encoded
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 				fmt.Fprintf(&out, verb+"\n", v)
 			}

@@ -93,7 +93,7 @@ type Platform struct {
 func (p Platform) Format(f fmt.State, _ rune) { secret.Mask(f, "[platform "+p.Serial+"]") }
 
 // Sign sets the five Wechatpay-* headers over body, the bytes that will be sent.
-// now is what goes into Wechatpay-Timestamp, to the second. A letter that is sent
+// now is what goes into Wechatpay-Timestamp, to the second. A notification that is sent
 // again is signed again, with a new time and nonce: the old headers would be
 // stale (doc/v3/partner/4013059030). The only error is a Platform that cannot
 // sign; it leaves the headers alone.

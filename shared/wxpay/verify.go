@@ -37,11 +37,11 @@ const (
 // it: nil, or [ErrHeader], [ErrProbe], [ErrStale], [ErrSignature],
 // [ErrUnknownKey], or what kept us from fetching the key (see [Keyring.Key]).
 // body must be the bytes as received; even a reformatted copy does not verify.
-// That a signature holds says who wrote a letter and that it is no older than
+// That a signature holds says who wrote a notification and that it is no older than
 // five minutes, not that it is the first of its kind: within the window it may
 // be played back, and it is the reader's business to do nothing twice.
 //
-// The tests run from cheap to dear, so that a flood of forged letters costs
+// The tests run from cheap to dear, so that a flood of forged notifications costs
 // next to nothing: no RSA is done, and no certificate asked for, before all that
 // can be seen with the naked eye is right.
 func (k *Keyring) Verify(ctx context.Context, h http.Header, body []byte) error {
@@ -151,7 +151,7 @@ func isToken(s string) bool {
 
 // checkFresh refuses with [ErrStale] what is not within the window. It compares
 // whole seconds, as WeChat Pay and its SDK do. The error tells how far off the
-// timestamp is, positive for the past: if that is alike in all letters, it is our
+// timestamp is, positive for the past: if that is alike in all notifications, it is our
 // clock that is wrong.
 func checkFresh(timestamp int64, now time.Time) error {
 	if d := now.Unix() - timestamp; d >= window || d <= -window {

@@ -19,12 +19,12 @@ func TestVerify(t *testing.T) {
 	ops := 0
 	k := newKeyring(&ops)
 	if err := verifyNow(k, h, body); err != nil || ops != 1 {
-		t.Fatalf("a good letter: error %v after %d RSA operations, want none after 1", err, ops)
+		t.Fatalf("a good notification: error %v after %d RSA operations, want none after 1", err, ops)
 	}
 	// Signature-Type came later than the rest; older messages lack it.
 	h.Del(headerType)
 	if err := verifyNow(k, h, body); err != nil {
-		t.Error("a letter without Wechatpay-Signature-Type:", err)
+		t.Error("a notification without Wechatpay-Signature-Type:", err)
 	}
 	// The thin outer function, in real time.
 	h = http.Header{}
@@ -38,7 +38,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// One valid letter, one thing changed. Cheap faults must be found without RSA.
+// One valid notification, one thing changed. Cheap faults must be found without RSA.
 func TestC1C3VerifyRefuses(t *testing.T) {
 	resign := func(p *Platform, at time.Time, nonce string) func(http.Header, *[]byte) {
 		return func(h http.Header, body *[]byte) {
@@ -184,7 +184,7 @@ func TestVerifyKeepsNonceAndBodyApart(t *testing.T) {
 	}
 }
 
-// Every single bit of a letter of real size and of its headers.
+// Every single bit of a notification of real size and of its headers.
 func TestC2VerifyRefusesEveryFlippedBit(t *testing.T) {
 	h, body := newSigned(t)
 	ops, flips := 0, 0
@@ -212,14 +212,14 @@ func TestC2VerifyRefusesEveryFlippedBit(t *testing.T) {
 		h.Set(name, value)
 	}
 	if err := verifyNow(k, h, body); err != nil {
-		t.Fatal("the letter itself is refused, so this showed nothing:", err)
+		t.Fatal("the notification itself is refused, so this showed nothing:", err)
 	}
 	t.Logf("%d flips over %d bytes of body and 5 headers, %d RSA operations, none accepted", flips, len(body), ops)
 }
 
 func TestC4VerifyWindow(t *testing.T) {
 	for _, tt := range []struct {
-		age  int // seconds that the letter is old
+		age  int // seconds that the notification is old
 		want error
 	}{
 		{-301, ErrStale}, {-300, ErrStale}, {-299, nil}, {-1, nil}, {0, nil},
@@ -238,7 +238,7 @@ func TestC4VerifyWindow(t *testing.T) {
 				t.Errorf("age %d s + %d ns: error %v, want %v", tt.age, fraction, err, tt.want)
 			}
 			if err != nil && ops != 0 {
-				t.Errorf("age %d s: RSA was done for a stale letter", tt.age)
+				t.Errorf("age %d s: RSA was done for a stale notification", tt.age)
 			}
 		}
 	}

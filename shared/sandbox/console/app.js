@@ -4,7 +4,7 @@
 import { patch } from './dom.js'
 import { t, known, translate, language, switchLanguage } from './words.js'
 import { listView, emptyDetail, orderDetail, refundDetail } from './refunds.js'
-import { lettersView, faultsView, keysView, summary, clockCard } from './tools.js'
+import { notificationsView, faultsView, keysView, summary, clockCard } from './tools.js'
 import { callsCard, begin, call, choose, snippet } from './calls.js'
 import { statusOf, until } from './parts.js'
 import { actions } from './actions.js'
@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id)
 
 let state = null
 let received = 0
-const ui = { search: '', filter: 'all', letters: 'all', strikes: 'once', then: true, secrets: null, hash: location.hash, since: 0 }
+const ui = { search: '', filter: 'all', notifications: 'all', strikes: 'once', then: true, secrets: null, hash: location.hash, since: 0 }
 
 // clock is the virtual clock as it runs between two states.
 const clock = {
@@ -27,7 +27,7 @@ const clock = {
 const views = [
   [/^#\/refunds\/(.+)$/, (no) => [listView(state, ui), refundDetail(state.refunds.find((r) => r.out_refund_no === no), state, ui, clock)]],
   [/^#\/orders\/(.+)$/, (no) => [listView(state, ui), orderDetail(state.orders.find((o) => o.out_trade_no === no), state, ui)]],
-  [/^#\/notifications$/, () => [lettersView(state, ui, clock)]],
+  [/^#\/notifications$/, () => [notificationsView(state, ui, clock)]],
   [/^#\/faults$/, () => [faultsView(state, ui)]],
   [/^#\/keys$/, () => [keysView(state, ui, clock)]],
   [/^/, () => [listView(state, ui), emptyDetail(state)]],
@@ -108,9 +108,9 @@ function link(name) {
 function announce(before) {
   if (before === null) return
   const old = new Map(before.refunds.map((r) => [r.out_refund_no, statusOf(r)]))
-  const news = state.refunds.filter((r) => old.get(r.out_refund_no) !== statusOf(r))
-  if (news.length === 0) return
-  $('live').textContent = news.map((r) => `${r.out_refund_no}: ${known('state.', statusOf(r))}`).join('; ')
+  const changed = state.refunds.filter((r) => old.get(r.out_refund_no) !== statusOf(r))
+  if (changed.length === 0) return
+  $('live').textContent = changed.map((r) => `${r.out_refund_no}: ${known('state.', statusOf(r))}`).join('; ')
 }
 
 // Clicks.
@@ -128,7 +128,7 @@ function toast(text, good = false) {
 const local = {
   language: () => { switchLanguage(); dress() },
   filter: ({ name }) => { ui.filter = name },
-  letterFilter: ({ name }) => { ui.letters = name },
+  notificationFilter: ({ name }) => { ui.notifications = name },
   form: ({ form }) => { choose(form) },
   skip: () => $('main').focus(),
   hideSecrets: () => { ui.secrets = null },

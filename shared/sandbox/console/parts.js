@@ -54,7 +54,7 @@ export function until(at, clock) {
   return clock.speed === 1 ? t('in', { virtual: duration(virtual) }) : t('in.real', { virtual: duration(virtual), real: duration(Math.ceil(real)) })
 }
 
-// cells are the first send of a letter and its fifteen repeats, with what became
+// cells are the first send of a notification and its fifteen repeats, with what became
 // of each.
 function cells(delivery, schedule) {
   const at = delivery.repeats
@@ -74,7 +74,7 @@ function strip(delivery, schedule) {
       h('span', { 'aria-hidden': 'true' }, i === 0 ? t('strip.start') : short(wait)))))
 }
 
-// reason is the one sentence on why a letter was not acknowledged.
+// reason is the one sentence on why a notification was not acknowledged.
 export function reason(attempt) {
   return attempt.cause ? known('cause.', attempt.cause) : attempt.error
 }
@@ -103,22 +103,22 @@ export function answerOf(attempt) {
   ]
 }
 
-// letterCard is one notification on its schedule. Where it stands by itself, it
+// notificationCard is one notification on its schedule. Where it stands by itself, it
 // has a link to its refund and all attempts; a refund's timeline has those already.
-export function letterCard(delivery, state, clock, alone = false) {
+export function notificationCard(delivery, state, clock, alone = false) {
   const waiting = delivery.state === 'pending' && delivery.next_at
-  return h('article', { class: 'letter', 'data-key': delivery.id, 'aria-label': `${delivery.event_type} ${delivery.out_refund_no}` },
+  return h('article', { class: 'notification', 'data-key': delivery.id, 'aria-label': `${delivery.event_type} ${delivery.out_refund_no}` },
     h('header', {},
       h('h3', {}, delivery.event_type),
       alone && h('a', { class: 'number', href: `#/refunds/${encodeURIComponent(delivery.out_refund_no)}` }, delivery.out_refund_no),
       h('span', { class: `pill ${delivery.state}` }, known('delivery.', delivery.state))),
     strip(delivery, state.schedule),
     h('div', { class: 'foot' }, h('p', { class: 'next' },
-      waiting && [delivery.kept ? t('letter.kept') : t('letter.repeat', { n: delivery.repeats, of: state.schedule.length }), ' ', countdown(delivery.next_at, clock)],
-      delivery.state === 'pending' && !delivery.next_at && t('letter.flying'),
-      delivery.state === 'delivered' && (delivery.next_at ? [t('letter.echo'), ' ', countdown(delivery.next_at, clock)] : t('letter.done')),
-      delivery.state === 'lost' && t('letter.lost'),
-      delivery.state === 'failed' && t('letter.failed')),
+      waiting && [delivery.kept ? t('notification.kept') : t('notification.repeat', { n: delivery.repeats, of: state.schedule.length }), ' ', countdown(delivery.next_at, clock)],
+      delivery.state === 'pending' && !delivery.next_at && t('notification.flying'),
+      delivery.state === 'delivered' && (delivery.next_at ? [t('notification.echo'), ' ', countdown(delivery.next_at, clock)] : t('notification.done')),
+      delivery.state === 'lost' && t('notification.lost'),
+      delivery.state === 'failed' && t('notification.failed')),
     h('div', { class: 'buttons' },
       waiting && button(t('skipTo'), 'until', { at: delivery.next_at }),
       button(t('resend'), 'resend', { id: delivery.id }))),

@@ -3,7 +3,7 @@
 import { h } from './dom.js'
 import { t, known } from './words.js'
 import { money, decimal, difference, clockTime, duration } from './format.js'
-import { statusOf, pill, button, number, orderBar, letterCard, answerOf, reason } from './parts.js'
+import { statusOf, pill, button, number, orderBar, notificationCard, answerOf, reason } from './parts.js'
 
 const filters = {
   all: () => true,
@@ -113,7 +113,7 @@ function numbers(pairs) {
 export function refundDetail(refund, state, ui, clock) {
   if (!refund) return missing(ui)
   const order = state.orders.find((o) => o.out_trade_no === refund.out_trade_no)
-  const letters = state.deliveries.filter((d) => d.out_refund_no === refund.out_refund_no)
+  const notifications = state.deliveries.filter((d) => d.out_refund_no === refund.out_refund_no)
   const status = statusOf(refund)
   return h('section', { class: 'detail', 'data-key': `detail:${refund.out_refund_no}` }, back(),
     h('div', { class: 'card', 'data-key': 'head' },
@@ -124,8 +124,8 @@ export function refundDetail(refund, state, ui, clock) {
       numbers([['out_refund_no', refund.out_refund_no], ['refund_id', refund.refund_id], ['out_trade_no', refund.out_trade_no], ['transaction_id', refund.transaction_id]]),
       order && orderBar(order),
       actions(refund)),
-    letters.length > 0 && h('div', { class: 'card', 'data-key': 'letters' },
-      h('h3', {}, t('letters')), letters.map((d) => letterCard(d, state, clock))),
+    notifications.length > 0 && h('div', { class: 'card', 'data-key': 'notifications' },
+      h('h3', {}, t('notifications')), notifications.map((d) => notificationCard(d, state, clock))),
     timelineCard(refund, state),
     booksCard(refund),
     order && orderCard(order, state.pace))

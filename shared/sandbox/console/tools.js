@@ -3,21 +3,21 @@
 import { h } from './dom.js'
 import { t } from './words.js'
 import { difference, duration } from './format.js'
-import { statusOf, button, number, letterCard, countdown } from './parts.js'
+import { statusOf, button, number, notificationCard, countdown } from './parts.js'
 
-const letterFilters = ['all', 'pending', 'delivered', 'failed', 'lost']
+const notificationFilters = ['all', 'pending', 'delivered', 'failed', 'lost']
 
-export function lettersView(state, ui, clock) {
-  const shown = state.deliveries.filter((d) => ui.letters === 'all' || d.state === ui.letters)
-  return h('section', { class: 'wide', 'data-key': 'letters', 'aria-label': t('nav.notifications') },
+export function notificationsView(state, ui, clock) {
+  const shown = state.deliveries.filter((d) => ui.notifications === 'all' || d.state === ui.notifications)
+  return h('section', { class: 'wide', 'data-key': 'notifications', 'aria-label': t('nav.notifications') },
     h('div', { class: 'card' },
       h('h2', { id: 'title', tabindex: -1 }, t('nav.notifications')),
-      h('p', { class: 'muted' }, t('letters.hint')),
-      h('div', { class: 'chips', role: 'group', 'aria-label': t('filter') }, letterFilters.map((name) =>
-        h('button', { type: 'button', class: 'chip', 'aria-pressed': String(name === ui.letters), 'data-do': 'letterFilter', 'data-name': name },
+      h('p', { class: 'muted' }, t('notifications.hint')),
+      h('div', { class: 'chips', role: 'group', 'aria-label': t('filter') }, notificationFilters.map((name) =>
+        h('button', { type: 'button', class: 'chip', 'aria-pressed': String(name === ui.notifications), 'data-do': 'notificationFilter', 'data-name': name },
           name === 'all' ? t('filter.all') : t(`delivery.${name}`)))),
-      shown.length === 0 && h('p', { class: 'muted' }, t('letters.none')),
-      shown.map((d) => letterCard(d, state, clock, true))))
+      shown.length === 0 && h('p', { class: 'muted' }, t('notifications.none')),
+      shown.map((d) => notificationCard(d, state, clock, true))))
 }
 
 const scenarios = ['abnormal', 'closed', 'byHand']

@@ -32,7 +32,7 @@ func (w *world) answering(status int, body string) {
 	w.receiver.answer = func(int, *http.Request) (*http.Response, error) { return respond(status, body), nil }
 }
 
-// openV2 reads a letter of v2.
+// openV2 reads a notification of v2.
 func (w *world) openV2(body []byte) (outer, inner wxpay.Fields) {
 	w.t.Helper()
 	outer, err := wxpay.ParseFields(body, "xml")
@@ -49,7 +49,7 @@ func (w *world) openV2(body []byte) (outer, inner wxpay.Fields) {
 	return outer, inner
 }
 
-// TestScheduleV2 lives through the whole schedule of an XML letter.
+// TestScheduleV2 lives through the whole schedule of an XML notification.
 func TestScheduleV2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -85,7 +85,7 @@ func TestScheduleV2(t *testing.T) {
 		}
 		outer, inner := w.openV2(posts[0].body)
 		if outer["return_code"] != "SUCCESS" || outer["mch_id"] != "1900000001" || outer["appid"] == "" || outer["nonce_str"] == "" || outer["sign"] != "" || outer["sub_mch_id"] != "" {
-			t.Errorf("letter %v", outer)
+			t.Errorf("notification %v", outer)
 		}
 		if _, err := time.Parse(time.DateTime, inner["success_time"]); err != nil {
 			t.Errorf("success_time: %v", err)
@@ -110,9 +110,9 @@ func TestScheduleV2(t *testing.T) {
 	})
 }
 
-// TestLetterKinds tells of a refund as whoever has made it is told, and tries
+// TestNotificationKinds tells of a refund as whoever has made it is told, and tries
 // what each takes for an acknowledgement.
-func TestLetterKinds(t *testing.T) {
+func TestNotificationKinds(t *testing.T) {
 	wrap := func(result string) string {
 		return `{"errMsg":"cloud.callFunction:ok","requestID":"x","result":` + result + `}`
 	}
@@ -214,18 +214,18 @@ func TestRelayEvents(t *testing.T) {
 	}
 }
 
-// TestLetterByHand lets a refund on the merchant platform be told of in v2.
-func TestLetterByHand(t *testing.T) {
+// TestNotificationByHand lets a refund on the merchant platform be told of in v2.
+func TestNotificationByHand(t *testing.T) {
 	w := newWorld(t)
 	w.answering(200, ackV2)
 	w.pay(`{"out_trade_no":"T1","total":10000,"sub_mchid":"1900000109"}`)
-	w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R1","amount":100,"letter":"v2"}`, 200)
-	w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R2","amount":{"refund":100},"letter":"v2"}`, 200)
-	w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R3","amount":100,"letter":"v1"}`, 400)
+	w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R1","amount":100,"notification":"v2"}`, 200)
+	w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R2","amount":{"refund":100},"notification":"v2"}`, 200)
+	w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R3","amount":100,"notification":"v1"}`, 400)
 	w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
 	posts := w.receiver.received()
 	if len(posts) != 1 || posts[0].url != notifyURL {
-		t.Fatalf("%d letters", len(posts))
+		t.Fatalf("%d notifications", len(posts))
 	}
 	outer, inner := w.openV2(posts[0].body)
 	if inner["refund_request_source"] != "VENDOR_PLATFORM" || outer["sub_mch_id"] != "1900000109" || inner["out_refund_no"] != "R1" {
@@ -236,9 +236,9 @@ func TestLetterByHand(t *testing.T) {
 	}
 }
 
-// TestLetterFaultsV2 lets faults strike letters that have no signature: only that
-// of the seal does, the others wait for letters that have one.
-func TestLetterFaultsV2(t *testing.T) {
+// TestNotificationFaultsV2 lets faults strike notifications that have no signature: only that
+// of the seal does, the others wait for notifications that have one.
+func TestNotificationFaultsV2(t *testing.T) {
 	for _, fault := range []string{"tamper", "signtest", "wrong_serial", "stale", "lose", "duplicate", "delay"} {
 		w := newWorld(t)
 		w.answering(200, ackV2)
@@ -262,7 +262,7 @@ func TestLetterFaultsV2(t *testing.T) {
 			plain, err := w.apiKey().OpenReqInfo(f["req_info"])
 			if err == nil {
 				if _, err = wxpay.ParseFields(plain, "root"); err == nil {
-					t.Error("a letter that was tampered with can be read")
+					t.Error("a notification that was tampered with can be read")
 				}
 			}
 		}

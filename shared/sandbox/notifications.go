@@ -10,10 +10,10 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// A letterKind is a way in which merchants are told how refunds end. What the
-// kinds share is when letters go out, and that they do until they are
+// A notificationKind is a way in which merchants are told how refunds end. What the
+// kinds share is when notifications go out, and that they do until they are
 // acknowledged.
-type letterKind struct {
+type notificationKind struct {
 	write     func(*Sandbox, *refund, *delivery, time.Time) ([]byte, error)
 	url       func(*Sandbox, *refund) string
 	media     string // Content-Type
@@ -22,22 +22,22 @@ type letterKind struct {
 	objection func(status int, answer []byte) string // says why an answer does not acknowledge; nothing if it does
 }
 
-// The kinds of letters.
+// The kinds of notifications.
 const (
-	letterV3       = "v3"
-	letterV2       = "v2"
-	letterTemplate = "template" // CloudBase's template hands a v3 letter on, opened
-	letterCloudPay = "cloudpay" // and CloudPay a v2 one
+	notificationV3       = "v3"
+	notificationV2       = "v2"
+	notificationTemplate = "template" // CloudBase's template hands a v3 notification on, opened
+	notificationCloudPay = "cloudpay" // and CloudPay a v2 one
 )
 
-var letterKinds = map[string]letterKind{
-	letterV3:       {write: (*Sandbox).letter, url: (*Sandbox).postal, media: "application/json", signed: true, sealed: true, objection: objection},
-	letterV2:       {write: (*Sandbox).letterV2, url: (*Sandbox).postal, media: "text/xml", sealed: true, objection: objectionV2},
-	letterTemplate: {write: (*Sandbox).letterTemplate, url: (*Sandbox).relay, media: "application/json", objection: objectionTemplate},
-	letterCloudPay: {write: (*Sandbox).letterCloudPay, url: (*Sandbox).relay, media: "application/json", objection: objectionCloudPay},
+var notificationKinds = map[string]notificationKind{
+	notificationV3:       {write: (*Sandbox).notification, url: (*Sandbox).postal, media: "application/json", signed: true, sealed: true, objection: objection},
+	notificationV2:       {write: (*Sandbox).notificationV2, url: (*Sandbox).postal, media: "text/xml", sealed: true, objection: objectionV2},
+	notificationTemplate: {write: (*Sandbox).notificationTemplate, url: (*Sandbox).relay, media: "application/json", objection: objectionTemplate},
+	notificationCloudPay: {write: (*Sandbox).notificationCloudPay, url: (*Sandbox).relay, media: "application/json", objection: objectionCloudPay},
 }
 
-// postal is where letters are posted: the refund's own address, else the
+// postal is where notifications are posted: the refund's own address, else the
 // merchant's. s.mu is held.
 func (s *Sandbox) postal(r *refund) string {
 	if r.application.NotifyURL != "" {
@@ -49,17 +49,17 @@ func (s *Sandbox) postal(r *refund) string {
 // relay is where functions are called. s.mu is held.
 func (s *Sandbox) relay(*refund) string { return s.urls.Relay }
 
-// suffers tells whether a fault can befall such a letter: most of them are about
+// suffers tells whether a fault can befall such a notification: most of them are about
 // signatures.
-func (k letterKind) suffers(f noticeFault) bool { return k.signed || f.sealed && k.sealed }
+func (k notificationKind) suffers(f noticeFault) bool { return k.signed || f.sealed && k.sealed }
 
-// inner is what a letter of APIv3 seals.
-func (r *refund) inner() wxpay.RefundLetter {
+// inner is what a notification of APIv3 seals.
+func (r *refund) inner() wxpay.RefundNotification {
 	o := r.object()
-	out := wxpay.RefundLetter{
+	out := wxpay.RefundNotification{
 		TransactionID: o.TransactionID, OutTradeNo: o.OutTradeNo, RefundID: o.RefundID, OutRefundNo: o.OutRefundNo,
 		RefundStatus: o.Status, SuccessTime: o.SuccessTime, UserReceivedAccount: o.UserReceivedAccount,
-		Amount: wxpay.LetterAmount{
+		Amount: wxpay.NotificationAmount{
 			Total: o.Amount.Total, Refund: o.Amount.Refund,
 			PayerTotal: new(o.Amount.PayerTotal), PayerRefund: new(o.Amount.PayerRefund),
 		},
@@ -72,8 +72,8 @@ func (r *refund) inner() wxpay.RefundLetter {
 	return out
 }
 
-// letter writes the notification about a refund: once, however often it is sent.
-func (s *Sandbox) letter(r *refund, d *delivery, now time.Time) ([]byte, error) {
+// notification writes the notification about a refund: once, however often it is sent.
+func (s *Sandbox) notification(r *refund, d *delivery, now time.Time) ([]byte, error) {
 	plain, err := json.Marshal(r.inner())
 	if err != nil {
 		return nil, err
@@ -88,21 +88,21 @@ func (s *Sandbox) letter(r *refund, d *delivery, now time.Time) ([]byte, error) 
 	})
 }
 
-// letterTemplate is what the template calls the merchant's function with. The
+// notificationTemplate is what the template calls the merchant's function with. The
 // resource still is called encrypted, though it is not.
-func (s *Sandbox) letterTemplate(r *refund, d *delivery, now time.Time) ([]byte, error) {
+func (s *Sandbox) notificationTemplate(r *refund, d *delivery, now time.Time) ([]byte, error) {
 	return json.Marshal(struct {
-		ID           string             `json:"id"`
-		CreateTime   string             `json:"create_time"`
-		ResourceType string             `json:"resource_type"`
-		EventType    string             `json:"event_type"`
-		Summary      string             `json:"summary"`
-		Resource     wxpay.RefundLetter `json:"resource"`
+		ID           string                   `json:"id"`
+		CreateTime   string                   `json:"create_time"`
+		ResourceType string                   `json:"resource_type"`
+		EventType    string                   `json:"event_type"`
+		Summary      string                   `json:"summary"`
+		Resource     wxpay.RefundNotification `json:"resource"`
 	}{d.id, stamp(now), "encrypt-resource", d.event, summaries[r.status], r.inner()})
 }
 
-// letterFields are what v2 says about how a refund ended.
-func (r *refund) letterFields() message {
+// notificationFields are what v2 says about how a refund ended.
+func (r *refund) notificationFields() message {
 	m := message{
 		"transaction_id": r.order.transactionID, "out_trade_no": r.order.outTradeNo, "total_fee": r.order.total,
 		"refund_id": r.id, "out_refund_no": r.application.OutRefundNo, "refund_fee": r.application.Amount.Refund,
@@ -120,8 +120,8 @@ func (r *refund) letterFields() message {
 	return m
 }
 
-// letterNames are whose refund a letter of v2 is about.
-func (r *refund) letterNames() message {
+// notificationNames are whose refund a notification of v2 is about.
+func (r *refund) notificationNames() message {
 	m := message{"return_code": "SUCCESS", "appid": appID, "mch_id": mchID, "nonce_str": random(32, alphanumeric)}
 	if r.subMchID != "" {
 		m["sub_appid"], m["sub_mch_id"] = subAppID, r.subMchID
@@ -129,21 +129,21 @@ func (r *refund) letterNames() message {
 	return m
 }
 
-// letterV2 has no signature: that it can be opened is all that speaks for it.
-func (s *Sandbox) letterV2(r *refund, _ *delivery, _ time.Time) ([]byte, error) {
-	plain := r.letterFields().fields().XML()
+// notificationV2 has no signature: that it can be opened is all that speaks for it.
+func (s *Sandbox) notificationV2(r *refund, _ *delivery, _ time.Time) ([]byte, error) {
+	plain := r.notificationFields().fields().XML()
 	plain = bytes.Replace(plain, []byte("<xml>"), []byte("<root>"), 1)
 	plain = append(bytes.TrimSuffix(plain, []byte("</xml>")), "</root>"...)
-	f := r.letterNames().fields()
+	f := r.notificationNames().fields()
 	f["req_info"] = s.keys.apiKeyV2.SealReqInfo(plain)
 	return f.XML(), nil
 }
 
-// letterCloudPay is what CloudPay calls the function with that the application
+// notificationCloudPay is what CloudPay calls the function with that the application
 // has named: v2's fields in camel case, all in one object.
-func (s *Sandbox) letterCloudPay(r *refund, _ *delivery, _ time.Time) ([]byte, error) {
+func (s *Sandbox) notificationCloudPay(r *refund, _ *delivery, _ time.Time) ([]byte, error) {
 	out := map[string]any{}
-	for _, m := range []message{r.letterFields(), r.letterNames()} {
+	for _, m := range []message{r.notificationFields(), r.notificationNames()} {
 		for name, value := range m {
 			out[camel(name)] = value
 		}

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// A Dossier is all that the ledger holds of one refund, for people to look at.
-type Dossier struct {
+// A Inspection is all that the ledger holds of one refund, for people to look at.
+type Inspection struct {
 	OutRefundNo string
 	State       State
-	Foreign     bool    // never claimed here
+	External    bool    // never claimed here
 	Request     Request // what was claimed; of a foreign refund, what the upstream told
 	Refund      Refund  // what the upstream has told, completed by what was claimed
 	Held        int64   // minor units that it reserves on its order's account
@@ -19,12 +19,12 @@ type Dossier struct {
 	Taken       bool    // rejected, since somebody else's refund has the number: Refund and Held are that one's
 	Causes      []Cause // lasting causes of alarm that go on
 	ClaimedAt   time.Time
-	History     []Event // oldest first
-	Owed        []Owed  // what the business has not acknowledged yet, oldest first
+	History     []HistoryEntry    // oldest first
+	Pending     []PendingDelivery // what the business has not acknowledged yet, oldest first
 }
 
-// An Owed is one news of a refund that one subscriber has not acknowledged.
-type Owed struct {
+// An PendingDelivery is one event of a refund that one subscriber has not acknowledged.
+type PendingDelivery struct {
 	To      string
 	Since   time.Time
 	Tries   int
@@ -36,11 +36,11 @@ type Owed struct {
 // lookAt is how many items are read from the ledger at a time.
 const lookAt = 25
 
-// Look returns what the ledger holds of the given refunds, one dossier each, in
+// Inspect returns what the ledger holds of the given refunds, one inspection each, in
 // their order; that of a refund which it does not know has no State. Nobody is asked and nothing changes. It is for
 // whoever runs the service: callers of it are not asked who they are.
-func (s *Service) Look(ctx context.Context, outRefundNos ...string) ([]Dossier, error) {
-	var out []Dossier
+func (s *Service) Inspect(ctx context.Context, outRefundNos ...string) ([]Inspection, error) {
+	var out []Inspection
 	for chunk := range slices.Chunk(outRefundNos, lookAt) {
 		keys := make([]Key, len(chunk))
 		for i, no := range chunk {
@@ -56,22 +56,22 @@ func (s *Service) Look(ctx context.Context, outRefundNos ...string) ([]Dossier, 
 				return nil, err
 			}
 			rec.Request.OutRefundNo = chunk[i]
-			out = append(out, rec.dossier())
+			out = append(out, rec.inspection())
 		}
 	}
 	return out, nil
 }
 
-func (r *record) dossier() Dossier {
-	var owed []Owed
+func (r *record) inspection() Inspection {
+	var owed []PendingDelivery
 	for _, n := range r.Notices {
 		for _, d := range n.Owed {
-			owed = append(owed, Owed{To: d.To, Since: n.At, Tries: d.Tries, Next: d.Next, GivenUp: d.Lost, Why: d.Why})
+			owed = append(owed, PendingDelivery{To: d.To, Since: n.At, Tries: d.Tries, Next: d.Next, GivenUp: d.Lost, Why: d.Why})
 		}
 	}
-	return Dossier{
-		OutRefundNo: r.Request.OutRefundNo, State: r.State, Foreign: r.Foreign, Request: r.Request, Refund: r.view(),
-		Held: r.Held, Refusal: r.Refusal, Taken: r.Taken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Owed: owed,
+	return Inspection{
+		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Request: r.Request, Refund: r.view(),
+		Held: r.Held, Refusal: r.Refusal, Taken: r.Taken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: owed,
 	}
 }
 

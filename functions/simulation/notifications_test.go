@@ -22,9 +22,9 @@ import (
 
 const raceSerial = "PUB_KEY_ID_0119000000012026112200000001"
 
-// doubles delivers letters twice at once, each copy to an instance of its own, in
+// doubles delivers notifications twice at once, each copy to an instance of its own, in
 // real time (threats C10, C11). It returns how many effects there were beyond one
-// a letter.
+// a notification.
 func doubles(t *testing.T, n int) (ours, naively int) {
 	t.Helper()
 	store, err := ledger.Open(t.Context(), "sqlite::memory:")
@@ -60,7 +60,7 @@ func doubles(t *testing.T, n int) (ours, naively int) {
 			r.Header = h.Clone()
 			[]*notify.Handler{first, second}[copy].ServeHTTP(rec, r)
 			if rec.Code != http.StatusOK {
-				t.Errorf("copy %d of the letter about %s is answered with %d %s", copy, no, rec.Code, rec.Body)
+				t.Errorf("copy %d of the notification about %s is answered with %d %s", copy, no, rec.Code, rec.Body)
 			}
 		})
 		ours += max(0, int(settled.Load())-1)
@@ -90,13 +90,13 @@ func twice(f func(copy int)) {
 	wg.Wait()
 }
 
-// signed is a letter as WeChat Pay would send it, by a key that stands for its.
+// signed is a notification as WeChat Pay would send it, by a key that stands for its.
 func signed(t *testing.T, no string) (http.Header, []byte) {
 	t.Helper()
-	plain, err := json.Marshal(wxpay.RefundLetter{
+	plain, err := json.Marshal(wxpay.RefundNotification{
 		MchID: "1900000001", TransactionID: "42O" + no, OutTradeNo: "O" + no, RefundID: "50" + no, OutRefundNo: no,
 		RefundStatus: "SUCCESS", SuccessTime: "2026-11-22T10:05:00+08:00",
-		Amount: wxpay.LetterAmount{Total: 1, Refund: 1, PayerTotal: new(int64(1)), PayerRefund: new(int64(1))},
+		Amount: wxpay.NotificationAmount{Total: 1, Refund: 1, PayerTotal: new(int64(1)), PayerRefund: new(int64(1))},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func (s *settlements) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// A letter that comes twice at once is acknowledged twice and has one effect.
+// A notification that comes twice at once is acknowledged twice and has one effect.
 func TestDoubleDeliveries(t *testing.T) {
 	n := size(flags.races, 500, 100, 100)
 	ours, naively := doubles(t, n)

@@ -17,7 +17,7 @@ import (
 func TestLook(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
 	f.up.before = refusal(refund.CodeRejected, refund.NewNumber, "NOT_ENOUGH")
@@ -28,12 +28,12 @@ func TestLook(t *testing.T) {
 	if _, err := f.Refund(t.Context(), server, request("R3", 5)); err == nil {
 		t.Fatal("R3 was answered")
 	}
-	if _, err := f.Settle(t.Context(), letter("R4", 1, refund.StatusClosed)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R4", 1, refund.StatusClosed)); err != nil {
 		t.Fatal(err)
 	}
 	calls := f.up.total()
 
-	all, err := f.Look(t.Context(), "R4", "R3", "none", "R2", "R1")
+	all, err := f.Inspect(t.Context(), "R4", "R3", "none", "R2", "R1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestLook(t *testing.T) {
 		if d.Refusal != nil {
 			refusal = d.Refusal.Upstream
 		}
-		got = append(got, fmt.Sprint(d.OutRefundNo, " ", d.State, " held ", d.Held, " of ", d.Request.Amount.Refund, " foreign ", d.Foreign, " refusal ", refusal, " ", strings.Join(what, ",")))
+		got = append(got, fmt.Sprint(d.OutRefundNo, " ", d.State, " held ", d.Held, " of ", d.Request.Amount.Refund, " foreign ", d.External, " refusal ", refusal, " ", strings.Join(what, ",")))
 		if d.State != "" && d.ClaimedAt.IsZero() || d.Refund.OutRefundNo != d.OutRefundNo {
 			t.Errorf("%+v lacks when it was claimed, or its number", d)
 		}
@@ -76,7 +76,7 @@ func TestLookMany(t *testing.T) {
 		f.must(t, r)
 		numbers = append(numbers, number(i))
 	}
-	all, err := f.Look(t.Context(), numbers...)
+	all, err := f.Inspect(t.Context(), numbers...)
 	if err != nil || len(all) != 40 {
 		t.Fatalf("got %d, %v; want 40", len(all), err)
 	}
@@ -85,7 +85,7 @@ func TestLookMany(t *testing.T) {
 			t.Errorf("at %d: got %s", i, d.OutRefundNo)
 		}
 	}
-	if none, err := f.Look(t.Context()); err != nil || len(none) != 0 {
+	if none, err := f.Inspect(t.Context()); err != nil || len(none) != 0 {
 		t.Errorf("nothing: got %v, %v", none, err)
 	}
 	for key, want := range map[refund.Key]string{"refund/R1": "R1", "refund_id/50": "", "order/out_trade_no/refund/1": ""} {
@@ -101,8 +101,8 @@ func TestLookAtDebts(t *testing.T) {
 	f := setUp(t)
 	fail := true
 	f.Subscribers = []refund.Subscriber{
-		{Name: "good", Tell: func(context.Context, refund.News) error { return nil }},
-		{Name: "bad", Tell: func(context.Context, refund.News) error {
+		{Name: "good", Tell: func(context.Context, refund.Event) error { return nil }},
+		{Name: "bad", Tell: func(context.Context, refund.Event) error {
 			if fail {
 				return errors.New("not now")
 			}
@@ -110,22 +110,22 @@ func TestLookAtDebts(t *testing.T) {
 		}},
 	}
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), letter("R1", 60, refund.StatusSuccess)); err != nil {
+	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
 		t.Fatal(err)
 	}
-	look := func() refund.Dossier {
+	look := func() refund.Inspection {
 		t.Helper()
-		all, err := f.Look(t.Context(), "R1")
+		all, err := f.Inspect(t.Context(), "R1")
 		if err != nil || len(all) != 1 {
 			t.Fatalf("got %v, %v", all, err)
 		}
 		return all[0]
 	}
-	if got := look().Owed; len(got) != 2 || got[0].To != "good" || got[0].Tries != 0 || got[0].Since.IsZero() {
+	if got := look().Pending; len(got) != 2 || got[0].To != "good" || got[0].Tries != 0 || got[0].Since.IsZero() {
 		t.Errorf("before: %+v, want both", got)
 	}
 	f.Deliver(t.Context(), "R1")
-	if got := look().Owed; len(got) != 1 || got[0].To != "bad" || got[0].Tries != 1 || got[0].Why != "not now" || got[0].Next.IsZero() || got[0].GivenUp {
+	if got := look().Pending; len(got) != 1 || got[0].To != "bad" || got[0].Tries != 1 || got[0].Why != "not now" || got[0].Next.IsZero() || got[0].GivenUp {
 		t.Errorf("after one try: %+v, want the bad one", got)
 	}
 	fail = false
@@ -138,7 +138,7 @@ func TestLookAtDebts(t *testing.T) {
 			told = append(told, e.Note)
 		}
 	}
-	if diff := cmp.Diff([]string{"good", "bad"}, told); diff != "" || len(d.Owed) != 0 {
-		t.Errorf("after the second: %+v owed, told (-want +got):\n%s", d.Owed, diff)
+	if diff := cmp.Diff([]string{"good", "bad"}, told); diff != "" || len(d.Pending) != 0 {
+		t.Errorf("after the second: %+v owed, told (-want +got):\n%s", d.Pending, diff)
 	}
 }
