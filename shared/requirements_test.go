@@ -21,6 +21,15 @@ type requirement struct {
 	Why  string `json:"why,omitempty"` // why there is none
 }
 
+// A document is one that this project implements. Its id begins those of its
+// requirements; everywhere else it is cited by title.
+type document struct {
+	ID      string `json:"id"`
+	Title   string `json:"title"`
+	Address string `json:"address"` // where a stored copy of the page was found; nobody has opened it from here
+	Note    string `json:"note"`    // which text was read, and what is odd about it
+}
+
 // requirementKinds are the kinds, and how many of each the documents have.
 var requirementKinds = []struct {
 	name string
@@ -38,6 +47,15 @@ var requirementKinds = []struct {
 // it is said why not.
 func TestRequirements(t *testing.T) {
 	table := readTable[requirement](t, "testdata/requirements.json")
+	documents := readTable[document](t, "testdata/documents.json")
+	if len(documents) != 5 {
+		t.Fatalf("%d documents are listed, want 5", len(documents))
+	}
+	for i, d := range documents {
+		if d.ID != fmt.Sprintf("%03d", i) || d.Title == "" || d.Note == "" || !strings.HasPrefix(d.Address, "https://") {
+			t.Errorf("document %03d is listed as %+v, without its id, title, address or note", i, d)
+		}
+	}
 	seen, counts := map[string]bool{}, map[string]int{}
 	var covered, notApplicable [5]int
 	tests := testNames{}
@@ -77,7 +95,7 @@ func TestRequirements(t *testing.T) {
 			}
 			want += k.want[document]
 		}
-		t.Logf("document %03d: %d requirements, %d covered, %d not applicable", document, want, covered[document], notApplicable[document])
+		t.Logf("%s: %d requirements, %d covered, %d not applicable", documents[document].Title, want, covered[document], notApplicable[document])
 	}
 }
 
