@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The sandbox is described in two languages.
+var readmes = []string{"README.md", "README.zh.md"}
+
+func readme(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// scripts are the blocks of commands, without comments.
+func scripts(text string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```\n").FindAllStringSubmatch(text, -1) {
+		out = append(out, regexp.MustCompile(`(?m)^# .*\n|^\n`).ReplaceAllString(m[1], ""))
+	}
+	return out
+}
+
+// first lists the first cells of the tables' rows in which they are code, in order.
+func first(text, pattern string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(text, -1) {
+		for _, code := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(m[1], -1) {
+			if regexp.MustCompile(pattern).MatchString(code[1]) {
+				out = append(out, code[1])
+			}
+		}
+	}
+	return out
+}
+
+// Every command runs, in the order of the document, against one sandbox, and none
+// is refused but the call of somebody who may not.
+func TestREADMECommandsRun(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-speed", "1") // nothing settles meanwhile but what a command settles
+	var answers []string
+	for _, script := range scripts(readme(t, readmes[0])) {
+		switch {
+		case strings.Contains(script, "./functions/sandbox"):
+			continue // it runs already
+		case strings.Contains(script, "./functions/notify"):
+			script = strings.Replace(script, "go run ./functions/notify", "env", 1)
+		}
+		command := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(script, "http://127.0.0.1:8700", p.ready.Listen))
+		command.Dir = t.TempDir()
+		out, err := command.Output()
+		if err != nil || bytes.Contains(out, []byte(`{"error":`)) {
+			t.Errorf("%s: %v\n%s", script, err, out)
+		}
+		answers = append(answers, string(out))
+	}
+	all := strings.Join(answers, "\n")
+	var codes []string
+	for _, m := range regexp.MustCompile(`"result":\{"code":(\d+)`).FindAllStringSubmatch(all, -1) {
+		codes = append(codes, m[1])
+	}
+	if got, want := strings.Join(codes, " "), "0 0 403 503 0"; got != want {
+		t.Errorf("the functions reply %s, want %s", got, want)
+	}
+	for _, name := range []string{"WXPAY_PRIVATE_KEY", "WXPAY_MCHID", "LEDGER_URL=sqlite:refunds.db", "PORT=9000"} {
+		if !strings.Contains(all, "\n"+name) {
+			t.Errorf("a function of its own does not get %s", name)
+		}
+	}
+}
+
+// Both documents have the same commands and the same rows, which are the flags, the
+// doors and the faults that there are.
+func TestREADMETables(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	var known struct {
+		Known struct {
+			Upstream, Notify map[string]string
+		}
+	}
+	p.control("GET", "/_sandbox/faults", "", &known)
+	var faults []string
+	for _, of := range []map[string]string{known.Known.Upstream, known.Known.Notify} {
+		for name := range of {
+			faults = append(faults, name)
+		}
+	}
+	var usage bytes.Buffer
+	if _, err := parse([]string{"-h"}, &usage); err == nil {
+		t.Fatal("-h is no flag")
+	}
+	var flags []string
+	for _, m := range regexp.MustCompile(`(?m)^  (-[\w-]+)`).FindAllStringSubmatch(usage.String(), -1) {
+		flags = append(flags, m[1])
+	}
+	for _, c := range []struct {
+		what, pattern string
+		want          []string
+	}{
+		{"flags", `^-`, flags},
+		{"faults", `^[\w]+$`, faults},
+		{"doors", `^[A-Z]+ /_sandbox/`, doors(t)},
+	} {
+		slices.Sort(c.want)
+		for _, name := range readmes {
+			got := first(readme(t, name), c.pattern)
+			slices.Sort(got)
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("%s of %s (-program +document):\n%s", c.what, name, d)
+			}
+		}
+	}
+	en, zh := readme(t, readmes[0]), readme(t, readmes[1])
+	if d := cmp.Diff(scripts(en), scripts(zh)); d != "" {
+		t.Errorf("the commands differ by language:\n%s", d)
+	}
+	if d := cmp.Diff(first(en, ``), first(zh, ``)); d != "" {
+		t.Errorf("the tables' rows differ by language:\n%s", d)
+	}
+	for _, line := range strings.Split(en, "\n") {
+		if len(line) > 120 && !strings.HasPrefix(line, "|") && !json.Valid([]byte(strings.TrimSpace(line))) {
+			t.Errorf("a line of %d characters: %s", len(line), line)
+		}
+	}
+}
+
+// doors lists the patterns under /_sandbox/ that the sandbox's source has.
+func doors(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	err := filepath.WalkDir("../../shared/sandbox", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`"((?:GET|POST|DELETE) /_sandbox/[^"]*)"`).FindAllStringSubmatch(string(b), -1) {
+			if !strings.Contains(m[1], "/_sandbox/console/") {
+				all = append(all, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d doors, %v", len(all), err)
+	}
+	return all
+}
