@@ -7,43 +7,50 @@
 // A test holds it against the Go structs, field by field, and TypeScript's
 // compiler checks it with the example in testdata/types. Each interface has a
 // field a line, which that test relies on.
+//
+// 云函数 wxpayFunctions 的入参、返回值，以及订阅者（NOTIFY_FUNCTIONS 中的云函数和
+// webhook）收到的事件的类型。把本文件复制到小程序里即可使用。
 
-/** Money in the currency's minor unit, always an integer: fen for CNY. */
+/** Money in the currency's minor unit, always an integer: fen for CNY. 金额，最小货币单位的整数，人民币为分。 */
 export type MinorUnits = number
 
 // ---- Events: the `data` of wx.cloud.callFunction ----
 
-/** What a refund asks for. One of `out_trade_no` and `transaction_id` names the order: see {@link OrderName}. */
+/**
+ * What a refund asks for. One of `out_trade_no` and `transaction_id` names the order: see {@link OrderName}.
+ *
+ * 退款申请的字段；订单用 `out_trade_no` 或 `transaction_id` 指明。
+ */
 export interface RefundFields {
-  /** Your number of the refund. The same number again with the same content refunds once. */
+  /** Your number of the refund. The same number again with the same content refunds once. 退款单号，原样重复只退一次。 */
   out_refund_no: string
   transaction_id?: string
   out_trade_no?: string
-  /** Shown to the payer; at most 80 bytes. */
+  /** Shown to the payer; at most 80 bytes. 退款原因，用户可见，最多 80 字节。 */
   reason?: string
-  /** `AVAILABLE` or `UNSETTLED`, where the upstream system has it. */
+  /** `AVAILABLE` or `UNSETTLED`, where the upstream system has it. 退款资金来源。 */
   funds_account?: string
   amount: RequestAmount
   goods_detail?: Goods[]
 }
 
-/** Money of a refund that is asked for, in minor units. */
+/** Money of a refund that is asked for, in minor units. 申请退款的金额。 */
 export interface RequestAmount {
   refund: MinorUnits
-  /** What the whole order cost. */
+  /** What the whole order cost. 原订单总金额。 */
   total: MinorUnits
-  /** Three letters of ISO 4217: `CNY`. */
+  /** Three letters of ISO 4217: `CNY`. 币种。 */
   currency: string
   from?: From[]
 }
 
-/** The part of a refund that one of the merchant's accounts pays. */
+/** The part of a refund that one of the merchant's accounts pays. 出资账户及其金额。 */
 export interface From {
   account: string
   amount: MinorUnits
 }
 
-/** An article of the order; prices in minor units. */
+/** An article of the order; prices in minor units. 订单中的商品，价格以分为单位。 */
 export interface Goods {
   merchant_goods_id: string
   wechatpay_goods_id?: string
@@ -53,42 +60,42 @@ export interface Goods {
   refund_quantity: number
 }
 
-/** What a query is by. The first of the four numbers that is given counts, in this order. */
+/** What a query is by. The first of the four numbers that is given counts. 查询条件，四个单号按此顺序取第一个。 */
 export interface Lookup {
   refund_id?: string
   out_refund_no?: string
   transaction_id?: string
   out_trade_no?: string
-  /** Of an order's refunds, the first that is wanted, counted from 0. */
+  /** Of an order's refunds, the first that is wanted, counted from 0. 从第几笔开始，自 0 起。 */
   offset?: number
 }
 
-/** An order goes by the merchant's number or by WeChat Pay's, or by both if they name the same one. */
+/** An order goes by the merchant's number or by WeChat Pay's, or by both if they name the same one. 订单号，二选一。 */
 export type OrderName = { out_trade_no: string } | { transaction_id: string }
 
-/** A refund goes by the merchant's number or by WeChat Pay's. */
+/** A refund goes by the merchant's number or by WeChat Pay's. 退款单号，二选一。 */
 export type RefundName = { out_refund_no: string } | { refund_id: string }
 
-/** A query for an order's refunds: it names no refund. */
+/** A query for an order's refunds: it names no refund. 按订单查询，不带退款单号。 */
 export type OrderLookup = Lookup & OrderName & { refund_id?: never; out_refund_no?: never }
 
-/** All that a refund asks for. */
+/** All that a refund asks for. 完整的退款申请。 */
 export type RefundRequest = RefundFields & OrderName
 
-/** What a query for one refund is by. */
+/** What a query for one refund is by. 按退款单号查询。 */
 export type RefundLookup = Lookup & RefundName
 
-/** Fields stand beside `type`, or in one object inside, and never in both places. */
+/** Fields stand beside `type`, or in one object inside, never in both places. 字段与 `type` 并列，或放在内层，不可两处都有。 */
 type Beside<Fields> = Fields & { data?: never; params?: never }
 type Inside<Fields> = { data: Fields } | { params: Fields }
 
-/** Refund an order, or a part of it. */
+/** Refund an order, or a part of it. 申请退款，可部分退款。 */
 export type RefundEvent = { type: 'wxpay_refund' } & (Beside<RefundRequest> | { data: RefundRequest })
 
-/** Ask how one refund stands. */
+/** Ask how one refund stands. 查询一笔退款。 */
 export type RefundQueryEvent = { type: 'wxpay_refund_query' } & (Beside<RefundLookup> | Inside<RefundLookup>)
 
-/** List an order's refunds, ten a page, the oldest first. */
+/** List an order's refunds, ten a page, the oldest first. 查询订单的全部退款，每页十笔，从早到晚。 */
 export type OrderQueryEvent = { type: 'wxpay_refund_query' } & (Beside<OrderLookup> | Inside<OrderLookup>)
 
 // ---- Replies: `result` of wx.cloud.callFunction. Look at `code` first. ----
@@ -96,31 +103,33 @@ export type OrderQueryEvent = { type: 'wxpay_refund_query' } & (Beside<OrderLook
 /**
  * `PROCESSING`: accepted, and the money is on its way. `ABNORMAL`: the bank refused; finish it on the merchant
  * platform.
+ *
+ * `PROCESSING`：已受理，款项在途；`SUCCESS`：已到账；`CLOSED`：已关闭，资金未动；`ABNORMAL`：银行退回，需在商户平台处理。
  */
 export type RefundStatus = 'PROCESSING' | 'SUCCESS' | 'CLOSED' | 'ABNORMAL'
 
-/** A refund. A field that the upstream system does not know is absent. */
+/** A refund. A field that the upstream system does not know is absent. 退款；上游系统不知道的字段不出现。 */
 export interface Refund {
-  /** WeChat Pay's number. */
+  /** WeChat Pay's number. 微信支付退款单号。 */
   refund_id?: string
   out_refund_no: string
   transaction_id?: string
   out_trade_no?: string
-  /** Where the money goes: `ORIGINAL`, `BALANCE`, … */
+  /** Where the money goes: `ORIGINAL`, `BALANCE`, … 退款渠道。 */
   channel?: string
   user_received_account?: string
   /** RFC 3339; only with `SUCCESS`. */
   success_time?: string
   /** RFC 3339. */
   create_time?: string
-  /** Absent in an order's list: WeChat Pay has said nothing of this refund yet. */
+  /** Absent in an order's list: WeChat Pay has said nothing of this refund yet. 列表中可能没有：尚无结果。 */
   status?: RefundStatus
   funds_account?: string
   amount: Amount
   promotion_detail?: Promotion[]
 }
 
-/** Money of a refund, in minor units. Absent: not said; 0: zero. */
+/** Money of a refund, in minor units. Absent: not said; 0: zero. 金额；不出现表示未告知，与 0 不同。 */
 export interface Amount {
   total?: MinorUnits
   refund: MinorUnits
@@ -130,14 +139,14 @@ export interface Amount {
   settlement_refund?: MinorUnits
   settlement_total?: MinorUnits
   discount_refund?: MinorUnits
-  /** The handling fee that was given back. */
+  /** The handling fee that was given back. 退还的手续费。 */
   refund_fee?: MinorUnits
   currency?: string
   /** Currency of `payer_total` and `payer_refund`, where it is another. */
   payer_currency?: string
 }
 
-/** A discount of which a part was refunded. */
+/** A discount of which a part was refunded. 优惠及其退款。 */
 export interface Promotion {
   promotion_id: string
   scope?: string
@@ -147,7 +156,7 @@ export interface Promotion {
   goods_detail?: Goods[]
 }
 
-/** A part of an order's refunds. `offset` plus `refund_count` is where the next part begins. */
+/** A part of an order's refunds; `offset` plus `refund_count` is where the next begins. 一页退款，下一页从二者之和开始。 */
 export interface RefundPage {
   total_refund_count: number
   refund_count: number
@@ -158,17 +167,19 @@ export interface RefundPage {
 /**
  * What a repeat can do. `never`: nothing. `same_number`: repeat identically. `later`: repeat identically after a
  * pause. `new_number`: only another `out_refund_no` can succeed.
+ *
+ * 能否重试：不能；原样重试；稍后原样重试；只有换新单号才可能成功。
  */
 export type Retry = 'never' | 'same_number' | 'later' | 'new_number'
 
-/** The call was carried out. `retry` stands beside a refund that is `CLOSED`. */
+/** The call was carried out. `retry` stands beside a refund that is `CLOSED`. 调用成功；退款已关闭时带有 `retry`。 */
 export interface RefundDone {
   code: 0
   data: Refund
   retry?: 'new_number'
 }
 
-/** The query was carried out. */
+/** The query was carried out. 查询成功。 */
 export interface PageDone {
   code: 0
   data: RefundPage
@@ -177,21 +188,25 @@ export interface PageDone {
 /**
  * Refused, and nothing was refunded by this call. 400: fields or rules. 403: this caller may not. 404: no such refund
  * or order. 409: contradicts what is recorded. 422: WeChat Pay refused. 429: too fast.
+ *
+ * 被拒绝，本次调用没有退款：400 参数有误，403 无权，404 查无此单，409 与记录矛盾，422 微信支付拒绝，429 太频繁。
  */
 export interface Refused {
   code: 400 | 403 | 404 | 409 | 422 | 429
-  /** WeChat Pay's own code, or one of ours: `PARAM_ERROR`, `NOAUTH`, … */
+  /** WeChat Pay's own code, or one of ours: `PARAM_ERROR`, `NOAUTH`, … 错误码。 */
   err_code: string
-  /** A sentence that names the field or the rule; may be shown. */
+  /** A sentence that names the field or the rule; may be shown. 指出字段或规则的一句话，可以展示。 */
   message: string
   retry: Retry
-  /** Seconds to wait, where that is known. */
+  /** Seconds to wait, where that is known. 建议等待的秒数。 */
   retry_after?: number
 }
 
 /**
  * The outcome is unknown: the refund may have been made. Repeat identically or query, and never choose a new number.
  * 500 is a defect or a wrong configuration of ours, 503 a lost or unusable answer.
+ *
+ * 结果未知，可能已经退款：请用同一单号原样重试或查询，切勿换号。500 是本系统的缺陷或配置错误，503 是没有可信的应答。
  */
 export interface Unknown {
   code: 500 | 503
@@ -205,7 +220,7 @@ export type RefundReply = RefundDone | Refused | Unknown
 
 export type PageReply = PageDone | Refused | Unknown
 
-/** A function of yours that passes an event on to wxpayFunctions and returns its `result`. */
+/** A function of yours that passes an event on to wxpayFunctions and returns its `result`. 您自己的调用封装。 */
 export interface CallWxpayFunctions {
   (event: RefundEvent | RefundQueryEvent): Promise<RefundReply>
   (event: OrderQueryEvent): Promise<PageReply>
@@ -213,12 +228,14 @@ export interface CallWxpayFunctions {
 
 // ---- What your own functions and your webhook receive ----
 
-/** How a refund has ended, or come to rest. */
+/** How a refund has ended, or come to rest. 退款的结果。 */
 export type SettledStatus = 'SUCCESS' | 'CLOSED' | 'ABNORMAL'
 
 /**
  * A refund that has settled, as the template's notification has it. It comes at least once: remember the `id`s that
  * you have taken, for the same event comes under the same one.
+ *
+ * 退款结果事件，格式与模板转发的通知一致。至少送达一次，同一事件的 `id` 不变，请按 `id` 去重。
  */
 export interface SettledEvent<S extends SettledStatus = SettledStatus> {
   id: string
@@ -231,7 +248,7 @@ export interface SettledEvent<S extends SettledStatus = SettledStatus> {
   resource: SettledResource<S>
 }
 
-/** The refund of a {@link SettledEvent}. */
+/** The refund of a {@link SettledEvent}. 事件中的退款。 */
 export interface SettledResource<S extends SettledStatus = SettledStatus> {
   mchid: string
   sub_mchid?: string
@@ -246,7 +263,7 @@ export interface SettledResource<S extends SettledStatus = SettledStatus> {
   amount: SettledAmount
 }
 
-/** Money of a {@link SettledEvent}, in minor units. */
+/** Money of a {@link SettledEvent}, in minor units. 事件中的金额。 */
 export interface SettledAmount {
   total?: MinorUnits
   refund: MinorUnits
@@ -255,10 +272,14 @@ export interface SettledAmount {
   currency?: string
 }
 
-/** What a cloud function or the webhook is called with; `event_type` tells the three apart. */
+/** What a cloud function or the webhook is called with; `event_type` tells them apart. 订阅者收到的事件。 */
 export type SubscriberEvent = SettledEvent<'SUCCESS'> | SettledEvent<'CLOSED'> | SettledEvent<'ABNORMAL'>
 
-/** What a cloud function returns: only `SUCCESS` means that it has taken the event. A webhook answers 2xx instead. */
+/**
+ * What a cloud function returns: only `SUCCESS` means that it has taken the event. A webhook answers 2xx instead.
+ *
+ * 云函数的返回值：只有 `SUCCESS` 表示已收到，否则会重发。webhook 则以 2xx 应答。
+ */
 export interface SubscriberReply {
   code: 'SUCCESS' | 'FAIL'
   message?: string
