@@ -21,8 +21,8 @@ import (
 // is written by hand, for its comments and for what structs cannot say, and must
 // not drift from them.
 
-// A property is one field of an interface: its type, with a question mark before
-// one that may be absent.
+// Properties are an interface's fields: the type of each, with a question mark
+// before it if the field may be absent.
 type properties map[string]string
 
 func declaration(t *testing.T) string {
