@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/strictjson"
 	"wxrefund/shared/wxpay"
 )
 
@@ -137,15 +137,7 @@ func child(parent map[string]any, name string) map[string]any {
 // object reads a JSON object, its names in snake case and its numbers as they are
 // written; nil if it is none.
 func object(b []byte) map[string]any {
-	if !json.Valid(b) {
-		return nil
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	var v any
-	if dec.Decode(&v) != nil {
-		return nil
-	}
+	v, _ := strictjson.Parse(b, strictjson.Options{KeepLast: true, Mend: true})
 	m, _ := wxpay.SnakeNames(v).(map[string]any)
 	return m
 }

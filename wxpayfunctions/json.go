@@ -1,12 +1,12 @@
 package wxpayfunctions
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
+
+	"wxrefund/shared/strictjson"
 )
 
 // An object is what stands between braces, each name once.
@@ -15,78 +15,22 @@ type object = map[string]any
 // maxDepth bounds nesting; the deepest field there is stands at six.
 const maxDepth = 16
 
-// parse reads an event as it is written: objects, lists, texts, truths, null,
-// and numbers as their digits. It refuses what encoding/json would let pass in
-// silence: a name that stands twice in one object (the last would win) and
-// anything behind the event.
+// parse reads an event strictly: objects, lists, texts, truths, null, and numbers
+// as their digits.
 func parse(event []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(event))
-	dec.UseNumber()
-	v, err := parseValue(dec, "", 0)
-	if err != nil {
-		return nil, err
+	v, err := strictjson.Parse(event, strictjson.Options{MaxDepth: maxDepth, Mend: true})
+	if twice, ok := errors.AsType[*strictjson.DuplicateError](err); ok {
+		return nil, refuse("%s stands twice", short(twice.Path))
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, refuse("the event must be one JSON object with nothing behind it")
-	}
-	return v, nil
-}
-
-func parseValue(dec *json.Decoder, path string, depth int) (any, error) {
-	if depth > maxDepth {
+	switch {
+	case errors.Is(err, strictjson.ErrDepth):
 		return nil, refuse("the event is nested too deeply")
-	}
-	tok, err := dec.Token()
-	if err != nil {
-		return nil, refuse("the event is not JSON")
-	}
-	var v any = tok
-	switch tok {
-	case json.Delim('{'):
-		v, err = parseObject(dec, path, depth)
-	case json.Delim('['):
-		v, err = parseList(dec, path, depth)
-	default:
-		return v, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); err != nil { // the closing bracket
+	case errors.Is(err, strictjson.ErrTrailing):
+		return nil, refuse("the event must be one JSON object with nothing behind it")
+	case err != nil:
 		return nil, refuse("the event is not JSON")
 	}
 	return v, nil
-}
-
-func parseObject(dec *json.Decoder, path string, depth int) (object, error) {
-	o := object{}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, refuse("the event is not JSON")
-		}
-		name, _ := key.(string) // the decoder accepts nothing else
-		inner := join(path, name)
-		if _, twice := o[name]; twice {
-			return nil, refuse("%s stands twice", short(inner))
-		}
-		if o[name], err = parseValue(dec, inner, depth+1); err != nil {
-			return nil, err
-		}
-	}
-	return o, nil
-}
-
-func parseList(dec *json.Decoder, path string, depth int) ([]any, error) {
-	var list []any
-	for dec.More() {
-		v, err := parseValue(dec, path+"[]", depth+1)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-	}
-	return list, nil
 }
 
 func join(path, name string) string {

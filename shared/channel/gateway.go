@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -211,19 +210,4 @@ func encodeParams(contentType string, params []wxpay.TC3Param) (body []byte, bou
 		return nil, "", err
 	}
 	return b.Bytes(), "; boundary=" + w.Boundary(), nil
-}
-
-// decodeJSON reads one JSON value and nothing behind it, with its numbers as they
-// are written and its names in snake case. What stands there in both spellings
-// must tell the same in both, else it is no value of its own: see [wxpay.SnakeNames].
-func decodeJSON(b []byte) (v any, err error) {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("channel: something stands behind the JSON")
-	}
-	return wxpay.SnakeNames(v), nil
 }

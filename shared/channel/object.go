@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"wxrefund/shared/refund"
+	"wxrefund/shared/strictjson"
 	"wxrefund/shared/wxpay"
 )
 
@@ -187,4 +188,15 @@ func leftOut(ctx context.Context, log *slog.Logger, outRefundNo string, names []
 	if log != nil && len(names) > 0 {
 		log.WarnContext(ctx, "left out", "out_refund_no", outRefundNo, "fields", names)
 	}
+}
+
+// decodeJSON reads one JSON value and nothing behind it, with its numbers as they
+// are written and its names in snake case. What stands there in both spellings
+// must tell the same in both, else it is no value of its own: see [wxpay.SnakeNames].
+func decodeJSON(b []byte) (any, error) {
+	v, err := strictjson.Parse(b, strictjson.Options{KeepLast: true, Mend: true})
+	if err != nil {
+		return nil, err
+	}
+	return wxpay.SnakeNames(v), nil
 }

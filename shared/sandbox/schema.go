@@ -1,15 +1,15 @@
 package sandbox
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"wxrefund/shared/strictjson"
 )
 
 // A schema says what a JSON body may hold. It is data, so that the tables read
@@ -241,59 +241,10 @@ func (r rule) checkText(s string) (issue, string, any) {
 	return issueNone, "", nil
 }
 
-var errSyntax = errors.New("sandbox: not a JSON value")
-
 // maxDepth is deeper than any body that is known here.
 const maxDepth = 8
 
-// parse reads one JSON value and nothing else, with numbers as they are written.
-// Unlike encoding/json it refuses a name that is there twice, since of two
-// readers one would take the first value and another the last.
+// parse reads one JSON value strictly, with numbers as they are written.
 func parse(body []byte) (any, error) {
-	// The decoder reads tokens with more lenience than whole values, and mends
-	// what is not UTF-8.
-	if !json.Valid(body) || !utf8.Valid(body) {
-		return nil, errSyntax
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	return parseValue(d, 0)
-}
-
-func parseValue(d *json.Decoder, depth int) (any, error) {
-	token, err := d.Token()
-	if err != nil || depth > maxDepth {
-		return nil, errSyntax
-	}
-	switch token {
-	case json.Delim('{'):
-		node := map[string]any{}
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return nil, errSyntax
-			}
-			key, ok := name.(string)
-			if _, twice := node[key]; twice || !ok {
-				return nil, errSyntax
-			}
-			if node[key], err = parseValue(d, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		_, err = d.Token()
-		return node, err
-	case json.Delim('['):
-		node := []any{}
-		for d.More() {
-			element, err := parseValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			node = append(node, element)
-		}
-		_, err = d.Token()
-		return node, err
-	}
-	return token, nil
+	return strictjson.Parse(body, strictjson.Options{MaxDepth: maxDepth})
 }
