@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/config"
 	"wxrefund/shared/deliver"
 	"wxrefund/shared/host"
@@ -67,8 +68,8 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 	}
 	signer := wxpay.Signer{MchID: "1900000109", SerialNo: "5157", Key: key}
 	hidden := secret.Text(canary)
-	tc3 := wxpay.TC3Signer{SecretID: "AKID", SecretKey: hidden}
-	lent := host.Credentials{SecretID: "AKID", SecretKey: hidden, SessionToken: hidden, APIToken: hidden, TriggerAPIToken: hidden, AccessToken: hidden, TCBSessionToken: hidden}
+	tc3 := cloudbase.TC3Signer{SecretID: "AKID", SecretKey: hidden}
+	lent := cloudbase.Credentials{SecretID: "AKID", SecretKey: hidden, SessionToken: hidden, APIToken: hidden, TriggerAPIToken: hidden, AccessToken: hidden, TCBSessionToken: hidden}
 	wecom := &channel.WeCom{CorpID: "ww1", CorpSecret: hidden}
 	keys, err := sandbox.GenerateKeys()
 	if err != nil {
@@ -84,29 +85,28 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 		t.Cleanup(func() { _ = stores[name].Close() })
 	}
 	return map[string]secretType{
-		"secret.Value":        {hidden, "[hidden]"},
-		"deliver.Secret":      {hook, "[hidden]"},
-		"wxpay.APIv3Key":      {v3, "[APIv3 key]"},
-		"wxpay.APIKey":        {v2, "[API key]"},
-		"two APIv3 keys":      {other3.Or(v3), "[APIv3 key]"},
-		"two API keys":        {other2.Or(v2), "[API key]"},
-		"*wxpay.PrivateKey":   {parsed, "[private key]"},
-		"wxpay.Signer":        {signer, "[signer 1900000109 5157]"},
-		"*wxpay.Signer":       {&signer, "[signer 1900000109 5157]"},
-		"*wxpay.Platform":     {&wxpay.Platform{Serial: "5157", Key: key}, "[platform 5157]"},
-		"wxpay.TC3Signer":     {tc3, "[TC3 key AKID]"},
-		"*wxpay.Client":       {&wxpay.Client{Signer: &signer}, ""},
-		"host.Credentials":    {lent, "credentials (hidden)"},
-		"host.Identity":       {host.Identity{ServerTokens: []secret.Value[string]{hidden, hidden}}, ""},
-		"channel.Credentials": {channel.Credentials(lent), "credentials (hidden)"},
-		"*channel.WeCom":      {wecom, "[WeCom ww1]"},
-		"*channel.Global":     {&channel.Global{Key: v2}, ""},
-		"*channel.APIv3":      {&channel.APIv3{Client: &wxpay.Client{Signer: &signer}}, ""},
-		"*sandbox.Keys":       {keys, "[sandbox keys]"},
-		"*sandbox.Config":     {&sandbox.Config{Keys: keys}, ""},
-		"*config.System":      {&config.System{Secret: v3, APIKey: v2}, ""},
-		"ledger, PostgreSQL":  {stores["postgres"], ""},
-		"ledger, MySQL":       {stores["mysql"], ""},
+		"secret.Value":          {hidden, "[hidden]"},
+		"deliver.Secret":        {hook, "[hidden]"},
+		"wxpay.APIv3Key":        {v3, "[APIv3 key]"},
+		"wxpay.APIKey":          {v2, "[API key]"},
+		"two APIv3 keys":        {other3.Or(v3), "[APIv3 key]"},
+		"two API keys":          {other2.Or(v2), "[API key]"},
+		"*wxpay.PrivateKey":     {parsed, "[private key]"},
+		"wxpay.Signer":          {signer, "[signer 1900000109 5157]"},
+		"*wxpay.Signer":         {&signer, "[signer 1900000109 5157]"},
+		"*wxpay.Platform":       {&wxpay.Platform{Serial: "5157", Key: key}, "[platform 5157]"},
+		"cloudbase.TC3Signer":   {tc3, "[TC3 key AKID]"},
+		"*wxpay.Client":         {&wxpay.Client{Signer: &signer}, ""},
+		"host.Identity":         {host.Identity{ServerTokens: []secret.Value[string]{hidden, hidden}}, ""},
+		"cloudbase.Credentials": {lent, "credentials (hidden)"},
+		"*channel.WeCom":        {wecom, "[WeCom ww1]"},
+		"*channel.Global":       {&channel.Global{Key: v2}, ""},
+		"*channel.APIv3":        {&channel.APIv3{Client: &wxpay.Client{Signer: &signer}}, ""},
+		"*sandbox.Keys":         {keys, "[sandbox keys]"},
+		"*sandbox.Config":       {&sandbox.Config{Keys: keys}, ""},
+		"*config.System":        {&config.System{Secret: v3, APIKey: v2}, ""},
+		"ledger, PostgreSQL":    {stores["postgres"], ""},
+		"ledger, MySQL":         {stores["mysql"], ""},
 	}
 }
 
@@ -239,8 +239,8 @@ func TestD4NoVerbPrintsAnUnexportedKey(t *testing.T) {
 		"*Signer":     struct{ s *wxpay.Signer }{signer},
 		"*Client":     struct{ c *wxpay.Client }{client},
 		"all":         &struct{ v []any }{[]any{v3, &v3, v2, &v2, signer, client}},
-		"TC3Signer":   struct{ s wxpay.TC3Signer }{wxpay.TC3Signer{SecretKey: secret.Text(canary)}},
-		"Credentials": struct{ c *host.Credentials }{&host.Credentials{SecretKey: secret.Text(canary)}},
+		"TC3Signer":   struct{ s cloudbase.TC3Signer }{cloudbase.TC3Signer{SecretKey: secret.Text(canary)}},
+		"Credentials": struct{ c *cloudbase.Credentials }{&cloudbase.Credentials{SecretKey: secret.Text(canary)}},
 		"WeCom":       struct{ c *channel.WeCom }{&channel.WeCom{CorpSecret: secret.Text(canary)}},
 		"a deeper one": &struct {
 			v struct{ w *struct{ k wxpay.APIv3Key } }

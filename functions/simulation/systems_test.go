@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/config"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
@@ -136,7 +137,7 @@ func troublesV2() []string {
 	}
 }
 
-func wiredGateway(g *channel.Gateway, client *http.Client) *channel.Gateway {
+func wiredGateway(g *cloudbase.Gateway, client *http.Client) *cloudbase.Gateway {
 	c := *g
 	c.HTTP = client
 	return &c

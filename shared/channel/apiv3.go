@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
 )
@@ -105,10 +106,14 @@ func (c *APIv3) do(ctx context.Context, method, uri string, body []byte, outRefu
 	return got, nil
 }
 
-// unanswered is what an error of the transport means: nothing is known, unless
-// the request certainly never left.
+// unanswered is what an error of the transport, or of CloudBase's gateway, means:
+// nothing is known, unless the request certainly never left.
 func unanswered(err error) *refund.Error {
 	e := unknown("WeChat Pay did not give an answer that can be verified", err)
+	if g, ok := errors.AsType[*cloudbase.Error](err); ok {
+		e = unknown(g.Message, g.Err)
+		e.Upstream = printable(g.Code, 64)
+	}
 	e.Unsent = errors.Is(err, wxpay.ErrUnsent)
 	return e
 }

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
 )
 
 // CloudBase carries refunds through cloudbase_module, the function behind the
 // CloudBase payment template (seed 003).
 type CloudBase struct {
-	Gateway *Gateway
+	Gateway *cloudbase.Gateway
 	Log     *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
 }
 
@@ -46,7 +47,7 @@ func (c *CloudBase) call(ctx context.Context, method string, data any, outRefund
 	}
 	answer, err := c.Gateway.Invoke(ctx, "cloudbase_module", event)
 	if err != nil {
-		return refund.Refund{}, err
+		return refund.Refund{}, unanswered(err)
 	}
 	got, left, err := readModule(answer)
 	if err != nil {

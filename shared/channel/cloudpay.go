@@ -11,13 +11,14 @@ import (
 	"sync"
 	"time"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
 )
 
 // CloudPay carries refunds through CloudBase's payment API (seeds 000, 001): v2
 // without its signatures, which the platform adds.
 type CloudPay struct {
-	Gateway  *Gateway
+	Gateway  *cloudbase.Gateway
 	SubMchID string       // the merchant's number
 	Callback string       // function that the platform tells of settled refunds; "": none
 	Log      *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
@@ -75,7 +76,7 @@ func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, table
 	}
 	answer, err := c.Gateway.Pay(ctx, api, request)
 	if err != nil {
-		return nil, err
+		return nil, unanswered(err)
 	}
 	v, err := flatten(answer)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
 )
 
@@ -732,7 +733,7 @@ func TestGatewayCredentialsNeverMix(t *testing.T) {
 		seen <- c
 		return accepted.json()
 	})
-	ch.Gateway.Credentials = func(ctx context.Context) (channel.Credentials, error) {
+	ch.Gateway.Credentials = func(ctx context.Context) (cloudbase.Credentials, error) {
 		meet.Done()
 		meet.Wait() // both are on their way
 		return credentials(ctx.Value(identity{}).(string)), nil

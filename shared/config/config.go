@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/host"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
@@ -77,7 +78,7 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 func channels() map[string]func(*reader, *System) {
 	return map[string]func(*reader, *System){
 		"apiv3":     apiv3,
-		"cloudbase": cloudbase,
+		"cloudbase": cloudbaseModule,
 		"cloudpay":  cloudpay,
 		"global":    global,
 		"wecom":     wecom,
@@ -106,7 +107,7 @@ func apiv3(r *reader, sys *System) {
 	}
 }
 
-func cloudbase(r *reader, sys *System) {
+func cloudbaseModule(r *reader, sys *System) {
 	sys.Refunds.Merchant = refund.Merchant{MchID: r.required("WXPAY_MCHID"), SubMchID: r.get("WXPAY_SUB_MCHID")}
 	sys.Refunds.Channel = &channel.CloudBase{Gateway: gateway(r), Log: sys.Refunds.Log}
 }
@@ -162,25 +163,25 @@ func wecom(r *reader, sys *System) {
 // gateway calls CloudBase with the credentials of the request at hand; where a
 // platform lends none, with those that are set. The channel and the subscribers
 // share it, and so its connections.
-func gateway(r *reader) *channel.Gateway {
+func gateway(r *reader) *cloudbase.Gateway {
 	if r.gateway != nil {
 		return r.gateway
 	}
-	own := channel.Credentials{
+	own := cloudbase.Credentials{
 		SecretID: r.get("TENCENTCLOUD_SECRETID"), SecretKey: secret.Text(r.get("TENCENTCLOUD_SECRETKEY")),
 		SessionToken: secret.Text(r.get("TENCENTCLOUD_SESSIONTOKEN")),
 	}
 	at := r.url("TCB_API_URL")
-	r.gateway = &channel.Gateway{
+	r.gateway = &cloudbase.Gateway{
 		URL:   cmp.Or(at, "https://tcb-api.tencentcloudapi.com/admin"),
 		EnvID: r.required("TCB_ENV"),
 		HTTP:  wxpay.NewHTTPClient(nil),
-		Credentials: func(ctx context.Context) (channel.Credentials, error) {
+		Credentials: func(ctx context.Context) (cloudbase.Credentials, error) {
 			if lent, ok := host.CredentialsFrom(ctx); ok {
-				return channel.Credentials(lent), nil
+				return lent, nil
 			}
 			if own.SecretID == "" || own.SecretKey.Reveal() == "" {
-				return channel.Credentials{}, errors.New("config: the platform has lent no credentials, and TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are not set")
+				return cloudbase.Credentials{}, errors.New("config: the platform has lent no credentials, and TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are not set")
 			}
 			return own, nil
 		},

@@ -12,7 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/ledger"
 )
 
@@ -72,7 +72,7 @@ func Variables() []Variable {
 type reader struct {
 	getenv  func(string) string
 	found   []error
-	gateway *channel.Gateway // what gateway made, for all who call through it
+	gateway *cloudbase.Gateway // what gateway made, for all who call through it
 }
 
 func (r *reader) problem(name, what string) {

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/deliver"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
@@ -76,7 +76,7 @@ func decode(t *testing.T, text string) (v any) {
 }
 
 // gateway is CloudBase's, as the sandbox plays it, with its example subscribers.
-func gateway(t *testing.T) (*sandbox.Sandbox, *channel.Gateway) {
+func gateway(t *testing.T) (*sandbox.Sandbox, *cloudbase.Gateway) {
 	t.Helper()
 	wechat, err := sandbox.New(sandbox.Config{Subscribers: true})
 	if err != nil {
@@ -89,10 +89,10 @@ func gateway(t *testing.T) (*sandbox.Sandbox, *channel.Gateway) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wechat, &channel.Gateway{
+	return wechat, &cloudbase.Gateway{
 		URL: settings["TCB_API_URL"], EnvID: settings["TCB_ENV"], HTTP: srv.Client(),
-		Credentials: func(context.Context) (channel.Credentials, error) {
-			return channel.Credentials{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(settings["TENCENTCLOUD_SECRETKEY"])}, nil
+		Credentials: func(context.Context) (cloudbase.Credentials, error) {
+			return cloudbase.Credentials{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(settings["TENCENTCLOUD_SECRETKEY"])}, nil
 		},
 	}
 }
@@ -140,8 +140,8 @@ func TestFunctionAnswers(t *testing.T) {
 			}
 			_, _ = w.Write(body)
 		}))
-		g := &channel.Gateway{URL: srv.URL + "/admin", EnvID: "e", HTTP: srv.Client(), Credentials: func(context.Context) (channel.Credentials, error) {
-			return channel.Credentials{SecretID: "id", SecretKey: secret.Text("key")}, nil
+		g := &cloudbase.Gateway{URL: srv.URL + "/admin", EnvID: "e", HTTP: srv.Client(), Credentials: func(context.Context) (cloudbase.Credentials, error) {
+			return cloudbase.Credentials{SecretID: "id", SecretKey: secret.Text("key")}, nil
 		}}
 		if err := deliver.Function(g, "f").Tell(t.Context(), event()); (err == nil) != want {
 			t.Errorf("%s: %v", answer, err)

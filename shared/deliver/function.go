@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
 )
 
@@ -16,7 +16,7 @@ var errNotSuccess = errors.New("deliver: the function returned no object whose c
 
 // Function tells a cloud function of the gateway's environment. It has taken the
 // event if it returns an object whose code is SUCCESS, and else it has not (seed 003).
-func Function(gateway *channel.Gateway, name string) refund.Subscriber {
+func Function(gateway *cloudbase.Gateway, name string) refund.Subscriber {
 	return refund.Subscriber{Name: "scf:" + name, Tell: func(ctx context.Context, n refund.Event) error {
 		event, err := Encode(n)
 		if err != nil {

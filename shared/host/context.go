@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"time"
+
+	"wxrefund/shared/cloudbase"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 type request struct {
 	id          string
 	limit       time.Duration // how long it may take, if the platform says; else 0
-	credentials Credentials
+	credentials cloudbase.Credentials
 }
 
 // begin makes the context that the function sees. It ends before the platform's

@@ -2,42 +2,23 @@ package host
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"strings"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/secret"
 )
-
-// Credentials are what the platform lends a function to call CloudBase with. On
-// SCF they belong to one request; elsewhere they come from the process environment.
-// However they are printed, nothing shows.
-type Credentials struct {
-	SecretID     string               // TENCENTCLOUD_SECRETID
-	SecretKey    secret.Value[string] // TENCENTCLOUD_SECRETKEY
-	SessionToken secret.Value[string] // TENCENTCLOUD_SESSIONTOKEN
-
-	APIToken        secret.Value[string] // WX_API_TOKEN
-	TriggerAPIToken secret.Value[string] // WX_TRIGGER_API_TOKEN_V0, of timers; goes before APIToken
-	AccessToken     secret.Value[string] // WX_CLOUDBASE_ACCESSTOKEN, when there is no API token
-	TCBSessionToken secret.Value[string] // TCB_SESSIONTOKEN
-
-	// Source is TCB_SOURCE, the chain of callers up to us. It is no secret, but
-	// the gateway wants it beside these, to hand it on.
-	Source string
-}
 
 type credentialsKey struct{}
 
 // CredentialsFrom returns the credentials of the request that ctx belongs to; false
 // if it brought no key pair.
-func CredentialsFrom(ctx context.Context) (Credentials, bool) {
-	c, _ := ctx.Value(credentialsKey{}).(Credentials)
+func CredentialsFrom(ctx context.Context) (cloudbase.Credentials, bool) {
+	c, _ := ctx.Value(credentialsKey{}).(cloudbase.Credentials)
 	return c, c.SecretID != "" && c.SecretKey.Reveal() != ""
 }
 
-func readCredentials(getenv func(string) string) Credentials {
-	return Credentials{
+func readCredentials(getenv func(string) string) cloudbase.Credentials {
+	return cloudbase.Credentials{
 		SecretID:        getenv("TENCENTCLOUD_SECRETID"),
 		SecretKey:       secret.Text(getenv("TENCENTCLOUD_SECRETKEY")),
 		SessionToken:    secret.Text(getenv("TENCENTCLOUD_SESSIONTOKEN")),
@@ -66,14 +47,3 @@ func settingsOnly(getenv func(string) string) func(string) string {
 		return getenv(name)
 	}
 }
-
-const hidden = "credentials (hidden)"
-
-// LogValue hides all, from slog.
-func (Credentials) LogValue() slog.Value { return slog.StringValue(hidden) }
-
-// Format hides all, from every verb of fmt.
-func (Credentials) Format(f fmt.State, _ rune) { secret.Mask(f, hidden) }
-
-// MarshalText hides all, from encoding/json.
-func (Credentials) MarshalText() ([]byte, error) { return []byte(hidden), nil }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/wxpay"
 )
 
@@ -25,7 +26,7 @@ const (
 // A call is a request to CloudBase's gateway and its parameters.
 type call struct {
 	*exchange
-	params []wxpay.TC3Param
+	params []cloudbase.Param
 }
 
 // param returns a parameter, in its exact name.
@@ -94,7 +95,7 @@ func (s *Sandbox) serveGateway(w http.ResponseWriter, r *http.Request) {
 // of a WeChat context is not looked for: who has the secret key needs none.
 func (s *Sandbox) authenticateCall(c call) *gatewayError {
 	r := c.request
-	credential, err := wxpay.ParseTC3(r.Header.Get("Authorization"))
+	credential, err := cloudbase.ParseTC3(r.Header.Get("Authorization"))
 	seconds, bad := strconv.ParseInt(r.Header.Get("X-Timestamp"), 10, 64)
 	if err != nil || bad != nil || credential.SecretID != s.keys.secretID {
 		return &errGatewaySign
@@ -114,7 +115,7 @@ var errParams = errors.New("sandbox: no parameters")
 
 // readParams reads a body, which is JSON, or a multipart form if something in it
 // is binary.
-func readParams(media string, body []byte) ([]wxpay.TC3Param, error) {
+func readParams(media string, body []byte) ([]cloudbase.Param, error) {
 	kind, params, err := mime.ParseMediaType(media)
 	switch {
 	case err != nil:
@@ -127,18 +128,18 @@ func readParams(media string, body []byte) ([]wxpay.TC3Param, error) {
 	return nil, errParams
 }
 
-func readObject(body []byte) ([]wxpay.TC3Param, error) {
+func readObject(body []byte) ([]cloudbase.Param, error) {
 	var members map[string]json.RawMessage
 	if _, err := parse(body); err != nil || json.Unmarshal(body, &members) != nil {
 		return nil, errParams
 	}
-	var out []wxpay.TC3Param
+	var out []cloudbase.Param
 	for name, value := range members {
 		var text string
 		if json.Unmarshal(value, &text) == nil {
 			value = []byte(text)
 		}
-		out = append(out, wxpay.TC3Param{Name: name, Value: value})
+		out = append(out, cloudbase.Param{Name: name, Value: value})
 	}
 	return out, nil
 }
@@ -146,8 +147,8 @@ func readObject(body []byte) ([]wxpay.TC3Param, error) {
 // maxParts is more than any call has.
 const maxParts = 32
 
-func readForm(r *multipart.Reader) ([]wxpay.TC3Param, error) {
-	var out []wxpay.TC3Param
+func readForm(r *multipart.Reader) ([]cloudbase.Param, error) {
+	var out []cloudbase.Param
 	for len(out) < maxParts {
 		part, err := r.NextRawPart()
 		if errors.Is(err, io.EOF) {
@@ -160,7 +161,7 @@ func readForm(r *multipart.Reader) ([]wxpay.TC3Param, error) {
 		if err != nil {
 			return nil, errParams
 		}
-		out = append(out, wxpay.TC3Param{
+		out = append(out, cloudbase.Param{
 			Name: part.FormName(), Value: value,
 			Binary: part.Header.Get("Content-Type") == "application/octet-stream",
 		})

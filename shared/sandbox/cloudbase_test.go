@@ -14,15 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/secret"
-	"wxrefund/shared/wxpay"
 )
 
 const adminURL = "http://127.0.0.1:8701/admin?env=x&seqId=1"
 
 // gatewayRequest signs a call as CloudBase's library does.
-func (w *world) gatewayRequest(media string, body []byte, params []wxpay.TC3Param, at time.Time) *http.Request {
+func (w *world) gatewayRequest(media string, body []byte, params []cloudbase.Param, at time.Time) *http.Request {
 	w.t.Helper()
 	settings := w.settingsOf("cloudbase")
 	u, err := url.Parse(adminURL)
@@ -32,7 +32,7 @@ func (w *world) gatewayRequest(media string, body []byte, params []wxpay.TC3Para
 	r := httptest.NewRequest("POST", adminURL, bytes.NewReader(body))
 	h := http.Header{"Content-Type": {media}, "User-Agent": {"test"}, "X-Client-Timestamp": {"1700000000123"}}
 	maps.Copy(r.Header, h)
-	signer := wxpay.TC3Signer{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(settings["TENCENTCLOUD_SECRETKEY"])}
+	signer := cloudbase.TC3Signer{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(settings["TENCENTCLOUD_SECRETKEY"])}
 	r.Header.Set("Authorization", signer.Authorization("POST", u, h, params, at))
 	r.Header.Set("X-Timestamp", fmt.Sprint(at.Unix()))
 	return r
@@ -43,7 +43,7 @@ func (w *world) invoke(change map[string]any) *http.Request {
 	w.t.Helper()
 	body := map[string]any{"action": "functions.invokeFunction", "envName": w.settingsOf("cloudbase")["TCB_ENV"], "wxCloudApiToken": ""}
 	maps.Copy(body, change)
-	var params []wxpay.TC3Param
+	var params []cloudbase.Param
 	for name, value := range body {
 		text, ok := value.(string)
 		if !ok {
@@ -53,7 +53,7 @@ func (w *world) invoke(change map[string]any) *http.Request {
 			}
 			text = string(b)
 		}
-		params = append(params, wxpay.TC3Param{Name: name, Value: []byte(text)})
+		params = append(params, cloudbase.Param{Name: name, Value: []byte(text)})
 	}
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -75,7 +75,7 @@ func (w *world) module(name, data string) (answer, answer) {
 // payRequest is a call of CloudPay.
 func (w *world) payRequest(api, data string) *http.Request {
 	w.t.Helper()
-	params := []wxpay.TC3Param{
+	params := []cloudbase.Param{
 		{Name: "action", Value: []byte("wx.wxPayApi")}, {Name: "apiName", Value: []byte(api)},
 		{Name: "apiOptions", Binary: true}, {Name: "requestData", Value: []byte(data), Binary: true},
 		{Name: "envName", Value: []byte(w.settingsOf("cloudbase")["TCB_ENV"])},
@@ -127,7 +127,7 @@ func TestGateway(t *testing.T) {
 		return func(w *world) *http.Request {
 			body := `{"action":"functions.invokeFunction"}`
 			return w.gatewayRequest("application/json", []byte(body),
-				[]wxpay.TC3Param{{Name: "action", Value: []byte("functions.invokeFunction")}}, time.Now().Add(by))
+				[]cloudbase.Param{{Name: "action", Value: []byte("functions.invokeFunction")}}, time.Now().Add(by))
 		}
 	}
 	tests := []struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/wxpay"
 )
 
@@ -163,7 +164,7 @@ func action(s *Sandbox, name string, params map[string][]byte) string {
 	r := httptest.NewRequest("POST", "/admin", nil)
 	c := call{exchange: s.open(r)}
 	for name, value := range params {
-		c.params = append(c.params, wxpay.TC3Param{Name: name, Value: value})
+		c.params = append(c.params, cloudbase.Param{Name: name, Value: value})
 	}
 	w := httptest.NewRecorder()
 	actions[name](s, w, c)

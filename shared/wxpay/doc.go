@@ -13,20 +13,17 @@
 // flat XML ([ParseFields]); requests and answers are signed in them
 // ([APIKey.Verify]), a notification is only sealed ([APIKey.OpenReqInfo]), and a
 // refund wants a client certificate in TLS besides ([ParseClientCertificate]).
-// CloudBase's gateway, which carries such messages as JSON, has its calls signed
-// in Tencent Cloud's way ([TC3Signer], [ParseTC3]).
 //
 // Both sides live here because they are one protocol seen twice: the back end
 // needs one half, the sandbox the other. A mistake made symmetrically would
 // hide from tests that use only these two, so the tests hold each half against
-// WeChat Pay's own SDK as well, v2 against the vectors in WeChat Pay's documents,
-// and TC3 against calls that CloudBase's own library has signed.
+// WeChat Pay's own SDK as well, and v2 against the vectors in WeChat Pay's documents.
 //
 // What is here of the protocol is from WeChat Pay's documents, cited where they
 // are followed by their paths under pay.weixin.qq.com. Where those disagree or
 // are silent, the SDK's behaviour decides, and the comment says so.
 //
 // Signatures are about real time, so where APIv3 needs the present, time.Now is
-// called here; no clock can be set. What the sandbox verifies, and TC3, is told the
-// time. v2 has none. Nothing in this package starts a goroutine.
+// called here; no clock can be set. What the sandbox verifies is told the time. v2
+// has none. Nothing in this package starts a goroutine.
 package wxpay

@@ -8,13 +8,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func FuzzParseFields(f *testing.F) {
@@ -111,43 +107,6 @@ func FuzzOpenReqInfo(f *testing.F) {
 			t.Fatalf("%q opened, but is not what sealing gives", s)
 		}
 		ParseFields(plain, "root") // whatever comes here must not panic
-	})
-}
-
-func FuzzParseTC3(f *testing.F) {
-	for _, r := range recordedCalls(f) {
-		f.Add(r.Authorization)
-	}
-	valid := newCall(f)
-	f.Add(valid.sign())
-	f.Add("TC3-HMAC-SHA256 Credential=a/2024-02-29/tcb/tc3_request, SignedParams=, SignedHeaders=, Signature=" + strings.Repeat("0", 64))
-	f.Fuzz(func(t *testing.T, header string) {
-		c, err := ParseTC3(header)
-		if err != nil {
-			if !errors.Is(err, ErrHeader) || !cmp.Equal(c, TC3Credential{}) {
-				t.Fatalf("credential %v, error %v", c, err)
-			}
-			return
-		}
-		// There is one way to write it down.
-		again := tc3Scheme + " Credential=" + c.SecretID + "/" + c.Date + "/tcb/tc3_request, SignedParams=" + strings.Join(c.SignedParams, ";") +
-			", SignedHeaders=" + strings.Join(c.SignedHeaders, ";") + ", Signature=" + c.Signature
-		if again != header {
-			t.Fatalf("%q was read as %q", header, again)
-		}
-		for _, names := range [][]string{c.SignedParams, c.SignedHeaders} {
-			names = slices.Sorted(slices.Values(names))
-			if len(slices.Compact(slices.Clone(names))) != len(names) || slices.Contains(names, "") || strings.ContainsAny(strings.Join(names, ""), "\r\n:=& ") {
-				t.Fatalf("names %q were let through", names)
-			}
-		}
-		// Nobody knows the key, so nothing verifies, and nothing panics.
-		if err := c.Verify("nobody's", "POST", valid.u, valid.h, valid.params, valid.at, valid.at); !errors.Is(err, ErrSignature) {
-			t.Fatal("it verifies, or not:", err)
-		}
-		if day, err := time.Parse(time.DateOnly, c.Date); err != nil || tc3Date(day) != c.Date {
-			t.Fatalf("date %s", c.Date)
-		}
 	})
 }
 

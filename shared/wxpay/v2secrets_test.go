@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// checkKeys fails the test if a text holds one of the keys of v2 and of TC3, or
+// checkKeys fails the test if a text holds the key of v2, or
 // what they were given to hide.
 func checkKeys(t testing.TB, where, text string) {
 	t.Helper()
@@ -18,13 +18,10 @@ func checkKeys(t testing.TB, where, text string) {
 	for name, secret := range map[string]string{
 		"the API key":              apiSecretText,
 		"the key of req_info":      sealing,
-		"the secret key":           tc3Secret,
 		"what it was given":        "canary",
 		"the API key (dec)":        strings.Trim(fmt.Sprintf("%d", []byte(apiSecretText[:8])), "[]"),
 		"the API key (hex)":        fmt.Sprintf("%x", apiSecretText[:8]),
 		"the API key (HEX)":        fmt.Sprintf("%X", apiSecretText[:8]),
-		"the secret key (hex)":     fmt.Sprintf("%x", tc3Secret[:8]),
-		"the secret key (dec)":     strings.Trim(fmt.Sprintf("%d", []byte(tc3Secret[:8])), "[]"),
 		"the key of req_info (go)": strings.Trim(fmt.Sprintf("%#v", []byte(sealing[:8])), "[]byte{}"),
 	} {
 		if strings.Contains(text, secret) {
@@ -33,22 +30,16 @@ func checkKeys(t testing.TB, where, text string) {
 	}
 }
 
-// Everything of v2 and TC3 that holds a secret, logged and printed in every way.
+// Everything of v2 that holds a secret, logged and printed in every way.
 func TestNothingPrintsAKey(t *testing.T) {
-	key, signer := newAPIKey(t), newTC3Signer()
+	key := newAPIKey(t)
 	for name, v := range map[string]any{
-		"APIKey":                  key,
-		"*APIKey":                 &key,
-		"APIKey, in a struct":     struct{ K APIKey }{key},
-		"APIKey, unexported":      struct{ k APIKey }{key},
-		"*APIKey, unexported":     struct{ k *APIKey }{&key},
-		"APIKey, nested":          map[string]any{"a": []any{key, &key}},
-		"TC3Signer":               signer,
-		"*TC3Signer":              &signer,
-		"TC3Signer, in a struct":  struct{ S TC3Signer }{signer},
-		"*TC3Signer, in a struct": struct{ S *TC3Signer }{&signer},
-		"TC3Signer, embedded":     struct{ TC3Signer }{signer},
-		"TC3Signer, nested":       map[string]any{"a": []any{signer, &signer}},
+		"APIKey":              key,
+		"*APIKey":             &key,
+		"APIKey, in a struct": struct{ K APIKey }{key},
+		"APIKey, unexported":  struct{ k APIKey }{key},
+		"*APIKey, unexported": struct{ k *APIKey }{&key},
+		"APIKey, nested":      map[string]any{"a": []any{key, &key}},
 	} {
 		var out bytes.Buffer
 		options := &slog.HandlerOptions{Level: slog.LevelDebug}
@@ -65,25 +56,13 @@ func TestNothingPrintsAKey(t *testing.T) {
 }
 
 func TestCheckKeysFinds(t *testing.T) {
-	type bare struct{ id, key string }
-	signer := bare{"AKIDEXAMPLE", tc3Secret}
 	for _, text := range []string{
-		fmt.Sprintf("%v", signer), fmt.Sprintf("%x", signer), fmt.Sprintf("%d", []byte(tc3Secret)),
 		fmt.Sprintf("%+v", *newAPIKey(t).secret.Reveal()), fmt.Sprintf("%x", apiSecretText), fmt.Sprintf("%X", apiSecretText), fmt.Sprintf("%d", []byte(apiSecretText)),
 	} {
 		probe := &recorder{TB: t}
 		checkKeys(probe, "", text)
 		if !probe.failed {
 			t.Errorf("not found in %.80s", text)
-		}
-	}
-}
-
-// One may still see which key it is.
-func TestTC3SignerShowsItsID(t *testing.T) {
-	for _, verb := range []string{"%v", "%s", "%+v", "%#v"} {
-		if got, want := fmt.Sprintf(verb, newTC3Signer()), "[TC3 key AKIDEXAMPLE]"; got != want {
-			t.Errorf("%s: got %s, want %s", verb, got, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package channel
+package cloudbase
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -15,28 +14,8 @@ import (
 	"strconv"
 	"time"
 
-	"wxrefund/shared/refund"
-	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
 )
-
-// Credentials are what CloudBase lends a function to call its gateway with. On
-// SCF they are those of one request and never kept.
-type Credentials struct {
-	SecretID     string
-	SecretKey    secret.Value[string]
-	SessionToken secret.Value[string]
-
-	APIToken        secret.Value[string]
-	TriggerAPIToken secret.Value[string] // of timers; goes before APIToken
-	AccessToken     secret.Value[string] // when there is no API token
-	TCBSessionToken secret.Value[string]
-
-	Source string // the chain of callers up to us
-}
-
-// LogValue hides all.
-func (Credentials) LogValue() slog.Value { return slog.StringValue("credentials (hidden)") }
 
 // A Gateway calls CloudBase's gateway on behalf of one environment.
 type Gateway struct {
@@ -46,16 +25,35 @@ type Gateway struct {
 	Credentials func(ctx context.Context) (Credentials, error) // of the request that ctx belongs to
 }
 
-// Format hides all, whatever the verb.
-func (Credentials) Format(f fmt.State, _ rune) { secret.Mask(f, "credentials (hidden)") }
+// An Error says why a call has no result. Unless it wraps [wxpay.ErrUnsent] the call
+// may have been carried out.
+type Error struct {
+	Message string
+	Code    string // the gateway's own, as it wrote it; "": none
+	Err     error  // the cause; nil: the gateway's answer
+}
 
-// gatewayAgent is what the gateway is known to be called with: CloudBase's own
+func (e *Error) Error() string {
+	s := "cloudbase: " + e.Message
+	if e.Code != "" {
+		s += fmt.Sprintf(" (%.64q)", e.Code)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// userAgent is what the gateway is known to be called with: CloudBase's own
 // SDK, whose requests are the only description of this protocol.
-const gatewayAgent = "tcb-node-sdk/3.18.3"
+const userAgent = "tcb-node-sdk/3.18.3"
 
-// Invoke calls a function of the environment and returns what it returned.
+// Invoke calls a function of the environment and returns what it returned. Its error
+// is an [*Error] or [wxpay.Exchange]'s; so is that of [Gateway.Pay].
 func (g *Gateway) Invoke(ctx context.Context, function string, event []byte) ([]byte, error) {
-	reply, err := g.send(ctx, "application/json", []wxpay.TC3Param{
+	reply, err := g.send(ctx, "application/json", []Param{
 		{Name: "action", Value: []byte("functions.invokeFunction")},
 		{Name: "function_name", Value: []byte(function)},
 		{Name: "request_data", Value: event},
@@ -77,7 +75,7 @@ func (g *Gateway) Invoke(ctx context.Context, function string, event []byte) ([]
 // Pay calls CloudPay, the payment API behind wx.cloud.cloudPay, and returns
 // WeChat Pay's answer as it came.
 func (g *Gateway) Pay(ctx context.Context, api string, request []byte) ([]byte, error) {
-	reply, err := g.send(ctx, "multipart/form-data", []wxpay.TC3Param{
+	reply, err := g.send(ctx, mediaForm, []Param{
 		{Name: "action", Value: []byte("wx.wxPayApi")},
 		{Name: "apiName", Value: []byte(api)},
 		{Name: "apiOptions", Binary: true}, // a protobuf message without fields
@@ -94,29 +92,32 @@ func (g *Gateway) Pay(ctx context.Context, api string, request []byte) ([]byte, 
 }
 
 // gatewayError is an answer of the gateway itself. It does not say whether the
-// call went through before, so the outcome is unknown.
-func gatewayError(reply wxpay.Reply) *refund.Error {
+// call went through before.
+func gatewayError(reply wxpay.Reply) *Error {
 	var body struct {
 		Code    any `json:"code"`
 		ErrCode any `json:"errcode"`
 	}
 	_ = json.Unmarshal(reply.Body, &body) // what cannot be read has no code
-	e := unknown("the CloudBase gateway gave no result", nil)
+	e := &Error{Message: "the CloudBase gateway gave no result"}
 	for _, code := range []any{body.ErrCode, body.Code} {
 		if code != nil {
-			e.Upstream = printable(fmt.Sprint(code), 64)
+			e.Code = fmt.Sprint(code)
 		}
 	}
 	return e
 }
 
+// unsent is the error of a call that could not be made.
+func unsent(message string, cause error) *Error {
+	return &Error{Message: message, Err: fmt.Errorf("%w: %w", wxpay.ErrUnsent, cause)}
+}
+
 // send signs and sends one action with the parameters that all actions have.
-func (g *Gateway) send(ctx context.Context, contentType string, params []wxpay.TC3Param) (wxpay.Reply, error) {
+func (g *Gateway) send(ctx context.Context, contentType string, params []Param) (wxpay.Reply, error) {
 	c, err := g.Credentials(ctx)
 	if err != nil {
-		e := unknown("there are no credentials for the CloudBase gateway", err)
-		e.Unsent = true
-		return wxpay.Reply{}, e
+		return wxpay.Reply{}, unsent("there are no credentials for the CloudBase gateway", err)
 	}
 	token, access := c.TriggerAPIToken.Reveal(), ""
 	if token == "" {
@@ -129,22 +130,16 @@ func (g *Gateway) send(ctx context.Context, contentType string, params []wxpay.T
 		{"envName", g.EnvID}, {"wxCloudApiToken", token}, {"wxCloudbaseAccesstoken", access},
 		{"tcb_sessionToken", c.TCBSessionToken.Reveal()}, {"sessionToken", c.SessionToken.Reveal()}, {"crossAuthorizationToken", ""},
 	} {
-		params = append(params, wxpay.TC3Param{Name: p.name, Value: []byte(p.value)})
+		params = append(params, Param{Name: p.name, Value: []byte(p.value)})
 	}
 	req, err := g.request(ctx, c, contentType, params)
 	if err != nil {
-		e := unknown("the request to the CloudBase gateway cannot be made", err)
-		e.Unsent = true
-		return wxpay.Reply{}, e
+		return wxpay.Reply{}, unsent("the request to the CloudBase gateway cannot be made", err)
 	}
-	reply, err := wxpay.Exchange(g.HTTP, req)
-	if err != nil {
-		return wxpay.Reply{}, unanswered(err)
-	}
-	return reply, nil
+	return wxpay.Exchange(g.HTTP, req)
 }
 
-func (g *Gateway) request(ctx context.Context, c Credentials, contentType string, params []wxpay.TC3Param) (*http.Request, error) {
+func (g *Gateway) request(ctx context.Context, c Credentials, contentType string, params []Param) (*http.Request, error) {
 	now := time.Now().Add(-time.Second) // as the SDK does, for gateways whose clock is behind
 	at, err := url.Parse(g.URL)
 	if err != nil {
@@ -164,8 +159,8 @@ func (g *Gateway) request(ctx context.Context, c Credentials, contentType string
 		source = c.Source + ",scf"
 	}
 	signed := http.Header{
-		"User-Agent":         {gatewayAgent},
-		"X-Sdk-Version":      {gatewayAgent},
+		"User-Agent":         {userAgent},
+		"X-Sdk-Version":      {userAgent},
 		"X-Tcb-Source":       {source},
 		"X-Client-Timestamp": {strconv.FormatInt(now.UnixMilli(), 10)},
 		"Content-Type":       {contentType},
@@ -176,13 +171,13 @@ func (g *Gateway) request(ctx context.Context, c Credentials, contentType string
 	req.Header.Set("Content-Type", contentType+boundary)
 	req.Header.Set("X-Signature-Expires", "600")
 	req.Header.Set("X-Timestamp", strconv.FormatInt(now.Unix(), 10))
-	signer := wxpay.TC3Signer{SecretID: c.SecretID, SecretKey: c.SecretKey}
+	signer := TC3Signer{SecretID: c.SecretID, SecretKey: c.SecretKey}
 	req.Header.Set("Authorization", signer.Authorization("post", at, signed, params, now))
 	return req, nil
 }
 
 // encodeParams writes the body; boundary is what a multipart's content type has besides.
-func encodeParams(contentType string, params []wxpay.TC3Param) (body []byte, boundary string, err error) {
+func encodeParams(contentType string, params []Param) (body []byte, boundary string, err error) {
 	if contentType == "application/json" {
 		m := map[string]string{}
 		for _, p := range params {

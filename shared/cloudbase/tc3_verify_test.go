@@ -1,4 +1,4 @@
-package wxpay
+package cloudbase
 
 import (
 	"errors"
@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/wxpay"
 )
 
 func parseTC3(t testing.TB, header string) TC3Credential {
@@ -44,111 +48,111 @@ func TestVerifyTC3Refuses(t *testing.T) {
 	}{
 		{"nothing changed", func(*call, *TC3Credential) {}, nil},
 		{"method in capitals", func(c *call, _ *TC3Credential) { c.method = "POST" }, nil},
-		{"another method", func(c *call, _ *TC3Credential) { c.method = "PUT" }, ErrSignature},
+		{"another method", func(c *call, _ *TC3Credential) { c.method = "PUT" }, wxpay.ErrSignature},
 		{"another scheme", func(c *call, _ *TC3Credential) { c.u.Scheme = "https" }, nil},
-		{"another host", func(c *call, _ *TC3Credential) { c.u.Host = "elsewhere"; c.h.Set("Host", "elsewhere") }, ErrSignature},
-		{"another host in the address", func(c *call, _ *TC3Credential) { c.u.Host = "elsewhere" }, ErrSignature},
-		{"another host in the header", header("Host", "elsewhere"), ErrSignature},
+		{"another host", func(c *call, _ *TC3Credential) { c.u.Host = "elsewhere"; c.h.Set("Host", "elsewhere") }, wxpay.ErrSignature},
+		{"another host in the address", func(c *call, _ *TC3Credential) { c.u.Host = "elsewhere" }, wxpay.ErrSignature},
+		{"another host in the header", header("Host", "elsewhere"), wxpay.ErrSignature},
 		{"another host in the header, signed so", func(c *call, credential *TC3Credential) {
 			c.h.Set("Host", "elsewhere")
 			values, _, _ := payload(c.params)
 			request := canonicalRequest(c.method, c.u, credential.SignedHeaders, lowerHeader(c.h), payloadHash(credential.SignedParams, values))
 			credential.Signature = signTC3(c.key, credential.Date, stringToSign(c.at, credential.Date, request))
-		}, ErrSignature},
-		{"no host in the address", func(c *call, _ *TC3Credential) { c.u.Host = "" }, ErrSignature},
+		}, wxpay.ErrSignature},
+		{"no host in the address", func(c *call, _ *TC3Credential) { c.u.Host = "" }, wxpay.ErrSignature},
 		{"no host in the header", func(c *call, _ *TC3Credential) { c.h.Del("Host") }, nil},
-		{"a port", func(c *call, _ *TC3Credential) { c.u.Host += ":80" }, ErrSignature},
-		{"another path", func(c *call, _ *TC3Credential) { c.u.Path = "/admin/" }, ErrSignature},
-		{"no path", func(c *call, _ *TC3Credential) { c.u.Path = "" }, ErrSignature},
-		{"the path escaped in vain", func(c *call, _ *TC3Credential) { c.u.RawPath = "/%61dmin" }, ErrSignature},
-		{"another query", func(c *call, _ *TC3Credential) { c.u.RawQuery += "0" }, ErrSignature},
-		{"the query in another order", func(c *call, _ *TC3Credential) { c.u.RawQuery = "seqId=s1&env=env-test" }, ErrSignature},
-		{"no query", func(c *call, _ *TC3Credential) { c.u.RawQuery = "" }, ErrSignature},
-		{"the query in the path", func(c *call, _ *TC3Credential) { c.u.Path += "?" + c.u.RawQuery; c.u.RawQuery = "" }, ErrSignature},
+		{"a port", func(c *call, _ *TC3Credential) { c.u.Host += ":80" }, wxpay.ErrSignature},
+		{"another path", func(c *call, _ *TC3Credential) { c.u.Path = "/admin/" }, wxpay.ErrSignature},
+		{"no path", func(c *call, _ *TC3Credential) { c.u.Path = "" }, wxpay.ErrSignature},
+		{"the path escaped in vain", func(c *call, _ *TC3Credential) { c.u.RawPath = "/%61dmin" }, wxpay.ErrSignature},
+		{"another query", func(c *call, _ *TC3Credential) { c.u.RawQuery += "0" }, wxpay.ErrSignature},
+		{"the query in another order", func(c *call, _ *TC3Credential) { c.u.RawQuery = "seqId=s1&env=env-test" }, wxpay.ErrSignature},
+		{"no query", func(c *call, _ *TC3Credential) { c.u.RawQuery = "" }, wxpay.ErrSignature},
+		{"the query in the path", func(c *call, _ *TC3Credential) { c.u.Path += "?" + c.u.RawQuery; c.u.RawQuery = "" }, wxpay.ErrSignature},
 
-		{"another header's value", header("X-Tcb-Source", "other,scf"), ErrSignature},
+		{"another header's value", header("X-Tcb-Source", "other,scf"), wxpay.ErrSignature},
 		{"a header's value in capitals", header("X-Tcb-Source", "WX_CLIENT,SCF"), nil}, // by the protocol
 		{"a header's value with space around", header("X-Tcb-Source", " wx_client,scf\t"), nil},
-		{"a signed header missing", func(c *call, _ *TC3Credential) { c.h.Del("X-Tcb-Source") }, ErrSignature},
-		{"a signed header empty", header("X-Tcb-Source", ""), ErrSignature},
-		{"a signed header twice", header("X-Tcb-Source", "wx_client,scf", "wx_client,scf"), ErrSignature},
-		{"a signed header in halves", header("X-Tcb-Source", "wx_client", "scf"), ErrSignature},
-		{"a signed header under two spellings", header("X-TCB-Source", "wx_client,scf"), ErrSignature},
+		{"a signed header missing", func(c *call, _ *TC3Credential) { c.h.Del("X-Tcb-Source") }, wxpay.ErrSignature},
+		{"a signed header empty", header("X-Tcb-Source", ""), wxpay.ErrSignature},
+		{"a signed header twice", header("X-Tcb-Source", "wx_client,scf", "wx_client,scf"), wxpay.ErrSignature},
+		{"a signed header in halves", header("X-Tcb-Source", "wx_client", "scf"), wxpay.ErrSignature},
+		{"a signed header under two spellings", header("X-TCB-Source", "wx_client,scf"), wxpay.ErrSignature},
 		{"a header more", header("X-Timestamp", "1"), nil},
 		{"content type with a boundary", header("Content-Type", "multipart/form-data; boundary=x"), nil},
-		{"another content type", header("Content-Type", "application/json"), ErrSignature},
-		{"content type in capitals", header("Content-Type", "Multipart/Form-Data"), ErrSignature},
-		{"content type missing", func(c *call, _ *TC3Credential) { c.h.Del("Content-Type") }, ErrSignature},
+		{"another content type", header("Content-Type", "application/json"), wxpay.ErrSignature},
+		{"content type in capitals", header("Content-Type", "Multipart/Form-Data"), wxpay.ErrSignature},
+		{"content type missing", func(c *call, _ *TC3Credential) { c.h.Del("Content-Type") }, wxpay.ErrSignature},
 		{"a line feed in a header", func(c *call, credential *TC3Credential) {
 			c.h.Set("X-Tcb-Region", "ap-shanghai\nx-tcb-source:wx_client,scf")
 			c.h.Del("X-Tcb-Source")
 			credential.SignedHeaders = slices.DeleteFunc(credential.SignedHeaders, func(s string) bool { return s == "x-tcb-source" })
-		}, ErrSignature},
-		{"a line feed in a header, signed", func(c *call, credential *TC3Credential) { c.h.Set("X-Tcb-Region", "a\nb"); resign(c, credential) }, ErrSignature},
-		{"a line feed in the query, signed", func(c *call, credential *TC3Credential) { c.u.RawQuery += "\nx"; resign(c, credential) }, ErrSignature},
-		{"content type not signed", func(c *call, credential *TC3Credential) { resign(c, credential, "Content-Type") }, ErrSignature},
+		}, wxpay.ErrSignature},
+		{"a line feed in a header, signed", func(c *call, credential *TC3Credential) { c.h.Set("X-Tcb-Region", "a\nb"); resign(c, credential) }, wxpay.ErrSignature},
+		{"a line feed in the query, signed", func(c *call, credential *TC3Credential) { c.u.RawQuery += "\nx"; resign(c, credential) }, wxpay.ErrSignature},
+		{"content type not signed", func(c *call, credential *TC3Credential) { resign(c, credential, "Content-Type") }, wxpay.ErrSignature},
 		{"host struck out", func(_ *call, credential *TC3Credential) {
 			credential.SignedHeaders = slices.DeleteFunc(credential.SignedHeaders, func(s string) bool { return s == "host" })
-		}, ErrSignature},
-		{"a header struck out", func(_ *call, credential *TC3Credential) { credential.SignedHeaders = credential.SignedHeaders[:6] }, ErrSignature},
+		}, wxpay.ErrSignature},
+		{"a header struck out", func(_ *call, credential *TC3Credential) { credential.SignedHeaders = credential.SignedHeaders[:6] }, wxpay.ErrSignature},
 		{"a header more signed", func(_ *call, credential *TC3Credential) {
 			credential.SignedHeaders = append(credential.SignedHeaders, "x-new")
-		}, ErrSignature},
+		}, wxpay.ErrSignature},
 		{"headers in another order", func(_ *call, credential *TC3Credential) {
 			slices.Reverse(credential.SignedHeaders)
-		}, ErrSignature},
+		}, wxpay.ErrSignature},
 		{"only the two headers signed", func(c *call, credential *TC3Credential) {
 			resign(c, credential, "User-Agent", "X-Client-Timestamp", "X-Sdk-Version", "X-Tcb-Region", "X-Tcb-Source")
 		}, nil},
 
-		{"another action", set(0, "wx.wxPayApj"), ErrSignature},
-		{"another amount", set(3, `{"sub_mch_id":"1900000109","out_refund_no":"R1","total_fee":100,"refund_fee":51}`), ErrSignature},
-		{"JSON spelled otherwise", set(3, `{"sub_mch_id": "1900000109","out_refund_no":"R1","total_fee":100,"refund_fee":50}`), ErrSignature},
-		{"bytes with a space behind", func(c *call, _ *TC3Credential) { c.params[3].Value = append(c.params[3].Value, ' ') }, ErrSignature},
+		{"another action", set(0, "wx.wxPayApj"), wxpay.ErrSignature},
+		{"another amount", set(3, `{"sub_mch_id":"1900000109","out_refund_no":"R1","total_fee":100,"refund_fee":51}`), wxpay.ErrSignature},
+		{"JSON spelled otherwise", set(3, `{"sub_mch_id": "1900000109","out_refund_no":"R1","total_fee":100,"refund_fee":50}`), wxpay.ErrSignature},
+		{"bytes with a space behind", func(c *call, _ *TC3Credential) { c.params[3].Value = append(c.params[3].Value, ' ') }, wxpay.ErrSignature},
 		{"text with a space behind", set(0, "wx.wxPayApi "), nil},
-		{"text as bytes, with a space behind", func(c *call, _ *TC3Credential) { c.params[0] = TC3Param{"action", []byte("wx.wxPayApi "), true} }, ErrSignature},
-		{"no bytes filled", set(2, "x"), ErrSignature},
-		{"no bytes called no text", func(c *call, _ *TC3Credential) { c.params[2].Binary = false }, ErrSignature},
-		{"no bytes left out", func(c *call, _ *TC3Credential) { c.params = slices.Delete(c.params, 2, 3) }, ErrSignature},
-		{"an empty text filled", set(6, "x"), ErrSignature}, // it was not signed
-		{"an empty text called bytes", func(c *call, _ *TC3Credential) { c.params[6].Binary = true }, ErrSignature},
+		{"text as bytes, with a space behind", func(c *call, _ *TC3Credential) { c.params[0] = Param{"action", []byte("wx.wxPayApi "), true} }, wxpay.ErrSignature},
+		{"no bytes filled", set(2, "x"), wxpay.ErrSignature},
+		{"no bytes called no text", func(c *call, _ *TC3Credential) { c.params[2].Binary = false }, wxpay.ErrSignature},
+		{"no bytes left out", func(c *call, _ *TC3Credential) { c.params = slices.Delete(c.params, 2, 3) }, wxpay.ErrSignature},
+		{"an empty text filled", set(6, "x"), wxpay.ErrSignature}, // it was not signed
+		{"an empty text called bytes", func(c *call, _ *TC3Credential) { c.params[6].Binary = true }, wxpay.ErrSignature},
 		{"an empty text left out", func(c *call, _ *TC3Credential) { c.params = slices.Delete(c.params, 6, 7) }, nil},
-		{"an empty text more", func(c *call, _ *TC3Credential) { c.params = append(c.params, TC3Param{Name: "x", Value: []byte(" ")}) }, nil},
-		{"a parameter emptied", set(0, ""), ErrSignature},
-		{"a parameter missing", func(c *call, _ *TC3Credential) { c.params = c.params[1:] }, ErrSignature},
+		{"an empty text more", func(c *call, _ *TC3Credential) { c.params = append(c.params, Param{Name: "x", Value: []byte(" ")}) }, nil},
+		{"a parameter emptied", set(0, ""), wxpay.ErrSignature},
+		{"a parameter missing", func(c *call, _ *TC3Credential) { c.params = c.params[1:] }, wxpay.ErrSignature},
 		{"a parameter missing, and not signed", func(c *call, credential *TC3Credential) {
 			c.params, credential.SignedParams = c.params[1:], credential.SignedParams[1:]
-		}, ErrSignature},
-		{"a parameter more", func(c *call, _ *TC3Credential) { c.params = append(c.params, TC3Param{Name: "x", Value: []byte("1")}) }, ErrSignature},
-		{"a parameter twice", func(c *call, _ *TC3Credential) { c.params = append(c.params, c.params[0]) }, ErrSignature},
+		}, wxpay.ErrSignature},
+		{"a parameter more", func(c *call, _ *TC3Credential) { c.params = append(c.params, Param{Name: "x", Value: []byte("1")}) }, wxpay.ErrSignature},
+		{"a parameter twice", func(c *call, _ *TC3Credential) { c.params = append(c.params, c.params[0]) }, wxpay.ErrSignature},
 		{"a parameter twice, by another name", func(c *call, _ *TC3Credential) {
-			c.params = append(c.params, TC3Param{Name: "ACTION", Value: []byte("wx.openApi")})
-		}, ErrSignature},
-		{"a parameter for another", func(c *call, _ *TC3Credential) { c.params[0].Name = "actiom" }, ErrSignature},
+			c.params = append(c.params, Param{Name: "ACTION", Value: []byte("wx.openApi")})
+		}, wxpay.ErrSignature},
+		{"a parameter for another", func(c *call, _ *TC3Credential) { c.params[0].Name = "actiom" }, wxpay.ErrSignature},
 		{"a parameter's name in capitals", func(c *call, _ *TC3Credential) { c.params[0].Name = "ACTION" }, nil}, // by the protocol
 		{"values swapped", func(c *call, _ *TC3Credential) {
 			c.params[0].Value, c.params[1].Value = c.params[1].Value, c.params[0].Value
-		}, ErrSignature},
+		}, wxpay.ErrSignature},
 		{"two parameters merged", func(c *call, credential *TC3Credential) {
 			c.params[0].Value = []byte("wx.wxPayApi\r\n&apiname=refund")
 			c.params = slices.Delete(c.params, 1, 2)
 			credential.SignedParams = slices.Delete(credential.SignedParams, 1, 2)
-		}, ErrSignature},
+		}, wxpay.ErrSignature},
 		{"what may be two parameters, signed", func(c *call, credential *TC3Credential) {
 			c.params[0].Value = []byte("1\r\n&b=2")
 			resign(c, credential)
-		}, ErrSignature},
+		}, wxpay.ErrSignature},
 		{"parameters signed in another order", func(_ *call, credential *TC3Credential) {
 			slices.Reverse(credential.SignedParams)
-		}, ErrSignature},
+		}, wxpay.ErrSignature},
 		{"a signed name twice", func(_ *call, credential *TC3Credential) {
 			credential.SignedParams[1] = "action"
-		}, ErrSignature},
-		{"no parameters", func(c *call, _ *TC3Credential) { c.params = nil }, ErrSignature},
-		{"no parameters, none signed", func(c *call, credential *TC3Credential) { c.params, credential.SignedParams = nil, nil }, ErrSignature},
+		}, wxpay.ErrSignature},
+		{"no parameters", func(c *call, _ *TC3Credential) { c.params = nil }, wxpay.ErrSignature},
+		{"no parameters, none signed", func(c *call, credential *TC3Credential) { c.params, credential.SignedParams = nil, nil }, wxpay.ErrSignature},
 
-		{"a second later", func(c *call, _ *TC3Credential) { c.at = c.at.Add(time.Second) }, ErrSignature},
-		{"another day in the scope", func(_ *call, credential *TC3Credential) { credential.Date = "2023-11-15" }, ErrSignature},
+		{"a second later", func(c *call, _ *TC3Credential) { c.at = c.at.Add(time.Second) }, wxpay.ErrSignature},
+		{"another day in the scope", func(_ *call, credential *TC3Credential) { credential.Date = "2023-11-15" }, wxpay.ErrSignature},
 		{"another day in the scope, signed so", func(c *call, credential *TC3Credential) {
 			d := c.clone()
 			headers := lowerHeader(d.h)
@@ -157,16 +161,16 @@ func TestVerifyTC3Refuses(t *testing.T) {
 			credential.Date = "2023-11-15"
 			request := canonicalRequest(d.method, d.u, credential.SignedHeaders, headers, payloadHash(names, values))
 			credential.Signature = signTC3(d.key, credential.Date, stringToSign(d.at, credential.Date, request))
-		}, ErrSignature},
+		}, wxpay.ErrSignature},
 		{"another secret ID", func(_ *call, credential *TC3Credential) { credential.SecretID = "AKIDOTHER" }, nil}, // which decides about the key
-		{"another key", func(c *call, _ *TC3Credential) { c.key = "k" + c.key[1:] }, ErrSignature},
-		{"no key", func(c *call, _ *TC3Credential) { c.key = "" }, ErrUnknownKey},
-		{"no key, signed so", func(c *call, credential *TC3Credential) { c.key = ""; resign(c, credential) }, ErrUnknownKey},
-		{"signature empty", func(_ *call, credential *TC3Credential) { credential.Signature = "" }, ErrSignature},
+		{"another key", func(c *call, _ *TC3Credential) { c.key = "k" + c.key[1:] }, wxpay.ErrSignature},
+		{"no key", func(c *call, _ *TC3Credential) { c.key = "" }, wxpay.ErrUnknownKey},
+		{"no key, signed so", func(c *call, credential *TC3Credential) { c.key = ""; resign(c, credential) }, wxpay.ErrUnknownKey},
+		{"signature empty", func(_ *call, credential *TC3Credential) { credential.Signature = "" }, wxpay.ErrSignature},
 		{"signature in capitals", func(_ *call, credential *TC3Credential) {
 			credential.Signature = strings.ToUpper(credential.Signature)
-		}, ErrSignature},
-		{"the zero credential", func(_ *call, credential *TC3Credential) { *credential = TC3Credential{} }, ErrSignature},
+		}, wxpay.ErrSignature},
+		{"the zero credential", func(_ *call, credential *TC3Credential) { *credential = TC3Credential{} }, wxpay.ErrSignature},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, got := valid.clone(), credential
@@ -176,7 +180,7 @@ func TestVerifyTC3Refuses(t *testing.T) {
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
-			checkKeys(t, "error", fmt.Sprint(err))
+			checkHidden(t, "error", fmt.Sprint(err))
 		})
 	}
 }
@@ -184,15 +188,15 @@ func TestVerifyTC3Refuses(t *testing.T) {
 func TestVerifyTC3Window(t *testing.T) {
 	c := newCall(t)
 	credential := parseTC3(t, c.sign())
-	for seconds, want := range map[int]error{-301: ErrStale, -300: ErrStale, -299: nil, -1: nil, 0: nil, 1: nil, 299: nil, 300: ErrStale, 301: ErrStale, 86400: ErrStale, -86400: ErrStale} {
+	for seconds, want := range map[int]error{-301: wxpay.ErrStale, -300: wxpay.ErrStale, -299: nil, -1: nil, 0: nil, 1: nil, 299: nil, 300: wxpay.ErrStale, 301: wxpay.ErrStale, 86400: wxpay.ErrStale, -86400: wxpay.ErrStale} {
 		now := c.at.Add(time.Duration(seconds) * time.Second)
 		if err := credential.Verify(c.key, c.method, c.u, c.h, c.params, c.at, now); !errors.Is(err, want) || (err == nil) != (want == nil) {
 			t.Errorf("%d s later: error %v, want %v", seconds, err, want)
 		}
 	}
 	// The time is told before anything else, so that a clock that is wrong shows.
-	if err := (TC3Credential{}).Verify("", "", c.u, nil, nil, c.at, c.at.Add(time.Hour)); !errors.Is(err, ErrStale) {
-		t.Errorf("everything wrong: error %v, want %v", err, ErrStale)
+	if err := (TC3Credential{}).Verify("", "", c.u, nil, nil, c.at, c.at.Add(time.Hour)); !errors.Is(err, wxpay.ErrStale) {
+		t.Errorf("everything wrong: error %v, want %v", err, wxpay.ErrStale)
 	}
 }
 
@@ -242,7 +246,7 @@ func TestVerifyTC3RefusesEveryFlippedBit(t *testing.T) {
 				folded++
 			case err == nil:
 				t.Errorf("%s: %s: accepted", r.Name, what)
-			case !errors.Is(err, ErrSignature) && !errors.Is(err, ErrUnknownKey) && !errors.Is(err, ErrStale):
+			case !errors.Is(err, wxpay.ErrSignature) && !errors.Is(err, wxpay.ErrUnknownKey) && !errors.Is(err, wxpay.ErrStale):
 				t.Errorf("%s: %s: error %v", r.Name, what, err)
 			}
 		}
@@ -274,7 +278,7 @@ func TestVerifyTC3RefusesEveryFlippedBit(t *testing.T) {
 				d := c.clone()
 				if d.h.Set(name, strings.Replace(value, inner, s, 1)); name == "Content-Type" {
 					// Behind multipart/form-data is the boundary, which is not signed.
-					try(name, strings.HasPrefix(s, multipart) && strings.HasPrefix(value, multipart), d, authorization)
+					try(name, strings.HasPrefix(s, mediaForm) && strings.HasPrefix(value, mediaForm), d, authorization)
 				} else {
 					try(name, onlyCase, d, authorization)
 				}
@@ -305,7 +309,7 @@ func TestVerifyTC3RefusesEveryFlippedBit(t *testing.T) {
 // sorts as people do, and so otherwise than we where digits meet an underscore.
 func TestVerifyTC3GoesByTheListedOrder(t *testing.T) {
 	c := newCall(t)
-	c.params = []TC3Param{{Name: "a_1", Value: []byte("1")}, {Name: "a1", Value: []byte("2")}}
+	c.params = []Param{{Name: "a_1", Value: []byte("1")}, {Name: "a1", Value: []byte("2")}}
 	credential := parseTC3(t, c.sign())
 	if err := c.verify(credential); err != nil {
 		t.Error("ours:", err)
@@ -329,8 +333,8 @@ func TestVerifyTC3LeavesHeadersAlone(t *testing.T) {
 	credential := parseTC3(t, c.sign())
 	c.h = http.Header{"Content-Type": c.h["Content-Type"], "Host": {strings.ToUpper(c.u.Host)}}
 	short := call{c.key, c.method, c.u, c.h, c.params, c.at}
-	if err := short.verify(credential); !errors.Is(err, ErrSignature) {
-		t.Errorf("error %v, want %v", err, ErrSignature)
+	if err := short.verify(credential); !errors.Is(err, wxpay.ErrSignature) {
+		t.Errorf("error %v, want %v", err, wxpay.ErrSignature)
 	}
 	if err := short.verify(parseTC3(t, short.sign())); err != nil {
 		t.Error(err)
@@ -338,4 +342,42 @@ func TestVerifyTC3LeavesHeadersAlone(t *testing.T) {
 	if len(c.h) != 2 || len(c.h["Host"]) != 1 {
 		t.Errorf("headers are now %v", c.h)
 	}
+}
+
+// FuzzParseTC3: each credential has one spelling, and nothing verifies without the key.
+func FuzzParseTC3(f *testing.F) {
+	for _, r := range recordedCalls(f) {
+		f.Add(r.Authorization)
+	}
+	valid := newCall(f)
+	f.Add(valid.sign())
+	f.Add("TC3-HMAC-SHA256 Credential=a/2024-02-29/tcb/tc3_request, SignedParams=, SignedHeaders=, Signature=" + strings.Repeat("0", 64))
+	f.Fuzz(func(t *testing.T, header string) {
+		c, err := ParseTC3(header)
+		if err != nil {
+			if !errors.Is(err, wxpay.ErrHeader) || !cmp.Equal(c, TC3Credential{}) {
+				t.Fatalf("credential %v, error %v", c, err)
+			}
+			return
+		}
+		// There is one way to write it down.
+		again := tc3Scheme + " Credential=" + c.SecretID + "/" + c.Date + "/tcb/tc3_request, SignedParams=" + strings.Join(c.SignedParams, ";") +
+			", SignedHeaders=" + strings.Join(c.SignedHeaders, ";") + ", Signature=" + c.Signature
+		if again != header {
+			t.Fatalf("%q was read as %q", header, again)
+		}
+		for _, names := range [][]string{c.SignedParams, c.SignedHeaders} {
+			names = slices.Sorted(slices.Values(names))
+			if len(slices.Compact(slices.Clone(names))) != len(names) || slices.Contains(names, "") || strings.ContainsAny(strings.Join(names, ""), "\r\n:=& ") {
+				t.Fatalf("names %q were let through", names)
+			}
+		}
+		// Nobody knows the key, so nothing verifies, and nothing panics.
+		if err := c.Verify("nobody's", "POST", valid.u, valid.h, valid.params, valid.at, valid.at); !errors.Is(err, wxpay.ErrSignature) {
+			t.Fatal("it verifies, or not:", err)
+		}
+		if day, err := time.Parse(time.DateOnly, c.Date); err != nil || tc3Date(day) != c.Date {
+			t.Fatalf("date %s", c.Date)
+		}
+	})
 }

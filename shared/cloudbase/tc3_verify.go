@@ -1,4 +1,4 @@
-package wxpay
+package cloudbase
 
 import (
 	"bytes"
@@ -11,10 +11,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wxrefund/shared/wxpay"
 )
 
-// maxTC3 bounds the header in bytes. A real one has about 400.
-const maxTC3 = 4096
+const (
+	maxTC3      = 4096 // of the header, in bytes; a real one has about 400
+	maxSecretID = 128  // in bytes; a real one has 36
+	window      = 300  // how far from now X-Timestamp may be, in seconds
+)
 
 // A TC3Credential is what the Authorization header of a call of CloudBase says. It
 // is a claim until [TC3Credential.Verify] has returned nil.
@@ -28,14 +33,14 @@ type TC3Credential struct {
 
 // ParseTC3 reads an Authorization header in the one form in which
 // [TC3Signer.Authorization] writes it, and CloudBase's library. Any fault is
-// [ErrHeader], and nothing of the header is in its text.
+// [wxpay.ErrHeader], and nothing of the header is in its text.
 //
 // What WeChat Pay's own header may have, attributes in any order, would help nobody
 // here: there is one library, and it writes one order. That each credential has one
 // spelling leaves nothing to be altered in it unseen.
 func ParseTC3(authorization string) (TC3Credential, error) {
 	malformed := func(what string) (TC3Credential, error) {
-		return TC3Credential{}, fmt.Errorf("%w: Authorization %s", ErrHeader, what)
+		return TC3Credential{}, fmt.Errorf("%w: Authorization %s", wxpay.ErrHeader, what)
 	}
 	if len(authorization) > maxTC3 {
 		return malformed("is too long")
@@ -57,7 +62,7 @@ func ParseTC3(authorization string) (TC3Credential, error) {
 	var scope string
 	c.SecretID, scope, _ = strings.Cut(parts[0], "/")
 	c.Date, _, _ = strings.Cut(scope, "/")
-	if _, err := time.Parse(time.DateOnly, c.Date); err != nil || scope != tc3Scope(c.Date) || !isToken(c.SecretID) || strings.Contains(c.SecretID, ",") {
+	if _, err := time.Parse(time.DateOnly, c.Date); err != nil || scope != tc3Scope(c.Date) || !isID(c.SecretID) {
 		return malformed("has an odd credential")
 	}
 	// That host and content type are among the headers is for Verify to say: without
@@ -72,6 +77,13 @@ func ParseTC3(authorization string) (TC3Credential, error) {
 		return malformed("has an odd signature")
 	}
 	return c, nil
+}
+
+// isID reports whether s may be a secret ID: visible ASCII without a comma, which
+// ends it in the header, not empty and not long.
+func isID(s string) bool {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }
+	return s != "" && len(s) <= maxSecretID && !strings.ContainsFunc(s, odd)
 }
 
 // splitNames reads a list of names, which may be empty but names nothing twice.
@@ -93,25 +105,25 @@ func splitNames(list string) (names []string, ok bool) {
 	return names, true
 }
 
-// Verify says whether the call was signed with secretKey: nil, [ErrStale],
-// [ErrSignature], or [ErrUnknownKey] if secretKey is "". secretKey is that of
+// Verify says whether the call was signed with secretKey: nil, [wxpay.ErrStale],
+// [wxpay.ErrSignature], or [wxpay.ErrUnknownKey] if secretKey is "". secretKey is that of
 // c.SecretID, u the address with the host, h the headers, params all of the body,
 // at the time in X-Timestamp.
 //
 // The signature must cover the host, the content type and every parameter, else
 // something could be slipped in. By the protocol's own design it does not tell the
 // case of parameters' names and of headers' values.
-func (c TC3Credential) Verify(secretKey, method string, u *url.URL, h http.Header, params []TC3Param, at time.Time, now time.Time) error {
-	if err := checkFresh(at.Unix(), now); err != nil {
-		return err
+func (c TC3Credential) Verify(secretKey, method string, u *url.URL, h http.Header, params []Param, at time.Time, now time.Time) error {
+	if d := now.Unix() - at.Unix(); d >= window || d <= -window {
+		return fmt.Errorf("%w: %d s", wxpay.ErrStale, d)
 	}
 	if secretKey == "" {
-		return fmt.Errorf("%w: no secret key", ErrUnknownKey)
+		return fmt.Errorf("%w: no secret key", wxpay.ErrUnknownKey)
 	}
 	// The key is derived for a day. Of another day's it would be good for longer than
 	// the window says.
 	if c.Date != tc3Date(at) {
-		return fmt.Errorf("%w: signed for another day than X-Timestamp's", ErrSignature)
+		return fmt.Errorf("%w: signed for another day than X-Timestamp's", wxpay.ErrSignature)
 	}
 	headers, err := c.headers(u, h)
 	if err != nil {
@@ -125,11 +137,11 @@ func (c TC3Credential) Verify(secretKey, method string, u *url.URL, h http.Heade
 	request := canonicalRequest(method, u, c.SignedHeaders, headers, payloadHash(c.SignedParams, values))
 	// A line feed in the address or a header would let one line pass for two.
 	if strings.Count(request, "\n") != len(c.SignedHeaders)+5 {
-		return fmt.Errorf("%w: a line feed where none can be", ErrSignature)
+		return fmt.Errorf("%w: a line feed where none can be", wxpay.ErrSignature)
 	}
 	want := signTC3(secretKey, c.Date, stringToSign(at, c.Date, request))
 	if subtle.ConstantTimeCompare([]byte(c.Signature), []byte(want)) != 1 {
-		return ErrSignature
+		return wxpay.ErrSignature
 	}
 	return nil
 }
@@ -143,16 +155,16 @@ func (c TC3Credential) headers(u *url.URL, h http.Header) (map[string][]string, 
 		headers[headerHost] = []string{u.Host}
 	}
 	if !strings.EqualFold(headers[headerHost][0], u.Host) {
-		return nil, fmt.Errorf("%w: Host is not that of the address", ErrSignature)
+		return nil, fmt.Errorf("%w: Host is not that of the address", wxpay.ErrSignature)
 	}
 	for _, name := range []string{headerHost, headerContentType} {
 		if !slices.Contains(c.SignedHeaders, name) {
-			return nil, fmt.Errorf("%w: %s is not signed", ErrSignature, name)
+			return nil, fmt.Errorf("%w: %s is not signed", wxpay.ErrSignature, name)
 		}
 	}
 	for _, name := range c.SignedHeaders {
 		if len(headers[name]) != 1 {
-			return nil, fmt.Errorf("%w: a signed header is missing or there twice", ErrSignature)
+			return nil, fmt.Errorf("%w: a signed header is missing or there twice", wxpay.ErrSignature)
 		}
 	}
 	return headers, nil
@@ -161,19 +173,19 @@ func (c TC3Credential) headers(u *url.URL, h http.Header) (map[string][]string, 
 // payload returns the values of the parameters, which must be exactly those signed.
 // SignedParams is not itself signed, so it is only ever compared: what it leaves out
 // is refused, not passed over.
-func (c TC3Credential) payload(params []TC3Param) (map[string][]byte, error) {
+func (c TC3Credential) payload(params []Param) (map[string][]byte, error) {
 	values, names, once := payload(params)
 	if !once || len(names) != len(c.SignedParams) {
-		return nil, fmt.Errorf("%w: other parameters than those signed", ErrSignature)
+		return nil, fmt.Errorf("%w: other parameters than those signed", wxpay.ErrSignature)
 	}
 	for _, name := range c.SignedParams {
 		value, ok := values[name]
 		if !ok {
-			return nil, fmt.Errorf("%w: other parameters than those signed", ErrSignature)
+			return nil, fmt.Errorf("%w: other parameters than those signed", wxpay.ErrSignature)
 		}
 		// It could be the end of one parameter and the beginning of the next.
 		if bytes.Contains(value, []byte("\r\n&")) {
-			return nil, fmt.Errorf("%w: a value may be taken for several parameters", ErrSignature)
+			return nil, fmt.Errorf("%w: a value may be taken for several parameters", wxpay.ErrSignature)
 		}
 	}
 	return values, nil

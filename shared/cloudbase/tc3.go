@@ -1,4 +1,4 @@
-package wxpay
+package cloudbase
 
 import (
 	"bytes"
@@ -28,12 +28,12 @@ const (
 
 	headerContentType = "content-type"
 	headerHost        = "host"
-	multipart         = "multipart/form-data"
+	mediaForm         = "multipart/form-data"
 )
 
-// A TC3Param is a parameter of a call of CloudBase: a member of a JSON object or a
+// A Param is a parameter of a call of CloudBase: a member of a JSON object or a
 // part of a multipart form.
-type TC3Param struct {
+type Param struct {
 	Name  string // as sent; signed in lower case
 	Value []byte // as sent; of a JSON member that is not a string, its JSON
 
@@ -66,7 +66,7 @@ func (s TC3Signer) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // form in which it is sent. Of signed all headers are signed, and the host in any
 // case, as it is in u; Content-Type must be among them. at goes into X-Timestamp, in
 // unix seconds.
-func (s TC3Signer) Authorization(method string, u *url.URL, signed http.Header, params []TC3Param, at time.Time) string {
+func (s TC3Signer) Authorization(method string, u *url.URL, signed http.Header, params []Param, at time.Time) string {
 	headers := lowerHeader(signed)
 	headers[headerHost] = []string{u.Host}
 	headerNames := slices.Sorted(maps.Keys(headers))
@@ -91,7 +91,7 @@ func tc3Scope(date string) string { return date + "/" + tc3Service + "/" + tc3Re
 
 // payload returns what of params is signed: the values, the names by which they are
 // signed, in the order given, and whether each is there once.
-func payload(params []TC3Param) (values map[string][]byte, names []string, once bool) {
+func payload(params []Param) (values map[string][]byte, names []string, once bool) {
 	values = make(map[string][]byte, len(params))
 	once = true
 	for _, p := range params {
@@ -137,8 +137,8 @@ func canonicalRequest(method string, u *url.URL, names []string, headers map[str
 		switch {
 		case name != headerContentType:
 			value = strings.ToLower(strings.TrimFunc(value, isSpace))
-		case strings.HasPrefix(value, multipart): // whose boundary is not known yet
-			value = multipart
+		case strings.HasPrefix(value, mediaForm): // whose boundary is not known yet
+			value = mediaForm
 		}
 		b.WriteString(name + ":" + value + "\n")
 	}
