@@ -15,7 +15,7 @@ import (
 )
 
 // CloudBase carries refunds through cloudbase_module, the function behind the
-// CloudBase payment template (seed 003).
+// CloudBase payment template (CloudBase template, wxpay_refund).
 type CloudBase struct {
 	Gateway *cloudbase.Gateway
 	Log     *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
@@ -32,8 +32,8 @@ func (c *CloudBase) Query(ctx context.Context, l refund.Lookup) (refund.Page, er
 	return single(c.call(ctx, "wxpay_refund_query", params, l.OutRefundNo))
 }
 
-// Spec says what the module carries: what APIv3 carries behind it, with seed
-// 003's shorter list of characters.
+// Spec says what the module carries: what APIv3 carries behind it, with the
+// template's shorter list of characters.
 func (c *CloudBase) Spec() refund.Spec {
 	s := (*APIv3)(nil).Spec()
 	s.Name, s.NumberChars = "cloudbase", "_-"
@@ -187,8 +187,8 @@ func readObject(o map[string]any) (refund.Refund, []string, error) {
 	if status == nil {
 		status = o["refund_status"] // one of the template's texts calls it so
 	}
-	if s, ok := status.(string); ok && v2Status[s] != "" {
-		status = v2Status[s] // and may speak v2's words
+	if s, ok := status.(string); ok && v2Status()[s] != "" {
+		status = v2Status()[s] // and may speak v2's words
 	}
 	o["status"] = status
 	b, err := json.Marshal(o)

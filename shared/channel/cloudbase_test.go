@@ -41,7 +41,8 @@ func checkInvoke(t *testing.T, r *http.Request, c gatewayCall) any {
 	return decode(t, c.values["request_data"])
 }
 
-// Every input of seed 003 flat, every output of it, and a query's inside params.
+// Every input that the template's wxpay_refund has is sent flat, every output read, and
+// a query's input is inside params.
 func TestCloudBaseOnTheWire(t *testing.T) {
 	full := request()
 	full.GoodsDetail[0].WechatpayGoodsID, full.GoodsDetail[0].GoodsName = "1001", "iPhone6s 16G <&>"
@@ -177,7 +178,7 @@ func TestCloudBaseAnswers(t *testing.T) {
 	}
 }
 
-// APIv3's table holds for the module, which passes its codes on (seed 003 names no others).
+// APIv3's table holds for the module, which passes its codes on (the template names no others).
 func TestCloudBaseErrors(t *testing.T) {
 	for _, row := range []errorRow{
 		{"USER_ACCOUNT_ABNORMAL", refund.CodeRejected, refund.Never},
@@ -223,7 +224,7 @@ func TestCloudBaseUnknown(t *testing.T) {
 	}
 }
 
-// The states and words of seed 003 pass through as they are.
+// The states and words of the template pass through as they are.
 func TestCloudBaseWords(t *testing.T) {
 	for name, words := range map[string][]string{
 		"status":                {"SUCCESS", "CLOSED", "PROCESSING", "ABNORMAL"},

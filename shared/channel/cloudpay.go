@@ -15,8 +15,8 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// CloudPay carries refunds through CloudBase's payment API (seeds 000, 001): v2
-// without its signatures, which the platform adds.
+// CloudPay carries refunds through CloudBase's payment API (CloudPay.refund,
+// CloudPay.queryRefund): v2 without its signatures, which the platform adds.
 type CloudPay struct {
 	Gateway  *cloudbase.Gateway
 	SubMchID string       // the merchant's number
@@ -30,7 +30,7 @@ func (c *CloudPay) Refund(ctx context.Context, req refund.Request) (refund.Refun
 	if c.Callback != "" {
 		m["function_name"], m["env_id"] = c.Callback, c.Gateway.EnvID
 	}
-	v, err := c.call(ctx, "refund", m, cloudpayRefundErrors)
+	v, err := c.call(ctx, "refund", m, cloudPayRefund)
 	if err != nil {
 		return refund.Refund{}, err
 	}
@@ -41,7 +41,7 @@ func (c *CloudPay) Refund(ctx context.Context, req refund.Request) (refund.Refun
 
 // Query asks by any of the four numbers.
 func (c *CloudPay) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
-	v, err := c.call(ctx, "queryRefund", v2Lookup(l), queryErrors)
+	v, err := c.call(ctx, "queryRefund", v2Lookup(l), v2Query)
 	if err != nil {
 		return refund.Page{}, err
 	}
@@ -68,7 +68,7 @@ func (c *CloudPay) Spec() refund.Spec {
 	}
 }
 
-func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, table func() map[string]meaning) (*v2, error) {
+func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, of v2Call) (*v2, error) {
 	m["sub_mch_id"], m["nonce_str"] = c.SubMchID, rand.Text()
 	request, err := json.Marshal(m)
 	if err != nil {
@@ -90,9 +90,9 @@ func (c *CloudPay) call(ctx context.Context, api string, m map[string]any, table
 		return nil, unknown("CloudPay's answer is about another merchant", nil)
 	}
 	if v.fields["result_code"] != "SUCCESS" {
-		return nil, v2Error(v.fields, table)
+		return nil, v2Error(v.fields, of)
 	}
-	v.currency = "CNY" // the default of fee_type (seeds 000, 001)
+	v.currency = "CNY" // the default of fee_type in both documents
 	return v, nil
 }
 

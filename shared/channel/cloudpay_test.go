@@ -45,7 +45,7 @@ func (f fields) json() string {
 	return string(b)
 }
 
-// accepted has every field of seed 000's answer, as the wire spells them.
+// accepted has every field of CloudPay.refund's answer, as the wire spells them.
 var accepted = fields{
 	"returnCode": "SUCCESS", "returnMsg": "OK", "result_code": "SUCCESS", "err_code": "", "err_code_des": "",
 	"appid": "wxd678efh567hg6787", "mch_id": "1230000109", "sub_appid": "wx8888888888888888", "sub_mch_id": "1900000109",
@@ -72,7 +72,7 @@ func wantAccepted() refund.Refund {
 	}
 }
 
-// found has every field of seed 001's answer, for two refunds of one order.
+// found has every field of CloudPay.queryRefund's answer, for two refunds of one order.
 var found = fields{
 	"returnCode": "SUCCESS", "returnMsg": "OK", "result_code": "SUCCESS",
 	"appid": "wxd678efh567hg6787", "mch_id": "1230000109", "sub_appid": "wx8888888888888888", "sub_mch_id": "1900000109",
@@ -170,7 +170,7 @@ func checkPay(t *testing.T, r *http.Request, c gatewayCall, api string) {
 	}
 }
 
-// Every input and every output of seed 000.
+// Every input and every output of CloudPay.refund.
 func TestCloudPayRefundOnTheWire(t *testing.T) {
 	full := map[string]any{
 		"sub_mch_id": "1900000109", "transaction_id": "1217752501201407033233368018", "out_trade_no": "O1", "out_refund_no": "R1",
@@ -427,8 +427,9 @@ func TestCloudPayWords(t *testing.T) {
 	}
 }
 
-// seed000 is seed 000's error table, and what v2's own document has besides.
-var seed000 = []errorRow{
+// cloudPayRefundErrors is the error table of CloudPay.refund, and what v2's own
+// document has besides.
+var cloudPayRefundErrors = []errorRow{
 	{"SYSTEMERROR", refund.CodeUnavailable, refund.SameNumber},
 	{"BIZERR_NEED_RETRY", refund.CodeUnavailable, refund.SameNumber},
 	{"TRADE_OVERDUE", refund.CodeRejected, refund.Never},
@@ -453,8 +454,9 @@ var seed000 = []errorRow{
 	{"", refund.CodeUnavailable, refund.SameNumber},
 }
 
-// seed001 is seed 001's error table, and what v2's own document has besides.
-var seed001 = []errorRow{
+// queryErrors is the error table of CloudPay.queryRefund, and what v2's own document
+// has besides.
+var queryErrors = []errorRow{
 	{"ORDERNOTEXIST", refund.CodeNotFound, refund.LaterOrFix},
 	{"APPID_MCHID_NOT_MATCH", refund.CodeRejected, refund.LaterOrFix},
 	{"NOAUTH", refund.CodeRejected, refund.LaterOrFix},
@@ -481,7 +483,7 @@ func refusal(code string) fields {
 }
 
 func TestCloudPayErrors(t *testing.T) {
-	for call, table := range map[string][]errorRow{"refund": seed000, "query": seed001} {
+	for call, table := range map[string][]errorRow{"refund": cloudPayRefundErrors, "query": queryErrors} {
 		for _, row := range table {
 			for form, answer := range map[string]fields{"wire": refusal(row.code), "camel": camel(refusal(row.code)), "no text": refusal(row.code).with(fields{"err_code_des": nil})} {
 				err := both(serveCloudPay(t, says(answer.json())))[call](t.Context())
@@ -491,6 +493,20 @@ func TestCloudPayErrors(t *testing.T) {
 					t.Errorf("%s %s: message %q", row.code, form, e.Message)
 				}
 			}
+		}
+	}
+}
+
+// What is certain in answer to one call says nothing in answer to another, whose
+// document does not have the code.
+func TestCodesOfAnotherCallLeaveTheOutcomeOpen(t *testing.T) {
+	for call, codes := range map[string][]string{
+		"refund": {"APPID_MCHID_NOT_MATCH", "REFUNDNOTEXIST"},
+		"query":  {"BIZERR_NEED_RETRY", "TRADE_OVERDUE", "ERROR", "USER_ACCOUNT_ABNORMAL", "NOTENOUGH", "INVALID_REQUEST", "REFUND_FEE_MISMATCH"},
+	} {
+		for _, code := range codes {
+			err := both(serveCloudPay(t, says(refusal(code).json())))[call](t.Context())
+			checkRow(t, call+" "+code, errorRow{code, refund.CodeUnavailable, refund.SameNumber}, err)
 		}
 	}
 }
@@ -656,7 +672,7 @@ func pageOf(total, offset int) fields {
 	return f
 }
 
-// checkPages pages through 36 refunds, as seed 001's example does.
+// checkPages pages through 36 refunds, as CloudPay.queryRefund's example does.
 func checkPages(t *testing.T, c refund.Channel) {
 	t.Helper()
 	for _, p := range []struct{ offset, first, last int }{{0, 1, 10}, {10, 11, 20}, {24, 25, 34}, {30, 31, 36}, {36, 0, 0}} {
@@ -715,7 +731,7 @@ func TestCloudPayCarries(t *testing.T) {
 	})
 	spec := (*channel.CloudPay)(nil).Spec()
 	if spec.Rate != 150 || spec.BadRate != 6 || spec.MaxRefunds != 0 {
-		t.Errorf("limits %+v, want those of seed 000", spec)
+		t.Errorf("limits %+v, want those of CloudPay.refund", spec)
 	}
 	if err := spec.Number("out_refund_no", "R_1-aZ"); err != nil {
 		t.Error(err)

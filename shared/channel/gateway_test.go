@@ -234,7 +234,7 @@ func patience(t *testing.T, name string) context.Context {
 	return ctx
 }
 
-// An errorRow is a row of a seed's error table.
+// An errorRow is a row of a document's error table.
 type errorRow struct {
 	code string
 	want refund.Code

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,7 +13,8 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// Global carries refunds over WeChat Pay Global's v2 API (seed 002): XML, signed
+// Global carries refunds over WeChat Pay Global's v2 API (document
+// WeChat Pay Global, Submit Refund): XML, signed
 // with a shared key, over mutual TLS. SubMchID makes it institutional mode.
 type Global struct {
 	HTTP     *http.Client // with the merchant's client certificate
@@ -34,7 +34,7 @@ func (c *Global) Refund(ctx context.Context, req refund.Request) (refund.Refund,
 	if c.NotifyURL != "" {
 		m["notify_url"] = c.NotifyURL
 	}
-	v, err := c.call(ctx, "/secapi/pay/refund", m, globalRefundErrors)
+	v, err := c.call(ctx, "/secapi/pay/refund", m, globalRefund)
 	if err != nil {
 		return refund.Refund{}, err
 	}
@@ -45,7 +45,7 @@ func (c *Global) Refund(ctx context.Context, req refund.Request) (refund.Refund,
 
 // Query asks by any of the four numbers.
 func (c *Global) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
-	v, err := c.call(ctx, "/pay/refundquery", v2Lookup(l), queryErrors)
+	v, err := c.call(ctx, "/pay/refundquery", v2Lookup(l), v2Query)
 	if err != nil {
 		return refund.Page{}, err
 	}
@@ -54,7 +54,7 @@ func (c *Global) Query(ctx context.Context, l refund.Lookup) (refund.Page, error
 	return page, err
 }
 
-// Spec says what Global carries. Seed 002 allows fewer than 150 requests a
+// Spec says what Global carries. The document allows fewer than 150 requests a
 // second, fewer than 6 wrong ones, and fewer than 50 refunds of one order.
 func (c *Global) Spec() refund.Spec {
 	return refund.Spec{
@@ -73,7 +73,7 @@ func (c *Global) Spec() refund.Spec {
 	}
 }
 
-func (c *Global) call(ctx context.Context, path string, m map[string]any, table func() map[string]meaning) (*v2, error) {
+func (c *Global) call(ctx context.Context, path string, m map[string]any, of v2Call) (*v2, error) {
 	fields := wxpay.Fields{
 		"appid": c.AppID, "mch_id": c.MchID, "sub_appid": c.SubAppID, "sub_mch_id": c.SubMchID,
 		"nonce_str": rand.Text(), "sign_type": string(c.SignType),
@@ -98,7 +98,7 @@ func (c *Global) call(ctx context.Context, path string, m map[string]any, table 
 	if reply.Status != http.StatusOK {
 		return nil, unknown("WeChat Pay answered without a result", nil)
 	}
-	return c.read(reply.Body, table)
+	return c.read(reply.Body, of)
 }
 
 // unsigned is a request that cannot be signed. What a caller may write has been
@@ -113,7 +113,7 @@ func unsigned(cause error) *refund.Error {
 
 // read believes nothing before the signature holds. An answer with return_code
 // FAIL has none, so it says nothing certain either.
-func (c *Global) read(body []byte, table func() map[string]meaning) (*v2, error) {
+func (c *Global) read(body []byte, of v2Call) (*v2, error) {
 	fields, err := wxpay.ParseFields(body, "xml")
 	if err != nil {
 		return nil, unknown("WeChat Pay's answer cannot be read", err)
@@ -124,42 +124,33 @@ func (c *Global) read(body []byte, table func() map[string]meaning) (*v2, error)
 	if err := c.Key.Verify(fields, c.SignType); err != nil {
 		return nil, unknown("WeChat Pay's answer is not signed", err)
 	}
-	// The sub-merchant is left out in one of seed 002's examples, so that it may be
+	// The sub-merchant is left out in one of the document's examples, so that it may be
 	// absent, but never another.
 	if fields["mch_id"] != c.MchID || fields["appid"] != c.AppID ||
 		!absentOr(fields["sub_mch_id"], c.SubMchID) || !absentOr(fields["sub_appid"], c.SubAppID) {
 		return nil, unknown("WeChat Pay's answer is about another merchant", nil)
 	}
 	if fields["result_code"] != "SUCCESS" {
-		return nil, v2Error(fields, table)
+		return nil, v2Error(fields, of)
 	}
-	return &v2{fields: fields, cash: "CNY"}, nil // the default of cash_fee_type (seed 002)
+	return &v2{fields: fields, cash: "CNY"}, nil // the default of cash_fee_type (WeChat Pay Global, Submit Refund)
 }
 
 func absentOr(told, ours string) bool { return told == "" || told == ours }
 
-// globalHosts: the first is for servers outside mainland China; each stands in for the other.
-func (c *Global) globalHosts() []string {
-	if len(c.Hosts) > 0 {
-		return c.Hosts
-	}
-	return []string{"https://apihk.mch.weixin.qq.com", "https://api.mch.weixin.qq.com"}
-}
-
 // send posts to the first host to which there is a connection.
-func (c *Global) send(ctx context.Context, path string, body []byte) (reply wxpay.Reply, err error) {
-	for _, host := range c.globalHosts() {
-		var req *http.Request
-		req, err = http.NewRequestWithContext(ctx, http.MethodPost, host+path, bytes.NewReader(body))
+func (c *Global) send(ctx context.Context, path string, body []byte) (wxpay.Reply, error) {
+	hosts := c.Hosts
+	if len(hosts) == 0 { // the first is for servers outside mainland China; each stands in for the other
+		hosts = []string{"https://apihk.mch.weixin.qq.com", "https://api.mch.weixin.qq.com"}
+	}
+	return wxpay.Failover(hosts, func(host string) (wxpay.Reply, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, host+path, bytes.NewReader(body))
 		if err != nil {
 			return wxpay.Reply{}, fmt.Errorf("%w: %w", wxpay.ErrUnsent, err)
 		}
 		req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 		req.Header.Set("User-Agent", "wxrefund")
-		reply, err = wxpay.Exchange(c.HTTP, req)
-		if !errors.Is(err, wxpay.ErrUnsent) {
-			return reply, err
-		}
-	}
-	return reply, err
+		return wxpay.Exchange(c.HTTP, req)
+	})
 }

@@ -115,7 +115,7 @@ func signedXML(f fields, by wxpay.SignType) string {
 
 func (f fields) signed() string { return signedXML(f, wxpay.SignMD5) }
 
-// globalAccepted has every field of seed 002's answer.
+// globalAccepted has every field of the answer in WeChat Pay Global, Submit Refund.
 var globalAccepted = fields{
 	"return_code": "SUCCESS", "return_msg": "OK", "result_code": "SUCCESS", "appid": "wx2421b1c4370ec43b", "mch_id": "10000100", "nonce_str": "0ScvLJ2uasseqcoQ",
 	"transaction_id": "4200001126202109090793359667", "out_trade_no": "O1", "out_refund_no": "R1", "refund_id": "50201409582021110313317567694",
@@ -158,7 +158,7 @@ func bothGlobal(c refund.Channel) map[string]func(context.Context) error {
 	return calls
 }
 
-// Every input and every output of seed 002, in both modes, signed in both ways.
+// Every input and every output of WeChat Pay Global, Submit Refund, in both modes, signed in both ways.
 func TestGlobalRefundOnTheWire(t *testing.T) {
 	for _, by := range []wxpay.SignType{wxpay.SignMD5, wxpay.SignHMACSHA256} {
 		for mode, more := range map[string]fields{"common": {}, "institutional": {"sub_appid": "wx8888888888888888", "sub_mch_id": "1900000109"}} {
@@ -299,7 +299,7 @@ func TestGlobalCurrencies(t *testing.T) {
 	}
 }
 
-// resigned is an example of seed 002, white space and all, signed by our key.
+// resigned is an example of WeChat Pay Global, Submit Refund, white space and all, signed by our key.
 func resigned(t *testing.T, name string, by wxpay.SignType) string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/global/" + name + ".xml")
@@ -319,7 +319,7 @@ func resigned(t *testing.T, name string, by wxpay.SignType) string {
 	return strings.Replace(string(text), old, sign, 1)
 }
 
-// The examples of seed 002.
+// The examples of WeChat Pay Global, Submit Refund.
 func TestGlobalExamples(t *testing.T) {
 	accepted := refund.Refund{
 		RefundID: "50201409582021110313317567694", OutRefundNo: "REF16001202", TransactionID: "4200001126202109090793359667", OutTradeNo: "1678371718207313",
@@ -363,9 +363,9 @@ func TestGlobalExamples(t *testing.T) {
 	}
 }
 
-// seed002 is seed 002's error table, the code that only its example has, and what
-// v2's own document has besides.
-var seed002 = []errorRow{
+// globalRefundErrors is the error table of WeChat Pay Global, Submit Refund, the code
+// that only its example has, and what v2's own document has besides.
+var globalRefundErrors = []errorRow{
 	{"SYSTEMERROR", refund.CodeUnavailable, refund.SameNumber},
 	{"BIZERR_NEED_RETRY", refund.CodeUnavailable, refund.SameNumber},
 	{"TRADE_OVERDUE", refund.CodeRejected, refund.Never},
@@ -391,7 +391,7 @@ var seed002 = []errorRow{
 }
 
 func TestGlobalErrors(t *testing.T) {
-	for call, table := range map[string][]errorRow{"refund": seed002, "query": seed001} {
+	for call, table := range map[string][]errorRow{"refund": globalRefundErrors, "query": queryErrors} {
 		for _, row := range table {
 			if row.code == "" {
 				continue
@@ -592,7 +592,7 @@ func TestGlobalCarries(t *testing.T) {
 	})
 	spec := (*channel.Global)(nil).Spec()
 	if spec.Rate != 149 || spec.BadRate != 5 || spec.MaxRefunds != 49 || spec.Pace != time.Minute || !spec.Resend {
-		t.Errorf("limits %+v, want fewer than those of seed 002", spec)
+		t.Errorf("limits %+v, want fewer than those of WeChat Pay Global, Submit Refund", spec)
 	}
 }
 

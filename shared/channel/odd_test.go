@@ -284,12 +284,12 @@ func TestRefusalsOfATakenNumber(t *testing.T) {
 			check("cloudbase", call, code, do(t.Context()))
 		}
 	}
-	for _, row := range slices.Concat(seed000, seed001) {
+	for _, row := range slices.Concat(cloudPayRefundErrors, queryErrors) {
 		for call, do := range both(serveCloudPay(t, says(refusal(row.code).json()))) {
 			check("cloudpay", call, row.code, do(t.Context()))
 		}
 	}
-	for _, row := range slices.Concat(seed002, seed001) {
+	for _, row := range slices.Concat(globalRefundErrors, queryErrors) {
 		if row.code == "" {
 			continue
 		}
@@ -309,7 +309,7 @@ func TestNeverIsSaidOfFewRefusals(t *testing.T) {
 		"TRADE_OVERDUE", "USER_ACCOUNT_ABNORMAL", // no time and no content helps
 		"PARAM_ERROR", "INVALID_TRANSACTIONID", "XML_FORMAT_ERROR", "REQUIRE_POST_METHOD", // malformed
 	}
-	for _, row := range slices.Concat(seed000, seed001, seed002) {
+	for _, row := range slices.Concat(cloudPayRefundErrors, queryErrors, globalRefundErrors) {
 		ended := row.next == refund.Never || row.next == refund.AfterFix
 		if ended != slices.Contains(ends, row.code) {
 			t.Errorf("%s: %s", row.code, row.next)

@@ -5,26 +5,33 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
 )
 
-// The v2 words of seeds 000, 001 and 002, and ours.
-var (
-	v2Status = map[string]refund.Status{
+// v2Status is how a refund stands, by v2's words.
+func v2Status() map[string]refund.Status {
+	return map[string]refund.Status{
 		"SUCCESS":     refund.StatusSuccess,
 		"REFUNDCLOSE": refund.StatusClosed,
 		"PROCESSING":  refund.StatusProcessing,
 		"CHANGE":      refund.StatusAbnormal,
 	}
-	v2FundsAccount = map[string]string{
+}
+
+// v2FundsAccounts are v2's words for where the money comes from, by ours.
+func v2FundsAccounts() map[string]string {
+	return map[string]string{
 		"AVAILABLE": "REFUND_SOURCE_RECHARGE_FUNDS",
 		"UNSETTLED": "REFUND_SOURCE_UNSETTLED_FUNDS",
 	}
-	v2PromotionType = map[string]string{"CASH": "COUPON", "NO_CASH": "DISCOUNT"}
-)
+}
+
+// v2CouponTypes are APIv3's types of promotions, by v2's of coupons.
+func v2CouponTypes() map[string]string {
+	return map[string]string{"CASH": "COUPON", "NO_CASH": "DISCOUNT"}
+}
 
 // maxV2 bounds the lists of a v2 answer: no order has more refunds, no refund more coupons.
 const maxV2 = 100
@@ -37,7 +44,7 @@ func v2Request(req refund.Request) map[string]any {
 	}
 	for name, value := range map[string]string{
 		"transaction_id": req.TransactionID, "out_trade_no": req.OutTradeNo,
-		"refund_desc": req.Reason, "refund_account": v2FundsAccount[req.FundsAccount],
+		"refund_desc": req.Reason, "refund_account": v2FundsAccounts()[req.FundsAccount],
 	} {
 		if value != "" {
 			m[name] = value
@@ -152,7 +159,7 @@ func (v *v2) moment(name string) string {
 	return at
 }
 
-// accepted is the refund object of an accepted application (seeds 000, 002). It
+// accepted is the refund object of an accepted application (CloudPay.refund; WeChat Pay Global, Submit Refund). It
 // is accepted only: how the refund ends, the query tells.
 func (v *v2) accepted() refund.Refund {
 	r := v.told("")
@@ -160,7 +167,7 @@ func (v *v2) accepted() refund.Refund {
 	return r
 }
 
-// page is the answer to a query (seed 001): the order's fields once, each
+// page is the answer to a query (CloudPay.queryRefund): the order's fields once, each
 // refund's with its index.
 func (v *v2) page(l refund.Lookup) refund.Page {
 	n := v.int("refund_count")
@@ -184,10 +191,10 @@ func (v *v2) listed(i int) refund.Refund {
 	index := "_" + strconv.Itoa(i)
 	r := v.told(index)
 	r.UserReceivedAccount = v.note("refund_recv_accout" + index) // so spelt
-	r.Status = v2Status[v.text("refund_status"+index)]
+	r.Status = v2Status()[v.text("refund_status"+index)]
 	r.SuccessTime = v.moment("refund_success_time" + index)
 	account := v.note("refund_account" + index)
-	for ours, theirs := range v2FundsAccount {
+	for ours, theirs := range v2FundsAccounts() {
 		if account == theirs {
 			r.FundsAccount = ours
 		}
@@ -202,7 +209,8 @@ func (v *v2) told(index string) refund.Refund {
 		Total: v.int("total_fee"), PayerTotal: v.optional("cash_fee"), SettlementTotal: v.optional("settlement_total_fee"),
 		Refund: v.fee("refund_fee" + index), PayerRefund: v.optional("cash_refund_fee" + index),
 		SettlementRefund: v.optional("settlement_refund_fee" + index), DiscountRefund: v.optional("coupon_refund_fee" + index),
-		// A refund is in the currency that its order was priced in (seed 002).
+		// A refund is in the currency that its order was priced in (WeChat Pay
+		// Global, Submit Refund).
 		Currency:      cmp.Or(v.text("fee_type"), v.text("refund_fee_type"+index), v.currency),
 		PayerCurrency: cmp.Or(v.note("cash_fee_type"), v.note("cash_refund_fee_type"+index)),
 	}
@@ -235,7 +243,7 @@ func (v *v2) coupons(index string) []refund.Promotion {
 		if n == nil && v.has(fee) {
 			continue // what was refunded of it cannot be read, and it is there to say that
 		}
-		p := refund.Promotion{PromotionID: v.note(id), Type: v2PromotionType[v.note(kind)]}
+		p := refund.Promotion{PromotionID: v.note(id), Type: v2CouponTypes()[v.note(kind)]}
 		if n != nil {
 			p.RefundAmount = *n
 		}
@@ -321,24 +329,4 @@ func (v *v2) answers(l refund.Lookup, refunds []refund.Refund) bool {
 		return v.fields["transaction_id"] == l.TransactionID
 	}
 	return v.fields["out_trade_no"] == l.OutTradeNo
-}
-
-// v2Error reads the refusal in an answer whose result_code is not SUCCESS. Only
-// with FAIL is a code certain.
-func v2Error(fields map[string]string, table func() map[string]meaning) *refund.Error {
-	code := printable(fields["err_code"], 32)
-	m, ok := table()[code]
-	if !ok || fields["result_code"] != "FAIL" {
-		e := unknown("WeChat Pay answered without a result that is documented", nil)
-		e.Upstream = code
-		return e
-	}
-	e := m.refusal(code, "WeChat Pay refused: "+cmp.Or(printable(fields["err_code_des"], 200), code))
-	if m.code == refund.CodeUnavailable {
-		e.Message = "WeChat Pay could not say; the outcome is unknown, so query or repeat identically"
-	}
-	if m.next == refund.Later && m.code == refund.CodeUnavailable {
-		e.RetryAfter = time.Minute
-	}
-	return e
 }

@@ -17,7 +17,7 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// WeCom carries refunds of 对外收款 (seed 004, WeCom documents 97333 and 97352).
+// WeCom carries refunds of 对外收款 (WeCom documents 97333 and 97352).
 // Its reply says accepted and no more; the truth is the query's.
 type WeCom struct {
 	HTTP         *http.Client
@@ -99,7 +99,7 @@ func (c *WeCom) Spec() refund.Spec {
 		FundsAccounts: []string{"AVAILABLE"},
 		Lookups:       []string{"out_refund_no"},
 		Rate:          150,
-		Pace:          time.Minute, // seed 004, as everywhere: document 4012552567, note 9
+		Pace:          time.Minute, // WeCom document 97333, as everywhere: WeChat Pay's 4012552567, note 9
 	}
 }
 
@@ -120,7 +120,7 @@ func (c *WeCom) call(ctx context.Context, path string, body wecomRefund) (refund
 		if err == nil && got.OutRefundNo != body.OutRefundNo {
 			err = unknown("WeCom's answer is about another refund", nil)
 		}
-		if err == nil && got.Amount.Refund < 1 { // both answers of seed 004 say it
+		if err == nil && got.Amount.Refund < 1 { // both documents' answers say it
 			err = unknown("WeCom's answer has no amount", nil)
 		}
 		if !expired(code) {

@@ -98,7 +98,7 @@ func wecomRequest() refund.Request {
 	return req
 }
 
-// Every input and every output of seed 004.
+// Every input and every output of WeCom document 97333.
 func TestWeComRefundOnTheWire(t *testing.T) {
 	s := &wecomServer{check: func(r *http.Request, body []byte) {
 		if r.Method != http.MethodPost || r.URL.Path != "/cgi-bin/miniapppay/refund" || r.URL.RawQuery != "access_token=CANARY-TOKEN%2F1" {
@@ -124,7 +124,7 @@ func TestWeComRefundOnTheWire(t *testing.T) {
 	}
 }
 
-// The example of seed 004, asked and answered.
+// The example of WeCom document 97333, asked and answered.
 func TestWeComExample(t *testing.T) {
 	const no = "1217752501201407033233368018"
 	s := &wecomServer{
@@ -455,7 +455,7 @@ func TestWeComCarries(t *testing.T) {
 	})
 	spec := (*channel.WeCom)(nil).Spec()
 	if spec.Rate != 150 || spec.Pace != time.Minute || spec.MaxRefunds != 0 {
-		t.Errorf("limits %+v, want those of seed 004", spec)
+		t.Errorf("limits %+v, want those of WeCom document 97333", spec)
 	}
 	if err := spec.Number("out_refund_no", "R_-|*@1"); err != nil {
 		t.Error(err)

@@ -124,7 +124,7 @@ func TestFunction(t *testing.T) {
 	}
 }
 
-// Everything but an object with code SUCCESS is failure (seed 003), as C22 of the
+// Everything but an object with code SUCCESS is failure (CloudBase template, wxpay_refund), as C22 of the
 // threats has it for our own answers.
 func TestFunctionAnswers(t *testing.T) {
 	for answer, want := range map[string]bool{

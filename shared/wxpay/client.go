@@ -3,7 +3,6 @@ package wxpay
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -94,25 +93,14 @@ func (c *Client) send(ctx context.Context, method, uri string, body []byte) (Rep
 	if len(hosts) == 0 {
 		hosts = defaultHosts
 	}
-	// The signature does not cover the host, and what has not left can be sent
-	// again as it is. Of several failures the last is told.
-	for _, host := range hosts {
-		var r Reply
-		r, err = c.try(ctx, host, method, uri, authorization, body)
-		if !errors.Is(err, ErrUnsent) {
-			return r, err
+	// The signature does not cover the host.
+	return Failover(hosts, func(host string) (Reply, error) {
+		req, err := c.request(ctx, host, method, uri, authorization, body)
+		if err != nil {
+			return Reply{}, err
 		}
-	}
-	return Reply{}, err
-}
-
-// try sends the request to one host and reads the reply.
-func (c *Client) try(ctx context.Context, host, method, uri, authorization string, body []byte) (Reply, error) {
-	req, err := c.request(ctx, host, method, uri, authorization, body)
-	if err != nil {
-		return Reply{}, err
-	}
-	return Exchange(c.http, req)
+		return Exchange(c.http, req)
+	})
 }
 
 // request builds the request. Its errors wrap [ErrUnsent].

@@ -54,6 +54,19 @@ func Exchange(client *http.Client, req *http.Request) (Reply, error) {
 	return Reply{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
 }
 
+// Failover sends to one host after another until one has been reached, and returns
+// what came of that: what has not left can be sent again as it is. If none is
+// reached the error, which wraps [ErrUnsent], is the last one's.
+func Failover(hosts []string, send func(host string) (Reply, error)) (reply Reply, err error) {
+	err = fmt.Errorf("%w: there is no host", ErrUnsent)
+	for _, host := range hosts {
+		if reply, err = send(host); !errors.Is(err, ErrUnsent) {
+			break
+		}
+	}
+	return reply, err
+}
+
 // isDial recognises a failed dial by the error itself, for a transport that does
 // not tell the trace what it does. Of such a one no other error is proof: it may
 // have sent the request before it failed.

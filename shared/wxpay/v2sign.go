@@ -149,7 +149,7 @@ func (k APIKey) message(f Fields) []byte {
 // them. No honest answer is lost by it. The values in answers are numbers of
 // refunds and orders, amounts, words and times of WeChat Pay's; nothing that
 // people write, such as refund_desc, is in them, and the characters of numbers
-// (seed 002) have neither & nor =.
+// (WeChat Pay Global, Submit Refund) have neither & nor =.
 //
 // Nothing in a v2 message tells when it was signed. Whoever has seen one can play
 // it back for ever; an answer is therefore believed for the connection that it
