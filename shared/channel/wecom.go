@@ -9,9 +9,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
+	"wxrefund/shared/lock"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/secret"
 	"wxrefund/shared/wxpay"
@@ -27,8 +27,7 @@ type WeCom struct {
 	MchID, AppID string
 	Log          *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
 
-	once  sync.Once
-	turn  chan struct{} // held while a token is fetched, so that concurrent callers share one
+	turn  lock.Mutex // held while a token is fetched, so that concurrent callers share one
 	token secret.Value[string]
 	until time.Time
 }
@@ -179,13 +178,10 @@ func (c *WeCom) exchange(req *http.Request, answer any) error {
 // accessToken returns a token that is good for a while, and is not the dead one.
 // Nothing has been sent if there is none.
 func (c *WeCom) accessToken(ctx context.Context, dead string) (string, error) {
-	c.once.Do(func() { c.turn = make(chan struct{}, 1) })
-	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
-	case <-ctx.Done():
-		return "", unsent(unknown("the time for this call has run out", ctx.Err()))
+	if err := c.turn.Lock(ctx); err != nil {
+		return "", unsent(unknown("the time for this call has run out", err))
 	}
+	defer c.turn.Unlock()
 	if token := c.token.Reveal(); token != "" && token != dead && time.Now().Before(c.until) {
 		return token, nil
 	}

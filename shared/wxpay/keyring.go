@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"wxrefund/shared/lock"
 )
 
 const (
@@ -52,7 +54,7 @@ type Keyring struct {
 	// Certificates are not looked for before a message needs one: a function that
 	// starts cold to refuse a forged notification should fetch nothing.
 	download func(context.Context) ([]Certificate, error)
-	turn     chan struct{} // a lock on downloading, as a channel so that waiting for it can end with a context
+	turn     lock.Mutex // held while downloading
 	list     atomic.Pointer[listing]
 
 	check func(key *rsa.PublicKey, message, sig []byte) error // the RSA step, so that tests can count it
@@ -76,7 +78,7 @@ type listing struct {
 //		return client.Certificates(ctx, apiV3Key)
 //	})
 func NewKeyring(publicKeys map[string]*rsa.PublicKey, download func(ctx context.Context) ([]Certificate, error)) *Keyring {
-	k := &Keyring{public: maps.Clone(publicKeys), download: download, turn: make(chan struct{}, 1), check: checkRSA}
+	k := &Keyring{public: maps.Clone(publicKeys), download: download, check: checkRSA}
 	for id := range k.public {
 		// The IDs contain a date, so the greatest is the newest.
 		if strings.HasPrefix(id, publicKeyID) {
@@ -133,12 +135,10 @@ func (k *Keyring) key(ctx context.Context, serial string, now time.Time) (*rsa.P
 		return key, nil
 	}
 
-	select {
-	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
-	case <-ctx.Done():
+	if k.turn.Lock(ctx) != nil {
 		return nil, fmt.Errorf("wxpay: waiting for platform certificates: %w", context.Cause(ctx))
 	}
+	defer k.turn.Unlock()
 	// If another had the turn before, the pause is on, and what we came for may be there.
 	if list = k.list.Load(); !list.paused(now) {
 		list = k.fetch(ctx, now, downloadTime)
@@ -158,13 +158,13 @@ func (k *Keyring) key(ctx context.Context, serial string, now time.Time) (*rsa.P
 // renew fetches a list that has grown old, on the side: whoever finds another
 // doing so, or has no luck, goes on with the key that it has.
 func (k *Keyring) renew(ctx context.Context, now time.Time) {
-	select {
-	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
-		if list := k.list.Load(); list.stale(now) {
-			k.fetch(ctx, now, renewTime)
-		}
-	default:
+	// Too late to ask is this caller's failure, and not an attempt that others wait for.
+	if ctx.Err() != nil || !k.turn.TryLock() {
+		return
+	}
+	defer k.turn.Unlock()
+	if list := k.list.Load(); list.stale(now) {
+		k.fetch(ctx, now, renewTime)
 	}
 }
 
@@ -173,11 +173,6 @@ func (k *Keyring) renew(ctx context.Context, now time.Time) {
 // certificate that is no longer listed is no longer trusted.
 func (k *Keyring) fetch(ctx context.Context, now time.Time, limit time.Duration) *listing {
 	next := *k.list.Load()
-	if ctx.Err() != nil {
-		// Too late to ask. This is this caller's failure and not an attempt.
-		next.failure = context.Cause(ctx)
-		return &next
-	}
 	next.tried = now
 	until := time.Now().Add(limit)
 	if t, ok := ctx.Deadline(); ok && t.Before(until) {
