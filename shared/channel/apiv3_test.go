@@ -222,8 +222,8 @@ func calls(c *channel.APIv3) map[string]func(context.Context) error {
 	}
 }
 
-// A13: an answer that cannot be verified says nothing; a refusal may come unsigned.
-func TestA13UnverifiableAnswers(t *testing.T) {
+// An answer that cannot be verified says nothing; a refusal may come unsigned (threats A13).
+func TestUnverifiableAnswersLeaveTheOutcomeOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer func(w http.ResponseWriter)
 		code   refund.Code
@@ -265,7 +265,7 @@ func sign(t *testing.T, w http.ResponseWriter, serial, body string, at time.Time
 }
 
 // No connection is certain not to have sent anything; a broken one is not.
-func TestUnsentOrUnknown(t *testing.T) {
+func TestOnlyAMissingConnectionIsUnsent(t *testing.T) {
 	ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) {
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -286,7 +286,7 @@ func TestUnsentOrUnknown(t *testing.T) {
 }
 
 // An upstream that hangs is given up at the deadline, with an unknown outcome.
-func TestHangingUpstream(t *testing.T) {
+func TestHangingUpstreamIsGivenUpAtTheDeadline(t *testing.T) {
 	release := make(chan struct{})
 	ch := serve(t, func(http.ResponseWriter, *http.Request, []byte) { <-release })
 	defer close(release)

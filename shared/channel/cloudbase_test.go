@@ -211,14 +211,14 @@ func TestCloudBaseErrors(t *testing.T) {
 	}
 }
 
-func TestCloudBaseUnknown(t *testing.T) {
+func TestBrokenCloudBaseAnswersLeaveTheOutcomeOpen(t *testing.T) {
 	good := invoked(`{"code":0,"data":` + object + `}`)
 	for name, breakIt := range broken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := serveGateway(t, func(w http.ResponseWriter, r *http.Request, _ gatewayCall) { breakIt(w, r, good) })
 			for call, do := range both(&channel.CloudBase{Gateway: g}) {
-				isUnknown(t, call, do(patience(t, name)))
+				isUnknown(t, call, do(deadlineFor(t, name)))
 			}
 		})
 	}

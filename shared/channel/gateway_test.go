@@ -223,9 +223,9 @@ func isUnsent(t *testing.T, what string, err error) {
 	}
 }
 
-// patience is the context of a call to a broken upstream: it ends only where
+// deadlineFor is the context of a call to a broken upstream: it ends only where
 // nothing else would, and late enough for the call to have been sent.
-func patience(t *testing.T, name string) context.Context {
+func deadlineFor(t *testing.T, name string) context.Context {
 	if name != "hangs" {
 		return t.Context()
 	}
@@ -287,7 +287,7 @@ func gatewayChannels(g *cloudbase.Gateway) map[string]refund.Channel {
 }
 
 // Without a connection, an address or credentials nothing has been sent.
-func TestGatewayUnsent(t *testing.T) {
+func TestGatewayCallsThatCannotBeMadeAreUnsent(t *testing.T) {
 	for name, change := range map[string]func(*cloudbase.Gateway){
 		"no connection": func(g *cloudbase.Gateway) { g.URL = "http://127.0.0.1:1/admin" },
 		"no address":    func(g *cloudbase.Gateway) { g.URL = "http://[::1/admin" },
@@ -309,7 +309,7 @@ func TestGatewayUnsent(t *testing.T) {
 }
 
 // A time that has run out before is no reason to send.
-func TestGatewayExpired(t *testing.T) {
+func TestGatewayIsNotCalledWhenTimeHasRunOut(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for ch, c := range gatewayChannels(serveGateway(t, noAnswer(t))) {
@@ -319,7 +319,7 @@ func TestGatewayExpired(t *testing.T) {
 }
 
 // The gateway's own errors leave the outcome open, and keep their code.
-func TestGatewayErrors(t *testing.T) {
+func TestGatewayErrorsLeaveTheOutcomeOpen(t *testing.T) {
 	for body, upstream := range map[string]string{
 		`{"code":"FUNCTION_TIME_LIMIT_EXCEEDED","message":"?","requestId":"1"}`: "FUNCTION_TIME_LIMIT_EXCEEDED",
 		`{"errcode":-501003,"errmsg":"exceed request limit"}`:                   "-501003",
@@ -350,7 +350,7 @@ func TestGatewayErrors(t *testing.T) {
 
 // Of a timer's token and the API token one goes, the former first; without
 // either the access token. The chain of callers is passed on.
-func TestGatewayTokens(t *testing.T) {
+func TestGatewayGetsOneTokenAndTheChainOfCallers(t *testing.T) {
 	for name, c := range map[string]struct {
 		lent                  cloudbase.Credentials
 		token, access, source string

@@ -471,7 +471,7 @@ func TestGlobalTakesNoWeakerSignature(t *testing.T) {
 	}
 }
 
-func TestGlobalUnknown(t *testing.T) {
+func TestBrokenGlobalAnswersLeaveTheOutcomeOpen(t *testing.T) {
 	for name, breakIt := range broken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -483,7 +483,7 @@ func TestGlobalUnknown(t *testing.T) {
 				breakIt(w, r, good.signed())
 			})
 			for call, do := range bothGlobal(ch) {
-				isUnknown(t, call, do(patience(t, name)))
+				isUnknown(t, call, do(deadlineFor(t, name)))
 			}
 		})
 	}
@@ -515,7 +515,7 @@ func TestGlobalMutualTLS(t *testing.T) {
 }
 
 // The standby host is tried only if there was no connection to the first.
-func TestGlobalStandby(t *testing.T) {
+func TestGlobalAsksTheOtherHostOnlyIfNothingWasSent(t *testing.T) {
 	var standby atomic.Int32
 	ok := func(w http.ResponseWriter, _ *http.Request, _ wxpay.Fields) {
 		standby.Add(1)
@@ -533,7 +533,7 @@ func TestGlobalStandby(t *testing.T) {
 			broken[name](w, r, globalAccepted.signed())
 		})
 		first.Hosts = append(first.Hosts, pool.Hosts...)
-		_, err := first.Refund(patience(t, name), globalRequest())
+		_, err := first.Refund(deadlineFor(t, name), globalRequest())
 		isUnknown(t, name, err)
 		if standby.Load() != 0 {
 			t.Errorf("%s: the standby host was asked", name)
@@ -548,7 +548,7 @@ func TestGlobalStandby(t *testing.T) {
 }
 
 // Without hosts the one outside mainland China is asked, and the other stands by.
-func TestGlobalHosts(t *testing.T) {
+func TestGlobalsHostsAreTheDefault(t *testing.T) {
 	srv := startGlobal(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, globalAccepted.signed()) })
 	config := mutualTLS(srv, clientCertificate())
 	config.ServerName = "example.com" // whom the test server's certificate names

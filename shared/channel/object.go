@@ -31,7 +31,7 @@ func readRefund(b []byte) (got refund.Refund, left []string, err error) {
 		OutRefundNo: r.text(o, "out_refund_no"), TransactionID: r.text(o, "transaction_id"), OutTradeNo: r.text(o, "out_trade_no"),
 		Status:   refund.Status(r.text(o, "status")),
 		RefundID: r.note(o, "refund_id"), Channel: r.note(o, "channel"), UserReceivedAccount: r.note(o, "user_received_account"),
-		SuccessTime: r.moment(o, "success_time"), CreateTime: r.moment(o, "create_time"), FundsAccount: r.note(o, "funds_account"),
+		SuccessTime: r.time(o, "success_time"), CreateTime: r.time(o, "create_time"), FundsAccount: r.note(o, "funds_account"),
 		PromotionDetail: list(&r, o, "promotion_detail", (*reader).promotion),
 	}
 	if a, ok := r.inner(o, "amount"); ok {
@@ -123,7 +123,7 @@ func (r *reader) optional(o object, name string) *int64 {
 	return n
 }
 
-func (r *reader) moment(o object, name string) string {
+func (r *reader) time(o object, name string) string {
 	written := r.note(o, name)
 	at, ok := wxpay.RFC3339(written)
 	if !ok && written != "" {

@@ -149,8 +149,8 @@ func (v *v2) optional(name string) *int64 {
 	return &n
 }
 
-// moment gives v2's Beijing time its zone.
-func (v *v2) moment(name string) string {
+// time gives v2's Beijing time its zone.
+func (v *v2) time(name string) string {
 	text := v.note(name)
 	at, ok := wxpay.RFC3339(text)
 	if !ok && text != "" {
@@ -162,7 +162,7 @@ func (v *v2) moment(name string) string {
 // accepted is the refund object of an accepted application (CloudPay.refund; WeChat Pay Global, Submit Refund). It
 // is accepted only: how the refund ends, the query tells.
 func (v *v2) accepted() refund.Refund {
-	r := v.told("")
+	r := v.refund("")
 	r.Status = refund.StatusProcessing
 	return r
 }
@@ -189,10 +189,10 @@ func (v *v2) page(l refund.Lookup) refund.Page {
 // listed is the refund with the given index.
 func (v *v2) listed(i int) refund.Refund {
 	index := "_" + strconv.Itoa(i)
-	r := v.told(index)
+	r := v.refund(index)
 	r.UserReceivedAccount = v.note("refund_recv_accout" + index) // so spelt
 	r.Status = v2Status()[v.text("refund_status"+index)]
-	r.SuccessTime = v.moment("refund_success_time" + index)
+	r.SuccessTime = v.time("refund_success_time" + index)
 	account := v.note("refund_account" + index)
 	for ours, theirs := range v2FundsAccounts() {
 		if account == theirs {
@@ -202,9 +202,9 @@ func (v *v2) listed(i int) refund.Refund {
 	return r
 }
 
-// told is what an answer tells of the order and of one refund, whose fields bear
+// refund is what an answer says of the order and of one refund, whose fields bear
 // its index in a query's answer, and none in an application's.
-func (v *v2) told(index string) refund.Refund {
+func (v *v2) refund(index string) refund.Refund {
 	a := refund.Amount{
 		Total: v.int("total_fee"), PayerTotal: v.optional("cash_fee"), SettlementTotal: v.optional("settlement_total_fee"),
 		Refund: v.fee("refund_fee" + index), PayerRefund: v.optional("cash_refund_fee" + index),

@@ -341,7 +341,7 @@ func TestWeComTokenIsKept(t *testing.T) {
 }
 
 // Without a token nothing has been sent.
-func TestWeComTokenFails(t *testing.T) {
+func TestWithoutAWeComTokenNothingIsSent(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer func(w http.ResponseWriter, r *http.Request, n int)
 		row    errorRow
@@ -373,7 +373,7 @@ func saysToken(text string) func(http.ResponseWriter, *http.Request, int) {
 	return func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = io.WriteString(w, text) }
 }
 
-func TestWeComUnknown(t *testing.T) {
+func TestBrokenWeComAnswersLeaveTheOutcomeOpen(t *testing.T) {
 	for name, breakIt := range broken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -381,7 +381,7 @@ func TestWeComUnknown(t *testing.T) {
 				s := &wecomServer{
 					answer: func(w http.ResponseWriter, r *http.Request, _ string) { breakIt(w, r, good) },
 				}
-				isUnknown(t, call, both(s.start(t))[call](patience(t, name)))
+				isUnknown(t, call, both(s.start(t))[call](deadlineFor(t, name)))
 			}
 		})
 	}
@@ -463,7 +463,7 @@ func TestWeComCarries(t *testing.T) {
 }
 
 // Without another host, WeCom's own is called.
-func TestWeComHost(t *testing.T) {
+func TestWeComsOwnHostIsTheDefault(t *testing.T) {
 	s := &wecomServer{}
 	var hosts []string
 	client := &http.Client{Transport: inProcess{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

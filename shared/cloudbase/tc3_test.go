@@ -122,7 +122,7 @@ func newCall(t testing.TB) call {
 }
 
 // What the library signs we sign alike, and what it signed verifies.
-func TestTC3Recorded(t *testing.T) {
+func TestTC3SignsAsCloudBasesLibraryDoes(t *testing.T) {
 	for _, r := range recordedCalls(t) {
 		t.Run(r.Name, func(t *testing.T) {
 			c := r.call(t)

@@ -99,7 +99,7 @@ func gateway(t *testing.T) (*sandbox.Sandbox, *cloudbase.Gateway) {
 
 // A function has taken the event if it returns code SUCCESS, through the real
 // protocol of CloudBase's gateway.
-func TestFunction(t *testing.T) {
+func TestFunctionTakesTheEventThroughTheGateway(t *testing.T) {
 	_, g := gateway(t)
 	good := deliver.Function(g, "goodSubscriber")
 	if good.Name != "scf:goodSubscriber" {
@@ -126,7 +126,7 @@ func TestFunction(t *testing.T) {
 
 // Everything but an object with code SUCCESS is failure (CloudBase template, wxpay_refund), as C22 of the
 // threats has it for our own answers.
-func TestFunctionAnswers(t *testing.T) {
+func TestOnlyAnObjectWithCodeSUCCESSTakesTheEvent(t *testing.T) {
 	for answer, want := range map[string]bool{
 		`{"code":"SUCCESS"}`: true, `{"code":"SUCCESS","message":"x"}`: true,
 		`{"code":"success"}`: false, `{"code":"FAIL"}`: false, `{"code":0}`: false, `{"code":true}`: false,
@@ -153,7 +153,7 @@ func TestFunctionAnswers(t *testing.T) {
 const secretText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 // A webhook's signature verifies by the standard's words and by its library.
-func TestWebhook(t *testing.T) {
+func TestWebhookVerifiesByTheStandard(t *testing.T) {
 	key, err := deliver.ParseSecret(secretText)
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package deliver tells the business of a refund that has settled: a cloud
+// Package deliver delivers the event of a settled refund to a subscriber: a cloud
 // function of the same CloudBase environment, or a webhook. Each makes a
-// [refund.Subscriber]; what is owed to whom, when, and how often it is tried is
-// the refund package's business.
+// [refund.Subscriber]; which deliveries are pending, when they are attempted, and how
+// often, is the refund package's concern.
 package deliver

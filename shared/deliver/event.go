@@ -8,12 +8,12 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// An event is what CloudBase's template hands on to a function that is told of
+// An event is what CloudBase's template hands on to a function that subscribes to
 // refunds: WeChat Pay's notification with its resource opened. resource_type
 // keeps its name, as it does there. Functions that were written for the template
 // take it unchanged.
 type event struct {
-	ID           string   `json:"id"` // the same whenever this event is told again
+	ID           string   `json:"id"` // the same at every attempt to deliver this event
 	CreateTime   string   `json:"create_time"`
 	ResourceType string   `json:"resource_type"`
 	EventType    string   `json:"event_type"`
@@ -53,22 +53,22 @@ func summaries() map[refund.Status]string {
 }
 
 // Encode writes the event as its receivers read it.
-func Encode(n refund.Event) ([]byte, error) {
-	summary, ok := summaries()[n.Status]
+func Encode(e refund.Event) ([]byte, error) {
+	summary, ok := summaries()[e.Status]
 	if !ok {
-		return nil, fmt.Errorf("deliver: nobody is told of a refund that is %s", n.Status)
+		return nil, fmt.Errorf("deliver: there is no event of a refund that is %s", e.Status)
 	}
-	r := n.Refund
+	r := e.Refund
 	return json.Marshal(event{
-		ID:           n.ID,
-		CreateTime:   n.At.In(time.FixedZone("", 8*60*60)).Format(time.RFC3339),
+		ID:           e.ID,
+		CreateTime:   e.At.In(time.FixedZone("", 8*60*60)).Format(time.RFC3339),
 		ResourceType: "encrypt-resource",
-		EventType:    "REFUND." + string(n.Status),
+		EventType:    "REFUND." + string(e.Status),
 		Summary:      summary,
 		Resource: resource{
-			MchID: n.Merchant.MchID, SubMchID: n.Merchant.SubMchID,
+			MchID: e.Merchant.MchID, SubMchID: e.Merchant.SubMchID,
 			OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo, RefundID: r.RefundID,
-			RefundStatus: n.Status, SuccessTime: r.SuccessTime, UserReceivedAccount: r.UserReceivedAccount,
+			RefundStatus: e.Status, SuccessTime: r.SuccessTime, UserReceivedAccount: r.UserReceivedAccount,
 			Amount: amount{r.Amount.Total, r.Amount.Refund, r.Amount.PayerTotal, r.Amount.PayerRefund, r.Amount.Currency},
 		},
 	})

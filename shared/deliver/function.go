@@ -14,12 +14,12 @@ import (
 // not quoted: it may hold anything.
 var errNotSuccess = errors.New("deliver: the function returned no object whose code is SUCCESS")
 
-// Function tells a cloud function of the gateway's environment. It has taken the
-// event if it returns an object whose code is SUCCESS, and else it has not (CloudBase template,
-// wxpay_refund).
+// Function delivers to a cloud function of the gateway's environment. It has taken
+// the event if it returns an object whose code is SUCCESS, and else it has not
+// (CloudBase template, wxpay_refund).
 func Function(gateway *cloudbase.Gateway, name string) refund.Subscriber {
-	return refund.Subscriber{Name: "scf:" + name, Tell: func(ctx context.Context, n refund.Event) error {
-		event, err := Encode(n)
+	return refund.Subscriber{Name: "scf:" + name, Tell: func(ctx context.Context, e refund.Event) error {
+		event, err := Encode(e)
 		if err != nil {
 			return err
 		}

@@ -39,21 +39,21 @@ func ParseSecret(text string) (Secret, error) {
 // maxReply bounds what is read of a receiver's answer, in bytes.
 const maxReply = 64 << 10
 
-// Webhook posts to url what functions are told, signed as Standard Webhooks
-// (standardwebhooks.com) says: webhook-id is the event's, the same at every repeat.
+// Webhook delivers to url by POST what functions get, signed as Standard Webhooks
+// (standardwebhooks.com) says: webhook-id is the event's, the same at every attempt.
 // It is signed with each of the keys, so that whoever verifies with either takes it
 // while the one is changed for the other. The receiver has taken it if it answers
 // with a status of 200 to 299.
 func Webhook(client *http.Client, url string, keys ...Secret) refund.Subscriber {
-	return refund.Subscriber{Name: "webhook", Tell: func(ctx context.Context, n refund.Event) error {
-		body, err := Encode(n)
+	return refund.Subscriber{Name: "webhook", Tell: func(ctx context.Context, e refund.Event) error {
+		body, err := Encode(e)
 		if err != nil {
 			return err
 		}
 		now := time.Now()
 		var signatures []string
 		for _, key := range keys {
-			s, err := key.Reveal().Sign(n.ID, now, body)
+			s, err := key.Reveal().Sign(e.ID, now, body)
 			if err != nil {
 				return errors.New("deliver: the webhook cannot be signed")
 			}
@@ -65,13 +65,13 @@ func Webhook(client *http.Client, url string, keys ...Secret) refund.Subscriber 
 		}
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("User-Agent", "wxrefund")
-		req.Header.Set("webhook-id", n.ID)
+		req.Header.Set("webhook-id", e.ID)
 		req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
 		req.Header.Set("webhook-signature", strings.Join(signatures, " "))
 		resp, err := client.Do(req)
 		if err != nil {
-			if e, ok := errors.AsType[*neturl.Error](err); ok {
-				err = e.Err // the address may be known to its owner alone
+			if u, ok := errors.AsType[*neturl.Error](err); ok {
+				err = u.Err // the address may be known to its owner alone
 			}
 			return fmt.Errorf("deliver: the webhook's receiver did not answer: %w", err)
 		}

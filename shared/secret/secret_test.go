@@ -10,7 +10,7 @@ import (
 	"wxrefund/shared/secret"
 )
 
-func TestReveal(t *testing.T) {
+func TestSecretIsRevealedWhole(t *testing.T) {
 	if got := secret.Text("canary").Reveal(); got != "canary" {
 		t.Errorf("got %q", got)
 	}
@@ -27,7 +27,7 @@ func TestReveal(t *testing.T) {
 	}
 }
 
-func TestNothingShows(t *testing.T) {
+func TestNoVerbPrintsASecret(t *testing.T) {
 	type bytes = secret.Value[[]byte]
 	for name, v := range map[string]any{
 		"a text": secret.Text("canary"), "bytes": secret.Hide([]byte("canary")), "a struct": secret.Hide(struct{ A string }{"canary"}),

@@ -61,7 +61,7 @@ func post(t testing.TB, c *Client) (Reply, error) {
 	return c.Do(t.Context(), "POST", refundsURI, []byte(refundBody))
 }
 
-func TestDo(t *testing.T) {
+func TestDoSignsTheRequestAndVerifiesTheReply(t *testing.T) {
 	for _, tt := range []struct {
 		method, uri, body string
 		contentType       []string
@@ -106,7 +106,7 @@ func TestDo(t *testing.T) {
 }
 
 // What a client with certificates only sends, and a name of its own.
-func TestDoHeadersWithoutPublicKey(t *testing.T) {
+func TestRequestsNameNoSerialWithoutAPublicKey(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := r.Header[headerSerial]; ok {
 			t.Errorf("%s sent without a public key", headerSerial)
@@ -126,7 +126,7 @@ func TestDoHeadersWithoutPublicKey(t *testing.T) {
 
 // Replies that are neither good nor bad beyond doubt. One valid reply, one thing
 // changed: the outcome must be an error that does not say "unsent", and no Reply.
-func TestDoDoubtfulReplies(t *testing.T) {
+func TestDoubtfulRepliesLeaveTheOutcomeOpen(t *testing.T) {
 	forger := &Platform{pubID, forgerKey()}
 	signed := func(status int, mutate func(h http.Header)) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -220,7 +220,7 @@ func TestDoDoubtfulReplies(t *testing.T) {
 	}
 }
 
-func TestDoOtherReplies(t *testing.T) {
+func TestRepliesThatAreNot2xxAreReplies(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		status int
@@ -337,7 +337,7 @@ func closedPort(t *testing.T) string {
 }
 
 // The standby host is asked only if nothing can have reached the first.
-func TestDoStandby(t *testing.T) {
+func TestStandbyHostIsAskedOnlyIfNothingWasSent(t *testing.T) {
 	authorizations := make(chan string, 10)
 	standby := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		authorizations <- r.Header.Get("Authorization")
@@ -398,7 +398,7 @@ func TestDoStandby(t *testing.T) {
 }
 
 // What may have been sent is not sent again, and not called unsent.
-func TestDoSentOnce(t *testing.T) {
+func TestRequestsAreSentOnce(t *testing.T) {
 	standby := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("the standby host was asked") })
 	for name, first := range map[string]http.HandlerFunc{
 		"hangs up":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
@@ -414,7 +414,7 @@ func TestDoSentOnce(t *testing.T) {
 				io.Copy(io.Discard, r.Body)
 				first(w, r)
 			})
-			ctx, cancel := context.WithTimeout(t.Context(), patience(name))
+			ctx, cancel := context.WithTimeout(t.Context(), timeoutFor(name))
 			defer cancel()
 			_, err := newClient(s.URL, standby.URL).Do(ctx, "POST", refundsURI, []byte(refundBody))
 			if errors.Is(err, ErrUnsent) || calls.Load() != 1 {
@@ -428,8 +428,8 @@ func TestDoSentOnce(t *testing.T) {
 	}
 }
 
-// patience is short where it is to run out, but enough to connect even on a busy machine.
-func patience(name string) time.Duration {
+// timeoutFor is short where it is to run out, but enough to connect even on a busy machine.
+func timeoutFor(name string) time.Duration {
 	if name == "silent" {
 		return time.Second
 	}
@@ -443,7 +443,7 @@ func reset(w http.ResponseWriter) {
 }
 
 // The same over HTTP/2, whose transport has its own way of telling the trace.
-func TestDoSentOnceHTTP2(t *testing.T) {
+func TestRequestsAreSentOnceOverHTTP2(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"silent": func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"resets": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
@@ -463,7 +463,7 @@ func TestDoSentOnceHTTP2(t *testing.T) {
 			c := newClient(s.URL, closedPort(t))
 			c.HTTP = s.Client()
 			for range 2 { // on a new connection, and on an old one
-				ctx, cancel := context.WithTimeout(t.Context(), patience(name))
+				ctx, cancel := context.WithTimeout(t.Context(), timeoutFor(name))
 				r, err := c.Do(ctx, "POST", refundsURI, []byte(refundBody))
 				cancel()
 				if (err == nil) != (name == "good") || r.Verified != (name == "good") || errors.Is(err, ErrUnsent) {
@@ -503,7 +503,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A transport that is not net/http's tells the trace nothing.
-func TestDoForeignTransport(t *testing.T) {
+func TestOnlyADialProvesNothingSentOverAnotherTransport(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err    error
 		unsent bool
@@ -538,7 +538,7 @@ func TestDoForeignTransport(t *testing.T) {
 	}
 }
 
-func TestDoDefaultHosts(t *testing.T) {
+func TestWeChatPaysHostsAreTheDefault(t *testing.T) {
 	hosts := []string{}
 	c := newClient()
 	c.HTTP = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -552,7 +552,7 @@ func TestDoDefaultHosts(t *testing.T) {
 }
 
 // What cannot be sent is known not to have been.
-func TestDoUnsent(t *testing.T) {
+func TestRequestsThatCannotBeMadeAreUnsent(t *testing.T) {
 	s := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request arrived") })
 	for name, mutate := range map[string]func(*Client){
 		"no signer":    func(c *Client) { c.Signer = nil },
@@ -584,7 +584,7 @@ func TestDoUnsent(t *testing.T) {
 
 // A reply that cannot be verified because the certificates could not be fetched
 // was a reply: the fetch's "unsent" must not become the refund's.
-func TestDoUnsentDownloadIsNotUnsentRequest(t *testing.T) {
+func TestAnUnsentDownloadIsNoUnsentRequest(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, &Platform{serial1, platformKey()}, 200, replyBody)
 	})
@@ -595,7 +595,7 @@ func TestDoUnsentDownloadIsNotUnsentRequest(t *testing.T) {
 	}
 }
 
-func TestDoTimes(t *testing.T) {
+func TestEveryCallEnds(t *testing.T) {
 	newClient()
 	synctest.Test(t, func(t *testing.T) {
 		hang := roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -644,7 +644,7 @@ func (d drip) Read(p []byte) (int, error) {
 }
 
 // The client of our own: its times are bounded, and it does not unpack.
-func TestOwnTransport(t *testing.T) {
+func TestOwnHTTPClientIsBoundedAndUnpacksNothing(t *testing.T) {
 	c := newClient()
 	c.prepare()
 	tr := c.http.Transport.(*http.Transport)

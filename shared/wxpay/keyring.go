@@ -26,7 +26,7 @@ const (
 
 	// downloadTime bounds one download, renewTime one that nobody has to wait for
 	// because the key asked for is at hand. A notification must be answered within
-	// 5 seconds, and should not go wrong over a courtesy.
+	// 5 seconds, and should not fail for a renewal that can wait.
 	downloadTime = 10 * time.Second
 	renewTime    = 2 * time.Second
 

@@ -73,7 +73,7 @@ func couldNotTell(err error) bool {
 	return err != nil
 }
 
-func TestKeyringPublicKeys(t *testing.T) {
+func TestPublicKeysNeedNoDownload(t *testing.T) {
 	keys := map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}
 	src := &source{certs: both()}
 	k := NewKeyring(keys, src.download)
@@ -124,8 +124,8 @@ func TestKeyringFetchesLazily(t *testing.T) {
 	})
 }
 
-// A storm of forged serials, one after another and all at once.
-func TestC6KeyringStorm(t *testing.T) {
+// A storm of forged serials, one after another and all at once (threats C6).
+func TestForgedSerialsCostOneDownloadAMinute(t *testing.T) {
 	src := &source{certs: both(), takes: time.Second}
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(nil, src.download)
@@ -204,7 +204,7 @@ func TestKeyringFailedDownload(t *testing.T) {
 	}
 }
 
-func TestKeyringEmptyListIsAFailure(t *testing.T) {
+func TestEmptyListOfCertificatesIsAFailure(t *testing.T) {
 	src := &source{certs: both()}
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(nil, src.download)
@@ -220,7 +220,7 @@ func TestKeyringEmptyListIsAFailure(t *testing.T) {
 
 // A known key is served while its list cannot be renewed, and a slow renewal
 // costs one caller a little, once a minute.
-func TestKeyringReeventOnTheSide(t *testing.T) {
+func TestKeyringRenewsOnTheSide(t *testing.T) {
 	src := &source{certs: both()}
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(nil, src.download)
@@ -260,7 +260,7 @@ func TestKeyringReeventOnTheSide(t *testing.T) {
 	})
 }
 
-func TestKeyringObeysContexts(t *testing.T) {
+func TestWaitingForADownloadEndsWithTheContext(t *testing.T) {
 	src := &source{certs: both(), takes: 5 * time.Second}
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(nil, src.download)
@@ -326,7 +326,7 @@ func TestKeyringDownloadSurvivesCancel(t *testing.T) {
 }
 
 // A caller that comes too late asks nothing, so that nothing is counted either.
-func TestKeyringDeadContext(t *testing.T) {
+func TestCallerWhoComesTooLateAsksNothing(t *testing.T) {
 	src := &source{certs: both()}
 	synctest.Test(t, func(t *testing.T) {
 		k := NewKeyring(nil, src.download)
@@ -351,7 +351,7 @@ func TestKeyringDeadContext(t *testing.T) {
 }
 
 // A panic in the download does not leave the lock behind.
-func TestKeyringPanickingDownload(t *testing.T) {
+func TestPanickingDownloadLeavesNoLockBehind(t *testing.T) {
 	first := true
 	k := NewKeyring(nil, func(context.Context) ([]Certificate, error) {
 		if first {
@@ -367,7 +367,7 @@ func TestKeyringPanickingDownload(t *testing.T) {
 	mustKey(t, k, serial1)
 }
 
-func TestKeyringValidity(t *testing.T) {
+func TestOnlyCertificatesInForceAreTrusted(t *testing.T) {
 	src := &source{certs: both()}
 	synctest.Test(t, func(t *testing.T) {
 		src.certs[0].NotAfter = time.Now().Add(time.Hour)
@@ -405,8 +405,8 @@ func TestKeyringValidity(t *testing.T) {
 // The change of keys that everybody meets: for a week WeChat Pay signs with the
 // old certificate, the new one (listed a day before its first use) or the public
 // key, at random. None of its notifications may be refused, and none of the forger's
-// accepted.
-func TestC6KeyRotation(t *testing.T) {
+// accepted (threats C6).
+func TestKeyRotationRefusesNoGenuineNotification(t *testing.T) {
 	src := &source{certs: both()[:1], takes: 200 * time.Millisecond}
 	platforms := []*Platform{{serial1, platformKey()}, {serial2, nextKey()}, newPlatform()}
 	forgerKey()
@@ -448,7 +448,7 @@ func TestC6KeyRotation(t *testing.T) {
 }
 
 // A notification that could not be verified for want of the list is not called forged.
-func TestVerifyCannotFindOut(t *testing.T) {
+func TestFailedDownloadCallsNoNotificationForged(t *testing.T) {
 	src := &source{err: ErrSignature}
 	h, body := http.Header{}, []byte("{}")
 	(&Platform{serial1, platformKey()}).sign(h, body, now(), nonce)
@@ -476,7 +476,7 @@ func TestVerifyCannotFindOut(t *testing.T) {
 // A merchant of public keys only has no certificates: a serial that is none of
 // its keys is then known to be unknown. A merchant without any key is told what
 // is missing.
-func TestNoCertificatesAtAll(t *testing.T) {
+func TestMerchantWithoutCertificatesIsToldWhatIsMissing(t *testing.T) {
 	none := func(context.Context) ([]Certificate, error) { return nil, ErrNoCertificates }
 	k := NewKeyring(map[string]*rsa.PublicKey{publicKeyID + "1": {}}, none)
 	if _, err := k.Key(t.Context(), "5157F09E"); !errors.Is(err, ErrUnknownKey) {

@@ -90,53 +90,53 @@ type NotificationAmount struct {
 // [ErrFormat]. Nothing else decides whether it can be read: what is odd of the rest
 // is left out. Whether any of it is true of a refund of ours is not decided here.
 func ParseRefundNotification(plain []byte) (RefundNotification, error) {
-	var l RefundNotification
+	var n RefundNotification
 	left, err := decodeObject(plain, "refund notification", []member{
-		{name: "mchid", text: &l.MchID, max: 64},
-		{name: "sp_mchid", text: &l.SpMchID, max: 64},
-		{name: "sub_mchid", text: &l.SubMchID, max: 64},
-		{name: "transaction_id", text: &l.TransactionID, max: 64},
-		{name: "out_trade_no", text: &l.OutTradeNo, max: 64},
-		{name: "refund_id", text: &l.RefundID, min: 1, max: 64},
-		{name: "out_refund_no", text: &l.OutRefundNo, min: 1, max: 128},
-		{name: "refund_status", text: &l.RefundStatus, min: 1, max: 32},
-		{name: "success_time", text: &l.SuccessTime, max: 64, loose: true},
-		{name: "user_received_account", text: &l.UserReceivedAccount, max: 256, loose: true},
+		{name: "mchid", text: &n.MchID, max: 64},
+		{name: "sp_mchid", text: &n.SpMchID, max: 64},
+		{name: "sub_mchid", text: &n.SubMchID, max: 64},
+		{name: "transaction_id", text: &n.TransactionID, max: 64},
+		{name: "out_trade_no", text: &n.OutTradeNo, max: 64},
+		{name: "refund_id", text: &n.RefundID, min: 1, max: 64},
+		{name: "out_refund_no", text: &n.OutRefundNo, min: 1, max: 128},
+		{name: "refund_status", text: &n.RefundStatus, min: 1, max: 32},
+		{name: "success_time", text: &n.SuccessTime, max: 64, loose: true},
+		{name: "user_received_account", text: &n.UserReceivedAccount, max: 256, loose: true},
 		{name: "amount", members: []member{
-			{name: "total", number: &l.Amount.Total},
-			{name: "refund", number: &l.Amount.Refund},
-			{name: "payer_total", optional: &l.Amount.PayerTotal, loose: true},
-			{name: "payer_refund", optional: &l.Amount.PayerRefund, loose: true},
+			{name: "total", number: &n.Amount.Total},
+			{name: "refund", number: &n.Amount.Refund},
+			{name: "payer_total", optional: &n.Amount.PayerTotal, loose: true},
+			{name: "payer_refund", optional: &n.Amount.PayerRefund, loose: true},
 		}},
 	})
 	if err != nil {
 		return RefundNotification{}, err
 	}
-	if l.MchID == "" && l.SpMchID == "" {
+	if n.MchID == "" && n.SpMchID == "" {
 		return RefundNotification{}, fmt.Errorf("%w refund notification: it names no merchant", ErrFormat)
 	}
-	if l.TransactionID == "" && l.OutTradeNo == "" {
+	if n.TransactionID == "" && n.OutTradeNo == "" {
 		return RefundNotification{}, fmt.Errorf("%w refund notification: it names no order", ErrFormat)
 	}
-	if l.Amount.Total <= 0 || l.Amount.Refund <= 0 {
+	if n.Amount.Total <= 0 || n.Amount.Refund <= 0 {
 		return RefundNotification{}, fmt.Errorf("%w refund notification: amount is missing or negative", ErrFormat)
 	}
-	if l.SuccessTime != "" {
+	if n.SuccessTime != "" {
 		var ok bool
-		if l.SuccessTime, ok = RFC3339(l.SuccessTime); !ok {
+		if n.SuccessTime, ok = RFC3339(n.SuccessTime); !ok {
 			left = strings.TrimSuffix("success_time, "+left, ", ")
 		}
 	}
-	l.LeftOut = left
-	return l, nil
+	n.LeftOut = left
+	return n, nil
 }
 
 // LogValue leaves out the account that the money went to.
-func (l RefundNotification) LogValue() slog.Value {
+func (n RefundNotification) LogValue() slog.Value {
 	return slog.GroupValue(
-		slog.String("out_refund_no", l.OutRefundNo),
-		slog.String("refund_id", l.RefundID),
-		slog.String("refund_status", l.RefundStatus),
-		slog.Int64("refund", l.Amount.Refund),
+		slog.String("out_refund_no", n.OutRefundNo),
+		slog.String("refund_id", n.RefundID),
+		slog.String("refund_status", n.RefundStatus),
+		slog.Int64("refund", n.Amount.Refund),
 	)
 }

@@ -151,7 +151,7 @@ func TestNothingPrintsAKeyOfTwo(t *testing.T) {
 
 // The preferred public key is the newest, until another is named; what is none of
 // ours is not asked for.
-func TestPrefer(t *testing.T) {
+func TestNewestPublicKeyIsPreferred(t *testing.T) {
 	key := &platformKey().PublicKey
 	k := NewKeyring(map[string]*rsa.PublicKey{pubID + "1": key, pubID + "2": key, "7777": key}, nil)
 	for _, c := range []struct{ id, want string }{

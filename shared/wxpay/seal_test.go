@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestSealOpen(t *testing.T) {
+func TestWhatIsSealedOpens(t *testing.T) {
 	k := newAPIv3Key(t)
 	nonces := map[string]bool{}
 	for _, plain := range [][]byte{nil, []byte("{}"), []byte("退款成功"), bytes.Repeat([]byte("x"), 70000)} {
@@ -37,7 +37,7 @@ func TestSealOpen(t *testing.T) {
 
 // The same input gives the same bytes; what AES-256-GCM makes of it is pinned by
 // the oracles.
-func TestSealIsPure(t *testing.T) {
+func TestSealingWithOneNonceIsDeterministic(t *testing.T) {
 	k := newAPIv3Key(t)
 	a, _ := k.seal("refund", "refund", []byte("{}"), "0123456789ab")
 	b, err := k.seal("refund", "refund", []byte("{}"), "0123456789ab")
@@ -49,8 +49,8 @@ func TestSealIsPure(t *testing.T) {
 	}
 }
 
-// One valid resource, one thing changed. None may panic, all are refused.
-func TestC7OpenRefuses(t *testing.T) {
+// One valid resource, one thing changed. None may panic, all are refused (threats C7).
+func TestOpenRefusesAnyOneThingChanged(t *testing.T) {
 	k := newAPIv3Key(t)
 	valid, err := k.Seal("refund", "refund", []byte(`{"a":1}`))
 	if err != nil {
@@ -108,8 +108,8 @@ func TestC7OpenRefuses(t *testing.T) {
 	}
 }
 
-// Every bit of ciphertext, nonce and associated data, as they are written.
-func TestC2OpenRefusesEveryFlippedBit(t *testing.T) {
+// Every bit of ciphertext, nonce and associated data, as they are written (threats C2).
+func TestOpenRefusesEveryFlippedBit(t *testing.T) {
 	k := newAPIv3Key(t)
 	valid, err := k.Seal("refund", "refund", []byte(strings.Repeat("0123456789", 38)))
 	if err != nil {

@@ -79,7 +79,7 @@ func TestSignV2Vector(t *testing.T) {
 }
 
 // The names are sorted by their bytes, not as people sort.
-func TestSignV2Order(t *testing.T) {
+func TestSignV2SortsNamesByTheirBytes(t *testing.T) {
 	f := Fields{"b": "1", "a": "2", "B": "3", "a_1": "4", "a_10": "5", "a_2": "6", "aa": "7", "_": "8", "a-b": "9", "a.b": "10", "sign": "11", "signs": "12", "empty": ""}
 	want := "B=3&_=8&a=2&a-b=9&a.b=10&a_1=4&a_10=5&a_2=6&aa=7&b=1&signs=12&key=" + apiSecretText
 	if got := string(newAPIKey(t).message(f)); got != want {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-func TestVerify(t *testing.T) {
+func TestVerifyTakesAGenuineNotification(t *testing.T) {
 	h, body := newSigned(t)
 	ops := 0
 	k := newKeyring(&ops)
@@ -38,8 +38,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// One valid notification, one thing changed. Cheap faults must be found without RSA.
-func TestC1C3VerifyRefuses(t *testing.T) {
+// One valid notification, one thing changed. Cheap faults must be found without RSA (threats C1, C3).
+func TestVerifyRefusesAnyOneThingChanged(t *testing.T) {
 	resign := func(p *Platform, at time.Time, nonce string) func(http.Header, *[]byte) {
 		return func(h http.Header, body *[]byte) {
 			if err := p.sign(h, *body, at, nonce); err != nil {
@@ -184,8 +184,8 @@ func TestVerifyKeepsNonceAndBodyApart(t *testing.T) {
 	}
 }
 
-// Every single bit of a notification of real size and of its headers.
-func TestC2VerifyRefusesEveryFlippedBit(t *testing.T) {
+// Every single bit of a notification of real size and of its headers (threats C2).
+func TestVerifyRefusesEveryFlippedBit(t *testing.T) {
 	h, body := newSigned(t)
 	ops, flips := 0, 0
 	k := newKeyring(&ops)
@@ -217,7 +217,8 @@ func TestC2VerifyRefusesEveryFlippedBit(t *testing.T) {
 	t.Logf("%d flips over %d bytes of body and 5 headers, %d RSA operations, none accepted", flips, len(body), ops)
 }
 
-func TestC4VerifyWindow(t *testing.T) {
+// The window is open to five minutes on either side (threats C4).
+func TestVerifyRefusesWhatIsFiveMinutesOff(t *testing.T) {
 	for _, tt := range []struct {
 		age  int // seconds that the notification is old
 		want error
