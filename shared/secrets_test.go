@@ -229,19 +229,23 @@ func TestD4NoVerbPrintsAnUnexportedKey(t *testing.T) {
 	}
 	v3, _ := wxpay.ParseAPIv3Key(canary)
 	v2, _ := wxpay.ParseAPIKey(canary)
+	new3, _ := wxpay.ParseAPIv3Key("a-new-key-of-32-bytes-0123456789")
+	new2, _ := wxpay.ParseAPIKey("a-new-key-of-32-bytes-0123456789")
 	signer := &wxpay.Signer{MchID: "1900000109", SerialNo: "5157", Key: key}
 	client := &wxpay.Client{Signer: signer}
 	for name, v := range map[string]any{
-		"APIv3Key":    struct{ k wxpay.APIv3Key }{v3},
-		"*APIv3Key":   struct{ k *wxpay.APIv3Key }{&v3},
-		"APIKey":      struct{ k wxpay.APIKey }{v2},
-		"*APIKey":     struct{ k *wxpay.APIKey }{&v2},
-		"*Signer":     struct{ s *wxpay.Signer }{signer},
-		"*Client":     struct{ c *wxpay.Client }{client},
-		"all":         &struct{ v []any }{[]any{v3, &v3, v2, &v2, signer, client}},
-		"TC3Signer":   struct{ s cloudbase.TC3Signer }{cloudbase.TC3Signer{SecretKey: secret.Text(canary)}},
-		"Credentials": struct{ c *cloudbase.Credentials }{&cloudbase.Credentials{SecretKey: secret.Text(canary)}},
-		"WeCom":       struct{ c *channel.WeCom }{&channel.WeCom{CorpSecret: secret.Text(canary)}},
+		"APIv3Key":       struct{ k wxpay.APIv3Key }{v3},
+		"*APIv3Key":      struct{ k *wxpay.APIv3Key }{&v3},
+		"APIKey":         struct{ k wxpay.APIKey }{v2},
+		"*APIKey":        struct{ k *wxpay.APIKey }{&v2},
+		"two APIv3 keys": struct{ k wxpay.APIv3Key }{new3.Or(v3)},
+		"two API keys":   struct{ k wxpay.APIKey }{new2.Or(v2)},
+		"*Signer":        struct{ s *wxpay.Signer }{signer},
+		"*Client":        struct{ c *wxpay.Client }{client},
+		"all":            &struct{ v []any }{[]any{v3, &v3, v2, &v2, signer, client}},
+		"TC3Signer":      struct{ s cloudbase.TC3Signer }{cloudbase.TC3Signer{SecretKey: secret.Text(canary)}},
+		"Credentials":    struct{ c *cloudbase.Credentials }{&cloudbase.Credentials{SecretKey: secret.Text(canary)}},
+		"WeCom":          struct{ c *channel.WeCom }{&channel.WeCom{CorpSecret: secret.Text(canary)}},
 		"a deeper one": &struct {
 			v struct{ w *struct{ k wxpay.APIv3Key } }
 		}{struct{ w *struct{ k wxpay.APIv3Key } }{&struct{ k wxpay.APIv3Key }{v3}}},

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -363,32 +364,9 @@ func TestGlobalExamples(t *testing.T) {
 	}
 }
 
-// globalRefundErrors is the error table of WeChat Pay Global, Submit Refund, the code
-// that only its example has, and what v2's own document has besides.
-var globalRefundErrors = []errorRow{
-	{"SYSTEMERROR", refund.CodeUnavailable, refund.SameNumber},
-	{"BIZERR_NEED_RETRY", refund.CodeUnavailable, refund.SameNumber},
-	{"TRADE_OVERDUE", refund.CodeRejected, refund.Never},
-	{"ERROR", refund.CodeRejected, refund.LaterOrFix},
-	{"USER_ACCOUNT_ABNORMAL", refund.CodeRejected, refund.Never},
-	{"INVALID_REQ_TOO_MUCH", refund.CodeUnavailable, refund.Later},
-	{"NOTENOUGH", refund.CodeRejected, refund.Later},
-	{"INVALID_TRANSACTIONID", refund.CodeInvalid, refund.AfterFix},
-	{"PARAM_ERROR", refund.CodeInvalid, refund.AfterFix},
-	{"APPID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
-	{"MCHID_NOT_EXIST", refund.CodeRejected, refund.LaterOrFix},
-	{"APPID_MCHID_NOT_MATCH", refund.CodeRejected, refund.LaterOrFix},
-	{"REQUIRE_POST_METHOD", refund.CodeRejected, refund.AfterFix},
-	{"SIGNERROR", refund.CodeRejected, refund.LaterOrFix},
-	{"XML_FORMAT_ERROR", refund.CodeRejected, refund.AfterFix},
-	{"INVALID_REQUEST", refund.CodeRejected, refund.LaterOrFix},
-
-	{"ORDERNOTEXIST", refund.CodeNotFound, refund.LaterOrFix},
-	{"REFUND_FEE_MISMATCH", refund.CodeRejected, refund.LaterOrFix},
-	{"FREQUENCY_LIMITED", refund.CodeUnavailable, refund.Later},
-	{"NOAUTH", refund.CodeRejected, refund.LaterOrFix},
-	{"SOMETHING_NEW", refund.CodeUnavailable, refund.SameNumber},
-}
+// globalRefundErrors is the error table of WeChat Pay Global, Submit Refund: it has
+// one code more.
+var globalRefundErrors = append(slices.Clone(cloudPayRefundErrors), errorRow{"APPID_MCHID_NOT_MATCH", refund.CodeRejected, refund.LaterOrFix})
 
 func TestGlobalErrors(t *testing.T) {
 	for call, table := range map[string][]errorRow{"refund": globalRefundErrors, "query": queryErrors} {

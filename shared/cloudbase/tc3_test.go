@@ -25,8 +25,6 @@ import (
 
 const tc3Secret = "canary-tc3-secret-key-0123456789"
 
-func newTC3Signer() TC3Signer { return TC3Signer{"AKIDEXAMPLE", secret.Text(tc3Secret)} }
-
 // checkHidden fails the test if a text holds the secret key or what it was to hide.
 func checkHidden(t testing.TB, where, text string) {
 	t.Helper()
