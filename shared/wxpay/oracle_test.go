@@ -412,26 +412,3 @@ func TestOracleSDKDownloadsOurCertificates(t *testing.T) {
 		t.Errorf("the SDK has %d certificates, we %d", n, len(ours))
 	}
 }
-
-func TestOracleKeysAreReadAlike(t *testing.T) {
-	private := pkcs8PEM(t, merchantKey())
-	theirs, err := utils.LoadPrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ours, err := ParsePrivateKey(private); err != nil || !ours.key.Equal(theirs) {
-		t.Errorf("private key: error %v", err)
-	}
-	public := pkixPEM(t, &platformKey().PublicKey)
-	theirPublic, err := utils.LoadPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ours, err := ParsePublicKey(public); err != nil || !ours.Equal(theirPublic) {
-		t.Errorf("public key: error %v", err)
-	}
-	cert := issue(t, serial1, platformKey(), date(1999), date(2098))
-	if got, want := SerialNo(cert), utils.GetCertificateSerialNumber(*cert); got != want {
-		t.Errorf("serial number %s, the SDK writes %s", got, want)
-	}
-}
