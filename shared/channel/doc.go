@@ -6,12 +6,14 @@
 // answer that cannot be verified, a code that nobody has documented) is
 // [refund.CodeUnavailable] and never a failure.
 //
-// The documents are cited by title or number:
+// Documents are cited by title or number:
 //
-//   - CloudPay.refund, CloudPay.queryRefund:
-//     developers.weixin.qq.com/minigame/dev/wxcloud/reference-sdk-api/open/pay/
-//   - WeChat Pay Global, Submit Refund, V1.0 of 2019, and numbers such as 4012552567:
-//     pay.weixin.qq.com/doc
-//   - CloudBase template, wxpay_refund: the template's own page on it
-//   - WeCom documents: developer.work.weixin.qq.com/document/path/ and the number
+//   - CloudPay.refund, CloudPay.queryRefund: developers.weixin.qq.com,
+//     miniprogram/dev/wxcloudservice/wxcloud/reference-sdk-api/open/pay/
+//   - CloudBase template, wxpay_refund: developers.weixin.qq.com,
+//     miniprogram/dev/wxcloud/template-guide/basic/wxpay/docs/api_wxpay_refund.html
+//   - WeChat Pay Global, Submit Refund: pay.weixin.qq.com,
+//     wiki/doc/api/wxpay/en/pay/MiniProgramPay/chapter8_4.shtml
+//   - numbers such as 4012552567: pay.weixin.qq.com/doc/v3/merchant/ and the number
+//   - WeCom document 97333: developer.work.weixin.qq.com/document/path/97333
 package channel
