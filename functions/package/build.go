@@ -37,11 +37,11 @@ type target struct {
 const webScript = "#!/bin/sh\nexport PORT=9000\nexec ./main\n"
 
 var targets = []target{
-	{name: "scf-mysql", tags: "scf,mysql", entry: "main"},
-	{name: "scf-postgres", tags: "scf,postgres", entry: "main"},
-	{name: "web-mysql", tags: "web,mysql", entry: "scf_bootstrap", script: webScript},
-	{name: "lambda-dynamodb", tags: "lambda,lambda.norpc,dynamodb", entry: "bootstrap"},
-	{name: "lambda-postgres", tags: "lambda,lambda.norpc,postgres", entry: "bootstrap"},
+	{name: "scf-mysql", tags: "slim,scf,mysql", entry: "main"},
+	{name: "scf-postgres", tags: "slim,scf,postgres", entry: "main"},
+	{name: "web-mysql", tags: "slim,mysql", entry: "scf_bootstrap", script: webScript},
+	{name: "lambda-dynamodb", tags: "slim,lambda,lambda.norpc,dynamodb", entry: "bootstrap"},
+	{name: "lambda-postgres", tags: "slim,lambda,lambda.norpc,postgres", entry: "bootstrap"},
 }
 
 // choose returns the target of a name, or all if there is none.

@@ -23,10 +23,10 @@
 //
 // # Packages for one platform
 //
-// Without build tags a binary serves everything. -tags scf leaves the Lambda
-// runtime out, -tags lambda the SCF runtime, -tags web both; plain HTTP costs
-// nothing and is always there. A Lambda package is built with -tags lambda,lambda.norpc, the
-// second being the runtime library's own switch for its unused net/rpc server.
+// Without build tags a binary serves everything. -tags slim leaves both runtime
+// libraries out, -tags slim,scf and slim,lambda all but the named one; plain HTTP
+// costs nothing and is always there. A package for Lambda also has lambda.norpc, the
+// runtime library's own switch for its unused net/rpc server.
 //
 // # What SCF refuses before us
 //

@@ -1,4 +1,4 @@
-//go:build (scf || web) && !lambda
+//go:build slim && !lambda
 
 package host
 

@@ -1,4 +1,4 @@
-//go:build lambda || !(scf || web)
+//go:build lambda || !slim
 
 package host
 

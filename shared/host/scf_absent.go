@@ -1,4 +1,4 @@
-//go:build (lambda || web) && !scf
+//go:build slim && !scf
 
 package host
 

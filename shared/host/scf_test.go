@@ -1,4 +1,4 @@
-//go:build scf || !(lambda || web)
+//go:build scf || !slim
 
 package host
 

@@ -1,4 +1,4 @@
-//go:build !dynamodb && (sqlite || postgres || mysql)
+//go:build slim && !dynamodb
 
 package ledger
 

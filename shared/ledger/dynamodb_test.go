@@ -1,4 +1,4 @@
-//go:build dynamodb || !(sqlite || postgres || mysql)
+//go:build dynamodb || !slim
 
 package ledger
 

@@ -34,8 +34,8 @@ type driver struct {
 	open         func(ctx context.Context, rest string) (store, error)
 }
 
-// drivers lists what was built in: a package for a cloud holds one, by the build
-// tags sqlite, postgres, mysql and dynamodb; without any of them it holds all.
+// drivers lists what was built in: all of them or, with the build tag slim, those
+// that the tags sqlite, postgres, mysql and dynamodb name.
 func drivers() []driver {
 	return slices.Concat(sqliteDriver, postgresDriver, mysqlDriver, dynamodbDriver)
 }

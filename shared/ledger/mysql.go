@@ -1,4 +1,4 @@
-//go:build mysql || !(sqlite || postgres || dynamodb)
+//go:build mysql || !slim
 
 package ledger
 

@@ -1,4 +1,4 @@
-//go:build !mysql && (sqlite || postgres || dynamodb)
+//go:build slim && !mysql
 
 package ledger
 

@@ -1,4 +1,4 @@
-//go:build !postgres && (sqlite || mysql || dynamodb)
+//go:build slim && !postgres
 
 package ledger
 

@@ -1,4 +1,4 @@
-//go:build postgres || !(sqlite || mysql || dynamodb)
+//go:build postgres || !slim
 
 package ledger
 

@@ -1,4 +1,4 @@
-//go:build sqlite || !(postgres || mysql || dynamodb)
+//go:build sqlite || !slim
 
 package ledger
 
