@@ -37,8 +37,8 @@ type dynamo struct {
 	http   *http.Client
 	table  string
 
-	known int    // the schema of this program
-	latch *latch // closed behind the look at the table's
+	known  int  // the schema of this program
+	schema once // the comparison with the table's
 
 	mu     sync.RWMutex // held for reading by each call
 	closed bool
@@ -58,7 +58,6 @@ func openDynamoDB(ctx context.Context, rest string) (store, error) {
 	d := &dynamo{
 		table: o.table,
 		known: dynamoSchema,
-		latch: newLatch(),
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
@@ -194,7 +193,7 @@ func (d *dynamo) enter(ctx context.Context) (leave func(), err error) {
 	if d.closed {
 		err = errors.New("the ledger is closed")
 	} else {
-		err = d.latch.once(ctx, func() error { return d.raise(ctx) })
+		err = d.schema.do(ctx, func() error { return d.upgradeSchema(ctx) })
 	}
 	if err != nil {
 		d.mu.RUnlock()

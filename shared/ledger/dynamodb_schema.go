@@ -21,12 +21,12 @@ const dynamoSchema = 1
 // from before there was one have none, and schema 1.
 const schemaMarker = "wxrefund/schema"
 
-// raise looks at the marker, and has it say the schema of this program if it says
+// upgradeSchema looks at the marker, and has it say the schema of this program if it says
 // less. Whoever comes first does it, by a condition of the write; the others then
 // find it done. A table with a schema that we do not know is refused.
-func (d *dynamo) raise(ctx context.Context) error {
+func (d *dynamo) upgradeSchema(ctx context.Context) error {
 	for range dynamoPatience {
-		stored, err := d.schema(ctx)
+		stored, err := d.readSchema(ctx)
 		if err != nil {
 			return fmt.Errorf("schema: %w", err)
 		}
@@ -57,8 +57,8 @@ func (d *dynamo) raise(ctx context.Context) error {
 	return errors.New("schema: other programs keep changing it")
 }
 
-// schema reads the marker; 0 if there is none.
-func (d *dynamo) schema(ctx context.Context) (stored int, err error) {
+// readSchema reads the marker; 0 if there is none.
+func (d *dynamo) readSchema(ctx context.Context) (stored int, err error) {
 	var item attributes
 	err = d.patiently(ctx, func(ctx context.Context, _ bool) error {
 		out, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.table, Key: keyed(schemaMarker), ConsistentRead: aws.Bool(true)})

@@ -26,7 +26,7 @@ func openKnowing(t *testing.T, url string, known int) *Store {
 // marked is the schema that a table says it has.
 func marked(t *testing.T, url string) int {
 	t.Helper()
-	stored, err := open(t, url).store.(*dynamo).schema(t.Context())
+	stored, err := open(t, url).store.(*dynamo).readSchema(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func marked(t *testing.T, url string) int {
 func TestD12OlderSchemaOfDynamoDBIsUpgraded(t *testing.T) {
 	url := newDynamoURL(t)
 	before := open(t, url)
-	before.store.(*dynamo).latch.done.Store(true) // the program from before there was a marker
+	before.store.(*dynamo).schema.done.Store(true) // the program from before there was a marker
 	commit(t, before, dueItem("a", 0, "A", at(0)), item("b", 0, "B"))
 	if got := marked(t, url); got != 0 {
 		t.Fatalf("schema %d before anything has looked", got)

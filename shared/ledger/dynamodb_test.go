@@ -54,7 +54,7 @@ func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
 // onWire puts w between a ledger and its table.
 func onWire(s *Store, w wire) *Store {
 	s.store.(*dynamo).http.Transport = w
-	s.store.(*dynamo).latch.done.Store(true) // the wire's script begins behind the look at the schema
+	s.store.(*dynamo).schema.done.Store(true) // the wire's script begins behind the look at the schema
 	return s
 }
 

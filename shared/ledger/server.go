@@ -50,7 +50,7 @@ type server struct {
 	*table
 	migrate func(ctx context.Context) error
 
-	latch *latch // closed behind the migration
+	schema once // the migration
 }
 
 func newServer(connector sqldriver.Connector, conns int, d dialect, migrate func(context.Context, *sql.DB) error) *server {
@@ -62,7 +62,6 @@ func newServer(connector sqldriver.Connector, conns int, d dialect, migrate func
 	return &server{
 		table:   newTable(db, d),
 		migrate: func(ctx context.Context) error { return migrate(ctx, db) },
-		latch:   newLatch(),
 	}
 }
 
@@ -89,7 +88,7 @@ func (s *server) list(ctx context.Context, due int64, after position, limit int)
 
 // ready brings the schema up to date, once.
 func (s *server) ready(ctx context.Context) error {
-	return s.latch.once(ctx, func() error {
+	return s.schema.do(ctx, func() error {
 		if err := s.dialect.patiently(ctx, func() error { return s.migrate(ctx) }); err != nil {
 			return fmt.Errorf("schema: %w", err)
 		}
