@@ -58,7 +58,7 @@ func TestMissingSettings(t *testing.T) {
 				}
 			}
 		}
-		text, _ := onSCF.process.record("not configured", "s1")["err"].(string)
+		text, _ := onSCF.process.record("not configured", "s1")["error"].(string)
 		for _, variable := range required {
 			if !strings.Contains(text, variable) {
 				t.Errorf("%s: got log %q, want %s named", name, text, variable)

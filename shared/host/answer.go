@@ -23,14 +23,14 @@ const (
 	onlyServers = "over HTTP only a server may call this: it sends Authorization: Bearer with the token that is set as REFUND_SERVER_TOKEN, on plain HTTP (PORT) alone"
 )
 
-// A witness says who called, once the rules are known.
-type witness func(Identity) refund.Caller
+// A callerFunc tells who called, by the rules of the settings.
+type callerFunc func(Identity) refund.Caller
 
 func nobody(Identity) refund.Caller { return refund.Caller{} }
 
 // event answers what came by a platform's invocation: either somebody's event, or
 // an HTTP request that a gateway packed up, which is nobody's.
-func (s *server) event(ctx context.Context, who witness, payload []byte) []byte {
+func (s *server) event(ctx context.Context, who callerFunc, payload []byte) []byte {
 	e, err := readGatewayEvent(payload)
 	if errors.Is(err, errNotGateway) {
 		return s.invoke(ctx, who, payload)
@@ -46,7 +46,7 @@ func (s *server) event(ctx context.Context, who witness, payload []byte) []byte 
 }
 
 // invoke answers a direct invocation.
-func (s *server) invoke(ctx context.Context, who witness, event []byte) []byte {
+func (s *server) invoke(ctx context.Context, who callerFunc, event []byte) []byte {
 	fn, id, err := s.load(ctx)
 	caller := who(id)
 	switch {
@@ -59,7 +59,7 @@ func (s *server) invoke(ctx context.Context, who witness, event []byte) []byte {
 }
 
 // serve answers an HTTP request whose body is at hand.
-func (s *server) serve(r *http.Request, body []byte, who witness) (res response) {
+func (s *server) serve(r *http.Request, body []byte, who callerFunc) (res response) {
 	ctx := r.Context()
 	fn, id, err := s.load(ctx)
 	caller := who(id)

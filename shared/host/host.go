@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/lock"
 	"wxrefund/shared/refund"
 )
 
@@ -57,7 +58,7 @@ func Run(ctx context.Context, getenv func(string) string, log *slog.Logger, buil
 		}
 		log.InfoContext(ctx, "serving", "platform", p.name)
 		if err := p.serve(ctx, s, value); err != nil {
-			log.ErrorContext(ctx, "cannot serve", "platform", p.name, "err", err)
+			log.ErrorContext(ctx, "cannot serve", "platform", p.name, "error", err)
 			return 1
 		}
 		return 0
@@ -87,14 +88,14 @@ type server struct {
 	log    *slog.Logger
 	build  Build
 
-	turn  chan struct{} // holds one token while somebody looks at the fields below
+	mu    lock.Mutex // guards what follows, also while it is built
 	built bool
 	fn    Function
 	id    Identity
 }
 
 func newServer(getenv func(string) string, log *slog.Logger, build Build) *server {
-	return &server{getenv: getenv, log: log, build: build, turn: make(chan struct{}, 1)}
+	return &server{getenv: getenv, log: log, build: build}
 }
 
 // prepareTime is so short because the first invocation may have to wait for all of
@@ -113,19 +114,17 @@ func (s *server) prepare(ctx context.Context) {
 // invocation's build waits no longer than its own deadline. The identity rules are
 // usable even beside an error.
 func (s *server) load(ctx context.Context) (Function, Identity, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return Function{}, Identity{}, fmt.Errorf("still starting: %w", ctx.Err())
+	if err := s.mu.Lock(ctx); err != nil {
+		return Function{}, Identity{}, fmt.Errorf("still starting: %w", err)
 	}
+	defer s.mu.Unlock()
 	if s.built {
 		return s.fn, s.id, nil
 	}
 	id, idErr := readIdentity(s.getenv)
 	fn, fnErr := s.tryBuild(ctx)
 	if err := errors.Join(idErr, fnErr); err != nil {
-		s.log.ErrorContext(ctx, "not configured", "err", err)
+		s.log.ErrorContext(ctx, "not configured", "error", err)
 		return Function{}, id, err
 	}
 	s.built, s.fn, s.id = true, fn, id

@@ -55,7 +55,7 @@ func buildServer(t testing.TB, build Build) (*server, *logBuffer) {
 }
 
 // is attests a caller.
-func is(c refund.Caller) witness { return func(Identity) refund.Caller { return c } }
+func is(c refund.Caller) callerFunc { return func(Identity) refund.Caller { return c } }
 
 // tell replies with the caller's kind and openid.
 func tell(_ context.Context, c refund.Caller, event []byte) []byte {

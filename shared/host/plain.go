@@ -77,7 +77,7 @@ func (s *server) plain(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(res.status)
 	if _, err := w.Write(res.body); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
-		s.log.WarnContext(ctx, "reply not delivered", "err", err)
+		s.log.WarnContext(ctx, "reply not delivered", "error", err)
 	}
 }
 
