@@ -54,10 +54,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)
 	}
 	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, body) // who has hung up is told again later
+	_, _ = io.WriteString(w, body) // who has hung up will send it again
 }
 
-// An answer is what WeChat Pay is told.
+// An answer is the reply to WeChat Pay.
 type answer struct {
 	status  int
 	message string // short and fixed: nothing of the notification, nothing of the cause
@@ -100,13 +100,21 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return answer{status: http.StatusBadRequest, message: "the notification is malformed"}
 	}
 	if ours := h.Refunds.Merchant; out.Merchant.MchID == ours.MchID && out.Merchant.SubMchID != ours.SubMchID {
-		// A service provider's address hears of all its sub-merchants. It is genuine,
-		// and will not become ours by being sent again. (With another provider's
-		// number something is wrong here, and a person has to look: see Settle.)
+		// A service provider's address gets the notifications of all its sub-merchants.
+		// This one is genuine, and sending it again will not make it ours. (Another
+		// provider's number means that something is wrong here: Settle raises an alarm.)
 		h.Log.WarnContext(ctx, "refused another merchant", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "sub_mchid", out.Merchant.SubMchID)
 		return answer{status: http.StatusBadRequest, message: anotherMerchant}
 	}
-	return h.settle(ctx, out)
+	if err := h.settle(ctx, out, h.Refunds.Settle); err != nil {
+		return unsettled(err)
+	}
+	return answer{status: http.StatusOK, message: "成功"}
+}
+
+// unsettled answers a notification whose outcome could not be made durable.
+func unsettled(err error) answer {
+	return answer{status: http.StatusServiceUnavailable, message: notSettled, bare: errors.Is(err, refund.ErrNotOurs)}
 }
 
 const anotherMerchant = "the notification is about another merchant"
@@ -134,8 +142,9 @@ func (h *Handler) refuse(ctx context.Context, err error) answer {
 	return answer{status: http.StatusServiceUnavailable, message: "the signature cannot be verified now"}
 }
 
-// events gives each event its status. Payments and whatever else WeChat Pay
-// may send here are not ours to acknowledge: their receiver would never hear of them.
+// events gives the status that each event type stands for. Payments and whatever
+// else WeChat Pay may send here are not ours to acknowledge: their receiver would
+// never get them.
 func events() map[string]refund.Status {
 	return map[string]refund.Status{
 		"REFUND.SUCCESS":  refund.StatusSuccess,
@@ -189,16 +198,4 @@ func (h *Handler) read(ctx context.Context, body []byte) (refund.Outcome, error)
 			},
 		},
 	}, nil
-}
-
-// settle has the outcome settled and acknowledges it once that is durable.
-func (h *Handler) settle(ctx context.Context, out refund.Outcome) answer {
-	st, err := h.Refunds.Settle(ctx, out)
-	if err != nil {
-		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "error", err)
-		return answer{status: http.StatusServiceUnavailable, message: "the notification cannot be settled now", bare: errors.Is(err, refund.ErrNotOurs)}
-	}
-	h.Refunds.Deliver(ctx, out.OutRefundNo) // whoever cannot be told now is told by the reconciler
-	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "changed", st.Changed)
-	return answer{status: http.StatusOK, message: "成功"}
 }

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -159,9 +160,11 @@ func (u *upstream) Spec() refund.Spec {
 	return refund.Spec{Name: "test", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32}}
 }
 
-func TestC5C22ValidNotificationIsSettledAndAcknowledged(t *testing.T) {
+// C5, C10 and C22: a valid notification is settled once and acknowledged each time,
+// over the whole schedule of repeats.
+func TestValidNotificationIsSettledAndEveryRepeatAcknowledged(t *testing.T) {
 	f := setUp(t)
-	for i := range 16 { // C10: and so is every repeat
+	for i := range 16 {
 		w := f.send(t, func(*message) {})
 		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
 			t.Fatalf("delivery %d: %d %s", i, w.Code, w.Header().Get("Content-Type"))
@@ -175,8 +178,9 @@ func TestC5C22ValidNotificationIsSettledAndAcknowledged(t *testing.T) {
 	}
 }
 
-// One valid notification, one thing changed: the status, and that nothing was recorded.
-func TestC1C23OneThingChanged(t *testing.T) {
+// C1, C3, C7, C8 and C23: a valid notification with one thing changed gets the status
+// that says what is wrong with it, and nothing is recorded.
+func TestNotificationWithOneThingChangedIsRefused(t *testing.T) {
 	other, _ := wxpay.ParseAPIv3Key("another-key-of-thirty-two-bytes!")
 	header := func(name, value string) func(*message) {
 		return func(m *message) { m.request = func(r *http.Request) { r.Header.Set(name, value) } }
@@ -205,6 +209,9 @@ func TestC1C23OneThingChanged(t *testing.T) {
 		{"too large, no length", func(m *message) {
 			m.body = func([]byte) []byte { return make([]byte, 64<<10+1) }
 			m.request = func(r *http.Request) { r.ContentLength = -1 }
+		}, 413},
+		{"endless", func(m *message) {
+			m.request = func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(endless{}), -1 }
 		}, 413},
 		{"breaks off", func(m *message) { m.request = func(r *http.Request) { r.Body = io.NopCloser(failing{}) } }, 400},
 
@@ -274,12 +281,15 @@ func TestC1C23OneThingChanged(t *testing.T) {
 	}
 }
 
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
-// What is unusual and right is accepted.
-func TestAccepted(t *testing.T) {
+func TestUnusualNotificationsThatAreValidAreAccepted(t *testing.T) {
 	for name, change := range map[string]func(*message){
 		"295 seconds old": func(m *message) { m.at = time.Now().Add(-295 * time.Second) },
 		"no associated data": func(m *message) {
@@ -302,8 +312,8 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// C16: each event has its state.
-func TestEvents(t *testing.T) {
+// C16: each event type stands for one status.
+func TestEachEventTypeHasItsStatus(t *testing.T) {
 	for event, status := range map[string]string{"REFUND.SUCCESS": "SUCCESS", "REFUND.ABNORMAL": "ABNORMAL", "REFUND.CLOSED": "CLOSED"} {
 		f := setUp(t)
 		w := f.send(t, func(m *message) { m.notification.EventType, m.refund.RefundStatus = event, status })
@@ -313,8 +323,9 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// C14: 503 until the query has answered.
-func TestC14MismatchIsAskedAbout(t *testing.T) {
+// C14: a notification that contradicts the record is answered 503 until a query has
+// said what is true.
+func TestContradictionIsQueriedBeforeItIsAcknowledged(t *testing.T) {
 	f := setUp(t)
 	if w := f.send(t, func(*message) {}); w.Code != 200 {
 		t.Fatal(w.Body)
@@ -330,8 +341,8 @@ func TestC14MismatchIsAskedAbout(t *testing.T) {
 	}
 }
 
-// C18: never SUCCESS while the store is down.
-func TestC18StoreDown(t *testing.T) {
+// C18: without a durable record there is no SUCCESS.
+func TestNothingIsAcknowledgedWhileTheLedgerIsDown(t *testing.T) {
 	f := setUp(t)
 	f.Refunds.Ledger = down{}
 	if w := f.send(t, func(*message) {}); w.Code != 503 {
@@ -345,8 +356,8 @@ func (down) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
 	return nil, errors.New("connection refused")
 }
 
-// C19: a store that hangs does not keep the answer beyond four seconds.
-func TestC19SlowStore(t *testing.T) {
+// C19: a ledger that hangs does not delay the answer beyond four seconds.
+func TestHangingLedgerIsAnsweredWithinFourSeconds(t *testing.T) {
 	platformKey() // made outside, since it takes real time
 	synctest.Test(t, func(t *testing.T) {
 		f := setUp(t)
@@ -368,13 +379,13 @@ func (hanging) Get(ctx context.Context, _ ...refund.Key) ([]refund.Item, error) 
 	return nil, ctx.Err()
 }
 
-// A service provider's address hears of all its sub-merchants. A genuine notification
-// about another one than ours is refused, once and for all, whatever the number:
-// nothing is written, nobody is asked, and it is no alarm.
-func TestAnotherSubMerchantIsRefused(t *testing.T) {
+// C14: a service provider's address gets the notifications of all its sub-merchants.
+// A genuine one about another sub-merchant is refused for good, whatever the number:
+// nothing is written, the upstream is not asked, and it is no alarm.
+func TestNotificationOfAnotherSubMerchantIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
-		ours, told string
-		status     int
+		ours, named string
+		status      int
 	}{
 		"ours":             {"1900000111", "1900000111", 200},
 		"another's":        {"1900000111", "1900000112", 400},
@@ -386,7 +397,7 @@ func TestAnotherSubMerchantIsRefused(t *testing.T) {
 		f := setUp(t)
 		f.Log = slog.New(slog.NewTextHandler(&log, nil))
 		f.Refunds.Merchant.SubMchID = c.ours
-		w := f.send(t, func(m *message) { m.refund.MchID, m.refund.SpMchID, m.refund.SubMchID = "", mchid, c.told })
+		w := f.send(t, func(m *message) { m.refund.MchID, m.refund.SpMchID, m.refund.SubMchID = "", mchid, c.named })
 		if w.Code != c.status {
 			t.Errorf("%s: %d %s, want %d", name, w.Code, w.Body, c.status)
 		}
@@ -394,8 +405,8 @@ func TestAnotherSubMerchantIsRefused(t *testing.T) {
 			t.Errorf("%s: recorded %s, asked %d times: %s", name, f.recorded(t), f.up.asked, &log)
 		}
 		w = f.sendV2(t, func(m *notification2) {
-			if c.told != "" {
-				m.outer["sub_mch_id"] = c.told
+			if c.named != "" {
+				m.outer["sub_mch_id"] = c.named
 			}
 		})
 		if refused := w.Code == 400; refused != (c.status == 400) {
@@ -404,9 +415,8 @@ func TestAnotherSubMerchantIsRefused(t *testing.T) {
 	}
 }
 
-// What the payer paid and gets back is not taken for 0 by a notification that does not
-// tell it.
-func TestNotificationDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
+// What the payer paid and gets back does not become 0 by a notification without it.
+func TestAbsentAmountsAreNotTakenForZero(t *testing.T) {
 	amount := func(f *fixture) refund.Amount {
 		p, err := f.Refunds.QueryOrder(t.Context(), refund.Caller{Kind: refund.Server}, refund.Lookup{OutTradeNo: "O1"})
 		if err != nil {
@@ -414,12 +424,12 @@ func TestNotificationDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
 		}
 		return p.Refunds[0].Amount
 	}
-	untold := func(m *message) { m.refund.Amount.PayerTotal, m.refund.Amount.PayerRefund = nil, nil }
+	absent := func(m *message) { m.refund.Amount.PayerTotal, m.refund.Amount.PayerRefund = nil, nil }
 	f := setUp(t)
 	if w := f.send(t, func(m *message) { m.notification.EventType, m.refund.RefundStatus = "REFUND.ABNORMAL", "ABNORMAL" }); w.Code != 200 {
 		t.Fatal(w.Body)
 	}
-	if w := f.send(t, func(m *message) { m.notification.ID = "EV-2"; untold(m) }); w.Code != 200 {
+	if w := f.send(t, func(m *message) { m.notification.ID = "EV-2"; absent(m) }); w.Code != 200 {
 		t.Fatal(w.Body)
 	}
 	want := refund.Amount{Total: 100, Refund: 60, PayerTotal: new(int64(100)), PayerRefund: new(int64(60))}
@@ -427,7 +437,7 @@ func TestNotificationDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
 		t.Errorf("recorded %s (-want +got):\n%s", f.recorded(t), d)
 	}
 	f = setUp(t)
-	if w := f.send(t, untold); w.Code != 200 {
+	if w := f.send(t, absent); w.Code != 200 {
 		t.Fatal(w.Body)
 	}
 	if d := cmp.Diff(refund.Amount{Total: 100, Refund: 60}, amount(f)); d != "" {
@@ -435,15 +445,16 @@ func TestNotificationDoesNotOverwriteWhatItDoesNotTell(t *testing.T) {
 	}
 }
 
-// What decides nothing does not make a notification unreadable; the log is told its name.
-func TestOddFieldsOfANotificationAreLeftOut(t *testing.T) {
-	for name, c := range map[string]struct{ old, new, left string }{
-		"a receiver of no text":     {`"user_received_account":"招商银行信用卡0403"`, `"user_received_account":6222`, "[user_received_account]"},
-		"a time of its own number":  {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":20261122100500`, "[success_time]"},
-		"a time without signs":      {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":"20261122100500"`, ""},
-		"a decimal, and a time":     {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":"soon","amount2":1.5`, "[success_time]"},
-		"what was paid, a text":     {`"payer_total":100`, `"payer_total":"6222"`, "[amount.payer_total]"},
-		"what was paid, below zero": {`"payer_total":100`, `"payer_total":-6222`, "[amount.payer_total]"},
+// A field that decides nothing does not make a notification unreadable; the log has
+// its name, and never its value.
+func TestUnreadableOptionalFieldsAreLeftOutAndNamedInTheLog(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, leftOut string }{
+		"a receiver that is a number":     {`"user_received_account":"招商银行信用卡0403"`, `"user_received_account":6222`, "[user_received_account]"},
+		"a time that is a number":         {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":20261122100500`, "[success_time]"},
+		"a time without separators":       {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":"20261122100500"`, ""},
+		"a decimal, and a time":           {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":"soon","amount2":1.5`, "[success_time]"},
+		"a payer's amount that is a text": {`"payer_total":100`, `"payer_total":"6222"`, "[amount.payer_total]"},
+		"a payer's amount below zero":     {`"payer_total":100`, `"payer_total":-6222`, "[amount.payer_total]"},
 	} {
 		var log strings.Builder
 		f := setUp(t)
@@ -457,7 +468,7 @@ func TestOddFieldsOfANotificationAreLeftOut(t *testing.T) {
 		if got := f.recorded(t); w.Code != 200 || got != "SUCCESS" {
 			t.Errorf("%s: %d %s, recorded %s", name, w.Code, w.Body, got)
 		}
-		if strings.Contains(log.String(), "left out") != (c.left != "") || c.left != "" && !strings.Contains(log.String(), c.left) || strings.Contains(log.String(), "6222") {
+		if strings.Contains(log.String(), "left out") != (c.leftOut != "") || c.leftOut != "" && !strings.Contains(log.String(), c.leftOut) || strings.Contains(log.String(), "6222") {
 			t.Errorf("%s: the log says %s", name, &log)
 		}
 	}
@@ -470,7 +481,43 @@ func TestOddFieldsOfANotificationAreLeftOut(t *testing.T) {
 		}
 	})
 	if w.Code != 200 || !strings.Contains(log.String(), "fields=[summary]") {
-		t.Errorf("an odd envelope: %d %s: %s", w.Code, w.Body, &log)
+		t.Errorf("an unreadable field of the envelope: %d %s: %s", w.Code, w.Body, &log)
+	}
+}
+
+// C11: the same notification ten times at once has one effect, and each is acknowledged.
+func TestSameNotificationTenTimesAtOnceHasOneEffect(t *testing.T) {
+	f := setUp(t)
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if w := f.send(t, func(*message) {}); w.Code != 200 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	wg.Wait()
+	items, err := f.Refunds.Ledger.Get(t.Context(), "refund/R1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if items[0].Version != 1 {
+		t.Errorf("the refund was written %d times, want once", items[0].Version)
+	}
+}
+
+// D10: if it is our clock that is wrong, the log of a refused notification says by how much.
+func TestLogOfAStaleNotificationSaysHowFarOffTheClockIs(t *testing.T) {
+	for offset, want := range map[time.Duration]string{-10 * time.Minute: " 600 s", 10 * time.Minute: " -600 s"} {
+		f := setUp(t)
+		var log bytes.Buffer
+		f.Log = slog.New(slog.NewTextHandler(&log, nil))
+		if w := f.send(t, func(m *message) { m.at = time.Now().Add(offset) }); w.Code != 401 {
+			t.Errorf("%v: %d, want 401", offset, w.Code)
+		}
+		if !strings.Contains(log.String(), "reason=stale") || !strings.Contains(log.String(), want) {
+			t.Errorf("%v: the log does not say%s: %s", offset, want, log.String())
+		}
 	}
 }
 

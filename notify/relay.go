@@ -19,7 +19,7 @@ import (
 // asked about the refund, and what it answers is settled.
 //
 // Under which source the platform's own relays call is not documented, so a source
-// that nobody has listed is heard as well. Clients are not, nor whoever has none.
+// that nobody has listed may relay, too. Clients may not, nor may callers without one.
 //
 // The relays disagree on the field that means success, so the reply has all of them.
 func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte) (reply []byte) {
@@ -28,7 +28,7 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 	defer func() {
 		if p := recover(); p != nil {
 			h.Log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			reply = union("the notification cannot be settled now")
+			reply = union(notSettled)
 		}
 	}()
 	if caller.Kind != refund.Server && caller.Kind != refund.Unlisted {
@@ -45,25 +45,22 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 		h.Log.WarnContext(ctx, "refused another merchant", "out_refund_no", out.OutRefundNo, "sub_mchid", out.Merchant.SubMchID)
 		return union(anotherMerchant)
 	}
-	st, err := h.Refunds.Relayed(ctx, caller, out)
-	if err != nil {
-		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "error", err)
-		return union("the notification cannot be settled now")
+	if h.settle(ctx, out, h.confirm(caller)) != nil {
+		return union(notSettled)
 	}
-	h.Refunds.Deliver(ctx, out.OutRefundNo)
-	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "changed", st.Changed)
 	return union("")
 }
 
-// ours completes what a relay says of the merchant, which is less than a notification
-// says, and reports whether it can be us: the sub-merchant must be, where it is
-// told. With another provider's number it is a hint and no more.
+// ours completes the merchant of a relay, which names less of it than a signed
+// notification does, and reports whether that can be us: a sub-merchant, if named,
+// must be ours. Under another provider's number the outcome loses its status, and
+// only says which refund to ask about.
 func (h *Handler) ours(out refund.Outcome) (refund.Outcome, bool) {
-	told, ours := out.Merchant, h.Refunds.Merchant
-	if told.SubMchID != "" && told.SubMchID != cmp.Or(ours.SubMchID, ours.MchID) {
+	named, ours := out.Merchant, h.Refunds.Merchant
+	if named.SubMchID != "" && named.SubMchID != cmp.Or(ours.SubMchID, ours.MchID) {
 		return out, false
 	}
-	out.Merchant = refund.Merchant{MchID: cmp.Or(told.MchID, ours.MchID), SubMchID: ours.SubMchID}
+	out.Merchant = refund.Merchant{MchID: cmp.Or(named.MchID, ours.MchID), SubMchID: ours.SubMchID}
 	if out.Merchant != ours {
 		out.Refund.Status = ""
 	}
@@ -88,15 +85,15 @@ func union(failure string) []byte {
 	return b
 }
 
-// relayed reads what a relayed event tells. The relays have opened the notification and
-// pass it on, each in its own shape:
+// relayed reads a relayed notification. The relays have opened it and pass it on,
+// each in its own shape:
 //
 //	A  {event_type, resource: {…}}                the CloudBase template, in either case of names, or flat
 //	B  {resource: {original_type: "refund", json: {…}}}
 //	C  {ParsedContent: {…}, ParsedNotify: {event_type}}   the integration centre
 //	E  {returnCode, outRefundNo, refundStatus, …}         CloudPay
 //
-// Only a number and how the refund stands must be there; see [outcome] for the rest.
+// Only a number and a status must be there; see [outcome] for the rest.
 func relayed(event []byte) (refund.Outcome, error) {
 	if len(event) > maxNotification {
 		return refund.Outcome{}, errors.New("notify: the event is too large")
@@ -120,7 +117,7 @@ func relayed(event []byte) (refund.Outcome, error) {
 			return outcome(place, status), nil
 		}
 	}
-	return refund.Outcome{}, errors.New("notify: the event tells of no refund")
+	return refund.Outcome{}, errors.New("notify: the event is about no refund")
 }
 
 // child is an object inside an object, or the JSON text of one; nil if there is none.

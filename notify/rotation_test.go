@@ -17,7 +17,7 @@ import (
 // While keys are changed, no notification is refused: neither an APIv3 one that is
 // sealed with the new or the old key, signed with the new or the old public key, nor a
 // v2 one that is sealed with the new or the old API key.
-func TestNoNotificationIsLostToARotation(t *testing.T) {
+func TestNoNotificationIsRefusedDuringAKeyRotation(t *testing.T) {
 	texts := []string{"new-key-0123456789-0123456789-01", "old-key-0123456789-0123456789-01"}
 	var v3 []wxpay.APIv3Key
 	var v2 []wxpay.APIKey
@@ -39,7 +39,7 @@ func TestNoNotificationIsLostToARotation(t *testing.T) {
 	f.Keys = wxpay.NewKeyring(map[string]*rsa.PublicKey{serial: &platformKey().PublicKey, serial + "2": &strangerKey().PublicKey}, nil)
 	f.up.err = nil
 
-	// A query answers what the v2 notifications, which are hints, tell.
+	// The query that confirms a v2 notification gives the same answer.
 	answer := func(no string) {
 		f.up.reply = refund.Refund{RefundID: "ID" + no, OutRefundNo: no, OutTradeNo: "O" + no, TransactionID: "W" + no, Status: refund.StatusSuccess, Amount: refund.Amount{Refund: 60, Total: 100}}
 	}

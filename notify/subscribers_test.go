@@ -11,10 +11,10 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// WeChat Pay is answered in time and with success as soon as the state and what is
-// owed are durable, whatever the subscribers do; the reconciler tells the rest.
-func TestC17AcknowledgedWhateverSubscribersDo(t *testing.T) {
-	for name, tell := range map[string]func(context.Context) error{
+// C17: WeChat Pay is answered in time and with success as soon as the state and the
+// pending deliveries are durable, whatever subscribers do; the reconciler goes on.
+func TestNotificationIsAcknowledgedWhateverSubscribersDo(t *testing.T) {
+	for name, subscriber := range map[string]func(context.Context) error{
 		"takes":  func(context.Context) error { return nil },
 		"fails":  func(context.Context) error { return errors.New("no") },
 		"panics": func(context.Context) error { panic("nil map") },
@@ -23,13 +23,13 @@ func TestC17AcknowledgedWhateverSubscribersDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := setUp(t)
-				told, behaves := 0, tell
+				delivered, take := 0, subscriber
 				f.Refunds.Subscribers = []refund.Subscriber{{Name: "scf:a", Tell: func(ctx context.Context, n refund.Event) error {
-					told++
+					delivered++
 					if n.Merchant.MchID != mchid || n.Refund.OutRefundNo != "R1" || n.Status != refund.StatusSuccess || n.ID == "" {
-						t.Errorf("told %+v", n)
+						t.Errorf("delivered %+v", n)
 					}
-					return behaves(ctx)
+					return take(ctx)
 				}}}
 				begun := time.Now()
 				if w := f.send(t, func(*message) {}); w.Code != http.StatusOK {
@@ -38,25 +38,26 @@ func TestC17AcknowledgedWhateverSubscribersDo(t *testing.T) {
 				if took := time.Since(begun); took > 4*time.Second {
 					t.Errorf("answered after %v, want 4s at most", took)
 				}
-				if told != 1 {
-					t.Errorf("told %d times, want once", told)
+				if delivered != 1 {
+					t.Errorf("delivered %d times, want once", delivered)
 				}
-				behaves = func(context.Context) error { return nil }
+				take = func(context.Context) error { return nil }
 				time.Sleep(time.Minute)
 				summary, err := f.Refunds.Reconcile(t.Context())
-				if want := map[bool]int{true: 0, false: 1}[name == "takes"]; err != nil || summary.Delivered != want || told != 1+want {
-					t.Errorf("reconciled %+v and told %d times, %v; want %d more", summary, told, err, want)
+				if want := map[bool]int{true: 0, false: 1}[name == "takes"]; err != nil || summary.Delivered != want || delivered != 1+want {
+					t.Errorf("reconciled %+v and delivered %d times, %v; want %d more", summary, delivered, err, want)
 				}
 			})
 		})
 	}
 }
 
-// A relay's hint is confirmed, settled, and told as a signed notification is.
-func TestRelayIsTold(t *testing.T) {
+// An event that a relay brought is confirmed, settled and delivered, once, as one
+// that WeChat Pay signed.
+func TestConfirmedRelayIsDeliveredOnce(t *testing.T) {
 	f := setUp(t)
-	told := 0
-	f.Refunds.OnSettled = func(context.Context, refund.Event) error { told++; return nil }
+	delivered := 0
+	f.Refunds.OnSettled = func(context.Context, refund.Event) error { delivered++; return nil }
 	f.up.err, f.up.reply = nil, refund.Refund{
 		OutRefundNo: "R1", OutTradeNo: "O1", RefundID: "5000R1", Status: refund.StatusSuccess, Amount: refund.Amount{Total: 100, Refund: 60},
 	}
@@ -66,7 +67,7 @@ func TestRelayIsTold(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	}
-	if told != 1 {
-		t.Errorf("told %d times, want once", told)
+	if delivered != 1 {
+		t.Errorf("delivered %d times, want once", delivered)
 	}
 }

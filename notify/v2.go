@@ -16,27 +16,22 @@ import (
 func isXML(body []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("<")) }
 
 // v2 answers a v2 notification. It has no signature: that its req_info opens shows that
-// it was made with our API key and nothing more, so it is a hint that nobody
-// attests, and the upstream is asked about the refund.
+// it was made with our API key and nothing more, so it is a hint without a caller to
+// attest it, and the upstream is asked about the refund.
 func (h *Handler) v2(ctx context.Context, body []byte) answer {
 	out, a := h.readV2(ctx, body)
 	if out.OutRefundNo == "" {
 		return a
 	}
-	st, err := h.Refunds.Relayed(ctx, refund.Caller{}, out)
-	if err != nil {
-		h.Log.ErrorContext(ctx, "unsettled", "out_refund_no", out.OutRefundNo, "error", err)
-		return answer{
-			status: http.StatusServiceUnavailable, message: "the notification cannot be settled now", xml: true,
-			bare: errors.Is(err, refund.ErrNotOurs),
-		}
+	if err := h.settle(ctx, out, h.confirm(refund.Caller{})); err != nil {
+		a = unsettled(err)
+		a.xml = true
+		return a
 	}
-	h.Refunds.Deliver(ctx, out.OutRefundNo)
-	h.Log.InfoContext(ctx, "acknowledged", "out_refund_no", out.OutRefundNo, "changed", st.Changed)
 	return answer{status: http.StatusOK, message: "OK", xml: true}
 }
 
-// readV2 reads what a notification tells, or says why it cannot.
+// readV2 reads a notification, or gives the answer that refuses it.
 func (h *Handler) readV2(ctx context.Context, body []byte) (out refund.Outcome, a answer) {
 	refuse := func(status int, message string, err error) (refund.Outcome, answer) {
 		h.Log.WarnContext(ctx, "refused v2 notification", "reason", message, "error", err)
@@ -67,11 +62,11 @@ func (h *Handler) readV2(ctx context.Context, body []byte) (out refund.Outcome, 
 		}
 	}
 	out = outcome(fields, "")
-	out.Merchant = h.Refunds.Merchant // the envelope's
+	out.Merchant = h.Refunds.Merchant // as the envelope names it
 	return out, answer{}
 }
 
-// v2Statuses are the outcomes that a v2 notification tells.
+// v2Statuses are the outcomes that a v2 notification may have.
 var v2Statuses = map[string]bool{"SUCCESS": true, "CHANGE": true, "REFUNDCLOSE": true}
 
 // v2 writes an answer on one line: a pretty-printed one is said to cause repeats.

@@ -15,8 +15,8 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// wholeE is all that CloudPay's relay tells.
-const wholeE = `{"returnCode":"SUCCESS","appid":"wx1","mchId":"1800000001","subMchId":"1900000110","nonceStr":"n","outRefundNo":"R1","outTradeNo":"O1",
+// relayE is CloudPay's relay with all fields that it has.
+const relayE = `{"returnCode":"SUCCESS","appid":"wx1","mchId":"1800000001","subMchId":"1900000110","nonceStr":"n","outRefundNo":"R1","outTradeNo":"O1",
 "transactionId":"420","refundId":"525","refundStatus":"SUCCESS","refundFee":60,"settlementRefundFee":57,"totalFee":100,"settlementTotalFee":95,"cashFee":90,"cashRefundFee":54,
 "successTime":"2026-01-02 03:04:05","refundAccount":"REFUND_SOURCE_RECHARGE_FUNDS","refundRecvAccout":"支付用户零钱","refundRequestSource":"API"}`
 
@@ -38,53 +38,53 @@ func diff(want, got refund.Outcome) string {
 	return cmp.Diff(want, got, cmp.AllowUnexported(refund.Outcome{}))
 }
 
-// CloudPay's relay is read whole, in either spelling of names and of amounts.
-// What decides nothing and is odd is left out; where something that decides is,
-// there is event of the refund and no more.
-func TestRelayOfCloudPayIsReadWhole(t *testing.T) {
-	untold := func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = "", "" }
+// CloudPay's relay is read in full, in either spelling of names and of amounts. A
+// malformed field that decides nothing is left out; one that decides leaves the
+// outcome without a status.
+func TestCloudPayRelayIsReadInFull(t *testing.T) {
+	noStatus := func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = "", "" }
 	for name, c := range map[string]struct {
 		old, new string
 		want     func(*refund.Outcome)
 	}{
-		"as it is":                {"", "", func(*refund.Outcome) {}},
-		"snake case":              {`"outRefundNo"`, `"out_refund_no"`, func(*refund.Outcome) {}},
-		"amounts as texts":        {`"refundFee":60,"settlementRefundFee":57`, `"refundFee":"60","settlementRefundFee":"57"`, func(*refund.Outcome) {}},
-		"closed":                  {`"refundStatus":"SUCCESS"`, `"refundStatus":"REFUNDCLOSE"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusClosed, "" }},
-		"abnormal":                {`"refundStatus":"SUCCESS"`, `"refundStatus":"CHANGE"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusAbnormal, "" }},
-		"processing":              {`"refundStatus":"SUCCESS"`, `"refundStatus":"PROCESSING"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusProcessing, "" }},
-		"a time without signs":    {`2026-01-02 03:04:05`, `20260102030405`, func(*refund.Outcome) {}},
-		"no sub-merchant":         {`"subMchId":"1900000110",`, ``, func(o *refund.Outcome) { o.Merchant = refund.Merchant{} }},
-		"no amounts":              {`"refundFee":60,"settlementRefundFee":57,"totalFee":100,`, ``, func(o *refund.Outcome) { a := &o.Refund.Amount; a.Refund, a.Total, a.SettlementRefund = 0, 0, nil }},
-		"a time that is none":     {`"successTime":"2026-01-02 03:04:05"`, `"successTime":{}`, func(o *refund.Outcome) { o.Refund.SuccessTime = "" }},
-		"what was paid, odd":      {`"cashFee":90`, `"cashFee":90.5`, func(o *refund.Outcome) { o.Refund.Amount.PayerTotal = nil }},
-		"what was paid, negative": {`"cashFee":90`, `"cashFee":-90`, func(o *refund.Outcome) { o.Refund.Amount.PayerTotal = nil }},
-		"what was paid, two ways": {`"cashFee":90`, `"cashFee":90,"cash_fee":91`, func(o *refund.Outcome) { o.Refund.Amount.PayerTotal = nil }},
-		"a receiver of no text":   {`"支付用户零钱"`, `1`, func(o *refund.Outcome) { o.Refund.UserReceivedAccount = "" }},
-		"an account of no text":   {`"REFUND_SOURCE_RECHARGE_FUNDS"`, `[]`, func(o *refund.Outcome) { o.Refund.FundsAccount = "" }},
+		"as it is":                      {"", "", func(*refund.Outcome) {}},
+		"snake case":                    {`"outRefundNo"`, `"out_refund_no"`, func(*refund.Outcome) {}},
+		"amounts as texts":              {`"refundFee":60,"settlementRefundFee":57`, `"refundFee":"60","settlementRefundFee":"57"`, func(*refund.Outcome) {}},
+		"closed":                        {`"refundStatus":"SUCCESS"`, `"refundStatus":"REFUNDCLOSE"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusClosed, "" }},
+		"abnormal":                      {`"refundStatus":"SUCCESS"`, `"refundStatus":"CHANGE"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusAbnormal, "" }},
+		"processing":                    {`"refundStatus":"SUCCESS"`, `"refundStatus":"PROCESSING"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusProcessing, "" }},
+		"a time without separators":     {`2026-01-02 03:04:05`, `20260102030405`, func(*refund.Outcome) {}},
+		"no sub-merchant":               {`"subMchId":"1900000110",`, ``, func(o *refund.Outcome) { o.Merchant = refund.Merchant{} }},
+		"no amounts":                    {`"refundFee":60,"settlementRefundFee":57,"totalFee":100,`, ``, func(o *refund.Outcome) { a := &o.Refund.Amount; a.Refund, a.Total, a.SettlementRefund = 0, 0, nil }},
+		"a time that is an object":      {`"successTime":"2026-01-02 03:04:05"`, `"successTime":{}`, func(o *refund.Outcome) { o.Refund.SuccessTime = "" }},
+		"a payer's amount with a point": {`"cashFee":90`, `"cashFee":90.5`, func(o *refund.Outcome) { o.Refund.Amount.PayerTotal = nil }},
+		"a payer's amount below zero":   {`"cashFee":90`, `"cashFee":-90`, func(o *refund.Outcome) { o.Refund.Amount.PayerTotal = nil }},
+		"a payer's amount twice":        {`"cashFee":90`, `"cashFee":90,"cash_fee":91`, func(o *refund.Outcome) { o.Refund.Amount.PayerTotal = nil }},
+		"a receiver that is a number":   {`"支付用户零钱"`, `1`, func(o *refund.Outcome) { o.Refund.UserReceivedAccount = "" }},
+		"an account that is a list":     {`"REFUND_SOURCE_RECHARGE_FUNDS"`, `[]`, func(o *refund.Outcome) { o.Refund.FundsAccount = "" }},
 
-		"a status of no meaning":  {`"refundStatus":"SUCCESS"`, `"refundStatus":"DONE"`, untold},
-		"another event":           {`{`, `{"event_type":"REFUND.CLOSED",`, untold},
-		"the same event":          {`{`, `{"event_type":"REFUND.SUCCESS",`, func(*refund.Outcome) {}},
-		"a refund of no number":   {`"refundFee":60`, `"refundFee":"sixty"`, func(o *refund.Outcome) { untold(o); o.Refund.Amount.Refund = 0 }},
-		"a refund of nothing":     {`"refundFee":60`, `"refundFee":0`, func(o *refund.Outcome) { untold(o); o.Refund.Amount.Refund = 0 }},
-		"a refund, two ways":      {`"refundFee":60`, `"refundFee":60,"refund_fee":61`, func(o *refund.Outcome) { untold(o); o.Refund.Amount.Refund = 0 }},
-		"a total with a point":    {`"totalFee":100`, `"totalFee":100.0`, func(o *refund.Outcome) { untold(o); o.Refund.Amount.Total = 0 }},
-		"an order of no text":     {`"outTradeNo":"O1"`, `"outTradeNo":1`, func(o *refund.Outcome) { untold(o); o.Refund.OutTradeNo = "" }},
-		"a merchant of no text":   {`"subMchId":"1900000110"`, `"subMchId":1900000110`, func(o *refund.Outcome) { untold(o); o.Merchant = refund.Merchant{} }},
-		"an amount of no members": {`"refundFee":60`, `"amount":[60],"refundFee":60`, untold},
+		"an unknown status":           {`"refundStatus":"SUCCESS"`, `"refundStatus":"DONE"`, noStatus},
+		"another event":               {`{`, `{"event_type":"REFUND.CLOSED",`, noStatus},
+		"the same event":              {`{`, `{"event_type":"REFUND.SUCCESS",`, func(*refund.Outcome) {}},
+		"a refund in words":           {`"refundFee":60`, `"refundFee":"sixty"`, func(o *refund.Outcome) { noStatus(o); o.Refund.Amount.Refund = 0 }},
+		"a refund of zero":            {`"refundFee":60`, `"refundFee":0`, func(o *refund.Outcome) { noStatus(o); o.Refund.Amount.Refund = 0 }},
+		"a refund twice":              {`"refundFee":60`, `"refundFee":60,"refund_fee":61`, func(o *refund.Outcome) { noStatus(o); o.Refund.Amount.Refund = 0 }},
+		"a total with a point":        {`"totalFee":100`, `"totalFee":100.0`, func(o *refund.Outcome) { noStatus(o); o.Refund.Amount.Total = 0 }},
+		"an order that is a number":   {`"outTradeNo":"O1"`, `"outTradeNo":1`, func(o *refund.Outcome) { noStatus(o); o.Refund.OutTradeNo = "" }},
+		"a merchant that is a number": {`"subMchId":"1900000110"`, `"subMchId":1900000110`, func(o *refund.Outcome) { noStatus(o); o.Merchant = refund.Merchant{} }},
+		"an amount that is a list":    {`"refundFee":60`, `"amount":[60],"refundFee":60`, noStatus},
 	} {
 		want := wantE()
 		c.want(&want)
-		got, err := relayed([]byte(strings.Replace(wholeE, c.old, c.new, 1)))
+		got, err := relayed([]byte(strings.Replace(relayE, c.old, c.new, 1)))
 		if d := diff(want, got); err != nil || d != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, d)
 		}
 	}
 }
 
-// The other shapes tell what they tell: where all of it is there, all is read.
-func TestRelayShapesAreRead(t *testing.T) {
+// The other shapes are read in full, too.
+func TestEveryRelayShapeIsReadInFull(t *testing.T) {
 	files, err := filepath.Glob("testdata/relay-[abc]-*.json")
 	if err != nil || len(files) < 6 {
 		t.Fatal(files, err)
@@ -107,7 +107,7 @@ func TestRelayShapesAreRead(t *testing.T) {
 		if d := diff(want, got); err != nil || d != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", file, err, d)
 		}
-		// An amount that is a text is APIv3's no more.
+		// APIv3 writes no amount as a text.
 		got, err = relayed([]byte(strings.NewReplacer(`"refund": 60`, `"refund": "60"`, `\"refund\": 60`, `\"refund\": \"60\"`).Replace(string(event))))
 		if err != nil || got.Refund.Status != "" || got.Refund.Amount.Refund != 0 {
 			t.Errorf("%s, an amount that is a text: %+v, %v", file, got, err)
@@ -120,8 +120,8 @@ func TestRelayShapesAreRead(t *testing.T) {
 	}
 }
 
-// A v2 notification is read as CloudPay's relay is; whose it is, its envelope says.
-func TestV2NotificationIsReadWhole(t *testing.T) {
+// A v2 notification is read as CloudPay's relay is; its envelope names the merchant.
+func TestV2NotificationIsReadInFull(t *testing.T) {
 	key, err := wxpay.ParseAPIKey("192006250b4c09247ec02edce69f6a2d")
 	if err != nil {
 		t.Fatal(err)
@@ -132,12 +132,12 @@ func TestV2NotificationIsReadWhole(t *testing.T) {
 		field, value string
 		want         func(*refund.Outcome)
 	}{
-		"as it is":              {"new", "1", func(*refund.Outcome) {}},
-		"a time without signs":  {"success_time", "20260102030405", func(*refund.Outcome) {}},
-		"a time that is none":   {"success_time", "soon", func(o *refund.Outcome) { o.Refund.SuccessTime = "" }},
-		"no payer's money":      {"cash_refund_fee", "", func(o *refund.Outcome) { o.Refund.Amount.PayerRefund = nil }},
-		"odd payer's money":     {"cash_refund_fee", "54.00", func(o *refund.Outcome) { o.Refund.Amount.PayerRefund = nil }},
-		"a refund of no number": {"refund_fee", "sixty", func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime, o.Refund.Amount.Refund = "", "", 0 }},
+		"as it is":                      {"new", "1", func(*refund.Outcome) {}},
+		"a time without separators":     {"success_time", "20260102030405", func(*refund.Outcome) {}},
+		"a time that is an object":      {"success_time", "soon", func(o *refund.Outcome) { o.Refund.SuccessTime = "" }},
+		"no payer's amount":             {"cash_refund_fee", "", func(o *refund.Outcome) { o.Refund.Amount.PayerRefund = nil }},
+		"a payer's amount with a point": {"cash_refund_fee", "54.00", func(o *refund.Outcome) { o.Refund.Amount.PayerRefund = nil }},
+		"a refund in words":             {"refund_fee", "sixty", func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime, o.Refund.Amount.Refund = "", "", 0 }},
 	} {
 		inner := wxpay.Fields{
 			"out_refund_no": "R1", "out_trade_no": "O1", "transaction_id": "420", "refund_id": "525", "refund_account": "REFUND_SOURCE_RECHARGE_FUNDS",
@@ -157,14 +157,15 @@ func TestV2NotificationIsReadWhole(t *testing.T) {
 	}
 }
 
-// A relay's merchant is ours or not told. CloudPay's mch_id is the platform's.
-func TestRelayOfAnotherMerchant(t *testing.T) {
+// A relay that names another sub-merchant is refused; one that names another
+// provider is a hint without a status. CloudPay's mch_id is the platform's.
+func TestRelayOfAnotherMerchantIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
-		ours, told refund.Merchant
-		want       refund.Merchant
-		ok         bool
+		ours, named refund.Merchant
+		want        refund.Merchant
+		ok          bool
 	}{
-		"untold":          {refund.Merchant{MchID: "1", SubMchID: "2"}, refund.Merchant{}, refund.Merchant{MchID: "1", SubMchID: "2"}, true},
+		"none":            {refund.Merchant{MchID: "1", SubMchID: "2"}, refund.Merchant{}, refund.Merchant{MchID: "1", SubMchID: "2"}, true},
 		"ours":            {refund.Merchant{MchID: "1", SubMchID: "2"}, refund.Merchant{SubMchID: "2"}, refund.Merchant{MchID: "1", SubMchID: "2"}, true},
 		"a direct one":    {refund.Merchant{MchID: "1"}, refund.Merchant{SubMchID: "1"}, refund.Merchant{MchID: "1"}, true},
 		"another":         {refund.Merchant{MchID: "1", SubMchID: "2"}, refund.Merchant{SubMchID: "3"}, refund.Merchant{SubMchID: "3"}, false},
@@ -173,17 +174,16 @@ func TestRelayOfAnotherMerchant(t *testing.T) {
 		"another by name": {refund.Merchant{MchID: "1"}, refund.Merchant{MchID: "3"}, refund.Merchant{MchID: "3"}, true}, // a hint, and the upstream is asked under our own
 	} {
 		h := &Handler{Refunds: &refund.Service{Merchant: c.ours}}
-		got, ok := h.ours(refund.Outcome{Merchant: c.told, Refund: refund.Refund{Status: refund.StatusSuccess}})
+		got, ok := h.ours(refund.Outcome{Merchant: c.named, Refund: refund.Refund{Status: refund.StatusSuccess}})
 		if got.Merchant != c.want || ok != c.ok || (got.Refund.Status == "") != (ok && c.want != c.ours) {
 			t.Errorf("%s: %+v, %v, want %+v, %v", name, got, ok, c.want, c.ok)
 		}
 	}
 }
 
-// FuzzRelayed: no event makes us panic or be of two minds, and what has a status
-// is within bounds.
+// No event makes us panic or read two things, and what is read is within bounds.
 func FuzzRelayed(f *testing.F) {
-	f.Add([]byte(wholeE))
+	f.Add([]byte(relayE))
 	files, err := filepath.Glob("testdata/relay-*.json")
 	if err != nil || len(files) == 0 {
 		f.Fatal(files, err)

@@ -1,63 +1,17 @@
 package notify_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/refund"
 )
-
-// C11: the same notification ten times at once is one effect, and all are acknowledged.
-func TestC11SameNotificationAtOnce(t *testing.T) {
-	f := setUp(t)
-	var wg sync.WaitGroup
-	for range 10 {
-		wg.Go(func() {
-			if w := f.send(t, func(*message) {}); w.Code != 200 {
-				t.Errorf("%d %s", w.Code, w.Body)
-			}
-		})
-	}
-	wg.Wait()
-	items, err := f.Refunds.Ledger.Get(t.Context(), "refund/R1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if items[0].Version != 1 {
-		t.Errorf("the refund was written %d times, want once", items[0].Version)
-	}
-}
-
-// C8: bodies that are large, deep or endless are refused without being kept, and
-// without being verified. The peer reads 20 MB before it answers.
-func TestC8LargeBodies(t *testing.T) {
-	for name, body := range map[string]io.Reader{
-		"20 MB":              bytes.NewReader(make([]byte, 20<<20)),
-		"99 KB of brackets":  strings.NewReader(strings.Repeat("[", 99_000)),
-		"endless, no length": io.MultiReader(endless{}),
-	} {
-		f := setUp(t)
-		r := httptest.NewRequest(http.MethodPost, "/", body)
-		w := httptest.NewRecorder()
-		f.ServeHTTP(w, r)
-		if w.Code != 413 {
-			t.Errorf("%s: %d, want 413", name, w.Code)
-		}
-	}
-}
-
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // relayed is what the CloudBase template hands on: shape A.
 const relayed = `{"id":"EV-2018022511223320873","create_time":"2026-11-22T10:05:01+08:00","resource_type":"encrypt-resource","event_type":"REFUND.SUCCESS",
@@ -75,8 +29,33 @@ func (f *fixture) relay(t *testing.T, kind refund.CallerKind, event string) stri
 	return string(f.Invoke(t.Context(), refund.Caller{Kind: kind, OpenID: "oSomebody"}, []byte(event)))
 }
 
-// A relayed notification is a hint: what the upstream says is settled, whatever the notification told.
-func TestRelayIsAHintOnly(t *testing.T) {
+// Every shape in which the platform's relays pass a notification on is understood, is a
+// hint only, and is answered with the union.
+func TestEveryRelayShapeIsAHintAndAcknowledged(t *testing.T) {
+	files, err := filepath.Glob("testdata/relay-*.json")
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d shapes, %v", len(files), err)
+	}
+	for _, file := range files {
+		event, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := setUp(t)
+		f.up.err = nil
+		// The upstream's answer counts, not the notification's.
+		f.up.reply = refund.Refund{OutRefundNo: "R1", OutTradeNo: "O1", Status: refund.StatusClosed, Amount: refund.Amount{Refund: 60, Total: 100}}
+		if d := cmp.Diff(relaySuccess, f.relay(t, server, string(event))); d != "" {
+			t.Errorf("%s (-want +got):\n%s", file, d)
+		}
+		if got := f.recorded(t); got != "CLOSED" {
+			t.Errorf("%s: recorded %s, want what the upstream says: CLOSED", file, got)
+		}
+	}
+}
+
+// What the upstream answers is settled, whatever the relay said.
+func TestRelayIsSettledByTheUpstreamsAnswer(t *testing.T) {
 	for truth, want := range map[refund.Status]string{
 		refund.StatusSuccess: "SUCCESS", refund.StatusProcessing: "PROCESSING", refund.StatusClosed: "CLOSED", refund.StatusAbnormal: "ABNORMAL",
 	} {
@@ -92,8 +71,8 @@ func TestRelayIsAHintOnly(t *testing.T) {
 	}
 }
 
-// A perfect forgery changes nothing: the upstream does not know the refund.
-func TestRelayedForgeryChangesNothing(t *testing.T) {
+// C1: a perfect forgery changes nothing, since the upstream does not know the refund.
+func TestForgedRelayChangesNothing(t *testing.T) {
 	f := setUp(t)
 	f.up.err = &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Message: "no such refund"}
 	if got := f.relay(t, server, relayed); !strings.Contains(got, `"code":"FAIL"`) || !strings.Contains(got, `"errcode":1`) {
@@ -104,9 +83,9 @@ func TestRelayedForgeryChangesNothing(t *testing.T) {
 	}
 }
 
-// Who may relay: servers, and sources that nobody has listed, since that of the
-// platform's own relays is not documented; no client and nothing of HTTP's.
-func TestRelayCallers(t *testing.T) {
+// Servers may relay, and so may sources that nobody has listed, since that of the
+// platform's own relays is not documented; no client and no HTTP request may.
+func TestOnlyServersAndUnlistedSourcesMayRelay(t *testing.T) {
 	for _, kind := range []refund.CallerKind{refund.Server, refund.Unlisted} {
 		f := setUp(t)
 		f.up.err = nil
@@ -126,7 +105,8 @@ func TestRelayCallers(t *testing.T) {
 	}
 }
 
-func TestRelayRefusesWhatIsNoRefund(t *testing.T) {
+// What is not about a refund is refused, and the upstream is not asked.
+func TestRelayOfNoRefundIsRefused(t *testing.T) {
 	replace := func(old, new string) string { return strings.Replace(relayed, old, new, 1) }
 	for name, event := range map[string]string{
 		"empty":           ``,
@@ -157,8 +137,8 @@ func TestRelayRefusesWhatIsNoRefund(t *testing.T) {
 	}
 }
 
-// A relay is told FAIL while the upstream does not answer, so that it comes again.
-func TestRelayWithoutAnAnswer(t *testing.T) {
+// A relay gets FAIL while the upstream does not answer, so that it repeats.
+func TestRelayFailsUntilTheUpstreamAnswers(t *testing.T) {
 	f := setUp(t)
 	if got := f.relay(t, server, relayed); !strings.Contains(got, `"code":"FAIL"`) {
 		t.Errorf("%s, want FAIL", got)
