@@ -23,7 +23,7 @@ const (
 	onlyServers = "over HTTP only a server may call this: it sends Authorization: Bearer with the token that is set as REFUND_SERVER_TOKEN, on plain HTTP (PORT) alone"
 )
 
-// A callerFunc tells who called, by the rules of the settings.
+// A callerFunc returns who called, by the rules of the settings.
 type callerFunc func(Identity) refund.Caller
 
 func nobody(Identity) refund.Caller { return refund.Caller{} }
@@ -117,7 +117,7 @@ func (s *server) call(ctx context.Context, fn Function, caller refund.Caller, ev
 	return reply
 }
 
-// misconfigured tells a server what is wrong with the settings.
+// misconfigured is the reply to a server: what is wrong with the settings.
 func misconfigured(err error) []byte { return envelope(strings.ReplaceAll(err.Error(), "\n", "; ")) }
 
 // envelope is the reply of a host that could not ask the function.

@@ -36,7 +36,7 @@ func recorded(t testing.TB, name string) []byte {
 
 // Each gateway's event becomes the request that the client sent, and the answer
 // goes back in that gateway's shape.
-func TestGatewayEvents(t *testing.T) {
+func TestGatewayEventsBecomeTheRequestsThatWereSent(t *testing.T) {
 	signed := http.Header{
 		"Wechatpay-Timestamp": {"1767294245"}, "Wechatpay-Nonce": {"nonce0"},
 		"Wechatpay-Signature": {"c2ln+/=="}, "Wechatpay-Serial": {"PUB_KEY_ID_0"},
@@ -142,7 +142,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What looks like a gateway's event but cannot be read is refused, and never
 // treated as an event.
-func TestBrokenGatewayEvents(t *testing.T) {
+func TestBrokenGatewayEventsAreRefused(t *testing.T) {
 	big := base64.StdEncoding.EncodeToString(make([]byte, maxBody+1))
 	tests := []struct {
 		name, event string
@@ -176,7 +176,7 @@ func TestBrokenGatewayEvents(t *testing.T) {
 }
 
 // These are somebody's events, whatever words they contain.
-func TestNotGatewayEvents(t *testing.T) {
+func TestOtherEventsAreNotTakenForAGateways(t *testing.T) {
 	for _, event := range []string{
 		``, `null`, `true`, `5`, `"httpMethod"`, `["httpMethod"]`, `{`, `{"httpMethod":"POST"`, `{"httpMethod":"POST"} x`, `{}`,
 		`{"type":"wxpay_refund","data":{"httpMethod":"POST","requestContext":{}}}`,

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -57,8 +56,8 @@ func buildServer(t testing.TB, build Build) (*server, *logBuffer) {
 // is attests a caller.
 func is(c refund.Caller) callerFunc { return func(Identity) refund.Caller { return c } }
 
-// tell replies with the caller's kind and openid.
-func tell(_ context.Context, c refund.Caller, event []byte) []byte {
+// replyCaller replies with the caller's kind and openid.
+func replyCaller(_ context.Context, c refund.Caller, event []byte) []byte {
 	b, err := json.Marshal(map[string]any{"kind": c.Kind, "openid": c.OpenID, "event": string(event)})
 	if err != nil {
 		panic(err)
@@ -67,7 +66,7 @@ func tell(_ context.Context, c refund.Caller, event []byte) []byte {
 }
 
 func TestForgedEventsGainNothing(t *testing.T) {
-	s, _ := testServer(t, Function{Invoke: tell})
+	s, _ := testServer(t, Function{Invoke: replyCaller})
 	const forged = `"userInfo":{"openId":"oALICE"},"WX_OPENID":"oALICE","openid":"oALICE","TCB_SOURCE":"scf","environment":"{\"WX_OPENID\":\"oALICE\"}",` +
 		`"headers":{"x-wx-openid":"oALICE","x-wx-source":"wx_client"},"body":"{}"`
 	tests := []struct {
@@ -105,8 +104,8 @@ func TestForgedEventsGainNothing(t *testing.T) {
 	}
 }
 
-func TestHTTPWithoutHandler(t *testing.T) {
-	s, _ := testServer(t, Function{Invoke: tell})
+func TestPostIsAnEventWithoutAnHTTPHandler(t *testing.T) {
+	s, _ := testServer(t, Function{Invoke: replyCaller})
 	for method, want := range map[string]int{"POST": 200, "GET": 405, "PUT": 405, "DELETE": 405, "OPTIONS": 405} {
 		res := s.serve(httptest.NewRequest(method, "/x", nil), []byte(`{"a":1}`), nobody)
 		if res.status != want {
@@ -123,7 +122,7 @@ func TestHTTPWithoutHandler(t *testing.T) {
 
 const broken = "secret-in-the-payload"
 
-func TestPanicsAreAnswered(t *testing.T) {
+func TestPanicsAreAnsweredAndLoggedWithoutPayload(t *testing.T) {
 	tests := []struct {
 		name   string
 		panics func()
@@ -161,7 +160,7 @@ func TestPanicsAreAnswered(t *testing.T) {
 	}
 }
 
-func TestRepliesAreJSON(t *testing.T) {
+func TestRepliesThatAreNoJSONAreReplaced(t *testing.T) {
 	for _, bad := range []string{"", "{", "hello", broken} {
 		s, logs := testServer(t, Function{Invoke: func(context.Context, refund.Caller, []byte) []byte { return []byte(bad) }})
 		got := s.invoke(t.Context(), is(machine), nil)
@@ -174,7 +173,7 @@ func TestRepliesAreJSON(t *testing.T) {
 	}
 }
 
-func TestFailedBuild(t *testing.T) {
+func TestFailedBuildIsRepeatedAndShownToServersAlone(t *testing.T) {
 	builds := 0
 	s, logs := buildServer(t, func(context.Context, func(string) string) (Function, error) {
 		switch builds++; builds {
@@ -183,7 +182,7 @@ func TestFailedBuild(t *testing.T) {
 		case 5:
 			panic(broken)
 		}
-		return Function{Invoke: tell}, nil
+		return Function{Invoke: replyCaller}, nil
 	})
 	neutral := `{"code":500,"err_code":"SYSTEMERROR","message":"the service is not available; try again later","retry":"later"}`
 	for _, step := range []struct {
@@ -217,11 +216,11 @@ func TestFailedBuild(t *testing.T) {
 	}
 }
 
-// A switch that is neither on nor off is off, and is named with all else.
-func TestMalformedIdentity(t *testing.T) {
+// A switch that is neither on nor off is off, and is named to servers.
+func TestMalformedSwitchIsOffAndNamed(t *testing.T) {
 	getenv := settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "yes", "TRUST_WX_HEADERS": "true"})
 	s := newServer(getenv, NewLogger(new(logBuffer), getenv), func(context.Context, func(string) string) (Function, error) {
-		return Function{Invoke: tell}, nil
+		return Function{Invoke: replyCaller}, nil
 	})
 	got := s.invoke(t.Context(), func(id Identity) refund.Caller { return id.Platform("", "wx_trigger") }, nil)
 	if !strings.Contains(string(got), "REFUND_TRUST_FUNCTIONS") {
@@ -229,27 +228,27 @@ func TestMalformedIdentity(t *testing.T) {
 	}
 	got = s.invoke(t.Context(), func(id Identity) refund.Caller { return id.Platform("oALICE", "wx_client,scf") }, nil)
 	if strings.Contains(string(got), "REFUND_TRUST_FUNCTIONS") {
-		t.Errorf("got %s: a user was told", got)
+		t.Errorf("got %s: a user was shown the setting", got)
 	}
 }
 
-func TestBuildOnceAndDoNotWaitForever(t *testing.T) {
+func TestConcurrentInvocationsShareOneBuild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		builds := 0
 		s, _ := buildServer(t, func(context.Context, func(string) string) (Function, error) {
 			builds++
 			time.Sleep(2 * time.Second)
-			return Function{Invoke: tell}, nil
+			return Function{Invoke: replyCaller}, nil
 		})
 		var wg sync.WaitGroup
-		invoke := func(patience, after time.Duration, want string) {
+		invoke := func(wait, after time.Duration, want string) {
 			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), wait)
 				defer cancel()
 				start := time.Now()
 				got := s.invoke(ctx, is(machine), nil)
 				if took := time.Since(start); took != after || !strings.Contains(string(got), want) {
-					t.Errorf("patience %s: got %s after %s, want %s after %s", patience, got, took, want, after)
+					t.Errorf("waiting for %s at most: got %s after %s, want %s after %s", wait, got, took, want, after)
 				}
 			})
 		}
@@ -266,8 +265,9 @@ func TestBuildOnceAndDoNotWaitForever(t *testing.T) {
 	})
 }
 
-// The first invocation finds the function built, waits until it is, or builds it.
-func TestPrepare(t *testing.T) {
+// The first invocation finds the function built ahead of it, waits until it is, or
+// builds it.
+func TestFunctionIsBuiltAheadOfTheFirstInvocation(t *testing.T) {
 	for name, tt := range map[string]struct {
 		ahead  func(ctx context.Context) error // the build before the first invocation
 		builds int
@@ -283,9 +283,9 @@ func TestPrepare(t *testing.T) {
 				builds := 0
 				s, _ := buildServer(t, func(ctx context.Context, _ func(string) string) (Function, error) {
 					if builds++; builds == 1 {
-						return Function{Invoke: tell}, tt.ahead(ctx)
+						return Function{Invoke: replyCaller}, tt.ahead(ctx)
 					}
-					return Function{Invoke: tell}, nil
+					return Function{Invoke: replyCaller}, nil
 				})
 				go s.prepare(t.Context())
 				synctest.Wait() // it is built, or on the way
@@ -302,7 +302,7 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-func TestDeadlines(t *testing.T) {
+func TestContextEndsBeforeThePlatformsDeadline(t *testing.T) {
 	const second = time.Second
 	tests := []struct {
 		name            string
@@ -319,7 +319,7 @@ func TestDeadlines(t *testing.T) {
 		{"past deadline", -second, 0, 2700 * time.Millisecond},
 		{"past deadline and a limit", -second, 10 * second, 9500 * time.Millisecond},
 		{"the year 1970", -1e9 * second, 10 * second, 9500 * time.Millisecond},
-		{"a moment left", 10 * time.Millisecond, 10 * second, 9 * time.Millisecond},
+		{"hardly any time left", 10 * time.Millisecond, 10 * second, 9 * time.Millisecond},
 		{"negative limit", 0, -5 * second, 2700 * time.Millisecond},
 	}
 	for _, tt := range tests {
@@ -342,7 +342,7 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-func TestHangingUpEndsNothing(t *testing.T) {
+func TestCallerWhoHangsUpEndsNothing(t *testing.T) {
 	parent, hangUp := context.WithCancel(t.Context())
 	ctx, cancel := request{}.begin(parent)
 	defer cancel()
@@ -352,7 +352,7 @@ func TestHangingUpEndsNothing(t *testing.T) {
 	}
 }
 
-func TestCredentials(t *testing.T) {
+func TestCredentialsAreOfTheRequest(t *testing.T) {
 	pairs := map[string]string{
 		"TENCENTCLOUD_SECRETID": "id0", "TENCENTCLOUD_SECRETKEY": "key0", "TENCENTCLOUD_SESSIONTOKEN": "session0",
 		"WX_API_TOKEN": "api0", "WX_TRIGGER_API_TOKEN_V0": "trigger0", "WX_CLOUDBASE_ACCESSTOKEN": "access0", "TCB_SESSIONTOKEN": "tcb0",
@@ -363,11 +363,11 @@ func TestCredentials(t *testing.T) {
 	defer cancel()
 	got, ok := CredentialsFrom(ctx)
 	want := []string{"id0", "key0", "session0", "api0", "trigger0", "access0", "tcb0", "wx_client"}
-	told := []string{
+	read := []string{
 		got.SecretID, got.SecretKey.Reveal(), got.SessionToken.Reveal(), got.APIToken.Reveal(), got.TriggerAPIToken.Reveal(), got.AccessToken.Reveal(),
 		got.TCBSessionToken.Reveal(), got.Source,
 	}
-	if diff := cmp.Diff(want, told); !ok || diff != "" {
+	if diff := cmp.Diff(want, read); !ok || diff != "" {
 		t.Errorf("got %v (-want +got):\n%s", ok, diff)
 	}
 	if c, ok := CredentialsFrom(t.Context()); ok || c != (cloudbase.Credentials{}) {
@@ -393,7 +393,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-func TestLogger(t *testing.T) {
+func TestLogHasRequestIDsAndTheCurrentLevel(t *testing.T) {
 	env := map[string]string{}
 	var out strings.Builder
 	log := NewLogger(&out, settings(env))
@@ -423,7 +423,7 @@ func TestLogger(t *testing.T) {
 	}
 }
 
-func TestLogInUTC(t *testing.T) {
+func TestLogIsInUTC(t *testing.T) {
 	var out bytes.Buffer
 	log := NewLogger(&out, settings(nil))
 	at := time.Date(2026, 11, 22, 10, 5, 0, 0, time.FixedZone("UTC+8", 8*60*60))
@@ -435,7 +435,7 @@ func TestLogInUTC(t *testing.T) {
 	}
 }
 
-func TestRecorder(t *testing.T) {
+func TestRecorderAnswersAsNetHTTPDoes(t *testing.T) {
 	handlers := map[string]http.HandlerFunc{
 		"nothing":       func(http.ResponseWriter, *http.Request) {},
 		"text":          func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") },
@@ -479,19 +479,17 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-func TestNoPlatform(t *testing.T) {
+// Without a platform's variable, one line says what was looked for.
+func TestRunWithoutAPlatformSaysWhatItLookedFor(t *testing.T) {
 	logs := new(logBuffer)
 	getenv := settings(nil)
 	code := Run(t.Context(), getenv, NewLogger(logs, getenv), nil)
-	if code != 2 || strings.Count(logs.String(), "\n") != 1 || !strings.Contains(logs.String(), "PORT (plain HTTP)") {
-		t.Errorf("got %d, %s", code, logs)
+	if code != 2 || strings.Count(logs.String(), "\n") != 1 {
+		t.Errorf("got %d, want 2 and one line:\n%s", code, logs)
 	}
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if built.dir != "" {
-		_ = os.RemoveAll(built.dir)
+	for _, name := range []string{"_LAMBDA_SERVER_PORT (SCF)", "AWS_LAMBDA_RUNTIME_API (AWS Lambda)", "PORT (plain HTTP)"} {
+		if !strings.Contains(logs.String(), name) {
+			t.Errorf("%s is not named in %s", name, logs)
+		}
 	}
-	os.Exit(code)
 }

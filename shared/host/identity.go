@@ -83,7 +83,7 @@ func sources(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
-// Platform tells who made a direct invocation, from the openid and the source
+// Platform returns who made a direct invocation, from the openid and the source
 // (WX_OPENID, TCB_SOURCE) that the platform injected for this request. The source
 // is a chain, oldest first, and each of its tokens is a client's, a server's, or
 // one that nobody knows:
@@ -112,7 +112,7 @@ func (id Identity) Platform(openid, source string) refund.Caller {
 			unlisted = true
 		}
 	}
-	// other is known and tells nothing, so that it neither raises nor is raised.
+	// other is known and says nothing, so that it neither raises nor is raised.
 	nameless := slices.ContainsFunc(chain, func(token string) bool { return strings.EqualFold(token, otherSource) && !id.server(token) })
 	kind := refund.Server
 	switch {
@@ -136,7 +136,7 @@ func (id Identity) server(token string) bool {
 	return slices.Contains(serverSources, token) || slices.Contains(id.ServerSources, token)
 }
 
-// Headers tells who sent a plain HTTP request: a server if it brings the server
+// Headers returns who sent a plain HTTP request: a server if it brings the server
 // token. Else it is nobody unless headers are trusted and both are there, once
 // each: a second one means that the gateway adds to what the client sent instead
 // of replacing it.

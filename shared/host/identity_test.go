@@ -28,7 +28,7 @@ func settings(pairs map[string]string) func(string) string {
 
 // Who made a direct invocation, for each kind of chain: of an openid and of none,
 // by default and with functions trusted.
-func TestPlatform(t *testing.T) {
+func TestCallerIsKnownByOpenIDAndSource(t *testing.T) {
 	tests := []struct {
 		source              string
 		user, userTrust     refund.Caller
@@ -116,7 +116,7 @@ func TestPlatform(t *testing.T) {
 	}
 }
 
-func TestPlatformKeepsOddOpenids(t *testing.T) {
+func TestOddOpenIDsAreStillUsers(t *testing.T) {
 	// An openid that makes no sense is still not the absence of one.
 	for _, openid := range []string{" ", "\x00", "oALICE,oBOB"} {
 		if got, want := (Identity{}).Platform(openid, ""), (refund.Caller{Kind: refund.User, OpenID: openid}); got != want {
@@ -126,7 +126,7 @@ func TestPlatformKeepsOddOpenids(t *testing.T) {
 }
 
 // Both settings add to what is known, and take nothing away from it.
-func TestSourcesAreAdded(t *testing.T) {
+func TestSettingsAddSources(t *testing.T) {
 	for _, tt := range []struct {
 		clients, servers string
 		want             map[string]refund.Caller
@@ -161,7 +161,7 @@ func TestSourcesAreAdded(t *testing.T) {
 }
 
 // A function that its merchant counts among the clients is trusted with nothing.
-func TestTrustedFunctionsMayBeClients(t *testing.T) {
+func TestFunctionAmongClientsIsNotTrusted(t *testing.T) {
 	id := Identity{TrustFunctions: true, ClientSources: []string{"scf"}}
 	if got := id.Platform("", "wx_client,scf"); got.Kind != refund.Nobody {
 		t.Errorf("got %+v, want nobody", got)
@@ -169,7 +169,7 @@ func TestTrustedFunctionsMayBeClients(t *testing.T) {
 }
 
 // A token cannot mean both: it is named, and until then it means a client.
-func TestSourceOfBothIsRefused(t *testing.T) {
+func TestSourceOfClientsAndServersIsRefused(t *testing.T) {
 	for _, tt := range []struct{ clients, servers, token string }{
 		{"", "wx_http", "wx_http"}, {"", "scf,Web_Client", "Web_Client"}, {"my_app", "my_app", "my_app"}, {"MY_APP", "my_app", "my_app"},
 	} {
@@ -183,7 +183,7 @@ func TestSourceOfBothIsRefused(t *testing.T) {
 	}
 }
 
-func TestReadIdentitySwitches(t *testing.T) {
+func TestIdentitySwitchesAreTrueOrFalse(t *testing.T) {
 	tests := []struct {
 		value string
 		on    bool
@@ -211,7 +211,7 @@ func TestReadIdentitySwitches(t *testing.T) {
 	}
 }
 
-func TestHeaders(t *testing.T) {
+func TestHeadersNameAUserOnlyIfTrusted(t *testing.T) {
 	header := func(pairs ...string) http.Header {
 		h := http.Header{}
 		for i := 0; i < len(pairs); i += 2 {

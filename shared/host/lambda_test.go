@@ -81,12 +81,12 @@ func (api *runtimeAPI) invoke(payload string, left time.Duration) string {
 	return ""
 }
 
-func TestLambda(t *testing.T) {
+func TestLambdaInvocations(t *testing.T) {
 	api, p := startLambda(t, "ECHO_FAILURES=3", "TENCENTCLOUD_SECRETID=id0", "TENCENTCLOUD_SECRETKEY=key0", "TRUST_WX_HEADERS=true")
 	url := string(recorded(t, "lambda-url"))
 
 	p.records("not configured", 1) // before anybody asks
-	got := parseTold(t, []byte(api.invoke(`{}`, time.Second)))
+	got := parseEcho(t, []byte(api.invoke(`{}`, time.Second)))
 	if got.Code != 500 || got.Message != "WXPAY_MCHID: missing; WXPAY_APIV3_KEY: want 32 bytes" {
 		t.Errorf("not configured, asked by a server: got %+v", got)
 	}
@@ -94,7 +94,7 @@ func TestLambda(t *testing.T) {
 		t.Errorf("not configured, asked by a stranger: got %s", got)
 	}
 
-	got = parseTold(t, []byte(api.invoke(`{"type":"x","userInfo":{"openId":"oALICE"}}`, 10*time.Second)))
+	got = parseEcho(t, []byte(api.invoke(`{"type":"x","userInfo":{"openId":"oALICE"}}`, 10*time.Second)))
 	if got.Kind != refund.Server || got.Builds != 4 || got.Event != `{"type":"x","userInfo":{"openId":"oALICE"}}` {
 		t.Errorf("direct: got %+v", got)
 	}
@@ -111,22 +111,22 @@ func TestLambda(t *testing.T) {
 		if err := json.Unmarshal([]byte(api.invoke(string(recorded(t, name)), time.Second)), &packed); err != nil {
 			t.Fatal(err)
 		}
-		if got := parseTold(t, []byte(packed.Body)); packed.StatusCode != 200 || packed.Headers["Content-Type"] != "application/json" || got.Kind != refund.Nobody {
+		if got := parseEcho(t, []byte(packed.Body)); packed.StatusCode != 200 || packed.Headers["Content-Type"] != "application/json" || got.Kind != refund.Nobody {
 			t.Errorf("%s: got %+v", name, packed)
 		}
 	}
 
-	if got := parseTold(t, []byte(api.invoke(`{"do":"panic"}`, time.Second))); got.Code != 500 {
+	if got := parseEcho(t, []byte(api.invoke(`{"do":"panic"}`, time.Second))); got.Code != 500 {
 		t.Errorf("panic: got %+v", got)
 	}
-	if got := parseTold(t, []byte(api.invoke(`{"do":"nonsense"}`, time.Second))); got.Code != 500 {
+	if got := parseEcho(t, []byte(api.invoke(`{"do":"nonsense"}`, time.Second))); got.Code != 500 {
 		t.Errorf("no JSON out: got %+v", got)
 	}
-	if got := parseTold(t, []byte(api.invoke(`not JSON`, time.Second))); got.Kind != refund.Server || got.Event != "not JSON" {
+	if got := parseEcho(t, []byte(api.invoke(`not JSON`, time.Second))); got.Kind != refund.Server || got.Event != "not JSON" {
 		t.Errorf("no JSON in: got %+v", got)
 	}
 	begin := time.Now()
-	if got := parseTold(t, []byte(api.invoke(`{"do":"wait"}`, 600*time.Millisecond))); got.LeftMs > 0 || time.Since(begin) > 2*time.Second {
+	if got := parseEcho(t, []byte(api.invoke(`{"do":"wait"}`, 600*time.Millisecond))); got.LeftMs > 0 || time.Since(begin) > 2*time.Second {
 		t.Errorf("wait: got %+v after %s", got, time.Since(begin))
 	}
 	if r := p.records("panic", 1); len(r) != 1 || !strings.HasPrefix(fmt.Sprint(r[0]["request_id"]), "lambda-") {

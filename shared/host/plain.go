@@ -20,7 +20,7 @@ import (
 const (
 	headerTime = 5 * time.Second
 	readTime   = 15 * time.Second // header and body
-	plainTime  = 30 * time.Second // for the function: nobody tells us a deadline
+	plainTime  = 30 * time.Second // for the function: no deadline is known
 	writeTime  = readTime + plainTime + 5*time.Second
 	idleTime   = 2 * time.Minute
 	stopTime   = 8 * time.Second // container platforms kill after ten

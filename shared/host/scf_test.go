@@ -74,13 +74,13 @@ func (scf *platformSCF) send(r scfRequest) ([]byte, error) {
 	return res.Payload, nil
 }
 
-func (scf *platformSCF) invoke(r scfRequest) told {
+func (scf *platformSCF) invoke(r scfRequest) echoReply {
 	scf.t.Helper()
 	b, err := scf.send(r)
 	if err != nil {
 		scf.t.Fatal(err)
 	}
-	return parseTold(scf.t, b)
+	return parseEcho(scf.t, b)
 }
 
 func user(openid, source string) map[string]string {
@@ -88,7 +88,7 @@ func user(openid, source string) map[string]string {
 		"TENCENTCLOUD_SECRETID": "id-" + openid, "TENCENTCLOUD_SECRETKEY": "key-" + openid, "WX_API_TOKEN": "token-" + openid}
 }
 
-func TestSCF(t *testing.T) {
+func TestSCFCallerIsOfThisRequestAlone(t *testing.T) {
 	scf, _ := startSCF(t, "WXPAY_MCHID=m0", "TRUST_WX_HEADERS=true", "TENCENTCLOUD_SECRETID=of-the-process", "TENCENTCLOUD_SECRETKEY=x")
 
 	got := scf.invoke(scfRequest{event: `{"type":"x"}`, environment: user("oALICE", "wx_client"), left: 3 * time.Second})
@@ -135,14 +135,14 @@ func TestSCF(t *testing.T) {
 			if err := json.Unmarshal(b, &packed); err != nil {
 				t.Fatal(err)
 			}
-			if got := parseTold(t, []byte(packed.Body)); got.Kind != refund.Nobody || got.OpenID != "" {
+			if got := parseEcho(t, []byte(packed.Body)); got.Kind != refund.Nobody || got.OpenID != "" {
 				t.Errorf("HTTP-shaped: got %+v", got)
 			}
 		}
 	}
 }
 
-func TestSCFTrustsFunctions(t *testing.T) {
+func TestSCFTrustsFunctionsIfAsked(t *testing.T) {
 	scf, _ := startSCF(t, "REFUND_TRUST_FUNCTIONS=true")
 	for source, want := range map[string]refund.CallerKind{"wx_client": refund.User, "wx_client,scf": refund.Server} {
 		if got := scf.invoke(scfRequest{event: `{}`, environment: user("oALICE", source), left: time.Second}); got.Kind != want {
@@ -151,7 +151,7 @@ func TestSCFTrustsFunctions(t *testing.T) {
 	}
 }
 
-func TestSCFDeadlines(t *testing.T) {
+func TestSCFDeadlinesAreKept(t *testing.T) {
 	scf, _ := startSCF(t)
 	tests := []struct {
 		name        string
@@ -176,13 +176,13 @@ func TestSCFDeadlines(t *testing.T) {
 	}
 }
 
-func TestSCFFailures(t *testing.T) {
+func TestSCFFailuresAreReplies(t *testing.T) {
 	scf, p := startSCF(t, "ECHO_FAILURES=3")
-	neutral := told{Code: 500, Message: unavailable}
+	neutral := echoReply{Code: 500, Message: unavailable}
 	if diff := cmp.Diff(neutral, scf.invoke(scfRequest{event: `{}`, environment: user("oALICE", "wx_client"), id: "first"})); diff != "" {
 		t.Errorf("not configured, asked by a user (-want +got):\n%s", diff)
 	}
-	full := told{Code: 500, Message: "WXPAY_MCHID: missing; WXPAY_APIV3_KEY: want 32 bytes"}
+	full := echoReply{Code: 500, Message: "WXPAY_MCHID: missing; WXPAY_APIV3_KEY: want 32 bytes"}
 	if diff := cmp.Diff(full, scf.invoke(scfRequest{event: `{}`, environment: map[string]string{"TCB_SOURCE": "wx_trigger"}})); diff != "" {
 		t.Errorf("not configured, asked by a server (-want +got):\n%s", diff)
 	}
@@ -221,26 +221,25 @@ func TestSCFFailures(t *testing.T) {
 	}
 }
 
-// Concurrent requests never see each other's user or credentials. With -race the
-// function itself is built with the detector, too.
-func TestSCFInterleaved(t *testing.T) {
+// Concurrent requests never see each other's user or credentials.
+func TestSCFConcurrentRequestsAreKeptApart(t *testing.T) {
 	scf, _ := startSCF(t)
 	check := func(worker, i int) error {
 		r := scfRequest{event: `{"do":"pause"}`, left: 10 * time.Second}
-		want := told{Kind: refund.Server}
+		want := echoReply{Kind: refund.Server}
 		if openid := fmt.Sprintf("o%d-%d", worker, i); (worker+i)%4 != 0 {
 			r.environment = user(openid, "wx_client")
-			want = told{Kind: refund.User, OpenID: openid, SecretID: "id-" + openid, SecretKey: "key-" + openid, Source: "wx_client", OK: true}
+			want = echoReply{Kind: refund.User, OpenID: openid, SecretID: "id-" + openid, SecretKey: "key-" + openid, Source: "wx_client", OK: true}
 		}
 		b, err := scf.send(r)
 		if err != nil {
 			return err
 		}
-		var got told
+		var got echoReply
 		if err := json.Unmarshal(b, &got); err != nil {
 			return err
 		}
-		got = told{Kind: got.Kind, OpenID: got.OpenID, SecretID: got.SecretID, SecretKey: got.SecretKey, Source: got.Source, OK: got.OK}
+		got = echoReply{Kind: got.Kind, OpenID: got.OpenID, SecretID: got.SecretID, SecretKey: got.SecretKey, Source: got.Source, OK: got.OK}
 		if diff := cmp.Diff(want, got); diff != "" {
 			return errors.New(diff)
 		}
@@ -261,8 +260,8 @@ func TestSCFInterleaved(t *testing.T) {
 }
 
 // Without the library's context, nothing attests that a server calls.
-func TestSCFWithoutContext(t *testing.T) {
-	s, _ := testServer(t, Function{Invoke: tell})
+func TestSCFWithoutContextAttestsNobody(t *testing.T) {
+	s, _ := testServer(t, Function{Invoke: replyCaller})
 	for _, tt := range []struct {
 		name string
 		fc   *functioncontext.FunctionContext
@@ -279,7 +278,7 @@ func TestSCFWithoutContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := parseTold(t, b); got.Kind != tt.want {
+		if got := parseEcho(t, b); got.Kind != tt.want {
 			t.Errorf("%s: got %+v", tt.name, got)
 		}
 	}

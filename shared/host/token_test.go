@@ -17,7 +17,7 @@ const (
 )
 
 // Whoever brings a token, in one header and whole, is a server, whatever else he says.
-func TestServerToken(t *testing.T) {
+func TestServerTokenMakesAServer(t *testing.T) {
 	trusted := map[string]string{"TRUST_WX_HEADERS": "true", "REFUND_TRUST_FUNCTIONS": "true"}
 	for _, tt := range []struct {
 		name, tokens  string
@@ -75,7 +75,7 @@ func TestServerToken(t *testing.T) {
 }
 
 // A token that could be guessed or never be sent is refused by its rule, and shown nowhere.
-func TestServerTokenIsRefused(t *testing.T) {
+func TestMalformedServerTokensAreRefusedUnshown(t *testing.T) {
 	for text, says := range map[string]string{
 		oldToken[:31]:                          "; it is shorter",
 		"CANARY":                               "; it is shorter",
@@ -108,7 +108,7 @@ func TestServerTokenIsRefused(t *testing.T) {
 
 // Over HTTP a function that needs the token is reached with it and by nobody else,
 // not even by a server of another kind; direct invocations reach it as any other.
-func TestNeedsToken(t *testing.T) {
+func TestFunctionThatNeedsTheTokenIsReachedWithItAlone(t *testing.T) {
 	ran := 0
 	s, logs := testServer(t, Function{NeedsToken: true, Invoke: func(context.Context, refund.Caller, []byte) []byte { ran++; return []byte("{}") }})
 	s.getenv = settings(map[string]string{"REFUND_SERVER_TOKEN": newToken})
@@ -142,10 +142,12 @@ func TestNeedsToken(t *testing.T) {
 	}
 }
 
-// A server is told what is wrong with the settings over HTTP too; the public is not.
-func TestMisconfigurationOverHTTP(t *testing.T) {
+// Over HTTP, too, a server gets to see what is wrong with the settings; the public does not.
+func TestMisconfigurationIsShownToServersAlone(t *testing.T) {
 	getenv := settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "yes", "REFUND_SERVER_TOKEN": newToken})
-	s := newServer(getenv, NewLogger(new(logBuffer), getenv), func(context.Context, func(string) string) (Function, error) { return Function{Invoke: tell}, nil })
+	s := newServer(getenv, NewLogger(new(logBuffer), getenv), func(context.Context, func(string) string) (Function, error) {
+		return Function{Invoke: replyCaller}, nil
+	})
 	for name, want := range map[string]string{
 		newToken: `{"code":500,"err_code":"SYSTEMERROR","message":"REFUND_TRUST_FUNCTIONS: want true or false, got \"yes\"","retry":"later"}`,
 		oldToken: "",

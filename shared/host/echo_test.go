@@ -1,5 +1,4 @@
-// Echo is a deployable for the tests: it tells what the host gave it.
-package main
+package host
 
 import (
 	"context"
@@ -9,33 +8,40 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"testing"
 	"time"
 
-	"wxrefund/shared/host"
 	"wxrefund/shared/refund"
 )
 
-func main() {
+// echoVariable makes the test binary an echo instead.
+const echoVariable = "HOST_TEST_ECHO"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(echoVariable) == "" {
+		os.Exit(m.Run())
+	}
 	e := &echo{built: map[string]string{}}
-	os.Exit(host.Run(context.Background(), os.Getenv, host.NewLogger(os.Stderr, os.Getenv), e.build))
+	os.Exit(Run(context.Background(), os.Getenv, NewLogger(os.Stderr, os.Getenv), e.build))
 }
 
+// An echo is a deployable that replies with what the host gave it.
 type echo struct {
 	builds int
 	built  map[string]string // what build could read
 }
 
 // build fails as often as ECHO_FAILURES says.
-func (e *echo) build(_ context.Context, getenv func(string) string) (host.Function, error) {
+func (e *echo) build(_ context.Context, getenv func(string) string) (Function, error) {
 	e.builds++
 	if n, _ := strconv.Atoi(getenv("ECHO_FAILURES")); e.builds <= n {
-		return host.Function{}, errors.Join(errors.New("WXPAY_MCHID: missing"), errors.New("WXPAY_APIV3_KEY: want 32 bytes"))
+		return Function{}, errors.Join(errors.New("WXPAY_MCHID: missing"), errors.New("WXPAY_APIV3_KEY: want 32 bytes"))
 	}
 	for _, name := range []string{"WX_OPENID", "TCB_SOURCE", "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY",
 		"TENCENTCLOUD_SESSIONTOKEN", "WX_API_TOKEN", "TCB_SESSIONTOKEN", "TCB_ENV", "WXPAY_MCHID"} {
 		e.built[name] = getenv(name)
 	}
-	fn := host.Function{Invoke: e.invoke}
+	fn := Function{Invoke: e.invoke}
 	if getenv("ECHO_HTTP") == "true" {
 		fn.HTTP = http.HandlerFunc(e.serve)
 	}
@@ -56,7 +62,7 @@ func (e *echo) invoke(ctx context.Context, caller refund.Caller, event []byte) [
 		time.Sleep(2 * time.Millisecond)
 	}
 	deadline, _ := ctx.Deadline()
-	credentials, ok := host.CredentialsFrom(ctx)
+	credentials, ok := CredentialsFrom(ctx)
 	reply, err := json.Marshal(map[string]any{
 		"kind":           caller.Kind,
 		"openid":         caller.OpenID,
