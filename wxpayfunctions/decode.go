@@ -17,64 +17,64 @@ func refuse(format string, args ...any) error {
 	return refund.Invalid(fmt.Sprintf(format, args...))
 }
 
-// A reading reads the fields of one event and gathers all that is wrong with
-// them, so that whoever wrote it has to mend it once.
-type reading struct {
-	place map[string]int  // of each field that was looked for, in the order of the types
-	wrong map[string]bool // fields of which something was said
-	said  []complaint
+// A decoder reads the fields of one event and collects all that is wrong with them,
+// so that whoever wrote the event can correct it in one go.
+type decoder struct {
+	order    map[string]int  // of each field that was looked for: the order of the types
+	wrong    map[string]bool // fields with a problem
+	problems []problem
 }
 
-type complaint struct{ path, says string }
+type problem struct{ path, message string }
 
-func newReading() *reading {
-	return &reading{place: map[string]int{}, wrong: map[string]bool{}}
+func newDecoder() *decoder {
+	return &decoder{order: map[string]int{}, wrong: map[string]bool{}}
 }
 
-// look notes that a field is looked for.
-func (r *reading) look(path string) {
-	if _, ok := r.place[path]; !ok {
-		r.place[path] = len(r.place)
+// visit notes that a field is looked for.
+func (d *decoder) visit(path string) {
+	if _, ok := d.order[path]; !ok {
+		d.order[path] = len(d.order)
 	}
 }
 
-// complain says what is wrong with a field, unless something was said already of
-// it or of what it stands in.
-func (r *reading) complain(path, says string) {
+// report adds what is wrong with a field, unless something is already known to be
+// wrong with it or with what it stands in.
+func (d *decoder) report(path, message string) {
 	for outer := path; outer != ""; outer = outer[:max(0, strings.LastIndexAny(outer, ".["))] {
-		if r.wrong[outer] {
+		if d.wrong[outer] {
 			return
 		}
 	}
-	r.wrong[path] = true
-	r.said = append(r.said, complaint{path, says})
+	d.wrong[path] = true
+	d.problems = append(d.problems, problem{path, message})
 }
 
-// add takes over what the domain finds wrong. A rule between fields says nothing
-// while one of them is wrong by itself.
-func (r *reading) add(problems ...refund.Problem) {
+// reportProblems adds what the domain finds wrong. A rule between fields counts for
+// nothing while one of them is wrong by itself.
+func (d *decoder) reportProblems(problems ...refund.Problem) {
 	for _, p := range problems {
-		if !slices.ContainsFunc(p.Fields, func(f string) bool { return r.wrong[f] }) {
-			r.complain(p.Fields[0], p.Says)
+		if !slices.ContainsFunc(p.Fields, func(f string) bool { return d.wrong[f] }) {
+			d.report(p.Fields[0], p.Says)
 		}
 	}
 }
 
-// err is one error of all that was said, in the order of the fields.
-func (r *reading) err() error {
-	if len(r.said) == 0 {
+// err is one error with all problems, in the order of the fields.
+func (d *decoder) err() error {
+	if len(d.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.said, func(a, b complaint) int { return cmp.Compare(r.placeOf(a.path), r.placeOf(b.path)) })
-	says := make([]string, len(r.said))
-	for i, c := range r.said {
-		says[i] = c.says
+	slices.SortStableFunc(d.problems, func(a, b problem) int { return cmp.Compare(d.orderOf(a.path), d.orderOf(b.path)) })
+	messages := make([]string, len(d.problems))
+	for i, p := range d.problems {
+		messages[i] = p.message
 	}
-	return refund.Invalid(says...)
+	return refund.Invalid(messages...)
 }
 
-func (r *reading) placeOf(path string) int {
-	if at, ok := r.place[path]; ok {
+func (d *decoder) orderOf(path string) int {
+	if at, ok := d.order[path]; ok {
 		return at
 	}
 	return math.MaxInt
@@ -82,8 +82,8 @@ func (r *reading) placeOf(path string) int {
 
 // find returns what an object holds under a name; nil if nothing, or null. A name
 // that differs from it in case alone is wrong, and read as what it was meant to be.
-func (r *reading) find(o object, path, name string) any {
-	r.look(join(path, name))
+func (d *decoder) find(o object, path, name string) any {
+	d.visit(join(path, name))
 	v := o[name]
 	var others []string
 	for other := range o {
@@ -94,8 +94,8 @@ func (r *reading) find(o object, path, name string) any {
 	slices.Sort(others)
 	for _, other := range others {
 		at := join(path, other)
-		r.place[at] = r.place[join(path, name)]
-		r.complain(at, fmt.Sprintf("%s must be written %s", short(at), name))
+		d.order[at] = d.order[join(path, name)]
+		d.report(at, fmt.Sprintf("%s must be written %s", short(at), name))
 		if v == nil {
 			v = o[other]
 		}
@@ -104,30 +104,30 @@ func (r *reading) find(o object, path, name string) any {
 }
 
 // eventType reads which operation is wanted.
-func (r *reading) eventType(o object) string {
-	switch v := r.find(o, "", "type").(type) {
+func (d *decoder) eventType(o object) string {
+	switch v := d.find(o, "", "type").(type) {
 	case nil:
-		r.complain("type", "type is required")
+		d.report("type", "type is required")
 	case string:
 		return v
 	default:
-		r.complain("type", "type must be a string, not "+kind(v))
+		d.report("type", "type must be a string, not "+kind(v))
 	}
 	return ""
 }
 
 // business finds the object that holds the business fields: the event itself, or
 // the named one inside, outermost first, but they must not stand in both places.
-// It returns nil if that is not to be told.
-func (r *reading) business(o object, t reflect.Type, wraps []string) object {
+// It returns nil if they are not to be found.
+func (d *decoder) business(o object, t reflect.Type, wraps []string) object {
 	for _, wrap := range wraps {
-		v := r.find(o, "", wrap)
+		v := d.find(o, "", wrap)
 		if v == nil {
 			continue
 		}
 		inner, ok := v.(object)
 		if !ok {
-			r.complain(wrap, fmt.Sprintf("%s must be an object, not %s", wrap, kind(v)))
+			d.report(wrap, fmt.Sprintf("%s must be an object, not %s", wrap, kind(v)))
 			return nil
 		}
 		var beside []string
@@ -138,7 +138,7 @@ func (r *reading) business(o object, t reflect.Type, wraps []string) object {
 			}
 		}
 		if beside != nil {
-			r.complain(wrap, fmt.Sprintf("%s must not stand beside %s: put all fields in one place", strings.Join(beside, ", "), wrap))
+			d.report(wrap, fmt.Sprintf("%s must not stand beside %s: put all fields in one place", strings.Join(beside, ", "), wrap))
 			return nil
 		}
 		o = inner
@@ -157,21 +157,21 @@ func tagged(f reflect.StructField, key, rule string) bool {
 }
 
 // fields reads an object into a struct. Names that it does not know are ignored.
-func (r *reading) fields(path string, o object, dst reflect.Value) {
+func (d *decoder) fields(path string, o object, dst reflect.Value) {
 	t := dst.Type()
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := join(path, nameOf(f))
-		v := r.find(o, path, nameOf(f))
+		v := d.find(o, path, nameOf(f))
 		switch {
 		case v != nil:
-			r.value(at, v, dst.Field(i), tagged(f, "wire", "fen"))
+			d.value(at, v, dst.Field(i), tagged(f, "wire", "fen"))
 		case tagged(f, "validate", "required") || tagged(f, "wire", "required"):
-			says := at + " is required"
+			message := at + " is required"
 			if _, null := o[nameOf(f)]; null && tagged(f, "wire", "fen") {
-				says += ": in fen, an integer, not null"
+				message += ": in fen, an integer, not null"
 			}
-			r.complain(at, says)
+			d.report(at, message)
 		}
 	}
 }
@@ -180,29 +180,29 @@ func (r *reading) fields(path string, o object, dst reflect.Value) {
 const maxEntries = 100
 
 // value reads one value into a field of the struct.
-func (r *reading) value(path string, v any, dst reflect.Value, fen bool) {
+func (d *decoder) value(path string, v any, dst reflect.Value, fen bool) {
 	switch dst.Kind() {
 	case reflect.Struct:
 		if o, ok := v.(object); ok {
-			r.fields(path, o, dst)
+			d.fields(path, o, dst)
 			return
 		}
-		r.unfit(path, "an object", v)
+		d.reportKind(path, "an object", v)
 	case reflect.Slice:
 		list, ok := v.([]any)
 		if !ok {
-			r.unfit(path, "an array", v)
+			d.reportKind(path, "an array", v)
 			return
 		}
 		if len(list) > maxEntries {
-			r.complain(path, fmt.Sprintf("%s must have at most %d entries", path, maxEntries))
+			d.report(path, fmt.Sprintf("%s must have at most %d entries", path, maxEntries))
 			return
 		}
 		dst.Set(reflect.MakeSlice(dst.Type(), len(list), len(list)))
 		for i, e := range list {
 			at := fmt.Sprintf("%s[%d]", path, i)
-			r.look(at)
-			r.value(at, e, dst.Index(i), false)
+			d.visit(at)
+			d.value(at, e, dst.Index(i), false)
 		}
 	case reflect.Int, reflect.Int64:
 		n, ok := v.(json.Number)
@@ -211,36 +211,36 @@ func (r *reading) value(path string, v any, dst reflect.Value, fen bool) {
 			i, _ := strconv.ParseInt(string(n), 10, 64) // the nearest there is, which the field's bounds refuse
 			dst.SetInt(i)
 		case fen:
-			r.unfit(path, "in fen, an integer (in other currencies the minor unit)", v)
+			d.reportKind(path, "in fen, an integer (in other currencies the minor unit)", v)
 		default:
-			r.unfit(path, "an integer", v)
+			d.reportKind(path, "an integer", v)
 		}
 	default:
 		s, ok := v.(string)
 		if !ok {
-			r.unfit(path, "a string", v)
+			d.reportKind(path, "a string", v)
 			return
 		}
 		dst.SetString(s)
 	}
 }
 
-func (r *reading) unfit(path, want string, v any) {
-	r.complain(path, fmt.Sprintf("%s must be %s, not %s", path, want, kind(v)))
+func (d *decoder) reportKind(path, want string, v any) {
+	d.report(path, fmt.Sprintf("%s must be %s, not %s", path, want, kind(v)))
 }
 
 // read reads the business fields into dst, checks their shape and, if anything is
-// wrong with it, says in the same error what the channel would not carry.
-func (h *Handler) read(r *reading, event object, dst any, problems func(refund.Spec) []refund.Problem, wraps ...string) error {
+// wrong with it, has the same error name what the channel would not carry.
+func (h *Handler) read(d *decoder, event object, dst any, problems func(refund.Spec) []refund.Problem, wraps ...string) error {
 	v := reflect.ValueOf(dst).Elem()
-	if o := r.business(event, v.Type(), wraps); o != nil {
-		r.fields("", o, v)
-		if err := h.check(r, dst); err != nil {
+	if o := d.business(event, v.Type(), wraps); o != nil {
+		d.fields("", o, v)
+		if err := h.check(d, dst); err != nil {
 			return err
 		}
-		if len(r.said) > 0 {
-			r.add(problems(h.refunds.Channel.Spec())...)
+		if len(d.problems) > 0 {
+			d.reportProblems(problems(h.refunds.Channel.Spec())...)
 		}
 	}
-	return r.err()
+	return d.err()
 }

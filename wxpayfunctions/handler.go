@@ -31,7 +31,7 @@ func New(refunds *refund.Service, log *slog.Logger) *Handler {
 // A route is one value of type and what answers it.
 type route struct {
 	name   string
-	answer func(h *Handler, ctx context.Context, caller refund.Caller, r *reading, event object) (any, error)
+	answer func(h *Handler, ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error)
 }
 
 // routes is the whole dispatch table: a new type is a new row.
@@ -68,7 +68,7 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 }
 
 func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, event []byte) (any, error) {
-	// First of all, so that whoever may not is told nothing else, whatever he sends.
+	// First of all, so that whoever may not learns nothing else, whatever he sends.
 	if err := h.refunds.Admit(ctx, caller); err != nil {
 		return nil, err
 	}
@@ -83,10 +83,10 @@ func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, event []by
 	if !ok && v != nil {
 		return nil, refuse("the event must be a JSON object, not %s", kind(v))
 	}
-	r := newReading()
-	name := r.eventType(o)
-	if r.wrong["type"] {
-		return nil, r.err()
+	d := newDecoder()
+	name := d.eventType(o)
+	if d.wrong["type"] {
+		return nil, d.err()
 	}
 	var names []string
 	for _, row := range routes() {
@@ -94,15 +94,15 @@ func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, event []by
 			names = append(names, row.name)
 			continue
 		}
-		return row.answer(h, ctx, caller, r, o)
+		return row.answer(h, ctx, caller, d, o)
 	}
 	served := strings.Join(names, " or ")
 	if slices.Contains(templateTypes(), name) {
-		r.complain("type", fmt.Sprintf("type must be %s, since this function does refunds only: for %s see %q in its README", served, name, migration))
+		d.report("type", fmt.Sprintf("type must be %s, since this function does refunds only: for %s see %q in its README", served, name, migration))
 	} else {
-		r.complain("type", "type must be "+served)
+		d.report("type", "type must be "+served)
 	}
-	return nil, r.err()
+	return nil, d.err()
 }
 
 // migration is the section of README for whoever comes from CloudBase's payment template.
@@ -120,10 +120,10 @@ func templateTypes() []string {
 	}
 }
 
-func (h *Handler) refund(ctx context.Context, caller refund.Caller, r *reading, event object) (any, error) {
+func (h *Handler) refund(ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error) {
 	var req refund.Request
 	problems := func(s refund.Spec) []refund.Problem { return s.Problems(req) }
-	if err := h.read(r, event, &req, problems, "data"); err != nil {
+	if err := h.read(d, event, &req, problems, "data"); err != nil {
 		return nil, err
 	}
 	got, err := h.refunds.Refund(ctx, caller, req)
@@ -133,10 +133,10 @@ func (h *Handler) refund(ctx context.Context, caller refund.Caller, r *reading, 
 	return got, nil
 }
 
-func (h *Handler) query(ctx context.Context, caller refund.Caller, r *reading, event object) (any, error) {
+func (h *Handler) query(ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error) {
 	var l refund.Lookup
 	problems := func(s refund.Spec) []refund.Problem { return s.LookupProblems(l) }
-	if err := h.read(r, event, &l, problems, "data", "params"); err != nil {
+	if err := h.read(d, event, &l, problems, "data", "params"); err != nil {
 		return nil, err
 	}
 	if l.ByOrder() {
@@ -155,8 +155,8 @@ type envelope struct {
 	RetryAfter int64  `json:"retry_after,omitempty"` // seconds
 }
 
-// codes gives each domain code its number and, where the upstream has not said
-// its own, its name in the seeds' spelling.
+// codes gives each domain code its number and its name in WeChat Pay's spelling,
+// which an upstream's own code replaces.
 func codes() map[refund.Code]envelope {
 	return map[refund.Code]envelope{
 		refund.CodeInvalid:     {Code: 400, ErrCode: "PARAM_ERROR"},
@@ -186,7 +186,7 @@ func retries() map[refund.Next]string {
 func encode(data any, err error) []byte {
 	env := envelope{Data: data}
 	if got, ok := data.(refund.Refund); ok && got.Status == refund.StatusClosed {
-		env.Retry = retries()[refund.NewNumber] // the number is used up, and the money has not moved
+		env.Retry = retries()[refund.NewNumber] // the number is used up, and no money was moved
 	}
 	if err != nil {
 		e := refund.AsError(err)

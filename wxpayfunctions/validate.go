@@ -46,8 +46,8 @@ func wxText(f validator.FieldLevel) bool {
 	return true
 }
 
-// check says of each field whose shape is wrong what is wrong with it, by name.
-func (h *Handler) check(r *reading, v any) error {
+// check reports each field whose shape is wrong, by name.
+func (h *Handler) check(d *decoder, v any) error {
 	err := h.validate().Struct(v)
 	if err == nil {
 		return nil
@@ -59,11 +59,11 @@ func (h *Handler) check(r *reading, v any) error {
 	for _, f := range fields {
 		_, path, _ := strings.Cut(f.Namespace(), ".")
 		switch {
-		case f.Kind() == reflect.Struct: // absent or with nothing in it, which the reading has said
+		case f.Kind() == reflect.Struct: // absent or empty, which the decoder has reported
 		case f.Tag() == "required_without_all":
-			r.add(refund.Problem{Fields: []string{path, "out_refund_no", "transaction_id", "out_trade_no"}, Says: path + " " + rule(f)})
+			d.reportProblems(refund.Problem{Fields: []string{path, "out_refund_no", "transaction_id", "out_trade_no"}, Says: path + " " + rule(f)})
 		default:
-			r.complain(path, path+" "+rule(f))
+			d.report(path, path+" "+rule(f))
 		}
 	}
 	return nil

@@ -22,8 +22,8 @@ func refusal(t *testing.T, event string) string {
 	return message
 }
 
-// Whatever stands for money and is no integer, each gets one sentence that names
-// the field and says what it has to be.
+// Whatever stands for money and is no integer is refused by one sentence that names
+// the field and what it has to be.
 func TestMoneyIsFenAnInteger(t *testing.T) {
 	fields := map[string]string{
 		`"refund":60`: "amount.refund", `"total":100`: "amount.total", `"amount":60}`: "amount.from[0].amount",
@@ -54,9 +54,9 @@ func TestMoneyIsFenAnInteger(t *testing.T) {
 	}
 }
 
-// Whoever has written several things wrong is told all of it at once, each by
-// name, in the order of the fields, wherever it was found.
-func TestAllThatIsWrongInOneMessage(t *testing.T) {
+// One message names everything that is wrong with an event, in the order of the
+// fields, wherever it was found.
+func TestOneMessageNamesAllThatIsWrong(t *testing.T) {
 	const fen = "must be in fen, an integer (in other currencies the minor unit), not "
 	for _, c := range []struct{ name, event, says string }{
 		{"nothing but a type", `{"type":"wxpay_refund"}`,
@@ -77,7 +77,7 @@ func TestAllThatIsWrongInOneMessage(t *testing.T) {
 				"reason must be a string, not a number; funds_account must be AVAILABLE; amount.currency must be CNY"},
 		{"the channel alone", `{"type":"wxpay_refund","out_refund_no":"R 1","out_trade_no":"O1","amount":{"refund":60,"total":50,"currency":"EUR","from":[{"account":"AVAILABLE","amount":1}]}}`,
 			"out_refund_no may hold digits, letters and _-|*@ only; amount.refund must not exceed amount.total; amount.currency must be CNY"},
-		{"rules between fields say nothing of wrong ones", `{"type":"wxpay_refund","out_refund_no":"R1","out_trade_no":7,"amount":{"refund":60,"total":"1","currency":"CNY","from":[{"account":"AVAILABLE","amount":6.0}]}}`,
+		{"rules between fields do not count for wrong ones", `{"type":"wxpay_refund","out_refund_no":"R1","out_trade_no":7,"amount":{"refund":60,"total":"1","currency":"CNY","from":[{"account":"AVAILABLE","amount":6.0}]}}`,
 			"out_trade_no must be a string, not a number; amount.total " + fen + "a string; amount.from[0].amount " + fen + "a decimal"},
 		{"lists", `{"type":"wxpay_refund","out_refund_no":"R1","out_trade_no":"O1","amount":{"refund":60,"total":100,"currency":"CNY","from":[1,{"account":"AVAILABLE"}]},"goods_detail":[{"merchant_goods_id":"","unit_price":0,"refund_amount":0,"refund_quantity":0}]}`,
 			"amount.from[0] must be an object, not a number; amount.from[1].amount is required; " +
@@ -107,8 +107,8 @@ func TestAllThatIsWrongInOneMessage(t *testing.T) {
 	}
 }
 
-// What cannot be read any further is refused by itself.
-func TestWhatCannotBeReadIsSaidAlone(t *testing.T) {
+// What cannot be read any further is the only problem that is named.
+func TestUnreadableEventHasOneProblem(t *testing.T) {
 	for event, says := range map[string]string{
 		`{"type":"wxpay_refund","amount":1,"amount":2}`: "amount stands twice",
 		`{"type":"wxpay_refund","out_refund_no":1,}`:    "the event is not JSON",
@@ -124,8 +124,8 @@ func TestWhatCannotBeReadIsSaidAlone(t *testing.T) {
 	}
 }
 
-// Whoever comes from CloudBase's payment template is told where the rest of it
-// goes, by a section that README has in both languages.
+// The types of CloudBase's payment template that are not served are refused with the
+// README's section on where they go, which is there in both languages.
 func TestTemplateTypesPointToTheREADME(t *testing.T) {
 	b, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -155,9 +155,9 @@ func TestTemplateTypesPointToTheREADME(t *testing.T) {
 	}
 }
 
-// A refund that is closed is done with, and so is its number: code 0 and, beside
-// it, that only a new number can refund.
-func TestClosedSaysNewNumber(t *testing.T) {
+// A closed refund is code 0 and, beside it, that only a new number can refund: its own
+// is used up.
+func TestClosedRefundAsksForANewNumber(t *testing.T) {
 	const query = `{"type":"wxpay_refund_query","out_refund_no":"R1"}`
 	for status, want := range map[refund.Status]any{
 		refund.StatusClosed: "new_number", refund.StatusProcessing: nil, refund.StatusSuccess: nil, refund.StatusAbnormal: nil,
