@@ -113,7 +113,7 @@ func same(t testing.TB, what string, got, want []refund.Item) {
 	}
 }
 
-// at is a due time n milliseconds after a fixed moment.
+// at is a due time n milliseconds after a fixed instant.
 func at(n int) time.Time {
 	return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
 }
@@ -142,7 +142,7 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-func TestCreateReadUpdate(t *testing.T) {
+func TestItemsAreCreatedReadAndUpdated(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		same(t, "nothing yet", get(t, l, "a"), []refund.Item{{Key: "a"}})
@@ -158,7 +158,7 @@ func TestCreateReadUpdate(t *testing.T) {
 	})
 }
 
-func TestGetOrderAndRepeats(t *testing.T) {
+func TestGetAnswersInTheOrderOfTheKeys(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		commit(t, l, item("a", 0, "A"), item("b", 0, "B"))
@@ -176,7 +176,7 @@ func TestGetOrderAndRepeats(t *testing.T) {
 	})
 }
 
-func TestGetManyKeys(t *testing.T) {
+func TestGetTakesAnyNumberOfKeys(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		for _, n := range []int{2, 3, 4, 5, 63, 64, 65, 200} {
@@ -206,7 +206,7 @@ func TestGetManyKeys(t *testing.T) {
 
 // Each attempt over a wrong version is stale, alone and together with right
 // ones, and leaves everything as it was.
-func TestStale(t *testing.T) {
+func TestCommitOverAWrongVersionIsStaleAndWritesNothing(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		commit(t, l, item("a", 0, "a1"))
@@ -240,7 +240,7 @@ func TestStale(t *testing.T) {
 
 // What only a mistake of the caller's can bring is refused before anything is
 // written, and is not called stale, for to repeat it would be useless.
-func TestRefusedCommits(t *testing.T) {
+func TestMistakenCommitsAreRefused(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		long := strings.Repeat("k", refund.MaxKey)
@@ -282,11 +282,11 @@ func TestRefusedCommits(t *testing.T) {
 		for _, key := range []string{long, string(all), " ", "a ", "A"} {
 			commit(t, l, item(key, 0, "x"))
 		}
-		same(t, "spaces and cases tell apart", get(t, l, "a", "a ", "A"), []refund.Item{{Key: "a"}, item("a ", 1, "x"), item("A", 1, "x")})
+		same(t, "spaces and letter case make another key", get(t, l, "a", "a ", "A"), []refund.Item{{Key: "a"}, item("a ", 1, "x"), item("A", 1, "x")})
 	})
 }
 
-func TestCommitLeavesItemsAlone(t *testing.T) {
+func TestCommitDoesNotChangeTheCallersItems(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		items := []refund.Item{item("b", 0, "B"), item("a", 0, "A")}
@@ -297,7 +297,7 @@ func TestCommitLeavesItemsAlone(t *testing.T) {
 	})
 }
 
-func TestBodies(t *testing.T) {
+func TestBodiesAreKeptByteForByte(t *testing.T) {
 	overAll(t, func(t *testing.T, b backend, open func() *Store) {
 		l := open()
 		var bytes256 []byte
@@ -403,7 +403,7 @@ func listPages(due time.Time, limit int, items ...refund.Item) (pages [][]string
 	return pages
 }
 
-func TestListDue(t *testing.T) {
+func TestListIsCompleteAndInOrder(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		if got := pages(t, l, at(100), 10); got != nil {
@@ -445,7 +445,7 @@ func TestListDue(t *testing.T) {
 	})
 }
 
-func TestListRefuses(t *testing.T) {
+func TestListRefusesBadLimitsAndCursors(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		for _, limit := range []int{0, -1} {
@@ -531,7 +531,9 @@ func TestCursorStaysWhileItemsChange(t *testing.T) {
 	})
 }
 
-func TestD1OneClaimantWins(t *testing.T) {
+// D1: of 64 commits that would create the same item, one is written, and nothing of
+// the others.
+func TestOneOfManyClaimantsWins(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		var won, stale atomic.Int32
@@ -575,7 +577,7 @@ func increment(ctx context.Context, l refund.Ledger, key refund.Key) error {
 	}
 }
 
-func TestCounterLosesNothing(t *testing.T) {
+func TestConcurrentIncrementsLoseNothing(t *testing.T) {
 	overAll(t, func(t *testing.T, b backend, open func() *Store) {
 		ledgers := []*Store{open()}
 		if !b.private {
@@ -648,7 +650,7 @@ func reserve(ctx context.Context, l refund.Ledger, order, number refund.Key, amo
 // audit reads an order and its refunds in one Get and checks that the sum is
 // right and within the total; it returns how much is reserved. It asks for so
 // many keys in between that no single query can answer: what it sees must be
-// one moment all the same.
+// one instant all the same.
 func audit(ctx context.Context, l refund.Ledger, order refund.Key, numbers []refund.Key) (int64, error) {
 	keys := []refund.Key{order}
 	for i := range maxKeys {
@@ -678,9 +680,9 @@ func audit(ctx context.Context, l refund.Ledger, order refund.Key, numbers []ref
 	return sum, nil
 }
 
-// 64 refunds, which together are far more than the order, race for it. What is
-// reserved is never above the total, at every moment equals the sum of the
-// claims, and nobody is turned away who would have fitted.
+// A7, D1: 64 refunds, which together exceed the order by far, race for it. What is reserved
+// never exceeds the total, equals the sum of the claims at every instant, and no
+// refund is refused that would have fitted.
 func TestOrderIsNeverOverdrawn(t *testing.T) {
 	overAll(t, func(t *testing.T, b backend, open func() *Store) {
 		ledgers := []*Store{open()}
@@ -725,7 +727,7 @@ func TestOrderIsNeverOverdrawn(t *testing.T) {
 			if ok {
 				sum += amounts[i]
 			} else if reserved+amounts[i] <= total {
-				t.Errorf("a refund of %d was turned away with %d of %d reserved", amounts[i], reserved, total)
+				t.Errorf("a refund of %d was refused with %d of %d reserved", amounts[i], reserved, total)
 			}
 		}
 		if sum != reserved {
@@ -755,7 +757,7 @@ func TestEndedContextWritesNothing(t *testing.T) {
 
 // Contexts that end anywhere within a call leave all of a commit or nothing,
 // and a ledger that works.
-func TestContextsEndAnywhere(t *testing.T) {
+func TestContextEndingAnywhereLeavesAllOrNothing(t *testing.T) {
 	overAll(t, func(t *testing.T, b backend, open func() *Store) {
 		l := open()
 		version := int64(0)

@@ -21,7 +21,7 @@ type dialect struct {
 	// limit writes how many rows are wanted, with one parameter; "": a bare one.
 	limit string
 
-	// snapshot is the isolation under which several queries see one moment.
+	// snapshot is the isolation under which several queries see the same instant.
 	snapshot sql.IsolationLevel
 
 	// duplicate reports that an insert met an existing key.
@@ -32,8 +32,8 @@ type dialect struct {
 	// that from an answer of the database; a lost connection is none.
 	locked func(error) bool
 
-	// patience is how often what was locked is tried.
-	patience int
+	// attempts is how often a transaction that met a lock is tried, at most.
+	attempts int
 }
 
 // listItems is the statement of List, and listArgs are its arguments: due by a
@@ -70,13 +70,13 @@ func (d dialect) rebind(text string) string {
 	return b.String()
 }
 
-// patiently repeats op while the database is locked, d.patience times at most,
-// and gives up earlier when the context ends. The pauses are short and uneven,
-// so that processes which collided do not do so again.
-func (d dialect) patiently(ctx context.Context, op func() error) error {
-	for try := 1; ; try++ {
+// retry repeats op while the database is locked, with d.attempts in all, and gives
+// up earlier when the context ends. The pauses are short and uneven, so that
+// processes which collided do not do so again.
+func (d dialect) retry(ctx context.Context, op func() error) error {
+	for attempt := 1; ; attempt++ {
 		err := op()
-		if err == nil || try >= d.patience || !d.locked(err) {
+		if err == nil || attempt >= d.attempts || !d.locked(err) {
 			return err
 		}
 		select {

@@ -63,7 +63,7 @@ func openDynamoDB(ctx context.Context, rest string) (store, error) {
 				Proxy:               http.ProxyFromEnvironment,
 				MaxIdleConnsPerHost: 100,
 				IdleConnTimeout:     time.Minute,
-				TLSHandshakeTimeout: dynamoAttempt,
+				TLSHandshakeTimeout: dynamoTimeout,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -73,7 +73,7 @@ func openDynamoDB(ctx context.Context, rest string) (store, error) {
 		BaseEndpoint: o.endpoint,
 		Credentials:  aws.NewCredentialsCache(dynamoCredentials(o.endpoint != nil)),
 		HTTPClient:   d.http,
-		Retryer:      aws.NopRetryer{}, // patiently repeats, and has to know what came of each attempt
+		Retryer:      aws.NopRetryer{}, // retry repeats, and has to know the outcome of each attempt
 	})
 	if o.create {
 		if err := d.create(ctx); err != nil {

@@ -87,7 +87,7 @@ func (d *dynamo) get(ctx context.Context, keys []refund.Key) (map[refund.Key]ref
 	}
 	defer leave()
 	chunks := slices.Collect(slices.Chunk(keys, dynamoItems))
-	for try := 1; ; try++ {
+	for attempt := 1; ; attempt++ {
 		found := make(map[refund.Key]refund.Item, len(keys))
 		for _, chunk := range chunks {
 			if err := d.getChunk(ctx, chunk, found); err != nil {
@@ -111,10 +111,10 @@ func (d *dynamo) get(ctx context.Context, keys []refund.Key) (map[refund.Key]ref
 		if same {
 			return found, nil
 		}
-		if try == 10*dynamoPatience {
-			return nil, fmt.Errorf("%d items, read %d at a time, changed meanwhile in each of %d attempts", len(keys), dynamoItems, try)
+		if attempt == 10*dynamoAttempts {
+			return nil, fmt.Errorf("%d items, read %d at a time, changed meanwhile in each of %d attempts", len(keys), dynamoItems, attempt)
 		}
-		if err := pause(ctx, 1); err != nil {
+		if err := backOff(ctx, 1); err != nil {
 			return nil, err
 		}
 	}
@@ -123,7 +123,7 @@ func (d *dynamo) get(ctx context.Context, keys []refund.Key) (map[refund.Key]ref
 // getChunk adds the items of up to dynamoItems keys to found.
 func (d *dynamo) getChunk(ctx context.Context, keys []refund.Key, found map[refund.Key]refund.Item) error {
 	var all []attributes
-	err := d.patiently(ctx, func(ctx context.Context, _ bool) error {
+	err := d.retry(ctx, func(ctx context.Context, _ bool) error {
 		if len(keys) == 1 {
 			out, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{
 				TableName:      &d.table,
@@ -180,13 +180,13 @@ func (d *dynamo) commit(ctx context.Context, items []refund.Item) error {
 	}
 	defer leave()
 	var id string
-	return d.patiently(ctx, func(ctx context.Context, doubt bool) error {
-		if !doubt { // what was refused for certain needs no recognising
+	return d.retry(ctx, func(ctx context.Context, inDoubt bool) error {
+		if !inDoubt { // a refused attempt left nothing to be recognised
 			id = rand.Text()
 		}
 		refused, err := d.write(ctx, items, id)
 		if len(refused) > 0 {
-			return verdict(items, refused, id, doubt)
+			return conflictError(items, refused, id, inDoubt)
 		}
 		return err
 	})
@@ -261,16 +261,17 @@ func (d *dynamo) write(ctx context.Context, items []refund.Item, id string) (ref
 
 func code(r types.CancellationReason) string { return aws.ToString(r.Code) }
 
-// verdict says what it means that stored versions are others than expected.
-func verdict(items []refund.Item, refused map[int]attributes, id string, doubt bool) error {
+// conflictError is what it means that the stored versions are not the expected ones:
+// nil if the commit itself has written them.
+func conflictError(items []refund.Item, refused map[int]attributes, id string, inDoubt bool) error {
 	for i, a := range refused {
 		if by, ok := a["commit_id"].(*types.AttributeValueMemberS); ok && by.Value == id {
 			return nil // all or nothing: so all were written
 		}
 		// Was an earlier put carried out, and its item overwritten since? Not if
-		// the version that would be ours is another's. If nothing tells, it must
-		// not be called stale: the caller would do everything twice.
-		if version, _ := integer(a["version"]); doubt && len(items) == 1 && version > items[i].Version+1 {
+		// the version that would be ours is another's. If that is not to be seen, it
+		// must not be called stale: the caller would do everything twice.
+		if version, _ := integer(a["version"]); inDoubt && len(items) == 1 && version > items[i].Version+1 {
 			return errors.New("the answer to an attempt was lost, and others have written since: the outcome is unknown")
 		}
 	}

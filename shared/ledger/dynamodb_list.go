@@ -38,7 +38,7 @@ func (d *dynamo) list(ctx context.Context, due int64, after position, limit int)
 	var items []refund.Item
 	for next := (attributes)(nil); len(items) < limit; {
 		var out *dynamodb.QueryOutput
-		err := d.patiently(ctx, func(ctx context.Context, _ bool) (err error) {
+		err := d.retry(ctx, func(ctx context.Context, _ bool) (err error) {
 			out, err = d.client.Query(ctx, &dynamodb.QueryInput{
 				TableName:              &d.table,
 				IndexName:              aws.String(dueIndex),

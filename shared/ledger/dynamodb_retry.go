@@ -17,46 +17,46 @@ import (
 )
 
 const (
-	// dynamoPatience is how often a request is tried: about 3 seconds of pauses at most.
-	dynamoPatience = 12
-	// dynamoFirst and dynamoLast bound the pause between two tries, which doubles.
+	// dynamoAttempts is how often a request is sent: about 3 seconds of pauses at most.
+	dynamoAttempts = 12
+	// dynamoFirst and dynamoLast bound the pause between two attempts, which doubles.
 	dynamoFirst, dynamoLast = 10 * time.Millisecond, 500 * time.Millisecond
-	// dynamoAttempt is after how long an answer is taken for lost.
-	dynamoAttempt = 3 * time.Second
+	// dynamoTimeout is after how long an answer is taken for lost.
+	dynamoTimeout = 3 * time.Second
 )
 
-// patiently repeats op while others are in its way, or the table is, or the
-// network, and gives up earlier when the context ends. doubt tells op that an
-// earlier attempt may have been carried out, its answer being lost.
-func (d *dynamo) patiently(ctx context.Context, op func(ctx context.Context, doubt bool) error) error {
-	doubt := false
-	for try := 1; ; try++ {
+// retry repeats op after a conflict, throttling, or a failure of the service or the
+// network, and gives up earlier when the context ends. inDoubt says that an earlier
+// attempt may have been carried out, since its answer was lost.
+func (d *dynamo) retry(ctx context.Context, op func(ctx context.Context, inDoubt bool) error) error {
+	inDoubt := false
+	for n := 1; ; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		attempt, cancel := context.WithTimeout(ctx, dynamoAttempt)
-		err := op(attempt, doubt)
+		attempt, cancel := context.WithTimeout(ctx, dynamoTimeout)
+		err := op(attempt, inDoubt)
 		cancel()
 		if err == nil || errors.Is(err, refund.ErrStale) || ctx.Err() != nil {
 			return err
 		}
 		again, unknown := transient(err)
-		doubt = doubt || unknown
+		inDoubt = inDoubt || unknown
 		if !again {
 			return d.explain(ctx, err)
 		}
-		if try == dynamoPatience {
-			return fmt.Errorf("given up after %d attempts: %w", try, err)
+		if n == dynamoAttempts {
+			return fmt.Errorf("given up after %d attempts: %w", n, err)
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := backOff(ctx, n); err != nil {
 			return err
 		}
 	}
 }
 
-// pause waits after the nth attempt, for an uneven time, so that processes which
-// collided do not do so again.
-func pause(ctx context.Context, n int) error {
+// backOff waits after the nth attempt, with jitter, so that processes which collided
+// do not do so again.
+func backOff(ctx context.Context, n int) error {
 	longest := min(dynamoFirst<<min(n-1, 16), dynamoLast)
 	select {
 	case <-ctx.Done():
@@ -66,8 +66,8 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
-// transient reports whether the same request may fare better in a moment, and
-// whether this one may have been carried out all the same.
+// transient reports whether the same request may succeed a little later, and whether
+// this one may have been carried out all the same.
 func transient(err error) (again, unknown bool) {
 	var cancelled *types.TransactionCanceledException
 	if errors.As(err, &cancelled) {
@@ -112,7 +112,7 @@ func (d *dynamo) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("there is no table %q in %s: %w", d.table, d.client.Options().Region, err)
 	case "ValidationException", "TransactionCanceledException":
 		// Asked only now: not every function that may use a table may look at it.
-		ctx, cancel := context.WithTimeout(ctx, dynamoAttempt)
+		ctx, cancel := context.WithTimeout(ctx, dynamoTimeout)
 		defer cancel()
 		if _, wrong := d.describe(ctx); errors.Is(wrong, errNoLedger) {
 			return fmt.Errorf("%w: %w", wrong, err)

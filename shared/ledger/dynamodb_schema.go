@@ -25,7 +25,7 @@ const schemaMarker = "wxrefund/schema"
 // less. Whoever comes first does it, by a condition of the write; the others then
 // find it done. A table with a schema that we do not know is refused.
 func (d *dynamo) upgradeSchema(ctx context.Context) error {
-	for range dynamoPatience {
+	for range dynamoAttempts {
 		stored, err := d.readSchema(ctx)
 		if err != nil {
 			return fmt.Errorf("schema: %w", err)
@@ -36,7 +36,7 @@ func (d *dynamo) upgradeSchema(ctx context.Context) error {
 		if stored == d.known {
 			return nil
 		}
-		err = d.patiently(ctx, func(ctx context.Context, _ bool) error {
+		err = d.retry(ctx, func(ctx context.Context, _ bool) error {
 			item := keyed(schemaMarker)
 			item["schema"] = number(int64(d.known))
 			_, err := d.client.PutItem(ctx, &dynamodb.PutItemInput{
@@ -60,7 +60,7 @@ func (d *dynamo) upgradeSchema(ctx context.Context) error {
 // readSchema reads the marker; 0 if there is none.
 func (d *dynamo) readSchema(ctx context.Context) (stored int, err error) {
 	var item attributes
-	err = d.patiently(ctx, func(ctx context.Context, _ bool) error {
+	err = d.retry(ctx, func(ctx context.Context, _ bool) error {
 		out, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.table, Key: keyed(schemaMarker), ConsistentRead: aws.Bool(true)})
 		if err == nil {
 			item = out.Item

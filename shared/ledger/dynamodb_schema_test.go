@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -35,7 +34,7 @@ func marked(t *testing.T, url string) int {
 
 // D12: a table from before there was a marker, or with an older one, gets that of
 // the program which comes first, once, and keeps what is in it.
-func TestD12OlderSchemaOfDynamoDBIsUpgraded(t *testing.T) {
+func TestOlderSchemaOfDynamoDBIsUpgradedOnce(t *testing.T) {
 	url := newDynamoURL(t)
 	before := open(t, url)
 	before.store.(*dynamo).schema.done.Store(true) // the program from before there was a marker
@@ -88,7 +87,7 @@ func TestD12OlderSchemaOfDynamoDBIsUpgraded(t *testing.T) {
 }
 
 // D12: a newer one is a clear error, of every call, and is left as it is.
-func TestD12NewerSchemaOfDynamoDBIsRefused(t *testing.T) {
+func TestNewerSchemaOfDynamoDBIsRefusedAndLeftAlone(t *testing.T) {
 	url := newDynamoURL(t)
 	commit(t, openKnowing(t, url, dynamoSchema+1), item("a", 0, "A"))
 	want := fmt.Sprintf("the database has schema %d, this program works with schemas up to %d: it needs a newer program", dynamoSchema+1, dynamoSchema)
@@ -105,7 +104,7 @@ func TestD12NewerSchemaOfDynamoDBIsRefused(t *testing.T) {
 
 // A marker that is none, and a table that is none: both are said, and the next
 // call looks again.
-func TestDynamoDBSchemaFails(t *testing.T) {
+func TestDynamoDBBadMarkerIsRefusedUntilItIsGone(t *testing.T) {
 	url := newDynamoURL(t)
 	s := open(t, url)
 	d := s.store.(*dynamo)
@@ -134,7 +133,7 @@ func TestDynamoDBSchemaFails(t *testing.T) {
 
 // An answer to the marker's writing is lost, and another program writes one
 // between our look and our writing.
-func TestDynamoDBSchemaMeetsOthers(t *testing.T) {
+func TestDynamoDBMarkerIsWrittenOnceDespiteRacesAndLosses(t *testing.T) {
 	for _, op := range []string{"GetItem", "PutItem"} {
 		url := dynamodbBackend.fresh(t)
 		s := open(t, url)
@@ -156,23 +155,4 @@ func TestDynamoDBSchemaMeetsOthers(t *testing.T) {
 			t.Errorf("%s: schema %d, want %d", op, got, dynamoSchema)
 		}
 	}
-}
-
-// A process is killed again and again while it writes: what it was at is there as a
-// whole or not at all, and what was acknowledged is there.
-func TestD2KilledWhileWritingToDynamoDB(t *testing.T) {
-	url := newDynamoURL(t)
-	// The request that it sent last may still be under way. It is soon done with.
-	killWriters(t, url, (*kills+1)/2, func() {
-		s := open(t, url)
-		defer s.Close()
-		for was := int64(-1); ; {
-			count := get(t, s, "count")[0].Version
-			if count == was {
-				return
-			}
-			was = count
-			time.Sleep(100 * time.Millisecond)
-		}
-	})
 }

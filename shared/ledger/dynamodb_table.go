@@ -35,7 +35,7 @@ func (d *dynamo) create(ctx context.Context) error {
 	defer cancel()
 	for n := 1; ; n++ {
 		var ready bool
-		err := d.patiently(ctx, func(ctx context.Context, _ bool) (err error) {
+		err := d.retry(ctx, func(ctx context.Context, _ bool) (err error) {
 			ready, err = d.describe(ctx)
 			return err
 		})
@@ -50,7 +50,7 @@ func (d *dynamo) create(ctx context.Context) error {
 		case ready:
 			return nil
 		}
-		if err := pause(ctx, n); err != nil {
+		if err := backOff(ctx, n); err != nil {
 			return fmt.Errorf("table %q is not ready: %w", d.table, err)
 		}
 	}
@@ -73,7 +73,7 @@ func (d *dynamo) createTable(ctx context.Context) error {
 				types.AttributeDefinition{AttributeName: k.AttributeName, AttributeType: types.ScalarAttributeTypeS})
 		}
 	}
-	return d.patiently(ctx, func(ctx context.Context, _ bool) error {
+	return d.retry(ctx, func(ctx context.Context, _ bool) error {
 		_, err := d.client.CreateTable(ctx, in)
 		var exists *types.ResourceInUseException
 		if errors.As(err, &exists) { // another was faster

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,6 +65,14 @@ func scripted(t *testing.T, w wire) *Store {
 	return onWire(open(t, "dynamodb://scripted?endpoint=http://127.0.0.1:1"), w)
 }
 
+// virtually makes a test run by a virtual clock, whose waits take no time.
+func virtually(test func(*testing.T)) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, test)
+	}
+}
+
 func answer(status int, body string) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: status,
@@ -88,7 +97,7 @@ func cancellation(codes ...string) (*http.Response, error) {
 		`{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"no","CancellationReasons":%s}`, text))
 }
 
-func TestDynamoDBOpen(t *testing.T) {
+func TestDynamoDBOpensByURLAloneAndRefusesBadOnes(t *testing.T) {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		t.Setenv(name, "")
 	}
@@ -124,7 +133,7 @@ func TestDynamoDBOpen(t *testing.T) {
 	}
 }
 
-func TestDynamoDBCredentials(t *testing.T) {
+func TestDynamoDBCredentialsComeFromTheEnvironment(t *testing.T) {
 	var sent atomic.Value
 	w := func(req *http.Request, _, _ string, _ func() (*http.Response, error)) (*http.Response, error) {
 		sent.Store(req)
@@ -178,7 +187,7 @@ func TestDynamoDBCredentials(t *testing.T) {
 }
 
 // What DynamoDB would not take is refused before it is asked.
-func TestDynamoDBLimits(t *testing.T) {
+func TestDynamoDBLimitsAreCheckedBeforeItIsAsked(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	s := scripted(t, func(*http.Request, string, string, func() (*http.Response, error)) (*http.Response, error) {
@@ -212,9 +221,9 @@ func TestDynamoDBLimits(t *testing.T) {
 	}
 }
 
-// What stands in the way of a request for a moment is waited for, and called
-// stale never; what will not pass is not repeated.
-func TestDynamoDBRepeats(t *testing.T) {
+// What fails for a short time only is retried and never called stale; what cannot
+// succeed is not repeated.
+func TestDynamoDBCommitsAreRetriedUnlessRefused(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection reset")
 	for name, test := range map[string]struct {
@@ -255,8 +264,7 @@ func TestDynamoDBRepeats(t *testing.T) {
 			if reply == nil {
 				continue
 			}
-			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
-				t.Parallel()
+			t.Run(fmt.Sprintf("%s/%d", name, n), virtually(func(t *testing.T) {
 				items := []refund.Item{item("a", 0, ""), item("b", 0, "")}[:n]
 				bad, calls := 3, 0
 				s := scripted(t, func(_ *http.Request, op, _ string, _ func() (*http.Response, error)) (*http.Response, error) {
@@ -281,24 +289,24 @@ func TestDynamoDBRepeats(t *testing.T) {
 
 				bad, calls = 1000, 0
 				err = s.Commit(t.Context(), items...)
-				if err == nil || errors.Is(err, refund.ErrStale) || calls != dynamoPatience || !strings.Contains(err.Error(), "given up after 12 attempts") {
+				if err == nil || errors.Is(err, refund.ErrStale) || calls != dynamoAttempts || !strings.Contains(err.Error(), "given up after 12 attempts") {
 					t.Errorf("without end: got %v after %d calls", err, calls)
 				}
 
 				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 				defer cancel()
 				start := time.Now()
-				if err := s.Commit(ctx, items...); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2*time.Second {
+				if err := s.Commit(ctx, items...); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 300*time.Millisecond {
 					t.Errorf("with a context: got %v after %v", err, time.Since(start))
 				}
-			})
+			}))
 		}
 	}
 }
 
 // A transaction keeps its token while an answer is lost, so that DynamoDB knows
 // it again, and gets another once it was refused for certain.
-func TestDynamoDBTokens(t *testing.T) {
+func TestDynamoDBTransactionKeepsItsTokenWhileInDoubt(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection reset")
 	replies := []func() (*http.Response, error){
@@ -335,7 +343,7 @@ func TestDynamoDBTokens(t *testing.T) {
 
 // Of a transaction that was cancelled for several reasons, one failed condition
 // makes it stale.
-func TestDynamoDBStaleAmongConflicts(t *testing.T) {
+func TestDynamoDBFailedConditionAmongConflictsIsStale(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	s := scripted(t, func(*http.Request, string, string, func() (*http.Response, error)) (*http.Response, error) {
@@ -348,7 +356,7 @@ func TestDynamoDBStaleAmongConflicts(t *testing.T) {
 }
 
 // Reads are repeated as well.
-func TestDynamoDBReadsRepeat(t *testing.T) {
+func TestDynamoDBReadsAreRetried(t *testing.T) {
 	t.Parallel()
 	for op, call := range map[string]func(*Store) error{
 		"GetItem":          func(s *Store) error { _, err := s.Get(t.Context(), "a"); return err },
@@ -399,7 +407,7 @@ func dropping(op string, n int, afterwards func()) wire {
 }
 
 // A commit whose answer is lost is repeated, and knows what it wrote itself.
-func TestDynamoDBLostAnswers(t *testing.T) {
+func TestDynamoDBCommitWhoseAnswerIsLostKnowsItself(t *testing.T) {
 	url := newDynamoURL(t)
 	other := open(t, url)
 	for _, test := range []struct {
@@ -443,7 +451,7 @@ func TestDynamoDBLostAnswers(t *testing.T) {
 			same(t, "stale", read(), at(2, "2"))
 
 			// Another writes after what was written and before it is repeated. The
-			// token tells; where there is none, the outcome is called unknown: to
+			// token shows it; where there is none, the outcome is called unknown: to
 			// say stale would be a lie, and the caller would do everything twice.
 			onWire(s, dropping(test.op, 1, func() { commit(t, other, item(string(key), 3, "4")) }))
 			err := s.Commit(t.Context(), at(2, "3")...)
@@ -494,24 +502,25 @@ func TestDynamoDBLostAnswers(t *testing.T) {
 }
 
 // An answer that does not come is not waited for without end.
-func TestDynamoDBHangs(t *testing.T) {
-	t.Parallel()
-	calls := 0
-	s := scripted(t, func(req *http.Request, _, _ string, _ func() (*http.Response, error)) (*http.Response, error) {
-		if calls++; calls == 1 {
-			<-req.Context().Done()
-			return nil, req.Context().Err()
+func TestDynamoDBAnswerThatDoesNotComeIsGivenUp(t *testing.T) {
+	virtually(func(t *testing.T) {
+		calls := 0
+		s := scripted(t, func(req *http.Request, _, _ string, _ func() (*http.Response, error)) (*http.Response, error) {
+			if calls++; calls == 1 {
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			}
+			return answer(http.StatusOK, "{}")
+		})
+		start := time.Now()
+		if err := s.Commit(t.Context(), item("a", 0, "")); err != nil || calls != 2 || time.Since(start) < dynamoTimeout {
+			t.Errorf("got %v after %d calls and %v", err, calls, time.Since(start))
 		}
-		return answer(http.StatusOK, "{}")
-	})
-	start := time.Now()
-	if err := s.Commit(t.Context(), item("a", 0, "")); err != nil || calls != 2 || time.Since(start) < dynamoAttempt {
-		t.Errorf("got %v after %d calls and %v", err, calls, time.Since(start))
-	}
+	})(t)
 }
 
 // No request reads the whole table, and lists come from the index.
-func TestDynamoDBRequests(t *testing.T) {
+func TestDynamoDBIsAskedWithoutScans(t *testing.T) {
 	url := newDynamoURL(t)
 	var mu sync.Mutex
 	var seen []string
@@ -576,7 +585,7 @@ func TestDynamoDBRequests(t *testing.T) {
 }
 
 // Pages of DynamoDB's end after a megabyte; lists do not.
-func TestDynamoDBListsLargeItems(t *testing.T) {
+func TestDynamoDBListsMoreThanOneOfItsPages(t *testing.T) {
 	s := open(t, newDynamoURL(t))
 	var items []refund.Item
 	body := strings.Repeat("x", dynamoBody)
@@ -592,7 +601,7 @@ func TestDynamoDBListsLargeItems(t *testing.T) {
 }
 
 // The shards and places that items were stored under must be found for ever.
-func TestDynamoDBPlaces(t *testing.T) {
+func TestDynamoDBShardsAndPlacesNeverChange(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[refund.Key]int{"refund/R1": 5, "order/out_trade_no/O1": 6, "a": 4} {
 		if got := shardOf(key); got != want {
@@ -623,7 +632,7 @@ func TestDynamoDBPlaces(t *testing.T) {
 	}
 }
 
-func TestDynamoDBTable(t *testing.T) {
+func TestDynamoDBTableIsMadeOnceAndOthersAreRefused(t *testing.T) {
 	url := newDynamoURL(t)
 	d := open(t, url).store.(*dynamo)
 	base, creating, _ := strings.Cut(url, "?")
@@ -711,22 +720,3 @@ func TestDynamoDBTable(t *testing.T) {
 
 func second[T any](_ T, err error) error        { return err }
 func third[T, U any](_ T, _ U, err error) error { return err }
-
-// Opening asks for nothing.
-func TestDynamoDBOpensLazily(t *testing.T) {
-	t.Parallel()
-	s := open(t, "dynamodb://refunds?region=x&endpoint=http://127.0.0.1:1")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second/4)
-	defer cancel()
-	if _, err := s.Get(ctx, "a"); err == nil {
-		t.Error("nobody is there, and answers")
-	}
-}
-
-func TestDynamoDBProcessesShareATable(t *testing.T) {
-	raceProcesses(t, newDynamoURL(t))
-}
-
-func TestDynamoDBProcessesMakeATable(t *testing.T) {
-	openByProcesses(t, newDynamoURL(t), 4)
-}

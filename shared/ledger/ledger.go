@@ -18,7 +18,7 @@ const maxPage = 1000
 // A store is one database: what the drivers provide below [Store], which owns
 // all that is the same for them.
 type store interface {
-	// get returns those of the keyed items that exist, all as of one moment. Keys differ.
+	// get returns those of the keyed items that exist, all as of one instant. Keys differ.
 	get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error)
 	// commit writes all items, sorted by key, or none; [refund.ErrStale] if a version differs.
 	commit(ctx context.Context, items []refund.Item) error
@@ -56,8 +56,8 @@ type Store struct {
 }
 
 // Open opens the ledger that url names, and brings its schema up to date. It
-// refuses a database whose schema is newer than this program. A database server
-// hears of us only at the first call on the ledger, which does this then.
+// refuses a database whose schema is newer than this program. Nothing is sent to a
+// database server before the first call on the ledger, which does this then.
 func Open(ctx context.Context, url string) (*Store, error) {
 	// A URL may hold a password: errors name the scheme, nothing behind it.
 	scheme, rest, ok := strings.Cut(url, ":")
@@ -82,7 +82,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 func (s *Store) Close() error { return s.store.close() }
 
 // Get returns the items of the given keys, in the order of the keys, as they
-// were at one moment. A key may be asked for twice. An item that does not exist
+// were at one instant. A key may be asked for twice. An item that does not exist
 // has version 0 and no body; one that exists has a body that is not nil.
 func (s *Store) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
 	for _, key := range keys {
@@ -142,7 +142,7 @@ func (s *Store) List(ctx context.Context, due time.Time, cursor string, limit in
 	if err != nil {
 		return nil, "", failure(ctx, "list", err)
 	}
-	items, last, more, err := walk(ctx, s.store, due, after, min(limit, maxPage))
+	items, last, more, err := listShards(ctx, s.store, due, after, min(limit, maxPage))
 	if err != nil {
 		return nil, "", failure(ctx, "list", err)
 	}
@@ -152,8 +152,8 @@ func (s *Store) List(ctx context.Context, due time.Time, cursor string, limit in
 	return items, next, nil
 }
 
-// checkCommit refuses what is a mistake of the caller's, before any database
-// hears of it. The items are sorted by key.
+// checkCommit refuses what is a mistake of the caller's, before anything is sent to a
+// database. The items are sorted by key.
 func checkCommit(items []refund.Item) error {
 	if len(items) == 0 {
 		return errors.New("nothing to commit")

@@ -30,7 +30,7 @@ type model struct {
 
 // Random histories: whatever is committed, over right versions and wrong ones,
 // the ledger answers as the map does.
-func TestRandomHistories(t *testing.T) {
+func TestRandomHistoriesMatchAMap(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		history := 0

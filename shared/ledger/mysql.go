@@ -49,7 +49,7 @@ func openMySQL(_ context.Context, rest string) (store, error) {
 			// by the server or by us.
 			return slices.Contains([]uint16{1205, 1213, 8022, 9007}, mysqlCode(err))
 		},
-		patience: lockPatience,
+		attempts: lockAttempts,
 	}
 	return newServer(mysqlConnector{connector}, conns, d, func(ctx context.Context, db *sql.DB) error {
 		steps, err := schema("mysql")

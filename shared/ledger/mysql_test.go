@@ -24,7 +24,7 @@ func mysqlURL(t *testing.T) string {
 
 // TLS is on and proves who the server is, but on this machine; the URL decides
 // otherwise if it says so.
-func TestMySQLConfig(t *testing.T) {
+func TestMySQLFarFromThisMachineMustProveItself(t *testing.T) {
 	t.Parallel()
 	for rest, want := range map[string]struct {
 		addr, tls string
@@ -63,7 +63,7 @@ func TestMySQLConfig(t *testing.T) {
 	}
 }
 
-func TestMySQLRefusesURLs(t *testing.T) {
+func TestMySQLRefusesBadURLsWithoutShowingPasswords(t *testing.T) {
 	t.Parallel()
 	noPEM := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(noPEM, []byte("tiger"), 0o600); err != nil {
@@ -97,7 +97,7 @@ func TestMySQLRefusesURLs(t *testing.T) {
 	}
 }
 
-func TestMySQLSetUp(t *testing.T) {
+func TestMySQLSessionsAreStrictAndReadCommitted(t *testing.T) {
 	s := open(t, mysqlURL(t))
 	commit(t, s, item("a", 0, "A"))
 	db := s.store.(*server).db
@@ -122,7 +122,7 @@ func TestMySQLSetUp(t *testing.T) {
 	}
 }
 
-func TestMySQLSchemaSteps(t *testing.T) {
+func TestMySQLSchemaStepsAreDoneOnce(t *testing.T) {
 	url := mysqlURL(t)
 	s := open(t, url)
 	commit(t, s, item("a", 0, "A"))

@@ -36,7 +36,7 @@ func openPostgres(_ context.Context, rest string) (store, error) {
 			// after it the transaction's outcome is unknown.
 			return slices.Contains([]string{"40001", "40P01", "55P03"}, postgresCode(err))
 		},
-		patience: lockPatience,
+		attempts: lockAttempts,
 	}
 	return newServer(pgConnector{config}, conns, d, func(ctx context.Context, db *sql.DB) error {
 		steps, err := schema("postgres")

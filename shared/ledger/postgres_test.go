@@ -24,7 +24,7 @@ func postgresURL(t *testing.T) string {
 
 // TLS is on and proves who the server is, but on this machine; the URL decides
 // otherwise if it says so, the environment does not.
-func TestPostgresConfig(t *testing.T) {
+func TestPostgresFarFromThisMachineMustProveItself(t *testing.T) {
 	t.Setenv("PGSSLMODE", "disable")
 	for rest, want := range map[string]struct {
 		host   string
@@ -66,7 +66,7 @@ func TestPostgresConfig(t *testing.T) {
 	}
 }
 
-func TestPostgresRefusesURLs(t *testing.T) {
+func TestPostgresRefusesBadURLsWithoutShowingPasswords(t *testing.T) {
 	t.Parallel()
 	for rest, want := range map[string]string{
 		"":                                "malformed",
@@ -94,7 +94,7 @@ func TestPostgresRefusesURLs(t *testing.T) {
 
 // What is set for a transaction ends with it, and nothing stays behind in the
 // connection: the next one to use it may be a stranger, behind a pooler.
-func TestPostgresSetUp(t *testing.T) {
+func TestPostgresTransactionsLeaveNothingInTheConnection(t *testing.T) {
 	url := postgresURL(t)
 	for name, value := range map[string]string{
 		"synchronous_commit": "off", "default_transaction_isolation": "serializable",
@@ -141,7 +141,7 @@ func TestPostgresSetUp(t *testing.T) {
 	}
 }
 
-func TestPostgresSchemaSteps(t *testing.T) {
+func TestPostgresSchemaStepsAreAllOrNothing(t *testing.T) {
 	url := postgresURL(t)
 	s := open(t, url)
 	commit(t, s, item("a", 0, "A"))

@@ -1,3 +1,5 @@
+//go:build heavy
+
 package ledger
 
 import (
@@ -39,7 +41,7 @@ type fault int
 const (
 	cutBefore fault = iota // the message does not reach the server
 	cutAfter               // it does, but the answer does not reach the client
-	hang                   // it does not, and nobody is told
+	hang                   // it does not, and nothing is answered
 )
 
 // newProxy returns a proxy and the URL that goes through it.
@@ -91,7 +93,7 @@ func (p *proxy) fail(text string, what fault) {
 	p.rules = append(p.rules, rule{text, what})
 }
 
-// pending tells how many rules have not been carried out.
+// pending returns how many rules have not been carried out.
 func (p *proxy) pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

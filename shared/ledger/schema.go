@@ -30,11 +30,11 @@ func schema(dialect string) (steps []string, err error) {
 	return steps, nil
 }
 
-// bearable is the greatest schema of tables that a program can work with which
-// knows so many steps: one more than that, so that while functions are upgraded the
-// version before goes on, from a cold start too. Each step leaves the program of
-// the step before at work.
-func bearable(known int) int { return known + 1 }
+// newestUsable is the newest schema of tables with which a program can work that
+// knows so many steps: one more, so that the version before goes on while functions
+// are upgraded, from a cold start too. Each step must keep the program of the step
+// before working.
+func newestUsable(known int) int { return known + 1 }
 
 // checkVersion refuses a database with more steps than this program can work with:
 // there is no way back.

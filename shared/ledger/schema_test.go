@@ -70,10 +70,10 @@ const (
 	updateItem1 = `UPDATE wxrefund_items SET version = version + 1, due = ?, body = ? WHERE item_key = ? AND version = ?`
 )
 
-// D12: an older schema is brought up to date by whoever comes first, once, while
-// others come at the same time, and with the items of the old program in it; the old
-// program, where it still runs, goes on writing. Nothing is lost.
-func TestD12OlderSchemaIsUpgraded(t *testing.T) {
+// D12: an older schema is upgraded once, by the first of several programs that come at
+// the same time, with the old program's items in it; where the old program still
+// runs, it goes on writing. Nothing is lost.
+func TestOlderSchemaIsUpgradedWhileTheOldProgramWrites(t *testing.T) {
 	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
 		makeSchema(t, b, url, db, 1)
 		rebind := dialect{}.rebind
@@ -204,9 +204,9 @@ func schemaOf(t *testing.T, b backend, db *sql.DB) int {
 	return n
 }
 
-// D12: one step more than a program knows is borne, from a cold start too, and left
-// as it is: the version before goes on while functions are upgraded.
-func TestD12VersionBeforeGoesOnFromAColdStart(t *testing.T) {
+// D12: a program works with one schema step more than it knows, from a cold start too,
+// and leaves it as it is: the version before goes on while functions are upgraded.
+func TestNextSchemaIsUsableFromAColdStart(t *testing.T) {
 	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
 		commit(t, open(t, url), item("a", 0, "A"))
 		next := len(knownSteps(t, b)) + 1
@@ -224,7 +224,7 @@ func TestD12VersionBeforeGoesOnFromAColdStart(t *testing.T) {
 }
 
 // D12: a newer schema is a clear error, of every call, and is left as it is.
-func TestD12NewerSchemaIsRefused(t *testing.T) {
+func TestNewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
 		commit(t, open(t, url), item("a", 0, "A"))
 		known := len(knownSteps(t, b))

@@ -20,7 +20,7 @@ import (
 // or in the middle of one.
 const (
 	// defaultConns is how many connections a process has at most; the URL's
-	// pool_max_conns says otherwise. Servers bear a few hundred in all.
+	// pool_max_conns says otherwise. A server takes a few hundred in all.
 	defaultConns = 2
 
 	// maxIdle is how long an unused connection is kept. Gateways forget silent
@@ -35,17 +35,18 @@ const (
 	maxDial = 5 * time.Second
 
 	// lockSeconds is how long a statement waits for another's lock before it
-	// is tried again: MySQL does not notice that the one who waits has gone, and
-	// would keep what it holds locked for that long.
+	// is tried again: MySQL does not notice that a waiting client has gone, and keeps
+	// what that holds locked for so long.
 	lockSeconds = 3
 
-	// lockPatience is how often a deadlock, a conflict or a lock's wait is tried.
-	lockPatience = 10
+	// lockAttempts is how often a transaction is tried that meets a deadlock, a
+	// conflict or another's lock.
+	lockAttempts = 10
 )
 
-// A server is a table behind a network. Nothing is sent to it until the ledger
-// is first used: a call that is refused before, or a notification that is forged, costs
-// no connection, and a database that is down spoils calls and not the start.
+// A server is a table behind a network. Nothing is sent to it until the ledger is
+// first used: a call that is refused before, or a forged notification, costs no
+// connection, and a database that is down fails calls and not the start.
 type server struct {
 	*table
 	migrate func(ctx context.Context) error
@@ -89,7 +90,7 @@ func (s *server) list(ctx context.Context, due int64, after position, limit int)
 // ready brings the schema up to date, once.
 func (s *server) ready(ctx context.Context) error {
 	return s.schema.do(ctx, func() error {
-		if err := s.dialect.patiently(ctx, func() error { return s.migrate(ctx) }); err != nil {
+		if err := s.dialect.retry(ctx, func() error { return s.migrate(ctx) }); err != nil {
 			return fmt.Errorf("schema: %w", err)
 		}
 		return nil
@@ -108,7 +109,7 @@ func commentVersion(comment string, known int) (int, error) {
 	if !ok || err != nil {
 		return 0, fmt.Errorf("the comment on table wxrefund_items is %q, want %q and a number: the table is not ours", comment, schemaComment)
 	}
-	return version, checkVersion(version, bearable(known))
+	return version, checkVersion(version, newestUsable(known))
 }
 
 // serverURL parses what follows the scheme, and takes out of it how many

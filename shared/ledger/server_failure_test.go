@@ -1,3 +1,5 @@
+//go:build heavy
+
 package ledger
 
 import (
@@ -38,7 +40,7 @@ func soon(t *testing.T, what string, wait time.Duration, call func(ctx context.C
 
 // The answer to a COMMIT gets lost. The caller sees an error; the next Get shows
 // that all was written, and to repeat the commit is refused as stale.
-func TestLostAnswerOfACommit(t *testing.T) {
+func TestLostAnswerOfACommitIsAnErrorAndNotStale(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		p, url := newProxy(t, url)
 		s := open(t, url)
@@ -61,7 +63,7 @@ func TestLostAnswerOfACommit(t *testing.T) {
 
 // A connection is lost before the COMMIT, wherever: nothing is written, and the
 // ledger goes on over another connection.
-func TestConnectionLostWithinATransaction(t *testing.T) {
+func TestConnectionLostWithinATransactionWritesNothing(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		p, url := newProxy(t, url)
 		s := open(t, url)
@@ -92,7 +94,7 @@ func TestConnectionLostWithinATransaction(t *testing.T) {
 }
 
 // Connections that were lost while nobody used them are not noticed.
-func TestConnectionsLostBetweenCalls(t *testing.T) {
+func TestConnectionsLostBetweenCallsAreReplaced(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		p, url := newProxy(t, url)
 		s := open(t, url)
@@ -116,7 +118,7 @@ func TestConnectionsLostBetweenCalls(t *testing.T) {
 }
 
 // A server that is silent, at whatever, holds nobody for longer than a context.
-func TestSilentServer(t *testing.T) {
+func TestSilentServerDelaysNoCallBeyondItsContext(t *testing.T) {
 	overServers(t, func(t *testing.T, address string) {
 		p, url := newProxy(t, address)
 		s := open(t, url)
@@ -157,7 +159,7 @@ func withHost(t *testing.T, address, host string) string {
 
 // A server that is down, or does not let us in, is an ordinary error without
 // the password in it; once it is up, the same ledger works.
-func TestServerIsDown(t *testing.T) {
+func TestServerThatIsDownIsAnErrorWithoutThePassword(t *testing.T) {
 	overServers(t, func(t *testing.T, address string) {
 		down, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -182,8 +184,8 @@ func TestServerIsDown(t *testing.T) {
 }
 
 // Another transaction has locked the row: the commit waits, a context ends the
-// wait, and the end of patience is no ErrStale.
-func TestRowLockedByAnother(t *testing.T) {
+// wait, and the last failed attempt is no ErrStale.
+func TestCommitWaitsForALockedRowUntilItsContextEnds(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		commit(t, s, item("a", 0, "A"))
@@ -198,12 +200,12 @@ func TestRowLockedByAnother(t *testing.T) {
 		same(t, "Get", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
 		soon(t, "Commit", 300*time.Millisecond, func(ctx context.Context) error { return s.Commit(ctx, item("a", 1, "x")) })
 
-		impatient := open(t, url)
-		impatient.store.(*server).dialect.patience = 1
+		single := open(t, url)
+		single.store.(*server).dialect.attempts = 1
 		start := time.Now()
-		err = impatient.Commit(t.Context(), item("a", 1, "x"))
-		unknown(t, "out of patience", err)
-		if !impatient.store.(*server).dialect.locked(err) || time.Since(start) > 2*lockSeconds*time.Second {
+		err = single.Commit(t.Context(), item("a", 1, "x"))
+		unknown(t, "out of attempts", err)
+		if !single.store.(*server).dialect.locked(err) || time.Since(start) > 2*lockSeconds*time.Second {
 			t.Errorf("after %v: got %v, want it to find the row locked", time.Since(start), err)
 		}
 		time.AfterFunc(300*time.Millisecond, func() { tx.Rollback() })
@@ -214,7 +216,7 @@ func TestRowLockedByAnother(t *testing.T) {
 
 // Two transactions wait for each other's rows. The server ends one of them; if
 // that is ours, it is begun again.
-func TestDeadlock(t *testing.T) {
+func TestCommitIsRepeatedAfterADeadlock(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		items := []refund.Item{item("a", 0, "A"), item("b", 0, "B")}
@@ -251,7 +253,7 @@ func TestDeadlock(t *testing.T) {
 }
 
 // When all connections are taken, a call waits, as long as its context.
-func TestPoolExhausted(t *testing.T) {
+func TestExhaustedPoolDelaysNoCallBeyondItsContext(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		commit(t, s, item("a", 0, "A"))
@@ -287,20 +289,4 @@ func TestOpenSendsNothing(t *testing.T) {
 		unknown(t, "first", err)
 		together(8, func(int) { get(t, s, "a") })
 	})
-}
-
-// A connection that lay unused is dropped, though no timer ran meanwhile.
-func TestIdleness(t *testing.T) {
-	t.Parallel()
-	var i idleness
-	now := time.Now()
-	for _, test := range []struct {
-		later time.Duration
-		drop  bool
-	}{{0, false}, {maxIdle, false}, {maxIdle + time.Second, true}, {0, false}} {
-		now = now.Add(test.later)
-		if err := i.reset(now); (err != nil) != test.drop {
-			t.Errorf("after %v: got %v, want it dropped: %t", test.later, err, test.drop)
-		}
-	}
 }

@@ -1,34 +1,23 @@
+//go:build heavy
+
 package ledger
 
 import (
 	"testing"
 )
 
-// overServers runs a test over the backends that are a [server].
-func overServers(t *testing.T, test func(t *testing.T, url string)) {
-	t.Parallel()
-	for _, b := range backends() {
-		if b.scheme == "postgres" || b.scheme == "mysql" {
-			t.Run(b.name, func(t *testing.T) {
-				t.Parallel()
-				test(t, b.fresh(t))
-			})
-		}
-	}
-}
-
-func TestProcessesShareAServer(t *testing.T) {
+func TestProcessesSharingAServerLoseNothing(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) { raceProcesses(t, url) })
 }
 
 // Whoever comes first makes the schema; the others wait for that, and none fails.
-func TestProcessesOpenAnEmptyDatabase(t *testing.T) {
+func TestProcessesMayOpenAnEmptyDatabaseAtOnce(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) { openByProcesses(t, url, 16) })
 }
 
-// After a process was killed, the server may still be at the commit that it
-// sent last. The lock of a row that is in every commit waits for that.
-func TestKilledWhileWritingToAServer(t *testing.T) {
+// D2: after a process was killed, the server may still be at work on the commit that
+// it sent last. The lock of a row that is in every commit waits for that.
+func TestKilledProcessLosesNoAcknowledgedCommitOfAServer(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		db := database(t, url)
 		killWriters(t, url, (*kills+1)/2, func() {

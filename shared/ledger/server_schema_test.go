@@ -11,7 +11,9 @@ import (
 	"wxrefund/shared/refund"
 )
 
-func TestNewerSchemaOfAServerIsRefused(t *testing.T) {
+// D12: a table whose schema is newer or unknown is refused, and left to the program
+// that has it open.
+func TestUnknownSchemaOfAServerIsRefused(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		commit(t, s, item("a", 0, "A"))
@@ -90,7 +92,7 @@ func checkPlan(t *testing.T, url string, db *sql.DB, text string, args ...any) e
 	return err
 }
 
-func TestQueryPlansOfServers(t *testing.T) {
+func TestServerStatementsUseIndexes(t *testing.T) {
 	overServers(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		fill(t, s, url, 16_000, 8000)

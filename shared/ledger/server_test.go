@@ -79,3 +79,32 @@ func administer(t testing.TB, env, create, drop string) {
 		t.Fatal(err)
 	}
 }
+
+// overServers runs a test over the backends that are a [server].
+func overServers(t *testing.T, test func(t *testing.T, url string)) {
+	t.Parallel()
+	for _, b := range backends() {
+		if b.scheme == "postgres" || b.scheme == "mysql" {
+			t.Run(b.name, func(t *testing.T) {
+				t.Parallel()
+				test(t, b.fresh(t))
+			})
+		}
+	}
+}
+
+// A connection that lay unused is dropped, though no timer ran meanwhile.
+func TestIdleConnectionIsDroppedWithoutATimer(t *testing.T) {
+	t.Parallel()
+	var i idleness
+	now := time.Now()
+	for _, test := range []struct {
+		later time.Duration
+		drop  bool
+	}{{0, false}, {maxIdle, false}, {maxIdle + time.Second, true}, {0, false}} {
+		now = now.Add(test.later)
+		if err := i.reset(now); (err != nil) != test.drop {
+			t.Errorf("after %v: got %v, want it dropped: %t", test.later, err, test.drop)
+		}
+	}
+}

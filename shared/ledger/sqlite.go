@@ -40,12 +40,12 @@ func openSQLite(ctx context.Context, path string) (store, error) {
 		limit:     "? + 0",
 		duplicate: func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY },
 		locked:    func(err error) bool { return sqliteCode(err)&0xff == sqlite3.SQLITE_BUSY },
-		patience:  50, // of 100 ms and a pause each: 5 seconds
+		attempts:  50, // of 100 ms and a pause each: 5 seconds
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
 	t := newTable(db, d)
-	err = d.patiently(ctx, func() error { return migrateSQLite(ctx, db, steps) })
+	err = d.retry(ctx, func() error { return migrateSQLite(ctx, db, steps) })
 	if err == nil {
 		err = t.prepare(ctx)
 	}
@@ -65,7 +65,7 @@ func openSQLite(ctx context.Context, path string) (store, error) {
 //   - Transactions begin IMMEDIATE: they take the write lock at once or wait
 //     for it. One that began by reading could not be repeated from its middle.
 //   - busy_timeout is short because SQLite's wait does not see a context end;
-//     dialect.patiently waits on.
+//     dialect.retry waits on.
 //   - A double-quoted word is never taken for a string, and an error has the
 //     text that belongs to its code.
 func sqliteDSN(path string) string {
@@ -108,7 +108,7 @@ func sqliteVersion(ctx context.Context, q querier, known int) (version int, err 
 	if err := q.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return 0, err
 	}
-	return version, checkVersion(version, bearable(known))
+	return version, checkVersion(version, newestUsable(known))
 }
 
 // sqliteCode returns SQLite's extended result code; 0 if err is not SQLite's.

@@ -19,7 +19,7 @@ import (
 	"wxrefund/shared/refund"
 )
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenRefusesBadURLsWithoutShowingPasswords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	noDatabase := filepath.Join(dir, "text")
@@ -73,7 +73,7 @@ func TestPathsAreTakenLiterally(t *testing.T) {
 	}
 }
 
-func TestConnectionSetUp(t *testing.T) {
+func TestSQLiteConnectionsAreDurable(t *testing.T) {
 	t.Parallel()
 	for url, journal := range map[string]string{
 		"sqlite:" + filepath.Join(t.TempDir(), "l.db"): "wal",
@@ -106,7 +106,7 @@ func TestMemoryLedgersArePrivate(t *testing.T) {
 
 // Every statement finds its rows by an index and needs no sorting, so that its
 // cost does not grow with the ledger.
-func TestQueryPlans(t *testing.T) {
+func TestSQLiteStatementsUseIndexes(t *testing.T) {
 	t.Parallel()
 	s := open(t, "sqlite::memory:")
 	statements := map[string]struct {
@@ -147,23 +147,7 @@ func TestQueryPlans(t *testing.T) {
 	}
 }
 
-func TestNewerSchemaIsRefused(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "l.db")
-	s := open(t, "sqlite:"+path)
-	commit(t, s, item("a", 0, "A"))
-	if _, err := s.store.(*table).db.ExecContext(t.Context(), "PRAGMA user_version = 4"); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Open(t.Context(), "sqlite:"+path)
-	if err == nil || !strings.Contains(err.Error(), "the database has schema 4, this program works with schemas up to 3") {
-		t.Errorf("got %v", err)
-	}
-	// The program that had it open goes on.
-	same(t, "still", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
-}
-
-func TestSchemaSteps(t *testing.T) {
+func TestSQLiteSchemaStepsAreAllOrNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "l.db")
 	s := open(t, "sqlite:"+path)
@@ -212,7 +196,7 @@ func TestSchemaSteps(t *testing.T) {
 }
 
 // Within one process too, several ledgers may open a fresh file at once.
-func TestOpenAFreshFileAtOnce(t *testing.T) {
+func TestLedgersMayOpenAFreshFileAtOnce(t *testing.T) {
 	t.Parallel()
 	url := "sqlite:" + filepath.Join(t.TempDir(), "l.db")
 	together(8, func(i int) {
@@ -248,8 +232,8 @@ func lockFile(t *testing.T, path string) (release func()) {
 }
 
 // While another process writes, reads go on, writes wait for it, a context
-// ends the wait, and the end of patience is no ErrStale.
-func TestLockedByAnother(t *testing.T) {
+// ends the wait, and the last failed attempt is no ErrStale.
+func TestCommitWaitsForAnotherProcessUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "l.db")
 	s := open(t, "sqlite:"+path)
@@ -282,10 +266,10 @@ func TestLockedByAnother(t *testing.T) {
 		t.Errorf("BeginTx: got %v, want it to find the file locked", err)
 	}
 
-	second.store.(*table).dialect.patience = 2
+	second.store.(*table).dialect.attempts = 2
 	err = second.Commit(t.Context(), item("a", 1, "x"))
 	if err == nil || errors.Is(err, refund.ErrStale) || !strings.Contains(err.Error(), "database is locked") {
-		t.Errorf("out of patience: got %v", err)
+		t.Errorf("out of attempts: got %v", err)
 	}
 	same(t, "unchanged", get(t, s, "a"), want)
 
@@ -295,7 +279,7 @@ func TestLockedByAnother(t *testing.T) {
 }
 
 // A dialect with numbered parameters gets the same statements.
-func TestRebind(t *testing.T) {
+func TestStatementsAreWrittenWithNumberedParameters(t *testing.T) {
 	t.Parallel()
 	d := dialect{placeholder: func(n int) string { return fmt.Sprint("$", n) }}
 	for text, want := range map[string]string{

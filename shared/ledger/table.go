@@ -68,7 +68,7 @@ func (t *table) prepare(ctx context.Context) error {
 		all = append(all, &t.byKey[i])
 	}
 	for _, s := range all {
-		err := t.dialect.patiently(ctx, func() (err error) {
+		err := t.dialect.retry(ctx, func() (err error) {
 			s.prepared, err = t.db.PrepareContext(ctx, s.text)
 			return err
 		})
@@ -81,14 +81,14 @@ func (t *table) prepare(ctx context.Context) error {
 
 func (t *table) close() error { return t.db.Close() }
 
-// get returns those of the items that exist, all as of one moment. Keys differ.
+// get returns those of the items that exist, all as of one instant. Keys differ.
 func (t *table) get(ctx context.Context, keys []refund.Key) (found map[refund.Key]refund.Item, err error) {
-	err = t.dialect.patiently(ctx, func() error {
+	err = t.dialect.retry(ctx, func() error {
 		found = make(map[refund.Key]refund.Item, len(keys))
 		if len(keys) <= maxKeys {
 			return t.getChunk(ctx, nil, keys, found)
 		}
-		// Several queries see one moment only inside a transaction.
+		// Several queries see the same instant only inside a transaction.
 		tx, err := t.db.BeginTx(ctx, &sql.TxOptions{Isolation: t.dialect.snapshot, ReadOnly: true})
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (t *table) getChunk(ctx context.Context, tx *sql.Tx, keys []refund.Key, fou
 // list returns up to limit items of a position's shard that are due by the given
 // Unix millisecond, beginning behind the position.
 func (t *table) list(ctx context.Context, due int64, after position, limit int) (items []refund.Item, err error) {
-	err = t.dialect.patiently(ctx, func() error {
+	err = t.dialect.retry(ctx, func() error {
 		items, err = t.query(ctx, nil, t.due, t.dialect.listArgs(due, after, limit)...)
 		return err
 	})
@@ -134,7 +134,7 @@ func (t *table) list(ctx context.Context, due int64, after position, limit int) 
 // commit writes the items in one transaction. A transaction that found the
 // database locked has written nothing and is simply begun again.
 func (t *table) commit(ctx context.Context, items []refund.Item) error {
-	return t.dialect.patiently(ctx, func() error {
+	return t.dialect.retry(ctx, func() error {
 		tx, err := t.db.BeginTx(ctx, nil)
 		if err != nil {
 			return err

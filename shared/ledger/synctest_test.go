@@ -12,9 +12,9 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// The ledger works inside a bubble, where other packages test what takes hours:
-// its waits are no waits of the bubble's clock.
-func TestInABubble(t *testing.T) {
+// The ledger works under synctest, where other packages test what takes hours: what
+// it waits for itself does not follow the virtual clock.
+func TestLedgerWorksUnderSynctest(t *testing.T) {
 	t.Parallel()
 	file := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
 	for name, urls := range map[string][]string{

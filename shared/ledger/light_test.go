@@ -1,0 +1,5 @@
+//go:build !heavy
+
+package ledger
+
+const heavy = false
