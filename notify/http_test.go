@@ -356,6 +356,23 @@ func (down) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
 	return nil, errors.New("connection refused")
 }
 
+// E9: over a ledger of another merchant's refunds, the public gets a bare 503.
+func TestLedgerOfAnotherMerchantIsABare503(t *testing.T) {
+	f := setUp(t)
+	f.up.err = nil
+	others := &refund.Service{Ledger: f.Refunds.Ledger, Channel: f.up, Merchant: refund.Merchant{MchID: "1900000110"}, Log: f.Log}
+	if err := others.Bind(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"APIv3": f.send(t, func(*message) {}), "v2": f.sendV2(t, func(*notification2) {}),
+	} {
+		if w.Code != 503 || w.Body.Len() > 0 {
+			t.Errorf("%s: %d %s, want a bare 503", name, w.Code, w.Body)
+		}
+	}
+}
+
 // C19: a ledger that hangs does not delay the answer beyond four seconds.
 func TestHangingLedgerIsAnsweredWithinFourSeconds(t *testing.T) {
 	platformKey() // made outside, since it takes real time

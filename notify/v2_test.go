@@ -70,8 +70,8 @@ func TestV2NotificationIsConfirmedOnceAndAcknowledgedInXML(t *testing.T) {
 // A v2 notification counts for nothing until the upstream has confirmed it.
 func TestV2NotificationIsAHintOnly(t *testing.T) {
 	f := setUp(t)
-	if w := f.sendV2(t, func(*notification2) {}); w.Code != 503 {
-		t.Errorf("without an answer: %d, want 503", w.Code)
+	if w := f.sendV2(t, func(*notification2) {}); w.Code != 503 || !strings.HasPrefix(w.Body.String(), "<xml><return_code><![CDATA[FAIL]]>") {
+		t.Errorf("without an answer: %d %s, want 503 and FAIL in XML", w.Code, w.Body)
 	}
 	f.up.err = &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Message: "no such refund"}
 	if w := f.sendV2(t, func(*notification2) {}); w.Code != 503 {

@@ -288,14 +288,18 @@ func TestDynamoDBCommitsAreRetriedUnlessRefused(t *testing.T) {
 				}
 
 				bad, calls = 1000, 0
+				start := time.Now()
 				err = s.Commit(t.Context(), items...)
 				if err == nil || errors.Is(err, refund.ErrStale) || calls != dynamoAttempts || !strings.Contains(err.Error(), "given up after 12 attempts") {
 					t.Errorf("without end: got %v after %d calls", err, calls)
 				}
+				if took := time.Since(start); took < 780*time.Millisecond || took > 3130*time.Millisecond {
+					t.Errorf("without end: given up after %v, want a quarter of 3.13 s at least, and no more than that", took)
+				}
 
 				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 				defer cancel()
-				start := time.Now()
+				start = time.Now()
 				if err := s.Commit(ctx, items...); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 300*time.Millisecond {
 					t.Errorf("with a context: got %v after %v", err, time.Since(start))
 				}
@@ -513,7 +517,7 @@ func TestDynamoDBAnswerThatDoesNotComeIsGivenUp(t *testing.T) {
 			return answer(http.StatusOK, "{}")
 		})
 		start := time.Now()
-		if err := s.Commit(t.Context(), item("a", 0, "")); err != nil || calls != 2 || time.Since(start) < dynamoTimeout {
+		if err := s.Commit(t.Context(), item("a", 0, "")); err != nil || calls != 2 || time.Since(start) < dynamoTimeout || time.Since(start) > dynamoTimeout+dynamoFirst {
 			t.Errorf("got %v after %d calls and %v", err, calls, time.Since(start))
 		}
 	})(t)
