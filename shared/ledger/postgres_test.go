@@ -10,8 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"wxrefund/shared/refund"
 )
 
 // postgresURL returns the URL of an empty ledger, or skips the test.
@@ -139,45 +137,4 @@ func TestPostgresTransactionsLeaveNothingInTheConnection(t *testing.T) {
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements").Scan(&prepared); err != nil || prepared != 0 {
 		t.Errorf("%d prepared statements (%v), want none", prepared, err)
 	}
-}
-
-func TestPostgresSchemaStepsAreAllOrNothing(t *testing.T) {
-	url := postgresURL(t)
-	s := open(t, url)
-	commit(t, s, item("a", 0, "A"))
-	db := s.store.(*server).db
-	steps, err := schema("postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := func(want int) {
-		t.Helper()
-		if got, err := postgresVersion(t.Context(), db, 99); err != nil || got != want {
-			t.Errorf("schema %d, %v; want %d", got, err, want)
-		}
-	}
-	version(len(steps))
-
-	// A step that fails takes those before it back.
-	two := "CREATE TABLE wxrefund_two (x int); INSERT INTO wxrefund_two VALUES (2);"
-	err = migratePostgres(t.Context(), db, append(steps, two, "INSERT INTO nowhere VALUES (1)"))
-	if err == nil || !strings.Contains(err.Error(), "step 4: ") {
-		t.Errorf("got %v", err)
-	}
-	version(2)
-
-	// Later steps are applied to what is there, once, by whoever comes first.
-	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN extra text")
-	dbs := []*sql.DB{db, database(t, url), database(t, url)}
-	together(6, func(i int) {
-		if err := migratePostgres(t.Context(), dbs[i%3], steps); err != nil {
-			t.Error(err)
-		}
-	})
-	version(4)
-	var n int
-	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM wxrefund_two").Scan(&n); err != nil || n != 1 {
-		t.Errorf("%d rows, %v; want 1", n, err)
-	}
-	same(t, "kept", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
 }

@@ -147,54 +147,6 @@ func TestSQLiteStatementsUseIndexes(t *testing.T) {
 	}
 }
 
-func TestSQLiteSchemaStepsAreAllOrNothing(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "l.db")
-	s := open(t, "sqlite:"+path)
-	db := s.store.(*table).db
-	commit(t, s, item("a", 0, "A"))
-	steps, err := schema("sqlite")
-	if err != nil || len(steps) != 2 {
-		t.Fatalf("got %d steps, %v", len(steps), err)
-	}
-	version := func(want int) {
-		t.Helper()
-		if got, err := sqliteVersion(t.Context(), db, 99); err != nil || got != want {
-			t.Errorf("schema %d, %v; want %d", got, err, want)
-		}
-	}
-
-	// Applied again, nothing happens.
-	for range 2 {
-		if err := migrateSQLite(t.Context(), db, steps); err != nil {
-			t.Fatal(err)
-		}
-	}
-	version(2)
-
-	// A step that fails takes those before it back.
-	two := "CREATE TABLE two (x); INSERT INTO two VALUES (2);"
-	err = migrateSQLite(t.Context(), db, append(steps, two, "INSERT INTO nowhere VALUES (1)"))
-	if err == nil || !strings.Contains(err.Error(), "schema step 4: ") {
-		t.Errorf("got %v", err)
-	}
-	version(2)
-
-	// Later steps are applied to what is there, once.
-	steps = append(steps, two, "ALTER TABLE wxrefund_items ADD COLUMN extra TEXT")
-	for range 2 {
-		if err := migrateSQLite(t.Context(), db, steps); err != nil {
-			t.Fatal(err)
-		}
-	}
-	version(4)
-	var n int
-	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM two").Scan(&n); err != nil || n != 1 {
-		t.Errorf("%d rows, %v; want 1", n, err)
-	}
-	same(t, "kept", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
-}
-
 // Within one process too, several ledgers may open a fresh file at once.
 func TestLedgersMayOpenAFreshFileAtOnce(t *testing.T) {
 	t.Parallel()
