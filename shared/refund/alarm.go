@@ -45,38 +45,38 @@ type Cause struct {
 }
 
 // told are the causes that what the upstream tells can have, and can end.
-func toldCauses() []string {
+func upstreamCauses() []string {
 	return []string{alarmVanished, alarmContradiction, alarmDiffers, alarmTwoOrders, alarmPanic, alarmUntold}
 }
 
 // alarm notes what a person should look at; why "" is nothing. A cause that lasts
 // is noted in the record.
-func (b *book) alarm(code, why string, now time.Time) {
+func (tx *txn) alarm(code, why string, now time.Time) {
 	switch {
 	case why == "":
-	case b.rec.State != unknown && slices.Contains(toldCauses(), code):
-		b.raise(code, why, now)
+	case tx.rec.State != unknown && slices.Contains(upstreamCauses(), code):
+		tx.raise(code, why, now)
 	default:
-		b.alarms = append(b.alarms, alarm{code: code, why: why})
+		tx.alarms = append(tx.alarms, alarm{code: code, why: why})
 	}
 }
 
 // raise notes a lasting cause of alarm in the record. It is told when it is new,
 // and then once a day.
-func (b *book) raise(code, why string, now time.Time) {
-	i := slices.IndexFunc(b.rec.Causes, func(c Cause) bool { return c.Code == code })
+func (tx *txn) raise(code, why string, now time.Time) {
+	i := slices.IndexFunc(tx.rec.Causes, func(c Cause) bool { return c.Code == code })
 	if i < 0 {
-		b.rec.Causes = append(b.rec.Causes, Cause{Code: code, Since: now})
-		i = len(b.rec.Causes) - 1
-		b.touch(refundKey(b.no))
+		tx.rec.Causes = append(tx.rec.Causes, Cause{Code: code, Since: now})
+		i = len(tx.rec.Causes) - 1
+		tx.touch(refundKey(tx.no))
 	}
-	c := &b.rec.Causes[i]
+	c := &tx.rec.Causes[i]
 	c.Count++
-	b.raised = append(b.raised, code)
+	tx.raised = append(tx.raised, code)
 	if since := now.Sub(c.Told); since >= alarmAgain || since < 0 {
 		c.Told = now
-		b.touch(refundKey(b.no))
-		b.alarms = append(b.alarms, alarm{code, why, c.Count})
+		tx.touch(refundKey(tx.no))
+		tx.alarms = append(tx.alarms, alarm{code, why, c.Count})
 	}
 }
 
@@ -101,39 +101,39 @@ func (r *record) explained() bool {
 
 // calm closes the causes of alarm that have ended: those named, unless they were
 // raised by the same change, and those that cannot go on in the record's present state.
-func (b *book) calm(codes ...string) {
-	codes = slices.DeleteFunc(codes, func(code string) bool { return slices.Contains(b.raised, code) })
-	codes = append(codes, b.rec.ended()...)
-	b.rec.Causes = slices.DeleteFunc(b.rec.Causes, func(c Cause) bool {
+func (tx *txn) calm(codes ...string) {
+	codes = slices.DeleteFunc(codes, func(code string) bool { return slices.Contains(tx.raised, code) })
+	codes = append(codes, tx.rec.ended()...)
+	tx.rec.Causes = slices.DeleteFunc(tx.rec.Causes, func(c Cause) bool {
 		over := slices.Contains(codes, c.Code)
 		if over {
-			b.calmed = append(b.calmed, c)
-			b.touch(refundKey(b.no))
+			tx.closed = append(tx.closed, c)
+			tx.touch(refundKey(tx.no))
 		}
 		return over
 	})
 }
 
-// tellAlarms logs what the book's change has raised and ended. It comes before the
+// logAlarms logs what the book's change has raised and ended. It comes before the
 // commit: a crash behind it would leave nobody to tell. seen keeps a commit that is
-// tried again from telling twice.
-func (s *Service) tellAlarms(ctx context.Context, b *book, seen map[string]bool) {
-	for _, a := range b.alarms {
+// tried again from delivering twice.
+func (s *Service) logAlarms(ctx context.Context, tx *txn, seen map[string]bool) {
+	for _, a := range tx.alarms {
 		switch {
 		case seen[a.code+a.why]:
-		case b.rec.State == unknown: // and no record remembers
-			s.alarmDaily(ctx, refundKey(b.no), a, b.about...)
+		case tx.rec.State == unknown: // and no record remembers
+			s.alarmDaily(ctx, refundKey(tx.no), a, tx.logArgs...)
 		default:
-			s.alarm(ctx, b.no, a, b.about...)
+			s.alarm(ctx, tx.no, a, tx.logArgs...)
 		}
 		seen[a.code+a.why] = true
 	}
-	for _, c := range b.calmed {
+	for _, c := range tx.closed {
 		if seen["calmed "+c.Code] {
 			continue
 		}
 		seen["calmed "+c.Code] = true
-		s.log(ctx, slog.LevelInfo, "alarm closed", b.no, "alarm", c.Code, "since", c.Since, "count", c.Count)
+		s.log(ctx, slog.LevelInfo, "alarm closed", tx.no, "alarm", c.Code, "since", c.Since, "count", c.Count)
 	}
 }
 
@@ -148,22 +148,22 @@ func (s *Service) alarm(ctx context.Context, no string, a alarm, args ...any) {
 
 // raise notes a lasting cause of alarm about a refund, in a commit of its own.
 func (s *Service) raise(ctx context.Context, no, code, why string) {
-	s.amend(ctx, no, func(b *book, now time.Time) { b.raise(code, why, now) })
+	s.amend(ctx, no, func(tx *txn, now time.Time) { tx.raise(code, why, now) })
 }
 
 // amend makes a small change to a record, which no money hangs on.
-func (s *Service) amend(ctx context.Context, no string, change func(b *book, now time.Time)) {
+func (s *Service) amend(ctx context.Context, no string, change func(tx *txn, now time.Time)) {
 	seen := map[string]bool{}
 	err := s.retry(ctx, func() error {
-		b, err := s.read(ctx, no)
-		if err != nil || b.rec.State == unknown {
+		tx, err := s.begin(ctx, no)
+		if err != nil || tx.rec.State == unknown {
 			return err
 		}
 		now := s.now()
-		change(b, now)
-		s.tellAlarms(ctx, b, seen)
-		b.told = true
-		return s.commit(ctx, b, now)
+		change(tx, now)
+		s.logAlarms(ctx, tx, seen)
+		tx.keepQueryAt = true
+		return s.commit(ctx, tx, now)
 	})
 	if err != nil {
 		s.log(ctx, slog.LevelWarn, "not noted", no, "error", err)

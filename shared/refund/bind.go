@@ -96,7 +96,7 @@ func (b binding) name() string {
 // Such a claim is always due some time.
 func (s *Service) nothingInDoubt(ctx context.Context) (bool, error) {
 	none := true
-	err := s.eachDue(ctx, s.now().Add(ages), func(it Item) (bool, error) {
+	err := s.eachDue(ctx, s.now().Add(farFuture), func(it Item) (bool, error) {
 		var rec record
 		if _, ok := it.RefundNo(); !ok {
 			return true, nil

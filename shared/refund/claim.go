@@ -18,17 +18,17 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 	var hasTurn, looked bool
 	err := s.retry(ctx, func() error {
 		for {
-			b, err := s.read(ctx, req.OutRefundNo, orderKeys(req.TransactionID, req.OutTradeNo)...)
+			tx, err := s.begin(ctx, req.OutRefundNo, orderKeys(req.TransactionID, req.OutTradeNo)...)
 			if err != nil {
 				return err
 			}
 			now := s.now()
 			// Another caller's submission of the same refund may be about to end: its answer is ours too.
-			if b.running(now) && difference(b.rec.Request, req) == "" {
+			if tx.running(now) && difference(tx.rec.Request, req) == "" {
 				left := time.Until(patience)
 				if left <= 0 {
 					e := unavailable("this refund is being submitted right now; repeat identically after a pause", nil)
-					e.Next, e.RetryAfter = Later, b.rec.Lease.Sub(now)
+					e.Next, e.RetryAfter = Later, tx.rec.Lease.Sub(now)
 					return e
 				}
 				if err := sleep(ctx, min(pause, left)); err != nil {
@@ -37,12 +37,12 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 				pause *= 2
 				continue
 			}
-			if err := b.claim(caller, req, rules, now); err != nil {
+			if err := tx.claim(caller, req, rules, now); err != nil {
 				if looked {
 					return err
 				}
 				looked = true
-				freed, lookErr := s.dropSettledClaims(ctx, b)
+				freed, lookErr := s.dropSettledClaims(ctx, tx)
 				if lookErr != nil {
 					return lookErr
 				}
@@ -52,15 +52,15 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 				continue
 			}
 			// Nothing is claimed before there is a turn to submit it.
-			if b.dirty(refundKey(b.no)) && !hasTurn {
+			if tx.dirty(refundKey(tx.no)) && !hasTurn {
 				if err := s.turn(ctx); err != nil {
 					return err
 				}
 				hasTurn = true
 			}
-			rec = b.rec
+			rec = tx.rec
 			crash("claim.before")
-			return s.commit(ctx, b, now)
+			return s.commit(ctx, tx, now)
 		}
 	})
 	if err == nil && rec.State == Claimed {
@@ -73,19 +73,19 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 // running reports whether a submission that may still be answered is under way.
 // A lease that ends later than any can is one of a clock that has stepped back
 // since: it counts for nothing, or the refund would be stuck behind it.
-func (b *book) running(now time.Time) bool {
-	left := b.rec.Lease.Sub(now)
-	return b.rec.State == Claimed && left > 0 && left <= lease+skew
+func (tx *txn) running(now time.Time) bool {
+	left := tx.rec.Lease.Sub(now)
+	return tx.rec.State == Claimed && left > 0 && left <= lease+clockSkew
 }
 
 // claim decides what a request means for the book, and changes it if the
 // request is to be submitted.
-func (b *book) claim(caller Caller, req Request, rules rules, now time.Time) error {
-	rec := &b.rec
+func (tx *txn) claim(caller Caller, req Request, rules rules, now time.Time) error {
+	rec := &tx.rec
 	if rec.State == unknown {
-		return b.claimNew(caller, req, rules, now)
+		return tx.claimNew(caller, req, rules, now)
 	}
-	if rec.foreign() { // of somebody else's refund we know what the upstream told
+	if rec.external() { // of somebody else's refund we know what the upstream told
 		switch field := mismatch(req, rec.Refund); {
 		case !req.about(rec.Refund):
 			return takenError("", rec.view())
@@ -96,7 +96,7 @@ func (b *book) claim(caller Caller, req Request, rules rules, now time.Time) err
 	}
 	field := difference(rec.Request, req)
 	if rec.State == Rejected && rec.reopens(field, rules.resend) {
-		return b.claimNew(caller, req, rules, now)
+		return tx.claimNew(caller, req, rules, now)
 	}
 	switch {
 	case field != "" && rec.State == Claimed: // which ends, and then other content may be claimed
@@ -108,12 +108,12 @@ func (b *book) claim(caller Caller, req Request, rules rules, now time.Time) err
 	case rec.State == Rejected:
 		return rec.Refusal
 	case rec.State == Claimed:
-		if why := b.suspended(); why != "" {
+		if why := tx.suspended(); why != "" {
 			e := unavailable(why, nil)
 			e.Next = Later
 			return e
 		}
-		return b.attempt(rules, now)
+		return tx.startSubmission(rules, now)
 	}
 	return nil
 }
@@ -135,8 +135,8 @@ func (r *record) reopens(field string, resend bool) bool {
 
 // claimNew reserves the amount on the order's account and starts the first
 // submission, or the first after a refusal.
-func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) error {
-	rec := &b.rec
+func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) error {
+	rec := &tx.rec
 	if rec.State == Rejected && difference(rec.Request, req) != "" {
 		if rec.keepContent(); len(rec.Contents) > maxContents {
 			e := conflictf("this out_refund_no has been submitted with %d different contents; use a new refund number", maxContents)
@@ -144,52 +144,52 @@ func (b *book) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 			return e
 		}
 	}
-	if err := b.open(req.TransactionID, req.OutTradeNo); err != nil {
+	if err := tx.chooseOrder(req.TransactionID, req.OutTradeNo); err != nil {
 		return err
 	}
 	hands := 0
-	for _, home := range b.homes() {
-		a := b.accounts[home]
-		if err := a.admits(req.Amount, rules.most); err != nil {
+	for _, home := range tx.accountKeys() {
+		a := tx.accounts[home]
+		if err := a.checkCapacity(req.Amount, rules.most); err != nil {
 			return err
 		}
-		hands += a.hands()
+		hands += a.external()
 	}
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
-	rec.ClaimedAt, rec.Asked, rec.Hands = now, 0, hands
+	rec.ClaimedAt, rec.Queries, rec.ExternalRefunds = now, 0, hands
 	rec.Absent, rec.Released, rec.Cancelled = false, false, false
 	rec.Revision++
 	rec.note(HistoryEntry{At: now, What: string(Claimed), Note: caller.LogValue().String()})
-	b.hold(req.Amount.Refund, true)
-	return b.attempt(rules, now)
+	tx.reserve(req.Amount.Refund, true)
+	return tx.startSubmission(rules, now)
 }
 
 // attempt records that a submission is about to leave. From here on it is in
 // doubt until something certain is known of it. [CodeLimited] if it is too early
 // for the order's next one.
-func (b *book) attempt(rules rules, now time.Time) error {
-	rec := &b.rec
-	for _, home := range b.homes() {
-		if err := b.accounts[home].paced(b.no, rules.pace, now); err != nil {
+func (tx *txn) startSubmission(rules rules, now time.Time) error {
+	rec := &tx.rec
+	for _, home := range tx.accountKeys() {
+		if err := tx.accounts[home].checkPace(tx.no, rules.pace, now); err != nil {
 			return err
 		}
 	}
 	if rules.pace > 0 {
-		for _, home := range b.homes() {
-			b.accounts[home].Sent, b.accounts[home].SentNo = now, b.no
-			b.touch(home)
+		for _, home := range tx.accountKeys() {
+			tx.accounts[home].Sent, tx.accounts[home].SentNo = now, tx.no
+			tx.touch(home)
 		}
 	}
-	rec.open(now)
+	rec.openSubmission(now)
 	rec.Lease = now.Add(lease)
 	rec.note(HistoryEntry{At: now, What: "sent"})
-	b.touch(refundKey(b.no))
+	tx.touch(refundKey(tx.no))
 	return nil
 }
 
 // submit calls the upstream once and settles what it answers.
 func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
-	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, attempt: rec.Attempt, moves: rec.Revision}
+	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, attempt: rec.Attempt, revision: rec.Revision}
 	if time.Now().Round(0).Sub(rec.begun) > sendWithin {
 		// The function stood still meanwhile. Whoever relies on how long a submission
 		// can live may have given this one up.
@@ -209,7 +209,7 @@ func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
 		defer func() {
 			ctx, cancel := settleContext(ctx)
 			defer cancel()
-			s.strike(ctx)
+			s.penalize(ctx)
 		}()
 	}
 	if out.Err != nil && out.Err.MaybeTaken {
@@ -243,7 +243,7 @@ func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Se
 	settleCtx, cancel := settleContext(ctx)
 	defer cancel()
 	st, err = s.settle(settleCtx, Outcome{
-		Source: Query, OutRefundNo: rec.Request.OutRefundNo, Refund: page.Refunds[0], moves: rec.Revision, refused: refused,
+		Source: Query, OutRefundNo: rec.Request.OutRefundNo, Refund: page.Refunds[0], revision: rec.Revision, refused: refused,
 	})
 	if AsError(err).Code == CodeUnavailable && errors.Is(err, errUnreadable) { // what it tells says nothing of this
 		return st, false, nil
@@ -284,14 +284,14 @@ func (s *Service) rules() rules {
 // dropSettledClaims takes out of the order's account what counts there by a caller's
 // other name and belongs to another order, as has turned out since. A program of the
 // version before does not know of it. It reports whether there was any.
-func (s *Service) dropSettledClaims(ctx context.Context, b *book) (dropped bool, err error) {
-	for _, home := range b.homes() {
-		a := b.accounts[home]
+func (s *Service) dropSettledClaims(ctx context.Context, tx *txn) (dropped bool, err error) {
+	for _, home := range tx.accountKeys() {
+		a := tx.accounts[home]
 		if a == nil {
 			continue
 		}
 		for _, m := range a.Claims {
-			other, err := s.read(ctx, m.No, home)
+			other, err := s.begin(ctx, m.No, home)
 			if err != nil {
 				return false, err
 			}
@@ -301,8 +301,8 @@ func (s *Service) dropSettledClaims(ctx context.Context, b *book) (dropped bool,
 			other.accounts[other.resolve(home)].unclaim(m.No)
 			other.touch(other.resolve(home))
 			if other.rec.State != unknown {
-				other.rec.Also = ""
-				other.told = true
+				other.rec.SecondOrder = ""
+				other.keepQueryAt = true
 				other.touch(refundKey(m.No))
 			}
 			if err := s.commit(ctx, other, s.now()); err != nil {
@@ -317,10 +317,10 @@ func (s *Service) dropSettledClaims(ctx context.Context, b *book) (dropped bool,
 // misplaced reports whether the refund counts in an account by its caller's other
 // name, and that name is known to be another order's: both names of the order that
 // it is of are known.
-func (b *book) misplaced(in Key) bool {
-	if b.rec.State == unknown || !b.rec.Counted || b.also() != b.accounts[b.resolve(in)] {
+func (tx *txn) misplaced(in Key) bool {
+	if tx.rec.State == unknown || !tx.rec.Counted || tx.secondAccount() != tx.accounts[tx.resolve(in)] {
 		return true
 	}
-	home := b.account()
-	return b.rec.State != Claimed && home != nil && home.TransactionID != "" && home.OutTradeNo != ""
+	home := tx.account()
+	return tx.rec.State != Claimed && home != nil && home.TransactionID != "" && home.OutTradeNo != ""
 }

@@ -20,16 +20,16 @@ const (
 	submitFor = 6 * time.Hour
 	// submissionLife is the longest time after its record in the ledger that a
 	// submission can still be carried out. It leaves within sendWithin of that
-	// record or not at all, its connection ends after callTime, WeChat Pay refuses
+	// record or not at all, its connection ends after callTimeout, WeChat Pay refuses
 	// a signature of more than five minutes, and a gateway holds a call for a
 	// minute; what is left is for clocks that differ by two minutes, twice.
 	submissionLife = 15 * time.Minute
 	// sendWithin is how long after its record in the ledger a submission may leave.
 	// A function that was frozen in between does not send.
 	sendWithin = lease
-	// quietFor is how long after the last submission a claim is given up at the
+	// quietPeriod is how long after the last submission a claim is given up at the
 	// earliest; with submitFor it makes a day.
-	quietFor = 18 * time.Hour
+	quietPeriod = 18 * time.Hour
 	// minAbsences is how often the upstream must have said that it holds nothing,
 	// each time asked after submissionLife.
 	minAbsences = 3
@@ -40,7 +40,7 @@ const (
 
 // sent is when the last submission was recorded. Records of earlier versions say
 // so in their history alone.
-func (r *record) sent() time.Time {
+func (r *record) lastSubmitted() time.Time {
 	at := r.SentAt
 	for _, e := range r.History {
 		if e.What == "sent" && e.At.After(at) {
@@ -54,25 +54,25 @@ func (r *record) sent() time.Time {
 // number. It reports whether the claim is to be given up. The clocks of those who
 // submit and of those who ask may differ by any time, so that submissionLife must
 // also lie between the first such answer and the last.
-func (r *record) absent(asked time.Time) (ended bool) {
-	if asked.Before(r.sent().Add(submissionLife)) {
+func (r *record) countNotFound(asked time.Time) (ended bool) {
+	if asked.Before(r.lastSubmitted().Add(submissionLife)) {
 		return false // what was submitted last may still arrive
 	}
-	if r.Absences == 0 || asked.Before(r.AbsentAt) { // a clock before it ran ahead: count anew
-		r.Absences, r.AbsentAt = 0, asked
+	if r.NotFound == 0 || asked.Before(r.NotFoundAt) { // a clock before it ran ahead: count anew
+		r.NotFound, r.NotFoundAt = 0, asked
 	}
-	r.Absences++
-	quiet := quietFor
+	r.NotFound++
+	quiet := quietPeriod
 	if r.Denied != nil { // a certain refusal, newer than what is in doubt, shortens the day
 		quiet = submissionLife
 	}
-	return r.Absences >= minAbsences && asked.Sub(r.AbsentAt) >= submissionLife && !asked.Before(r.sent().Add(quiet))
+	return r.NotFound >= minAbsences && asked.Sub(r.NotFoundAt) >= submissionLife && !asked.Before(r.lastSubmitted().Add(quiet))
 }
 
 // release gives the claim up: its amount is free, and the number may be claimed
 // again, with other content too.
-func (b *book) release(why string, now time.Time) {
-	rec := &b.rec
+func (tx *txn) release(why string, now time.Time) {
+	rec := &tx.rec
 	refusal := rec.Denied
 	if refusal == nil {
 		refusal = &Error{
@@ -85,53 +85,53 @@ func (b *book) release(why string, now time.Time) {
 	rec.Open, rec.Lease, rec.Denied, rec.Cancelled = nil, time.Time{}, nil, false
 	rec.Absent = true
 	rec.note(HistoryEntry{At: now, What: "released", Note: why})
-	b.hold(0, false)
-	b.touch(refundKey(b.no))
+	tx.reserve(0, false)
+	tx.touch(refundKey(tx.no))
 }
 
 // worthAnother reports whether submitting the same again may succeed: not after a
 // refusal for certain, unless that was one that time mends.
-func (r *record) worthAnother() bool { return r.Denied == nil || r.Denied.Next == Later }
+func (r *record) worthResubmitting() bool { return r.Denied == nil || r.Denied.Next == Later }
 
 // suspended says why a claim in doubt is not submitted again, "" if it may be.
-func (b *book) suspended() string {
+func (tx *txn) suspended() string {
 	hands := 0
-	for _, home := range b.homes() {
-		hands += b.accounts[home].hands()
+	for _, home := range tx.accountKeys() {
+		hands += tx.accounts[home].external()
 	}
 	switch {
-	case b.rec.Cancelled:
+	case tx.rec.Cancelled:
 		return "this refund was withdrawn while its outcome was unknown; it is only asked about, and ends by itself"
-	case hands > b.rec.Hands:
+	case hands > tx.rec.ExternalRefunds:
 		return "a refund that was not made here has appeared on the order while the outcome of this one is unknown, so that a person should look whether both are meant; it is not sent again, and ends within a day unless the upstream holds it"
 	}
 	return ""
 }
 
-// unheld goes on with a claim of which the upstream has said, asked at some time,
+// resubmitOrRelease goes on with a claim of which the upstream has said, asked at some time,
 // that it does not know it: it is submitted again, or counts as absent, or ends.
-func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t Summary) Summary {
+func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked time.Time, t Summary) Summary {
 	no := known.Request.OutRefundNo
 	var again, ended bool
 	var rec record
 	seen := map[string]bool{}
 	err := s.retry(ctx, func() error {
 		again, ended = false, false
-		b, err := s.read(ctx, no)
+		tx, err := s.begin(ctx, no)
 		if err != nil {
 			return err
 		}
 		now := s.now()
-		if b.rec.State != Claimed || b.rec.Revision != known.Revision || b.rec.Attempt != known.Attempt || b.running(now) {
+		if tx.rec.State != Claimed || tx.rec.Revision != known.Revision || tx.rec.Attempt != known.Attempt || tx.running(now) {
 			return nil // somebody has gone on with it meanwhile
 		}
-		why := b.suspended()
-		if why != "" && !b.rec.Cancelled {
-			b.raise(alarmHand, why, now)
+		why := tx.suspended()
+		if why != "" && !tx.rec.Cancelled {
+			tx.raise(alarmHand, why, now)
 		}
 		switch {
-		case why == "" && b.rec.worthAnother() && now.Sub(b.rec.ClaimedAt) <= submitFor:
-			if err := b.attempt(s.rules(), now); err != nil {
+		case why == "" && tx.rec.worthResubmitting() && now.Sub(tx.rec.ClaimedAt) <= submitFor:
+			if err := tx.startSubmission(s.rules(), now); err != nil {
 				return nil // too early for its order: the next run
 			}
 			if err := s.turn(ctx); err != nil {
@@ -139,23 +139,23 @@ func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t S
 			}
 			again = true
 		default:
-			if ended = b.rec.absent(asked); ended {
-				b.release(fmt.Sprintf("not found %d times, last asked %v after the last submission",
-					b.rec.Absences, asked.Sub(b.rec.sent()).Round(time.Minute)), now)
+			if ended = tx.rec.countNotFound(asked); ended {
+				tx.release(fmt.Sprintf("not found %d times, last asked %v after the last submission",
+					tx.rec.NotFound, asked.Sub(tx.rec.lastSubmitted()).Round(time.Minute)), now)
 			}
-			b.touch(refundKey(no))
+			tx.touch(refundKey(no))
 		}
-		b.calm(alarmPanic)
-		s.tellAlarms(ctx, b, seen)
-		rec = b.rec
-		return s.commit(ctx, b, now)
+		tx.calm(alarmPanic)
+		s.logAlarms(ctx, tx, seen)
+		rec = tx.rec
+		return s.commit(ctx, tx, now)
 	})
 	switch {
 	case err != nil:
 		s.log(ctx, slog.LevelError, "unsettled", no, "error", err)
 	case ended:
 		t.Released = 1
-		s.log(ctx, slog.LevelWarn, "released", no, "absences", rec.Absences)
+		s.log(ctx, slog.LevelWarn, "released", no, "absences", rec.NotFound)
 	case again:
 		t.Resubmitted = 1
 		crash("reconcile.resubmit")
@@ -172,18 +172,18 @@ func (s *Service) unheld(ctx context.Context, known record, asked time.Time, t S
 // [CodeConflict] if the refund is not in doubt.
 func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
 	return s.retry(ctx, func() error {
-		b, err := s.doubtful(ctx, outRefundNo)
+		tx, err := s.readInDoubt(ctx, outRefundNo)
 		if err != nil {
 			return err
 		}
-		if b.rec.Cancelled {
+		if tx.rec.Cancelled {
 			return nil
 		}
 		now := s.now()
-		b.rec.Cancelled = true
-		b.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
-		b.touch(refundKey(outRefundNo))
-		return s.commit(ctx, b, now)
+		tx.rec.Cancelled = true
+		tx.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
+		tx.touch(refundKey(outRefundNo))
+		return s.commit(ctx, tx, now)
 	})
 }
 
@@ -203,12 +203,12 @@ type Release struct {
 // doubt or the upstream holds it (which is settled on the way), and with
 // [CodeUnavailable] if the upstream cannot tell.
 func (s *Service) Release(ctx context.Context, r Release) error {
-	b, err := s.doubtful(ctx, r.OutRefundNo)
+	tx, err := s.readInDoubt(ctx, r.OutRefundNo)
 	if err != nil {
 		return err
 	}
-	known, asked := b.rec, s.now()
-	if from := known.sent().Add(submissionLife); asked.Before(from) {
+	known, asked := tx.rec, s.now()
+	if from := known.lastSubmitted().Add(submissionLife); asked.Before(from) {
 		e := conflictf("a submission of this refund may still be in flight until %s; try again after that", from.Format(time.RFC3339))
 		e.Next, e.RetryAfter = Later, from.Sub(asked)
 		return e
@@ -228,33 +228,33 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 	}
 	seen := map[string]bool{}
 	return s.retry(ctx, func() error {
-		b, err := s.doubtful(ctx, r.OutRefundNo)
+		tx, err := s.readInDoubt(ctx, r.OutRefundNo)
 		if err != nil {
 			return err
 		}
-		if b.rec.Revision != known.Revision || b.rec.Attempt != known.Attempt {
+		if tx.rec.Revision != known.Revision || tx.rec.Attempt != known.Attempt {
 			return conflictf("this refund has been submitted again meanwhile; try again later")
 		}
 		now := s.now()
-		b.release(note, now)
-		b.calm()
-		s.tellAlarms(ctx, b, seen)
-		return s.commit(ctx, b, now)
+		tx.release(note, now)
+		tx.calm()
+		s.logAlarms(ctx, tx, seen)
+		return s.commit(ctx, tx, now)
 	})
 }
 
 // doubtful opens the book of a refund whose outcome is unknown.
-func (s *Service) doubtful(ctx context.Context, no string) (*book, error) {
-	b, err := s.read(ctx, no)
+func (s *Service) readInDoubt(ctx context.Context, no string) (*txn, error) {
+	tx, err := s.begin(ctx, no)
 	switch {
 	case err != nil:
 		return nil, err
-	case b.rec.State == unknown:
+	case tx.rec.State == unknown:
 		return nil, notFound("no refund of this number is on record")
-	case b.rec.State != Claimed:
-		return nil, conflictf("the outcome of this refund is known: it is %s", b.rec.State)
+	case tx.rec.State != Claimed:
+		return nil, conflictf("the outcome of this refund is known: it is %s", tx.rec.State)
 	}
-	return b, nil
+	return tx, nil
 }
 
 // inDoubt reports whether one of the refunds is a claim whose outcome is unknown.

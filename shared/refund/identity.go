@@ -57,7 +57,7 @@ func (r *record) identified() bool {
 }
 
 // foreign reports whether the refund that counts under this number was not made here.
-func (r *record) foreign() bool { return r.External || r.Taken }
+func (r *record) external() bool { return r.External || r.Taken }
 
 // takenError is what the claimer of a number is told that somebody else's refund has.
 func takenError(upstream string, other Refund) *Error {

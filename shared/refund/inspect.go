@@ -64,9 +64,9 @@ func (s *Service) Inspect(ctx context.Context, outRefundNos ...string) ([]Inspec
 
 func (r *record) inspection() Inspection {
 	var owed []PendingDelivery
-	for _, n := range r.Notices {
-		for _, d := range n.Owed {
-			owed = append(owed, PendingDelivery{To: d.To, Since: n.At, Tries: d.Tries, Next: d.Next, GivenUp: d.Lost, Why: d.Why})
+	for _, n := range r.Outbox {
+		for _, d := range n.Deliveries {
+			owed = append(owed, PendingDelivery{To: d.To, Since: n.At, Tries: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
 		}
 	}
 	return Inspection{

@@ -58,15 +58,15 @@ func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool
 	if err := s.Channel.Spec().Number("out_refund_no", no); err != nil {
 		return Settlement{}, err
 	}
-	b, err := s.read(ctx, no)
+	tx, err := s.begin(ctx, no)
 	if err != nil {
 		return Settlement{}, err
 	}
-	if !ask(&b.rec) {
-		return Settlement{State: b.rec.State, Refund: b.rec.view()}, nil
+	if !ask(&tx.rec) {
+		return Settlement{State: tx.rec.State, Refund: tx.rec.view()}, nil
 	}
-	st, err := s.ask(ctx, no, b.rec.Revision)
-	if IsCode(err, CodeNotFound) && b.rec.State.holds() {
+	st, err := s.ask(ctx, no, tx.rec.Revision)
+	if IsCode(err, CodeNotFound) && tx.rec.State.reserves() {
 		return Settlement{}, unavailable("the upstream does not know this refund yet; query again, or repeat the refund identically", err)
 	}
 	return st, err
@@ -158,12 +158,12 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 		return Page{}, AsError(err)
 	}
 	for i, told := range page.Refunds {
-		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, moves: moves[told.OutRefundNo], listed: true})
+		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, revision: moves[told.OutRefundNo], listed: true})
 		if err != nil {
 			return Page{}, err
 		}
 		if st.ask { // the list contradicts a final state: only the refund's own word counts
-			if st, err = s.ask(ctx, told.OutRefundNo, st.moves); err != nil {
+			if st, err = s.ask(ctx, told.OutRefundNo, st.revision); err != nil {
 				return Page{}, err
 			}
 		}
@@ -244,20 +244,20 @@ func (s *Service) listOrder(ctx context.Context, l Lookup) (Page, error) {
 }
 
 // order reads the account of the order that a lookup means.
-func (s *Service) order(ctx context.Context, l Lookup) (account, error) {
+func (s *Service) order(ctx context.Context, l Lookup) (orderAccount, error) {
 	key := transactionKey(l.TransactionID)
 	if l.TransactionID == "" {
 		key = tradeKey(l.OutTradeNo)
 	}
-	var a account
+	var a orderAccount
 	for range 3 { // an account has two names, so one step suffices; a bound, should items ever point in a circle
 		items, err := s.Ledger.Get(ctx, key)
 		if err != nil {
-			return account{}, ledgerError(err)
+			return orderAccount{}, ledgerError(err)
 		}
-		a = account{}
+		a = orderAccount{}
 		if err := decode(items[0], &a); err != nil {
-			return account{}, err
+			return orderAccount{}, err
 		}
 		if a.SameAs == "" {
 			break

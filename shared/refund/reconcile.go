@@ -43,7 +43,7 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 		end = d
 	}
 	// Whoever is taken up last should still get an answer.
-	end = end.Add(-min(callTime, time.Until(end)/2))
+	end = end.Add(-min(callTimeout, time.Until(end)/2))
 	var summary Summary
 	if err := s.bind(ctx, true); err != nil {
 		return summary, err
@@ -51,13 +51,13 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 	if err := s.sweep(ctx, end); err != nil {
 		return summary, err
 	}
-	cursor, now, p := "", s.now(), &patience{}
+	cursor, now, p := "", s.now(), &slowSubscribers{}
 	for time.Now().Before(end) && ctx.Err() == nil {
 		items, next, err := s.Ledger.List(ctx, now, cursor, runPage)
 		if err != nil {
 			return summary, ledgerError(err)
 		}
-		summary.add(s.pursueAll(ctx, items, end, p))
+		summary.add(s.reconcileAll(ctx, items, end, p))
 		if cursor = next; next == "" {
 			break
 		}
@@ -77,8 +77,8 @@ func (t *Summary) add(u Summary) {
 	t.Delivered += u.Delivered
 }
 
-// pursueAll takes up the listed refunds, a few at a time, until end.
-func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p *patience) Summary {
+// reconcileAll takes up the listed refunds, a few at a time, until end.
+func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time, p *slowSubscribers) Summary {
 	var (
 		mu      sync.Mutex
 		summary Summary
@@ -88,7 +88,7 @@ func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p 
 	for range runWorkers {
 		wg.Go(func() {
 			for it := range work {
-				t := s.pursue(ctx, it, p)
+				t := s.reconcileOne(ctx, it, p)
 				mu.Lock()
 				summary.add(t)
 				mu.Unlock()
@@ -109,19 +109,19 @@ func (s *Service) pursueAll(ctx context.Context, items []Item, end time.Time, p 
 // pursue looks after one refund, if it is still due: it asks about it, and tells
 // of it what is owed, unless somebody else has taken that up. What goes wrong
 // leaves it due later, and keeps to this refund.
-func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Summary) {
+func (s *Service) reconcileOne(ctx context.Context, listed Item, p *slowSubscribers) (t Summary) {
 	no, _ := listed.RefundNo()
-	defer s.survive(ctx, no)
+	defer s.recoverPanic(ctx, no)
 	var rec record
 	if err := decode(listed, &rec); err != nil {
 		s.alarmDaily(ctx, listed.Key, alarm{code: alarmUnreadable, why: "an item of the ledger cannot be read"}, "error", err)
 		return t
 	}
 	now := s.now()
-	if rec.askDue(now) {
-		t = s.inquire(ctx, rec.Request.OutRefundNo)
+	if rec.queryDueNow(now) {
+		t = s.queryDue(ctx, rec.Request.OutRefundNo)
 	}
-	if t.Settled == 0 && len(rec.tellNow(now, p)) == 0 {
+	if t.Settled == 0 && len(rec.dueSubscribers(now, p)) == 0 {
 		return t
 	}
 	tried, delivered := s.deliver(ctx, rec.Request.OutRefundNo, p)
@@ -133,7 +133,7 @@ func (s *Service) pursue(ctx context.Context, listed Item, p *patience) (t Summa
 }
 
 // survive keeps a panic to the refund that it is about: the others go on. It is deferred.
-func (s *Service) survive(ctx context.Context, no string) {
+func (s *Service) recoverPanic(ctx context.Context, no string) {
 	if r := recover(); r != nil {
 		s.log(ctx, slog.LevelError, "panic", no, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 		s.raise(ctx, no, alarmPanic, "looking after this refund has failed by a defect; the log has the stack")
@@ -141,8 +141,8 @@ func (s *Service) survive(ctx context.Context, no string) {
 }
 
 // inquire asks about one refund, if it is still due and nobody else has taken it up.
-func (s *Service) inquire(ctx context.Context, no string) (t Summary) {
-	rec, taken, err := s.takeUp(ctx, no)
+func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
+	rec, taken, err := s.takeQuery(ctx, no)
 	if err != nil || !taken {
 		if err != nil {
 			s.log(ctx, slog.LevelError, "unsettled", no, "error", err)
@@ -160,9 +160,9 @@ func (s *Service) inquire(ctx context.Context, no string) (t Summary) {
 			t.Settled = 1
 		}
 	case e.Code == CodeNotFound && rec.State == Claimed:
-		return s.unheld(ctx, rec, asked, t)
+		return s.resubmitOrRelease(ctx, rec, asked, t)
 	case e.Code == CodeNotFound && rec.State == Rejected && !rec.Taken:
-		if err := s.believe(ctx, no, rec.Revision); err != nil {
+		if err := s.confirmRejection(ctx, no, rec.Revision); err != nil {
 			s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
 		}
 	case e.Code == CodeNotFound:
@@ -175,49 +175,49 @@ func (s *Service) inquire(ctx context.Context, no string) (t Summary) {
 	return t
 }
 
-// takeUp makes this run the one that asks: it puts the next question off, which
+// takeQuery makes this run the one that asks: it puts the next question off, which
 // only one of several can do. taken is false if there is nothing to do any more.
-func (s *Service) takeUp(ctx context.Context, no string) (rec record, taken bool, err error) {
-	b, err := s.read(ctx, no)
+func (s *Service) takeQuery(ctx context.Context, no string) (rec record, taken bool, err error) {
+	tx, err := s.begin(ctx, no)
 	if err != nil {
 		return record{}, false, err
 	}
 	now := s.now()
-	if !b.rec.askDue(now) {
-		return b.rec, false, nil
+	if !tx.rec.queryDueNow(now) {
+		return tx.rec, false, nil
 	}
-	b.rec.Asked++
-	b.rec.notAhead(now)
-	if b.rec.State == Claimed && b.rec.old(now) && !b.rec.explained() {
-		b.raise(alarmStuck, "a claim has had no answer for a day: stuck, until the upstream says whether it holds it or a person decides", now)
+	tx.rec.Queries++
+	tx.rec.notAhead(now)
+	if tx.rec.State == Claimed && tx.rec.old(now) && !tx.rec.explained() {
+		tx.raise(alarmStuck, "a claim has had no answer for a day: stuck, until the upstream says whether it holds it or a person decides", now)
 	}
-	b.touch(refundKey(no))
-	s.tellAlarms(ctx, b, map[string]bool{})
-	err = s.commit(ctx, b, now)
+	tx.touch(refundKey(no))
+	s.logAlarms(ctx, tx, map[string]bool{})
+	err = s.commit(ctx, tx, now)
 	if errors.Is(err, ErrStale) {
-		return b.rec, false, nil
+		return tx.rec, false, nil
 	}
-	return b.rec, err == nil, err
+	return tx.rec, err == nil, err
 }
 
 // believe takes a refusal for true: the upstream holds nothing under the number.
 // moves is the record's Moves as the asker knows it.
-func (s *Service) believe(ctx context.Context, no string, moves int) error {
+func (s *Service) confirmRejection(ctx context.Context, no string, revision int) error {
 	ctx, cancel := settleContext(ctx)
 	defer cancel()
 	return s.retry(ctx, func() error {
-		b, err := s.read(ctx, no)
-		if err != nil || b.rec.Revision != moves {
+		tx, err := s.begin(ctx, no)
+		if err != nil || tx.rec.Revision != revision {
 			return err // or claimed again meanwhile
 		}
-		b.rec.Absent = true
-		b.touch(refundKey(no))
-		return s.commit(ctx, b, s.now())
+		tx.rec.Absent = true
+		tx.touch(refundKey(no))
+		return s.commit(ctx, tx, s.now())
 	})
 }
 
 // ages is longer than anything is ever due.
-const ages = 10 * 365 * 24 * time.Hour
+const farFuture = 10 * 365 * 24 * time.Hour
 
 // eachDue visits what is due by a time, until visit wants no more.
 func (s *Service) eachDue(ctx context.Context, until time.Time, visit func(Item) (more bool, err error)) error {

@@ -8,36 +8,36 @@ import (
 
 // A record is what the ledger holds of one refund.
 type record struct {
-	State     State          `json:"state"`
-	External  bool           `json:"foreign,omitempty"`   // never claimed here: made by hand or by another system
-	Request   Request        `json:"request"`             // what was claimed; of a foreign refund, what the upstream told
-	Refund    Refund         `json:"refund"`              // what the upstream has told so far
-	Contents  []Request      `json:"contents,omitempty"`  // other contents that were ever submitted under the number, oldest first
-	Order     Key            `json:"order"`               // the account that it counts in
-	Also      Key            `json:"also,omitempty"`      // a second one, of the caller's other name, until the upstream says whose it is
-	Held      int64          `json:"held,omitempty"`      // minor units that it reserves there now
-	Counted   bool           `json:"counted,omitempty"`   // whether it counts against MaxRefunds there
-	Attempt   int            `json:"attempt,omitempty"`   // number of the last submission
-	Open      []int          `json:"open,omitempty"`      // submissions of which nothing certain is known
-	Lease     time.Time      `json:"lease,omitzero"`      // the last submission is left alone until then
-	SentAt    time.Time      `json:"sent_at,omitzero"`    // when the last submission was recorded
-	Denied    *Error         `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
-	Absences  int            `json:"absences,omitempty"`  // how often the upstream has held nothing, asked when nothing could be on its way
-	AbsentAt  time.Time      `json:"absent_at,omitzero"`  // when it first did
-	Hands     int            `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
-	Cancelled bool           `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
-	Asked     int            `json:"asked,omitempty"`     // questions put by the reconciler since the state moved
-	AskAt     time.Time      `json:"ask_at,omitzero"`     // when it should ask next, unless the record is at rest
-	Revision  int            `json:"moves"`               // how often the state moved: tells fresh answers from overtaken ones
-	Refusal   *Error         `json:"refusal,omitempty"`   // the last certain refusal
-	Absent    bool           `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
-	Released  bool           `json:"released,omitempty"`  // rejected, since the upstream never had it
-	Taken     bool           `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
-	ClaimedAt time.Time      `json:"claimed_at"`
-	History   []HistoryEntry `json:"history"`
-	Notices   []notice       `json:"notices,omitempty"`   // what the business has not acknowledged yet, oldest first
-	Announced Status         `json:"announced,omitempty"` // what the business was last told
-	Causes    []Cause        `json:"causes,omitempty"`    // lasting causes of alarm
+	State           State          `json:"state"`
+	External        bool           `json:"foreign,omitempty"`   // never claimed here: made by hand or by another system
+	Request         Request        `json:"request"`             // what was claimed; of an external refund, what the upstream told
+	Refund          Refund         `json:"refund"`              // what the upstream has told so far
+	Contents        []Request      `json:"contents,omitempty"`  // other contents that were ever submitted under the number, oldest first
+	Order           Key            `json:"order"`               // the order account that it counts in
+	SecondOrder     Key            `json:"also,omitempty"`      // another one, of the caller's other name, until the upstream says whose it is
+	Held            int64          `json:"held,omitempty"`      // minor units that it reserves there now
+	Counted         bool           `json:"counted,omitempty"`   // whether it counts against MaxRefunds there
+	Attempt         int            `json:"attempt,omitempty"`   // number of the last submission
+	Open            []int          `json:"open,omitempty"`      // submissions of which nothing certain is known
+	Lease           time.Time      `json:"lease,omitzero"`      // the last submission is left alone until then
+	SentAt          time.Time      `json:"sent_at,omitzero"`    // when the last submission was recorded
+	Denied          *Error         `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
+	NotFound        int            `json:"absences,omitempty"`  // how often the upstream has not known it, asked when nothing could be on its way
+	NotFoundAt      time.Time      `json:"absent_at,omitzero"`  // when it first did not
+	ExternalRefunds int            `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
+	Cancelled       bool           `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
+	Queries         int            `json:"asked,omitempty"`     // queries by the reconciler since the state moved
+	QueryAt         time.Time      `json:"ask_at,omitzero"`     // when its next one is due, unless the record is at rest
+	Revision        int            `json:"moves"`               // how often the state moved: tells fresh answers from overtaken ones
+	Refusal         *Error         `json:"refusal,omitempty"`   // the last certain refusal
+	Absent          bool           `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
+	Released        bool           `json:"released,omitempty"`  // rejected, since the upstream never had it
+	Taken           bool           `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
+	ClaimedAt       time.Time      `json:"claimed_at"`
+	History         []HistoryEntry `json:"history"`
+	Outbox          []outboxEntry  `json:"notices,omitempty"`   // events that subscribers have not acknowledged yet, oldest first
+	LastEnqueued    Status         `json:"announced,omitempty"` // of the last event that was put there
+	Causes          []Cause        `json:"causes,omitempty"`    // lasting causes of alarm
 
 	begun time.Time // real time at which this process recorded the last submission
 }
@@ -62,11 +62,11 @@ func (r *record) note(e HistoryEntry) {
 }
 
 // holds reports whether the refund that counts under the number takes money from its order.
-func (r *record) holds() bool {
+func (r *record) reserves() bool {
 	if r.Taken {
 		return r.Refund.Status != StatusClosed
 	}
-	return r.State.holds()
+	return r.State.reserves()
 }
 
 // expected is the claim, corrected by what the upstream has told since: what
@@ -109,9 +109,9 @@ const maxOpen = 64
 // open begins an attempt. One of which nothing certain is known yet is listed
 // until something is; of very many the older ones are no longer told apart, and
 // attempt 0, which nothing ever closes, stands for them.
-func (r *record) open(now time.Time) {
+func (r *record) openSubmission(now time.Time) {
 	r.Attempt++
-	r.SentAt, r.Denied, r.Absences, r.AbsentAt = now, nil, 0, time.Time{}
+	r.SentAt, r.Denied, r.NotFound, r.NotFoundAt = now, nil, 0, time.Time{}
 	r.begun = time.Now().Round(0) // by the wall clock, which does not stop with the process
 	r.Open = append(r.Open, r.Attempt)
 	if len(r.Open) > maxOpen {
@@ -120,13 +120,13 @@ func (r *record) open(now time.Time) {
 }
 
 // close ends an attempt: something certain is known of it.
-func (r *record) close(attempt int) {
+func (r *record) closeSubmission(attempt int) {
 	r.Open = slices.DeleteFunc(r.Open, func(n int) bool { return n == attempt })
 }
 
-// maxDoubts is how often the upstream is asked whether it holds what it refused:
+// maxRejectedQueries is how often the upstream is asked whether it holds what it refused:
 // for some seven hours, if it does not answer.
-const maxDoubts = 20
+const maxRejectedQueries = 20
 
 // atRest reports whether the upstream need not be asked any more.
 //
@@ -139,15 +139,15 @@ func (r *record) atRest() bool {
 	case r.Taken:
 		return r.Refund.Status == StatusSuccess || r.Refund.Status == StatusClosed
 	case r.State == Rejected:
-		return r.Absent || r.Asked >= maxDoubts
+		return r.Absent || r.Queries >= maxRejectedQueries
 	}
 	return r.State.Final()
 }
 
-// askDue reports whether it is time to ask the upstream. A time that lies further
+// queryDueNow reports whether it is time to ask the upstream. A time that lies further
 // ahead than any that is set was set by a wrong clock.
-func (r *record) askDue(now time.Time) bool {
-	return !r.atRest() && (!r.AskAt.After(now) || r.AskAt.Sub(now) > max(askAfter(r.Asked), lease)+skew)
+func (r *record) queryDueNow(now time.Time) bool {
+	return !r.atRest() && (!r.QueryAt.After(now) || r.QueryAt.Sub(now) > max(queryBackoff(r.Queries), lease)+clockSkew)
 }
 
 // notAhead brings times that lie ahead, which a wrong clock has set, down to now:
@@ -165,21 +165,21 @@ func (r *record) notAhead(now time.Time) {
 	}
 }
 
-// nextAsk is when to ask next, counted from now.
-func (r *record) nextAsk(now time.Time) time.Time {
+// nextQueryAt is when to ask next, counted from now.
+func (r *record) nextQueryAt(now time.Time) time.Time {
 	if r.State == Claimed && r.Lease.After(now) {
 		return r.Lease
 	}
-	return now.Add(askAfter(r.Asked))
+	return now.Add(queryBackoff(r.Queries))
 }
 
 // due says when the reconciler should look at the refund: to ask about it, or to
 // tell of it; zero: never.
 func (r *record) due(now time.Time) (at time.Time) {
 	if !r.atRest() {
-		at = r.AskAt
+		at = r.QueryAt
 	}
-	if tell, ok := r.tellAt(now); ok && (at.IsZero() || tell.Before(at)) {
+	if tell, ok := r.nextDeliveryAt(now); ok && (at.IsZero() || tell.Before(at)) {
 		at = tell
 		if at.IsZero() {
 			at = now // never tried yet: at once
@@ -188,10 +188,10 @@ func (r *record) due(now time.Time) (at time.Time) {
 	return at
 }
 
-// askAfter is how long to wait before question n: every minute at first, after
+// queryBackoff is how long to wait before question n: every minute at first, after
 // five minutes at 5, 10, 20 and 30 minutes (APIv3 refund document); after about
 // a day, when only a bank is still at work, every three hours.
-func askAfter(n int) time.Duration {
+func queryBackoff(n int) time.Duration {
 	waits := []time.Duration{1, 1, 1, 1, 1, 5, 10, 20}
 	switch {
 	case n < len(waits):

@@ -34,7 +34,7 @@ func (s *Service) Relayed(ctx context.Context, caller Caller, out Outcome) (Sett
 	})
 	if e := AsError(err); err != nil && e.Exists && s.TrustRelay && caller.Kind == Server && said && out.Refund.Amount.Refund > 0 {
 		out.Source = Relay
-		if st, err = s.settle(ctx, out); err == nil && st.against {
+		if st, err = s.settle(ctx, out); err == nil && st.contradicts {
 			err = unavailable("this relay contradicts the record, and the upstream cannot say what is true", nil)
 		}
 	}

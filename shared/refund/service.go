@@ -38,15 +38,15 @@ type Service struct {
 
 	Log *slog.Logger // nil: none
 
-	once    sync.Once
-	turns   turns
-	bound   atomic.Int64 // when the ledger was last known to be this merchant's, Unix seconds
-	telling sync.Map     // of debtKey: what this process is telling now, since by the sandbox's clock a lease may end before a call does
+	once       sync.Once
+	turns      turns
+	bound      atomic.Int64 // when the ledger was last known to be this merchant's, Unix seconds
+	delivering sync.Map     // of deliveryKey: what this process is delivering now, since by the sandbox's clock a lease may end before a call does
 }
 
 const (
-	// maxTries bounds how often a commit that lost a race is read and tried again.
-	maxTries = 100
+	// maxCommitAttempts bounds how often a commit that lost a race is read and tried again.
+	maxCommitAttempts = 100
 	// maxWait is how long a caller waits, in real time, for another caller's
 	// submission of the same refund before being told to come back.
 	maxWait = 2 * time.Second
@@ -55,13 +55,13 @@ const (
 	firstPause = 30 * time.Millisecond
 	// lease is how long a submission that may still run is left alone.
 	lease = 30 * time.Second
-	// skew is how far clocks that are right may differ: a time that lies this much
+	// clockSkew is how far clocks that are right may differ: a time that lies this much
 	// further ahead than its rule allows is not a wrong clock's.
-	skew = 2 * time.Second
-	// callTime bounds one call of the upstream in real time.
-	callTime = 10 * time.Second
-	// settleTime is kept free, in real time, to record what a call brought.
-	settleTime = time.Second
+	clockSkew = 2 * time.Second
+	// callTimeout bounds one call of the upstream in real time.
+	callTimeout = 10 * time.Second
+	// recordTime is kept free, in real time, to record what a call brought.
+	recordTime = time.Second
 )
 
 func (s *Service) now() time.Time {
@@ -119,7 +119,7 @@ func (s *Service) Refund(ctx context.Context, caller Caller, req Request) (Refun
 
 // retry runs one read-change-commit step until it does not lose a race.
 func (s *Service) retry(ctx context.Context, step func() error) error {
-	for try := range maxTries {
+	for try := range maxCommitAttempts {
 		err := step()
 		if !errors.Is(err, ErrStale) {
 			return err
@@ -154,9 +154,9 @@ func ledgerError(err error) error {
 
 // callContext bounds an upstream call so that time is left to record its answer.
 func callContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	end := time.Now().Add(callTime)
-	if d, ok := ctx.Deadline(); ok && d.Add(-settleTime).Before(end) {
-		end = d.Add(-settleTime)
+	end := time.Now().Add(callTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Add(-recordTime).Before(end) {
+		end = d.Add(-recordTime)
 	}
 	return context.WithDeadline(ctx, end)
 }
@@ -167,7 +167,7 @@ func callContext(ctx context.Context) (context.Context, context.CancelFunc) {
 func settleContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	end, ok := ctx.Deadline()
 	if !ok {
-		end = time.Now().Add(2 * settleTime)
+		end = time.Now().Add(2 * recordTime)
 	}
 	return context.WithDeadline(context.WithoutCancel(ctx), end)
 }

@@ -26,10 +26,10 @@ type Outcome struct {
 	Merchant Merchant // of a notification: whom it is about
 	EventID  string   // of a notification
 
-	attempt int    // of a reply: which submission it answers
-	moves   int    // of a reply or query: the record's Moves when the question was put
-	listed  bool   // one of an order's list: never the last word on a final state
-	refused *Error // of a query: the refusal that made us ask
+	attempt  int    // of a reply: which submission it answers
+	revision int    // of a reply or query: the record's Moves when the question was put
+	listed   bool   // one of an order's list: never the last word on a final state
+	refused  *Error // of a query: the refusal that made us ask
 }
 
 // A Settlement is what the ledger says once an outcome has been settled.
@@ -38,11 +38,11 @@ type Settlement struct {
 	Refund  Refund
 	Changed bool // whether the state moved
 
-	ask     bool   // the outcome contradicts the record: the upstream must say what is true
-	against bool   // the outcome contradicts the record, and nothing was settled
-	moves   int    // of the record now
-	refusal *Error // of a rejected refund
-	taken   bool   // somebody else's refund has the number
+	ask         bool   // the outcome contradicts the record: the upstream must say what is true
+	contradicts bool   // the outcome contradicts the record, and nothing was settled
+	revision    int    // of the record now
+	refusal     *Error // of a rejected refund
+	taken       bool   // somebody else's refund has the number
 }
 
 // Settle applies an outcome to the ledger: the one door through which every
@@ -54,7 +54,7 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	if err != nil || !st.ask {
 		return st, err
 	}
-	asked, err := s.ask(ctx, out.OutRefundNo, st.moves)
+	asked, err := s.ask(ctx, out.OutRefundNo, st.revision)
 	if err != nil {
 		return st, unavailable("this notification contradicts the record, and the upstream has not confirmed it", err)
 	}
@@ -72,16 +72,16 @@ func (s *Service) learnNames(ctx context.Context, notification Outcome, asked Se
 	defer cancel()
 	seen := map[string]bool{}
 	return s.retry(ctx, func() error {
-		b, err := s.read(ctx, notification.OutRefundNo, orderKeys(told.TransactionID, told.OutTradeNo)...)
-		if err != nil || b.rec.State != asked.State || b.also() == nil || mismatch(b.rec.expected(), told) != "" && !b.rec.expected().about(told) {
+		tx, err := s.begin(ctx, notification.OutRefundNo, orderKeys(told.TransactionID, told.OutTradeNo)...)
+		if err != nil || tx.rec.State != asked.State || tx.secondAccount() == nil || mismatch(tx.rec.expected(), told) != "" && !tx.rec.expected().about(told) {
 			return err
 		}
 		now := s.now()
-		b.alarm(alarmTwoOrders, b.settleIn(told.TransactionID, told.OutTradeNo), now)
-		b.rec.Refund.TransactionID, b.rec.Refund.OutTradeNo = told.TransactionID, told.OutTradeNo
-		b.touch(refundKey(b.no))
-		s.tellAlarms(ctx, b, seen)
-		return s.commit(ctx, b, now)
+		tx.alarm(alarmTwoOrders, tx.assignOrder(told.TransactionID, told.OutTradeNo), now)
+		tx.rec.Refund.TransactionID, tx.rec.Refund.OutTradeNo = told.TransactionID, told.OutTradeNo
+		tx.touch(refundKey(tx.no))
+		s.logAlarms(ctx, tx, seen)
+		return s.commit(ctx, tx, now)
 	})
 }
 
@@ -94,20 +94,20 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		if k := refundIDKey(out.Refund.RefundID); out.Refund.RefundID != "" && len(k) <= MaxKey {
 			names = append(names, k)
 		}
-		b, err := s.read(ctx, out.OutRefundNo, names...)
+		tx, err := s.begin(ctx, out.OutRefundNo, names...)
 		if err != nil {
 			return err
 		}
 		now := s.now()
-		if st, err = b.settle(out, s.Merchant, s.creditors(), now); err != nil {
+		if st, err = tx.settle(out, s.Merchant, s.subscriberNames(), now); err != nil {
 			return err
 		}
-		b.calm()
-		rec = b.rec
-		b.about = []any{"source", out.Source, "state", st.State}
-		s.tellAlarms(ctx, b, seen)
+		tx.calm()
+		rec = tx.rec
+		tx.logArgs = []any{"source", out.Source, "state", st.State}
+		s.logAlarms(ctx, tx, seen)
 		crash("settle.before")
-		return s.commit(ctx, b, now)
+		return s.commit(ctx, tx, now)
 	})
 	if err != nil {
 		return st, err
@@ -118,13 +118,13 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	} else if out.Err != nil {
 		s.log(ctx, slog.LevelWarn, "unsettled", out.OutRefundNo, "state", st.State, "source", out.Source, "error", out.Err)
 	}
-	st.Refund, st.moves, st.refusal, st.taken = rec.view(), rec.Revision, rec.Refusal, rec.Taken
+	st.Refund, st.revision, st.refusal, st.taken = rec.view(), rec.Revision, rec.Refusal, rec.Taken
 	return st, nil
 }
 
 // ask queries the upstream and settles what it says. moves is the record's
 // Moves as the asker knows it: the answer is fresh only if nothing moves meanwhile.
-func (s *Service) ask(ctx context.Context, no string, moves int) (Settlement, error) {
+func (s *Service) ask(ctx context.Context, no string, revision int) (Settlement, error) {
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, Lookup{OutRefundNo: no})
 	cancel()
@@ -136,53 +136,53 @@ func (s *Service) ask(ctx context.Context, no string, moves int) (Settlement, er
 	}
 	ctx, cancel = settleContext(ctx)
 	defer cancel()
-	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: page.Refunds[0], moves: moves})
+	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: page.Refunds[0], revision: revision})
 }
 
 // settle is the state machine: it changes the book by what the outcome says, and
 // owes the event to those it is to be told to.
-func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.Time) (Settlement, error) {
-	before := b.rec.State
+func (tx *txn) settle(out Outcome, ours Merchant, creditors []string, now time.Time) (Settlement, error) {
+	before := tx.rec.State
 	if out.Err != nil {
-		b.refuse(out, now)
-		return Settlement{State: b.rec.State, Changed: b.rec.State != before}, nil
+		tx.settleRefusal(out, now)
+		return Settlement{State: tx.rec.State, Changed: tx.rec.State != before}, nil
 	}
 	to, ok := stateOf(out.Refund.Status)
 	told := out.Refund.Amount
-	if !ok || !out.Refund.named() || told.Refund < 0 || told.Refund == 0 && !b.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
+	if !ok || !out.Refund.named() || told.Refund < 0 || told.Refund == 0 && !tx.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
 		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", errUnreadable)
 	}
 	out.Refund = bounded(out.Refund)
-	if out.Source == Reply && out.attempt == b.rec.Attempt {
-		b.rec.Lease = time.Time{}
-		b.touch(refundKey(b.no))
+	if out.Source == Reply && out.attempt == tx.rec.Attempt {
+		tx.rec.Lease = time.Time{}
+		tx.touch(refundKey(tx.no))
 	}
-	if why := b.doubt(out, ours); why != "" {
-		return b.evidence(out, why, now), nil
+	if why := tx.contradiction(out, ours); why != "" {
+		return tx.keepEvidence(out, why, now), nil
 	}
 	if before == unknown && out.Refund.TransactionID == "" && out.Refund.OutTradeNo == "" {
 		return Settlement{}, unavailable("the upstream names no order for this refund", nil)
 	}
-	if st, done := b.settleOther(out, to, now); done {
+	if st, done := tx.settleTaken(out, to, now); done {
 		return st, nil
 	}
-	fresh := out.Source != Notification && out.Source != Relay && out.moves == b.rec.Revision && !(out.listed && before.Final())
+	fresh := out.Source != Notification && out.Source != Relay && out.revision == tx.rec.Revision && !(out.listed && before.Final())
 	v := judge(before, to, fresh)
 	if v == contradict {
-		return b.evidence(out, fmt.Sprintf("%s is told of a refund on record as %s", out.Refund.Status, before), now), nil
+		return tx.keepEvidence(out, fmt.Sprintf("%s is told of a refund on record as %s", out.Refund.Status, before), now), nil
 	}
 	st := Settlement{Changed: before != to && v != keep}
 	if v == moveAlarm {
-		b.alarm(alarmReversed, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before), now)
+		tx.alarm(alarmReversed, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before), now)
 	}
-	b.apply(out, to, v, now)
+	tx.apply(out, to, v, now)
 	if out.Source == Query {
-		b.calm(toldCauses()...)
+		tx.calm(upstreamCauses()...)
 	}
 	if st.Changed {
-		b.alarm(alarmOverflow, b.rec.announce(creditors, now), now)
+		tx.alarm(alarmOverflow, tx.rec.enqueue(creditors, now), now)
 	}
-	st.State = b.rec.State
+	st.State = tx.rec.State
 	return st, nil
 }
 
@@ -192,9 +192,9 @@ func (b *book) settle(out Outcome, ours Merchant, creditors []string, now time.T
 // not on record nobody else could.
 // Nor does it say whose a refund is whose submission was refused in words that may
 // mean that the number is taken.
-func (b *book) amountMayLack(out Outcome) bool {
-	refused := out.refused != nil || b.rec.State == Rejected || b.rec.Denied != nil && b.rec.Denied.MaybeTaken
-	return out.Source != Notification && b.rec.State != unknown && !refused
+func (tx *txn) amountMayLack(out Outcome) bool {
+	refused := out.refused != nil || tx.rec.State == Rejected || tx.rec.Denied != nil && tx.rec.Denied.MaybeTaken
+	return out.Source != Notification && tx.rec.State != unknown && !refused
 }
 
 // maxMoney bounds what is taken for an amount, so that sums cannot overflow.
@@ -203,18 +203,18 @@ const maxMoney = int64(1)<<53 - 1
 // doubt says why an outcome cannot be applied as it is, "" if it can: a notification, or
 // the answer to a submission, that differs from what is on record. An answer that
 // accepts our submission may name one other name for the order, since the upstream
-// follows one of two. Whose a refund is that a query tells of, [book.settleOther] judges.
-func (b *book) doubt(out Outcome, ours Merchant) string {
+// follows one of two. Whose a refund is that a query tells of, [txn.settleTaken] judges.
+func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	if out.Source == Query {
 		return ""
 	}
 	if (out.Source == Notification || out.Source == Relay) && out.Merchant != ours {
 		return "the notification is about another merchant"
 	}
-	if b.rec.State == unknown {
+	if tx.rec.State == unknown {
 		return ""
 	}
-	expected := b.rec.expected()
+	expected := tx.rec.expected()
 	field := mismatch(expected, out.Refund)
 	if out.Source == Reply && (field == "transaction_id" || field == "out_trade_no") && expected.about(out.Refund) {
 		field = mismatch(Request{Amount: expected.Amount}, out.Refund)
@@ -227,32 +227,32 @@ func (b *book) doubt(out Outcome, ours Merchant) string {
 
 // evidence keeps a contradiction in the record, where there is one, and has
 // the upstream asked.
-func (b *book) evidence(out Outcome, why string, now time.Time) Settlement {
-	st := Settlement{State: b.rec.State, ask: out.Source == Notification || out.listed, against: true}
-	known := slices.ContainsFunc(b.rec.History, func(e HistoryEntry) bool {
+func (tx *txn) keepEvidence(out Outcome, why string, now time.Time) Settlement {
+	st := Settlement{State: tx.rec.State, ask: out.Source == Notification || out.listed, contradicts: true}
+	known := slices.ContainsFunc(tx.rec.History, func(e HistoryEntry) bool {
 		return e.What == "contradiction" && e.ID == out.EventID && e.Note == why
 	})
-	if b.rec.State != unknown && !known {
-		b.rec.note(HistoryEntry{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
-		b.touch(refundKey(b.no))
+	if tx.rec.State != unknown && !known {
+		tx.rec.note(HistoryEntry{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
+		tx.touch(refundKey(tx.no))
 	}
-	b.alarm(alarmContradiction, why, now)
+	tx.alarm(alarmContradiction, why, now)
 	return st
 }
 
 // apply moves the record and its account to where the outcome leads.
-func (b *book) apply(out Outcome, to State, v verdict, now time.Time) {
-	rec := &b.rec
+func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
+	rec := &tx.rec
 	known := rec.Refund
 	if out.Source != Notification && rec.State != unknown {
 		if field := mismatch(rec.expected(), out.Refund); field != "" {
-			b.alarm(alarmDiffers, "the upstream's "+field+" differs from what is on record, and stands", now)
+			tx.alarm(alarmDiffers, "the upstream's "+field+" differs from what is on record, and stands", now)
 		}
 	}
 	if rec.State == unknown {
 		rec.External, rec.ClaimedAt = true, now
 		rec.Request = Request{
-			OutRefundNo: b.no, TransactionID: out.Refund.TransactionID, OutTradeNo: out.Refund.OutTradeNo,
+			OutRefundNo: tx.no, TransactionID: out.Refund.TransactionID, OutTradeNo: out.Refund.OutTradeNo,
 			Amount: RequestAmount{Refund: out.Refund.Amount.Refund, Total: out.Refund.Amount.Total, Currency: out.Refund.Amount.Currency},
 		}
 	}
@@ -262,68 +262,68 @@ func (b *book) apply(out Outcome, to State, v verdict, now time.Time) {
 		rec.Refund = renew(known, out.Refund)
 	}
 	if v != keep && rec.State != to {
-		rec.State, rec.Refusal, rec.Asked = to, nil, 0
+		rec.State, rec.Refusal, rec.Queries = to, nil, 0
 		rec.Revision++
 		rec.Open, rec.Lease = nil, time.Time{}
-		rec.Denied, rec.Absences, rec.AbsentAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
+		rec.Denied, rec.NotFound, rec.NotFoundAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
 		rec.note(HistoryEntry{At: now, What: string(to), Source: out.Source, ID: out.EventID})
-		b.touch(refundKey(b.no))
+		tx.touch(refundKey(tx.no))
 	}
 	if !reflect.DeepEqual(known, rec.Refund) {
-		b.touch(refundKey(b.no))
+		tx.touch(refundKey(tx.no))
 	}
-	b.balance(out.Refund, now)
+	tx.updateOrder(out.Refund, now)
 }
 
 // balance brings the refund's account in line with what the upstream told.
-func (b *book) balance(told Refund, now time.Time) {
-	exceeded := b.exceeded()
-	b.alarm(alarmTwoOrders, b.settleIn(told.TransactionID, told.OutTradeNo), now)
+func (tx *txn) updateOrder(told Refund, now time.Time) {
+	exceeded := tx.exceeded()
+	tx.alarm(alarmTwoOrders, tx.assignOrder(told.TransactionID, told.OutTradeNo), now)
 	if told.RefundID != "" {
-		b.alarm(alarmTwoOrders, b.nameID(told.RefundID), now)
+		tx.alarm(alarmTwoOrders, tx.indexRefundID(told.RefundID), now)
 	}
-	if a := b.account(); a != nil {
-		b.confirm(a, told, now)
+	if a := tx.account(); a != nil {
+		tx.confirm(a, told, now)
 	}
-	if b.rec.holds() {
-		b.hold(b.rec.expected().Amount.Refund, true)
+	if tx.rec.reserves() {
+		tx.reserve(tx.rec.expected().Amount.Refund, true)
 	} else {
-		b.hold(0, true) // closed: the money is free again, the count is not
+		tx.reserve(0, true) // closed: the money is free again, the count is not
 	}
-	if b.exceeded() && !exceeded {
-		b.alarm(alarmExcess, "the order's refunds exceed its total", now)
+	if tx.exceeded() && !exceeded {
+		tx.alarm(alarmExcess, "the order's refunds exceed its total", now)
 	}
 }
 
 // exceeded reports whether the refund's order has given more back than it had.
-func (b *book) exceeded() bool {
-	a := b.account()
+func (tx *txn) exceeded() bool {
+	a := tx.account()
 	return a != nil && a.excess()
 }
 
 // confirm takes the order's total and currency over, as the upstream tells them.
 // What it has accepted from us it has compared with the order, so that it confirms
 // what the claim named.
-func (b *book) confirm(a *account, told Refund, now time.Time) {
+func (tx *txn) confirm(a *orderAccount, told Refund, now time.Time) {
 	total, currency := told.Amount.Total, told.Amount.Currency
-	if !b.rec.foreign() {
+	if !tx.rec.external() {
 		if !a.Confirmed && total == 0 {
-			total = b.rec.Request.Amount.Total
+			total = tx.rec.Request.Amount.Total
 		}
 		if (!a.Confirmed || a.Currency == "") && currency == "" {
-			currency = b.rec.Request.Amount.Currency
+			currency = tx.rec.Request.Amount.Currency
 		}
 	}
 	if a.Confirmed && total > 0 && total != a.Total {
-		b.alarm(alarmDiffers, "the upstream tells another total of the order than before", now)
+		tx.alarm(alarmDiffers, "the upstream tells another total of the order than before", now)
 	}
 	if a.Confirmed && currency != "" && a.Currency != "" && currency != a.Currency {
-		b.alarm(alarmDiffers, "the upstream tells another currency of the order than before", now)
+		tx.alarm(alarmDiffers, "the upstream tells another currency of the order than before", now)
 	}
 	if was := *a; total > 0 || currency != "" {
 		a.confirm(total, currency)
 		if a.Total != was.Total || a.Currency != was.Currency || a.Confirmed != was.Confirmed {
-			b.touch(b.resolve(b.rec.Order))
+			tx.touch(tx.resolve(tx.rec.Order))
 		}
 	}
 }
@@ -331,18 +331,18 @@ func (b *book) confirm(a *account, told Refund, now time.Time) {
 // refuse settles a reply that refused or said nothing certain. A refusal
 // speaks only for its own submission: the refund is rejected only if no other
 // one is in doubt.
-func (b *book) refuse(out Outcome, now time.Time) {
-	rec := &b.rec
+func (tx *txn) settleRefusal(out Outcome, now time.Time) {
+	rec := &tx.rec
 	if out.Source != Reply || !slices.Contains(rec.Open, out.attempt) {
 		return // overtaken: another road has brought certainty meanwhile
 	}
-	b.touch(refundKey(b.no))
+	tx.touch(refundKey(tx.no))
 	if out.attempt == rec.Attempt {
 		rec.Lease = time.Time{}
 	}
 	certain := out.Err.Code != CodeUnavailable || out.Err.Unsent
 	if certain {
-		rec.close(out.attempt)
+		rec.closeSubmission(out.attempt)
 	}
 	if out.Err.Code == CodeUnavailable {
 		rec.note(HistoryEntry{At: now, What: "unanswered", Source: out.Source, Note: out.Err.Upstream})
@@ -359,5 +359,5 @@ func (b *book) refuse(out Outcome, now time.Time) {
 	}
 	rec.State, rec.Refusal, rec.Denied = Rejected, &refusal, nil
 	rec.Revision++
-	b.hold(0, false)
+	tx.reserve(0, false)
 }

@@ -22,7 +22,7 @@ const (
 func (s State) Final() bool { return s == Success || s == Closed }
 
 // holds reports whether a refund in this state keeps its amount reserved.
-func (s State) holds() bool { return s != Closed && s != Rejected && s != unknown }
+func (s State) reserves() bool { return s != Closed && s != Rejected && s != unknown }
 
 // stateOf reads an upstream's status; ok is false for a status that nobody has documented.
 func stateOf(status Status) (s State, ok bool) {

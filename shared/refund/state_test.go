@@ -63,7 +63,7 @@ func TestFinalAndHolds(t *testing.T) {
 		unknown: {false, false}, Claimed: {false, true}, Processing: {false, true}, Abnormal: {false, true},
 		Success: {true, true}, Closed: {true, false}, Rejected: {false, false},
 	} {
-		if got := [2]bool{s.Final(), s.holds()}; got != want {
+		if got := [2]bool{s.Final(), s.reserves()}; got != want {
 			t.Errorf("%q: final, holds = %v, want %v", s, got, want)
 		}
 	}

@@ -35,18 +35,18 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 	if err := s.Ledger.Commit(ctx, item(sweepKey, items[0].Version, sweep{now}, time.Time{})); err != nil {
 		return nil // somebody else does it, or the next run
 	}
-	return s.eachDue(ctx, now.Add(ages), func(it Item) (bool, error) {
+	return s.eachDue(ctx, now.Add(farFuture), func(it Item) (bool, error) {
 		no, ok := it.RefundNo()
 		var rec record
 		if !ok || !it.Due.After(now) || decode(it, &rec) != nil || !rec.aheadOfRule(now) {
 			return time.Now().Before(end), nil
 		}
 		s.log(ctx, slog.LevelWarn, "clock", no, "alarm", alarmClock, "due", it.Due, "why", "no rule sets a time so far ahead: some instance's clock runs ahead; ignored")
-		s.amend(ctx, no, func(b *book, now time.Time) {
-			if b.rec.aheadOfRule(now) {
-				b.rec.AskAt = now
-				b.rec.notAhead(now)
-				b.touch(refundKey(no))
+		s.amend(ctx, no, func(tx *txn, now time.Time) {
+			if tx.rec.aheadOfRule(now) {
+				tx.rec.QueryAt = now
+				tx.rec.notAhead(now)
+				tx.touch(refundKey(no))
 			}
 		})
 		return time.Now().Before(end), nil
@@ -55,12 +55,12 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 
 // aheadOfRule reports whether the record is due later than any rule can have set.
 func (r *record) aheadOfRule(now time.Time) bool {
-	if !r.atRest() && r.AskAt.After(now) && r.askDue(now) {
+	if !r.atRest() && r.QueryAt.After(now) && r.queryDueNow(now) {
 		return true
 	}
-	for _, n := range r.Notices {
-		for _, d := range n.Owed {
-			if !d.Lost && d.Next.Sub(now) > tellAfter(d.Tries)+skew {
+	for _, n := range r.Outbox {
+		for _, d := range n.Deliveries {
+			if !d.GivenUp && d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew {
 				return true
 			}
 		}

@@ -6,58 +6,58 @@ import (
 	"time"
 )
 
-// settleOther settles what is told of a refund under our number that is not the
+// settleTaken settles what is told of a refund under our number that is not the
 // one that was claimed here: our claim was never accepted and never will be, since
 // numbers are unique, and the other refund counts on its own order. done is false
 // if the outcome is about ours.
-func (b *book) settleOther(out Outcome, to State, now time.Time) (st Settlement, done bool) {
-	rec := &b.rec
+func (tx *txn) settleTaken(out Outcome, to State, now time.Time) (st Settlement, done bool) {
+	rec := &tx.rec
 	if rec.State == unknown || rec.External {
 		return st, false
 	}
 	if rec.Taken && rec.expected().about(out.Refund) {
-		return b.followOther(out, to, now), true
+		return tx.followTaken(out, to, now), true
 	}
 	if content := rec.Request; rec.recall(out.Refund) {
 		if rec.Taken || difference(content, rec.Request) != "" {
 			if rec.Taken { // the upstream takes back what it has said of the number
-				b.hold(0, false)
+				tx.reserve(0, false)
 				rec.Taken, rec.Refund = false, Refund{}
 			}
-			b.rebook(now)
+			tx.rebook(now)
 		}
 		return st, false
 	}
 	if out.Source != Query || rec.identified() {
-		return b.evidence(out, "the upstream tells another refund than it has accepted", now), true
+		return tx.keepEvidence(out, "the upstream tells another refund than it has accepted", now), true
 	}
 	before := rec.State
-	b.hold(0, false)
+	tx.reserve(0, false)
 	upstream := ""
 	if out.refused != nil {
 		upstream = out.refused.Upstream
 	}
 	rec.State, rec.Taken, rec.Refusal = Rejected, true, takenError(upstream, out.Refund)
 	rec.Revision++
-	rec.Asked, rec.Open, rec.Lease, rec.Denied, rec.Cancelled = 0, nil, time.Time{}, nil, false
-	rec.Refund, rec.Order, rec.Also = out.Refund, "", ""
+	rec.Queries, rec.Open, rec.Lease, rec.Denied, rec.Cancelled = 0, nil, time.Time{}, nil, false
+	rec.Refund, rec.Order, rec.SecondOrder = out.Refund, "", ""
 	rec.note(HistoryEntry{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
-	b.alarm(alarmTaken, rec.Refusal.Message, now)
-	b.touch(refundKey(b.no))
-	b.balance(out.Refund, now)
+	tx.alarm(alarmTaken, rec.Refusal.Message, now)
+	tx.touch(refundKey(tx.no))
+	tx.updateOrder(out.Refund, now)
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
 }
 
-// followOther settles further event of the refund that has our number. Nobody is
+// followTaken settles further event of the refund that has our number. Nobody is
 // told of it: who hears of this number believes it ours.
-func (b *book) followOther(out Outcome, to State, now time.Time) Settlement {
-	rec := &b.rec
+func (tx *txn) followTaken(out Outcome, to State, now time.Time) Settlement {
+	rec := &tx.rec
 	st := Settlement{State: rec.State}
 	from, _ := stateOf(rec.Refund.Status)
-	fresh := out.Source == Query && out.moves == rec.Revision
+	fresh := out.Source == Query && out.revision == rec.Revision
 	switch v := judge(from, to, fresh); v {
 	case contradict:
-		return b.evidence(out, fmt.Sprintf("%s is told of another system's refund on record as %s", out.Refund.Status, from), now)
+		return tx.keepEvidence(out, fmt.Sprintf("%s is told of another system's refund on record as %s", out.Refund.Status, from), now)
 	case keep:
 		fill(&rec.Refund, out.Refund)
 	default:
@@ -67,24 +67,24 @@ func (b *book) followOther(out Outcome, to State, now time.Time) Settlement {
 			rec.note(HistoryEntry{At: now, What: "other " + string(to), Source: out.Source, ID: out.EventID})
 		}
 	}
-	b.touch(refundKey(b.no))
-	b.balance(out.Refund, now)
+	tx.touch(refundKey(tx.no))
+	tx.updateOrder(out.Refund, now)
 	if out.Source == Query {
-		b.calm(toldCauses()...)
+		tx.calm(upstreamCauses()...)
 	}
 	return st
 }
 
 // rebook makes the claim count on the order that its present content names.
-func (b *book) rebook(now time.Time) {
-	held, counted := b.rec.Held, b.rec.Counted
-	b.hold(0, false)
-	if why := b.open(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo); why != nil {
-		b.alarm(alarmTwoOrders, why.Message, now)
-		b.rec.Order, b.rec.Also = b.resolve(orderKeys(b.rec.Request.TransactionID, b.rec.Request.OutTradeNo)[0]), ""
+func (tx *txn) rebook(now time.Time) {
+	held, counted := tx.rec.Held, tx.rec.Counted
+	tx.reserve(0, false)
+	if why := tx.chooseOrder(tx.rec.Request.TransactionID, tx.rec.Request.OutTradeNo); why != nil {
+		tx.alarm(alarmTwoOrders, why.Message, now)
+		tx.rec.Order, tx.rec.SecondOrder = tx.resolve(orderKeys(tx.rec.Request.TransactionID, tx.rec.Request.OutTradeNo)[0]), ""
 	}
-	b.hold(held, counted)
-	b.touch(refundKey(b.no))
+	tx.reserve(held, counted)
+	tx.touch(refundKey(tx.no))
 }
 
 // amountText is an amount for people to read, in minor units.

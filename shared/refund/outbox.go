@@ -33,38 +33,38 @@ type Subscriber struct {
 const ownCode = "go"
 
 // A notice is one event that a record still owes to somebody.
-type notice struct {
-	ID     string    `json:"id" ledger:"key"`
-	At     time.Time `json:"at"`
-	Refund Refund    `json:"refund"` // what is sent of it
-	Owed   []debt    `json:"owed"`
+type outboxEntry struct {
+	ID         string     `json:"id" ledger:"key"`
+	At         time.Time  `json:"at"`
+	Refund     Refund     `json:"refund"` // what is sent of it
+	Deliveries []delivery `json:"owed"`
 }
 
 // A debt is one notice that one subscriber has not acknowledged yet.
-type debt struct {
-	To    string    `json:"to" ledger:"key"`
-	Tries int       `json:"tries,omitempty"` // each try has its own number, so that an overtaken one can be told
-	Next  time.Time `json:"next,omitzero"`   // not before
-	Lease time.Time `json:"lease,omitzero"`  // a try is under way until then
-	Lost  bool      `json:"lost,omitempty"`  // given up; a person was alarmed
-	Why   string    `json:"why,omitempty"`   // of the last failure
+type delivery struct {
+	To        string    `json:"to" ledger:"key"`
+	Attempts  int       `json:"tries,omitempty"` // each try has its own number, so that an overtaken one can be told
+	Next      time.Time `json:"next,omitzero"`   // not before
+	Lease     time.Time `json:"lease,omitzero"`  // a try is under way until then
+	GivenUp   bool      `json:"lost,omitempty"`  // given up; a person was alarmed
+	LastError string    `json:"why,omitempty"`   // of the last failure
 }
 
 const (
-	// tellTime bounds one delivery in real time: the gateway's relay waits 5 s.
-	tellTime = 4 * time.Second
-	// tellAtLeast is the least time that is worth beginning a delivery in.
-	tellAtLeast = 300 * time.Millisecond
-	// tellFor is how long a subscriber is tried before it is given up.
-	tellFor = 72 * time.Hour
-	// maxNotices bounds what one refund owes. Only a refund that becomes abnormal
+	// deliveryTimeout bounds one delivery in real time: the gateway's relay waits 5 s.
+	deliveryTimeout = 4 * time.Second
+	// minDeliveryTime is the least time that is worth beginning a delivery in.
+	minDeliveryTime = 300 * time.Millisecond
+	// giveUpAfter is how long a subscriber is tried before it is given up.
+	giveUpAfter = 72 * time.Hour
+	// maxOutbox bounds what one refund owes. Only a refund that becomes abnormal
 	// again and again can come near it.
-	maxNotices = 16
+	maxOutbox = 16
 )
 
-// tellAfter is how long to wait after so many failed tries: seconds at first, in
+// deliveryBackoff is how long to wait after so many failed tries: seconds at first, in
 // the end six hours.
-func tellAfter(tries int) time.Duration {
+func deliveryBackoff(tries int) time.Duration {
 	waits := []time.Duration{
 		5 * time.Second, 15 * time.Second, 30 * time.Second,
 		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
@@ -79,32 +79,32 @@ func tellAfter(tries int) time.Duration {
 // announce owes the subscribers the event of the record's present state, if it is
 // one that the business is told of and has not been told last. It returns what a
 // person should look at.
-func (r *record) announce(to []string, now time.Time) (alarm string) {
+func (r *record) enqueue(to []string, now time.Time) (alarm string) {
 	if r.State != Success && r.State != Closed && r.State != Abnormal {
 		return ""
 	}
 	// A final state that the upstream has taken back meanwhile is no event the second time.
-	if r.State.Final() && r.Announced == r.Refund.Status {
+	if r.State.Final() && r.LastEnqueued == r.Refund.Status {
 		return ""
 	}
-	r.Announced = r.Refund.Status
+	r.LastEnqueued = r.Refund.Status
 	if len(to) == 0 {
 		return ""
 	}
-	n := notice{ID: eventID(r), At: now, Refund: sendable(r.view())}
+	n := outboxEntry{ID: eventID(r), At: now, Refund: eventRefund(r.view())}
 	for _, name := range to {
-		n.Owed = append(n.Owed, debt{To: name})
+		n.Deliveries = append(n.Deliveries, delivery{To: name})
 	}
-	r.Notices = append(r.Notices, n)
-	if len(r.Notices) > maxNotices {
-		alarm = "so much event is owed that the oldest is dropped: " + r.Notices[0].ID
-		r.Notices = slices.Delete(r.Notices, 0, 1)
+	r.Outbox = append(r.Outbox, n)
+	if len(r.Outbox) > maxOutbox {
+		alarm = "so much event is owed that the oldest is dropped: " + r.Outbox[0].ID
+		r.Outbox = slices.Delete(r.Outbox, 0, 1)
 	}
 	return alarm
 }
 
 // sendable is what is sent of a refund: WeChat Pay's notification has no more.
-func sendable(r Refund) Refund {
+func eventRefund(r Refund) Refund {
 	return Refund{
 		RefundID: r.RefundID, OutRefundNo: r.OutRefundNo, TransactionID: r.TransactionID, OutTradeNo: r.OutTradeNo,
 		UserReceivedAccount: r.UserReceivedAccount, SuccessTime: r.SuccessTime, Status: r.Status,
@@ -125,11 +125,11 @@ func eventID(r *record) string {
 
 // owed finds what is to be told to a subscriber next; nil: nothing. Its event come
 // in order, so that what is behind an unacknowledged one waits, unless that was given up.
-func (r *record) owed(to string) (*notice, *debt) {
-	for i := range r.Notices {
-		n := &r.Notices[i]
-		for j := range n.Owed {
-			if d := &n.Owed[j]; d.To == to && !d.Lost {
+func (r *record) nextDelivery(to string) (*outboxEntry, *delivery) {
+	for i := range r.Outbox {
+		n := &r.Outbox[i]
+		for j := range n.Deliveries {
+			if d := &n.Deliveries[j]; d.To == to && !d.GivenUp {
 				return n, d
 			}
 		}
@@ -138,11 +138,11 @@ func (r *record) owed(to string) (*notice, *debt) {
 }
 
 // creditors lists the names to whom something is owed that is not given up.
-func (r *record) creditors() []string {
+func (r *record) pendingSubscribers() []string {
 	var names []string
-	for _, n := range r.Notices {
-		for _, d := range n.Owed {
-			if !d.Lost && !slices.Contains(names, d.To) {
+	for _, n := range r.Outbox {
+		for _, d := range n.Deliveries {
+			if !d.GivenUp && !slices.Contains(names, d.To) {
 				names = append(names, d.To)
 			}
 		}
@@ -151,22 +151,22 @@ func (r *record) creditors() []string {
 }
 
 // due says from when on the debt may be tried.
-func (d *debt) due(now time.Time) time.Time {
+func (d *delivery) due(now time.Time) time.Time {
 	// A lease that ends later than any can is one of a clock that has stepped back
 	// since: it counts for nothing.
-	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease+skew {
+	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease+clockSkew {
 		return d.Lease
 	}
-	if d.Next.Sub(now) > tellAfter(d.Tries)+skew { // likewise
+	if d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew { // likewise
 		return time.Time{}
 	}
 	return d.Next
 }
 
 // tellAt says when the next delivery is due; false: nothing is owed.
-func (r *record) tellAt(now time.Time) (at time.Time, ok bool) {
-	for _, name := range r.creditors() {
-		_, d := r.owed(name)
+func (r *record) nextDeliveryAt(now time.Time) (at time.Time, ok bool) {
+	for _, name := range r.pendingSubscribers() {
+		_, d := r.nextDelivery(name)
 		if due := d.due(now); !ok || due.Before(at) {
 			at, ok = due, true
 		}
@@ -176,26 +176,26 @@ func (r *record) tellAt(now time.Time) (at time.Time, ok bool) {
 
 // tellNow lists those to whom something is to be told now and who still have a
 // chance in this run.
-func (r *record) tellNow(now time.Time, p *patience) []string {
-	return slices.DeleteFunc(r.creditors(), func(name string) bool {
-		_, d := r.owed(name)
-		return d.due(now).After(now) || p.exhausted(name)
+func (r *record) dueSubscribers(now time.Time, p *slowSubscribers) []string {
+	return slices.DeleteFunc(r.pendingSubscribers(), func(name string) bool {
+		_, d := r.nextDelivery(name)
+		return d.due(now).After(now) || p.skip(name)
 	})
 }
 
 // pay takes a debt off the record.
-func (r *record) pay(id, to string) {
-	r.strike(func(n notice, d debt) bool { return n.ID == id && d.To == to })
+func (r *record) markDelivered(id, to string) {
+	r.removeDeliveries(func(e outboxEntry, d delivery) bool { return e.ID == id && d.To == to })
 }
 
 // forgive takes all that is owed to somebody off the record.
-func (r *record) forgive(to string) {
-	r.strike(func(_ notice, d debt) bool { return d.To == to })
+func (r *record) dropDeliveries(to string) {
+	r.removeDeliveries(func(_ outboxEntry, d delivery) bool { return d.To == to })
 }
 
-func (r *record) strike(which func(notice, debt) bool) {
-	for i, n := range r.Notices {
-		r.Notices[i].Owed = slices.DeleteFunc(n.Owed, func(d debt) bool { return which(n, d) })
+func (r *record) removeDeliveries(which func(outboxEntry, delivery) bool) {
+	for i, n := range r.Outbox {
+		r.Outbox[i].Deliveries = slices.DeleteFunc(n.Deliveries, func(d delivery) bool { return which(n, d) })
 	}
-	r.Notices = slices.DeleteFunc(r.Notices, func(n notice) bool { return len(n.Owed) == 0 })
+	r.Outbox = slices.DeleteFunc(r.Outbox, func(e outboxEntry) bool { return len(e.Deliveries) == 0 })
 }

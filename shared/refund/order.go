@@ -9,7 +9,7 @@ import (
 // An account is what the ledger holds of one order: how much of it is spoken
 // for. Every claim reserves here in the same commit, so that of two refunds
 // that together exceed the order one loses.
-type account struct {
+type orderAccount struct {
 	// SameAs is set when this item is only a second name of another account.
 	SameAs Key `json:"same_as,omitempty"`
 
@@ -65,7 +65,7 @@ func orderKeys(transactionID, outTradeNo string) []Key {
 // if it can. This is the rule that keeps refunds within the order's total. A total
 // or a currency that only callers have named binds nobody: what their claims
 // reserve counts against whatever the next one names.
-func (a *account) admits(amount RequestAmount, most int) *Error {
+func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
 	left := amount.Total - a.Reserved
 	for _, m := range a.Claims {
 		left -= m.Held
@@ -80,7 +80,7 @@ func (a *account) admits(amount RequestAmount, most int) *Error {
 		return conflictf("the order has had %d refunds, and no order may have more", most)
 	case amount.Refund > left:
 		e := conflictf("amount.refund is more than what is left of the order: %d of %d", left, amount.Total)
-		if amount.Refund <= left+a.doubtful() {
+		if amount.Refund <= left+a.inDoubt() {
 			e.Next, e.Message = Later, e.Message+", while other refunds of it are in doubt"
 		}
 		return e
@@ -92,7 +92,7 @@ func (a *account) admits(amount RequestAmount, most int) *Error {
 // is not. Refunds of one order are to be apart, so that the last one may be repeated
 // at once. A last submission that lies ahead was written by a wrong clock and
 // counts for nothing.
-func (a *account) paced(no string, pace time.Duration, now time.Time) *Error {
+func (a *orderAccount) checkPace(no string, pace time.Duration, now time.Time) *Error {
 	if wait := a.Sent.Add(pace).Sub(now); a.SentNo != no && wait > 0 && wait <= pace {
 		return limited(fmt.Sprintf("refunds of one order must be %v apart", pace), wait.Microseconds())
 	}
@@ -101,7 +101,7 @@ func (a *account) paced(no string, pace time.Duration, now time.Time) *Error {
 
 // put makes a refund count, reserving that much more, whether or not the order has
 // room: the upstream's word stands above our limits. It reports whether anything changed.
-func (a *account) put(m member, more int64) bool {
+func (a *orderAccount) put(m member, more int64) bool {
 	a.Reserved += more
 	changed := place(&a.Members, m) || more != 0
 	a.sort()
@@ -109,7 +109,7 @@ func (a *account) put(m member, more int64) bool {
 }
 
 // claim makes a refund count by its caller's other name.
-func (a *account) claim(m member) bool { return place(&a.Claims, m) }
+func (a *orderAccount) claim(m member) bool { return place(&a.Claims, m) }
 
 // place puts a refund into a list in which it stands once. It reports whether the list changed.
 func place(list *[]member, m member) bool {
@@ -124,20 +124,20 @@ func place(list *[]member, m member) bool {
 }
 
 // remove takes a refund out as if it had never been, with what it reserves.
-func (a *account) remove(no string, held int64) {
+func (a *orderAccount) remove(no string, held int64) {
 	a.Reserved -= held
 	a.Members = without(a.Members, no)
 }
 
 // unclaim takes out a refund that counted by its caller's other name.
-func (a *account) unclaim(no string) { a.Claims = without(a.Claims, no) }
+func (a *orderAccount) unclaim(no string) { a.Claims = without(a.Claims, no) }
 
 func without(list []member, no string) []member {
 	return slices.DeleteFunc(list, func(m member) bool { return m.No == no })
 }
 
 // all lists the refunds that count, by either name, oldest first.
-func (a *account) all() []member {
+func (a *orderAccount) all() []member {
 	all := slices.Concat(a.Members, a.Claims)
 	slices.SortStableFunc(all, func(x, y member) int { return x.At.Compare(y.At) })
 	return all
@@ -145,7 +145,7 @@ func (a *account) all() []member {
 
 // hands counts the refunds that somebody else has made of the order, closed ones
 // too: what counts is whether there is one more than before.
-func (a *account) hands() (n int) {
+func (a *orderAccount) external() (n int) {
 	for _, m := range a.Members {
 		if m.External {
 			n++
@@ -154,12 +154,12 @@ func (a *account) hands() (n int) {
 	return n
 }
 
-func (a *account) sort() {
+func (a *orderAccount) sort() {
 	slices.SortStableFunc(a.Members, func(x, y member) int { return x.At.Compare(y.At) })
 }
 
 // doubtful is what refunds reserve that nobody has answered yet.
-func (a *account) doubtful() (sum int64) {
+func (a *orderAccount) inDoubt() (sum int64) {
 	for _, m := range a.all() {
 		if m.Total != 0 {
 			sum += m.Held
@@ -170,7 +170,7 @@ func (a *account) doubtful() (sum int64) {
 
 // excess reports whether more is reserved than the order's total. A claim in doubt
 // that names another total does not count: the upstream will refuse it.
-func (a *account) excess() bool {
+func (a *orderAccount) excess() bool {
 	sum := a.Reserved
 	for _, m := range a.Members {
 		if m.Total != 0 && m.Total != a.Total {
@@ -181,7 +181,7 @@ func (a *account) excess() bool {
 }
 
 // confirm takes over what the upstream tells of the order's total and currency.
-func (a *account) confirm(total int64, currency string) {
+func (a *orderAccount) confirm(total int64, currency string) {
 	if total > 0 {
 		a.Total, a.Confirmed = total, true
 	}
@@ -192,7 +192,7 @@ func (a *account) confirm(total int64, currency string) {
 
 // absorb adds another account of the same order to this one. A refund that counted
 // in the one by its caller's other name, and in the other by itself, counts once.
-func (a *account) absorb(b account) {
+func (a *orderAccount) absorb(b orderAccount) {
 	a.Reserved += b.Reserved
 	for _, m := range b.Members {
 		place(&a.Members, m)

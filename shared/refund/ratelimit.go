@@ -125,7 +125,7 @@ func (s *Service) next(ctx context.Context, t *turns, rate int) (time.Time, erro
 
 // strike counts a submission that WeChat Pay calls wrong. Once they have used up
 // their share, all submissions leave slowly for a moment.
-func (s *Service) strike(ctx context.Context) {
+func (s *Service) penalize(ctx context.Context) {
 	rate := s.Channel.Spec().BadRate
 	if rate == 0 {
 		return
