@@ -18,16 +18,17 @@ const (
 	alarmVanished      = "accepted_not_found"  // the upstream does not know what it had accepted
 	alarmPanic         = "panic"               // looking after one refund has failed by a defect
 	alarmTaken         = "number_taken"        // somebody else's refund has the number
-	alarmContradiction = "contradiction"       // what was told contradicts the record
+	alarmContradiction = "contradiction"       // what a notification or an answer tells contradicts the record
 	alarmReversed      = "reversed"            // the upstream has taken back what it had said
 	alarmDiffers       = "differs"             // the upstream tells another order, total or currency than is on record
 	alarmExcess        = "order_exceeded"      // the order's refunds exceed its total
 	alarmTwoOrders     = "two_orders"          // a name or an id leads to two orders or refunds
-	alarmSubscriber    = "subscriber_given_up" // a subscriber has not taken what it was told for three days
-	alarmOverflow      = "outbox_full"         // so much is owed that the oldest was dropped
+	alarmSubscriber    = "subscriber_given_up" // a subscriber has not acknowledged an event for three days
+	alarmOverflow      = "outbox_full"         // so many events wait for subscribers that the oldest was dropped
 	alarmUnreadable    = "item_unreadable"     // an item of the ledger cannot be read
 	alarmClock         = "clock"               // a time in the ledger that no rule can have produced
-	alarmAgain         = 24 * time.Hour        // how often an alarm whose cause goes on is repeated
+
+	alarmAgain = 24 * time.Hour // how often an alarm whose cause goes on is repeated
 )
 
 // An alarm is what a person should look at.
@@ -38,13 +39,13 @@ type alarm struct {
 
 // A Cause is a lasting cause of alarm, as long as it goes on.
 type Cause struct {
-	Code  string    `json:"code" ledger:"key"`
-	Since time.Time `json:"since"`
-	Told  time.Time `json:"told"`  // when it was last told
-	Count int       `json:"count"` // how often it has been met
+	Code     string    `json:"code" ledger:"key"`
+	Since    time.Time `json:"since"`
+	LoggedAt time.Time `json:"told"`  // when its alarm was last logged
+	Count    int       `json:"count"` // how often it has been met
 }
 
-// told are the causes that what the upstream tells can have, and can end.
+// upstreamCauses are the causes that what the upstream tells can have, and can end.
 func upstreamCauses() []string {
 	return []string{alarmVanished, alarmContradiction, alarmDiffers, alarmTwoOrders, alarmPanic, alarmUntold}
 }
@@ -61,23 +62,32 @@ func (tx *txn) alarm(code, why string, now time.Time) {
 	}
 }
 
-// raise notes a lasting cause of alarm in the record. It is told when it is new,
-// and then once a day.
+// raise notes a lasting cause of alarm in the record. Its alarm is logged when it is
+// new, and then once a day.
 func (tx *txn) raise(code, why string, now time.Time) {
 	i := slices.IndexFunc(tx.rec.Causes, func(c Cause) bool { return c.Code == code })
 	if i < 0 {
 		tx.rec.Causes = append(tx.rec.Causes, Cause{Code: code, Since: now})
 		i = len(tx.rec.Causes) - 1
-		tx.touch(refundKey(tx.no))
 	}
 	c := &tx.rec.Causes[i]
-	c.Count++
 	tx.raised = append(tx.raised, code)
-	if since := now.Sub(c.Told); since >= alarmAgain || since < 0 {
-		c.Told = now
-		tx.touch(refundKey(tx.no))
-		tx.alarms = append(tx.alarms, alarm{code, why, c.Count})
+	if since := now.Sub(c.LoggedAt); since >= alarmAgain || since < 0 {
+		c.LoggedAt = now
+		tx.alarms = append(tx.alarms, alarm{code, why, tx.met(*c)})
 	}
+}
+
+// met is how often a lasting cause has been met, this time included. The count alone
+// is no change that is worth a commit: it is stored with the next one.
+func (tx *txn) met(c Cause) int {
+	n := c.Count
+	for _, code := range tx.raised {
+		if code == c.Code {
+			n++
+		}
+	}
+	return n
 }
 
 // ended lists the codes of lasting causes that the record's present state has ended.
@@ -107,33 +117,35 @@ func (tx *txn) calm(codes ...string) {
 	tx.rec.Causes = slices.DeleteFunc(tx.rec.Causes, func(c Cause) bool {
 		over := slices.Contains(codes, c.Code)
 		if over {
+			c.Count = tx.met(c)
 			tx.closed = append(tx.closed, c)
-			tx.touch(refundKey(tx.no))
 		}
 		return over
 	})
 }
 
-// logAlarms logs what the book's change has raised and ended. It comes before the
-// commit: a crash behind it would leave nobody to tell. seen keeps a commit that is
-// tried again from delivering twice.
-func (s *Service) logAlarms(ctx context.Context, tx *txn, seen map[string]bool) {
+// logAlarms logs what the transaction has raised and ended. It comes before the
+// commit: a crash behind it would leave nobody to tell. logged keeps a transaction
+// that is begun again from logging twice.
+func (s *Service) logAlarms(ctx context.Context, tx *txn, logged map[string]bool) {
+	once := func(what string) bool {
+		before := logged[what]
+		logged[what] = true
+		return !before
+	}
 	for _, a := range tx.alarms {
 		switch {
-		case seen[a.code+a.why]:
+		case !once(a.code + a.why):
 		case tx.rec.State == unknown: // and no record remembers
 			s.alarmDaily(ctx, refundKey(tx.no), a, tx.logArgs...)
 		default:
 			s.alarm(ctx, tx.no, a, tx.logArgs...)
 		}
-		seen[a.code+a.why] = true
 	}
 	for _, c := range tx.closed {
-		if seen["calmed "+c.Code] {
-			continue
+		if once("closed " + c.Code) {
+			s.log(ctx, slog.LevelInfo, "alarm closed", tx.no, "alarm", c.Code, "since", c.Since, "count", c.Count)
 		}
-		seen["calmed "+c.Code] = true
-		s.log(ctx, slog.LevelInfo, "alarm closed", tx.no, "alarm", c.Code, "since", c.Since, "count", c.Count)
 	}
 }
 
@@ -153,27 +165,23 @@ func (s *Service) raise(ctx context.Context, no, code, why string) {
 
 // amend makes a small change to a record, which no money hangs on.
 func (s *Service) amend(ctx context.Context, no string, change func(tx *txn, now time.Time)) {
-	seen := map[string]bool{}
-	err := s.retry(ctx, func() error {
-		tx, err := s.begin(ctx, no)
-		if err != nil || tx.rec.State == unknown {
-			return err
+	err := s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
+		if tx.rec.State == unknown {
+			return errUnchanged
 		}
-		now := s.now()
-		change(tx, now)
-		s.logAlarms(ctx, tx, seen)
 		tx.keepQueryAt = true
-		return s.commit(ctx, tx, now)
+		change(tx, now)
+		return nil
 	})
 	if err != nil {
 		s.log(ctx, slog.LevelWarn, "not noted", no, "error", err)
 	}
 }
 
-// An oncePerDay is when an alarm was last told that no record can remember.
+// An oncePerDay is when an alarm was last logged that no record can remember.
 type oncePerDay struct {
-	Told  time.Time `json:"told"`
-	Count int       `json:"count"`
+	LoggedAt time.Time `json:"told"`
+	Count    int       `json:"count"`
 }
 
 // alarmDaily logs an alarm about an item that is no readable record, once a day.
@@ -188,10 +196,10 @@ func (s *Service) alarmDaily(ctx context.Context, about Key, a alarm, args ...an
 		var last oncePerDay
 		_ = decode(items[0], &last) // one that cannot be read is as none
 		now := s.now()
-		if since := now.Sub(last.Told); since >= 0 && since < alarmAgain {
+		if since := now.Sub(last.LoggedAt); since >= 0 && since < alarmAgain {
 			return nil
 		}
-		last.Told, last.Count = now, last.Count+1
+		last.LoggedAt, last.Count = now, last.Count+1
 		a.count = last.Count
 		no, isRefund := Item{Key: about}.RefundNo()
 		if !isRefund {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -12,7 +13,7 @@ import (
 // returns the record in state [Claimed] if this caller is to submit it, and
 // with what is known of it in any other state.
 func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record, error) {
-	patience, pause := time.Now().Add(maxWait), firstPause
+	giveUp, pause := time.Now().Add(maxWait), firstPause
 	rules := s.rules()
 	var rec record
 	var hasTurn, looked bool
@@ -25,7 +26,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 			now := s.now()
 			// Another caller's submission of the same refund may be about to end: its answer is ours too.
 			if tx.running(now) && difference(tx.rec.Request, req) == "" {
-				left := time.Until(patience)
+				left := time.Until(giveUp)
 				if left <= 0 {
 					e := unavailable("this refund is being submitted right now; repeat identically after a pause", nil)
 					e.Next, e.RetryAfter = Later, tx.rec.Lease.Sub(now)
@@ -52,7 +53,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 				continue
 			}
 			// Nothing is claimed before there is a turn to submit it.
-			if tx.dirty(refundKey(tx.no)) && !hasTurn {
+			if tx.rec.State == Claimed && !hasTurn {
 				if err := s.turn(ctx); err != nil {
 					return err
 				}
@@ -78,14 +79,14 @@ func (tx *txn) running(now time.Time) bool {
 	return tx.rec.State == Claimed && left > 0 && left <= lease+clockSkew
 }
 
-// claim decides what a request means for the book, and changes it if the
-// request is to be submitted.
+// claim decides what a request means for what is on record. The refund is in state
+// [Claimed] afterwards if the request is to be submitted.
 func (tx *txn) claim(caller Caller, req Request, rules rules, now time.Time) error {
 	rec := &tx.rec
 	if rec.State == unknown {
 		return tx.claimNew(caller, req, rules, now)
 	}
-	if rec.external() { // of somebody else's refund we know what the upstream told
+	if rec.external() { // of a refund that was not made here we know what the upstream told
 		switch field := mismatch(req, rec.Refund); {
 		case !req.about(rec.Refund):
 			return takenError("", rec.view())
@@ -147,16 +148,13 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	if err := tx.chooseOrder(req.TransactionID, req.OutTradeNo); err != nil {
 		return err
 	}
-	hands := 0
-	for _, home := range tx.accountKeys() {
-		a := tx.accounts[home]
+	for _, a := range tx.ownAccounts() {
 		if err := a.checkCapacity(req.Amount, rules.most); err != nil {
 			return err
 		}
-		hands += a.external()
 	}
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
-	rec.ClaimedAt, rec.Queries, rec.ExternalRefunds = now, 0, hands
+	rec.ClaimedAt, rec.Queries, rec.ExternalRefunds = now, 0, tx.externalRefunds()
 	rec.Absent, rec.Released, rec.Cancelled = false, false, false
 	rec.Revision++
 	rec.note(HistoryEntry{At: now, What: string(Claimed), Note: caller.LogValue().String()})
@@ -164,26 +162,24 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	return tx.startSubmission(rules, now)
 }
 
-// attempt records that a submission is about to leave. From here on it is in
+// startSubmission records that a submission is about to leave. From here on it is in
 // doubt until something certain is known of it. [CodeLimited] if it is too early
 // for the order's next one.
 func (tx *txn) startSubmission(rules rules, now time.Time) error {
 	rec := &tx.rec
-	for _, home := range tx.accountKeys() {
-		if err := tx.accounts[home].checkPace(tx.no, rules.pace, now); err != nil {
+	for _, a := range tx.ownAccounts() {
+		if err := a.checkPace(tx.no, rules.pace, now); err != nil {
 			return err
 		}
 	}
 	if rules.pace > 0 {
-		for _, home := range tx.accountKeys() {
-			tx.accounts[home].Sent, tx.accounts[home].SentNo = now, tx.no
-			tx.touch(home)
+		for _, a := range tx.ownAccounts() {
+			a.Sent, a.SentNo = now, tx.no
 		}
 	}
 	rec.openSubmission(now)
 	rec.Lease = now.Add(lease)
 	rec.note(HistoryEntry{At: now, What: "sent"})
-	tx.touch(refundKey(tx.no))
 	return nil
 }
 
@@ -231,8 +227,9 @@ func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
 
 // lookUp asks the upstream whose refund has the number that it has refused in
 // words that may mean so, while time is left. known is false if it holds none or
-// does not tell: then the refusal stands for itself. An error means that it has
-// told, and that the ledger has not taken it: the refusal alone would be half of it.
+// its answer says nothing of it: then the refusal stands for itself. An error means
+// that there is an answer, and that the ledger has not taken it: the refusal alone
+// would be half of the truth.
 func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Settlement, known bool, err error) {
 	callCtx, cancel := callContext(ctx)
 	defer cancel()
@@ -245,14 +242,14 @@ func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Se
 	st, err = s.settle(settleCtx, Outcome{
 		Source: Query, OutRefundNo: rec.Request.OutRefundNo, Refund: page.Refunds[0], revision: rec.Revision, refused: refused,
 	})
-	if AsError(err).Code == CodeUnavailable && errors.Is(err, errUnreadable) { // what it tells says nothing of this
+	if AsError(err).Code == CodeUnavailable && errors.Is(err, errUnreadable) {
 		return st, false, nil
 	}
 	return st, err == nil && st.State != Claimed, err
 }
 
-// answer is what the submitter is told: the refund if the upstream has
-// accepted it, by whichever road we know; else why not.
+// answer is what the submitter gets: the refund if the upstream has accepted it,
+// however we know; else why not.
 func (st Settlement) answer(refused *Error) (Refund, error) {
 	switch {
 	case st.taken:
@@ -282,33 +279,27 @@ func (s *Service) rules() rules {
 }
 
 // dropSettledClaims takes out of the order's account what counts there by a caller's
-// other name and belongs to another order, as has turned out since. A program of the
-// version before does not know of it. It reports whether there was any.
+// other name and belongs to another order, as has turned out since. A program of
+// the version before leaves it there. It reports whether there was any.
 func (s *Service) dropSettledClaims(ctx context.Context, tx *txn) (dropped bool, err error) {
-	for _, home := range tx.accountKeys() {
-		a := tx.accounts[home]
-		if a == nil {
+	for _, home := range slices.Compact([]Key{tx.resolve(tx.rec.Order), tx.resolve(tx.rec.SecondOrder)}) {
+		if tx.accounts[home] == nil {
 			continue
 		}
-		for _, m := range a.Claims {
-			other, err := s.begin(ctx, m.No, home)
+		for _, m := range tx.accounts[home].Claims {
+			err := s.update(ctx, m.No, []Key{home}, func(other *txn, _ time.Time) error {
+				if !other.misplaced(home) {
+					return errUnchanged
+				}
+				a := other.accounts[other.resolve(home)]
+				a.Claims = without(a.Claims, m.No)
+				other.rec.SecondOrder = ""
+				other.keepQueryAt, dropped = true, true
+				return nil
+			})
 			if err != nil {
 				return false, err
 			}
-			if !other.misplaced(home) {
-				continue
-			}
-			other.accounts[other.resolve(home)].unclaim(m.No)
-			other.touch(other.resolve(home))
-			if other.rec.State != unknown {
-				other.rec.SecondOrder = ""
-				other.keepQueryAt = true
-				other.touch(refundKey(m.No))
-			}
-			if err := s.commit(ctx, other, s.now()); err != nil {
-				return false, err
-			}
-			dropped = true
 		}
 	}
 	return dropped, nil

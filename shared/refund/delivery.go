@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// errNoSubscriber is why a debt cannot be paid whose subscriber is not configured.
+// errNoSubscriber is why nothing can be delivered to a name.
 var errNoSubscriber = errors.New("no subscriber of this name is configured")
 
-// subscribers are those whom this function can tell.
+// subscribers are those to whom this function can deliver.
 func (s *Service) subscribers() []Subscriber {
 	if s.OnSettled == nil {
 		return s.Subscribers
@@ -23,8 +23,9 @@ func (s *Service) subscribers() []Subscriber {
 	return append(slices.Clone(s.Subscribers), Subscriber{Name: ownCode, Tell: s.OnSettled})
 }
 
-// creditors are those to whom settling owes event. What a function cannot know,
-// whether others have code of the merchant's own, is owed and found out by them.
+// subscriberNames are those for whom settling enqueues the event. What a function
+// cannot know, whether others have code of the merchant's own, is enqueued for them
+// to find out.
 func (s *Service) subscriberNames() []string {
 	var names []string
 	for _, sub := range s.subscribers() {
@@ -36,126 +37,114 @@ func (s *Service) subscriberNames() []string {
 	return names
 }
 
-// Deliver tells the business what the ledger owes it about a refund, as far as
-// time allows and nobody else is at it, and returns how many debts it paid. What
-// fails is due again later: [Service.Reconcile] goes on with it.
+// Deliver delivers a refund's pending events to their subscribers, as far as time
+// allows and nobody else is at it, and returns how many deliveries were acknowledged.
+// What fails is due again later: [Service.Reconcile] goes on with it.
 func (s *Service) Deliver(ctx context.Context, outRefundNo string) (delivered int) {
 	_, delivered = s.deliver(ctx, outRefundNo, &slowSubscribers{})
 	return delivered
 }
 
-func (s *Service) deliver(ctx context.Context, no string, p *slowSubscribers) (tried, delivered int) {
-	for range maxOutbox { // event of one refund follow each other
-		tries, err := s.leaseDeliveries(ctx, no, p)
+func (s *Service) deliver(ctx context.Context, no string, slow *slowSubscribers) (attempted, delivered int) {
+	for range maxOutbox { // events of one refund follow each other
+		attempts, err := s.leaseDeliveries(ctx, no, slow)
 		if err != nil {
 			s.log(ctx, slog.LevelError, "undelivered", no, "error", err)
-			return tried, delivered
+			return attempted, delivered
 		}
-		if len(tries) == 0 {
+		if len(attempts) == 0 {
 			break
 		}
-		tried += len(tries)
+		attempted += len(attempts)
 		crash("deliver.taken")
-		paid := make([]bool, len(tries))
+		acknowledged := make([]bool, len(attempts))
 		var wg sync.WaitGroup
-		for i, t := range tries {
+		for i, a := range attempts {
 			wg.Go(func() {
 				defer s.recoverPanic(ctx, no)
-				paid[i] = s.attemptDelivery(ctx, t, p)
+				acknowledged[i] = s.attemptDelivery(ctx, a, slow)
 			})
 		}
 		wg.Wait()
-		for _, ok := range paid {
+		for _, ok := range acknowledged {
 			if ok {
 				delivered++
 			}
 		}
 	}
-	return tried, delivered
+	return attempted, delivered
 }
 
-// A deliveryKey names what one subscriber is owed about one refund.
+// A deliveryKey names what is on its way to one subscriber about one refund.
 type deliveryKey struct{ no, to string }
 
-// A try is one debt that this function has taken upon itself to pay.
+// A deliveryAttempt is a delivery that this function has leased.
 type deliveryAttempt struct {
 	event  Event
 	to     Subscriber
 	number int
 }
 
-// leaseDeliveries leases what is due, in one commit, so that nobody else tells it meanwhile.
-func (s *Service) leaseDeliveries(ctx context.Context, no string, p *slowSubscribers) (tries []deliveryAttempt, err error) {
-	if left := timeLeft(ctx); left < minDeliveryTime {
+// leaseDeliveries leases what is due, in one commit, so that nobody else delivers it
+// meanwhile.
+func (s *Service) leaseDeliveries(ctx context.Context, no string, slow *slowSubscribers) (attempts []deliveryAttempt, err error) {
+	if timeLeft(ctx) < minDeliveryTime {
 		return nil, nil
 	}
 	subs := s.subscribers()
-	err = s.retry(ctx, func() error {
-		tries = nil
-		tx, err := s.begin(ctx, no)
-		if err != nil {
-			return err
-		}
-		now := s.now()
-		for _, name := range tx.rec.dueSubscribers(now, p) {
+	err = s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
+		attempts = nil
+		tx.keepQueryAt = true
+		for _, name := range tx.rec.dueSubscribers(now, slow) {
 			if _, busy := s.delivering.Load(deliveryKey{no, name}); busy {
 				continue
 			}
-			n, d := tx.rec.nextDelivery(name)
-			tx.keepQueryAt = true
-			tx.touch(refundKey(no))
+			e, d := tx.rec.nextDelivery(name)
 			i := slices.IndexFunc(subs, func(sub Subscriber) bool { return sub.Name == name })
 			switch {
 			case i >= 0:
 				d.Attempts++
 				d.Lease = now.Add(lease)
-				event := Event{ID: n.ID, At: n.At, Status: n.Refund.Status, Merchant: s.Merchant, Refund: n.Refund}
-				tries = append(tries, deliveryAttempt{event, subs[i], d.Attempts})
-			case name == ownCode: // owed by a function that could not know that there is none
+				event := Event{ID: e.ID, At: e.At, Status: e.Refund.Status, Merchant: s.Merchant, Refund: e.Refund}
+				attempts = append(attempts, deliveryAttempt{event, subs[i], d.Attempts})
+			case name == ownCode: // enqueued by a function that could not know that there is none
 				tx.rec.dropDeliveries(name)
 			default:
 				d.Attempts++
-				s.reschedule(ctx, no, n, d, errNoSubscriber, now)
+				s.reschedule(ctx, no, e, d, errNoSubscriber, now)
 			}
 		}
-		return s.commit(ctx, tx, now)
+		return nil
 	})
-	return tries, err
+	return attempts, err
 }
 
-// try tells one subscriber and records what came of it at once: a crash while
-// others are still being told must not have it told again.
-func (s *Service) attemptDelivery(ctx context.Context, a deliveryAttempt, p *slowSubscribers) (paid bool) {
+// attemptDelivery calls one subscriber and records what came of it at once: a crash
+// while others are still being called must not have it called again.
+func (s *Service) attemptDelivery(ctx context.Context, a deliveryAttempt, slow *slowSubscribers) (acknowledged bool) {
 	no, begun := a.event.Refund.OutRefundNo, time.Now()
 	s.delivering.Store(deliveryKey{no, a.to.Name}, a)
 	defer s.delivering.Delete(deliveryKey{no, a.to.Name})
-	err := s.callSubscriber(ctx, a)
-	p.note(a.to.Name, err, time.Since(begun))
+	cause := s.callSubscriber(ctx, a)
+	slow.record(a.to.Name, cause, time.Since(begun))
 	crash("deliver.told")
 	ctx, cancel := settleContext(ctx)
 	defer cancel()
-	cause := err
-	err = s.retry(ctx, func() error {
-		paid = false
-		tx, err := s.begin(ctx, no)
-		if err != nil {
-			return err
+	err := s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
+		acknowledged = false
+		e, d := tx.rec.nextDelivery(a.to.Name)
+		if e == nil || e.ID != a.event.ID || d.Attempts != a.number {
+			return errUnchanged // overtaken: the lease had ended, and there was another attempt since
 		}
-		n, d := tx.rec.nextDelivery(a.to.Name)
-		if n == nil || n.ID != a.event.ID || d.Attempts != a.number {
-			return nil // overtaken: the lease had ended, and somebody else has tried since
-		}
-		now := s.now()
 		tx.keepQueryAt = true
-		tx.touch(refundKey(no))
-		if cause == nil {
-			tx.rec.markDelivered(n.ID, d.To)
-			tx.rec.note(HistoryEntry{At: now, What: "delivered", Note: a.to.Name, ID: a.event.ID})
-			paid = true
-		} else {
-			s.reschedule(ctx, no, n, d, cause, now)
+		if cause != nil {
+			s.reschedule(ctx, no, e, d, cause, now)
+			return nil
 		}
-		return s.commit(ctx, tx, now)
+		tx.rec.markDelivered(e.ID, d.To)
+		tx.rec.note(HistoryEntry{At: now, What: "delivered", Note: a.to.Name, ID: a.event.ID})
+		acknowledged = true
+		return nil
 	})
 	crash("deliver.recorded")
 	switch {
@@ -163,13 +152,13 @@ func (s *Service) attemptDelivery(ctx context.Context, a deliveryAttempt, p *slo
 		s.log(ctx, slog.LevelWarn, "undelivered", no, "to", a.to.Name, "try", a.number, "event_id", a.event.ID, "error", cause)
 	case err != nil:
 		s.log(ctx, slog.LevelError, "delivered, and not recorded", no, "to", a.to.Name, "event_id", a.event.ID, "error", err)
-	case paid:
+	case acknowledged:
 		s.log(ctx, slog.LevelInfo, "delivered", no, "to", a.to.Name, "try", a.number, "event_id", a.event.ID)
 	}
-	return paid && err == nil
+	return acknowledged && err == nil
 }
 
-// tell calls the subscriber, with a bound, and survives it.
+// callSubscriber calls the subscriber, with a bound, and survives it.
 func (s *Service) callSubscriber(ctx context.Context, a deliveryAttempt) (err error) {
 	end := time.Now().Add(deliveryTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Add(-minDeliveryTime/2).Before(end) {
@@ -186,15 +175,15 @@ func (s *Service) callSubscriber(ctx context.Context, a deliveryAttempt) (err er
 	return a.to.Tell(ctx, a.event)
 }
 
-// reschedule records a failure: the debt is due again later, or given up for a
-// person to look at.
-func (s *Service) reschedule(ctx context.Context, no string, n *outboxEntry, d *delivery, why error, now time.Time) {
-	d.Lease, d.LastError = time.Time{}, excerpt(why)
+// reschedule records a failed attempt: the delivery is due again later, or given up
+// for a person to look at.
+func (s *Service) reschedule(ctx context.Context, no string, e *outboxEntry, d *delivery, cause error, now time.Time) {
+	d.Lease, d.LastError = time.Time{}, excerpt(cause)
 	d.Next = now.Add(deliveryBackoff(d.Attempts))
-	if d.Next.After(n.At.Add(giveUpAfter)) {
+	if d.Next.After(e.At.Add(giveUpAfter)) {
 		d.GivenUp, d.Next = true, time.Time{}
 		s.alarm(ctx, no, alarm{code: alarmSubscriber, why: "a subscriber has not taken this event for three days and is given up"},
-			"to", d.To, "event_id", n.ID, "tries", d.Attempts, "error", why)
+			"to", d.To, "event_id", e.ID, "tries", d.Attempts, "error", cause)
 	}
 }
 
@@ -209,35 +198,37 @@ func timeLeft(ctx context.Context) time.Duration {
 	return deliveryTimeout
 }
 
-// patience keeps one run from waiting again and again for a subscriber that
+// slowSubscribers keeps one run from waiting again and again for a subscriber that
 // does not answer, so that the others are told in time.
 type slowSubscribers struct {
-	mu   sync.Mutex
-	slow map[string]int // failures in a row that took long
+	mu       sync.Mutex
+	failures map[string]int // that took long, in a row, by subscriber
 }
 
 const (
-	maxSlow      = 3
-	slowDelivery = time.Second
+	maxSlowFailures = 3
+	slowDelivery    = time.Second
 )
 
-func (p *slowSubscribers) skip(name string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.slow[name] >= maxSlow
+// skip reports whether a subscriber is not called any more in this run.
+func (s *slowSubscribers) skip(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures[name] >= maxSlowFailures
 }
 
-func (p *slowSubscribers) note(name string, err error, took time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// record counts what came of a call.
+func (s *slowSubscribers) record(name string, err error, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case err == nil:
-		delete(p.slow, name)
+		delete(s.failures, name)
 	case took >= slowDelivery:
-		if p.slow == nil {
-			p.slow = map[string]int{}
+		if s.failures == nil {
+			s.failures = map[string]int{}
 		}
-		p.slow[name]++
+		s.failures[name]++
 	}
 }
 

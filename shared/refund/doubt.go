@@ -30,15 +30,15 @@ const (
 	// quietPeriod is how long after the last submission a claim is given up at the
 	// earliest; with submitFor it makes a day.
 	quietPeriod = 18 * time.Hour
-	// minAbsences is how often the upstream must have said that it holds nothing,
+	// minNotFound is how often the upstream must have said that it holds nothing,
 	// each time asked after submissionLife.
-	minAbsences = 3
+	minNotFound = 3
 	// stuckAfter is when a refund without an answer becomes an alarm: later than a
 	// doubt ends that can end by itself.
 	stuckAfter = 25 * time.Hour
 )
 
-// sent is when the last submission was recorded. Records of earlier versions say
+// lastSubmitted is when the last submission was recorded. Records of earlier versions say
 // so in their history alone.
 func (r *record) lastSubmitted() time.Time {
 	at := r.SentAt
@@ -50,7 +50,7 @@ func (r *record) lastSubmitted() time.Time {
 	return at
 }
 
-// absent counts that the upstream, asked at some time, held nothing under the
+// countNotFound counts that the upstream, asked at some time, held nothing under the
 // number. It reports whether the claim is to be given up. The clocks of those who
 // submit and of those who ask may differ by any time, so that submissionLife must
 // also lie between the first such answer and the last.
@@ -66,7 +66,7 @@ func (r *record) countNotFound(asked time.Time) (ended bool) {
 	if r.Denied != nil { // a certain refusal, newer than what is in doubt, shortens the day
 		quiet = submissionLife
 	}
-	return r.NotFound >= minAbsences && asked.Sub(r.NotFoundAt) >= submissionLife && !asked.Before(r.lastSubmitted().Add(quiet))
+	return r.NotFound >= minNotFound && asked.Sub(r.NotFoundAt) >= submissionLife && !asked.Before(r.lastSubmitted().Add(quiet))
 }
 
 // release gives the claim up: its amount is free, and the number may be claimed
@@ -86,44 +86,34 @@ func (tx *txn) release(why string, now time.Time) {
 	rec.Absent = true
 	rec.note(HistoryEntry{At: now, What: "released", Note: why})
 	tx.reserve(0, false)
-	tx.touch(refundKey(tx.no))
 }
 
-// worthAnother reports whether submitting the same again may succeed: not after a
+// worthResubmitting reports whether submitting the same again may succeed: not after a
 // refusal for certain, unless that was one that time mends.
 func (r *record) worthResubmitting() bool { return r.Denied == nil || r.Denied.Next == Later }
 
 // suspended says why a claim in doubt is not submitted again, "" if it may be.
 func (tx *txn) suspended() string {
-	hands := 0
-	for _, home := range tx.accountKeys() {
-		hands += tx.accounts[home].external()
-	}
 	switch {
 	case tx.rec.Cancelled:
 		return "this refund was withdrawn while its outcome was unknown; it is only asked about, and ends by itself"
-	case hands > tx.rec.ExternalRefunds:
+	case tx.externalRefunds() > tx.rec.ExternalRefunds:
 		return "a refund that was not made here has appeared on the order while the outcome of this one is unknown, so that a person should look whether both are meant; it is not sent again, and ends within a day unless the upstream holds it"
 	}
 	return ""
 }
 
-// resubmitOrRelease goes on with a claim of which the upstream has said, asked at some time,
-// that it does not know it: it is submitted again, or counts as absent, or ends.
+// resubmitOrRelease goes on with a claim of which the upstream has said, asked at some
+// time, that it does not know it: it is submitted again, or that answer is counted
+// until there are enough of them to give the claim up.
 func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked time.Time, t Summary) Summary {
 	no := known.Request.OutRefundNo
 	var again, ended bool
 	var rec record
-	seen := map[string]bool{}
-	err := s.retry(ctx, func() error {
+	err := s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
 		again, ended = false, false
-		tx, err := s.begin(ctx, no)
-		if err != nil {
-			return err
-		}
-		now := s.now()
 		if tx.rec.State != Claimed || tx.rec.Revision != known.Revision || tx.rec.Attempt != known.Attempt || tx.running(now) {
-			return nil // somebody has gone on with it meanwhile
+			return errUnchanged // somebody has gone on with it meanwhile
 		}
 		why := tx.suspended()
 		if why != "" && !tx.rec.Cancelled {
@@ -131,11 +121,8 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 		}
 		switch {
 		case why == "" && tx.rec.worthResubmitting() && now.Sub(tx.rec.ClaimedAt) <= submitFor:
-			if err := tx.startSubmission(s.rules(), now); err != nil {
-				return nil // too early for its order: the next run
-			}
-			if err := s.turn(ctx); err != nil {
-				return nil
+			if tx.startSubmission(s.rules(), now) != nil || s.turn(ctx) != nil {
+				return errUnchanged // too early for its order, or for the upstream: the next run
 			}
 			again = true
 		default:
@@ -143,12 +130,10 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 				tx.release(fmt.Sprintf("not found %d times, last asked %v after the last submission",
 					tx.rec.NotFound, asked.Sub(tx.rec.lastSubmitted()).Round(time.Minute)), now)
 			}
-			tx.touch(refundKey(no))
 		}
 		tx.calm(alarmPanic)
-		s.logAlarms(ctx, tx, seen)
 		rec = tx.rec
-		return s.commit(ctx, tx, now)
+		return nil
 	})
 	switch {
 	case err != nil:
@@ -171,19 +156,15 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 // enough that it holds nothing. by names who decided, for the history.
 // [CodeConflict] if the refund is not in doubt.
 func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
-	return s.retry(ctx, func() error {
-		tx, err := s.readInDoubt(ctx, outRefundNo)
-		if err != nil {
+	return s.update(ctx, outRefundNo, nil, func(tx *txn, now time.Time) error {
+		switch err := tx.inDoubt(); {
+		case err != nil:
 			return err
+		case !tx.rec.Cancelled:
+			tx.rec.Cancelled = true
+			tx.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
 		}
-		if tx.rec.Cancelled {
-			return nil
-		}
-		now := s.now()
-		tx.rec.Cancelled = true
-		tx.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
-		tx.touch(refundKey(outRefundNo))
-		return s.commit(ctx, tx, now)
+		return nil
 	})
 }
 
@@ -203,7 +184,10 @@ type Release struct {
 // doubt or the upstream holds it (which is settled on the way), and with
 // [CodeUnavailable] if the upstream cannot tell.
 func (s *Service) Release(ctx context.Context, r Release) error {
-	tx, err := s.readInDoubt(ctx, r.OutRefundNo)
+	tx, err := s.begin(ctx, r.OutRefundNo)
+	if err == nil {
+		err = tx.inDoubt()
+	}
 	if err != nil {
 		return err
 	}
@@ -226,38 +210,31 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 	default:
 		return unavailable("the upstream cannot say whether it holds this refund, so it is not released", err)
 	}
-	seen := map[string]bool{}
-	return s.retry(ctx, func() error {
-		tx, err := s.readInDoubt(ctx, r.OutRefundNo)
-		if err != nil {
+	return s.update(ctx, r.OutRefundNo, nil, func(tx *txn, now time.Time) error {
+		if err := tx.inDoubt(); err != nil {
 			return err
 		}
 		if tx.rec.Revision != known.Revision || tx.rec.Attempt != known.Attempt {
 			return conflictf("this refund has been submitted again meanwhile; try again later")
 		}
-		now := s.now()
 		tx.release(note, now)
 		tx.calm()
-		s.logAlarms(ctx, tx, seen)
-		return s.commit(ctx, tx, now)
+		return nil
 	})
 }
 
-// doubtful opens the book of a refund whose outcome is unknown.
-func (s *Service) readInDoubt(ctx context.Context, no string) (*txn, error) {
-	tx, err := s.begin(ctx, no)
+// inDoubt reports why the refund is not a claim whose outcome is unknown; nil if it is.
+func (tx *txn) inDoubt() error {
 	switch {
-	case err != nil:
-		return nil, err
 	case tx.rec.State == unknown:
-		return nil, notFound("no refund of this number is on record")
+		return notFound("no refund of this number is on record")
 	case tx.rec.State != Claimed:
-		return nil, conflictf("the outcome of this refund is known: it is %s", tx.rec.State)
+		return conflictf("the outcome of this refund is known: it is %s", tx.rec.State)
 	}
-	return tx, nil
+	return nil
 }
 
-// inDoubt reports whether one of the refunds is a claim whose outcome is unknown.
-func inDoubt(records []record) bool {
+// anyInDoubt reports whether one of the refunds is a claim whose outcome is unknown.
+func anyInDoubt(records []record) bool {
 	return slices.ContainsFunc(records, func(r record) bool { return r.State == Claimed })
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// A Inspection is all that the ledger holds of one refund, for people to look at.
+// An Inspection is all that the ledger holds of one refund, for people to look at.
 type Inspection struct {
 	OutRefundNo string
 	State       State
 	External    bool    // never claimed here
-	Request     Request // what was claimed; of a foreign refund, what the upstream told
+	Request     Request // what was claimed; of an external refund, what the upstream told
 	Refund      Refund  // what the upstream has told, completed by what was claimed
 	Held        int64   // minor units that it reserves on its order's account
 	Refusal     *Error  // why it was rejected, nil unless it was
@@ -20,28 +20,29 @@ type Inspection struct {
 	Causes      []Cause // lasting causes of alarm that go on
 	ClaimedAt   time.Time
 	History     []HistoryEntry    // oldest first
-	Pending     []PendingDelivery // what the business has not acknowledged yet, oldest first
+	Pending     []PendingDelivery // what subscribers have not acknowledged yet, oldest first
 }
 
-// An PendingDelivery is one event of a refund that one subscriber has not acknowledged.
+// A PendingDelivery is one event of a refund that one subscriber has not acknowledged.
 type PendingDelivery struct {
 	To      string
 	Since   time.Time
 	Tries   int
-	Next    time.Time // when it is told again; zero: at once
+	Next    time.Time // when it is delivered again; zero: at once
 	GivenUp bool
 	Why     string // of the last failure
 }
 
-// lookAt is how many items are read from the ledger at a time.
-const lookAt = 25
+// inspectAtOnce is how many items are read from the ledger at a time.
+const inspectAtOnce = 25
 
 // Inspect returns what the ledger holds of the given refunds, one inspection each, in
-// their order; that of a refund which it does not know has no State. Nobody is asked and nothing changes. It is for
-// whoever runs the service: callers of it are not asked who they are.
+// their order; that of a refund which it does not know has no State. The upstream is
+// not asked and nothing changes. It is for whoever runs the service: no caller is
+// admitted or denied.
 func (s *Service) Inspect(ctx context.Context, outRefundNos ...string) ([]Inspection, error) {
 	var out []Inspection
-	for chunk := range slices.Chunk(outRefundNos, lookAt) {
+	for chunk := range slices.Chunk(outRefundNos, inspectAtOnce) {
 		keys := make([]Key, len(chunk))
 		for i, no := range chunk {
 			keys[i] = refundKey(no)
@@ -63,15 +64,15 @@ func (s *Service) Inspect(ctx context.Context, outRefundNos ...string) ([]Inspec
 }
 
 func (r *record) inspection() Inspection {
-	var owed []PendingDelivery
-	for _, n := range r.Outbox {
-		for _, d := range n.Deliveries {
-			owed = append(owed, PendingDelivery{To: d.To, Since: n.At, Tries: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
+	var pending []PendingDelivery
+	for _, e := range r.Outbox {
+		for _, d := range e.Deliveries {
+			pending = append(pending, PendingDelivery{To: d.To, Since: e.At, Tries: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
 		}
 	}
 	return Inspection{
 		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Request: r.Request, Refund: r.view(),
-		Held: r.Held, Refusal: r.Refusal, Taken: r.Taken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: owed,
+		Held: r.Held, Refusal: r.Refusal, Taken: r.Taken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: pending,
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// An account is what the ledger holds of one order: how much of it is spoken
-// for. Every claim reserves here in the same commit, so that of two refunds
-// that together exceed the order one loses.
+// An orderAccount is what the ledger holds of one order: how much of it is
+// reserved, and by which refunds. Every claim reserves here in the same commit, so
+// that of two refunds that together exceed the order one loses.
 type orderAccount struct {
 	// SameAs is set when this item is only a second name of another account.
 	SameAs Key `json:"same_as,omitempty"`
@@ -25,7 +25,7 @@ type orderAccount struct {
 	// caller's other name. They count here too until the upstream says whose they are.
 	Claims []member `json:"claims,omitempty"`
 
-	// The last submission, where the channel asks for a pace.
+	// The last submission, where submissions for one order are to be apart.
 	Sent   time.Time `json:"sent,omitzero"`
 	SentNo string    `json:"sent_no,omitempty"`
 }
@@ -37,12 +37,6 @@ type member struct {
 	Held     int64     `json:"held,omitempty"`    // minor units that it reserves
 	External bool      `json:"foreign,omitempty"` // made by hand, or by another system
 	Total    int64     `json:"total,omitempty"`   // that its claim names for the order, while nobody has answered it
-}
-
-func (m member) equal(n member) bool {
-	same := m.At.Equal(n.At)
-	m.At, n.At = time.Time{}, time.Time{}
-	return same && m == n
 }
 
 func transactionKey(id string) Key { return Key("order/transaction_id/" + id) }
@@ -61,8 +55,8 @@ func orderKeys(transactionID, outTradeNo string) []Key {
 	return keys
 }
 
-// admits reports why the order cannot take another refund of that amount; nil
-// if it can. This is the rule that keeps refunds within the order's total. A total
+// checkCapacity reports why the order cannot take another refund of that amount;
+// nil if it can. This is the rule that keeps refunds within the order's total. A total
 // or a currency that only callers have named binds nobody: what their claims
 // reserve counts against whatever the next one names.
 func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
@@ -88,7 +82,7 @@ func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
 	return nil
 }
 
-// paced reports why it is too early for a submission under that number; nil if it
+// checkPace reports why it is too early for a submission under that number; nil if it
 // is not. Refunds of one order are to be apart, so that the last one may be repeated
 // at once. A last submission that lies ahead was written by a wrong clock and
 // counts for nothing.
@@ -100,27 +94,21 @@ func (a *orderAccount) checkPace(no string, pace time.Duration, now time.Time) *
 }
 
 // put makes a refund count, reserving that much more, whether or not the order has
-// room: the upstream's word stands above our limits. It reports whether anything changed.
-func (a *orderAccount) put(m member, more int64) bool {
+// room: the upstream's word stands above our limits.
+func (a *orderAccount) put(m member, more int64) {
 	a.Reserved += more
-	changed := place(&a.Members, m) || more != 0
+	place(&a.Members, m)
 	a.sort()
-	return changed
 }
 
-// claim makes a refund count by its caller's other name.
-func (a *orderAccount) claim(m member) bool { return place(&a.Claims, m) }
-
-// place puts a refund into a list in which it stands once. It reports whether the list changed.
-func place(list *[]member, m member) bool {
-	for i, n := range *list {
-		if n.No == m.No {
-			(*list)[i] = m
-			return !n.equal(m)
-		}
+// place puts a refund into a list in which it stands once.
+func place(list *[]member, m member) {
+	i := slices.IndexFunc(*list, func(n member) bool { return n.No == m.No })
+	if i < 0 {
+		*list = append(*list, m)
+		return
 	}
-	*list = append(*list, m)
-	return true
+	(*list)[i] = m
 }
 
 // remove takes a refund out as if it had never been, with what it reserves.
@@ -128,9 +116,6 @@ func (a *orderAccount) remove(no string, held int64) {
 	a.Reserved -= held
 	a.Members = without(a.Members, no)
 }
-
-// unclaim takes out a refund that counted by its caller's other name.
-func (a *orderAccount) unclaim(no string) { a.Claims = without(a.Claims, no) }
 
 func without(list []member, no string) []member {
 	return slices.DeleteFunc(list, func(m member) bool { return m.No == no })
@@ -143,8 +128,8 @@ func (a *orderAccount) all() []member {
 	return all
 }
 
-// hands counts the refunds that somebody else has made of the order, closed ones
-// too: what counts is whether there is one more than before.
+// external counts the refunds of the order that were not made here, closed ones too:
+// what matters is whether there is one more than before.
 func (a *orderAccount) external() (n int) {
 	for _, m := range a.Members {
 		if m.External {
@@ -158,7 +143,7 @@ func (a *orderAccount) sort() {
 	slices.SortStableFunc(a.Members, func(x, y member) int { return x.At.Compare(y.At) })
 }
 
-// doubtful is what refunds reserve that nobody has answered yet.
+// inDoubt is what refunds reserve that nobody has answered yet.
 func (a *orderAccount) inDoubt() (sum int64) {
 	for _, m := range a.all() {
 		if m.Total != 0 {
@@ -168,9 +153,9 @@ func (a *orderAccount) inDoubt() (sum int64) {
 	return sum
 }
 
-// excess reports whether more is reserved than the order's total. A claim in doubt
+// exceeded reports whether more is reserved than the order's total. A claim in doubt
 // that names another total does not count: the upstream will refuse it.
-func (a *orderAccount) excess() bool {
+func (a *orderAccount) exceeded() bool {
 	sum := a.Reserved
 	for _, m := range a.Members {
 		if m.Total != 0 && m.Total != a.Total {
@@ -179,6 +164,13 @@ func (a *orderAccount) excess() bool {
 	}
 	return a.Confirmed && sum > a.Total
 }
+
+// isAnother reports whether one of the names is known to be another order's.
+func (a *orderAccount) isAnother(transactionID, outTradeNo string) bool {
+	return differ(a.TransactionID, transactionID) || differ(a.OutTradeNo, outTradeNo)
+}
+
+func differ(x, y string) bool { return x != "" && y != "" && x != y }
 
 // confirm takes over what the upstream tells of the order's total and currency.
 func (a *orderAccount) confirm(total int64, currency string) {

@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// Event is what the business is told: that a refund has succeeded, was closed,
-// or has become abnormal.
+// An Event is what subscribers are told: that a refund has succeeded, was closed, or
+// has become abnormal.
 type Event struct {
-	ID       string    // the same however often it is told, and another for every other event
+	ID       string    // the same however often it is delivered, and another for every other event
 	At       time.Time // when the ledger learned it
 	Status   Status    // success, closed or abnormal
 	Merchant Merchant
 	Refund   Refund // as it was then, as far as WeChat Pay's notification tells it
 }
 
-// A Subscriber is told of every refund that settles, at least once each, the
-// event of one refund in the order in which they came.
+// A Subscriber is told of every refund that settles: of each event at least once, and
+// of one refund's events in the order in which they came.
 type Subscriber struct {
-	Name string // stable: what is owed is recorded under it
+	Name string // stable: pending deliveries are recorded under it
 
-	// Tell delivers the event. An error means that it is told again. It must return
-	// when ctx ends.
+	// Tell delivers the event. An error means that it is delivered again. It must
+	// return when ctx ends.
 	Tell func(ctx context.Context, n Event) error
 }
 
-// ownCode is the name under which the merchant's own Go code is owed its event.
+// ownCode is the subscriber's name under which the merchant's own Go code is told.
 const ownCode = "go"
 
-// A notice is one event that a record still owes to somebody.
+// An outboxEntry is one event that some subscribers have not acknowledged yet.
 type outboxEntry struct {
 	ID         string     `json:"id" ledger:"key"`
 	At         time.Time  `json:"at"`
@@ -40,46 +40,46 @@ type outboxEntry struct {
 	Deliveries []delivery `json:"owed"`
 }
 
-// A debt is one notice that one subscriber has not acknowledged yet.
+// A delivery is one event on its way to one subscriber.
 type delivery struct {
 	To        string    `json:"to" ledger:"key"`
-	Attempts  int       `json:"tries,omitempty"` // each try has its own number, so that an overtaken one can be told
+	Attempts  int       `json:"tries,omitempty"` // each attempt has its own number, so that an overtaken one can be told
 	Next      time.Time `json:"next,omitzero"`   // not before
-	Lease     time.Time `json:"lease,omitzero"`  // a try is under way until then
-	GivenUp   bool      `json:"lost,omitempty"`  // given up; a person was alarmed
-	LastError string    `json:"why,omitempty"`   // of the last failure
+	Lease     time.Time `json:"lease,omitzero"`  // an attempt is under way until then
+	GivenUp   bool      `json:"lost,omitempty"`  // a person was alarmed
+	LastError string    `json:"why,omitempty"`
 }
 
 const (
-	// deliveryTimeout bounds one delivery in real time: the gateway's relay waits 5 s.
+	// deliveryTimeout bounds one attempt in real time: the gateway's relay waits 5 s.
 	deliveryTimeout = 4 * time.Second
-	// minDeliveryTime is the least time that is worth beginning a delivery in.
+	// minDeliveryTime is the least time that is worth beginning an attempt in.
 	minDeliveryTime = 300 * time.Millisecond
-	// giveUpAfter is how long a subscriber is tried before it is given up.
+	// giveUpAfter is how long the delivery of an event is attempted before it is given up.
 	giveUpAfter = 72 * time.Hour
-	// maxOutbox bounds what one refund owes. Only a refund that becomes abnormal
-	// again and again can come near it.
+	// maxOutbox bounds the outbox of one refund. Only one that becomes abnormal again
+	// and again can come near it.
 	maxOutbox = 16
 )
 
-// deliveryBackoff is how long to wait after so many failed tries: seconds at first, in
-// the end six hours.
-func deliveryBackoff(tries int) time.Duration {
+// deliveryBackoff is how long to wait after so many failed attempts: seconds at
+// first, in the end six hours.
+func deliveryBackoff(attempts int) time.Duration {
 	waits := []time.Duration{
 		5 * time.Second, 15 * time.Second, 30 * time.Second,
 		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
 		time.Hour, 2 * time.Hour, 3 * time.Hour,
 	}
-	if tries <= len(waits) {
-		return waits[max(tries, 1)-1]
+	if attempts <= len(waits) {
+		return waits[max(attempts, 1)-1]
 	}
 	return 6 * time.Hour
 }
 
-// announce owes the subscribers the event of the record's present state, if it is
-// one that the business is told of and has not been told last. It returns what a
-// person should look at.
-func (r *record) enqueue(to []string, now time.Time) (alarm string) {
+// enqueue puts the event of the record's present state into its outbox, if the state
+// is one that subscribers are told of and was not the last that they were told of. It
+// returns what a person should look at, "" if nothing.
+func (r *record) enqueue(subscribers []string, now time.Time) (alarm string) {
 	if r.State != Success && r.State != Closed && r.State != Abnormal {
 		return ""
 	}
@@ -88,22 +88,22 @@ func (r *record) enqueue(to []string, now time.Time) (alarm string) {
 		return ""
 	}
 	r.LastEnqueued = r.Refund.Status
-	if len(to) == 0 {
+	if len(subscribers) == 0 {
 		return ""
 	}
-	n := outboxEntry{ID: eventID(r), At: now, Refund: eventRefund(r.view())}
-	for _, name := range to {
-		n.Deliveries = append(n.Deliveries, delivery{To: name})
+	e := outboxEntry{ID: eventID(r), At: now, Refund: eventRefund(r.view())}
+	for _, name := range subscribers {
+		e.Deliveries = append(e.Deliveries, delivery{To: name})
 	}
-	r.Outbox = append(r.Outbox, n)
+	r.Outbox = append(r.Outbox, e)
 	if len(r.Outbox) > maxOutbox {
-		alarm = "so much event is owed that the oldest is dropped: " + r.Outbox[0].ID
+		alarm = "so many events wait for subscribers that the oldest is dropped: " + r.Outbox[0].ID
 		r.Outbox = slices.Delete(r.Outbox, 0, 1)
 	}
 	return alarm
 }
 
-// sendable is what is sent of a refund: WeChat Pay's notification has no more.
+// eventRefund is what an event tells of a refund: WeChat Pay's notification has no more.
 func eventRefund(r Refund) Refund {
 	return Refund{
 		RefundID: r.RefundID, OutRefundNo: r.OutRefundNo, TransactionID: r.TransactionID, OutTradeNo: r.OutTradeNo,
@@ -116,32 +116,33 @@ func eventRefund(r Refund) Refund {
 }
 
 // eventID names the event of a record's present state. It is the same whoever makes
-// it: nothing but what the ledger commits goes into it. The count of moves alone
-// would name two events after the ledger was restored from an older copy.
+// it: nothing but what the ledger commits goes into it. The revision alone would name
+// two events after the ledger was restored from an older copy.
 func eventID(r *record) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s/%s", r.Request.OutRefundNo, r.Revision, r.Refund.Status, r.Refund.RefundID))
 	return "refund-" + hex.EncodeToString(sum[:12])
 }
 
-// owed finds what is to be told to a subscriber next; nil: nothing. Its event come
-// in order, so that what is behind an unacknowledged one waits, unless that was given up.
+// nextDelivery finds what is to be delivered to a subscriber next; nil: nothing. A
+// refund's events come in order, so that what is behind an unacknowledged one waits,
+// unless that was given up.
 func (r *record) nextDelivery(to string) (*outboxEntry, *delivery) {
 	for i := range r.Outbox {
-		n := &r.Outbox[i]
-		for j := range n.Deliveries {
-			if d := &n.Deliveries[j]; d.To == to && !d.GivenUp {
-				return n, d
+		e := &r.Outbox[i]
+		for j := range e.Deliveries {
+			if d := &e.Deliveries[j]; d.To == to && !d.GivenUp {
+				return e, d
 			}
 		}
 	}
 	return nil, nil
 }
 
-// creditors lists the names to whom something is owed that is not given up.
+// pendingSubscribers lists those to whom something is to be delivered that is not given up.
 func (r *record) pendingSubscribers() []string {
 	var names []string
-	for _, n := range r.Outbox {
-		for _, d := range n.Deliveries {
+	for _, e := range r.Outbox {
+		for _, d := range e.Deliveries {
 			if !d.GivenUp && !slices.Contains(names, d.To) {
 				names = append(names, d.To)
 			}
@@ -150,20 +151,26 @@ func (r *record) pendingSubscribers() []string {
 	return names
 }
 
-// due says from when on the debt may be tried.
+// due says from when on the delivery may be attempted.
 func (d *delivery) due(now time.Time) time.Time {
 	// A lease that ends later than any can is one of a clock that has stepped back
 	// since: it counts for nothing.
 	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease+clockSkew {
 		return d.Lease
 	}
-	if d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew { // likewise
+	if d.aheadOfRule(now) {
 		return time.Time{}
 	}
 	return d.Next
 }
 
-// tellAt says when the next delivery is due; false: nothing is owed.
+// aheadOfRule reports whether the delivery is due later than any rule can have set,
+// as by a wrong clock.
+func (d *delivery) aheadOfRule(now time.Time) bool {
+	return d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew
+}
+
+// nextDeliveryAt says when the next delivery is due; false: none is pending.
 func (r *record) nextDeliveryAt(now time.Time) (at time.Time, ok bool) {
 	for _, name := range r.pendingSubscribers() {
 		_, d := r.nextDelivery(name)
@@ -174,28 +181,28 @@ func (r *record) nextDeliveryAt(now time.Time) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// tellNow lists those to whom something is to be told now and who still have a
-// chance in this run.
-func (r *record) dueSubscribers(now time.Time, p *slowSubscribers) []string {
+// dueSubscribers lists those to whom something is to be delivered now, but for whom
+// this run has found too slow.
+func (r *record) dueSubscribers(now time.Time, slow *slowSubscribers) []string {
 	return slices.DeleteFunc(r.pendingSubscribers(), func(name string) bool {
 		_, d := r.nextDelivery(name)
-		return d.due(now).After(now) || p.skip(name)
+		return d.due(now).After(now) || slow.skip(name)
 	})
 }
 
-// pay takes a debt off the record.
+// markDelivered takes an acknowledged delivery out of the outbox.
 func (r *record) markDelivered(id, to string) {
 	r.removeDeliveries(func(e outboxEntry, d delivery) bool { return e.ID == id && d.To == to })
 }
 
-// forgive takes all that is owed to somebody off the record.
+// dropDeliveries takes whatever is pending for a subscriber out of the outbox.
 func (r *record) dropDeliveries(to string) {
 	r.removeDeliveries(func(_ outboxEntry, d delivery) bool { return d.To == to })
 }
 
 func (r *record) removeDeliveries(which func(outboxEntry, delivery) bool) {
-	for i, n := range r.Outbox {
-		r.Outbox[i].Deliveries = slices.DeleteFunc(n.Deliveries, func(d delivery) bool { return which(n, d) })
+	for i, e := range r.Outbox {
+		r.Outbox[i].Deliveries = slices.DeleteFunc(e.Deliveries, func(d delivery) bool { return which(e, d) })
 	}
 	r.Outbox = slices.DeleteFunc(r.Outbox, func(e outboxEntry) bool { return len(e.Deliveries) == 0 })
 }

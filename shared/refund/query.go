@@ -148,7 +148,7 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, l)
 	cancel()
-	if IsCode(err, CodeNotFound) && inDoubt(known) {
+	if IsCode(err, CodeNotFound) && anyInDoubt(known) {
 		return Page{}, unavailable("a refund of this order is in doubt, and the upstream does not know it yet; query again", err)
 	}
 	if err != nil {

@@ -191,7 +191,6 @@ func (s *Service) takeQuery(ctx context.Context, no string) (rec record, taken b
 	if tx.rec.State == Claimed && tx.rec.old(now) && !tx.rec.explained() {
 		tx.raise(alarmStuck, "a claim has had no answer for a day: stuck, until the upstream says whether it holds it or a person decides", now)
 	}
-	tx.touch(refundKey(no))
 	s.logAlarms(ctx, tx, map[string]bool{})
 	err = s.commit(ctx, tx, now)
 	if errors.Is(err, ErrStale) {
@@ -200,23 +199,20 @@ func (s *Service) takeQuery(ctx context.Context, no string) (rec record, taken b
 	return tx.rec, err == nil, err
 }
 
-// believe takes a refusal for true: the upstream holds nothing under the number.
-// moves is the record's Moves as the asker knows it.
+// confirmRejection takes a refusal for true: the upstream holds nothing under the
+// number. revision is the record's as the asker knows it.
 func (s *Service) confirmRejection(ctx context.Context, no string, revision int) error {
 	ctx, cancel := settleContext(ctx)
 	defer cancel()
-	return s.retry(ctx, func() error {
-		tx, err := s.begin(ctx, no)
-		if err != nil || tx.rec.Revision != revision {
-			return err // or claimed again meanwhile
+	return s.update(ctx, no, nil, func(tx *txn, _ time.Time) error {
+		if tx.rec.Revision == revision { // and not claimed again meanwhile
+			tx.rec.Absent = true
 		}
-		tx.rec.Absent = true
-		tx.touch(refundKey(no))
-		return s.commit(ctx, tx, s.now())
+		return nil
 	})
 }
 
-// ages is longer than anything is ever due.
+// farFuture is later than anything is ever due.
 const farFuture = 10 * 365 * 24 * time.Hour
 
 // eachDue visits what is due by a time, until visit wants no more.

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"time"
 )
 
-// errUnreadable is why an outcome was not settled that does not say enough.
+// errUnreadable is why an outcome that does not say enough was not settled.
 var errUnreadable = errors.New("refund: an outcome that does not say enough")
 
-// An Outcome is event of one refund, whichever road it came on.
+// An Outcome is what became known of one refund, from whichever [Source].
 type Outcome struct {
 	Source      Source
 	OutRefundNo string
@@ -27,7 +26,7 @@ type Outcome struct {
 	EventID  string   // of a notification
 
 	attempt  int    // of a reply: which submission it answers
-	revision int    // of a reply or query: the record's Moves when the question was put
+	revision int    // of a reply or query: the record's when the upstream was asked
 	listed   bool   // one of an order's list: never the last word on a final state
 	refused  *Error // of a query: the refusal that made us ask
 }
@@ -46,7 +45,7 @@ type Settlement struct {
 }
 
 // Settle applies an outcome to the ledger: the one door through which every
-// refund learns its fate. Settling the same event again changes nothing and is
+// refund learns its fate. Settling the same outcome again changes nothing and is
 // no error. A notification that contradicts the record is kept as evidence and the
 // upstream is asked; if that brings no answer the error is [CodeUnavailable].
 func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
@@ -61,53 +60,42 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	return asked, s.learnNames(ctx, out, asked)
 }
 
-// learnNames takes an order's names from a notification that the upstream has confirmed
-// when it was asked: its answer may tell one of them only.
+// learnNames takes an order's names from a notification that the upstream has
+// confirmed when it was asked: its answer may name one of them only.
 func (s *Service) learnNames(ctx context.Context, notification Outcome, asked Settlement) error {
-	told := notification.Refund
-	if to, _ := stateOf(told.Status); to != asked.State || told.TransactionID == "" || told.OutTradeNo == "" {
+	r := notification.Refund
+	if to, _ := stateOf(r.Status); to != asked.State || r.TransactionID == "" || r.OutTradeNo == "" {
 		return nil
 	}
 	ctx, cancel := settleContext(ctx)
 	defer cancel()
-	seen := map[string]bool{}
-	return s.retry(ctx, func() error {
-		tx, err := s.begin(ctx, notification.OutRefundNo, orderKeys(told.TransactionID, told.OutTradeNo)...)
-		if err != nil || tx.rec.State != asked.State || tx.secondAccount() == nil || mismatch(tx.rec.expected(), told) != "" && !tx.rec.expected().about(told) {
-			return err
+	return s.update(ctx, notification.OutRefundNo, orderKeys(r.TransactionID, r.OutTradeNo), func(tx *txn, now time.Time) error {
+		expected := tx.rec.expected()
+		if tx.rec.State != asked.State || tx.secondAccount() == nil || mismatch(expected, r) != "" && !expected.about(r) {
+			return errUnchanged
 		}
-		now := s.now()
-		tx.alarm(alarmTwoOrders, tx.assignOrder(told.TransactionID, told.OutTradeNo), now)
-		tx.rec.Refund.TransactionID, tx.rec.Refund.OutTradeNo = told.TransactionID, told.OutTradeNo
-		tx.touch(refundKey(tx.no))
-		s.logAlarms(ctx, tx, seen)
-		return s.commit(ctx, tx, now)
+		tx.alarm(alarmTwoOrders, tx.assignOrder(r.TransactionID, r.OutTradeNo), now)
+		tx.rec.Refund.TransactionID, tx.rec.Refund.OutTradeNo = r.TransactionID, r.OutTradeNo
+		return nil
 	})
 }
 
 func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
+	keys := orderKeys(out.Refund.TransactionID, out.Refund.OutTradeNo)
+	if k := refundIDKey(out.Refund.RefundID); out.Refund.RefundID != "" && len(k) <= MaxKey {
+		keys = append(keys, k)
+	}
 	var st Settlement
-	var rec record
-	seen := map[string]bool{}
-	err := s.retry(ctx, func() error {
-		names := orderKeys(out.Refund.TransactionID, out.Refund.OutTradeNo)
-		if k := refundIDKey(out.Refund.RefundID); out.Refund.RefundID != "" && len(k) <= MaxKey {
-			names = append(names, k)
-		}
-		tx, err := s.begin(ctx, out.OutRefundNo, names...)
-		if err != nil {
-			return err
-		}
-		now := s.now()
+	var rec *record
+	err := s.update(ctx, out.OutRefundNo, keys, func(tx *txn, now time.Time) (err error) {
 		if st, err = tx.settle(out, s.Merchant, s.subscriberNames(), now); err != nil {
 			return err
 		}
 		tx.calm()
-		rec = tx.rec
+		rec = &tx.rec
 		tx.logArgs = []any{"source", out.Source, "state", st.State}
-		s.logAlarms(ctx, tx, seen)
 		crash("settle.before")
-		return s.commit(ctx, tx, now)
+		return nil
 	})
 	if err != nil {
 		return st, err
@@ -122,8 +110,8 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	return st, nil
 }
 
-// ask queries the upstream and settles what it says. moves is the record's
-// Moves as the asker knows it: the answer is fresh only if nothing moves meanwhile.
+// ask queries the upstream and settles what it says. revision is the record's as the
+// asker knows it: the answer is fresh only if the state does not move meanwhile.
 func (s *Service) ask(ctx context.Context, no string, revision int) (Settlement, error) {
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, Lookup{OutRefundNo: no})
@@ -139,23 +127,22 @@ func (s *Service) ask(ctx context.Context, no string, revision int) (Settlement,
 	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: page.Refunds[0], revision: revision})
 }
 
-// settle is the state machine: it changes the book by what the outcome says, and
-// owes the event to those it is to be told to.
-func (tx *txn) settle(out Outcome, ours Merchant, creditors []string, now time.Time) (Settlement, error) {
+// settle is the state machine: it changes the refund by what the outcome says, and
+// puts the event of it into the outbox for the subscribers.
+func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time.Time) (Settlement, error) {
 	before := tx.rec.State
 	if out.Err != nil {
 		tx.settleRefusal(out, now)
 		return Settlement{State: tx.rec.State, Changed: tx.rec.State != before}, nil
 	}
 	to, ok := stateOf(out.Refund.Status)
-	told := out.Refund.Amount
-	if !ok || !out.Refund.named() || told.Refund < 0 || told.Refund == 0 && !tx.amountMayLack(out) || told.Refund > maxMoney || told.Total > maxMoney {
+	amount := out.Refund.Amount
+	if !ok || !out.Refund.named() || amount.Refund < 0 || amount.Refund == 0 && !tx.amountMayLack(out) || amount.Refund > maxMoney || amount.Total > maxMoney {
 		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", errUnreadable)
 	}
 	out.Refund = bounded(out.Refund)
 	if out.Source == Reply && out.attempt == tx.rec.Attempt {
 		tx.rec.Lease = time.Time{}
-		tx.touch(refundKey(tx.no))
 	}
 	if why := tx.contradiction(out, ours); why != "" {
 		return tx.keepEvidence(out, why, now), nil
@@ -180,18 +167,17 @@ func (tx *txn) settle(out Outcome, ours Merchant, creditors []string, now time.T
 		tx.calm(upstreamCauses()...)
 	}
 	if st.Changed {
-		tx.alarm(alarmOverflow, tx.rec.enqueue(creditors, now), now)
+		tx.alarm(alarmOverflow, tx.rec.enqueue(subscribers, now), now)
 	}
 	st.State = tx.rec.State
 	return st, nil
 }
 
-// amountMayLack reports whether an outcome can do without an amount, which some
-// answers to us do (the CloudBase template's query, reduced): what is not said is
-// as it is on record. Who writes notifications always says it, and of a refund that is
-// not on record nobody else could.
-// Nor does it say whose a refund is whose submission was refused in words that may
-// mean that the number is taken.
+// amountMayLack reports whether an outcome can do without an amount, as some answers
+// to us do (the CloudBase template's query, reduced): what is not said is as it is on
+// record. A notification always says it, and of a refund that is not on record nobody
+// else could. Nor can the answer lack it where a submission was refused in words that
+// may mean that the number is taken: then it alone tells whose the refund is.
 func (tx *txn) amountMayLack(out Outcome) bool {
 	refused := out.refused != nil || tx.rec.State == Rejected || tx.rec.Denied != nil && tx.rec.Denied.MaybeTaken
 	return out.Source != Notification && tx.rec.State != unknown && !refused
@@ -200,10 +186,11 @@ func (tx *txn) amountMayLack(out Outcome) bool {
 // maxMoney bounds what is taken for an amount, so that sums cannot overflow.
 const maxMoney = int64(1)<<53 - 1
 
-// doubt says why an outcome cannot be applied as it is, "" if it can: a notification, or
-// the answer to a submission, that differs from what is on record. An answer that
-// accepts our submission may name one other name for the order, since the upstream
-// follows one of two. Whose a refund is that a query tells of, [txn.settleTaken] judges.
+// contradiction says why an outcome cannot be applied as it is, "" if it can: a
+// notification, or the answer to a submission, that differs from what is on record. An
+// answer that accepts our submission may name another order in one of its names, since
+// the upstream follows one of two. Whose a refund is that a query tells of,
+// [txn.settleTaken] judges.
 func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	if out.Source == Query {
 		return ""
@@ -225,8 +212,8 @@ func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	return ""
 }
 
-// evidence keeps a contradiction in the record, where there is one, and has
-// the upstream asked.
+// keepEvidence keeps a contradiction in the record, where there is one, and has the
+// upstream asked.
 func (tx *txn) keepEvidence(out Outcome, why string, now time.Time) Settlement {
 	st := Settlement{State: tx.rec.State, ask: out.Source == Notification || out.listed, contradicts: true}
 	known := slices.ContainsFunc(tx.rec.History, func(e HistoryEntry) bool {
@@ -234,13 +221,12 @@ func (tx *txn) keepEvidence(out Outcome, why string, now time.Time) Settlement {
 	})
 	if tx.rec.State != unknown && !known {
 		tx.rec.note(HistoryEntry{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
-		tx.touch(refundKey(tx.no))
 	}
 	tx.alarm(alarmContradiction, why, now)
 	return st
 }
 
-// apply moves the record and its account to where the outcome leads.
+// apply changes the record and its order account to what the outcome says.
 func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 	rec := &tx.rec
 	known := rec.Refund
@@ -267,15 +253,11 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 		rec.Open, rec.Lease = nil, time.Time{}
 		rec.Denied, rec.NotFound, rec.NotFoundAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
 		rec.note(HistoryEntry{At: now, What: string(to), Source: out.Source, ID: out.EventID})
-		tx.touch(refundKey(tx.no))
-	}
-	if !reflect.DeepEqual(known, rec.Refund) {
-		tx.touch(refundKey(tx.no))
 	}
 	tx.updateOrder(out.Refund, now)
 }
 
-// balance brings the refund's account in line with what the upstream told.
+// updateOrder brings the refund's order account in line with what the upstream told.
 func (tx *txn) updateOrder(told Refund, now time.Time) {
 	exceeded := tx.exceeded()
 	tx.alarm(alarmTwoOrders, tx.assignOrder(told.TransactionID, told.OutTradeNo), now)
@@ -295,10 +277,10 @@ func (tx *txn) updateOrder(told Refund, now time.Time) {
 	}
 }
 
-// exceeded reports whether the refund's order has given more back than it had.
+// exceeded reports whether more of the order is reserved than it had.
 func (tx *txn) exceeded() bool {
 	a := tx.account()
-	return a != nil && a.excess()
+	return a != nil && a.exceeded()
 }
 
 // confirm takes the order's total and currency over, as the upstream tells them.
@@ -320,23 +302,17 @@ func (tx *txn) confirm(a *orderAccount, told Refund, now time.Time) {
 	if a.Confirmed && currency != "" && a.Currency != "" && currency != a.Currency {
 		tx.alarm(alarmDiffers, "the upstream tells another currency of the order than before", now)
 	}
-	if was := *a; total > 0 || currency != "" {
-		a.confirm(total, currency)
-		if a.Total != was.Total || a.Currency != was.Currency || a.Confirmed != was.Confirmed {
-			tx.touch(tx.resolve(tx.rec.Order))
-		}
-	}
+	a.confirm(total, currency)
 }
 
-// refuse settles a reply that refused or said nothing certain. A refusal
-// speaks only for its own submission: the refund is rejected only if no other
-// one is in doubt.
+// settleRefusal settles a reply that refused or said nothing certain. A refusal
+// speaks only for its own submission: the refund is rejected only if no other one is
+// in doubt.
 func (tx *txn) settleRefusal(out Outcome, now time.Time) {
 	rec := &tx.rec
 	if out.Source != Reply || !slices.Contains(rec.Open, out.attempt) {
-		return // overtaken: another road has brought certainty meanwhile
+		return // overtaken: something else has brought certainty meanwhile
 	}
-	tx.touch(refundKey(tx.no))
 	if out.attempt == rec.Attempt {
 		rec.Lease = time.Time{}
 	}

@@ -46,21 +46,21 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 			if tx.rec.aheadOfRule(now) {
 				tx.rec.QueryAt = now
 				tx.rec.notAhead(now)
-				tx.touch(refundKey(no))
 			}
 		})
 		return time.Now().Before(end), nil
 	})
 }
 
-// aheadOfRule reports whether the record is due later than any rule can have set.
+// aheadOfRule reports whether the record is due later than any rule can have set, as
+// by a wrong clock.
 func (r *record) aheadOfRule(now time.Time) bool {
 	if !r.atRest() && r.QueryAt.After(now) && r.queryDueNow(now) {
 		return true
 	}
-	for _, n := range r.Outbox {
-		for _, d := range n.Deliveries {
-			if !d.GivenUp && d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew {
+	for _, e := range r.Outbox {
+		for _, d := range e.Deliveries {
+			if !d.GivenUp && d.aheadOfRule(now) {
 				return true
 			}
 		}

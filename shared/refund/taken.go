@@ -43,7 +43,6 @@ func (tx *txn) settleTaken(out Outcome, to State, now time.Time) (st Settlement,
 	rec.Refund, rec.Order, rec.SecondOrder = out.Refund, "", ""
 	rec.note(HistoryEntry{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
 	tx.alarm(alarmTaken, rec.Refusal.Message, now)
-	tx.touch(refundKey(tx.no))
 	tx.updateOrder(out.Refund, now)
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
 }
@@ -67,7 +66,6 @@ func (tx *txn) followTaken(out Outcome, to State, now time.Time) Settlement {
 			rec.note(HistoryEntry{At: now, What: "other " + string(to), Source: out.Source, ID: out.EventID})
 		}
 	}
-	tx.touch(refundKey(tx.no))
 	tx.updateOrder(out.Refund, now)
 	if out.Source == Query {
 		tx.calm(upstreamCauses()...)
@@ -84,7 +82,6 @@ func (tx *txn) rebook(now time.Time) {
 		tx.rec.Order, tx.rec.SecondOrder = tx.resolve(orderKeys(tx.rec.Request.TransactionID, tx.rec.Request.OutTradeNo)[0]), ""
 	}
 	tx.reserve(held, counted)
-	tx.touch(refundKey(tx.no))
 }
 
 // amountText is an amount for people to read, in minor units.

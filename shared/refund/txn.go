@@ -1,34 +1,64 @@
 package refund
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
-// A book is one reading of the ledger: a refund, the account of its order and
-// the other names of both. It is changed in memory and written in one commit.
+// A txn is a unit of work on one refund: the refund, its order's account and the
+// names that lead to both, as they were read. It is changed in memory, and what
+// has changed is written in one commit.
 type txn struct {
 	no          string
 	rec         record
 	items       map[Key]Item          // as read
 	accounts    map[Key]*orderAccount // every order item that was read or made
-	changed     []Key                 // what commit has to write, in the order of first change
-	keepQueryAt bool                  // the record changed in what is owed alone, so that asking stays due as it was
-	ids         map[Key]string        // refund_id names that were read or made
-	alarms      []alarm               // what the change raises
-	raised      []string              // lasting causes among them, told or not
-	closed      []Cause               // lasting causes that it ends
-	logArgs     []any                 // what is logged beside an alarm
+	ids         map[Key]string        // refund numbers by the refund_ids that were read or made
+	known       map[Key]bool          // items that hold nothing which this version does not know
+	keepQueryAt bool                  // the change leaves the time of the next query as it was
+	alarms      []alarm               // that the change raises
+	raised      []string              // codes of lasting causes among them, logged or not
+	closed      []Cause               // lasting causes that the change ends
+	logArgs     []any                 // logged beside each alarm
 }
 
-// read opens the book of a refund number. names are further keys that the
-// caller knows to matter: the order's names, the refund_id.
-func (s *Service) begin(ctx context.Context, no string, names ...Key) (*txn, error) {
+// errUnchanged ends a transaction that is to change nothing after all. It is no error.
+var errUnchanged = errors.New("refund: nothing is to be changed")
+
+// update changes a refund and what depends on it in one transaction, anew from the
+// beginning whenever somebody else was faster. keys are further items that the
+// caller knows to matter: the order's names, the refund_id. What change returns,
+// other than [errUnchanged], is update's error, and then nothing is written.
+func (s *Service) update(ctx context.Context, no string, keys []Key, change func(tx *txn, now time.Time) error) error {
+	logged := map[string]bool{}
+	return s.retry(ctx, func() error {
+		tx, err := s.begin(ctx, no, keys...)
+		if err != nil {
+			return err
+		}
+		now := s.now()
+		if err := change(tx, now); err != nil {
+			if errors.Is(err, errUnchanged) {
+				return nil
+			}
+			return err
+		}
+		s.logAlarms(ctx, tx, logged)
+		return s.commit(ctx, tx, now)
+	})
+}
+
+// begin reads a refund and every item that it depends on. keys are as for [Service.update].
+func (s *Service) begin(ctx context.Context, no string, keys ...Key) (*txn, error) {
 	if err := s.Bind(ctx); err != nil {
 		return nil, err
 	}
-	tx := &txn{no: no, items: map[Key]Item{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}}
-	want := append([]Key{refundKey(no)}, names...)
+	tx := &txn{no: no, items: map[Key]Item{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}, known: map[Key]bool{}}
+	want := append([]Key{refundKey(no)}, keys...)
 	for len(want) > 0 {
 		items, err := s.Ledger.Get(ctx, want...)
 		if err != nil {
@@ -44,7 +74,7 @@ func (s *Service) begin(ctx context.Context, no string, names ...Key) (*txn, err
 	return tx, nil
 }
 
-// take puts an item that was read into the book.
+// load takes in an item that was read.
 func (tx *txn) load(it Item) error {
 	tx.items[it.Key] = it
 	switch {
@@ -84,261 +114,62 @@ func (tx *txn) missing() []Key {
 	return want
 }
 
-// resolve follows an order's name to the key of its account.
-func (tx *txn) resolve(k Key) Key {
-	for range len(tx.accounts) { // a bound, should items ever point in a circle
-		a := tx.accounts[k]
-		if a == nil || a.SameAs == "" {
-			break
-		}
-		k = a.SameAs
-	}
-	return k
-}
-
-// account returns the account in which the refund counts; nil if nobody has named its order.
-func (tx *txn) account() *orderAccount { return tx.accounts[tx.resolve(tx.rec.Order)] }
-
-// also returns the account in which the refund counts by its caller's other name;
-// nil if there is none, or if it has turned out to be the same.
-func (tx *txn) secondAccount() *orderAccount {
-	if k := tx.resolve(tx.rec.SecondOrder); k != "" && k != tx.resolve(tx.rec.Order) {
-		return tx.accounts[k]
-	}
-	return nil
-}
-
-// homes are the accounts in which the refund counts, by their keys: one, or two
-// while nobody but the caller says that his two names are one order's.
-func (tx *txn) accountKeys() []Key {
-	homes := []Key{tx.resolve(tx.rec.Order)}
-	if tx.secondAccount() != nil {
-		homes = append(homes, tx.resolve(tx.rec.SecondOrder))
-	}
-	return homes
-}
-
-// exists reports whether an item stands in the ledger or will by this commit.
-func (tx *txn) exists(k Key) bool { return tx.items[k].Version > 0 || tx.dirty(k) }
-
-func (tx *txn) dirty(k Key) bool {
-	for _, c := range tx.changed {
-		if c == k {
-			return true
-		}
-	}
-	return false
-}
-
-func (tx *txn) touch(k Key) {
-	if !tx.dirty(k) {
-		tx.changed = append(tx.changed, k)
-	}
-}
-
-// open chooses the accounts in which a new refund counts: one for each name that
-// the caller gives, since only the upstream can say that they are one order's.
-// WeChat's own number comes first. It returns why the names cannot be one order's
-// by what the upstream has said before; nil if they can.
-func (tx *txn) chooseOrder(transactionID, outTradeNo string) *Error {
-	keys := orderKeys(transactionID, outTradeNo)
-	for _, k := range keys {
-		a := tx.accounts[tx.resolve(k)]
-		switch {
-		case differ(a.TransactionID, transactionID):
-			return twoOrders("out_trade_no", "transaction_id", a.TransactionID)
-		case differ(a.OutTradeNo, outTradeNo):
-			return twoOrders("transaction_id", "out_trade_no", a.OutTradeNo)
-		}
-	}
-	tx.rec.Order, tx.rec.SecondOrder = tx.resolve(keys[0]), ""
-	if also := tx.resolve(keys[len(keys)-1]); also != tx.rec.Order {
-		tx.rec.SecondOrder = also
-	}
-	for _, k := range keys {
-		if tx.exists(tx.resolve(k)) {
-			continue
-		}
-		if k == transactionKey(transactionID) {
-			tx.accounts[k].TransactionID = transactionID
-		} else {
-			tx.accounts[k].OutTradeNo = outTradeNo
-		}
-	}
-	return nil
-}
-
-func twoOrders(one, other, known string) *Error {
-	return conflictf("transaction_id and out_trade_no name two orders: the %s of this %s is %s", other, one, known)
-}
-
-// hold makes the refund reserve that much of its order, and count there or not.
-func (tx *txn) reserve(minor int64, counted bool) {
-	m := member{No: tx.no, At: tx.rec.ClaimedAt, Held: minor, External: tx.rec.external()}
-	if tx.rec.State == Claimed {
-		m.Total = tx.rec.Request.Amount.Total
-	}
-	if a := tx.account(); a != nil {
-		switch {
-		case counted && a.put(m, minor-tx.rec.Held):
-			tx.touch(tx.resolve(tx.rec.Order))
-		case !counted && tx.rec.Counted:
-			a.remove(tx.no, tx.rec.Held)
-			tx.touch(tx.resolve(tx.rec.Order))
-		}
-	}
-	if a := tx.secondAccount(); a != nil {
-		switch {
-		case counted && a.claim(m):
-			tx.touch(tx.resolve(tx.rec.SecondOrder))
-		case !counted && tx.rec.Counted:
-			a.unclaim(tx.no)
-			tx.touch(tx.resolve(tx.rec.SecondOrder))
-		}
-	}
-	tx.rec.Held, tx.rec.Counted = minor, counted
-}
-
-// move makes the refund count in other accounts than before.
-func (tx *txn) move(order, also Key) {
-	if tx.rec.Order == order && tx.rec.SecondOrder == also {
-		return
-	}
-	held, counted := tx.rec.Held, tx.rec.Counted
-	tx.reserve(0, false)
-	tx.rec.Order, tx.rec.SecondOrder = order, also
-	if counted {
-		tx.reserve(held, true)
-	}
-	tx.touch(refundKey(tx.no))
-}
-
-// settleIn books the refund on the order that the upstream names, and on no other.
-// Two names are one order's only if one answer tells both. It returns what
-// contradicts the ledger, "" if nothing.
-func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
-	told := orderKeys(transactionID, outTradeNo)
-	if len(told) == 0 {
-		return ""
-	}
-	home := tx.account()
-	if home == nil || differ(home.TransactionID, transactionID) || differ(home.OutTradeNo, outTradeNo) {
-		// Not the order that was claimed: it is the one that is told, by the name that leads to it.
-		order := told[0]
-		for _, k := range told {
-			if a := tx.accounts[tx.resolve(k)]; tx.exists(tx.resolve(k)) && !differ(a.TransactionID, transactionID) && !differ(a.OutTradeNo, outTradeNo) {
-				order = k
-				break
-			}
-		}
-		tx.move(tx.resolve(order), "")
-	}
-	if len(told) == 1 {
-		tx.assignOrderByOneName(told[0], transactionID, outTradeNo)
-		return ""
-	}
-	why := tx.joinNames(transactionID, outTradeNo)
-	tx.move(tx.rec.Order, "") // whatever else the caller has called it
-	return why
-}
-
-// settleByOneName books the refund on the order of the one name that the upstream
-// tells. Whatever other name the caller has given, or the account has, is not
-// confirmed by that.
-func (tx *txn) assignOrderByOneName(name Key, transactionID, outTradeNo string) {
-	told, order := tx.resolve(name), tx.resolve(tx.rec.Order)
-	if !tx.exists(told) { // a name that nobody here has heard of
-		a := tx.accounts[told]
-		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
-		tx.touch(told)
-	}
-	if told != order {
-		tx.move(told, order)
-	}
-}
-
-// join learns from the upstream that both names name the refund's order, and
-// merges their accounts. It returns what contradicts that, "" if nothing.
-func (tx *txn) joinNames(transactionID, outTradeNo string) string {
-	home := tx.resolve(tx.rec.Order)
-	a := tx.accounts[home]
-	for _, n := range []struct {
-		field, told string
-		known       *string
-	}{
-		{"transaction_id", transactionID, &a.TransactionID},
-		{"out_trade_no", outTradeNo, &a.OutTradeNo},
-	} {
-		if n.told == "" {
-			continue
-		}
-		if *n.known == "" {
-			*n.known = n.told
-			tx.touch(home)
-		}
-		if *n.known != n.told {
-			return n.field + " names another order in the ledger"
-		}
-	}
-	for _, k := range orderKeys(transactionID, outTradeNo) {
-		other := tx.resolve(k)
-		if other == home {
-			continue
-		}
-		if o := tx.accounts[other]; tx.exists(other) {
-			if differ(o.TransactionID, a.TransactionID) || differ(o.OutTradeNo, a.OutTradeNo) {
-				return "the ledger knows " + string(k) + " as another order"
-			}
-			a.absorb(*o)
-			tx.touch(home)
-		}
-		tx.accounts[other] = &orderAccount{SameAs: home}
-		tx.touch(other)
-	}
-	return ""
-}
-
-func differ(x, y string) bool { return x != "" && y != "" && x != y }
-
-// nameID makes the refund findable by its refund_id. It returns what
-// contradicts that, "" if nothing.
-func (tx *txn) indexRefundID(refundID string) string {
-	k := refundIDKey(refundID)
-	if len(k) > MaxKey {
-		return "refund_id is too long to be found by"
-	}
-	switch tx.ids[k] {
-	case tx.no:
-		return ""
-	case "":
-		tx.ids[k] = tx.no
-		tx.touch(k)
-		return ""
-	}
-	return "refund_id belongs to another refund number in the ledger"
-}
-
 // commit writes what changed: all of it, or nothing and [ErrStale].
 func (s *Service) commit(ctx context.Context, tx *txn, now time.Time) error {
-	if len(tx.changed) == 0 {
+	items := tx.changes(now)
+	if len(items) == 0 {
 		return nil
 	}
-	items := make([]Item, 0, len(tx.changed))
-	for _, k := range tx.changed {
-		var body any = tx.accounts[k]
-		var due time.Time
-		switch {
-		case k == refundKey(tx.no):
-			if !tx.keepQueryAt {
-				tx.rec.QueryAt = tx.rec.nextQueryAt(now)
-			}
-			body, due = tx.rec, tx.rec.due(now)
-		case isRefundID(k):
-			body = tx.ids[k]
-		}
-		next := item(k, tx.items[k].Version, body, due)
-		next.Body = preserve(tx.items[k].Body, next.Body, body)
-		items = append(items, next)
-	}
 	return ledgerError(s.Ledger.Commit(ctx, items...))
+}
+
+// changes lists what differs from what was read, as it is to be stored. A refund
+// that has changed is due anew; the passing of time alone changes nothing.
+func (tx *txn) changes(now time.Time) (items []Item) {
+	if k := refundKey(tx.no); tx.differs(k, tx.rec, new(record)) {
+		for i := range tx.rec.Causes {
+			tx.rec.Causes[i].Count = tx.met(tx.rec.Causes[i])
+		}
+		if !tx.keepQueryAt {
+			tx.rec.QueryAt = tx.rec.nextQueryAt(now)
+		}
+		items = append(items, tx.item(k, tx.rec, tx.rec.due(now)))
+	}
+	for _, k := range slices.Sorted(maps.Keys(tx.accounts)) {
+		if tx.differs(k, tx.accounts[k], new(orderAccount)) {
+			items = append(items, tx.item(k, tx.accounts[k], time.Time{}))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(tx.ids)) {
+		if tx.differs(k, tx.ids[k], new(string)) {
+			items = append(items, tx.item(k, tx.ids[k], time.Time{}))
+		}
+	}
+	return items
+}
+
+// differs reports whether a value is no longer the one that was read. Another version
+// may have written that one, so that both are compared as this version writes them;
+// was is where the stored one is decoded to. On the way it finds out what known says.
+func (tx *txn) differs(k Key, is, was any) bool {
+	stored, next := tx.items[k], encode(is)
+	if bytes.Equal(stored.Body, next) {
+		return false
+	}
+	_ = decode(stored, was) // as when it was read
+	read := encode(was)
+	if bytes.Equal(stored.Body, read) {
+		tx.known[k] = true
+	}
+	return !bytes.Equal(read, next)
+}
+
+// item is a value as it is to be stored, with whatever the stored one holds that this
+// version does not know.
+func (tx *txn) item(k Key, body any, due time.Time) Item {
+	next := item(k, tx.items[k].Version, body, due)
+	if !tx.known[k] {
+		next.Body = preserve(tx.items[k].Body, next.Body, body)
+	}
+	return next
 }

@@ -1,0 +1,219 @@
+package refund
+
+import "cmp"
+
+// This file decides on which order a refund counts. Callers name an order by one
+// name or two, upstreams tell one or both, and only an upstream's answer that tells
+// both proves that they are one order's.
+
+// resolve follows an order's name to the key of its account.
+func (tx *txn) resolve(k Key) Key {
+	for range len(tx.accounts) { // a bound, should items ever point in a circle
+		a := tx.accounts[k]
+		if a == nil || a.SameAs == "" {
+			break
+		}
+		k = a.SameAs
+	}
+	return k
+}
+
+// account returns the account in which the refund counts; nil if nobody has named its order.
+func (tx *txn) account() *orderAccount { return tx.accounts[tx.resolve(tx.rec.Order)] }
+
+// secondAccount returns the account in which the refund counts by its caller's other
+// name; nil if there is none, or if it has turned out to be the same.
+func (tx *txn) secondAccount() *orderAccount {
+	if k := tx.resolve(tx.rec.SecondOrder); k != "" && k != tx.resolve(tx.rec.Order) {
+		return tx.accounts[k]
+	}
+	return nil
+}
+
+// ownAccounts are the accounts in which the refund counts: one, or two while nobody
+// but the caller says that both names are one order's.
+func (tx *txn) ownAccounts() (accounts []*orderAccount) {
+	for _, a := range []*orderAccount{tx.account(), tx.secondAccount()} {
+		if a != nil {
+			accounts = append(accounts, a)
+		}
+	}
+	return accounts
+}
+
+// externalRefunds counts the refunds of the order that were not made here.
+func (tx *txn) externalRefunds() (n int) {
+	for _, a := range tx.ownAccounts() {
+		n += a.external()
+	}
+	return n
+}
+
+// exists reports whether an order item stands in the ledger or will by this commit.
+func (tx *txn) exists(k Key) bool {
+	a := tx.accounts[k]
+	return tx.items[k].Version > 0 || a.TransactionID != "" || a.OutTradeNo != "" || a.SameAs != ""
+}
+
+// chooseOrder chooses the accounts in which a new refund counts: one for each name
+// that the caller gives, since only the upstream can say that they are one order's.
+// WeChat's own number comes first. It returns why the names cannot be one order's
+// by what the upstream has said before; nil if they can.
+func (tx *txn) chooseOrder(transactionID, outTradeNo string) *Error {
+	keys := orderKeys(transactionID, outTradeNo)
+	for _, k := range keys {
+		a := tx.accounts[tx.resolve(k)]
+		switch {
+		case differ(a.TransactionID, transactionID):
+			return twoOrders("out_trade_no", "transaction_id", a.TransactionID)
+		case differ(a.OutTradeNo, outTradeNo):
+			return twoOrders("transaction_id", "out_trade_no", a.OutTradeNo)
+		}
+	}
+	tx.rec.Order, tx.rec.SecondOrder = tx.resolve(keys[0]), ""
+	if second := tx.resolve(keys[len(keys)-1]); second != tx.rec.Order {
+		tx.rec.SecondOrder = second
+	}
+	for _, k := range keys {
+		switch {
+		case tx.exists(tx.resolve(k)):
+		case k == transactionKey(transactionID):
+			tx.accounts[k].TransactionID = transactionID
+		default:
+			tx.accounts[k].OutTradeNo = outTradeNo
+		}
+	}
+	return nil
+}
+
+func twoOrders(one, other, known string) *Error {
+	return conflictf("transaction_id and out_trade_no name two orders: the %s of this %s is %s", other, one, known)
+}
+
+// reserve makes the refund reserve that much of its order, and count there or not.
+func (tx *txn) reserve(minor int64, counted bool) {
+	m := member{No: tx.no, At: tx.rec.ClaimedAt, Held: minor, External: tx.rec.external()}
+	if tx.rec.State == Claimed {
+		m.Total = tx.rec.Request.Amount.Total
+	}
+	account, second := tx.account(), tx.secondAccount()
+	switch {
+	case counted:
+		if account != nil {
+			account.put(m, minor-tx.rec.Held)
+		}
+		if second != nil {
+			place(&second.Claims, m)
+		}
+	case tx.rec.Counted:
+		if account != nil {
+			account.remove(tx.no, tx.rec.Held)
+		}
+		if second != nil {
+			second.Claims = without(second.Claims, tx.no)
+		}
+	}
+	tx.rec.Held, tx.rec.Counted = minor, counted
+}
+
+// move makes the refund count in other accounts than before.
+func (tx *txn) move(order, second Key) {
+	if tx.rec.Order == order && tx.rec.SecondOrder == second {
+		return
+	}
+	held, counted := tx.rec.Held, tx.rec.Counted
+	tx.reserve(0, false)
+	tx.rec.Order, tx.rec.SecondOrder = order, second
+	if counted {
+		tx.reserve(held, true)
+	}
+}
+
+// assignOrder makes the refund count on the order that the upstream names, and on no
+// other. Two names are one order's only if one answer tells both. It returns what
+// contradicts the ledger, "" if nothing.
+func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
+	named := orderKeys(transactionID, outTradeNo)
+	if len(named) == 0 {
+		return ""
+	}
+	home := tx.account()
+	if home == nil || home.isAnother(transactionID, outTradeNo) {
+		// Not the order that was claimed: it is the one that is named, by the name that leads to it.
+		order := named[0]
+		for _, k := range named {
+			if r := tx.resolve(k); tx.exists(r) && !tx.accounts[r].isAnother(transactionID, outTradeNo) {
+				order = k
+				break
+			}
+		}
+		tx.move(tx.resolve(order), "")
+	}
+	if len(named) == 1 {
+		tx.assignOrderByOneName(named[0], transactionID, outTradeNo)
+		return ""
+	}
+	why := tx.joinNames(transactionID, outTradeNo)
+	tx.move(tx.rec.Order, "") // whatever else the caller has called it
+	return why
+}
+
+// assignOrderByOneName makes the refund count on the order of the one name that the
+// upstream tells. Whatever other name the caller has given, or the account has, is
+// not confirmed by that.
+func (tx *txn) assignOrderByOneName(name Key, transactionID, outTradeNo string) {
+	named, order := tx.resolve(name), tx.resolve(tx.rec.Order)
+	if !tx.exists(named) { // a name that nobody here has heard of
+		a := tx.accounts[named]
+		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
+	}
+	if named != order {
+		tx.move(named, order)
+	}
+}
+
+// joinNames learns from the upstream that both names name the refund's order, and
+// merges their accounts. It returns what contradicts that, "" if nothing.
+func (tx *txn) joinNames(transactionID, outTradeNo string) string {
+	home := tx.resolve(tx.rec.Order)
+	a := tx.accounts[home]
+	for _, n := range []struct {
+		field, told string
+		known       *string
+	}{
+		{"transaction_id", transactionID, &a.TransactionID},
+		{"out_trade_no", outTradeNo, &a.OutTradeNo},
+	} {
+		if *n.known = cmp.Or(*n.known, n.told); *n.known != n.told {
+			return n.field + " names another order in the ledger"
+		}
+	}
+	for _, k := range orderKeys(transactionID, outTradeNo) {
+		other := tx.resolve(k)
+		if other == home {
+			continue
+		}
+		if tx.exists(other) {
+			if tx.accounts[other].isAnother(a.TransactionID, a.OutTradeNo) {
+				return "the ledger knows " + string(k) + " as another order"
+			}
+			a.absorb(*tx.accounts[other])
+		}
+		tx.accounts[other] = &orderAccount{SameAs: home}
+	}
+	return ""
+}
+
+// indexRefundID makes the refund findable by its refund_id. It returns what
+// contradicts that, "" if nothing.
+func (tx *txn) indexRefundID(refundID string) string {
+	k := refundIDKey(refundID)
+	switch {
+	case len(k) > MaxKey:
+		return "refund_id is too long to be found by"
+	case tx.ids[k] != "" && tx.ids[k] != tx.no:
+		return "refund_id belongs to another refund number in the ledger"
+	}
+	tx.ids[k] = tx.no
+	return ""
+}
