@@ -42,23 +42,16 @@ func (s *Service) bind(ctx context.Context, follow bool) error {
 		return nil
 	}
 	ours := binding{s.Merchant, s.Channel.Spec().Name}
-	err := s.retry(ctx, func() error {
-		items, err := s.Ledger.Get(ctx, bindingKey)
-		if err != nil {
-			return ledgerError(err)
-		}
-		var bound binding
-		if err := decode(items[0], &bound); err != nil {
-			return err
-		}
+	err := updateItem(ctx, s, bindingKey, func(bound *binding) error {
 		switch {
-		case bound == binding{}:
+		case *bound == binding{}:
 		case !bound.serves(ours.Merchant):
 			return misbound(ErrNotOurs, "the ledger of merchant %s, and the other settings name merchant %s", bound.name(), ours.name())
 		case bound.Channel == ours.Channel:
-			return nil // the same merchant, of whom one may say more
+			return errUnchanged // the same merchant, of whom one may say more
 		default:
 			if follow {
+				var err error
 				if follow, err = s.nothingInDoubt(ctx); err != nil {
 					return err
 				}
@@ -67,7 +60,8 @@ func (s *Service) bind(ctx context.Context, follow bool) error {
 				return misbound(errors.Join(ErrNotOurs, ErrOtherChannel), "a ledger whose refunds were sent on the channel %s, and WXPAY_CHANNEL is %s, which takes over at a run of reconcile once no refund is in doubt", bound.Channel, ours.Channel)
 			}
 		}
-		return ledgerError(s.Ledger.Commit(ctx, item(bindingKey, items[0].Version, ours, time.Time{})))
+		*bound = ours
+		return nil
 	})
 	if err == nil {
 		s.bound.Store(time.Now().Unix())

@@ -5,17 +5,32 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"wxrefund/shared/lock"
 )
 
-// WeChat Pay allows a merchant so many refunds a second, and far fewer wrong
-// ones; beyond that it answers nothing useful to anybody. The merchant's
-// instances share both limits through one item of the ledger, which holds two
-// points in time: from when on the next submission may leave, and until when all
-// leave slowly, since wrong ones have used up their share. Each submission moves the first one on,
-// so that any second sees at most the allowed number of them.
-type budget struct {
-	Next int64 `json:"next"` // Unix microseconds, real time
-	Bad  int64 `json:"bad"`  // until when all leave slowly; past: when the last wrong one was forgiven
+// A tokenBucket is a rate limit as one point in time: when the next token falls due.
+// Each that is taken moves it on. It is real time, in Unix microseconds.
+type tokenBucket struct {
+	Next int64 `json:"next"`
+}
+
+// take takes n tokens that fall due one gap after the other, and returns when the
+// first one does. After a pause, burst of them are due at once.
+func (b *tokenBucket) take(now, gap, burst, n int64) (first int64) {
+	first = max(b.Next, now-burst*gap)
+	b.Next = first + n*gap
+	return first
+}
+
+// WeChat Pay allows a merchant so many refunds a second, and far fewer wrong ones;
+// beyond that it answers nothing useful to anybody. The merchant's instances share
+// both limits through one item of the ledger: a bucket, whose tokens are submissions
+// that may leave, and until when all leave slowly, since wrong ones have used up their
+// share. So any second sees at most the allowed number of them.
+type submissionRate struct {
+	tokenBucket
+	BadUntil int64 `json:"bad"` // until when all leave slowly; past: when the last wrong one was let off
 }
 
 const (
@@ -35,18 +50,16 @@ const (
 	maxSlowQueue = 3 * time.Second
 )
 
-// sane takes out what no rule can have written: a clock that runs ahead must not
+// dropAhead drops what no rule can have written: a clock that runs ahead must not
 // have everybody wait until its time has come. It reports whether there was any.
-func (b *budget) sane(now int64, badRate int) bool {
-	next := now + maxSlowQueue.Microseconds() + gap(badRate, badShare)
-	ok := b.Next <= next && b.Bad <= now+slowFor.Microseconds()
-	if b.Next > next {
-		b.Next = 0
+func (r *submissionRate) dropAhead(now int64, badRate int) (dropped bool) {
+	if r.Next > now+maxSlowQueue.Microseconds()+gap(badRate, badShare) {
+		r.Next, dropped = 0, true
 	}
-	if b.Bad > now+slowFor.Microseconds() {
-		b.Bad = 0
+	if r.BadUntil > now+slowFor.Microseconds() {
+		r.BadUntil, dropped = 0, true
 	}
-	return ok
+	return dropped
 }
 
 // gap is how many microseconds lie between two turns at a share of a rate.
@@ -57,20 +70,18 @@ func gap(rate int, share float64) int64 {
 // turns hands out turns to submit, within one process.
 type turns struct {
 	waiting atomic.Int32
-	lock    chan struct{} // holds a token while somebody uses stock
-	stock   []time.Time   // turns taken for those who wait
+	mu      lock.Mutex  // of stock; whoever holds it may be waiting for the ledger
+	stock   []time.Time // turns taken for those who wait
 }
 
 // turn waits for the caller's turn to submit. [CodeLimited] if it is too far off.
 func (s *Service) turn(ctx context.Context) error {
-	rate := s.Channel.Spec().Rate
-	if rate == 0 {
+	if s.Channel.Spec().Rate == 0 {
 		return nil
 	}
-	s.once.Do(func() { s.turns.lock = make(chan struct{}, 1) })
 	t := &s.turns
 	t.waiting.Add(1)
-	at, err := s.next(ctx, t, rate)
+	at, err := s.next(ctx, t)
 	t.waiting.Add(-1)
 	if err != nil {
 		return err
@@ -79,13 +90,11 @@ func (s *Service) turn(ctx context.Context) error {
 }
 
 // next takes a turn from stock, or from the ledger for all who wait now.
-func (s *Service) next(ctx context.Context, t *turns, rate int) (time.Time, error) {
-	select {
-	case t.lock <- struct{}{}:
-		defer func() { <-t.lock }()
-	case <-ctx.Done():
-		return time.Time{}, unavailable("the time for this call has run out; repeat identically", ctx.Err())
+func (s *Service) next(ctx context.Context, t *turns) (time.Time, error) {
+	if err := t.mu.Lock(ctx); err != nil {
+		return time.Time{}, timeIsUp(err)
 	}
+	defer t.mu.Unlock()
 	for len(t.stock) > 0 {
 		at := t.stock[0]
 		t.stock = t.stock[1:]
@@ -95,76 +104,60 @@ func (s *Service) next(ctx context.Context, t *turns, rate int) (time.Time, erro
 	}
 	spec := s.Channel.Spec()
 	var first time.Time
-	var every int64
-	var n int
-	err := s.retry(ctx, func() error {
-		return s.spend(ctx, func(b *budget, now int64) error {
-			n, every = min(max(int(t.waiting.Load()), 1), maxSlice), gap(rate, rateShare)
-			queue, start := maxQueue, max(b.Next, now-burst*every)
-			if b.Bad > now {
-				// Of those who wait, any may be wrong: they leave one by one, so slowly that
-				// WeChat Pay would bear it if all were.
-				n, every, queue, start = 1, gap(spec.BadRate, badShare), maxSlowQueue, max(b.Next, now)
-			}
-			if start-now > queue.Microseconds() {
-				return limited("too many refunds at once", start-now)
-			}
-			first = time.UnixMicro(start)
-			b.Next = start + int64(n)*every
-			return nil
-		})
+	var every, n int64
+	err := s.updateRate(ctx, func(r *submissionRate, now int64) error {
+		n, every = min(max(int64(t.waiting.Load()), 1), maxSlice), gap(spec.Rate, rateShare)
+		queue, atOnce := maxQueue, int64(burst)
+		if r.BadUntil > now {
+			// Of those who wait, any may be wrong: they leave one by one, so slowly that
+			// WeChat Pay would bear it if all were.
+			n, every, queue, atOnce = 1, gap(spec.BadRate, badShare), maxSlowQueue, 0
+		}
+		start := r.take(now, every, atOnce, n)
+		if start-now > queue.Microseconds() {
+			return limited("too many refunds at once", start-now)
+		}
+		first = time.UnixMicro(start)
+		return nil
 	})
 	if err != nil {
 		return time.Time{}, err
 	}
-	for i := 1; i < n; i++ {
-		t.stock = append(t.stock, first.Add(time.Duration(int64(i)*every)*time.Microsecond))
+	for i := int64(1); i < n; i++ {
+		t.stock = append(t.stock, first.Add(time.Duration(i*every)*time.Microsecond))
 	}
 	return first, nil
 }
 
-// strike counts a submission that WeChat Pay calls wrong. Once they have used up
-// their share, all submissions leave slowly for a moment.
+// penalize counts a submission that WeChat Pay calls wrong. One now and then costs
+// nothing; a second one too soon after it has all submissions leave slowly for a moment.
 func (s *Service) penalize(ctx context.Context) {
 	rate := s.Channel.Spec().BadRate
 	if rate == 0 {
 		return
 	}
-	every := gap(rate, badShare)
-	err := s.retry(ctx, func() error {
-		return s.spend(ctx, func(b *budget, now int64) error {
-			if b.Bad > now-every {
-				b.Bad = now + slowFor.Microseconds()
-			} else {
-				b.Bad = now // one is forgiven
-			}
-			return nil
-		})
+	err := s.updateRate(ctx, func(r *submissionRate, now int64) error {
+		if r.BadUntil > now-gap(rate, badShare) {
+			r.BadUntil = now + slowFor.Microseconds()
+		} else {
+			r.BadUntil = now
+		}
+		return nil
 	})
 	if err != nil {
 		s.log(ctx, slog.LevelWarn, "uncounted", "", "error", err)
 	}
 }
 
-// spend changes the merchant's budget.
-func (s *Service) spend(ctx context.Context, change func(b *budget, now int64) error) error {
-	key := Key("limit/" + s.Merchant.MchID)
-	items, err := s.Ledger.Get(ctx, key)
-	if err != nil {
-		return ledgerError(err)
-	}
-	var b budget
-	if err := decode(items[0], &b); err != nil {
-		return err
-	}
-	now := time.Now().UnixMicro()
-	if !b.sane(now, s.Channel.Spec().BadRate) {
-		s.log(ctx, slog.LevelWarn, "clock", "", "why", "the shared rate limit lies in the future: some instance's clock runs ahead; ignored")
-	}
-	if err := change(&b, now); err != nil {
-		return err
-	}
-	return ledgerError(s.Ledger.Commit(ctx, item(key, items[0].Version, b, time.Time{})))
+// updateRate changes what the merchant's instances share. now is in Unix microseconds.
+func (s *Service) updateRate(ctx context.Context, change func(r *submissionRate, now int64) error) error {
+	return updateItem(ctx, s, Key("limit/"+s.Merchant.MchID), func(r *submissionRate) error {
+		now := time.Now().UnixMicro()
+		if r.dropAhead(now, s.Channel.Spec().BadRate) {
+			s.log(ctx, slog.LevelWarn, "clock", "", "why", "the shared rate limit lies in the future: some instance's clock runs ahead; ignored")
+		}
+		return change(r, now)
+	})
 }
 
 // limited is the error of whoever must wait, for the given microseconds.

@@ -41,11 +41,6 @@ func (s *Service) Relayed(ctx context.Context, caller Caller, out Outcome) (Sett
 	return st, err
 }
 
-// hints is when a source may give its next hint: Unix microseconds, real time.
-type hints struct {
-	Next int64 `json:"next"`
-}
-
 // admitHint counts a hint of a source.
 func (s *Service) admitHint(ctx context.Context, caller Caller) error {
 	rate, burst := int64(hintRate), int64(hintBurst)
@@ -53,25 +48,15 @@ func (s *Service) admitHint(ctx context.Context, caller Caller) error {
 		rate, burst = unlistedRate, unlistedBurst
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", caller.Kind, caller.Source))
-	key := Key("limit/hint/" + hex.EncodeToString(sum[:8]))
-	every := time.Second.Microseconds() / rate
-	return s.retry(ctx, func() error {
-		items, err := s.Ledger.Get(ctx, key)
-		if err != nil {
-			return ledgerError(err)
-		}
-		var h hints
-		if err := decode(items[0], &h); err != nil {
-			return err
-		}
+	gap := time.Second.Microseconds() / rate
+	return updateItem(ctx, s, Key("limit/hint/"+hex.EncodeToString(sum[:8])), func(b *tokenBucket) error {
 		now := time.Now().UnixMicro()
-		if h.Next > now+every { // no rule produces that: a clock runs ahead
-			h.Next = 0
+		if b.Next > now+gap { // no rule produces that: a clock runs ahead
+			b.Next = 0
 		}
-		if h.Next > now {
-			return limited("too many hints from one source", h.Next-now)
+		if due := b.take(now, gap, burst, 1); due > now {
+			return limited("too many hints from one source", due-now)
 		}
-		h.Next = max(h.Next, now-burst*every) + every
-		return ledgerError(s.Ledger.Commit(ctx, item(key, items[0].Version, h, time.Time{})))
+		return nil
 	})
 }

@@ -138,10 +138,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return unavailable("the time for this call has run out; repeat identically", ctx.Err())
+		return timeIsUp(ctx.Err())
 	case <-t.C:
 		return nil
 	}
+}
+
+// timeIsUp is the error of a call whose context ended while it waited.
+func timeIsUp(err error) *Error {
+	return unavailable("the time for this call has run out; repeat identically", err)
 }
 
 // ledgerError keeps [ErrStale] and turns every other failure into an unknown outcome.

@@ -52,6 +52,28 @@ func (s *Service) update(ctx context.Context, no string, keys []Key, change func
 	})
 }
 
+// updateItem changes one item on which no refund depends. What change returns is as for
+// [Service.update].
+func updateItem[T any](ctx context.Context, s *Service, k Key, change func(body *T) error) error {
+	return s.retry(ctx, func() error {
+		items, err := s.Ledger.Get(ctx, k)
+		if err != nil {
+			return ledgerError(err)
+		}
+		var body T
+		if err := decode(items[0], &body); err != nil {
+			return err
+		}
+		if err := change(&body); err != nil {
+			if errors.Is(err, errUnchanged) {
+				return nil
+			}
+			return err
+		}
+		return ledgerError(s.Ledger.Commit(ctx, item(k, items[0].Version, body, time.Time{})))
+	})
+}
+
 // begin reads a refund and every item that it depends on. keys are as for [Service.update].
 func (s *Service) begin(ctx context.Context, no string, keys ...Key) (*txn, error) {
 	if err := s.Bind(ctx); err != nil {
