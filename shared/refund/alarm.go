@@ -14,13 +14,13 @@ import (
 const (
 	alarmStuck         = "claim_in_doubt"      // a claim has had no answer for a day
 	alarmHand          = "refund_by_hand"      // somebody else's refund appeared beside a claim in doubt
-	alarmUntold        = "refund_untold"       // the upstream counts the refund and tells nothing of it
+	alarmUntold        = "refund_untold"       // the upstream counts the refund and reports nothing of it
 	alarmVanished      = "accepted_not_found"  // the upstream does not know what it had accepted
 	alarmPanic         = "panic"               // looking after one refund has failed by a defect
 	alarmTaken         = "number_taken"        // somebody else's refund has the number
 	alarmContradiction = "contradiction"       // what a notification or an answer tells contradicts the record
 	alarmReversed      = "reversed"            // the upstream has taken back what it had said
-	alarmDiffers       = "differs"             // the upstream tells another order, total or currency than is on record
+	alarmDiffers       = "differs"             // the upstream reports another order, total or currency than is on record
 	alarmExcess        = "order_exceeded"      // the order's refunds exceed its total
 	alarmTwoOrders     = "two_orders"          // a name or an id leads to two orders or refunds
 	alarmSubscriber    = "subscriber_given_up" // a subscriber has not acknowledged an event for three days
@@ -45,7 +45,7 @@ type Cause struct {
 	Count    int       `json:"count"` // how often it has been met
 }
 
-// upstreamCauses are the causes that what the upstream tells can have, and can end.
+// upstreamCauses are the causes that what the upstream reports can have, and can end.
 func upstreamCauses() []string {
 	return []string{alarmVanished, alarmContradiction, alarmDiffers, alarmTwoOrders, alarmPanic, alarmUntold}
 }

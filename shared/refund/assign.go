@@ -3,8 +3,8 @@ package refund
 import "cmp"
 
 // This file decides on which order a refund counts. Callers name an order by one
-// name or two, upstreams tell one or both, and only an upstream's answer that tells
-// both proves that they are one order's.
+// name or two, upstreams report one or both, and only a report of both proves that they
+// are one order's.
 
 // resolve follows an order's name to the key of its account.
 func (tx *txn) resolve(k Key) Key {
@@ -130,7 +130,7 @@ func (tx *txn) move(order, second Key) {
 }
 
 // assignOrder makes the refund count on the order that the upstream names, and on no
-// other. Two names are one order's only if one answer tells both. It returns what
+// other. Two names are one order's only if one answer has both. It returns what
 // contradicts the ledger, "" if nothing.
 func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
 	named := orderKeys(transactionID, outTradeNo)
@@ -159,7 +159,7 @@ func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
 }
 
 // assignOrderByOneName makes the refund count on the order of the one name that the
-// upstream tells. Whatever other name the caller has given, or the account has, is
+// upstream reports. Whatever other name the caller has given, or the account has, is
 // not confirmed by that.
 func (tx *txn) assignOrderByOneName(name Key, transactionID, outTradeNo string) {
 	named, order := tx.resolve(name), tx.resolve(tx.rec.Order)
@@ -178,13 +178,13 @@ func (tx *txn) joinNames(transactionID, outTradeNo string) string {
 	home := tx.resolve(tx.rec.Order)
 	a := tx.accounts[home]
 	for _, n := range []struct {
-		field, told string
-		known       *string
+		field, reported string
+		known           *string
 	}{
 		{"transaction_id", transactionID, &a.TransactionID},
 		{"out_trade_no", outTradeNo, &a.OutTradeNo},
 	} {
-		if *n.known = cmp.Or(*n.known, n.told); *n.known != n.told {
+		if *n.known = cmp.Or(*n.known, n.reported); *n.known != n.reported {
 			return n.field + " names another order in the ledger"
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	Unlisted                   // the platform attests no client, and a source that nobody has listed: it may give hints, and nothing else
 )
 
-// A Caller is who asks, as the door attested it: never what a notification says of
+// A Caller is who asks, as the platform attests it: never what a request says of
 // itself. The zero value is nobody.
 type Caller struct {
 	Kind   CallerKind
@@ -86,7 +86,7 @@ func denied(format string, args ...any) *Error {
 	return &Error{Code: CodeDenied, Next: Never, Message: fmt.Sprintf(format, args...)}
 }
 
-// printable shows a foreign text in quotes, its first part only.
+// printable shows a text that came from outside in quotes, its first part only.
 func printable(s string, most int) string {
 	cut := strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' || r == '"' || r == '\\' {

@@ -86,7 +86,7 @@ func (tx *txn) claim(caller Caller, req Request, rules rules, now time.Time) err
 	if rec.State == unknown {
 		return tx.claimNew(caller, req, rules, now)
 	}
-	if rec.external() { // of a refund that was not made here we know what the upstream told
+	if rec.external() { // of a refund that was not made here we know what the upstream reported
 		switch field := mismatch(req, rec.Refund); {
 		case !req.about(rec.Refund):
 			return takenError("", rec.view())

@@ -1,9 +1,8 @@
 // Package refund decides what may happen to a refund.
 //
-// A refund learns its fate on three roads: the upstream's reply, a notification
-// and a query. All three become one value, an [Outcome], and pass through one
-// method that holds the state machine, so that hearing the same event twice
-// changes nothing.
+// What becomes of a refund is known from the upstream's reply, from a notification or
+// from a query. All three become one value, an [Outcome], and pass through one
+// method, [Service.Settle], which holds the state machine and is idempotent.
 //
 // The ledger comes first. [Service.Refund] claims the refund number and reserves
 // the amount on the order's account in one durable commit, then calls the
@@ -12,11 +11,16 @@
 // carries out only once. A reply that says nothing certain (a timeout, a broken
 // connection, a 5xx) leaves the claim as it is: unknown is a state.
 //
-// A refund that settles is told to the business. What is owed to each
-// [Subscriber] is written in the commit that settles, and paid by
-// [Service.Deliver] and [Service.Reconcile], at least once and in order.
+// Whoever wants to know is a [Subscriber]. The commit that settles a refund puts an
+// [Event] into the refund's outbox, and [Service.Deliver] and [Service.Reconcile]
+// deliver it to each subscriber at least once, a refund's events in order.
 //
-// Everything technical stands behind two interfaces: [Channel] carries a refund
-// to an upstream, [Ledger] remembers items under versions. This package imports
-// the standard library only.
+// Everything technical stands behind two interfaces: [Channel] carries a refund to an
+// upstream, [Ledger] remembers items under versions.
+//
+// Rules that are not ours name the document that they come from: APIv3's refund
+// document (https://pay.weixin.qq.com/doc/v3/merchant/4012791862) and best practice
+// (https://pay.weixin.qq.com/doc/v3/merchant/4014959631), CloudPay.refund and
+// CloudPay.queryRefund and the template wxpay_refund (CloudBase), WeCom document 97333
+// (https://developer.work.weixin.qq.com/document/path/97333).
 package refund

@@ -174,7 +174,7 @@ type Release struct {
 	By          string // who decides, for the history
 
 	// Looked says that this person has seen on the merchant platform that there is no
-	// such refund. It counts only where the upstream gives no answer that could tell.
+	// such refund. It counts only where the upstream's answers cannot show it.
 	Looked bool
 }
 

@@ -43,11 +43,11 @@ type Error struct {
 	Err        error         `json:"-"`                     // cause, for the log only
 
 	// MaybeTaken: the upstream answers so, among others, if a refund of other content
-	// has the number. Only a query can tell.
+	// has the number. Only a query can settle which it is.
 	MaybeTaken bool `json:"maybe_taken,omitempty"`
 
 	// Exists, with CodeUnavailable: the upstream counts the refund that was asked
-	// about, and tells nothing else of it.
+	// about, and reports nothing else of it.
 	Exists bool `json:"exists,omitempty"`
 }
 

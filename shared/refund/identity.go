@@ -2,16 +2,16 @@ package refund
 
 import "slices"
 
-// about reports whether what an upstream tells under this request's number is about
+// about reports whether what an upstream reports under this request's number is about
 // this request: the amount agrees, and one of the order's names that both know
 // agrees, or none is known to both. A number alone proves nothing: environments
 // share numbers, and people use them by hand.
-func (r Request) about(told Refund) bool {
-	if told.Amount.Refund != 0 && told.Amount.Refund != r.Amount.Refund {
+func (r Request) about(reported Refund) bool {
+	if reported.Amount.Refund != 0 && reported.Amount.Refund != r.Amount.Refund {
 		return false
 	}
 	known, agree := false, false
-	for _, n := range [][2]string{{r.TransactionID, told.TransactionID}, {r.OutTradeNo, told.OutTradeNo}} {
+	for _, n := range [][2]string{{r.TransactionID, reported.TransactionID}, {r.OutTradeNo, reported.OutTradeNo}} {
 		if n[0] != "" && n[1] != "" {
 			known, agree = true, agree || n[0] == n[1]
 		}
@@ -22,15 +22,15 @@ func (r Request) about(told Refund) bool {
 // maxContents bounds the contents that one number can have been submitted with.
 const maxContents = 20
 
-// recall reports whether what the upstream tells is about the refund that was claimed
+// recall reports whether what the upstream reports is about the refund that was claimed
 // here, with its present content or with any that was ever submitted under the
 // number. The content that it is about becomes the present one.
-func (r *record) recall(told Refund) bool {
-	if r.State != Claimed && r.State != Rejected && r.expected().about(told) || r.Request.about(told) {
+func (r *record) recall(reported Refund) bool {
+	if r.State != Claimed && r.State != Rejected && r.expected().about(reported) || r.Request.about(reported) {
 		return true
 	}
 	for i := len(r.Contents) - 1; i >= 0; i-- {
-		if c := r.Contents[i]; c.about(told) {
+		if c := r.Contents[i]; c.about(reported) {
 			r.Contents = slices.Delete(r.Contents, i, i+1)
 			r.keepContent()
 			r.Request = c
@@ -50,16 +50,16 @@ func (r *record) keepContent() {
 	}
 }
 
-// identified reports whether the upstream has told of our refund what identifies it.
+// identified reports whether the upstream has reported of our refund what identifies it.
 func (r *record) identified() bool {
 	return r.State != Claimed && r.State != Rejected &&
 		(r.Refund.Amount.Refund > 0 || r.Refund.TransactionID != "" || r.Refund.OutTradeNo != "")
 }
 
-// foreign reports whether the refund that counts under this number was not made here.
+// external reports whether the refund that counts under this number was not made here.
 func (r *record) external() bool { return r.External || r.Taken }
 
-// takenError is what the claimer of a number is told that somebody else's refund has.
+// takenError is the error of whoever claims a number that somebody else's refund has.
 func takenError(upstream string, other Refund) *Error {
 	order := other.OutTradeNo
 	if order == "" {

@@ -12,8 +12,8 @@ type Inspection struct {
 	OutRefundNo string
 	State       State
 	External    bool    // never claimed here
-	Request     Request // what was claimed; of an external refund, what the upstream told
-	Refund      Refund  // what the upstream has told, completed by what was claimed
+	Request     Request // what was claimed; of an external refund, what the upstream reported
+	Refund      Refund  // what the upstream has reported, completed by what was claimed
 	Held        int64   // minor units that it reserves on its order's account
 	Refusal     *Error  // why it was rejected, nil unless it was
 	Taken       bool    // rejected, since somebody else's refund has the number: Refund and Held are that one's

@@ -48,12 +48,12 @@ func fill(dst *Refund, add Refund) {
 	}
 }
 
-// renew puts event over what was known: what the event does not tell stays. A
+// renew replaces what was known by what is reported now: what that leaves out stays. A
 // success time is dropped once the refund is no success.
-func renew(known, event Refund) Refund {
-	fill(&event, known)
-	if event.Status != StatusSuccess {
-		event.SuccessTime = ""
+func renew(known, reported Refund) Refund {
+	fill(&reported, known)
+	if reported.Status != StatusSuccess {
+		reported.SuccessTime = ""
 	}
-	return event
+	return reported
 }

@@ -1,8 +1,8 @@
 package refund
 
-// A Request asks for one refund. Its fields are the inputs of seed 003. The
-// validate tags give each field's shape as APIv3's refund document (4012791862)
-// has it, for whoever decodes requests; what a channel allows beyond or below
+// A Request asks for one refund. Its fields are the inputs of the CloudBase template,
+// wxpay_refund. The validate tags give each field's shape as APIv3's refund document
+// (4012791862) has it, for whoever decodes requests; what a channel allows beyond or below
 // that, and the rules between fields, are [Spec.Check]'s. A number that must be
 // given, zero or not, is tagged wire:"required"; one that is money wire:"fen".
 type Request struct {
@@ -50,8 +50,8 @@ const (
 	StatusAbnormal   Status = "ABNORMAL"
 )
 
-// A Refund is the refund object of APIv3 and of seed 003's output, on every
-// channel. A field that a channel does not know is absent.
+// A Refund is the refund object of APIv3 and of the CloudBase template, wxpay_refund,
+// on every channel. A field that a channel does not know is absent.
 type Refund struct {
 	RefundID            string      `json:"refund_id,omitempty"`
 	OutRefundNo         string      `json:"out_refund_no"`
@@ -67,8 +67,8 @@ type Refund struct {
 	PromotionDetail     []Promotion `json:"promotion_detail,omitempty"`
 }
 
-// Amount is what a refund object says of money, in minor units. Pointers tell
-// "zero" from "not said"; Total and Refund are never zero, so there 0 is "not said".
+// Amount is what a refund object says of money, in minor units. A nil pointer is "not
+// said", unlike zero; Total and Refund are never zero, so there 0 is "not said".
 type Amount struct {
 	Total            int64  `json:"total,omitempty"`
 	Refund           int64  `json:"refund"`
@@ -78,7 +78,7 @@ type Amount struct {
 	SettlementRefund *int64 `json:"settlement_refund,omitempty"`
 	SettlementTotal  *int64 `json:"settlement_total,omitempty"`
 	DiscountRefund   *int64 `json:"discount_refund,omitempty"`
-	RefundFee        *int64 `json:"refund_fee,omitempty"` // handling fee given back (seed 003)
+	RefundFee        *int64 `json:"refund_fee,omitempty"` // handling fee given back (CloudBase template, wxpay_refund)
 	Currency         string `json:"currency,omitempty"`
 	PayerCurrency    string `json:"payer_currency,omitempty"` // of payer_total and payer_refund, where it is another (WeChat Pay Global)
 }
@@ -88,7 +88,7 @@ type Promotion struct {
 	PromotionID  string  `json:"promotion_id"`
 	Scope        string  `json:"scope,omitempty"`
 	Type         string  `json:"type,omitempty"`
-	Amount       *int64  `json:"amount,omitempty"` // face value; v2 does not tell it
+	Amount       *int64  `json:"amount,omitempty"` // face value; v2 does not have it
 	RefundAmount int64   `json:"refund_amount"`
 	GoodsDetail  []Goods `json:"goods_detail,omitempty"`
 }

@@ -17,7 +17,7 @@ type orderAccount struct {
 	OutTradeNo    string   `json:"out_trade_no,omitempty"`
 	Currency      string   `json:"currency,omitempty"`
 	Total         int64    `json:"total,omitempty"`     // minor units; counts only if Confirmed
-	Confirmed     bool     `json:"confirmed,omitempty"` // whether the upstream has told the total, or has accepted a refund that named it
+	Confirmed     bool     `json:"confirmed,omitempty"` // whether the upstream has reported the total, or has accepted a refund that named it
 	Reserved      int64    `json:"reserved,omitempty"`  // minor units
 	Members       []member `json:"members,omitempty"`   // refunds that count, oldest first
 
@@ -172,7 +172,7 @@ func (a *orderAccount) isAnother(transactionID, outTradeNo string) bool {
 
 func differ(x, y string) bool { return x != "" && y != "" && x != y }
 
-// confirm takes over what the upstream tells of the order's total and currency.
+// confirm takes over what the upstream reports of the order's total and currency.
 func (a *orderAccount) confirm(total int64, currency string) {
 	if total > 0 {
 		a.Total, a.Confirmed = total, true

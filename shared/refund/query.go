@@ -6,7 +6,7 @@ import (
 )
 
 // A Lookup names what a query is about. The first number that is set counts:
-// refund_id, out_refund_no, transaction_id, out_trade_no (seed 001).
+// refund_id, out_refund_no, transaction_id, out_trade_no (CloudPay.queryRefund).
 type Lookup struct {
 	RefundID      string `json:"refund_id" validate:"required_without_all=OutRefundNo TransactionID OutTradeNo,max=32"`
 	OutRefundNo   string `json:"out_refund_no" validate:"max=64"`
@@ -18,7 +18,7 @@ type Lookup struct {
 // ByOrder reports whether the lookup is for an order's refunds.
 func (l Lookup) ByOrder() bool { return l.RefundID == "" && l.OutRefundNo == "" }
 
-// pageSize is how many refunds one query by order returns at most (seed 001).
+// pageSize is how many refunds one query by order returns at most (CloudPay.queryRefund).
 const pageSize = 10
 
 // A Page is a part of an order's refunds, oldest first. A refund without a
@@ -31,8 +31,8 @@ type Page struct {
 }
 
 // QueryRefund returns one refund: from the ledger if its state is final, else
-// as the upstream tells it now, which is settled on the way. [CodeNotFound] if
-// neither knows it, [CodeUnavailable] if we claimed it and nobody can tell yet.
+// as the upstream reports it now, which is settled on the way. [CodeNotFound] if
+// neither knows it, [CodeUnavailable] if we claimed it and its outcome is unknown.
 func (s *Service) QueryRefund(ctx context.Context, caller Caller, l Lookup) (Refund, error) {
 	if err := s.Admit(ctx, caller); err != nil {
 		return Refund{}, err
@@ -46,12 +46,13 @@ func (s *Service) QueryRefund(ctx context.Context, caller Caller, l Lookup) (Ref
 }
 
 // Confirm returns what is true of a refund: from the ledger if its state is
-// final, else as the upstream tells it now, which is settled on the way.
+// final, else as the upstream reports it now, which is settled on the way.
 func (s *Service) Confirm(ctx context.Context, outRefundNo string) (Settlement, error) {
 	return s.confirm(ctx, outRefundNo, func(rec *record) bool { return !rec.settled() })
 }
 
-// settled reports whether the upstream has said its last word of the refund that has the number.
+// settled reports whether the refund that has the number is in a state that the
+// upstream will not change any more.
 func (r *record) settled() bool { return r.State.Final() || r.Taken && r.atRest() }
 
 func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool) (Settlement, error) {
@@ -105,7 +106,7 @@ func (s *Service) refundNo(ctx context.Context, l Lookup) (string, error) {
 	return page.Refunds[0].OutRefundNo, nil
 }
 
-// QueryOrder returns a page of an order's refunds: as the upstream tells them
+// QueryOrder returns a page of an order's refunds: as the upstream reports them
 // now, where it can be asked about orders, else from the ledger.
 // [CodeNotFound] if the order has none.
 func (s *Service) QueryOrder(ctx context.Context, caller Caller, l Lookup) (Page, error) {
@@ -134,16 +135,16 @@ func (l Lookup) order() (field, value string) {
 	return "out_trade_no", l.OutTradeNo
 }
 
-// askOrder asks the upstream about an order's refunds, and settles what it tells
-// of each. Whichever moves while the answer is on its way has overtaken it.
+// askOrder asks the upstream about an order's refunds, and settles what it reports of
+// each. A refund whose state moves while the answer is on its way has overtaken it.
 func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 	known, err := s.orderRecords(ctx, l)
 	if err != nil {
 		return Page{}, err
 	}
-	moves := make(map[string]int, len(known))
+	revisions := make(map[string]int, len(known))
 	for _, rec := range known {
-		moves[rec.Request.OutRefundNo] = rec.Revision
+		revisions[rec.Request.OutRefundNo] = rec.Revision
 	}
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, l)
@@ -152,18 +153,18 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 		return Page{}, unavailable("a refund of this order is in doubt, and the upstream does not know it yet; query again", err)
 	}
 	if err != nil {
-		if AsError(err).Exists && len(known) > 0 { // it counts them and tells nothing: what the ledger knows is more
+		if AsError(err).Exists && len(known) > 0 { // it counts them and reports nothing: the ledger knows more
 			return s.listOrder(ctx, l)
 		}
 		return Page{}, AsError(err)
 	}
-	for i, told := range page.Refunds {
-		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: told.OutRefundNo, Refund: told, revision: moves[told.OutRefundNo], listed: true})
+	for i, reported := range page.Refunds {
+		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: reported.OutRefundNo, Refund: reported, revision: revisions[reported.OutRefundNo], listed: true})
 		if err != nil {
 			return Page{}, err
 		}
-		if st.ask { // the list contradicts a final state: only the refund's own word counts
-			if st, err = s.ask(ctx, told.OutRefundNo, st.revision); err != nil {
+		if st.ask { // the list contradicts a final state: only a query of that refund counts
+			if st, err = s.ask(ctx, reported.OutRefundNo, st.revision); err != nil {
 				return Page{}, err
 			}
 		}

@@ -23,11 +23,11 @@ func (b *tokenBucket) take(now, gap, burst, n int64) (first int64) {
 	return first
 }
 
-// WeChat Pay allows a merchant so many refunds a second, and far fewer wrong ones;
-// beyond that it answers nothing useful to anybody. The merchant's instances share
-// both limits through one item of the ledger: a bucket, whose tokens are submissions
-// that may leave, and until when all leave slowly, since wrong ones have used up their
-// share. So any second sees at most the allowed number of them.
+// A submissionRate is what the merchant's instances share through one item of the
+// ledger: a bucket whose tokens are submissions that may leave, and until when all
+// leave slowly, since wrong ones have used up their share. WeChat Pay allows a merchant
+// so many refunds a second, and far fewer wrong ones; beyond that it answers nothing
+// useful to anybody. So any second sees at most the allowed number of either.
 type submissionRate struct {
 	tokenBucket
 	BadUntil int64 `json:"bad"` // until when all leave slowly; past: when the last wrong one was let off
@@ -39,7 +39,7 @@ const (
 	rateShare, badShare = 0.92, 0.5
 	// burst is how many submissions may leave at once after a pause.
 	burst = 5
-	// maxQueue is how long a submission waits for its turn before being told to come back.
+	// maxQueue is how long a submission waits for its turn before it is refused for now.
 	maxQueue = 500 * time.Millisecond
 	// maxSlice is how many turns are taken at once for callers of one process.
 	maxSlice = 16

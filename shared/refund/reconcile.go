@@ -17,7 +17,7 @@ type Summary struct {
 	Settled     int `json:"settled"`     // of them, those whose state moved
 	Resubmitted int `json:"resubmitted"` // of them, those that the upstream did not know and that were sent again
 	Released    int `json:"released"`    // of them, those that the upstream never had and that were given up
-	Delivered   int `json:"delivered"`   // event told to the business
+	Delivered   int `json:"delivered"`   // events that subscribers acknowledged
 	Remaining   int `json:"remaining"`   // refunds that are due and were not reached; at most maxRemaining are counted
 }
 
@@ -51,13 +51,13 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 	if err := s.sweep(ctx, end); err != nil {
 		return summary, err
 	}
-	cursor, now, p := "", s.now(), &slowSubscribers{}
+	cursor, now, slow := "", s.now(), &slowSubscribers{}
 	for time.Now().Before(end) && ctx.Err() == nil {
 		items, next, err := s.Ledger.List(ctx, now, cursor, runPage)
 		if err != nil {
 			return summary, ledgerError(err)
 		}
-		summary.add(s.reconcileAll(ctx, items, end, p))
+		summary.add(s.reconcileAll(ctx, items, end, slow))
 		if cursor = next; next == "" {
 			break
 		}
@@ -78,7 +78,7 @@ func (t *Summary) add(u Summary) {
 }
 
 // reconcileAll takes up the listed refunds, a few at a time, until end.
-func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time, p *slowSubscribers) Summary {
+func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time, slow *slowSubscribers) Summary {
 	var (
 		mu      sync.Mutex
 		summary Summary
@@ -88,7 +88,7 @@ func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time,
 	for range runWorkers {
 		wg.Go(func() {
 			for it := range work {
-				t := s.reconcileOne(ctx, it, p)
+				t := s.reconcileOne(ctx, it, slow)
 				mu.Lock()
 				summary.add(t)
 				mu.Unlock()
@@ -106,10 +106,10 @@ func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time,
 	return summary
 }
 
-// pursue looks after one refund, if it is still due: it asks about it, and tells
-// of it what is owed, unless somebody else has taken that up. What goes wrong
+// reconcileOne looks after one refund, if it is still due: it asks about it and
+// delivers its pending events, unless somebody else has taken that up. What goes wrong
 // leaves it due later, and keeps to this refund.
-func (s *Service) reconcileOne(ctx context.Context, listed Item, p *slowSubscribers) (t Summary) {
+func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubscribers) (t Summary) {
 	no, _ := listed.RefundNo()
 	defer s.recoverPanic(ctx, no)
 	var rec record
@@ -121,18 +121,18 @@ func (s *Service) reconcileOne(ctx context.Context, listed Item, p *slowSubscrib
 	if rec.queryDueNow(now) {
 		t = s.queryDue(ctx, rec.Request.OutRefundNo)
 	}
-	if t.Settled == 0 && len(rec.dueSubscribers(now, p)) == 0 {
+	if t.Settled == 0 && len(rec.dueSubscribers(now, slow)) == 0 {
 		return t
 	}
-	tried, delivered := s.deliver(ctx, rec.Request.OutRefundNo, p)
+	attempted, delivered := s.deliver(ctx, rec.Request.OutRefundNo, slow)
 	t.Delivered = delivered
-	if tried > 0 {
+	if attempted > 0 {
 		t.Checked = 1
 	}
 	return t
 }
 
-// survive keeps a panic to the refund that it is about: the others go on. It is deferred.
+// recoverPanic keeps a panic to the refund that it is about: the others go on. It is deferred.
 func (s *Service) recoverPanic(ctx context.Context, no string) {
 	if r := recover(); r != nil {
 		s.log(ctx, slog.LevelError, "panic", no, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
@@ -140,7 +140,7 @@ func (s *Service) recoverPanic(ctx context.Context, no string) {
 	}
 }
 
-// inquire asks about one refund, if it is still due and nobody else has taken it up.
+// queryDue asks about one refund, if it is still due and nobody else has taken it up.
 func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
 	rec, taken, err := s.takeQuery(ctx, no)
 	if err != nil || !taken {
@@ -241,7 +241,7 @@ func (s *Service) remaining(ctx context.Context, now time.Time) (int, error) {
 }
 
 // HandleTimer runs the reconciler and replies with its summary as JSON. Neither who
-// calls nor what the event says matters: what is due is done once, whoever asks.
+// calls nor with what event matters: what is due is done once, whoever asks.
 func (s *Service) HandleTimer(ctx context.Context, _ Caller, _ []byte) []byte {
 	summary, err := s.Reconcile(ctx)
 	var reply any = summary

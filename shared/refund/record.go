@@ -10,8 +10,8 @@ import (
 type record struct {
 	State           State          `json:"state"`
 	External        bool           `json:"foreign,omitempty"`   // never claimed here: made by hand or by another system
-	Request         Request        `json:"request"`             // what was claimed; of an external refund, what the upstream told
-	Refund          Refund         `json:"refund"`              // what the upstream has told so far
+	Request         Request        `json:"request"`             // what was claimed; of an external refund, what the upstream reported
+	Refund          Refund         `json:"refund"`              // what the upstream has reported so far
 	Contents        []Request      `json:"contents,omitempty"`  // other contents that were ever submitted under the number, oldest first
 	Order           Key            `json:"order"`               // the order account that it counts in
 	SecondOrder     Key            `json:"also,omitempty"`      // another one, of the caller's other name, until the upstream says whose it is
@@ -28,7 +28,7 @@ type record struct {
 	Cancelled       bool           `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
 	Queries         int            `json:"asked,omitempty"`     // queries by the reconciler since the state moved
 	QueryAt         time.Time      `json:"ask_at,omitzero"`     // when its next one is due, unless the record is at rest
-	Revision        int            `json:"moves"`               // how often the state moved: tells fresh answers from overtaken ones
+	Revision        int            `json:"moves"`               // how often the state moved: fresh answers have the present one, overtaken ones another
 	Refusal         *Error         `json:"refusal,omitempty"`   // the last certain refusal
 	Absent          bool           `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
 	Released        bool           `json:"released,omitempty"`  // rejected, since the upstream never had it
@@ -42,16 +42,16 @@ type record struct {
 	begun time.Time // real time at which this process recorded the last submission
 }
 
-// An HistoryEntry is one line of a refund's history.
+// A HistoryEntry is one line of a refund's history.
 type HistoryEntry struct {
 	At     time.Time `json:"at"`
 	What   string    `json:"what"`             // claimed, sent, processing, refused, notification, ...
-	Source Source    `json:"source,omitempty"` // where the event came from
+	Source Source    `json:"source,omitempty"` // how it became known
 	Note   string    `json:"note,omitempty"`   // an upstream's code, or what contradicts the record
 	ID     string    `json:"id,omitempty"`     // of a notification
 }
 
-// maxHistory bounds a record's history. The first events and the last are kept.
+// maxHistory bounds a record's history. The first entries and the last are kept.
 const maxHistory = 40
 
 func (r *record) note(e HistoryEntry) {
@@ -61,7 +61,7 @@ func (r *record) note(e HistoryEntry) {
 	}
 }
 
-// holds reports whether the refund that counts under the number takes money from its order.
+// reserves reports whether the refund that counts under the number takes money from its order.
 func (r *record) reserves() bool {
 	if r.Taken {
 		return r.Refund.Status != StatusClosed
@@ -69,8 +69,8 @@ func (r *record) reserves() bool {
 	return r.State.reserves()
 }
 
-// expected is the claim, corrected by what the upstream has told since: what
-// further event must agree with. Of a number that somebody else's refund has, it is
+// expected is the claim, corrected by what the upstream has reported since: what
+// further reports must agree with. Of a number that somebody else's refund has, it is
 // that one.
 func (r *record) expected() Request {
 	e := r.Request
@@ -85,7 +85,7 @@ func (r *record) expected() Request {
 	return e
 }
 
-// view is the refund object as the caller sees it: what the upstream told,
+// view is the refund object as the caller sees it: what the upstream reported,
 // completed by what was claimed.
 func (r *record) view() Refund {
 	v := r.Refund
@@ -106,9 +106,9 @@ func (r *record) view() Refund {
 // maxOpen bounds the list of submissions in doubt.
 const maxOpen = 64
 
-// open begins an attempt. One of which nothing certain is known yet is listed
-// until something is; of very many the older ones are no longer told apart, and
-// attempt 0, which nothing ever closes, stands for them.
+// openSubmission begins a submission. It is listed until something certain is known of
+// it; of very many the older ones are no longer kept apart, and number 0, which
+// nothing ever closes, stands for them.
 func (r *record) openSubmission(now time.Time) {
 	r.Attempt++
 	r.SentAt, r.Denied, r.NotFound, r.NotFoundAt = now, nil, 0, time.Time{}
@@ -119,7 +119,7 @@ func (r *record) openSubmission(now time.Time) {
 	}
 }
 
-// close ends an attempt: something certain is known of it.
+// closeSubmission takes a submission of which something certain is known off the list.
 func (r *record) closeSubmission(attempt int) {
 	r.Open = slices.DeleteFunc(r.Open, func(n int) bool { return n == attempt })
 }
@@ -132,8 +132,8 @@ const maxRejectedQueries = 20
 //
 // A rejected refund is asked about until the upstream has said that it holds
 // nothing under the number. Somebody else may have used the number, on the
-// merchant platform for one, which the words of a refusal do not tell and which
-// a lost notification never will.
+// merchant platform for one, which the words of a refusal do not say and which a lost
+// notification never will.
 func (r *record) atRest() bool {
 	switch {
 	case r.Taken:
@@ -174,15 +174,15 @@ func (r *record) nextQueryAt(now time.Time) time.Time {
 }
 
 // due says when the reconciler should look at the refund: to ask about it, or to
-// tell of it; zero: never.
+// deliver an event of it; zero: never.
 func (r *record) due(now time.Time) (at time.Time) {
 	if !r.atRest() {
 		at = r.QueryAt
 	}
-	if tell, ok := r.nextDeliveryAt(now); ok && (at.IsZero() || tell.Before(at)) {
-		at = tell
+	if next, ok := r.nextDeliveryAt(now); ok && (at.IsZero() || next.Before(at)) {
+		at = next
 		if at.IsZero() {
-			at = now // never tried yet: at once
+			at = now // never attempted yet: at once
 		}
 	}
 	return at
@@ -227,23 +227,23 @@ func difference(a, b Request) string {
 	return ""
 }
 
-// mismatch names the first field in which what an upstream tells differs from
-// what was claimed, "" if none. What it does not tell is not compared.
-func mismatch(claim Request, told Refund) string {
-	texts := []struct{ field, claimed, told string }{
-		{"transaction_id", claim.TransactionID, told.TransactionID},
-		{"out_trade_no", claim.OutTradeNo, told.OutTradeNo},
-		{"amount.currency", claim.Amount.Currency, told.Amount.Currency},
+// mismatch names the first field in which what an upstream reports differs from
+// what was claimed, "" if none. What it leaves out is not compared.
+func mismatch(claim Request, reported Refund) string {
+	texts := []struct{ field, claimed, reported string }{
+		{"transaction_id", claim.TransactionID, reported.TransactionID},
+		{"out_trade_no", claim.OutTradeNo, reported.OutTradeNo},
+		{"amount.currency", claim.Amount.Currency, reported.Amount.Currency},
 	}
 	for _, t := range texts {
-		if t.claimed != "" && t.told != "" && t.claimed != t.told {
+		if t.claimed != "" && t.reported != "" && t.claimed != t.reported {
 			return t.field
 		}
 	}
-	if told.Amount.Refund != 0 && told.Amount.Refund != claim.Amount.Refund {
+	if reported.Amount.Refund != 0 && reported.Amount.Refund != claim.Amount.Refund {
 		return "amount.refund"
 	}
-	if claim.Amount.Total != 0 && told.Amount.Total != 0 && told.Amount.Total != claim.Amount.Total {
+	if claim.Amount.Total != 0 && reported.Amount.Total != 0 && reported.Amount.Total != claim.Amount.Total {
 		return "amount.total"
 	}
 	return ""

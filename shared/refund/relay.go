@@ -16,10 +16,10 @@ const (
 	unlistedRate, unlistedBurst = 5, 20    // of a source that nobody has listed
 )
 
-// Relayed takes an unsigned message that tells of a refund. What it says is only a
+// Relayed takes an unsigned message about a refund. What it says is only a
 // hint: the upstream is asked, also about a final state that the hint contradicts.
 // Where the upstream says that the refund exists and no more, and
-// [Service.TrustRelay] is set, what a server's message tells settles it.
+// [Service.TrustRelay] is set, what a server's message says settles it.
 // [CodeLimited] if this source has given too many hints.
 func (s *Service) Relayed(ctx context.Context, caller Caller, out Outcome) (Settlement, error) {
 	if err := s.Bind(ctx); err != nil {

@@ -29,16 +29,16 @@ type Service struct {
 	// and the upstream, when asked, says that the refund exists and nothing else of it.
 	TrustRelay bool
 
-	// Subscribers are told of every refund that settles. Settled is the merchant's
-	// own Go code, told like them; nil: none. Whoever only settles and never calls
-	// Deliver or Reconcile sets ToldElsewhere, since others may have such code.
+	// Subscribers are told of every refund that settles, and so is OnSettled, the
+	// merchant's own Go code; nil: there is none. Whoever only settles, and leaves it to
+	// others to call Deliver or Reconcile, sets ToldElsewhere, since they may have such
+	// code.
 	Subscribers   []Subscriber
 	OnSettled     func(ctx context.Context, n Event) error
 	ToldElsewhere bool
 
 	Log *slog.Logger // nil: none
 
-	once       sync.Once
 	turns      turns
 	bound      atomic.Int64 // when the ledger was last known to be this merchant's, Unix seconds
 	delivering sync.Map     // of deliveryKey: what this process is delivering now, since by the sandbox's clock a lease may end before a call does
@@ -48,12 +48,12 @@ const (
 	// maxCommitAttempts bounds how often a commit that lost a race is read and tried again.
 	maxCommitAttempts = 100
 	// maxWait is how long a caller waits, in real time, for another caller's
-	// submission of the same refund before being told to come back.
+	// submission of the same refund before it is refused for now.
 	maxWait = 2 * time.Second
 	// firstPause is how long such a caller waits before it looks for the first time;
 	// each further wait is twice as long.
 	firstPause = 30 * time.Millisecond
-	// lease is how long a submission that may still run is left alone.
+	// lease is how long a submission or a delivery that may still run is left alone.
 	lease = 30 * time.Second
 	// clockSkew is how far clocks that are right may differ: a time that lies this much
 	// further ahead than its rule allows is not a wrong clock's.
@@ -94,7 +94,7 @@ func (s *Service) admit(ctx context.Context, caller Caller, no string) error {
 // Refund claims the refund, submits it once and settles what the upstream
 // answers. The same request under the same number may be repeated at will: it
 // refunds once. Errors are [*Error]; with [CodeUnavailable] the refund may or
-// may not have been accepted, and only a repeat or a query can tell.
+// may not have been accepted, and only a repeat or a query finds out.
 func (s *Service) Refund(ctx context.Context, caller Caller, req Request) (Refund, error) {
 	if err := s.admit(ctx, caller, req.OutRefundNo); err != nil {
 		return Refund{}, err
@@ -117,15 +117,21 @@ func (s *Service) Refund(ctx context.Context, caller Caller, req Request) (Refun
 	return s.submit(ctx, rec)
 }
 
+// errUnchanged ends a step of [Service.retry] that is to change nothing after all. It
+// is no error.
+var errUnchanged = errors.New("refund: nothing is to be changed")
+
 // retry runs one read-change-commit step until it does not lose a race.
 func (s *Service) retry(ctx context.Context, step func() error) error {
-	for try := range maxCommitAttempts {
-		err := step()
-		if !errors.Is(err, ErrStale) {
+	for attempt := range maxCommitAttempts {
+		switch err := step(); {
+		case errors.Is(err, errUnchanged):
+			return nil
+		case !errors.Is(err, ErrStale):
 			return err
 		}
 		// Losers spread out, so that each round has a winner and the rest do not collide again.
-		if err := sleep(ctx, time.Duration(rand.Int64N(int64(min(try+1, 20)*int(time.Millisecond))))); err != nil {
+		if err := sleep(ctx, time.Duration(rand.Int64N(int64(min(attempt+1, 20)*int(time.Millisecond))))); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ var errUnreadable = errors.New("refund: an outcome that does not say enough")
 type Outcome struct {
 	Source      Source
 	OutRefundNo string
-	Refund      Refund // what the upstream tells, if Err is nil
+	Refund      Refund // what the upstream reports, if Err is nil
 
 	// Err says that the upstream refused (a reply) or does not know the refund
 	// (a query), or that nothing certain is known.
@@ -27,7 +27,7 @@ type Outcome struct {
 
 	attempt  int    // of a reply: which submission it answers
 	revision int    // of a reply or query: the record's when the upstream was asked
-	listed   bool   // one of an order's list: never the last word on a final state
+	listed   bool   // one of an order's list, which never moves a final state
 	refused  *Error // of a query: the refusal that made us ask
 }
 
@@ -44,7 +44,7 @@ type Settlement struct {
 	taken       bool   // somebody else's refund has the number
 }
 
-// Settle applies an outcome to the ledger: the one door through which every
+// Settle applies an outcome to the ledger: the one way in which every
 // refund learns its fate. Settling the same outcome again changes nothing and is
 // no error. A notification that contradicts the record is kept as evidence and the
 // upstream is asked; if that brings no answer the error is [CodeUnavailable].
@@ -177,7 +177,7 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 // to us do (the CloudBase template's query, reduced): what is not said is as it is on
 // record. A notification always says it, and of a refund that is not on record nobody
 // else could. Nor can the answer lack it where a submission was refused in words that
-// may mean that the number is taken: then it alone tells whose the refund is.
+// may mean that the number is taken: it alone says whose the refund is.
 func (tx *txn) amountMayLack(out Outcome) bool {
 	refused := out.refused != nil || tx.rec.State == Rejected || tx.rec.Denied != nil && tx.rec.Denied.MaybeTaken
 	return out.Source != Notification && tx.rec.State != unknown && !refused
@@ -189,7 +189,7 @@ const maxMoney = int64(1)<<53 - 1
 // contradiction says why an outcome cannot be applied as it is, "" if it can: a
 // notification, or the answer to a submission, that differs from what is on record. An
 // answer that accepts our submission may name another order in one of its names, since
-// the upstream follows one of two. Whose a refund is that a query tells of,
+// the upstream follows one of two. Whose refund a query reports,
 // [txn.settleTaken] judges.
 func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	if out.Source == Query {
@@ -257,15 +257,15 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 	tx.updateOrder(out.Refund, now)
 }
 
-// updateOrder brings the refund's order account in line with what the upstream told.
-func (tx *txn) updateOrder(told Refund, now time.Time) {
+// updateOrder brings the refund's order account in line with what the upstream reported.
+func (tx *txn) updateOrder(reported Refund, now time.Time) {
 	exceeded := tx.exceeded()
-	tx.alarm(alarmTwoOrders, tx.assignOrder(told.TransactionID, told.OutTradeNo), now)
-	if told.RefundID != "" {
-		tx.alarm(alarmTwoOrders, tx.indexRefundID(told.RefundID), now)
+	tx.alarm(alarmTwoOrders, tx.assignOrder(reported.TransactionID, reported.OutTradeNo), now)
+	if reported.RefundID != "" {
+		tx.alarm(alarmTwoOrders, tx.indexRefundID(reported.RefundID), now)
 	}
 	if a := tx.account(); a != nil {
-		tx.confirm(a, told, now)
+		tx.confirm(a, reported, now)
 	}
 	if tx.rec.reserves() {
 		tx.reserve(tx.rec.expected().Amount.Refund, true)
@@ -283,11 +283,11 @@ func (tx *txn) exceeded() bool {
 	return a != nil && a.exceeded()
 }
 
-// confirm takes the order's total and currency over, as the upstream tells them.
+// confirm takes the order's total and currency over, as the upstream reports them.
 // What it has accepted from us it has compared with the order, so that it confirms
 // what the claim named.
-func (tx *txn) confirm(a *orderAccount, told Refund, now time.Time) {
-	total, currency := told.Amount.Total, told.Amount.Currency
+func (tx *txn) confirm(a *orderAccount, reported Refund, now time.Time) {
+	total, currency := reported.Amount.Total, reported.Amount.Currency
 	if !tx.rec.external() {
 		if !a.Confirmed && total == 0 {
 			total = tx.rec.Request.Amount.Total

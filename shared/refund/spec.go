@@ -8,7 +8,7 @@ import (
 )
 
 // MaxRefunds is how many refunds one order may have, unless the channel says
-// otherwise (APIv3 refund document; seeds 000, 004).
+// otherwise (APIv3's refund document, CloudPay.refund, WeCom document 97333).
 const MaxRefunds = 50
 
 // A Spec says what a channel can carry, as data. What it cannot carry is

@@ -18,10 +18,10 @@ const (
 	unknown State = "" // no record
 )
 
-// Final reports whether the upstream has said its last word.
+// Final reports whether the upstream moves no refund out of this state.
 func (s State) Final() bool { return s == Success || s == Closed }
 
-// holds reports whether a refund in this state keeps its amount reserved.
+// reserves reports whether a refund in this state keeps its amount reserved.
 func (s State) reserves() bool { return s != Closed && s != Rejected && s != unknown }
 
 // stateOf reads an upstream's status; ok is false for a status that nobody has documented.
@@ -35,7 +35,7 @@ func stateOf(status Status) (s State, ok bool) {
 	return s, ok
 }
 
-// Source is the road on which an outcome came.
+// Source is how an outcome became known.
 type Source string
 
 const (
@@ -49,7 +49,7 @@ const (
 type verdict int
 
 const (
-	keep       verdict = iota // old event or no event: the state stays
+	keep       verdict = iota // old or known already: the state stays
 	move                      // the state moves
 	moveAlarm                 // it moves against the record, so a person should look
 	contradict                // not applied: kept as evidence, and the upstream is asked
@@ -70,7 +70,7 @@ type step struct {
 // their own attempt and never against what the upstream has confirmed.
 func steps() []step {
 	return []step{
-		{unknown, Processing, move, move}, // a refund that was never claimed here: foreign
+		{unknown, Processing, move, move}, // a refund that was never claimed here: external
 		{unknown, Abnormal, move, move},
 		{unknown, Success, move, move},
 		{unknown, Closed, move, move},

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// settleTaken settles what is told of a refund under our number that is not the
+// settleTaken settles what is reported of a refund under our number that is not the
 // one that was claimed here: our claim was never accepted and never will be, since
 // numbers are unique, and the other refund counts on its own order. done is false
 // if the outcome is about ours.
@@ -24,7 +24,7 @@ func (tx *txn) settleTaken(out Outcome, to State, now time.Time) (st Settlement,
 				tx.reserve(0, false)
 				rec.Taken, rec.Refund = false, Refund{}
 			}
-			tx.rebook(now)
+			tx.recount(now)
 		}
 		return st, false
 	}
@@ -47,8 +47,8 @@ func (tx *txn) settleTaken(out Outcome, to State, now time.Time) (st Settlement,
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
 }
 
-// followTaken settles further event of the refund that has our number. Nobody is
-// told of it: who hears of this number believes it ours.
+// followTaken settles what becomes known further of the refund that has our number. No
+// subscriber is told: they would believe that it is ours.
 func (tx *txn) followTaken(out Outcome, to State, now time.Time) Settlement {
 	rec := &tx.rec
 	st := Settlement{State: rec.State}
@@ -73,8 +73,8 @@ func (tx *txn) followTaken(out Outcome, to State, now time.Time) Settlement {
 	return st
 }
 
-// rebook makes the claim count on the order that its present content names.
-func (tx *txn) rebook(now time.Time) {
+// recount makes the claim count on the order that its present content names.
+func (tx *txn) recount(now time.Time) {
 	held, counted := tx.rec.Held, tx.rec.Counted
 	tx.reserve(0, false)
 	if why := tx.chooseOrder(tx.rec.Request.TransactionID, tx.rec.Request.OutTradeNo); why != nil {

@@ -3,7 +3,6 @@ package refund
 import (
 	"bytes"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -26,9 +25,6 @@ type txn struct {
 	logArgs     []any                 // logged beside each alarm
 }
 
-// errUnchanged ends a transaction that is to change nothing after all. It is no error.
-var errUnchanged = errors.New("refund: nothing is to be changed")
-
 // update changes a refund and what depends on it in one transaction, anew from the
 // beginning whenever somebody else was faster. keys are further items that the
 // caller knows to matter: the order's names, the refund_id. What change returns,
@@ -42,9 +38,6 @@ func (s *Service) update(ctx context.Context, no string, keys []Key, change func
 		}
 		now := s.now()
 		if err := change(tx, now); err != nil {
-			if errors.Is(err, errUnchanged) {
-				return nil
-			}
 			return err
 		}
 		s.logAlarms(ctx, tx, logged)
@@ -65,9 +58,6 @@ func updateItem[T any](ctx context.Context, s *Service, k Key, change func(body 
 			return err
 		}
 		if err := change(&body); err != nil {
-			if errors.Is(err, errUnchanged) {
-				return nil
-			}
 			return err
 		}
 		return ledgerError(s.Ledger.Commit(ctx, item(k, items[0].Version, body, time.Time{})))
