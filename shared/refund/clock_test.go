@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 	"wxrefund/shared/refund"
 )
 
@@ -64,16 +63,6 @@ func TestOneFastClockDelaysNobodyBeyondTheRule(t *testing.T) {
 	}
 }
 
-// The lease of an instance whose clock runs ahead is no lease for the others.
-func TestLeaseOfAFastClockIsIgnored(t *testing.T) {
-	f, fast, _ := skewed(t, 2*time.Minute)
-	f.up.before = noAnswer
-	_, err := fast.Refund(t.Context(), server, request("R1", 10))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	f.up.before = nil
-	f.must(t, request("R1", 10))
-}
-
 // E7: deliveries that a fast clock has put off are made in time.
 func TestDeliveryOfAFastClockIsMadeInTime(t *testing.T) {
 	f, fast, advance := skewed(t, 8*time.Hour)
@@ -129,25 +118,43 @@ func TestRateOfAFastClockStopsNobody(t *testing.T) {
 	}
 }
 
-// Wrong requests make the valid ones behind them wait a moment, and turn none away.
-func TestBreakerMakesValidRequestsWaitAndTurnsNoneAway(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		f := setUp(t)
-		up := &counter{spec: f.up.Spec()}
-		up.spec.Rate, up.spec.BadRate = 150, 6
-		f.Channel = up
-		up.err = &refund.Error{Code: refund.CodeInvalid, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "wrong"}
-		for i := range 4 {
-			_, err := f.Refund(t.Context(), server, request(number(i), 1))
-			wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
-		}
-		up.err = nil
-		for i := range 5 {
-			start := time.Now()
-			f.must(t, request(number(10+i), 1))
-			if took := time.Since(start); took > time.Second {
-				t.Errorf("valid request %d waited %v", i, took)
+// No wrong clock may release a claim while a submission may still be carried out.
+func TestWrongClockReleasesNothingInFlight(t *testing.T) {
+	for _, off := range []time.Duration{8 * time.Hour, time.Hour, -time.Hour, -8 * time.Hour} {
+		t.Run(fmt.Sprint(off), func(t *testing.T) {
+			f := setUp(t)
+			advance := f.clocked()
+			wrong := &refund.Service{Channel: f.up, Ledger: f.Ledger, Merchant: merchant, Log: f.Log,
+				Now: func() time.Time { return f.Now().Add(off) }}
+			f.up.before = noAnswer // on its way: it arrives within fifteen minutes
+			f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
+			f.up.before = refusal(refund.CodeRejected, refund.LaterOrFix, "SIGN_ERROR")
+			f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
+			for m := 1; m <= 13; m++ {
+				advance(time.Minute)
+				_, _ = wrong.Reconcile(t.Context())
+				f.reconcile(t)
+				if d := f.look(t, "R1"); d.State != refund.Claimed {
+					t.Fatalf("%s %d minutes after a submission: it can still be carried out, and the money is free", d.State, m)
+				}
 			}
+		})
+	}
+}
+
+// A15: a lease ends, even if the clock of whoever set it ran ahead, or the clock has
+// stepped back behind it since.
+func TestLeaseThatNoRuleCanHaveSetIsIgnored(t *testing.T) {
+	for _, ahead := range []time.Duration{2 * time.Minute, time.Hour} {
+		f, fast, _ := skewed(t, ahead)
+		f.up.before = func(refund.Request) error { panic("killed") }
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = fast.Refund(t.Context(), server, request("R1", 60))
+		}()
+		f.up.before = nil
+		if got := f.must(t, request("R1", 60)); got.Status != refund.StatusProcessing {
+			t.Errorf("%v ahead: resumed as %s", ahead, got.Status)
 		}
-	})
+	}
 }

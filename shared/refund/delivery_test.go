@@ -5,58 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
-
-	"wxrefund/shared/refund"
 )
-
-// ear is a subscriber: it writes down what it is told and answers as its script says.
-type ear struct {
-	mu     sync.Mutex
-	heard  []string // OUT_REFUND_NO STATUS
-	ids    []string
-	answer func(ctx context.Context, n refund.Event) error // nil: it takes everything
-}
-
-func (e *ear) tell(ctx context.Context, n refund.Event) error {
-	e.mu.Lock()
-	e.heard = append(e.heard, fmt.Sprintf("%s %s", n.Refund.OutRefundNo, n.Status))
-	e.ids = append(e.ids, n.ID)
-	answer := e.answer
-	e.mu.Unlock()
-	if answer == nil {
-		return nil
-	}
-	return answer(ctx, n)
-}
-
-func (e *ear) event() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.heard)
-}
-
-// subscribe adds a subscriber under a name.
-func (f *fixture) subscribe(name string) *ear {
-	e := &ear{}
-	f.Subscribers = append(f.Subscribers, refund.Subscriber{Name: name, Tell: e.tell})
-	return e
-}
 
 // notified does what the notification function does with a notification.
 func (f *fixture) notified(t *testing.T, out refund.Outcome) int {
 	t.Helper()
-	if _, err := f.Settle(t.Context(), out); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, out)
 	return f.Deliver(t.Context(), out.OutRefundNo)
 }
 
@@ -97,7 +60,7 @@ var errDeaf = errors.New("it does not listen")
 func deaf(context.Context, refund.Event) error { return errDeaf }
 
 // The state and what is owed of it stand in one commit; telling it pays the debt.
-func TestSettlingOwesTheEvent(t *testing.T) {
+func TestSettlingEnqueuesTheEventInTheSameCommit(t *testing.T) {
 	f := setUp(t)
 	a, b := f.subscribe("scf:a"), f.subscribe("scf:b")
 	f.must(t, request("R1", 60))
@@ -129,7 +92,7 @@ func TestSettlingOwesTheEvent(t *testing.T) {
 }
 
 // Nobody is told that a refund is being processed, or of one that was refused.
-func TestOnlyWhatSettlesIsTold(t *testing.T) {
+func TestOnlySettledRefundsAreDelivered(t *testing.T) {
 	f := setUp(t)
 	a := f.subscribe("scf:a")
 	f.must(t, request("R1", 60))
@@ -144,7 +107,7 @@ func TestOnlyWhatSettlesIsTold(t *testing.T) {
 }
 
 // C21: of several subscribers one fails: it alone is told again, under the same id.
-func TestC21OnlyWhoFailedIsToldAgain(t *testing.T) {
+func TestOnlyTheSubscriberThatFailedIsRetried(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
@@ -169,7 +132,7 @@ func TestC21OnlyWhoFailedIsToldAgain(t *testing.T) {
 
 // The pauses grow from seconds to hours, and end after three days, loudly; what
 // is owed stays to be seen, and later event does not wait for it.
-func TestBackOffAndGivingUp(t *testing.T) {
+func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
@@ -213,7 +176,7 @@ func TestBackOffAndGivingUp(t *testing.T) {
 }
 
 // D3: event of one refund come in order, whoever stumbles on the way.
-func TestD3OrderPerRefund(t *testing.T) {
+func TestEventsOfOneRefundArriveInOrder(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
@@ -235,7 +198,7 @@ func TestD3OrderPerRefund(t *testing.T) {
 }
 
 // D3: two workers at once never tell the same event; a dead one's lease ends.
-func TestD3LeaseAndDeadWorker(t *testing.T) {
+func TestDeliveryLeaseExcludesOthersAndEnds(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
@@ -267,9 +230,7 @@ func TestD3LeaseAndDeadWorker(t *testing.T) {
 
 	a.answer = func(context.Context, refund.Event) error { panic("killed") }
 	f.must(t, request("R2", 40))
-	if _, err := f.Settle(t.Context(), notification("R2", 40, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R2", 40, refund.StatusSuccess))
 	store := f.Ledger
 	f.Ledger = &hindered{Ledger: store, before: onlyFirst()} // it takes the debt and dies before it can record anything
 	f.Deliver(t.Context(), "R2")
@@ -294,7 +255,7 @@ func onlyFirst() func() error {
 }
 
 // D3: a try that was overtaken records nothing: neither its success nor its failure.
-func TestD3FencedTry(t *testing.T) {
+func TestOvertakenDeliveryRecordsNothing(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
@@ -321,13 +282,11 @@ func TestD3FencedTry(t *testing.T) {
 }
 
 // D3: no time left is none, not all the time in the world.
-func TestD3NoTimeLeft(t *testing.T) {
+func TestNothingIsDeliveredWithoutTimeLeft(t *testing.T) {
 	f := setUp(t)
 	a := f.subscribe("scf:a")
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	for _, left := range []time.Duration{-time.Hour, 0, 100 * time.Millisecond} {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(left))
 		if f.Deliver(ctx, "R1") != 0 || len(a.event()) != 0 {
@@ -342,7 +301,7 @@ func TestD3NoTimeLeft(t *testing.T) {
 
 // D3: one that never answers keeps neither other subscribers nor other refunds
 // waiting, and costs a run no more than a few calls.
-func TestD3PoisonousSubscriber(t *testing.T) {
+func TestHangingSubscriberDelaysNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setUp(t)
 		good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
@@ -357,9 +316,7 @@ func TestD3PoisonousSubscriber(t *testing.T) {
 			f.must(t, req)
 			out := notification(no, 1, refund.StatusSuccess)
 			out.Refund.OutTradeNo, out.Refund.TransactionID = "O"+no, "T-O"+no
-			if _, err := f.Settle(t.Context(), out); err != nil {
-				t.Fatal(err)
-			}
+			f.settle(t, out)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -380,17 +337,8 @@ func TestD3PoisonousSubscriber(t *testing.T) {
 	})
 }
 
-// An empty ledger is listed once a run and costs nothing else.
-func TestD3NothingOwedNothingDone(t *testing.T) {
-	f := setUp(t)
-	f.subscribe("scf:a")
-	if d := cmp.Diff(refund.Summary{}, f.reconcile(t)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-}
-
 // The merchant's own Go code is told like a subscriber, and survived.
-func TestOwnCode(t *testing.T) {
+func TestOwnCodeIsToldLikeASubscriberAndSurvived(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	own := &ear{answer: func(context.Context, refund.Event) error { panic("nil map") }}
@@ -411,16 +359,14 @@ func TestOwnCode(t *testing.T) {
 
 // The dispatcher cannot know who has Go code of the merchant's own: what it owes
 // is forgiven by a reconciler that has none, and told by one that has.
-func TestWhatTheDispatcherOwes(t *testing.T) {
+func TestOwnCodeElsewhereIsToldOrDropped(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		f := setUp(t)
 		a := f.subscribe("scf:a")
 		f.ToldElsewhere = true
 		f.must(t, request("R1", 60))
 		f.up.set("R1", refund.StatusSuccess)
-		if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {
-			t.Fatal(err)
-		}
+		f.query(t, "R1")
 		if len(a.event()) != 0 {
 			t.Error("the dispatcher tells while a user waits")
 		}
@@ -438,14 +384,12 @@ func TestWhatTheDispatcherOwes(t *testing.T) {
 
 // A subscriber that this function does not know may be another version's: what
 // is owed to it is kept.
-func TestUnknownSubscriber(t *testing.T) {
+func TestDeliveriesToAnUnknownSubscriberAreKept(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	f.subscribe("scf:new")
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	known := f.Subscribers
 	f.Subscribers = nil
 	f.reconcile(t)
@@ -460,7 +404,7 @@ func TestUnknownSubscriber(t *testing.T) {
 }
 
 // A refund that swings for ever owes a bounded number of event.
-func TestNoticesAreBounded(t *testing.T) {
+func TestOutboxIsBounded(t *testing.T) {
 	f := setUp(t)
 	a := f.subscribe("scf:a")
 	a.answer = deaf
@@ -468,9 +412,7 @@ func TestNoticesAreBounded(t *testing.T) {
 	for range 40 {
 		for _, status := range []refund.Status{refund.StatusAbnormal, refund.StatusProcessing} {
 			f.up.set("R1", status)
-			if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {
-				t.Fatal(err)
-			}
+			f.query(t, "R1")
 		}
 	}
 	if n := len(f.owed(t, "R1")); n != 16 {
@@ -482,7 +424,7 @@ func TestNoticesAreBounded(t *testing.T) {
 }
 
 // Telling does not put the questions off, nor they the telling.
-func TestTellingAndAskingKeepTheirTimes(t *testing.T) {
+func TestDeliveriesAndQueriesKeepTheirTimes(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
@@ -500,5 +442,77 @@ func TestTellingAndAskingKeepTheirTimes(t *testing.T) {
 	}
 	if n := len(a.event()); n < 5 || n > 8 {
 		t.Errorf("told %d times in five minutes", n)
+	}
+}
+
+// E10: after the ledger is restored from an older copy, no event id is used for
+// another event.
+func TestEventIDsStayUniqueAfterARestore(t *testing.T) {
+	f := setUp(t)
+	told := f.listen(t)
+	f.must(t, request("R1", 60))
+	keys := []refund.Key{"refund/R1", "order/out_trade_no/O1", "order/transaction_id/T-O1"}
+	backup, err := f.Ledger.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle := func(status refund.Status) {
+		f.up.set("R1", status)
+		f.settle(t, notification("R1", 60, status))
+		f.Deliver(t.Context(), "R1")
+	}
+	settle(refund.StatusAbnormal)
+	now, err := f.Ledger.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range now { // the copy of before comes back
+		now[i].Body, now[i].Due = backup[i].Body, backup[i].Due
+	}
+	if err := f.Ledger.Commit(t.Context(), now...); err != nil {
+		t.Fatal(err)
+	}
+	settle(refund.StatusSuccess)
+	if len(*told) != 2 || (*told)[0].ID == (*told)[1].ID {
+		t.Errorf("told %+v", *told)
+	}
+	// The same event has the same id.
+	if err := func() error {
+		now, err := f.Ledger.Get(t.Context(), keys...)
+		if err != nil {
+			return err
+		}
+		for i := range now {
+			now[i].Body, now[i].Due = backup[i].Body, backup[i].Due
+		}
+		return f.Ledger.Commit(t.Context(), now...)
+	}(); err != nil {
+		t.Fatal(err)
+	}
+	settle(refund.StatusSuccess)
+	if len(*told) != 3 || (*told)[1].ID != (*told)[2].ID {
+		t.Errorf("the same event again: %s and %s", (*told)[1].ID, (*told)[2].ID)
+	}
+}
+
+// What an outbox entry keeps is what is sent, not the whole refund object.
+func TestOutboxKeepsWhatIsSent(t *testing.T) {
+	f := setUp(t)
+	f.Subscribers = []refund.Subscriber{{Name: "a", Tell: failing}}
+	f.up.named = func(told *refund.Refund) {
+		told.PromotionDetail = []refund.Promotion{{PromotionID: "PROMO", RefundAmount: 1}}
+	}
+	f.must(t, request("R1", 60))
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
+	items, err := f.Ledger.Get(t.Context(), "refund/R1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rec struct{ Notices json.RawMessage }
+	if err := json.Unmarshal(items[0].Body, &rec); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(rec.Notices), "PROMO") || !strings.Contains(string(rec.Notices), "SUCCESS") {
+		t.Errorf("the outbox holds %s", rec.Notices)
 	}
 }

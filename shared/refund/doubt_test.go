@@ -5,18 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 	"wxrefund/shared/refund"
 )
-
-// wait lets the timer run every ten minutes for so long.
-func (f *fixture) wait(t *testing.T, advance func(time.Duration), d time.Duration) {
-	t.Helper()
-	for range d / (10 * time.Minute) {
-		advance(10 * time.Minute)
-		f.reconcile(t)
-	}
-}
 
 // doubtful is a fixture with a claim of which nothing is known.
 func doubtful(t *testing.T, no string, fen int64) (*fixture, func(time.Duration)) {
@@ -24,8 +14,7 @@ func doubtful(t *testing.T, no string, fen int64) (*fixture, func(time.Duration)
 	f := setUp(t)
 	advance := f.clocked()
 	f.up.before = noAnswer
-	_, err := f.Refund(t.Context(), server, request(no, fen))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request(no, fen), refund.CodeUnavailable, refund.SameNumber)
 	return f, advance
 }
 
@@ -65,8 +54,7 @@ func TestCertainRefusalShortensTheDayOnly(t *testing.T) {
 	for _, next := range []refund.Next{refund.AfterFix, refund.Never, refund.LaterOrFix} {
 		f, advance := doubtful(t, "R1", 60)
 		f.up.before = refusal(refund.CodeRejected, next, "SOME_CODE")
-		_, err := f.Refund(t.Context(), server, request("R1", 60))
-		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+		f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 		sent := f.up.count("refund:R1")
 		for range 14 {
 			advance(time.Minute)
@@ -156,11 +144,9 @@ func TestTotalOfADoubtfulClaimBindsNobody(t *testing.T) {
 	f.up.before = noAnswer
 	wrong := request("R1", 1)
 	wrong.Amount.Total, wrong.Amount.Currency = 1, "CNY"
-	_, err := f.Refund(t.Context(), server, wrong)
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, wrong, refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = nil
-	_, err = f.Refund(t.Context(), server, request("R2", 100))
-	if e := wantCode(t, err, refund.CodeConflict, refund.Later); !strings.Contains(e.Message, "99 of 100") {
+	if e := f.refused(t, request("R2", 100), refund.CodeConflict, refund.Later); !strings.Contains(e.Message, "99 of 100") {
 		t.Errorf("message %q", e.Message)
 	}
 	f.must(t, request("R3", 99))
@@ -168,14 +154,11 @@ func TestTotalOfADoubtfulClaimBindsNobody(t *testing.T) {
 
 // E5: while a claim is in doubt and somebody refunds the same order by hand, it is
 // submitted again neither by the timer nor by a caller's repeat.
-func TestRefundByHandBesideADoubtStopsSubmissions(t *testing.T) {
+func TestExternalRefundBesideADoubtStopsSubmissions(t *testing.T) {
 	f, advance := doubtful(t, "R1", 60)
-	if _, err := f.Settle(t.Context(), notification("HAND", 30, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("HAND", 30, refund.StatusSuccess))
 	f.up.before = nil
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.Later)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.Later)
 	f.wait(t, advance, 5*time.Hour)
 	if n := f.up.count("refund:R1"); n != 1 {
 		t.Errorf("submitted %d times, want once", n)
@@ -191,15 +174,12 @@ func TestRefundByHandBesideADoubtStopsSubmissions(t *testing.T) {
 }
 
 // A refund by hand that was known when the refund was claimed, or that was closed, stops nothing.
-func TestRefundByHandBeforeTheClaimStopsNothing(t *testing.T) {
+func TestExternalRefundBeforeTheClaimStopsNothing(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
-	if _, err := f.Settle(t.Context(), notification("HAND", 30, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("HAND", 30, refund.StatusSuccess))
 	f.up.before = noAnswer
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = nil
 	advance(2 * time.Minute)
 	f.reconcile(t)
@@ -293,8 +273,7 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 	}
 	f.up.before = nil
 	f.wait(t, advance, 17*time.Hour)
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.Later)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.Later)
 	if n := f.up.count("refund:R1"); n != 1 {
 		t.Errorf("submitted %d times", n)
 	}
@@ -304,8 +283,7 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 	}
 
 	f.up.before = noAnswer // claimed anew, it is no longer withdrawn
-	_, err = f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = nil
 	advance(2 * time.Minute)
 	f.reconcile(t)
@@ -325,89 +303,39 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 	wantCode(t, f.Cancel(t.Context(), "R1", "ann"), refund.CodeConflict, refund.Never)
 }
 
-// A query by an order while a claim of it is in doubt is not "none".
-func TestQueryByOrderBesideADoubtIsUnknown(t *testing.T) {
-	for _, l := range []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T-O1"}} {
-		f := setUp(t)
-		f.Channel = asker{f.up}
-		f.up.before = noAnswer
-		r := request("R1", 60)
-		r.TransactionID = "T-O1"
-		_, err := f.Refund(t.Context(), server, r)
-		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-		_, err = f.QueryOrder(t.Context(), server, l)
-		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	}
-	f := setUp(t)
-	f.Channel = asker{f.up}
-	_, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
-	wantCode(t, err, refund.CodeNotFound, refund.AfterFix)
-}
-
-// asker is an upstream that is asked about orders, and knows of none.
-type asker struct{ *upstream }
-
-func (a asker) Spec() refund.Spec {
-	s := a.upstream.Spec()
-	s.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
-	return s
-}
-
-// A refund that was accepted, and of which the upstream tells nothing but that it
-// counts it, is an alarm too after a day: nobody will ever say how it ended.
-func TestAcceptedRefundThatIsNeverToldIsAnAlarm(t *testing.T) {
+// A refund by hand that appears after another one by hand was closed is seen as well.
+func TestSecondExternalRefundSuspendsThoughTheFirstIsClosed(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
-	f.must(t, request("R1", 60))
-	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}
-	f.wait(t, advance, 24*time.Hour)
-	if n := strings.Count(f.log.String(), "msg=alarm"); n != 0 {
-		t.Errorf("%d alarms within a day", n)
+	hand := func(no string, status refund.Status) {
+		f.up.refunds[no] = notification(no, 30, status).Refund
+		f.settle(t, notification(no, 30, status))
 	}
-	f.wait(t, advance, 12*time.Hour)
-	if n := strings.Count(f.log.String(), "alarm=refund_untold"); n != 1 {
-		t.Errorf("%d alarms, want one", n)
-	}
-	f.up.queryErr = nil
-	f.up.set("R1", refund.StatusSuccess)
-	f.wait(t, advance, 4*time.Hour)
-	if !strings.Contains(f.log.String(), `msg="alarm closed"`) || len(f.look(t, "R1").Causes) > 0 {
-		t.Error("the alarm is not closed")
-	}
-}
-
-// A function that stood still between its claim and the call does not send: whoever
-// relies on how long a submission can live may have given it up.
-func TestFunctionThatStoodStillDoesNotSend(t *testing.T) {
-	for stood, sends := range map[time.Duration]int{20 * time.Second: 1, 40 * time.Second: 0} {
-		inBubble(t, func(t *testing.T) {
-			f := setUp(t)
-			f.Ledger = &standing{Ledger: f.Ledger, still: stood}
-			_, err := f.Refund(t.Context(), server, request("R1", 60))
-			if n := f.up.count("refund:R1"); n != sends {
-				t.Errorf("after %v: %d submissions, want %d", stood, n, sends)
-			}
-			if sends == 0 {
-				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-				f.must(t, request("R1", 60)) // nothing had left, so that the repeat goes on
-			}
-		})
+	hand("H1", refund.StatusAbnormal)
+	f.up.before = noAnswer
+	f.refused(t, request("R1", 30), refund.CodeUnavailable, refund.SameNumber)
+	hand("H1", refund.StatusClosed)
+	hand("H2", refund.StatusSuccess) // a person makes good what did not come through
+	f.up.before = nil
+	advance(time.Minute)
+	f.reconcile(t)
+	if n := f.up.count("refund:R1"); n > 1 {
+		t.Errorf("submitted again by itself beside the refund by hand: 30 go back twice")
 	}
 }
 
-// standing is a ledger whose process stands still behind its first commit of a refund.
-type standing struct {
-	refund.Ledger
-	still time.Duration
-}
-
-func (s *standing) Commit(ctx context.Context, items ...refund.Item) error {
-	err := s.Ledger.Commit(ctx, items...)
-	for _, it := range items {
-		if _, ok := it.RefundNo(); ok {
-			time.Sleep(s.still)
-			s.still = 0
-		}
+// What is reserved by a claim in doubt may be free again in a day: never is wrong.
+func TestRefusalBecauseOfADoubtSaysLater(t *testing.T) {
+	f := setUp(t)
+	f.up.before = noAnswer
+	_, _ = f.Refund(t.Context(), server, request("R1", 60))
+	_, err := f.Refund(t.Context(), server, request("R2", 60))
+	if refund.AsError(err).Next == refund.Never {
+		t.Errorf("%v, %s: it succeeds once the doubt has ended", err, refund.AsError(err).Next)
 	}
-	return err
+	corrected := request("R1", 50)
+	_, err = f.Refund(t.Context(), server, corrected)
+	if refund.AsError(err).Next == refund.Never {
+		t.Errorf("%v, %s: corrected content may be claimed once the doubt has ended", err, refund.AsError(err).Next)
+	}
 }

@@ -3,16 +3,67 @@ package refund_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"testing"
 	"time"
-
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
+
+// ear is a subscriber: it writes down what it is told and answers as its script says.
+type ear struct {
+	mu     sync.Mutex
+	heard  []string // OUT_REFUND_NO STATUS
+	ids    []string
+	answer func(ctx context.Context, n refund.Event) error // nil: it takes everything
+}
+
+func (e *ear) tell(ctx context.Context, n refund.Event) error {
+	e.mu.Lock()
+	e.heard = append(e.heard, fmt.Sprintf("%s %s", n.Refund.OutRefundNo, n.Status))
+	e.ids = append(e.ids, n.ID)
+	answer := e.answer
+	e.mu.Unlock()
+	if answer == nil {
+		return nil
+	}
+	return answer(ctx, n)
+}
+
+func (e *ear) event() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.heard)
+}
+
+// subscribe adds a subscriber under a name.
+func (f *fixture) subscribe(name string) *ear {
+	e := &ear{}
+	f.Subscribers = append(f.Subscribers, refund.Subscriber{Name: name, Tell: e.tell})
+	return e
+}
+
+// wait lets the timer run every ten minutes for so long.
+func (f *fixture) wait(t *testing.T, advance func(time.Duration), d time.Duration) {
+	t.Helper()
+	for range d / (10 * time.Minute) {
+		advance(10 * time.Minute)
+		f.reconcile(t)
+	}
+}
+
+// asker is an upstream that is asked about orders, and knows of none.
+type asker struct{ *upstream }
+
+func (a asker) Spec() refund.Spec {
+	s := a.upstream.Spec()
+	s.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
+	return s
+}
 
 var (
 	server   = refund.Caller{Kind: refund.Server}
@@ -240,3 +291,169 @@ func noAnswer(refund.Request) error {
 }
 
 func number(i int) string { return fmt.Sprintf("R%d", i) }
+
+// mem is a ledger in memory whose every item can be read.
+type mem struct {
+	mu    sync.Mutex
+	items map[refund.Key]refund.Item
+}
+
+func (m *mem) Get(_ context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []refund.Item
+	for _, k := range keys {
+		it := m.items[k]
+		it.Key = k
+		out = append(out, it)
+	}
+	return out, nil
+}
+
+func (m *mem) Commit(_ context.Context, items ...refund.Item) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, it := range items {
+		if m.items[it.Key].Version != it.Version {
+			return refund.ErrStale
+		}
+	}
+	for _, it := range items {
+		it.Version++
+		m.items[it.Key] = it
+	}
+	return nil
+}
+
+func (m *mem) List(_ context.Context, due time.Time, _ string, limit int) ([]refund.Item, string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []refund.Item
+	for _, it := range m.items {
+		if !it.Due.IsZero() && !it.Due.After(due) {
+			out = append(out, it)
+		}
+	}
+	slices.SortFunc(out, func(a, b refund.Item) int { return a.Due.Compare(b.Due) })
+	return out, "", nil
+}
+
+// listen remembers what the business is told.
+func (f *fixture) listen(t *testing.T) *[]refund.Event {
+	t.Helper()
+	var told []refund.Event
+	f.Subscribers = []refund.Subscriber{{Name: "shop", Tell: func(_ context.Context, n refund.Event) error {
+		told = append(told, n)
+		return nil
+	}}}
+	return &told
+}
+
+func (f *fixture) look(t *testing.T, no string) refund.Inspection {
+	t.Helper()
+	d, err := f.Inspect(t.Context(), no)
+	if err != nil || len(d) != 1 {
+		t.Fatalf("look at %s: %d, %v", no, len(d), err)
+	}
+	return d[0]
+}
+
+// clocked gives the fixture a clock that the test moves.
+func (f *fixture) clocked() func(time.Duration) {
+	var mu sync.Mutex
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	f.Now = func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}
+	return func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(d)
+	}
+}
+
+func (f *fixture) reconcile(t *testing.T) refund.Summary {
+	t.Helper()
+	summary, err := f.Reconcile(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return summary
+}
+
+// forbidden is a ledger that must not be reached.
+type forbidden struct {
+	refund.Ledger
+	t *testing.T
+}
+
+func (l forbidden) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
+	l.t.Error("the ledger was read")
+	return nil, context.Canceled
+}
+
+func (l forbidden) Commit(context.Context, ...refund.Item) error {
+	l.t.Error("the ledger was written")
+	return context.Canceled
+}
+
+type broken struct{ refund.Ledger }
+
+func (broken) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
+	return nil, context.DeadlineExceeded
+}
+
+func (broken) Commit(context.Context, ...refund.Item) error { return context.DeadlineExceeded }
+
+func (broken) List(context.Context, time.Time, string, int) ([]refund.Item, string, error) {
+	return nil, "", context.DeadlineExceeded
+}
+
+// hindered does something before each commit that it lets through.
+type hindered struct {
+	refund.Ledger
+	before func() error
+}
+
+func (h *hindered) Commit(ctx context.Context, items ...refund.Item) error {
+	if err := h.before(); err != nil {
+		return err
+	}
+	return h.Ledger.Commit(ctx, items...)
+}
+
+// refused refunds what is to be refused, and returns why.
+func (f *fixture) refused(t *testing.T, req refund.Request, code refund.Code, next refund.Next) *refund.Error {
+	t.Helper()
+	_, err := f.Refund(t.Context(), server, req)
+	return wantCode(t, err, code, next)
+}
+
+// settle settles an outcome that is to be accepted.
+func (f *fixture) settle(t *testing.T, out refund.Outcome) {
+	t.Helper()
+	if _, err := f.Settle(t.Context(), out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// query asks about a refund, which is to be answered.
+func (f *fixture) query(t *testing.T, no string) refund.Refund {
+	t.Helper()
+	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: no})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// must2 refunds with the upstream accepting again.
+func (f *fixture) must2(t *testing.T, req refund.Request) {
+	t.Helper()
+	f.up.before = nil
+	f.must(t, req)
+}
+
+func failing(context.Context, refund.Event) error { return errors.New("it does not answer") }

@@ -1,11 +1,9 @@
 package refund_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
-
 	"wxrefund/shared/refund"
 )
 
@@ -17,30 +15,10 @@ func other(no, order string, fen int64) refund.Refund {
 	}
 }
 
-// listen remembers what the business is told.
-func (f *fixture) listen(t *testing.T) *[]refund.Event {
-	t.Helper()
-	var told []refund.Event
-	f.Subscribers = []refund.Subscriber{{Name: "shop", Tell: func(_ context.Context, n refund.Event) error {
-		told = append(told, n)
-		return nil
-	}}}
-	return &told
-}
-
-func (f *fixture) look(t *testing.T, no string) refund.Inspection {
-	t.Helper()
-	d, err := f.Inspect(t.Context(), no)
-	if err != nil || len(d) != 1 {
-		t.Fatalf("look at %s: %d, %v", no, len(d), err)
-	}
-	return d[0]
-}
-
 // E1, E2: WeChat Pay holds another environment's refund under our number. However
 // we learn of it, our claim has ended, its money is free, nobody is told that it
 // succeeded, and the other refund counts on its own order.
-func TestNumberThatIsTakenEndsOurClaimAndTellsNobody(t *testing.T) {
+func TestTakenNumberEndsOurClaimAndTellsNoSubscriber(t *testing.T) {
 	for _, o := range []struct {
 		name, order string
 		fen         int64
@@ -52,8 +30,7 @@ func TestNumberThatIsTakenEndsOurClaimAndTellsNobody(t *testing.T) {
 		for learn, how := range map[string]func(t *testing.T, f *fixture, advance func(time.Duration)){
 			"refused, looked up": func(t *testing.T, f *fixture, _ func(time.Duration)) {
 				f.up.before = maybeTaken
-				_, err := f.Refund(t.Context(), server, request("64", 60))
-				e := wantCode(t, err, refund.CodeConflict, refund.NewNumber)
+				e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber)
 				if !strings.Contains(e.Message, o.order) || e.Upstream != "INVALID_REQUEST" {
 					t.Errorf("told %+v, want whose the number is", e)
 				}
@@ -61,23 +38,20 @@ func TestNumberThatIsTakenEndsOurClaimAndTellsNobody(t *testing.T) {
 			"refused, the look-up fails, then the timer": func(t *testing.T, f *fixture, advance func(time.Duration)) {
 				f.up.before = maybeTaken
 				f.up.queryErr = noAnswer(refund.Request{})
-				_, err := f.Refund(t.Context(), server, request("64", 60))
-				wantCode(t, err, refund.CodeRejected, refund.LaterOrFix)
+				f.refused(t, request("64", 60), refund.CodeRejected, refund.LaterOrFix)
 				f.up.queryErr = nil
 				advance(2 * time.Minute)
 				f.reconcile(t)
 			},
 			"no answer, then the timer": func(t *testing.T, f *fixture, advance func(time.Duration)) {
 				f.up.before = noAnswer
-				_, err := f.Refund(t.Context(), server, request("64", 60))
-				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+				f.refused(t, request("64", 60), refund.CodeUnavailable, refund.SameNumber)
 				advance(2 * time.Minute)
 				f.reconcile(t)
 			},
 			"no answer, then a query": func(t *testing.T, f *fixture, _ func(time.Duration)) {
 				f.up.before = noAnswer
-				_, err := f.Refund(t.Context(), server, request("64", 60))
-				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+				f.refused(t, request("64", 60), refund.CodeUnavailable, refund.SameNumber)
 				got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "64"})
 				if err != nil || got.OutTradeNo != o.order || got.Amount.Refund != o.fen {
 					t.Errorf("query: %+v, %v; want WeChat Pay's refund as it is", got, err)
@@ -85,8 +59,7 @@ func TestNumberThatIsTakenEndsOurClaimAndTellsNobody(t *testing.T) {
 			},
 			"no answer, then a notification": func(t *testing.T, f *fixture, _ func(time.Duration)) {
 				f.up.before = noAnswer
-				_, err := f.Refund(t.Context(), server, request("64", 60))
-				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+				f.refused(t, request("64", 60), refund.CodeUnavailable, refund.SameNumber)
 				out := refund.Outcome{Source: refund.Notification, OutRefundNo: "64", Merchant: merchant, EventID: "E", Refund: other("64", o.order, o.fen)}
 				if _, err := f.Settle(t.Context(), out); err != nil {
 					t.Errorf("notification: %v", err)
@@ -107,8 +80,7 @@ func TestNumberThatIsTakenEndsOurClaimAndTellsNobody(t *testing.T) {
 				if d := f.look(t, "64"); d.State != refund.Rejected || !d.Taken {
 					t.Errorf("our claim is %s, taken %t", d.State, d.Taken)
 				}
-				_, err := f.Refund(t.Context(), server, request("64", 60))
-				if e := wantCode(t, err, refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, o.order) {
+				if e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, o.order) {
 					t.Errorf("a repeat is told %q, want whose the number is", e.Message)
 				}
 				if n := strings.Count(f.log.String(), "alarm=number_taken"); n != 1 {
@@ -132,8 +104,7 @@ func TestNumberThatIsTakenEndsOurClaimAndTellsNobody(t *testing.T) {
 					}
 				}
 				if left < 100 {
-					_, err = f.Refund(t.Context(), server, request("65", left+1))
-					wantCode(t, err, refund.CodeConflict, refund.Never)
+					f.refused(t, request("65", left+1), refund.CodeConflict, refund.Never)
 				}
 				f.must2(t, request("65", left))
 			})
@@ -150,8 +121,7 @@ func maybeTaken(refund.Request) error {
 func TestRefusalThatMayMeanTakenIsBelievedWhereNothingIsHeld(t *testing.T) {
 	f := setUp(t)
 	f.up.before = maybeTaken
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeRejected, refund.LaterOrFix)
+	f.refused(t, request("R1", 60), refund.CodeRejected, refund.LaterOrFix)
 	f.up.before = nil
 	f.must(t, request("R1", 60))
 }
@@ -168,7 +138,7 @@ func TestRefusalThatMayMeanTakenOfOurOwnRefund(t *testing.T) {
 
 // An answer that accepts our submission is never read as somebody else's refund: a
 // difference keeps it in doubt, loudly, and the caller is not told to take a new number.
-func TestAnswerToOurSubmissionIsNeverSomebodyElses(t *testing.T) {
+func TestReplyToOurSubmissionIsNeverSomebodyElses(t *testing.T) {
 	for name, change := range map[string]func(*refund.Refund){
 		"another amount": func(r *refund.Refund) { r.Amount.Refund = 61 },
 		"another order":  func(r *refund.Refund) { r.OutTradeNo, r.TransactionID = "O2", "T-O2" },
@@ -194,13 +164,11 @@ func TestOtherRefundUnderOurNumberIsFollowed(t *testing.T) {
 	o.Status, o.SuccessTime = refund.StatusProcessing, ""
 	f.up.refunds["64"] = o
 	f.up.before = maybeTaken
-	_, err := f.Refund(t.Context(), server, request("64", 60))
-	wantCode(t, err, refund.CodeConflict, refund.NewNumber)
+	f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber)
 	f.up.before = nil
 	all := request("R2", 100)
 	all.OutTradeNo = "O2"
-	_, err = f.Refund(t.Context(), server, all)
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, all, refund.CodeConflict, refund.Never)
 	f.up.set("64", refund.StatusClosed)
 	advance(2 * time.Minute)
 	f.reconcile(t)
@@ -214,13 +182,11 @@ func TestEarlierContentThatHappenedAfterAllIsOurs(t *testing.T) {
 	advance := f.clocked()
 	told := f.listen(t)
 	f.up.before = refusal(refund.CodeInvalid, refund.AfterFix, "PARAM_ERROR")
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
+	f.refused(t, request("R1", 60), refund.CodeInvalid, refund.AfterFix)
 	f.up.before = noAnswer
 	corrected := request("R1", 50)
 	corrected.OutTradeNo = "O2"
-	_, err = f.Refund(t.Context(), server, corrected)
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, corrected, refund.CodeUnavailable, refund.SameNumber)
 	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund // the first was carried out after all
 	advance(2 * time.Minute)
 	f.reconcile(t)
@@ -233,19 +199,15 @@ func TestEarlierContentThatHappenedAfterAllIsOurs(t *testing.T) {
 	if _, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O2"}); !refund.IsCode(err, refund.CodeNotFound) {
 		t.Errorf("O2 still lists it: %v", err)
 	}
-	_, err = f.Refund(t.Context(), server, request("R2", 41))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R2", 41), refund.CodeConflict, refund.Never)
 }
 
 // A foreign refund's number is taken for everybody who wants something else.
-func TestForeignNumberIsTaken(t *testing.T) {
+func TestNumberOfAnExternalRefundIsTaken(t *testing.T) {
 	f := setUp(t)
 	f.up.refunds["64"] = other("64", "O2", 30)
-	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "64"}); err != nil {
-		t.Fatal(err)
-	}
-	_, err := f.Refund(t.Context(), server, request("64", 60))
-	if e := wantCode(t, err, refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, "30 CNY of the order O2") {
+	f.query(t, "64")
+	if e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, "30 CNY of the order O2") {
 		t.Errorf("message %q", e.Message)
 	}
 }
@@ -259,23 +221,18 @@ func TestCurrencyAndTotalOfAnOrderFollowTheUpstream(t *testing.T) {
 	f.up.before = noAnswer
 	wrong := request("R1", 60)
 	wrong.Amount.Currency, wrong.Amount.Total = "USD", 90
-	_, err := f.Refund(t.Context(), server, wrong)
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, wrong, refund.CodeUnavailable, refund.SameNumber)
 	truth := notification("R1", 60, refund.StatusProcessing).Refund // 60 of 100
 	truth.Amount.Currency = "HKD"
 	f.up.refunds["R1"] = truth
-	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil {
-		t.Fatal(err)
-	}
+	f.query(t, "R1")
 	next := request("R2", 10)
 	next.Amount.Currency = "USD"
-	_, err = f.Refund(t.Context(), server, next)
-	if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "HKD") {
+	if e := f.refused(t, next, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "HKD") {
 		t.Errorf("message %q", e.Message)
 	}
 	next.Amount.Currency, next.Amount.Total = "HKD", 90
-	_, err = f.Refund(t.Context(), server, next)
-	if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "100") {
+	if e := f.refused(t, next, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "100") {
 		t.Errorf("message %q", e.Message)
 	}
 	f.up.before = nil
@@ -291,3 +248,52 @@ type respecified struct {
 }
 
 func (r respecified) Spec() refund.Spec { return r.spec }
+
+// A repeat that agrees in number, order and amount with a refund that the ledger
+// learned from a notification (it was restored, or another instance's) is about that refund:
+// a slip in the total or in a second name must not lead to a new number.
+func TestSlipBesideTheIdentityIsNotTakenByAnother(t *testing.T) {
+	for name, slip := range map[string]func(*refund.Request){
+		"total":          func(r *refund.Request) { r.Amount.Total = 120 },
+		"transaction_id": func(r *refund.Request) { r.TransactionID = "T-O9" },
+	} {
+		f := setUp(t)
+		f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
+		f.settle(t, notification("R1", 60, refund.StatusSuccess))
+		r := request("R1", 60)
+		slip(&r)
+		_, err := f.Refund(t.Context(), server, r)
+		if err != nil && refund.AsError(err).Next == refund.NewNumber {
+			t.Errorf("%s: %v: the same 60 of the same order go back a second time under a new number", name, err)
+		}
+	}
+}
+
+// An answer that tells neither amount nor order (CloudBase's reduced query) does not
+// make ours what the upstream has just refused since the number is taken.
+func TestReducedAnswerDoesNotMakeATakenNumberOurs(t *testing.T) {
+	for name, lookUp := range map[string]bool{"at once": true, "by the timer": false} {
+		t.Run(name, func(t *testing.T) {
+			f := setUp(t)
+			advance := f.clocked()
+			event := f.listen(t)
+			f.up.before = maybeTaken // another environment's refund has the number
+			f.up.refunds["R1"] = refund.Refund{OutRefundNo: "R1", Status: refund.StatusSuccess}
+			if !lookUp {
+				f.up.queryErr = noAnswer(refund.Request{})
+			}
+			got, err := f.Refund(t.Context(), server, request("R1", 60))
+			if err == nil {
+				t.Errorf("refused by the upstream, and the caller is told %s", got.Status)
+			}
+			f.up.queryErr = nil
+			f.wait(t, advance, time.Hour)
+			if d := f.look(t, "R1"); d.State == refund.Success {
+				t.Errorf("on record as %s", d.State)
+			}
+			if len(*event) > 0 {
+				t.Errorf("the business is told %s", (*event)[0].Status)
+			}
+		})
+	}
+}

@@ -7,19 +7,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
-
-	"wxrefund/shared/refund"
 )
 
 // Whoever runs the service sees each refund as the ledger has it, with its history.
-func TestLook(t *testing.T) {
+func TestInspectShowsEachRefundWithItsHistory(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	f.up.before = refusal(refund.CodeRejected, refund.NewNumber, "NOT_ENOUGH")
 	if _, err := f.Refund(t.Context(), server, request("R2", 10)); err == nil {
 		t.Fatal("R2 was not refused")
@@ -28,9 +25,7 @@ func TestLook(t *testing.T) {
 	if _, err := f.Refund(t.Context(), server, request("R3", 5)); err == nil {
 		t.Fatal("R3 was answered")
 	}
-	if _, err := f.Settle(t.Context(), notification("R4", 1, refund.StatusClosed)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R4", 1, refund.StatusClosed))
 	calls := f.up.total()
 
 	all, err := f.Inspect(t.Context(), "R4", "R3", "none", "R2", "R1")
@@ -68,7 +63,7 @@ func TestLook(t *testing.T) {
 }
 
 // Many are read as well, in their order; an item tells whether it is a refund.
-func TestLookMany(t *testing.T) {
+func TestInspectReturnsManyInTheirOrder(t *testing.T) {
 	f := setUp(t)
 	var numbers []string
 	for i := range 40 {
@@ -97,7 +92,7 @@ func TestLookMany(t *testing.T) {
 
 // What is owed to subscribers is seen until they have acknowledged it; then the
 // history tells who was told.
-func TestLookAtDebts(t *testing.T) {
+func TestInspectShowsPendingDeliveriesUntilAcknowledged(t *testing.T) {
 	f := setUp(t)
 	fail := true
 	f.Subscribers = []refund.Subscriber{
@@ -110,9 +105,7 @@ func TestLookAtDebts(t *testing.T) {
 		}},
 	}
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	look := func() refund.Inspection {
 		t.Helper()
 		all, err := f.Inspect(t.Context(), "R1")

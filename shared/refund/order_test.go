@@ -6,11 +6,28 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
-
-	"wxrefund/shared/refund"
 )
+
+// A query by an order while a claim of it is in doubt is not "none".
+func TestQueryByOrderBesideADoubtIsUnknown(t *testing.T) {
+	for _, l := range []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T-O1"}, {OutTradeNo: "O1", TransactionID: "T-O9"}} {
+		f := setUp(t)
+		f.Channel = asker{f.up}
+		f.up.before = noAnswer
+		r := request("R1", 60)
+		r.TransactionID = "T-O1"
+		f.refused(t, r, refund.CodeUnavailable, refund.SameNumber)
+		_, err := f.QueryOrder(t.Context(), server, l)
+		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	}
+	f := setUp(t)
+	f.Channel = asker{f.up}
+	_, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	wantCode(t, err, refund.CodeNotFound, refund.AfterFix)
+}
 
 // Two names of one order are joined once the upstream says that they are one.
 func TestBothNamesOfAnOrderLeadToOneAccount(t *testing.T) {
@@ -18,8 +35,7 @@ func TestBothNamesOfAnOrderLeadToOneAccount(t *testing.T) {
 	f.must(t, request("R1", 60)) // by out_trade_no; the reply tells T-O1
 	byID := request("R2", 41)
 	byID.OutTradeNo, byID.TransactionID = "", "T-O1"
-	_, err := f.Refund(t.Context(), server, byID)
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, byID, refund.CodeConflict, refund.Never)
 	byID.Amount.Refund = 40
 	f.must(t, byID)
 	for _, l := range []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T-O1"}, {TransactionID: "T-O1", OutTradeNo: "other"}} {
@@ -31,7 +47,7 @@ func TestBothNamesOfAnOrderLeadToOneAccount(t *testing.T) {
 }
 
 // Two accounts that turn out to be one order are merged; the excess is an alarm.
-func TestLearningAnAliasMergesTheAccounts(t *testing.T) {
+func TestLearningASecondNameMergesTheAccounts(t *testing.T) {
 	f := setUp(t)
 	// Both claims stand before either reply is known.
 	f.up.after = noAnswer
@@ -40,9 +56,7 @@ func TestLearningAnAliasMergesTheAccounts(t *testing.T) {
 	byID.OutTradeNo, byID.TransactionID = "", "T-O1"
 	_, _ = f.Refund(t.Context(), server, byID)
 	for _, no := range []string{"R1", "R2"} {
-		if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: no}); err != nil {
-			t.Fatal(err)
-		}
+		f.query(t, no)
 	}
 	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
 	if err != nil {
@@ -59,8 +73,7 @@ func TestLearningAnAliasMergesTheAccounts(t *testing.T) {
 		t.Error("no alarm about the excess")
 	}
 	f.up.after = nil
-	_, err = f.Refund(t.Context(), server, request("R3", 1))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R3", 1), refund.CodeConflict, refund.Never)
 }
 
 // Two names that the upstream has told to be two orders' are refused before anything is sent.
@@ -72,8 +85,7 @@ func TestNamesOfTwoOrdersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 		"known by transaction_id": {OutRefundNo: "R2", OutTradeNo: "O2", TransactionID: "T-O1"},
 	} {
 		wrong.Amount = refund.RequestAmount{Refund: 10, Total: 100, Currency: "CNY"}
-		_, err := f.Refund(t.Context(), server, wrong)
-		if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "two orders") {
+		if e := f.refused(t, wrong, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "two orders") {
 			t.Errorf("%s: message %q", name, e.Message)
 		}
 	}
@@ -103,11 +115,9 @@ func TestTwoNamesReserveByEitherUntilTheUpstreamTells(t *testing.T) {
 	}
 	f := setUp(t)
 	f.up.before = noAnswer
-	_, err := f.Refund(t.Context(), server, both("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, both("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	for _, r := range []refund.Request{request("R2", 60), byID("R2", 60), both("R2", 60)} {
-		_, err := f.Refund(t.Context(), server, r)
-		if e := wantCode(t, err, refund.CodeConflict, refund.Later); !strings.Contains(e.Message, "40 of 100") {
+		if e := f.refused(t, r, refund.CodeConflict, refund.Later); !strings.Contains(e.Message, "40 of 100") {
 			t.Errorf("message %q, want how much is left", e.Message)
 		}
 	}
@@ -119,19 +129,17 @@ func TestTwoNamesReserveByEitherUntilTheUpstreamTells(t *testing.T) {
 	f.up.before = nil
 	f.must(t, both("R1", 60)) // confirmed: one order, in which it counts once
 	f.must2(t, byID("R3", 40))
-	_, err = f.Refund(t.Context(), server, request("R4", 1))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R4", 1), refund.CodeConflict, refund.Never)
 }
 
 // Of two names of two orders the upstream follows one: the refund counts there, and
 // the other order is free.
-func TestRefundIsBookedOnTheOrderThatTheUpstreamNames(t *testing.T) {
+func TestRefundCountsOnTheOrderThatTheUpstreamNames(t *testing.T) {
 	for name, learn := range map[string]func(t *testing.T, f *fixture, r refund.Request){
 		"from the answer": func(t *testing.T, f *fixture, r refund.Request) { f.must(t, r) },
 		"from a query": func(t *testing.T, f *fixture, r refund.Request) {
 			f.up.after = noAnswer
-			_, err := f.Refund(t.Context(), server, r)
-			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+			f.refused(t, r, refund.CodeUnavailable, refund.SameNumber)
 			f.up.after = nil
 			if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: r.OutRefundNo}); err != nil {
 				t.Fatal(err)
@@ -139,15 +147,12 @@ func TestRefundIsBookedOnTheOrderThatTheUpstreamNames(t *testing.T) {
 		},
 		"from a notification": func(t *testing.T, f *fixture, r refund.Request) {
 			f.up.after = noAnswer
-			_, err := f.Refund(t.Context(), server, r)
-			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+			f.refused(t, r, refund.CodeUnavailable, refund.SameNumber)
 			f.up.after = nil
 			out := notification(r.OutRefundNo, 60, refund.StatusSuccess)
 			out.Refund.TransactionID, out.Refund.OutTradeNo = "T-O2", "O2"
 			f.up.set(r.OutRefundNo, refund.StatusSuccess)
-			if _, err := f.Settle(t.Context(), out); err != nil {
-				t.Fatal(err)
-			}
+			f.settle(t, out)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,8 +176,7 @@ func TestRefundIsBookedOnTheOrderThatTheUpstreamNames(t *testing.T) {
 			f.must(t, request("R2", 100)) // all of O1
 			other := request("R3", 41)
 			other.OutTradeNo = "O2"
-			_, err := f.Refund(t.Context(), server, other)
-			wantCode(t, err, refund.CodeConflict, refund.Never)
+			f.refused(t, other, refund.CodeConflict, refund.Never)
 		})
 	}
 }
@@ -205,7 +209,7 @@ func (u lister) Query(ctx context.Context, l refund.Lookup) (refund.Page, error)
 
 // What an order's page says of a refund is old event if a notification has overtaken it,
 // and the last word if nothing has.
-func TestOrderPageThatWasOvertaken(t *testing.T) {
+func TestOrderPageThatANotificationOvertakesMovesNothingBack(t *testing.T) {
 	for _, c := range []struct {
 		first, page, notification refund.Status // "": no notification
 		want                      string
@@ -231,9 +235,7 @@ func TestOrderPageThatWasOvertaken(t *testing.T) {
 		f.Channel = up
 		f.must(t, request("R1", 60))
 		if c.first != "" {
-			if _, err := f.Settle(t.Context(), notification("R1", 60, c.first)); err != nil {
-				t.Fatal(err)
-			}
+			f.settle(t, notification("R1", 60, c.first))
 		}
 		f.up.set("R1", c.page)
 		f.up.refunds["R2"] = refund.Refund{ // made by hand, and known to nobody here
@@ -257,7 +259,7 @@ func TestOrderPageThatWasOvertaken(t *testing.T) {
 	}
 }
 
-func TestQueryOrderPages(t *testing.T) {
+func TestOrderIsListedInPagesOfTen(t *testing.T) {
 	f := setUp(t)
 	for i := range 25 {
 		f.must(t, request(number(i), 4))
@@ -283,7 +285,7 @@ func TestQueryOrderPages(t *testing.T) {
 	wantCode(t, err, refund.CodeNotFound, refund.LaterOrFix)
 }
 
-func TestQueryOfWhatNobodyKnows(t *testing.T) {
+func TestQueryOfAnUnknownNumberIsNotFound(t *testing.T) {
 	f := setUp(t)
 	_, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
 	if e := wantCode(t, err, refund.CodeNotFound, refund.AfterFix); e.Upstream != "RESOURCE_NOT_EXISTS" {
@@ -296,13 +298,65 @@ func TestQueryOfWhatNobodyKnows(t *testing.T) {
 }
 
 // A refund that only the upstream knows is adopted when it is asked about.
-func TestQueryAdoptsAForeignRefund(t *testing.T) {
+func TestQueryRecordsARefundThatOnlyTheUpstreamKnows(t *testing.T) {
 	f := setUp(t)
 	f.up.refunds["BYHAND"] = notification("BYHAND", 60, refund.StatusProcessing).Refund
 	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "BYHAND"})
 	if err != nil || got.Status != refund.StatusProcessing {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	_, err = f.Refund(t.Context(), server, request("R1", 41))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R1", 41), refund.CodeConflict, refund.Never)
+}
+
+// An answer that names the order by out_trade_no alone says nothing of the
+// transaction_id that the caller gave beside it: the two must not become one order.
+func TestOutTradeNoAloneDoesNotConfirmTheCallersTransactionID(t *testing.T) {
+	f := setUp(t)
+	f.up.named = func(r *refund.Refund) { r.TransactionID = "" } // it tells of O1 and no more
+	slip := request("R1", 60)
+	slip.TransactionID = "T-O2" // another order's
+	f.must(t, slip)
+	f.up.named = nil
+	own := request("R2", 100) // all of that other order
+	own.OutTradeNo, own.TransactionID = "O2", "T-O2"
+	if _, err := f.Refund(t.Context(), server, own); err != nil && strings.Contains(err.Error(), "two orders") {
+		t.Errorf("T-O2 and O1 have become one order in the ledger: %v", err)
+	}
+	rest := request("R3", 40) // the rest of O1 by its true names
+	rest.TransactionID = "T-O1"
+	if _, err := f.Refund(t.Context(), server, rest); err != nil {
+		t.Errorf("the rest of O1: %v", err)
+	}
+}
+
+// Once the upstream has told the end of a refund, an order that it is not of is free.
+func TestSettledRefundBlocksNoOrderItIsNotOf(t *testing.T) {
+	f := setUp(t)
+	f.up.named = func(r *refund.Refund) { r.OutTradeNo = "" } // tells transaction_id alone
+	slip := request("R1", 60)
+	slip.TransactionID = "T-O2"
+	f.must(t, slip)
+	f.up.set("R1", refund.StatusSuccess)
+	out := notification("R1", 60, refund.StatusSuccess) // names both, as notifications do
+	out.Refund.TransactionID, out.Refund.OutTradeNo = "T-O2", "O2"
+	f.settle(t, out)
+	f.up.named = nil
+	if _, err := f.Refund(t.Context(), server, request("R2", 100)); err != nil {
+		t.Errorf("O1, of which nothing was refunded: %v", err)
+	}
+}
+
+// Where the upstream counts an order's refunds and tells nothing of them, the
+// ledger's list is the answer.
+func TestOrderThatIsOnlyCountedIsListedFromTheLedger(t *testing.T) {
+	f := setUp(t)
+	f.must(t, request("R1", 60))
+	f.Channel = asker{f.up}
+	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty lists", Exists: true}
+	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	if err != nil || p.TotalRefundCount != 1 || p.Refunds[0].OutRefundNo != "R1" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	_, err = f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O2"})
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 }

@@ -4,15 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
+
+// Wrong requests make the valid ones behind them wait a moment, and turn none away.
+func TestWrongRequestsMakeValidOnesWaitAndTurnNoneAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setUp(t)
+		up := &counter{spec: f.up.Spec()}
+		up.spec.Rate, up.spec.BadRate = 150, 6
+		f.Channel = up
+		up.err = &refund.Error{Code: refund.CodeInvalid, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "wrong"}
+		for i := range 4 {
+			f.refused(t, request(number(i), 1), refund.CodeInvalid, refund.AfterFix)
+		}
+		up.err = nil
+		for i := range 5 {
+			start := time.Now()
+			f.must(t, request(number(10+i), 1))
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("valid request %d waited %v", i, took)
+			}
+		}
+	})
+}
 
 // counter is an upstream that remembers when it was called, and allows so many
 // calls in any second.
@@ -91,7 +113,7 @@ func run(t *testing.T, up *counter, instances, perSecond, seconds int) (accepted
 
 // A10: the merchant's instances together stay below WeChat's rate and use at
 // least nine tenths of it.
-func TestA10RateIsSharedByAllInstances(t *testing.T) {
+func TestAllInstancesTogetherStayBelowTheRate(t *testing.T) {
 	const rate, seconds = 150, 4
 	for _, instances := range []int{1, 8, 32} {
 		t.Run(fmt.Sprint(instances), func(t *testing.T) {
@@ -116,7 +138,7 @@ func TestA10RateIsSharedByAllInstances(t *testing.T) {
 }
 
 // A10: wrong requests close the door before WeChat Pay does.
-func TestA10WrongRequestsOpenTheBreaker(t *testing.T) {
+func TestWrongRequestsOfAllInstancesStayBelowTheirRate(t *testing.T) {
 	for _, instances := range []int{1, 8, 32} {
 		synctest.Test(t, func(t *testing.T) {
 			up := &counter{takes: 5 * time.Millisecond, spec: newUpstream().Spec()}
@@ -155,13 +177,12 @@ func TestLimitedRefundLeavesNothingBehind(t *testing.T) {
 }
 
 // REFUND_PACE: submissions of one order keep their distance, those of others do not wait.
-func TestPace(t *testing.T) {
+func TestRefundsOfOneOrderKeepTheirPace(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	f.Pace = time.Minute
 	f.must(t, request("R1", 10))
-	_, err := f.Refund(t.Context(), server, request("R2", 10))
-	if e := wantCode(t, err, refund.CodeLimited, refund.Later); e.RetryAfter != time.Minute {
+	if e := f.refused(t, request("R2", 10), refund.CodeLimited, refund.Later); e.RetryAfter != time.Minute {
 		t.Errorf("come back after %v, want 1m", e.RetryAfter)
 	}
 	if got := f.status(t, "R2"); got != "-" {
@@ -178,7 +199,7 @@ func TestPace(t *testing.T) {
 }
 
 // A channel's own pace and number of refunds count where nothing else is set.
-func TestChannelsOwnLimits(t *testing.T) {
+func TestChannelsOwnPaceAndCountApply(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	up := &counter{spec: f.up.Spec()}
@@ -187,14 +208,76 @@ func TestChannelsOwnLimits(t *testing.T) {
 	for i := range 3 {
 		f.must(t, request(number(i), 1))
 		if i < 2 {
-			_, err := f.Refund(t.Context(), server, request("early", 1))
-			wantCode(t, err, refund.CodeLimited, refund.Later)
+			f.refused(t, request("early", 1), refund.CodeLimited, refund.Later)
 		}
 		advance(time.Minute)
 	}
-	_, err := f.Refund(t.Context(), server, request("R3", 1))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R3", 1), refund.CodeConflict, refund.Never)
 	if got := len(up.calls); got != 3 {
 		t.Errorf("%d submissions, want 3", got)
+	}
+}
+
+// The pace of an order is kept when its two names become one account.
+func TestPaceSurvivesTheMerge(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.Pace = time.Minute
+	byID := request("R1", 10)
+	byID.OutTradeNo, byID.TransactionID = "", "T-O1"
+	f.up.after = noAnswer
+	_, _ = f.Refund(t.Context(), server, byID)
+	advance(61 * time.Second)
+	_, _ = f.Refund(t.Context(), server, request("R2", 10)) // the account of the other name
+	f.up.after = nil
+	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil { // tells both names
+		t.Fatal(err)
+	}
+	advance(10 * time.Second)
+	if _, err := f.Refund(t.Context(), server, request("R3", 10)); err == nil {
+		t.Error("two refunds of one order ten seconds apart")
+	}
+}
+
+// A11: an upstream that limits at random, far below its limits: everything
+// finishes under its own number, and nothing is hammered.
+func TestRefundsLimitedAtRandomAllFinishAndNothingIsHammered(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	r := rand.New(rand.NewPCG(1, 11))
+	var mu sync.Mutex
+	f.up.before = func(refund.Request) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.IntN(20) == 0 {
+			return &refund.Error{Code: refund.CodeUnavailable, Next: refund.Later, Upstream: "FREQUENCY_LIMITED", RetryAfter: time.Minute, Message: "limited"}
+		}
+		return nil
+	}
+	const n = 50
+	limited := 0
+	for i := range n {
+		if _, err := f.Refund(t.Context(), server, request(number(i), 2)); err != nil {
+			limited++
+			if e := refund.AsError(err); e.Next != refund.Later || e.RetryAfter != time.Minute {
+				t.Errorf("%s: %+v, want later, after a minute", number(i), e)
+			}
+		}
+	}
+	if limited == 0 {
+		t.Fatal("nobody was limited")
+	}
+	f.reconcile(t) // at once: too early for any of them
+	if got := f.up.total(); got != n {
+		t.Errorf("%d calls, want %d: somebody was hammered", got, n)
+	}
+	for range 10 {
+		advance(time.Minute)
+		f.reconcile(t)
+	}
+	for i := range n {
+		if got := f.up.refunds[number(i)].Status; got != refund.StatusProcessing {
+			t.Errorf("%s is %q upstream", number(i), got)
+		}
 	}
 }

@@ -2,45 +2,18 @@ package refund_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
-
-	"wxrefund/shared/refund"
 )
 
-// clocked gives the fixture a clock that the test moves.
-func (f *fixture) clocked() func(time.Duration) {
-	var mu sync.Mutex
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	f.Now = func() time.Time {
-		mu.Lock()
-		defer mu.Unlock()
-		return now
-	}
-	return func(d time.Duration) {
-		mu.Lock()
-		defer mu.Unlock()
-		now = now.Add(d)
-	}
-}
-
-func (f *fixture) reconcile(t *testing.T) refund.Summary {
-	t.Helper()
-	summary, err := f.Reconcile(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return summary
-}
-
 // C20: with every notification lost, the reconciler closes the refund.
-func TestC20ReconcileClosesWhatNoNotificationClosed(t *testing.T) {
+func TestReconcileClosesWhatNoNotificationClosed(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	f.must(t, request("R1", 60))
@@ -62,7 +35,7 @@ func TestC20ReconcileClosesWhatNoNotificationClosed(t *testing.T) {
 }
 
 // The questions follow APIv3's advice: every minute, then at 5, 10, 20 and 30 minutes.
-func TestReconcileSchedule(t *testing.T) {
+func TestReconcileAsksOnTheScheduleOfAPIv3(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	f.must(t, request("R1", 60))
@@ -83,12 +56,11 @@ func TestReconcileSchedule(t *testing.T) {
 }
 
 // A2: a claim that never reached the upstream is sent again, with the same number and content.
-func TestA2ReconcileResubmits(t *testing.T) {
+func TestReconcileResubmitsWhatNeverArrived(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	f.up.before = noAnswer
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = nil
 	advance(2 * time.Minute)
 	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1, Resubmitted: 1}, f.reconcile(t)); d != "" {
@@ -103,12 +75,11 @@ func TestA2ReconcileResubmits(t *testing.T) {
 }
 
 // A3: what the upstream had accepted is found by asking, and not sent again.
-func TestA3ReconcileFindsALostAcceptance(t *testing.T) {
+func TestReconcileFindsALostAcceptance(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	f.up.after = noAnswer
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	advance(2 * time.Minute)
 	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -209,24 +180,14 @@ func TestReconcileFollowsBankCardsForDays(t *testing.T) {
 	}
 }
 
-func TestReconcileWithTheStoreDown(t *testing.T) {
-	f := setUp(t)
-	f.Ledger = broken{}
-	_, err := f.Reconcile(t.Context())
-	if !refund.IsCode(err, refund.CodeUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v, want unavailable", err)
-	}
-}
-
 // A refusal is believed once the upstream has said that it holds nothing under
 // the number; until then it is asked, for some hours.
-func TestReconcileOfARefusal(t *testing.T) {
+func TestRefusalIsAskedAboutUntilTheUpstreamHoldsNothing(t *testing.T) {
 	refused := func(t *testing.T) (*fixture, func(time.Duration)) {
 		f := setUp(t)
 		advance := f.clocked()
 		f.up.before = refusal(refund.CodeRejected, refund.AfterFix, "INVALID_REQUEST")
-		_, err := f.Refund(t.Context(), server, request("R1", 60))
-		wantCode(t, err, refund.CodeRejected, refund.AfterFix)
+		f.refused(t, request("R1", 60), refund.CodeRejected, refund.AfterFix)
 		f.up.before = nil
 		return f, advance
 	}

@@ -2,15 +2,15 @@ package refund_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
-
-	"wxrefund/shared/refund"
 )
 
 func TestRefundIsAcceptedAndSettled(t *testing.T) {
@@ -24,9 +24,7 @@ func TestRefundIsAcceptedAndSettled(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("accepted (-want +got):\n%s", d)
 	}
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	calls := f.up.total()
 	want.Status, want.SuccessTime = refund.StatusSuccess, "2026-11-22T10:05:00+08:00"
 	for name, l := range map[string]refund.Lookup{
@@ -47,7 +45,7 @@ func TestRefundIsAcceptedAndSettled(t *testing.T) {
 }
 
 // A5: the same number with other content is a conflict that names the field, without a call.
-func TestA5SameNumberOtherContentIsConflict(t *testing.T) {
+func TestSameNumberWithOtherContentIsAConflict(t *testing.T) {
 	base := request("R1", 60)
 	base.TransactionID, base.Reason, base.FundsAccount = "T-O1", "sold out", "AVAILABLE"
 	base.Amount.From = []refund.From{{Account: "AVAILABLE", Amount: 60}}
@@ -68,8 +66,7 @@ func TestA5SameNumberOtherContentIsConflict(t *testing.T) {
 			other := base
 			change(&other)
 			calls := f.up.total()
-			_, err := f.Refund(t.Context(), server, other)
-			e := wantCode(t, err, refund.CodeConflict, refund.Never)
+			e := f.refused(t, other, refund.CodeConflict, refund.Never)
 			if !strings.HasPrefix(e.Message, field+" ") {
 				t.Errorf("message %q does not name %s", e.Message, field)
 			}
@@ -85,9 +82,7 @@ func TestRepeatReturnsTheStoredAnswerInEveryState(t *testing.T) {
 		f := setUp(t)
 		f.must(t, request("R1", 60))
 		if status != refund.StatusProcessing {
-			if _, err := f.Settle(t.Context(), notification("R1", 60, status)); err != nil {
-				t.Fatal(err)
-			}
+			f.settle(t, notification("R1", 60, status))
 		}
 		if got := f.must(t, request("R1", 60)); got.Status != status {
 			t.Errorf("repeat says %s, want %s", got.Status, status)
@@ -98,8 +93,8 @@ func TestRepeatReturnsTheStoredAnswerInEveryState(t *testing.T) {
 	}
 }
 
-// A6: the same call many times at once is one submission, and all get its answer.
-func TestA6SameCallAtOnce(t *testing.T) {
+// A6, A8: the same call many times at once is one submission, and all get its answer.
+func TestSameCallAtOnceIsOneSubmission(t *testing.T) {
 	f := setUp(t)
 	var wg sync.WaitGroup
 	for range 64 {
@@ -116,7 +111,7 @@ func TestA6SameCallAtOnce(t *testing.T) {
 }
 
 // A7: of refunds that together exceed the order, exactly as many win as fit.
-func TestA7ConcurrentPartialRefundsStayUnderTheTotal(t *testing.T) {
+func TestConcurrentPartialRefundsNeverExceedTheOrder(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		racers  int
@@ -153,7 +148,7 @@ func TestA7ConcurrentPartialRefundsStayUnderTheTotal(t *testing.T) {
 }
 
 // The rules of an order's account, each with its message.
-func TestOrderRules(t *testing.T) {
+func TestRefundMustFitTheOrder(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	for name, c := range map[string]struct {
@@ -165,15 +160,14 @@ func TestOrderRules(t *testing.T) {
 	} {
 		req := request("R2", 40)
 		c.change(&req)
-		_, err := f.Refund(t.Context(), server, req)
-		if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, c.says) {
+		if e := f.refused(t, req, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, c.says) {
 			t.Errorf("%s: message %q, want %q", name, e.Message, c.says)
 		}
 	}
 	f.must(t, request("R2", 40))
 }
 
-func TestB4DeniedReachesNeitherLedgerNorChannel(t *testing.T) {
+func TestDeniedCallReachesNeitherLedgerNorChannel(t *testing.T) {
 	f := setUp(t)
 	f.Ledger = forbidden{t: t}
 	f.Policy = refund.Policy{Operators: []string{"oOperator"}, MaxFen: 50}
@@ -244,7 +238,7 @@ func TestDenialNamesTheSetting(t *testing.T) {
 	}
 }
 
-func TestOperatorMay(t *testing.T) {
+func TestOperatorMayRefundAndQuery(t *testing.T) {
 	f := setUp(t)
 	f.Policy = refund.Policy{Operators: []string{"oOperator"}, MaxFen: 50}
 	operator := refund.Caller{Kind: refund.User, OpenID: "oOperator"}
@@ -259,28 +253,14 @@ func TestOperatorMay(t *testing.T) {
 	}
 }
 
-// forbidden is a ledger that must not be reached.
-type forbidden struct {
-	refund.Ledger
-	t *testing.T
-}
-
-func (l forbidden) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
-	l.t.Error("the ledger was read")
-	return nil, context.Canceled
-}
-
-func (l forbidden) Commit(context.Context, ...refund.Item) error {
-	l.t.Error("the ledger was written")
-	return context.Canceled
-}
-
-func TestStoreDownIsUnavailableAndNothingIsSent(t *testing.T) {
+func TestLedgerDownIsUnavailableAndNothingIsSent(t *testing.T) {
 	f := setUp(t)
 	f.Ledger = broken{}
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	_, err = f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	if _, err := f.Reconcile(t.Context()); !refund.IsCode(err, refund.CodeUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the timer: %v, want unavailable", err)
+	}
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
+	_, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 	_, err = f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess))
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
@@ -289,12 +269,21 @@ func TestStoreDownIsUnavailableAndNothingIsSent(t *testing.T) {
 	}
 }
 
-type broken struct{ refund.Ledger }
-
-func (broken) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
-	return nil, context.DeadlineExceeded
-}
-func (broken) Commit(context.Context, ...refund.Item) error { return context.DeadlineExceeded }
-func (broken) List(context.Context, time.Time, string, int) ([]refund.Item, string, error) {
-	return nil, "", context.DeadlineExceeded
+// A16: the ledger never forgets a number; nothing that holds money expires.
+func TestNumberIsNeverForgotten(t *testing.T) {
+	f := setUp(t)
+	advance := f.clocked()
+	f.must(t, request("R1", 60))
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
+	for _, later := range []time.Duration{24 * time.Hour, 30 * 24 * time.Hour, 5 * 365 * 24 * time.Hour} {
+		advance(later)
+		f.reconcile(t)
+		if got := f.must(t, request("R1", 60)); got.Status != refund.StatusSuccess {
+			t.Errorf("after %v: %s", later, got.Status)
+		}
+		f.refused(t, request("R1", 40), refund.CodeConflict, refund.Never)
+	}
+	if n := f.up.count("refund:R1"); n != 1 {
+		t.Errorf("%d submissions, want 1", n)
+	}
 }

@@ -154,7 +154,7 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 		return st, nil
 	}
 	fresh := out.Source != Notification && out.Source != Relay && out.revision == tx.rec.Revision && !(out.listed && before.Final())
-	v := judge(before, to, fresh)
+	v := transition(before, to, fresh)
 	if v == contradict {
 		return tx.keepEvidence(out, fmt.Sprintf("%s is told of a refund on record as %s", out.Refund.Status, before), now), nil
 	}

@@ -2,22 +2,18 @@ package refund_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
+	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"wxrefund/shared/refund"
 )
 
 // C10: the same notification again changes nothing and is no error.
-func TestC10RepeatedNotificationChangesNothing(t *testing.T) {
+func TestRepeatedNotificationChangesNothing(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	st, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess))
@@ -44,7 +40,7 @@ func TestC10RepeatedNotificationChangesNothing(t *testing.T) {
 }
 
 // C13: a refund that we never claimed is recorded and counts in its order.
-func TestC13ForeignRefundIsRecorded(t *testing.T) {
+func TestExternalRefundIsRecordedAndCounts(t *testing.T) {
 	f := setUp(t)
 	st, err := f.Settle(t.Context(), notification("BYHAND", 60, refund.StatusSuccess))
 	if err != nil || !st.Changed {
@@ -53,38 +49,33 @@ func TestC13ForeignRefundIsRecorded(t *testing.T) {
 	if got := f.status(t, "BYHAND"); got != "SUCCESS" {
 		t.Errorf("status %s", got)
 	}
-	_, err = f.Refund(t.Context(), server, request("R1", 41))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R1", 41), refund.CodeConflict, refund.Never)
 	f.must(t, request("R2", 40))
 
 	// Claiming it later: the same money is the stored answer, other money a conflict.
 	if got := f.must(t, request("BYHAND", 60)); got.Status != refund.StatusSuccess {
 		t.Errorf("adopted: %s", got.Status)
 	}
-	_, err = f.Refund(t.Context(), server, request("BYHAND", 50))
-	wantCode(t, err, refund.CodeConflict, refund.NewNumber)
+	f.refused(t, request("BYHAND", 50), refund.CodeConflict, refund.NewNumber)
 }
 
 // A foreign refund counts even above the order's total, loudly.
-func TestForeignExcessIsAnAlarmAndNeverALostRow(t *testing.T) {
+func TestExternalExcessIsAnAlarmAndStillRecorded(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
-	if _, err := f.Settle(t.Context(), notification("BYHAND", 60, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("BYHAND", 60, refund.StatusSuccess))
 	if !strings.Contains(f.log.String(), "exceed its total") {
 		t.Error("no alarm")
 	}
 	if got := f.status(t, "BYHAND"); got != "SUCCESS" {
 		t.Errorf("status %s", got)
 	}
-	_, err := f.Refund(t.Context(), server, request("R2", 1))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R2", 1), refund.CodeConflict, refund.Never)
 }
 
 // C14: a notification under a valid signature that is not about the claimed money is
 // evidence only; the query decides.
-func TestC14MismatchIsNotApplied(t *testing.T) {
+func TestMismatchedNotificationIsNotApplied(t *testing.T) {
 	for name, change := range map[string]func(*refund.Outcome){
 		"merchant":       func(o *refund.Outcome) { o.Merchant.MchID = "other" },
 		"sub merchant":   func(o *refund.Outcome) { o.Merchant.SubMchID = "other" },
@@ -122,7 +113,7 @@ func TestC14MismatchIsNotApplied(t *testing.T) {
 }
 
 // C16: a notification against a final state is asked about, and the answer stands.
-func TestC16ContradictionIsAsked(t *testing.T) {
+func TestContradictionOfAFinalStateIsAskedAbout(t *testing.T) {
 	for _, c := range []struct{ first, second, truth, want refund.Status }{
 		{refund.StatusSuccess, refund.StatusClosed, refund.StatusSuccess, refund.StatusSuccess},
 		{refund.StatusSuccess, refund.StatusClosed, refund.StatusClosed, refund.StatusClosed},
@@ -133,9 +124,7 @@ func TestC16ContradictionIsAsked(t *testing.T) {
 		f.must(t, request("R1", 60))
 		for _, s := range []refund.Status{c.first, c.second} {
 			f.up.set("R1", c.truth)
-			if _, err := f.Settle(t.Context(), notification("R1", 60, s)); err != nil {
-				t.Fatal(err)
-			}
+			f.settle(t, notification("R1", 60, s))
 		}
 		if got := f.status(t, "R1"); got != string(c.want) {
 			t.Errorf("%s then %s, in truth %s: %s, want %s", c.first, c.second, c.truth, got, c.want)
@@ -160,12 +149,8 @@ func TestAbnormalMovesBackByAQueryOnly(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	f.up.set("R1", refund.StatusAbnormal)
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusAbnormal)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusProcessing)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusAbnormal))
+	f.settle(t, notification("R1", 60, refund.StatusProcessing))
 	if got := f.status(t, "R1"); got != "ABNORMAL" {
 		t.Errorf("after a notification: %s, want ABNORMAL", got)
 	}
@@ -181,12 +166,9 @@ func TestAbnormalMovesBackByAQueryOnly(t *testing.T) {
 func TestRejectedRefundThatHappenedIsRevived(t *testing.T) {
 	f := setUp(t)
 	f.up.before = refusal(refund.CodeRejected, refund.Never, "SOME_CODE")
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeRejected, refund.Never)
+	f.refused(t, request("R1", 60), refund.CodeRejected, refund.Never)
 	f.must2(t, request("R2", 60))
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	if got := f.status(t, "R1"); got != "SUCCESS" {
 		t.Errorf("status %s, want SUCCESS", got)
 	}
@@ -202,18 +184,15 @@ func TestClosedFreesTheAmountAndKeepsTheCount(t *testing.T) {
 	f := setUp(t)
 	for i := range refund.MaxRefunds {
 		f.must(t, request(number(i), 100))
-		if _, err := f.Settle(t.Context(), notification(number(i), 100, refund.StatusClosed)); err != nil {
-			t.Fatal(err)
-		}
+		f.settle(t, notification(number(i), 100, refund.StatusClosed))
 	}
-	_, err := f.Refund(t.Context(), server, request("R50", 1))
-	if e := wantCode(t, err, refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "50 refunds") {
+	if e := f.refused(t, request("R50", 1), refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "50 refunds") {
 		t.Errorf("message %q", e.Message)
 	}
 }
 
 // C15: every order of every legal history, with repeats, ends alike.
-func TestC15AnyPermutationOfNotificationsEndsAlike(t *testing.T) {
+func TestAnyPermutationOfNotificationsEndsAlike(t *testing.T) {
 	histories := [][]refund.Status{
 		{refund.StatusSuccess},
 		{refund.StatusClosed},
@@ -257,7 +236,7 @@ func TestC15AnyPermutationOfNotificationsEndsAlike(t *testing.T) {
 }
 
 // An answer that makes no sense is no outcome.
-func TestSettleRefusesNonsense(t *testing.T) {
+func TestSettleRefusesOutcomesThatMakeNoSense(t *testing.T) {
 	for name, change := range map[string]func(*refund.Outcome){
 		"unknown status":  func(o *refund.Outcome) { o.Refund.Status = "DONE" },
 		"no amount":       func(o *refund.Outcome) { o.Refund.Amount.Refund = 0 },
@@ -279,53 +258,140 @@ func TestSettleRefusesNonsense(t *testing.T) {
 	}
 }
 
-// hindered does something before each commit that it lets through.
-type hindered struct {
-	refund.Ledger
-	before func() error
-}
-
-func (h *hindered) Commit(ctx context.Context, items ...refund.Item) error {
-	if err := h.before(); err != nil {
-		return err
+// A final state is never taken back by an order's list; a query of that refund can,
+// loudly, and no event is told twice for it.
+func TestFinalStateIsTakenBackByItsOwnQueryOnly(t *testing.T) {
+	for _, final := range []refund.Status{refund.StatusSuccess, refund.StatusClosed} {
+		for _, listed := range []refund.Status{refund.StatusProcessing, refund.StatusAbnormal, refund.StatusSuccess, refund.StatusClosed} {
+			if listed == final {
+				continue
+			}
+			f := setUp(t)
+			told := f.listen(t)
+			f.must(t, request("R1", 60))
+			f.up.set("R1", final)
+			f.settle(t, notification("R1", 60, final))
+			f.Deliver(t.Context(), "R1")
+			list := refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{f.up.set("R1", listed)}}
+			f.up.set("R1", final)
+			f.Channel = stale{f.up, list}
+			page, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+			if err != nil || page.Refunds[0].Status != final {
+				t.Errorf("%s, listed as %s: %+v, %v", final, listed, page.Refunds, err)
+			}
+			if got := f.look(t, "R1").State; string(got) != strings.ToLower(string(final)) {
+				t.Errorf("%s, listed as %s: %s", final, listed, got)
+			}
+			// There and back by the refund's own word: the business hears of it once.
+			for _, status := range []refund.Status{refund.StatusProcessing, final} {
+				f.up.set("R1", status)
+				out := notification("R1", 60, status)
+				out.Source, out.Refund.Status = refund.Relay, status
+				if _, err := f.Relayed(t.Context(), server, out); err != nil {
+					t.Fatal(err)
+				}
+				f.Deliver(t.Context(), "R1")
+			}
+			if len(*told) != 1 {
+				t.Errorf("%s: told %d times", final, len(*told))
+			}
+			if !strings.Contains(f.log.String(), "alarm=reversed") {
+				t.Errorf("%s: no alarm", final)
+			}
+		}
 	}
-	return h.Ledger.Commit(ctx, items...)
 }
 
-// An answer in hand is recorded however slow the ledger is, as long as the
-// platform gives time and though the caller has gone: else it would have to be
-// asked for again.
-func TestAnswerIsRecordedUntilTheDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := setUp(t)
-		slow := &hindered{Ledger: f.Ledger, before: func() error { return nil }}
-		f.Service.Ledger = slow
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		f.up.after = func(refund.Request) error {
-			slow.before = func() error { time.Sleep(8 * time.Second); return nil }
-			cancel()
-			return nil
-		}
-		if _, err := f.Refund(ctx, server, request("R1", 60)); err != nil {
-			t.Fatal(err)
-		}
-		if got := f.status(t, "R1"); got != "PROCESSING" {
-			t.Errorf("status %s", got)
-		}
-	})
+// stale is an upstream whose list of an order is what it was.
+type stale struct {
+	*upstream
+	list refund.Page
 }
 
-// Whoever falls between the alarm and the commit has told of it before.
-func TestAlarmComesBeforeTheCommit(t *testing.T) {
+func (s stale) Spec() refund.Spec { return asker{s.upstream}.Spec() }
+
+func (s stale) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
+	if l.ByOrder() {
+		return s.list, nil
+	}
+	return s.upstream.Query(ctx, l)
+}
+
+// An answer that leaves the amount out says nothing of it: the refund is settled
+// as it was claimed. The reduced query of the CloudBase template is such a one.
+func TestAmountThatAnAnswerLeavesOutIsAsClaimed(t *testing.T) {
+	for _, status := range []refund.Status{refund.StatusProcessing, refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal} {
+		t.Run(string(status), func(t *testing.T) {
+			f := setUp(t)
+			f.up.after = noAnswer
+			if _, err := f.Refund(t.Context(), server, request("R1", 60)); !refund.IsCode(err, refund.CodeUnavailable) {
+				t.Fatalf("error %v, want the outcome to be unknown", err)
+			}
+			f.up.after = nil
+			f.up.refunds["R1"] = refund.Refund{OutRefundNo: "R1", Status: status}
+			got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
+			if err != nil || got.Status != status || got.Amount.Refund != 60 || got.Amount.Total != 100 || got.Amount.Currency != "CNY" || got.OutTradeNo != "O1" {
+				t.Errorf("%+v, error %v", got, err)
+			}
+			if strings.Contains(f.log.String(), "alarm") {
+				t.Errorf("what was not said is held against the record:\n%s", f.log)
+			}
+			// The 60 fen are not there a second time, unless the refund is closed.
+			_, err = f.Refund(t.Context(), server, request("R2", 41))
+			if free := status == refund.StatusClosed; free != (err == nil) || !free && !refund.IsCode(err, refund.CodeConflict) {
+				t.Errorf("41 fen more: error %v, want them to be left: %t", err, free)
+			}
+		})
+	}
+}
+
+// What a reply says of the amount is compared; what it leaves out is not.
+func TestAmountIsComparedWhereAReplyHasIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		told   refund.Amount
+		status string // that the ledger says afterwards
+		alarm  string
+	}{
+		"nothing":                {refund.Amount{}, "SUCCESS", ""},
+		"the same":               {refund.Amount{Refund: 60, Total: 100, Currency: "CNY"}, "SUCCESS", ""},
+		"the total alone":        {refund.Amount{Total: 100}, "SUCCESS", ""},
+		"another total alone":    {refund.Amount{Total: 90}, "PROCESSING", "amount.total differs"},
+		"another currency alone": {refund.Amount{Currency: "USD"}, "PROCESSING", "amount.currency differs"},
+		"another amount":         {refund.Amount{Refund: 59}, "PROCESSING", "amount.refund differs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := setUp(t)
+			f.must(t, request("R1", 60))
+			f.up.refunds["R1"] = refund.Refund{OutRefundNo: "R1", Status: refund.StatusSuccess, Amount: c.told}
+			out := refund.Outcome{Source: refund.Reply, OutRefundNo: "R1", Refund: f.up.refunds["R1"]}
+			_, err := f.Settle(t.Context(), out)
+			if got := f.status(t, "R1"); got != c.status {
+				t.Errorf("status %s, error %v, want %s", got, err, c.status)
+			}
+			if c.alarm != "" && !strings.Contains(f.log.String(), c.alarm) {
+				t.Errorf("no alarm %q:\n%s", c.alarm, f.log)
+			}
+			if _, err := f.Refund(t.Context(), server, request("R2", 41)); !refund.IsCode(err, refund.CodeConflict) {
+				t.Errorf("another 41 fen of an order of 100: error %v", err)
+			}
+		})
+	}
+}
+
+// A notification always says the amount, and of a refund that is not on record nobody
+// else could.
+func TestAmountMustBeSaidByNotificationsAndOfUnknownRefunds(t *testing.T) {
 	f := setUp(t)
-	f.must(t, request("R1", 60))
-	store := f.Ledger
-	f.Service.Ledger = &hindered{Ledger: store, before: func() error { return errors.New("no store") }}
-	if _, err := f.Settle(t.Context(), notification("R1", 61, refund.StatusSuccess)); err == nil {
-		t.Fatal("no error")
+	f.up.refunds["BYHAND"] = refund.Refund{OutRefundNo: "BYHAND", OutTradeNo: "O1", Status: refund.StatusSuccess}
+	_, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "BYHAND"})
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	if got := f.status(t, "BYHAND"); got != "-" {
+		t.Errorf("recorded as %s", got)
 	}
-	if !strings.Contains(f.log.String(), "amount.refund differs from what is on record") {
-		t.Errorf("no alarm:\n%s", f.log)
+	f.must(t, request("R1", 60))
+	_, err = f.Settle(t.Context(), notification("R1", 0, refund.StatusSuccess))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	if got := f.status(t, "R1"); got != "PROCESSING" {
+		t.Errorf("status %s", got)
 	}
 }

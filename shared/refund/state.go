@@ -109,8 +109,8 @@ func steps() []step {
 	}
 }
 
-// judge looks a transition up.
-func judge(from, to State, fresh bool) verdict {
+// transition looks up what an outcome does to a record.
+func transition(from, to State, fresh bool) verdict {
 	for _, s := range steps() {
 		if s.from == from && s.to == to {
 			if fresh {

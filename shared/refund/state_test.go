@@ -4,7 +4,7 @@ import "testing"
 
 // The table of the state machine, row by row, as it was decided: what late event
 // does, what a fresh answer does.
-func TestStepsRowByRow(t *testing.T) {
+func TestStateMachineRowByRow(t *testing.T) {
 	want := map[[2]State][2]verdict{
 		{unknown, Processing}: {move, move}, {unknown, Abnormal}: {move, move}, {unknown, Success}: {move, move}, {unknown, Closed}: {move, move},
 		{Claimed, Processing}: {move, move}, {Claimed, Abnormal}: {move, move}, {Claimed, Success}: {move, move}, {Claimed, Closed}: {move, move},
@@ -18,17 +18,17 @@ func TestStepsRowByRow(t *testing.T) {
 		t.Errorf("%d steps, want %d", got, len(want))
 	}
 	for k, v := range want {
-		if got := judge(k[0], k[1], false); got != v[0] {
+		if got := transition(k[0], k[1], false); got != v[0] {
 			t.Errorf("late %q -> %q: %d, want %d", k[0], k[1], got, v[0])
 		}
-		if got := judge(k[0], k[1], true); got != v[1] {
+		if got := transition(k[0], k[1], true); got != v[1] {
 			t.Errorf("fresh %q -> %q: %d, want %d", k[0], k[1], got, v[1])
 		}
 	}
 }
 
 // Late event never moves a state to one of a lower rank.
-func TestLateEventMovesForwardOnly(t *testing.T) {
+func TestLateOutcomeMovesForwardOnly(t *testing.T) {
 	rank := map[State]int{unknown: 0, Claimed: 0, Rejected: 0, Processing: 1, Abnormal: 2, Success: 3, Closed: 3}
 	for _, s := range steps() {
 		if (s.late == move || s.late == moveAlarm) && rank[s.to] <= rank[s.from] {
@@ -37,13 +37,13 @@ func TestLateEventMovesForwardOnly(t *testing.T) {
 	}
 }
 
-func TestJudgeRefusesWhatIsNoStep(t *testing.T) {
-	if got := judge(Success, Claimed, true); got != contradict {
+func TestTransitionThatIsNoStepIsAContradiction(t *testing.T) {
+	if got := transition(Success, Claimed, true); got != contradict {
 		t.Errorf("success -> claimed: %d, want contradict", got)
 	}
 }
 
-func TestStateOf(t *testing.T) {
+func TestStateOfKnowsTheDocumentedStatusesOnly(t *testing.T) {
 	for status, want := range map[Status]State{
 		StatusProcessing: Processing, StatusSuccess: Success, StatusClosed: Closed, StatusAbnormal: Abnormal,
 	} {
@@ -58,7 +58,7 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-func TestFinalAndHolds(t *testing.T) {
+func TestFinalAndReservingStates(t *testing.T) {
 	for s, want := range map[State][2]bool{
 		unknown: {false, false}, Claimed: {false, true}, Processing: {false, true}, Abnormal: {false, true},
 		Success: {true, true}, Closed: {true, false}, Rejected: {false, false},

@@ -54,7 +54,7 @@ func (tx *txn) followTaken(out Outcome, to State, now time.Time) Settlement {
 	st := Settlement{State: rec.State}
 	from, _ := stateOf(rec.Refund.Status)
 	fresh := out.Source == Query && out.revision == rec.Revision
-	switch v := judge(from, to, fresh); v {
+	switch v := transition(from, to, fresh); v {
 	case contradict:
 		return tx.keepEvidence(out, fmt.Sprintf("%s is told of another system's refund on record as %s", out.Refund.Status, from), now)
 	case keep:

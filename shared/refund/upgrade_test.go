@@ -5,15 +5,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
-
-	"wxrefund/shared/refund"
 )
 
 // D12: a claim that the first version of this program has left in flight, byte
 // for byte as that wrote it, is taken up by this one.
-func TestD12OldRowIsTakenUp(t *testing.T) {
+func TestClaimOfTheFirstVersionIsTakenUp(t *testing.T) {
 	f := setUp(t)
 	old := []refund.Item{
 		{Key: "refund/R1", Due: time.Date(2026, 11, 21, 10, 1, 0, 0, time.UTC), Body: []byte(`{"state":"claimed","request":{"out_refund_no":"R1","out_trade_no":"O1",` +
@@ -30,13 +29,12 @@ func TestD12OldRowIsTakenUp(t *testing.T) {
 	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	_, err := f.Refund(t.Context(), server, request("R2", 41))
-	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.refused(t, request("R2", 41), refund.CodeConflict, refund.Never)
 	f.must(t, request("R3", 40))
 }
 
 // D12: what a later version has written into an item outlives this one's changes.
-func TestD12NewerFieldsAreKept(t *testing.T) {
+func TestFieldsOfALaterVersionAreKept(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	for _, key := range []refund.Key{"refund/R1", "order/out_trade_no/O1"} {
@@ -49,9 +47,7 @@ func TestD12NewerFieldsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusClosed)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusClosed))
 	for _, key := range []refund.Key{"refund/R1", "order/out_trade_no/O1"} {
 		items, err := f.Ledger.Get(t.Context(), key)
 		if err != nil {
@@ -70,15 +66,13 @@ func TestD12NewerFieldsAreKept(t *testing.T) {
 
 // D12: the same however deep it stands: in an object, in a list whose elements have
 // keys, in one whose elements have none.
-func TestD12NewerNestedFieldsAreKept(t *testing.T) {
+func TestNestedFieldsOfALaterVersionAreKept(t *testing.T) {
 	f := setUp(t)
 	f.Subscribers = []refund.Subscriber{{Name: "a", Tell: failing}, {Name: "b", Tell: func(context.Context, refund.Event) error { return nil }}}
 	r := request("R1", 60)
 	r.GoodsDetail = []refund.Goods{{MerchantGoodsID: "g", UnitPrice: 1, RefundAmount: 1, RefundQuantity: 1}}
 	f.must(t, r)
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusAbnormal)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusAbnormal))
 	newer := strings.NewReplacer(
 		`"goods_detail":[{`, `"goods_detail":[{"n1":1,`,
 		`"request":{`, `"request":{"n2":{"deep":[1]},`,
@@ -100,9 +94,7 @@ func TestD12NewerNestedFieldsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Deliver(t.Context(), "R1") // b is told, a is not
-	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusClosed)); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, notification("R1", 60, refund.StatusClosed))
 	if items, err = f.Ledger.Get(t.Context(), keys...); err != nil {
 		t.Fatal(err)
 	}

@@ -3,16 +3,75 @@ package refund_test
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
 	"wxrefund/shared/refund"
 )
 
+// A function that stood still between its claim and the call does not send: whoever
+// relies on how long a submission can live may have given it up.
+func TestFunctionThatStoodStillDoesNotSend(t *testing.T) {
+	for stood, sends := range map[time.Duration]int{20 * time.Second: 1, 40 * time.Second: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			f := setUp(t)
+			f.Ledger = &standing{Ledger: f.Ledger, still: stood}
+			_, err := f.Refund(t.Context(), server, request("R1", 60))
+			if n := f.up.count("refund:R1"); n != sends {
+				t.Errorf("after %v: %d submissions, want %d", stood, n, sends)
+			}
+			if sends == 0 {
+				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+				f.must(t, request("R1", 60)) // nothing had left, so that the repeat goes on
+			}
+		})
+	}
+}
+
+// standing is a ledger whose process stands still behind its first commit of a refund.
+type standing struct {
+	refund.Ledger
+	still time.Duration
+}
+
+func (s *standing) Commit(ctx context.Context, items ...refund.Item) error {
+	err := s.Ledger.Commit(ctx, items...)
+	for _, it := range items {
+		if _, ok := it.RefundNo(); ok {
+			time.Sleep(s.still)
+			s.still = 0
+		}
+	}
+	return err
+}
+
+// An answer in hand is recorded however slow the ledger is, as long as the
+// platform gives time and though the caller has gone: else it would have to be
+// asked for again.
+func TestAnswerIsRecordedUntilTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setUp(t)
+		slow := &hindered{Ledger: f.Ledger, before: func() error { return nil }}
+		f.Service.Ledger = slow
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		f.up.after = func(refund.Request) error {
+			slow.before = func() error { time.Sleep(8 * time.Second); return nil }
+			cancel()
+			return nil
+		}
+		if _, err := f.Refund(ctx, server, request("R1", 60)); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.status(t, "R1"); got != "PROCESSING" {
+			t.Errorf("status %s", got)
+		}
+	})
+}
+
 // A4: an unknown outcome, before or after acceptance, keeps the claim and the
 // reservation; the repeat goes on with the same number.
-func TestA4UnknownOutcomeKeepsTheClaim(t *testing.T) {
+func TestUnknownOutcomeKeepsTheClaimAndItsReservation(t *testing.T) {
 	for name, strike := range map[string]func(*upstream){
 		"before acceptance": func(u *upstream) { u.before = noAnswer },
 		"after acceptance":  func(u *upstream) { u.after = noAnswer },
@@ -20,12 +79,11 @@ func TestA4UnknownOutcomeKeepsTheClaim(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := setUp(t)
 			strike(f.up)
-			_, err := f.Refund(t.Context(), server, request("R1", 60))
-			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+			f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 			if got := f.status(t, "R1"); got != "?" {
 				t.Errorf("status %s, want a claim without one", got)
 			}
-			_, err = f.Refund(t.Context(), server, request("R2", 60))
+			_, err := f.Refund(t.Context(), server, request("R2", 60))
 			wantCode(t, err, refund.CodeConflict, refund.Later) // it fits once the first has turned out to be none
 
 			f.up.before, f.up.after = nil, nil
@@ -41,12 +99,11 @@ func TestA4UnknownOutcomeKeepsTheClaim(t *testing.T) {
 
 // A query while the outcome is unknown settles what the upstream knows, and
 // does not free the money if it knows nothing.
-func TestA4QueryOfAnUnknownOutcome(t *testing.T) {
+func TestQueryOfAnUnknownOutcomeSettlesOnlyWhatTheUpstreamKnows(t *testing.T) {
 	f := setUp(t)
 	f.up.before = noAnswer
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	_, err = f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
+	_, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 	if got := f.status(t, "R1"); got != "?" {
 		t.Errorf("not found moved the claim to %s", got)
@@ -54,8 +111,7 @@ func TestA4QueryOfAnUnknownOutcome(t *testing.T) {
 
 	f = setUp(t)
 	f.up.after = noAnswer
-	_, err = f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
 	if err != nil || got.Status != refund.StatusProcessing {
 		t.Errorf("query: %v, %v", got.Status, err)
@@ -66,11 +122,9 @@ func TestA4QueryOfAnUnknownOutcome(t *testing.T) {
 func TestRefusalAfterALostAcceptanceRejectsNothing(t *testing.T) {
 	f := setUp(t)
 	f.up.after = noAnswer
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = refusal(refund.CodeRejected, refund.Later, "NOT_ENOUGH")
-	_, err = f.Refund(t.Context(), server, request("R1", 60))
-	if e := wantCode(t, err, refund.CodeUnavailable, refund.SameNumber); e.Upstream != "NOT_ENOUGH" {
+	if e := f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber); e.Upstream != "NOT_ENOUGH" {
 		t.Errorf("upstream code %q", e.Upstream)
 	}
 	if got := f.status(t, "R1"); got != "?" {
@@ -83,26 +137,24 @@ func TestRefusalAfterALostAcceptanceRejectsNothing(t *testing.T) {
 }
 
 // An attempt that certainly never left is not in doubt, so a later refusal counts.
-func TestUnsentAttemptIsNotInDoubt(t *testing.T) {
+func TestUnsentSubmissionIsNotInDoubt(t *testing.T) {
 	f := setUp(t)
 	f.up.before = func(refund.Request) error {
 		return &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no connection", Unsent: true}
 	}
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	if got := f.status(t, "R1"); got != "?" {
 		t.Errorf("status %q, want the claim", got)
 	}
 	f.up.before = refusal(refund.CodeRejected, refund.Never, "USER_ACCOUNT_ABNORMAL")
-	_, err = f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeRejected, refund.Never)
+	f.refused(t, request("R1", 60), refund.CodeRejected, refund.Never)
 	if got := f.status(t, "R1"); got != "-" {
 		t.Errorf("status %q, want rejected", got)
 	}
 }
 
 // A12: what a repeat after a certain refusal does, by the refusal's next step.
-func TestA12RepeatAfterRefusal(t *testing.T) {
+func TestRepeatAfterARefusalDoesWhatTheRefusalAllows(t *testing.T) {
 	for _, c := range []struct {
 		next        refund.Next
 		resubmitted bool // the same content
@@ -117,15 +169,13 @@ func TestA12RepeatAfterRefusal(t *testing.T) {
 		t.Run(string(c.next), func(t *testing.T) {
 			f := setUp(t)
 			f.up.before = refusal(refund.CodeRejected, c.next, "SOME_CODE")
-			_, err := f.Refund(t.Context(), server, request("R1", 60))
-			first := wantCode(t, err, refund.CodeRejected, c.next)
+			first := f.refused(t, request("R1", 60), refund.CodeRejected, c.next)
 			f.must2(t, request("R2", 100)) // the reservation and the provisional total are gone
 
 			f = setUp(t)
 			f.up.before = refusal(refund.CodeRejected, c.next, "SOME_CODE")
 			_, _ = f.Refund(t.Context(), server, request("R1", 60))
-			_, err = f.Refund(t.Context(), server, request("R1", 60))
-			again := wantCode(t, err, refund.CodeRejected, c.next)
+			again := f.refused(t, request("R1", 60), refund.CodeRejected, c.next)
 			if again.Message != first.Message || again.Upstream != first.Upstream {
 				t.Errorf("repeat says %v, first said %v", again, first)
 			}
@@ -134,7 +184,7 @@ func TestA12RepeatAfterRefusal(t *testing.T) {
 			}
 
 			f.up.before = nil
-			_, err = f.Refund(t.Context(), server, request("R1", 70))
+			_, err := f.Refund(t.Context(), server, request("R1", 70))
 			if c.corrected && err != nil {
 				t.Errorf("corrected content: %v", err)
 			}
@@ -145,26 +195,8 @@ func TestA12RepeatAfterRefusal(t *testing.T) {
 	}
 }
 
-// must2 refunds with the upstream accepting again.
-func (f *fixture) must2(t *testing.T, req refund.Request) {
-	t.Helper()
-	f.up.before = nil
-	f.must(t, req)
-}
-
-// A rejected sole claim clears the total that only its caller named.
-func TestRejectedSoleClaimClearsTheProvisionalTotal(t *testing.T) {
-	f := setUp(t)
-	f.up.before = refusal(refund.CodeRejected, refund.Never, "SOME_CODE")
-	wrong := request("R1", 60)
-	wrong.Amount.Total = 10_000
-	_, err := f.Refund(t.Context(), server, wrong)
-	wantCode(t, err, refund.CodeRejected, refund.Never)
-	f.must2(t, request("R2", 100))
-}
-
 // C12: the notification overtakes the reply; the late reply never goes back.
-func TestC12NotificationBeforeTheReply(t *testing.T) {
+func TestLateReplyNeverGoesBackBehindTheNotification(t *testing.T) {
 	for _, status := range []refund.Status{refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal} {
 		f := setUp(t)
 		f.up.after = func(req refund.Request) error {
@@ -195,29 +227,9 @@ func TestRefusalAfterTheNotificationChangesNothing(t *testing.T) {
 	}
 }
 
-// A14: a reply about other money is no answer.
-func TestA14ReplyThatContradictsTheClaim(t *testing.T) {
-	f := setUp(t)
-	f.up.refunds["R1"] = refund.Refund{RefundID: "50001", OutRefundNo: "R1", OutTradeNo: "O1", Status: refund.StatusSuccess, Amount: refund.Amount{Refund: 30, Total: 100}}
-	_, err := f.Refund(t.Context(), server, request("R1", 60))
-	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	if got := f.status(t, "R1"); got != "?" {
-		t.Errorf("status %q, want the claim", got)
-	}
-	// The query is the last word: the money that really moved is what counts.
-	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
-	if err != nil || got.Amount.Refund != 30 {
-		t.Fatalf("query: %+v, %v", got, err)
-	}
-	if !strings.Contains(f.log.String(), "msg=alarm") {
-		t.Error("no alarm")
-	}
-	f.must(t, request("R2", 70))
-}
-
 // A2, A3: a crash after the claim, before or after the upstream accepted, is
 // resumed with the same number once the submission's lease is over.
-func TestA2A3CrashAfterTheClaim(t *testing.T) {
+func TestCrashAfterTheClaimIsResumedUnderTheSameNumber(t *testing.T) {
 	for name, accepted := range map[string]bool{"before the call": false, "after acceptance": true} {
 		t.Run(name, func(t *testing.T) {
 			f := setUp(t)
@@ -265,12 +277,11 @@ func TestAnswerIsRecordedThoughTheCallerHasGone(t *testing.T) {
 
 // However often nobody answers, the record stays small, and no refusal of one
 // attempt speaks for the forgotten ones.
-func TestVeryManyAttemptsInDoubt(t *testing.T) {
+func TestRecordOfVeryManySubmissionsInDoubtStaysSmall(t *testing.T) {
 	f := setUp(t)
 	f.up.before = noAnswer
 	for range 200 {
-		_, err := f.Refund(t.Context(), server, request("R1", 60))
-		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+		f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	}
 	items, err := f.Ledger.Get(t.Context(), "refund/R1")
 	if err != nil {
@@ -286,10 +297,48 @@ func TestVeryManyAttemptsInDoubt(t *testing.T) {
 	}
 	f.up.before = refusal(refund.CodeRejected, refund.Never, "NOT_ENOUGH")
 	for range 100 {
-		_, err := f.Refund(t.Context(), server, request("R1", 60))
-		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+		f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	}
 	if got := f.status(t, "R1"); got != "?" {
 		t.Errorf("status %s, want the claim", got)
 	}
+}
+
+// counting counts reads.
+type counting struct {
+	refund.Ledger
+	reads int
+}
+
+func (c *counting) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	c.reads++
+	return c.Ledger.Get(ctx, keys...)
+}
+
+// Waiting for another caller's submission costs a handful of reads of the ledger.
+func TestWaitingForAnotherSubmissionCostsAHandfulOfReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setUp(t)
+		begun, done := make(chan struct{}), make(chan struct{})
+		f.up.after = func(refund.Request) error {
+			close(begun)
+			time.Sleep(1500 * time.Millisecond)
+			return nil
+		}
+		go func() {
+			defer close(done)
+			f.must(t, request("R1", 60))
+		}()
+		<-begun
+		reads := &counting{Ledger: f.Ledger}
+		second := &refund.Service{Channel: f.up, Ledger: reads, Merchant: merchant}
+		got, err := second.Refund(t.Context(), server, request("R1", 60))
+		if err != nil || got.Status != refund.StatusProcessing {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if reads.reads > 10 {
+			t.Errorf("%d reads", reads.reads)
+		}
+		<-done
+	})
 }
