@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+
 	"wxrefund/shared/refund"
 )
 
@@ -21,10 +22,10 @@ func TestRecordStaysSmall(t *testing.T) {
 			UnitPrice: 1 << 52, RefundAmount: 1 << 52, RefundQuantity: 1 << 52,
 		})
 	}
-	f.up.named = func(told *refund.Refund) {
-		told.UserReceivedAccount = strings.Repeat("户", 10_000)
+	f.up.named = func(reported *refund.Refund) {
+		reported.UserReceivedAccount = strings.Repeat("户", 10_000)
 		for range 100 {
-			told.PromotionDetail = append(told.PromotionDetail, refund.Promotion{PromotionID: strings.Repeat("p", 32), RefundAmount: 1, GoodsDetail: r.GoodsDetail})
+			reported.PromotionDetail = append(reported.PromotionDetail, refund.Promotion{PromotionID: strings.Repeat("p", 32), RefundAmount: 1, GoodsDetail: r.GoodsDetail})
 		}
 	}
 	for i := range 25 { // corrected again and again
@@ -46,10 +47,7 @@ func TestRecordStaysSmall(t *testing.T) {
 		f.reconcile(t)
 	}
 	for _, n := range []string{"R1", "R2"} {
-		items, err := f.Ledger.Get(t.Context(), refund.Key("refund/"+n))
-		if err != nil {
-			t.Fatal(err)
-		}
+		items := f.items(t, refund.Key("refund/"+n))
 		if size := len(items[0].Body); size > 350<<10 {
 			t.Errorf("%s has %d bytes", n, size)
 		} else {

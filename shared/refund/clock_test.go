@@ -1,11 +1,11 @@
 package refund_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
 	"wxrefund/shared/refund"
 )
 
@@ -56,7 +56,7 @@ func TestOneFastClockDelaysNobodyBeyondTheRule(t *testing.T) {
 			_, err := fast.Refund(t.Context(), server, request("R3", 10))
 			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 			f.wait(t, advance, 26*time.Hour)
-			if got := f.look(t, "R3").State; got != refund.Rejected {
+			if got := f.inspect(t, "R3").State; got != refund.Rejected {
 				t.Errorf("a day later %s", got)
 			}
 		})
@@ -66,7 +66,7 @@ func TestOneFastClockDelaysNobodyBeyondTheRule(t *testing.T) {
 // E7: deliveries that a fast clock has put off are made in time.
 func TestDeliveryOfAFastClockIsMadeInTime(t *testing.T) {
 	f, fast, advance := skewed(t, 8*time.Hour)
-	told := f.listen(t)
+	shop := f.subscribe("shop")
 	fast.Subscribers = []refund.Subscriber{{Name: "shop", Tell: failing}}
 	f.must(t, request("R1", 10))
 	if _, err := fast.Settle(t.Context(), notification("R1", 10, refund.StatusSuccess)); err != nil {
@@ -77,42 +77,22 @@ func TestDeliveryOfAFastClockIsMadeInTime(t *testing.T) {
 		advance(time.Minute)
 		f.reconcile(t)
 	}
-	if len(*told) != 1 {
-		t.Errorf("told %d times within an hour", len(*told))
+	if len(shop.events()) != 1 {
+		t.Errorf("told %d times within an hour", len(shop.events()))
 	}
 }
 
 // E7: a shared rate that a fast clock has moved into the future stops nobody.
 func TestRateOfAFastClockStopsNobody(t *testing.T) {
-	for name, change := range map[string]func(b map[string]int64, at int64){
-		"next": func(b map[string]int64, at int64) { b["next"] = at },
-		"bad":  func(b map[string]int64, at int64) { b["bad"] = at },
-	} {
+	for _, field := range []string{"next", "bad"} {
 		for _, ahead := range []time.Duration{4 * time.Second, 2 * time.Minute, 8 * time.Hour} {
 			f := setUp(t)
-			up := &counter{spec: f.up.Spec()}
-			up.spec.Rate, up.spec.BadRate = 150, 6
-			f.Channel = up
+			f.up.spec.Rate, f.up.spec.BadRate = 150, 6
+			body := fmt.Sprintf(`{%q:%d}`, field, time.Now().Add(ahead).UnixMicro())
+			f.write(t, refund.Item{Key: refund.Key("limit/" + merchant.MchID), Body: []byte(body)})
 			f.must(t, request("R1", 10))
-			key := refund.Key("limit/" + merchant.MchID)
-			items, err := f.Ledger.Get(t.Context(), key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b := map[string]int64{}
-			if err := json.Unmarshal(items[0].Body, &b); err != nil {
-				t.Fatal(err)
-			}
-			change(b, time.Now().Add(ahead).UnixMicro())
-			if items[0].Body, err = json.Marshal(b); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.Ledger.Commit(t.Context(), items[0]); err != nil {
-				t.Fatal(err)
-			}
-			f.must(t, request("R2", 10))
 			if !strings.Contains(f.log.String(), "clock runs ahead") {
-				t.Errorf("%s %v ahead: not logged", name, ahead)
+				t.Errorf("%s %v ahead: not logged", field, ahead)
 			}
 		}
 	}
@@ -134,7 +114,7 @@ func TestWrongClockReleasesNothingInFlight(t *testing.T) {
 				advance(time.Minute)
 				_, _ = wrong.Reconcile(t.Context())
 				f.reconcile(t)
-				if d := f.look(t, "R1"); d.State != refund.Claimed {
+				if d := f.inspect(t, "R1"); d.State != refund.Claimed {
 					t.Fatalf("%s %d minutes after a submission: it can still be carried out, and the money is free", d.State, m)
 				}
 			}
@@ -147,11 +127,8 @@ func TestWrongClockReleasesNothingInFlight(t *testing.T) {
 func TestLeaseThatNoRuleCanHaveSetIsIgnored(t *testing.T) {
 	for _, ahead := range []time.Duration{2 * time.Minute, time.Hour} {
 		f, fast, _ := skewed(t, ahead)
-		f.up.before = func(refund.Request) error { panic("killed") }
-		func() {
-			defer func() { _ = recover() }()
-			_, _ = fast.Refund(t.Context(), server, request("R1", 60))
-		}()
+		f.up.before = killed
+		(&fixture{Service: fast}).crashed(t, request("R1", 60))
 		f.up.before = nil
 		if got := f.must(t, request("R1", 60)); got.Status != refund.StatusProcessing {
 			t.Errorf("%v ahead: resumed as %s", ahead, got.Status)

@@ -11,9 +11,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
 )
 
 // notified does what the notification function does with a notification.
@@ -23,14 +24,11 @@ func (f *fixture) notified(t *testing.T, out refund.Outcome) int {
 	return f.Deliver(t.Context(), out.OutRefundNo)
 }
 
-// owed lists what the ledger owes about a refund: to whom, of which status, and
-// whether it is given up.
-func (f *fixture) owed(t *testing.T, no string) (owed []string) {
+// pending lists what is in a refund's outbox, as it is stored: for whom, of which
+// status, and whether it is given up.
+func (f *fixture) pending(t *testing.T, no string) (pending []string) {
 	t.Helper()
-	items, err := f.Ledger.Get(t.Context(), refund.Key("refund/"+no))
-	if err != nil {
-		t.Fatal(err)
-	}
+	items := f.items(t, refund.Key("refund/"+no))
 	var rec struct {
 		Notices []struct {
 			Refund refund.Refund
@@ -49,17 +47,14 @@ func (f *fixture) owed(t *testing.T, no string) (owed []string) {
 			if d.Lost {
 				line += " lost"
 			}
-			owed = append(owed, line)
+			pending = append(pending, line)
 		}
 	}
-	return owed
+	return pending
 }
 
-var errDeaf = errors.New("it does not listen")
-
-func deaf(context.Context, refund.Event) error { return errDeaf }
-
-// The state and what is owed of it stand in one commit; telling it pays the debt.
+// The state and its event stand in one commit; a delivery that is acknowledged leaves
+// the outbox.
 func TestSettlingEnqueuesTheEventInTheSameCommit(t *testing.T) {
 	f := setUp(t)
 	a, b := f.subscribe("scf:a"), f.subscribe("scf:b")
@@ -69,29 +64,29 @@ func TestSettlingEnqueuesTheEventInTheSameCommit(t *testing.T) {
 	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil || commits.Load() != 1 {
 		t.Fatalf("%v after %d commits, want one", err, commits.Load())
 	}
-	if d := cmp.Diff([]string{"scf:a SUCCESS", "scf:b SUCCESS"}, f.owed(t, "R1")); d != "" {
-		t.Errorf("owed (-want +got):\n%s", d)
+	if d := cmp.Diff([]string{"scf:a SUCCESS", "scf:b SUCCESS"}, f.pending(t, "R1")); d != "" {
+		t.Errorf("pending (-want +got):\n%s", d)
 	}
 	if got := f.Deliver(t.Context(), "R1"); got != 2 {
 		t.Errorf("%d delivered, want 2", got)
 	}
-	for _, e := range []*ear{a, b} {
-		if d := cmp.Diff([]string{"R1 SUCCESS"}, e.event()); d != "" {
+	for _, e := range []*subscriber{a, b} {
+		if d := cmp.Diff([]string{"R1 SUCCESS"}, e.heard()); d != "" {
 			t.Errorf("heard (-want +got):\n%s", d)
 		}
 	}
-	if a.ids[0] != b.ids[0] {
-		t.Errorf("one event has two ids: %s and %s", a.ids[0], b.ids[0])
+	if a.events()[0].ID != b.events()[0].ID {
+		t.Errorf("one event has two ids: %s and %s", a.events()[0].ID, b.events()[0].ID)
 	}
-	if owed := f.owed(t, "R1"); owed != nil {
-		t.Errorf("still owed: %v", owed)
+	if pending := f.pending(t, "R1"); pending != nil {
+		t.Errorf("still pending: %v", pending)
 	}
 	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
 		t.Errorf("the notification's repeat delivers %d", got)
 	}
 }
 
-// Nobody is told that a refund is being processed, or of one that was refused.
+// No subscriber is told that a refund is being processed, or of one that was refused.
 func TestOnlySettledRefundsAreDelivered(t *testing.T) {
 	f := setUp(t)
 	a := f.subscribe("scf:a")
@@ -100,38 +95,38 @@ func TestOnlySettledRefundsAreDelivered(t *testing.T) {
 	f.up.before = refusal(refund.CodeRejected, refund.Never, "NOT_ENOUGH")
 	_, _ = f.Refund(t.Context(), server, request("R2", 10))
 	f.Deliver(t.Context(), "R2")
-	f.notified(t, notification("FOREIGN", 5, refund.StatusClosed)) // made by hand: told like any other
-	if d := cmp.Diff([]string{"FOREIGN CLOSED"}, a.event()); d != "" {
+	f.notified(t, notification("FOREIGN", 5, refund.StatusClosed)) // made by hand: delivered like any other
+	if d := cmp.Diff([]string{"FOREIGN CLOSED"}, a.heard()); d != "" {
 		t.Errorf("heard (-want +got):\n%s", d)
 	}
 }
 
-// C21: of several subscribers one fails: it alone is told again, under the same id.
+// C21: of several subscribers one fails: the event is delivered again to it alone, under the same id.
 func TestOnlyTheSubscriberThatFailedIsRetried(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
-	bad.answer = deaf
+	bad.answer = failing
 	f.must(t, request("R1", 60))
 	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 1 {
 		t.Errorf("%d delivered, want 1", got)
 	}
 	bad.answer = nil
 	f.notified(t, notification("R1", 60, refund.StatusSuccess)) // WeChat Pay's repeat comes before the pause is over
-	if n := len(bad.event()); n != 1 {
+	if n := len(bad.heard()); n != 1 {
 		t.Errorf("told %d times, want once until it is due", n)
 	}
 	advance(5 * time.Second)
 	if d := cmp.Diff(refund.Summary{Checked: 1, Delivered: 1}, f.reconcile(t)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if len(good.event()) != 1 || len(bad.event()) != 2 || bad.ids[0] != bad.ids[1] {
-		t.Errorf("good heard %v, bad %v under %v", good.event(), bad.event(), bad.ids)
+	if len(good.heard()) != 1 || len(bad.heard()) != 2 || bad.events()[0].ID != bad.events()[1].ID {
+		t.Errorf("good heard %v, bad %v under %v", good.heard(), bad.heard(), bad.events())
 	}
 }
 
 // The pauses grow from seconds to hours, and end after three days, loudly; what
-// is owed stays to be seen, and later event does not wait for it.
+// is given up stays to be seen, and later events do not wait for it.
 func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
@@ -140,7 +135,7 @@ func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
 	var at []time.Duration
 	a.answer = func(context.Context, refund.Event) error {
 		at = append(at, f.Now().Sub(begun))
-		return errDeaf
+		return errFailing
 	}
 	f.must(t, request("R1", 60))
 	f.notified(t, notification("R1", 60, refund.StatusAbnormal))
@@ -164,23 +159,23 @@ func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
 	if n := strings.Count(f.log.String(), "given up"); n != 1 {
 		t.Errorf("%d alarms, want 1", n)
 	}
-	if d := cmp.Diff([]string{"scf:a ABNORMAL lost"}, f.owed(t, "R1")); d != "" {
-		t.Errorf("owed (-want +got):\n%s", d)
+	if d := cmp.Diff([]string{"scf:a ABNORMAL lost"}, f.pending(t, "R1")); d != "" {
+		t.Errorf("pending (-want +got):\n%s", d)
 	}
 	a.answer = nil
 	f.up.set("R1", refund.StatusSuccess)
 	f.notified(t, notification("R1", 60, refund.StatusSuccess))
-	if heard := a.event(); heard[len(heard)-1] != "R1 SUCCESS" {
+	if heard := a.heard(); heard[len(heard)-1] != "R1 SUCCESS" {
 		t.Errorf("heard last %s", heard[len(heard)-1])
 	}
 }
 
-// D3: event of one refund come in order, whoever stumbles on the way.
+// D3: the events of one refund come in order, whatever fails on the way.
 func TestEventsOfOneRefundArriveInOrder(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
-	a.answer = deaf
+	a.answer = failing
 	f.must(t, request("R1", 60))
 	f.notified(t, notification("R1", 60, refund.StatusAbnormal))
 	f.notified(t, notification("R1", 60, refund.StatusSuccess))
@@ -189,15 +184,15 @@ func TestEventsOfOneRefundArriveInOrder(t *testing.T) {
 	if got := f.reconcile(t); got.Delivered != 2 {
 		t.Errorf("%+v, want both delivered", got)
 	}
-	if d := cmp.Diff([]string{"R1 ABNORMAL", "R1 ABNORMAL", "R1 SUCCESS"}, a.event()); d != "" {
+	if d := cmp.Diff([]string{"R1 ABNORMAL", "R1 ABNORMAL", "R1 SUCCESS"}, a.heard()); d != "" {
 		t.Errorf("heard (-want +got):\n%s", d)
 	}
-	if a.ids[1] == a.ids[2] {
-		t.Error("two event have one id")
+	if a.events()[1].ID == a.events()[2].ID {
+		t.Error("two events have one id")
 	}
 }
 
-// D3: two workers at once never tell the same event; a dead one's lease ends.
+// D3: two workers at once never deliver the same event; a dead one's lease ends.
 func TestDeliveryLeaseExcludesOthersAndEnds(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
@@ -214,17 +209,17 @@ func TestDeliveryLeaseExcludesOthersAndEnds(t *testing.T) {
 	<-inside
 	for range 5 {
 		if got := f.Deliver(t.Context(), "R1"); got != 0 {
-			t.Error("told at once by another")
+			t.Error("delivered by another at the same time")
 		}
 		f.reconcile(t)
 	}
 	advance(time.Hour) // by a clock that runs faster than the call
 	if f.Deliver(t.Context(), "R1") != 0 || f.reconcile(t).Delivered != 0 {
-		t.Error("told at once by this process")
+		t.Error("delivered by this process at the same time")
 	}
 	leave <- true
 	wg.Wait()
-	if n := len(a.event()); n != 1 {
+	if n := len(a.heard()); n != 1 {
 		t.Errorf("told %d times", n)
 	}
 
@@ -232,14 +227,14 @@ func TestDeliveryLeaseExcludesOthersAndEnds(t *testing.T) {
 	f.must(t, request("R2", 40))
 	f.settle(t, notification("R2", 40, refund.StatusSuccess))
 	store := f.Ledger
-	f.Ledger = &hindered{Ledger: store, before: onlyFirst()} // it takes the debt and dies before it can record anything
+	f.Ledger = &hindered{Ledger: store, before: onlyFirst()} // it leases the delivery and dies before it can record anything
 	f.Deliver(t.Context(), "R2")
 	f.Ledger, a.answer = store, nil
 	if advance(29 * time.Second); f.reconcile(t).Delivered != 0 {
-		t.Error("told before the lease ended")
+		t.Error("delivered before the lease ended")
 	}
 	if advance(2 * time.Second); f.reconcile(t).Delivered != 1 {
-		t.Error("not told after the lease ended")
+		t.Error("not delivered after the lease ended")
 	}
 }
 
@@ -267,7 +262,7 @@ func TestOvertakenDeliveryRecordsNothing(t *testing.T) {
 			advance(time.Minute) // it hangs for longer than its lease
 			other := &refund.Service{
 				Channel: f.Channel, Ledger: f.Ledger, Merchant: f.Merchant, Now: f.Now,
-				Subscribers: []refund.Subscriber{{Name: "scf:a", Tell: deaf}},
+				Subscribers: []refund.Subscriber{{Name: "scf:a", Tell: failing}},
 			}
 			other.Deliver(t.Context(), "R1")
 		}
@@ -276,7 +271,7 @@ func TestOvertakenDeliveryRecordsNothing(t *testing.T) {
 	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
 		t.Errorf("%d delivered, want none on record", got)
 	}
-	if d := cmp.Diff([]string{"scf:a SUCCESS"}, f.owed(t, "R1")); d != "" {
+	if d := cmp.Diff([]string{"scf:a SUCCESS"}, f.pending(t, "R1")); d != "" {
 		t.Errorf("the second try failed and was the last to be begun (-want +got):\n%s", d)
 	}
 }
@@ -289,13 +284,13 @@ func TestNothingIsDeliveredWithoutTimeLeft(t *testing.T) {
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	for _, left := range []time.Duration{-time.Hour, 0, 100 * time.Millisecond} {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(left))
-		if f.Deliver(ctx, "R1") != 0 || len(a.event()) != 0 {
-			t.Errorf("with %v left it is told", left)
+		if f.Deliver(ctx, "R1") != 0 || len(a.heard()) != 0 {
+			t.Errorf("with %v left it is delivered", left)
 		}
 		cancel()
 	}
 	if got := f.reconcile(t); got.Delivered != 1 {
-		t.Errorf("%+v: the debt was leased all the same", got)
+		t.Errorf("%+v: the delivery was leased all the same", got)
 	}
 }
 
@@ -325,10 +320,10 @@ func TestHangingSubscriberDelaysNobodyElse(t *testing.T) {
 		if err != nil || got.Delivered != 60 {
 			t.Errorf("%+v, %v; want 60 delivered", got, err)
 		}
-		if len(good.event()) != 60 {
-			t.Errorf("the good one heard %d of 60", len(good.event()))
+		if len(good.heard()) != 60 {
+			t.Errorf("the good one heard %d of 60", len(good.heard()))
 		}
-		if n := len(bad.event()); n > 16 {
+		if n := len(bad.heard()); n > 16 {
 			t.Errorf("the bad one was tried %d times in one run", n)
 		}
 		if took := time.Since(begun); took > 15*time.Second {
@@ -337,11 +332,11 @@ func TestHangingSubscriberDelaysNobodyElse(t *testing.T) {
 	})
 }
 
-// The merchant's own Go code is told like a subscriber, and survived.
+// The merchant's own Go code is told like a subscriber, and its panic is survived.
 func TestOwnCodeIsToldLikeASubscriberAndSurvived(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
-	own := &ear{answer: func(context.Context, refund.Event) error { panic("nil map") }}
+	own := &subscriber{answer: func(context.Context, refund.Event) error { panic("nil map") }}
 	f.OnSettled = own.tell
 	f.must(t, request("R1", 60))
 	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
@@ -357,8 +352,8 @@ func TestOwnCodeIsToldLikeASubscriberAndSurvived(t *testing.T) {
 	}
 }
 
-// The dispatcher cannot know who has Go code of the merchant's own: what it owes
-// is forgiven by a reconciler that has none, and told by one that has.
+// The dispatcher cannot know who has Go code of the merchant's own: what it enqueues
+// for it is dropped by a reconciler that has none, and delivered by one that has.
 func TestOwnCodeElsewhereIsToldOrDropped(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		f := setUp(t)
@@ -367,23 +362,23 @@ func TestOwnCodeElsewhereIsToldOrDropped(t *testing.T) {
 		f.must(t, request("R1", 60))
 		f.up.set("R1", refund.StatusSuccess)
 		f.query(t, "R1")
-		if len(a.event()) != 0 {
-			t.Error("the dispatcher tells while a user waits")
+		if len(a.heard()) != 0 {
+			t.Error("the dispatcher delivers while a user waits")
 		}
 		f.ToldElsewhere = false
-		mine := &ear{}
+		mine := &subscriber{}
 		if own {
 			f.OnSettled = mine.tell
 		}
 		f.reconcile(t)
-		if n := len(mine.event()); len(a.event()) != 1 || own && n != 1 || f.owed(t, "R1") != nil {
-			t.Errorf("own code %v: the subscriber heard %v, the code %v, owed %v", own, a.event(), mine.event(), f.owed(t, "R1"))
+		if n := len(mine.heard()); len(a.heard()) != 1 || own && n != 1 || f.pending(t, "R1") != nil {
+			t.Errorf("own code %v: the subscriber heard %v, the code %v, pending %v", own, a.heard(), mine.heard(), f.pending(t, "R1"))
 		}
 	}
 }
 
 // A subscriber that this function does not know may be another version's: what
-// is owed to it is kept.
+// is pending for it is kept.
 func TestDeliveriesToAnUnknownSubscriberAreKept(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
@@ -393,8 +388,8 @@ func TestDeliveriesToAnUnknownSubscriberAreKept(t *testing.T) {
 	known := f.Subscribers
 	f.Subscribers = nil
 	f.reconcile(t)
-	if d := cmp.Diff([]string{"scf:new SUCCESS"}, f.owed(t, "R1")); d != "" {
-		t.Errorf("owed (-want +got):\n%s", d)
+	if d := cmp.Diff([]string{"scf:new SUCCESS"}, f.pending(t, "R1")); d != "" {
+		t.Errorf("pending (-want +got):\n%s", d)
 	}
 	f.Subscribers = known
 	advance(time.Minute)
@@ -403,11 +398,11 @@ func TestDeliveriesToAnUnknownSubscriberAreKept(t *testing.T) {
 	}
 }
 
-// A refund that swings for ever owes a bounded number of event.
+// The outbox of a refund that changes its state for ever is bounded.
 func TestOutboxIsBounded(t *testing.T) {
 	f := setUp(t)
 	a := f.subscribe("scf:a")
-	a.answer = deaf
+	a.answer = failing
 	f.must(t, request("R1", 60))
 	for range 40 {
 		for _, status := range []refund.Status{refund.StatusAbnormal, refund.StatusProcessing} {
@@ -415,20 +410,20 @@ func TestOutboxIsBounded(t *testing.T) {
 			f.query(t, "R1")
 		}
 	}
-	if n := len(f.owed(t, "R1")); n != 16 {
-		t.Errorf("%d owed, want 16", n)
+	if n := len(f.pending(t, "R1")); n != 16 {
+		t.Errorf("%d pending, want 16", n)
 	}
 	if !strings.Contains(f.log.String(), "the oldest is dropped") {
 		t.Error("no alarm")
 	}
 }
 
-// Telling does not put the questions off, nor they the telling.
+// Deliveries do not put the queries off, nor they the deliveries.
 func TestDeliveriesAndQueriesKeepTheirTimes(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
 	a := f.subscribe("scf:a")
-	a.answer = deaf
+	a.answer = failing
 	f.must(t, request("R1", 60))
 	f.up.set("R1", refund.StatusAbnormal)
 	f.notified(t, notification("R1", 60, refund.StatusAbnormal)) // abnormal is no end: it is asked about
@@ -440,7 +435,7 @@ func TestDeliveriesAndQueriesKeepTheirTimes(t *testing.T) {
 	if n := f.up.count("query:R1") - asked; n != 5 {
 		t.Errorf("asked %d times in five minutes, want 5", n)
 	}
-	if n := len(a.event()); n < 5 || n > 8 {
+	if n := len(a.heard()); n < 5 || n > 8 {
 		t.Errorf("told %d times in five minutes", n)
 	}
 }
@@ -449,49 +444,33 @@ func TestDeliveriesAndQueriesKeepTheirTimes(t *testing.T) {
 // another event.
 func TestEventIDsStayUniqueAfterARestore(t *testing.T) {
 	f := setUp(t)
-	told := f.listen(t)
+	shop := f.subscribe("shop")
 	f.must(t, request("R1", 60))
 	keys := []refund.Key{"refund/R1", "order/out_trade_no/O1", "order/transaction_id/T-O1"}
-	backup, err := f.Ledger.Get(t.Context(), keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	backup := f.items(t, keys...)
 	settle := func(status refund.Status) {
 		f.up.set("R1", status)
 		f.settle(t, notification("R1", 60, status))
 		f.Deliver(t.Context(), "R1")
 	}
-	settle(refund.StatusAbnormal)
-	now, err := f.Ledger.Get(t.Context(), keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range now { // the copy of before comes back
-		now[i].Body, now[i].Due = backup[i].Body, backup[i].Due
-	}
-	if err := f.Ledger.Commit(t.Context(), now...); err != nil {
-		t.Fatal(err)
-	}
-	settle(refund.StatusSuccess)
-	if len(*told) != 2 || (*told)[0].ID == (*told)[1].ID {
-		t.Errorf("told %+v", *told)
-	}
-	// The same event has the same id.
-	if err := func() error {
-		now, err := f.Ledger.Get(t.Context(), keys...)
-		if err != nil {
-			return err
-		}
+	restore := func() { // the copy of before comes back
+		now := f.items(t, keys...)
 		for i := range now {
 			now[i].Body, now[i].Due = backup[i].Body, backup[i].Due
 		}
-		return f.Ledger.Commit(t.Context(), now...)
-	}(); err != nil {
-		t.Fatal(err)
+		f.write(t, now...)
 	}
+	settle(refund.StatusAbnormal)
+	restore()
 	settle(refund.StatusSuccess)
-	if len(*told) != 3 || (*told)[1].ID != (*told)[2].ID {
-		t.Errorf("the same event again: %s and %s", (*told)[1].ID, (*told)[2].ID)
+	restore()
+	settle(refund.StatusSuccess)
+	events := shop.events()
+	if len(events) != 3 || events[0].ID == events[1].ID {
+		t.Fatalf("told %+v, want three events, the first two with different ids", events)
+	}
+	if events[1].ID != events[2].ID {
+		t.Errorf("the same event again: %s and %s", events[1].ID, events[2].ID)
 	}
 }
 
@@ -499,15 +478,12 @@ func TestEventIDsStayUniqueAfterARestore(t *testing.T) {
 func TestOutboxKeepsWhatIsSent(t *testing.T) {
 	f := setUp(t)
 	f.Subscribers = []refund.Subscriber{{Name: "a", Tell: failing}}
-	f.up.named = func(told *refund.Refund) {
-		told.PromotionDetail = []refund.Promotion{{PromotionID: "PROMO", RefundAmount: 1}}
+	f.up.named = func(r *refund.Refund) {
+		r.PromotionDetail = []refund.Promotion{{PromotionID: "PROMO", RefundAmount: 1}}
 	}
 	f.must(t, request("R1", 60))
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
-	items, err := f.Ledger.Get(t.Context(), "refund/R1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	items := f.items(t, "refund/R1")
 	var rec struct{ Notices json.RawMessage }
 	if err := json.Unmarshal(items[0].Body, &rec); err != nil {
 		t.Fatal(err)

@@ -1,10 +1,13 @@
 package refund_test
 
 import (
-	"context"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
 	"wxrefund/shared/refund"
 )
 
@@ -32,11 +35,11 @@ func TestClaimThatNeverGoesThroughEndsWithinADay(t *testing.T) {
 	if n := f.up.count("refund:R1"); n > sent+1 {
 		t.Errorf("%d submissions after six hours, want none", n-sent)
 	}
-	if got := f.look(t, "R1").State; got != refund.Claimed {
+	if got := f.inspect(t, "R1").State; got != refund.Claimed {
 		t.Errorf("%s after 23 hours", got)
 	}
 	f.wait(t, advance, 2*time.Hour)
-	d := f.look(t, "R1")
+	d := f.inspect(t, "R1")
 	if d.State != refund.Rejected || d.Held != 0 {
 		t.Fatalf("%s, held %d", d.State, d.Held)
 	}
@@ -60,11 +63,11 @@ func TestCertainRefusalShortensTheDayOnly(t *testing.T) {
 			advance(time.Minute)
 			f.reconcile(t)
 		}
-		if got := f.look(t, "R1").State; got != refund.Claimed {
+		if got := f.inspect(t, "R1").State; got != refund.Claimed {
 			t.Errorf("%s: %s while a request may be in flight", next, got)
 		}
 		f.wait(t, advance, 3*time.Hour)
-		if got := f.look(t, "R1").State; got != refund.Rejected {
+		if got := f.inspect(t, "R1").State; got != refund.Rejected {
 			t.Errorf("%s: %s three hours later", next, got)
 		}
 		if n := f.up.count("refund:R1"); n != sent {
@@ -84,7 +87,7 @@ func TestRefusalThatTimeMendsIsTriedForSixHours(t *testing.T) {
 		t.Errorf("%d submissions in five hours", n)
 	}
 	f.wait(t, advance, 4*time.Hour)
-	if got := f.look(t, "R1").State; got != refund.Rejected {
+	if got := f.inspect(t, "R1").State; got != refund.Rejected {
 		t.Errorf("%s after nine hours", got)
 	}
 
@@ -93,7 +96,7 @@ func TestRefusalThatTimeMendsIsTriedForSixHours(t *testing.T) {
 	f.wait(t, advance, time.Hour)
 	f.up.before = nil // topped up
 	f.wait(t, advance, time.Hour)
-	if got := f.look(t, "R1").State; got != refund.Processing {
+	if got := f.inspect(t, "R1").State; got != refund.Processing {
 		t.Errorf("%s after the balance was topped up", got)
 	}
 }
@@ -105,34 +108,35 @@ func TestOnlyNotFoundEndsADoubt(t *testing.T) {
 		err   error
 		alarm string
 	}{
-		"silence":            {noAnswer(refund.Request{}), "claim_in_doubt"},
-		"a refused question": {&refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "NO_AUTH", Message: "no"}, "claim_in_doubt"},
-		"counted, not told":  {&refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}, "refund_untold"},
+		"silence":             {noAnswer(refund.Request{}), "claim_in_doubt"},
+		"a refused query":     {&refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "NO_AUTH", Message: "no"}, "claim_in_doubt"},
+		"counted and no more": {&refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}, "refund_untold"},
 	} {
 		f, advance := doubtful(t, "R1", 60)
 		f.up.queryErr = c.err
 		f.wait(t, advance, 10*24*time.Hour)
-		if got := f.look(t, "R1").State; got != refund.Claimed {
+		if got := f.inspect(t, "R1").State; got != refund.Claimed {
 			t.Errorf("%s: %s", name, got)
 		}
 		if n := f.up.count("refund:R1"); n != 1 {
 			t.Errorf("%s: submitted %d times", name, n)
 		}
-		text := f.log.String()
-		if n := strings.Count(text, "msg=alarm"); n < 8 || n > 11 || n != strings.Count(text, "alarm="+c.alarm) {
+		n := f.alarms("")
+		if n < 8 || n > 11 || n != f.alarms(c.alarm) {
 			t.Errorf("%s: %d alarms in ten days, want one of %s a day", name, n, c.alarm)
 		}
-		if !strings.Contains(text, "count=") {
-			t.Errorf("%s: the repeated alarm does not say how often", name)
+		counts := alarmCounts(f.log.String())
+		if len(counts) != n || counts[0] != 1 || !slices.IsSorted(counts) || len(slices.Compact(counts)) != n {
+			t.Errorf("%s: %d alarms say that their cause was met %v times", name, n, counts)
 		}
 		f.up.queryErr = nil
 		f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
 		f.wait(t, advance, 4*time.Hour)
-		if got := f.look(t, "R1").State; got != refund.Success {
+		if got := f.inspect(t, "R1").State; got != refund.Success {
 			t.Errorf("%s: %s in the end", name, got)
 		}
-		if n := strings.Count(f.log.String(), `msg="alarm closed"`); n == 0 || len(f.look(t, "R1").Causes) > 0 {
-			t.Errorf("%s: %d alarms are closed, %v go on", name, n, f.look(t, "R1").Causes)
+		if n := strings.Count(f.log.String(), `msg="alarm closed"`); n == 0 || len(f.inspect(t, "R1").Causes) > 0 {
+			t.Errorf("%s: %d alarms are closed, %v go on", name, n, f.inspect(t, "R1").Causes)
 		}
 	}
 }
@@ -163,11 +167,11 @@ func TestExternalRefundBesideADoubtStopsSubmissions(t *testing.T) {
 	if n := f.up.count("refund:R1"); n != 1 {
 		t.Errorf("submitted %d times, want once", n)
 	}
-	if n := strings.Count(f.log.String(), "alarm=refund_by_hand"); n != 1 {
+	if n := f.alarms("refund_by_hand"); n != 1 {
 		t.Errorf("%d alarms, want one", n)
 	}
 	f.wait(t, advance, 24*time.Hour)
-	if got := f.look(t, "R1").State; got != refund.Rejected {
+	if got := f.inspect(t, "R1").State; got != refund.Rejected {
 		t.Errorf("%s a day later", got)
 	}
 	f.must(t, request("R1", 60)) // a person has decided
@@ -183,7 +187,7 @@ func TestExternalRefundBeforeTheClaimStopsNothing(t *testing.T) {
 	f.up.before = nil
 	advance(2 * time.Minute)
 	f.reconcile(t)
-	if got := f.look(t, "R1").State; got != refund.Processing {
+	if got := f.inspect(t, "R1").State; got != refund.Processing {
 		t.Errorf("%s", got)
 	}
 }
@@ -204,7 +208,7 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 	if e := wantCode(t, f.Release(t.Context(), release), refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "holds") {
 		t.Errorf("held: %+v", e)
 	}
-	if got := f.look(t, "R1").State; got != refund.Processing {
+	if got := f.inspect(t, "R1").State; got != refund.Processing {
 		t.Errorf("what the upstream holds is not settled: %s", got)
 	}
 
@@ -213,7 +217,7 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 	if err := f.Release(t.Context(), release); err != nil {
 		t.Fatal(err)
 	}
-	d := f.look(t, "R1")
+	d := f.inspect(t, "R1")
 	if last := d.History[len(d.History)-1]; d.State != refund.Rejected || d.Held != 0 || last.Note != "by ann" {
 		t.Errorf("%s, held %d, %+v", d.State, d.Held, last)
 	}
@@ -221,7 +225,7 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 	wantCode(t, f.Release(t.Context(), refund.Release{OutRefundNo: "R9", By: "ann"}), refund.CodeNotFound, refund.LaterOrFix)
 }
 
-// Where the upstream's answers cannot tell, a person who has looked decides; not
+// Where the upstream's answers cannot show it, a person who has looked decides; not
 // where it says that the refund exists.
 func TestReleaseWhereTheUpstreamCannotTell(t *testing.T) {
 	f, advance := doubtful(t, "R1", 60)
@@ -240,29 +244,17 @@ func TestReleaseThatIsOvertakenGivesNothingUp(t *testing.T) {
 	f, advance := doubtful(t, "R1", 60)
 	advance(16 * time.Minute)
 	f.up.before = nil
-	f.Channel = meanwhile{f.up, func() {
-		f.must(t, request("R1", 60)) // somebody repeats while the question is on its way
+	f.up.onQuery = func(refund.Lookup) {
+		f.must(t, request("R1", 60)) // somebody repeats while the query is on its way
 		f.up.mu.Lock()
 		defer f.up.mu.Unlock()
-		delete(f.up.refunds, "R1") // which the question does not see
-	}}
+		delete(f.up.refunds, "R1") // which the query does not see
+	}
 	err := f.Release(t.Context(), refund.Release{OutRefundNo: "R1", By: "ann"})
 	wantCode(t, err, refund.CodeConflict, refund.Never)
-	if got := f.look(t, "R1").State; got != refund.Processing {
+	if got := f.inspect(t, "R1").State; got != refund.Processing {
 		t.Errorf("%s", got)
 	}
-}
-
-// meanwhile is an upstream whose answers to questions take so long that something
-// happens before.
-type meanwhile struct {
-	*upstream
-	happens func()
-}
-
-func (m meanwhile) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
-	m.happens()
-	return m.upstream.Query(ctx, l)
 }
 
 // A withdrawn claim is never submitted again, only asked about, and ends.
@@ -278,7 +270,7 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 		t.Errorf("submitted %d times", n)
 	}
 	f.wait(t, advance, 3*time.Hour)
-	if got := f.look(t, "R1").State; got != refund.Rejected {
+	if got := f.inspect(t, "R1").State; got != refund.Rejected {
 		t.Errorf("%s", got)
 	}
 
@@ -287,7 +279,7 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 	f.up.before = nil
 	advance(2 * time.Minute)
 	f.reconcile(t)
-	if got := f.look(t, "R1").State; got != refund.Processing {
+	if got := f.inspect(t, "R1").State; got != refund.Processing {
 		t.Errorf("claimed anew: %s", got)
 	}
 
@@ -297,7 +289,7 @@ func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
 	}
 	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
 	f.wait(t, advance, time.Hour)
-	if got := f.look(t, "R1").State; got != refund.Success {
+	if got := f.inspect(t, "R1").State; got != refund.Success {
 		t.Errorf("what was carried out after all is %s", got)
 	}
 	wantCode(t, f.Cancel(t.Context(), "R1", "ann"), refund.CodeConflict, refund.Never)
@@ -338,4 +330,13 @@ func TestRefusalBecauseOfADoubtSaysLater(t *testing.T) {
 	if refund.AsError(err).Next == refund.Never {
 		t.Errorf("%v, %s: corrected content may be claimed once the doubt has ended", err, refund.AsError(err).Next)
 	}
+}
+
+// alarmCounts are how often the causes of the alarms in a log had been met.
+func alarmCounts(log string) (counts []int) {
+	for _, m := range regexp.MustCompile(`msg=alarm .* count=(\d+)`).FindAllStringSubmatch(log, -1) {
+		n, _ := strconv.Atoi(m[1])
+		counts = append(counts, n)
+	}
+	return counts
 }

@@ -7,63 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
-
-// ear is a subscriber: it writes down what it is told and answers as its script says.
-type ear struct {
-	mu     sync.Mutex
-	heard  []string // OUT_REFUND_NO STATUS
-	ids    []string
-	answer func(ctx context.Context, n refund.Event) error // nil: it takes everything
-}
-
-func (e *ear) tell(ctx context.Context, n refund.Event) error {
-	e.mu.Lock()
-	e.heard = append(e.heard, fmt.Sprintf("%s %s", n.Refund.OutRefundNo, n.Status))
-	e.ids = append(e.ids, n.ID)
-	answer := e.answer
-	e.mu.Unlock()
-	if answer == nil {
-		return nil
-	}
-	return answer(ctx, n)
-}
-
-func (e *ear) event() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.heard)
-}
-
-// subscribe adds a subscriber under a name.
-func (f *fixture) subscribe(name string) *ear {
-	e := &ear{}
-	f.Subscribers = append(f.Subscribers, refund.Subscriber{Name: name, Tell: e.tell})
-	return e
-}
-
-// wait lets the timer run every ten minutes for so long.
-func (f *fixture) wait(t *testing.T, advance func(time.Duration), d time.Duration) {
-	t.Helper()
-	for range d / (10 * time.Minute) {
-		advance(10 * time.Minute)
-		f.reconcile(t)
-	}
-}
-
-// asker is an upstream that is asked about orders, and knows of none.
-type asker struct{ *upstream }
-
-func (a asker) Spec() refund.Spec {
-	s := a.upstream.Spec()
-	s.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
-	return s
-}
 
 var (
 	server   = refund.Caller{Kind: refund.Server}
@@ -74,17 +25,34 @@ var (
 // of what goes wrong on the way.
 type upstream struct {
 	mu      sync.Mutex
+	spec    refund.Spec
 	refunds map[string]refund.Refund
 	calls   []string // refund:NO and query:NO, in order
-	// before and after strike before and after the refund is accepted: an error
+	// before and after are called before and after a refund is accepted: their error
 	// is what the caller gets to see.
 	before, after func(req refund.Request) error
+	onQuery       func(l refund.Lookup) // called before a query is answered
 	queryErr      error
-	named         func(*refund.Refund) // which order it books an accepted refund on
+	listed        func() refund.Page   // the answer to queries by order; nil: there is none
+	named         func(*refund.Refund) // changes what an accepted refund is reported as
 	slow          time.Duration        // of each query
 }
 
-func newUpstream() *upstream { return &upstream{refunds: map[string]refund.Refund{}} }
+func newUpstream() *upstream {
+	return &upstream{refunds: map[string]refund.Refund{}, spec: refund.Spec{
+		Name: "test", NumberChars: "_-|*@",
+		OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32},
+		TransactionID: refund.Length{Min: 1, Max: 32}, Reason: refund.Length{Min: 1, Max: 80},
+		Currencies: []string{"CNY"}, FundsAccounts: []string{"AVAILABLE"}, FromAccounts: []string{"AVAILABLE", "UNAVAILABLE"}, Goods: true,
+	}}
+}
+
+func (u *upstream) Spec() refund.Spec { return u.spec }
+
+// byOrder lets the upstream be asked about orders. It knows of none.
+func (u *upstream) byOrder() {
+	u.spec.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
+}
 
 func (u *upstream) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
 	u.mu.Lock()
@@ -126,8 +94,14 @@ func (u *upstream) Refund(_ context.Context, req refund.Request) (refund.Refund,
 }
 
 func (u *upstream) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
-	no := l.OutRefundNo
+	if u.onQuery != nil {
+		u.onQuery(l)
+	}
 	time.Sleep(u.slow)
+	if l.ByOrder() && u.listed != nil {
+		return u.listed(), nil
+	}
+	no := l.OutRefundNo
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.calls = append(u.calls, "query:"+no)
@@ -139,15 +113,6 @@ func (u *upstream) Query(_ context.Context, l refund.Lookup) (refund.Page, error
 		return refund.Page{}, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: "RESOURCE_NOT_EXISTS", Message: "no such refund"}
 	}
 	return refund.Page{Refunds: []refund.Refund{r}}, nil
-}
-
-func (u *upstream) Spec() refund.Spec {
-	return refund.Spec{
-		Name: "test", NumberChars: "_-|*@",
-		OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32},
-		TransactionID: refund.Length{Min: 1, Max: 32}, Reason: refund.Length{Min: 1, Max: 80},
-		Currencies: []string{"CNY"}, FundsAccounts: []string{"AVAILABLE"}, FromAccounts: []string{"AVAILABLE", "UNAVAILABLE"}, Goods: true,
-	}
 }
 
 // set moves a refund on the upstream's side.
@@ -163,10 +128,9 @@ func (u *upstream) set(no string, status refund.Status) refund.Refund {
 	return r
 }
 
-func (u *upstream) count(call string) int {
+func (u *upstream) count(call string) (n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	n := 0
 	for _, c := range u.calls {
 		if c == call {
 			n++
@@ -180,6 +144,53 @@ func (u *upstream) total() int {
 	defer u.mu.Unlock()
 	return len(u.calls)
 }
+
+// refusal is the answer of an upstream that refuses for certain.
+func refusal(code refund.Code, next refund.Next, name string) func(refund.Request) error {
+	return func(refund.Request) error {
+		return &refund.Error{Code: code, Next: next, Upstream: name, Message: "refused: " + name}
+	}
+}
+
+func noAnswer(refund.Request) error {
+	return &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}
+}
+
+// A subscriber remembers what it is told and answers as its script says.
+type subscriber struct {
+	mu     sync.Mutex
+	told   []refund.Event
+	answer func(ctx context.Context, n refund.Event) error // nil: it acknowledges everything
+}
+
+func (s *subscriber) tell(ctx context.Context, n refund.Event) error {
+	s.mu.Lock()
+	s.told = append(s.told, n)
+	answer := s.answer
+	s.mu.Unlock()
+	if answer == nil {
+		return nil
+	}
+	return answer(ctx, n)
+}
+
+func (s *subscriber) events() []refund.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.told)
+}
+
+// heard lists the events in short: OUT_REFUND_NO STATUS.
+func (s *subscriber) heard() (lines []string) {
+	for _, e := range s.events() {
+		lines = append(lines, fmt.Sprintf("%s %s", e.Refund.OutRefundNo, e.Status))
+	}
+	return lines
+}
+
+var errFailing = errors.New("it does not answer")
+
+func failing(context.Context, refund.Event) error { return errFailing }
 
 // fixture is a service on a real SQLite ledger and the small upstream.
 type fixture struct {
@@ -203,6 +214,146 @@ func setUp(t *testing.T) *fixture {
 			Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		},
 	}
+}
+
+// clocked gives the fixture a clock that the test moves.
+func (f *fixture) clocked() func(time.Duration) {
+	var mu sync.Mutex
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	f.Now = func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}
+	return func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(d)
+	}
+}
+
+// subscribe adds a subscriber under a name.
+func (f *fixture) subscribe(name string) *subscriber {
+	s := &subscriber{}
+	f.Subscribers = append(f.Subscribers, refund.Subscriber{Name: name, Tell: s.tell})
+	return s
+}
+
+// must refunds what is to be accepted.
+func (f *fixture) must(t *testing.T, req refund.Request) refund.Refund {
+	t.Helper()
+	got, err := f.Refund(t.Context(), server, req)
+	if err != nil {
+		t.Fatalf("refund %s: %v", req.OutRefundNo, err)
+	}
+	return got
+}
+
+// refused refunds what is to be refused, and returns why.
+func (f *fixture) refused(t *testing.T, req refund.Request, code refund.Code, next refund.Next) *refund.Error {
+	t.Helper()
+	_, err := f.Refund(t.Context(), server, req)
+	return wantCode(t, err, code, next)
+}
+
+// crashed refunds in a process that dies at the upstream's before or after.
+func (f *fixture) crashed(t *testing.T, req refund.Request) {
+	t.Helper()
+	defer func() { _ = recover() }()
+	_, _ = f.Refund(t.Context(), server, req)
+}
+
+func killed(refund.Request) error { panic("killed") }
+
+// settle settles an outcome that is to be accepted.
+func (f *fixture) settle(t *testing.T, out refund.Outcome) {
+	t.Helper()
+	if _, err := f.Settle(t.Context(), out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// query asks about a refund, which is to be answered.
+func (f *fixture) query(t *testing.T, no string) refund.Refund {
+	t.Helper()
+	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: no})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// reconcile runs the timer once.
+func (f *fixture) reconcile(t *testing.T) refund.Summary {
+	t.Helper()
+	summary, err := f.Reconcile(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return summary
+}
+
+// wait lets the timer run every ten minutes for so long.
+func (f *fixture) wait(t *testing.T, advance func(time.Duration), d time.Duration) {
+	t.Helper()
+	for range d / (10 * time.Minute) {
+		advance(10 * time.Minute)
+		f.reconcile(t)
+	}
+}
+
+// status reads what the ledger says of a refund of order O1; absent: "-", no status: "?".
+func (f *fixture) status(t *testing.T, no string) string {
+	t.Helper()
+	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
+	if err != nil && !refund.IsCode(err, refund.CodeNotFound) {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(p.Refunds, func(r refund.Refund) bool { return r.OutRefundNo == no })
+	switch {
+	case i < 0:
+		return "-"
+	case p.Refunds[i].Status == "":
+		return "?"
+	}
+	return string(p.Refunds[i].Status)
+}
+
+func (f *fixture) inspect(t *testing.T, no string) refund.Inspection {
+	t.Helper()
+	all, err := f.Inspect(t.Context(), no)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("inspect %s: %d, %v", no, len(all), err)
+	}
+	return all[0]
+}
+
+// items reads what the ledger holds.
+func (f *fixture) items(t *testing.T, keys ...refund.Key) []refund.Item {
+	t.Helper()
+	items, err := f.Ledger.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return items
+}
+
+// write changes what the ledger holds.
+func (f *fixture) write(t *testing.T, items ...refund.Item) {
+	t.Helper()
+	if err := f.Ledger.Commit(t.Context(), items...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// alarms counts the alarms that were logged: all, or those of a code.
+func (f *fixture) alarms(code string) (n int) {
+	for line := range strings.Lines(f.log.String()) {
+		if strings.Contains(line, "msg=alarm ") && (code == "" || strings.Contains(line, "alarm="+code+" ")) {
+			n++
+		}
+	}
+	return n
 }
 
 type syncBuffer struct {
@@ -242,32 +393,6 @@ func notification(no string, fen int64, status refund.Status) refund.Outcome {
 	return refund.Outcome{Source: refund.Notification, OutRefundNo: no, Merchant: merchant, EventID: "E-" + no + string(status), Refund: r}
 }
 
-func (f *fixture) must(t *testing.T, req refund.Request) refund.Refund {
-	t.Helper()
-	got, err := f.Refund(t.Context(), server, req)
-	if err != nil {
-		t.Fatalf("refund %s: %v", req.OutRefundNo, err)
-	}
-	return got
-}
-
-// status reads what the ledger says of a refund of order O1; absent: "-", no status: "?".
-func (f *fixture) status(t *testing.T, no string) string {
-	t.Helper()
-	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
-	if err != nil && !refund.IsCode(err, refund.CodeNotFound) {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(p.Refunds, func(r refund.Refund) bool { return r.OutRefundNo == no })
-	switch {
-	case i < 0:
-		return "-"
-	case p.Refunds[i].Status == "":
-		return "?"
-	}
-	return string(p.Refunds[i].Status)
-}
-
 func wantCode(t *testing.T, err error, code refund.Code, next refund.Next) *refund.Error {
 	t.Helper()
 	if err == nil {
@@ -278,16 +403,6 @@ func wantCode(t *testing.T, err error, code refund.Code, next refund.Next) *refu
 		t.Fatalf("error %s/%s (%v), want %s/%s", e.Code, e.Next, e, code, next)
 	}
 	return e
-}
-
-func refusal(code refund.Code, next refund.Next, name string) func(refund.Request) error {
-	return func(refund.Request) error {
-		return &refund.Error{Code: code, Next: next, Upstream: name, Message: "refused: " + name}
-	}
-}
-
-func noAnswer(refund.Request) error {
-	return &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}
 }
 
 func number(i int) string { return fmt.Sprintf("R%d", i) }
@@ -338,51 +453,6 @@ func (m *mem) List(_ context.Context, due time.Time, _ string, limit int) ([]ref
 	return out, "", nil
 }
 
-// listen remembers what the business is told.
-func (f *fixture) listen(t *testing.T) *[]refund.Event {
-	t.Helper()
-	var told []refund.Event
-	f.Subscribers = []refund.Subscriber{{Name: "shop", Tell: func(_ context.Context, n refund.Event) error {
-		told = append(told, n)
-		return nil
-	}}}
-	return &told
-}
-
-func (f *fixture) look(t *testing.T, no string) refund.Inspection {
-	t.Helper()
-	d, err := f.Inspect(t.Context(), no)
-	if err != nil || len(d) != 1 {
-		t.Fatalf("look at %s: %d, %v", no, len(d), err)
-	}
-	return d[0]
-}
-
-// clocked gives the fixture a clock that the test moves.
-func (f *fixture) clocked() func(time.Duration) {
-	var mu sync.Mutex
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	f.Now = func() time.Time {
-		mu.Lock()
-		defer mu.Unlock()
-		return now
-	}
-	return func(d time.Duration) {
-		mu.Lock()
-		defer mu.Unlock()
-		now = now.Add(d)
-	}
-}
-
-func (f *fixture) reconcile(t *testing.T) refund.Summary {
-	t.Helper()
-	summary, err := f.Reconcile(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return summary
-}
-
 // forbidden is a ledger that must not be reached.
 type forbidden struct {
 	refund.Ledger
@@ -423,37 +493,3 @@ func (h *hindered) Commit(ctx context.Context, items ...refund.Item) error {
 	}
 	return h.Ledger.Commit(ctx, items...)
 }
-
-// refused refunds what is to be refused, and returns why.
-func (f *fixture) refused(t *testing.T, req refund.Request, code refund.Code, next refund.Next) *refund.Error {
-	t.Helper()
-	_, err := f.Refund(t.Context(), server, req)
-	return wantCode(t, err, code, next)
-}
-
-// settle settles an outcome that is to be accepted.
-func (f *fixture) settle(t *testing.T, out refund.Outcome) {
-	t.Helper()
-	if _, err := f.Settle(t.Context(), out); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// query asks about a refund, which is to be answered.
-func (f *fixture) query(t *testing.T, no string) refund.Refund {
-	t.Helper()
-	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: no})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
-}
-
-// must2 refunds with the upstream accepting again.
-func (f *fixture) must2(t *testing.T, req refund.Request) {
-	t.Helper()
-	f.up.before = nil
-	f.must(t, req)
-}
-
-func failing(context.Context, refund.Event) error { return errors.New("it does not answer") }

@@ -11,10 +11,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
 	"wxrefund/shared/refund"
 )
 
-type rAccount struct {
+type storedAccount struct {
 	SameAs        string `json:"same_as"`
 	TransactionID string `json:"transaction_id"`
 	OutTradeNo    string `json:"out_trade_no"`
@@ -22,17 +23,17 @@ type rAccount struct {
 	Confirmed     bool
 	Currency      string
 	Reserved      int64
-	Members       []rMember
-	Claims        []rMember // by their caller's other name
+	Members       []storedMember
+	Claims        []storedMember // by their caller's other name
 }
 
-type rMember struct {
+type storedMember struct {
 	No      string
 	Held    int64
 	Foreign bool
 }
 
-type rRecord struct {
+type storedRecord struct {
 	State    string
 	Foreign  bool
 	Taken    bool
@@ -46,8 +47,8 @@ type rRecord struct {
 	Moves    int
 }
 
-// world is a WeChat Pay that two orders are paid at, A and B, of 100 each.
-type world struct {
+// randomWorld is a WeChat Pay that two orders are paid at, A and B, of 100 each.
+type randomWorld struct {
 	t             *testing.T
 	mu            sync.Mutex // held while the upstream answers: the reconciler asks from several goroutines
 	rnd           *rand.Rand
@@ -58,7 +59,7 @@ type world struct {
 	quiet         bool // no more faults
 	v2            bool // transaction_id wins
 	lists         bool
-	partial       int // 0 both names told, 1 only T, 2 only O, 3 random
+	partial       int // of the names it reports: 0 both, 1 only T, 2 only O, 3 random
 	ops           []string
 	f             *refund.Service
 	mem           *mem
@@ -71,7 +72,9 @@ type delayed struct {
 	req   refund.Request
 }
 
-func (w *world) op(format string, args ...any) { w.ops = append(w.ops, fmt.Sprintf(format, args...)) }
+func (w *randomWorld) op(format string, args ...any) {
+	w.ops = append(w.ops, fmt.Sprintf(format, args...))
+}
 
 func orderOf(req refund.Request, v2 bool) (o string, ok bool) {
 	t, n := strings.TrimPrefix(req.TransactionID, "T-"), strings.TrimPrefix(req.OutTradeNo, "O-")
@@ -84,7 +87,7 @@ func orderOf(req refund.Request, v2 bool) (o string, ok bool) {
 	return "", false
 }
 
-func (w *world) accept(req refund.Request) (*refund.Refund, error) {
+func (w *randomWorld) accept(req refund.Request) (*refund.Refund, error) {
 	o, ok := orderOf(req, w.v2)
 	if !ok {
 		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "two orders"}
@@ -107,7 +110,7 @@ func (w *world) accept(req refund.Request) (*refund.Refund, error) {
 	return r, nil
 }
 
-func (w *world) spent(o string) (sum int64) {
+func (w *randomWorld) spent(o string) (sum int64) {
 	for _, r := range w.refunds {
 		if r.OutTradeNo == "O-"+o && r.Status != refund.StatusClosed {
 			sum += r.Amount.Refund
@@ -116,7 +119,7 @@ func (w *world) spent(o string) (sum int64) {
 	return sum
 }
 
-func (w *world) told(r *refund.Refund) refund.Refund {
+func (w *randomWorld) reported(r *refund.Refund) refund.Refund {
 	c := *r
 	p := w.partial
 	if p == 3 {
@@ -134,7 +137,7 @@ func (w *world) told(r *refund.Refund) refund.Refund {
 	return c
 }
 
-func (w *world) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
+func (w *randomWorld) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k := 0
@@ -163,10 +166,10 @@ func (w *world) Refund(_ context.Context, req refund.Request) (refund.Refund, er
 	if err != nil {
 		return refund.Refund{}, err
 	}
-	return w.told(r), nil
+	return w.reported(r), nil
 }
 
-func (w *world) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
+func (w *randomWorld) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.quiet && w.rnd.IntN(4) == 0 {
@@ -180,7 +183,7 @@ func (w *world) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
 		}
 		for _, r := range w.refunds {
 			if r.OutTradeNo == "O-"+o {
-				p.Refunds = append(p.Refunds, w.told(r))
+				p.Refunds = append(p.Refunds, w.reported(r))
 			}
 		}
 		if len(p.Refunds) == 0 {
@@ -193,10 +196,10 @@ func (w *world) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
 	if r == nil {
 		return refund.Page{}, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: "RESOURCE_NOT_EXISTS", Message: "no such refund"}
 	}
-	return refund.Page{Refunds: []refund.Refund{w.told(r)}}, nil
+	return refund.Page{Refunds: []refund.Refund{w.reported(r)}}, nil
 }
 
-func (w *world) Spec() refund.Spec {
+func (w *randomWorld) Spec() refund.Spec {
 	s := newUpstream().Spec()
 	s.Resend = w.v2
 	if w.lists {
@@ -205,7 +208,7 @@ func (w *world) Spec() refund.Spec {
 	return s
 }
 
-func (w *world) advance(d time.Duration) {
+func (w *randomWorld) advance(d time.Duration) {
 	end := w.now.Add(d)
 	for {
 		i := -1
@@ -225,16 +228,16 @@ func (w *world) advance(d time.Duration) {
 	w.now = end
 }
 
-func (w *world) dump() (map[string]rRecord, map[string]rAccount) {
-	recs, accs := map[string]rRecord{}, map[string]rAccount{}
+func (w *randomWorld) dump() (map[string]storedRecord, map[string]storedAccount) {
+	recs, accs := map[string]storedRecord{}, map[string]storedAccount{}
 	for k, it := range w.mem.items {
 		switch {
 		case strings.HasPrefix(string(k), "refund/"):
-			var r rRecord
+			var r storedRecord
 			_ = json.Unmarshal(it.Body, &r)
 			recs[strings.TrimPrefix(string(k), "refund/")] = r
 		case strings.HasPrefix(string(k), "order/"):
-			var a rAccount
+			var a storedAccount
 			_ = json.Unmarshal(it.Body, &a)
 			accs[string(k)] = a
 		}
@@ -242,7 +245,7 @@ func (w *world) dump() (map[string]rRecord, map[string]rAccount) {
 	return recs, accs
 }
 
-func resolve(accs map[string]rAccount, k string) string {
+func resolve(accs map[string]storedAccount, k string) string {
 	for range 10 {
 		if a, ok := accs[k]; !ok || a.SameAs == "" {
 			return k
@@ -252,7 +255,7 @@ func resolve(accs map[string]rAccount, k string) string {
 	return "CIRCLE"
 }
 
-func (w *world) check() (bad []string) {
+func (w *randomWorld) check() (bad []string) {
 	recs, accs := w.dump()
 	in := map[string]map[string]int64{}
 	for k, a := range accs {
@@ -317,7 +320,7 @@ func (w *world) check() (bad []string) {
 	return bad
 }
 
-func (w *world) final() (bad []string) {
+func (w *randomWorld) final() (bad []string) {
 	recs, accs := w.dump()
 	for no, r := range recs {
 		u := w.refunds[no]
@@ -336,7 +339,7 @@ func (w *world) final() (bad []string) {
 			want = 0
 		}
 		if r.State == "rejected" && !r.Taken && w.hand[no] {
-			continue // used by hand after we were told that there is none: only a bill tells
+			continue // used by hand after the upstream said that there is none: only a bill shows it
 		}
 		if r.Held != want {
 			bad = append(bad, fmt.Sprintf("%s (%s taken=%v) holds %d, upstream %d %s", no, r.State, r.Taken, r.Held, u.Amount.Refund, u.Status))
@@ -345,7 +348,7 @@ func (w *world) final() (bad []string) {
 		stands := false
 		for _, name := range []string{"order/transaction_id/" + u.TransactionID, "order/out_trade_no/" + u.OutTradeNo} {
 			a := accs[resolve(accs, name)]
-			if slices.ContainsFunc(slices.Concat(a.Members, a.Claims), func(m rMember) bool { return m.No == no && m.Held == want }) {
+			if slices.ContainsFunc(slices.Concat(a.Members, a.Claims), func(m storedMember) bool { return m.No == no && m.Held == want }) {
 				stands = true
 			}
 		}
@@ -367,15 +370,15 @@ func (w *world) final() (bad []string) {
 	return bad
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{}, mem: &mem{items: map[refund.Key]refund.Item{}}}
+func newWorld(t *testing.T, seed uint64) *randomWorld {
+	w := &randomWorld{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{}, mem: &mem{items: map[refund.Key]refund.Item{}}}
 	w.v2, w.lists, w.partial = w.rnd.IntN(2) == 0, w.rnd.IntN(2) == 0, w.rnd.IntN(4)
 	w.f = &refund.Service{Channel: w, Ledger: w.mem, Merchant: merchant, Now: func() time.Time { return w.now },
 		Log: slog.New(slog.DiscardHandler)}
 	return w
 }
 
-func (w *world) step() {
+func (w *randomWorld) step() {
 	ctx := context.Background()
 	nos := []string{"R1", "R2", "R3", "R4"}
 	no := nos[w.rnd.IntN(len(nos))]
@@ -465,7 +468,7 @@ func keysOf(m map[string]*refund.Refund) func(func(string) bool) {
 	}
 }
 
-func (w *world) settleDown() {
+func (w *randomWorld) settleDown() {
 	w.quiet = true
 	for range 180 { // > 40 hours with the timer each ten minutes at most
 		w.advance(20 * time.Minute)

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
 )
 
 // Whoever runs the service sees each refund as the ledger has it, with its history.
@@ -62,7 +63,7 @@ func TestInspectShowsEachRefundWithItsHistory(t *testing.T) {
 	}
 }
 
-// Many are read as well, in their order; an item tells whether it is a refund.
+// Many are read as well, in their order; an item knows whether it is a refund.
 func TestInspectReturnsManyInTheirOrder(t *testing.T) {
 	f := setUp(t)
 	var numbers []string
@@ -91,7 +92,7 @@ func TestInspectReturnsManyInTheirOrder(t *testing.T) {
 }
 
 // What is owed to subscribers is seen until they have acknowledged it; then the
-// history tells who was told.
+// history has who was told.
 func TestInspectShowsPendingDeliveriesUntilAcknowledged(t *testing.T) {
 	f := setUp(t)
 	fail := true
@@ -132,6 +133,6 @@ func TestInspectShowsPendingDeliveriesUntilAcknowledged(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{"good", "bad"}, told); diff != "" || len(d.Pending) != 0 {
-		t.Errorf("after the second: %+v owed, told (-want +got):\n%s", d.Pending, diff)
+		t.Errorf("after the second: %+v pending, told (-want +got):\n%s", d.Pending, diff)
 	}
 }

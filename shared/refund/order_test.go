@@ -1,21 +1,21 @@
 package refund_test
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
-	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
 )
 
 // A query by an order while a claim of it is in doubt is not "none".
 func TestQueryByOrderBesideADoubtIsUnknown(t *testing.T) {
 	for _, l := range []refund.Lookup{{OutTradeNo: "O1"}, {TransactionID: "T-O1"}, {OutTradeNo: "O1", TransactionID: "T-O9"}} {
 		f := setUp(t)
-		f.Channel = asker{f.up}
+		f.up.byOrder()
 		f.up.before = noAnswer
 		r := request("R1", 60)
 		r.TransactionID = "T-O1"
@@ -24,7 +24,7 @@ func TestQueryByOrderBesideADoubtIsUnknown(t *testing.T) {
 		wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 	}
 	f := setUp(t)
-	f.Channel = asker{f.up}
+	f.up.byOrder()
 	_, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
 	wantCode(t, err, refund.CodeNotFound, refund.AfterFix)
 }
@@ -32,7 +32,7 @@ func TestQueryByOrderBesideADoubtIsUnknown(t *testing.T) {
 // Two names of one order are joined once the upstream says that they are one.
 func TestBothNamesOfAnOrderLeadToOneAccount(t *testing.T) {
 	f := setUp(t)
-	f.must(t, request("R1", 60)) // by out_trade_no; the reply tells T-O1
+	f.must(t, request("R1", 60)) // by out_trade_no; the reply has T-O1
 	byID := request("R2", 41)
 	byID.OutTradeNo, byID.TransactionID = "", "T-O1"
 	f.refused(t, byID, refund.CodeConflict, refund.Never)
@@ -76,7 +76,7 @@ func TestLearningASecondNameMergesTheAccounts(t *testing.T) {
 	f.refused(t, request("R3", 1), refund.CodeConflict, refund.Never)
 }
 
-// Two names that the upstream has told to be two orders' are refused before anything is sent.
+// Two names that the upstream has reported as two orders' are refused before anything is sent.
 func TestNamesOfTwoOrdersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60)) // O1 is T-O1
@@ -97,7 +97,8 @@ func TestNamesOfTwoOrdersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 			t.Errorf("%+v: %v, want not found", l, err)
 		}
 	}
-	f.must2(t, request("R3", 40))
+	f.up.before = nil
+	f.must(t, request("R3", 40))
 }
 
 // What two names given together reserve counts by either of them, until the
@@ -128,7 +129,8 @@ func TestTwoNamesReserveByEitherUntilTheUpstreamTells(t *testing.T) {
 	}
 	f.up.before = nil
 	f.must(t, both("R1", 60)) // confirmed: one order, in which it counts once
-	f.must2(t, byID("R3", 40))
+	f.up.before = nil
+	f.must(t, byID("R3", 40))
 	f.refused(t, request("R4", 1), refund.CodeConflict, refund.Never)
 }
 
@@ -181,34 +183,8 @@ func TestRefundCountsOnTheOrderThatTheUpstreamNames(t *testing.T) {
 	}
 }
 
-// A lister is an upstream that is asked about orders. Its answer is on its way
-// while meanwhile happens.
-type lister struct {
-	*upstream
-	meanwhile func()
-}
-
-func (u lister) Spec() refund.Spec {
-	s := u.upstream.Spec()
-	s.Lookups = []string{"out_refund_no", "out_trade_no"}
-	return s
-}
-
-func (u lister) Query(ctx context.Context, l refund.Lookup) (refund.Page, error) {
-	if !l.ByOrder() {
-		return u.upstream.Query(ctx, l)
-	}
-	u.mu.Lock()
-	page := refund.Page{Refunds: slices.Collect(maps.Values(u.refunds))}
-	u.mu.Unlock()
-	if u.meanwhile != nil {
-		u.meanwhile()
-	}
-	return page, nil
-}
-
-// What an order's page says of a refund is old event if a notification has overtaken it,
-// and the last word if nothing has.
+// What an order's page says of a refund is out of date if a notification has overtaken
+// it, and counts if nothing has.
 func TestOrderPageThatANotificationOvertakesMovesNothingBack(t *testing.T) {
 	for _, c := range []struct {
 		first, page, notification refund.Status // "": no notification
@@ -223,16 +199,14 @@ func TestOrderPageThatANotificationOvertakesMovesNothingBack(t *testing.T) {
 		{refund.StatusAbnormal, refund.StatusSuccess, "", "SUCCESS"},
 	} {
 		f := setUp(t)
-		up := lister{upstream: f.up}
-		up.meanwhile = func() {
-			if c.notification == "" {
-				return
+		f.up.byOrder()
+		f.up.listed = func() refund.Page { // and while the answer is on its way, the notification comes
+			page := refund.Page{Refunds: slices.Collect(maps.Values(f.up.refunds))}
+			if c.notification != "" {
+				f.settle(t, notification("R1", 60, c.notification))
 			}
-			if _, err := f.Settle(t.Context(), notification("R1", 60, c.notification)); err != nil {
-				t.Error(err)
-			}
+			return page
 		}
-		f.Channel = up
 		f.must(t, request("R1", 60))
 		if c.first != "" {
 			f.settle(t, notification("R1", 60, c.first))
@@ -312,7 +286,7 @@ func TestQueryRecordsARefundThatOnlyTheUpstreamKnows(t *testing.T) {
 // transaction_id that the caller gave beside it: the two must not become one order.
 func TestOutTradeNoAloneDoesNotConfirmTheCallersTransactionID(t *testing.T) {
 	f := setUp(t)
-	f.up.named = func(r *refund.Refund) { r.TransactionID = "" } // it tells of O1 and no more
+	f.up.named = func(r *refund.Refund) { r.TransactionID = "" } // it reports O1 and no more
 	slip := request("R1", 60)
 	slip.TransactionID = "T-O2" // another order's
 	f.must(t, slip)
@@ -329,10 +303,10 @@ func TestOutTradeNoAloneDoesNotConfirmTheCallersTransactionID(t *testing.T) {
 	}
 }
 
-// Once the upstream has told the end of a refund, an order that it is not of is free.
+// Once the upstream has reported the end of a refund, an order that it is not of is free.
 func TestSettledRefundBlocksNoOrderItIsNotOf(t *testing.T) {
 	f := setUp(t)
-	f.up.named = func(r *refund.Refund) { r.OutTradeNo = "" } // tells transaction_id alone
+	f.up.named = func(r *refund.Refund) { r.OutTradeNo = "" } // reports transaction_id alone
 	slip := request("R1", 60)
 	slip.TransactionID = "T-O2"
 	f.must(t, slip)
@@ -346,12 +320,12 @@ func TestSettledRefundBlocksNoOrderItIsNotOf(t *testing.T) {
 	}
 }
 
-// Where the upstream counts an order's refunds and tells nothing of them, the
+// Where the upstream counts an order's refunds and reports nothing of them, the
 // ledger's list is the answer.
 func TestOrderThatIsOnlyCountedIsListedFromTheLedger(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
-	f.Channel = asker{f.up}
+	f.up.byOrder()
 	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty lists", Exists: true}
 	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
 	if err != nil || p.TotalRefundCount != 1 || p.Refunds[0].OutRefundNo != "R1" {

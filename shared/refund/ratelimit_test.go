@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
@@ -118,7 +119,7 @@ func TestAllInstancesTogetherStayBelowTheRate(t *testing.T) {
 	for _, instances := range []int{1, 8, 32} {
 		t.Run(fmt.Sprint(instances), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				up := &counter{takes: 30 * time.Millisecond, spec: newUpstream().Spec()}
+				up := &counter{takes: 30 * time.Millisecond, spec: newUpstream().spec}
 				up.spec.Rate, up.spec.BadRate = rate, 6
 				accepted, limited := run(t, up, instances, 300, seconds)
 				if got := up.busiest(); got > rate {
@@ -141,7 +142,7 @@ func TestAllInstancesTogetherStayBelowTheRate(t *testing.T) {
 func TestWrongRequestsOfAllInstancesStayBelowTheirRate(t *testing.T) {
 	for _, instances := range []int{1, 8, 32} {
 		synctest.Test(t, func(t *testing.T) {
-			up := &counter{takes: 5 * time.Millisecond, spec: newUpstream().Spec()}
+			up := &counter{takes: 5 * time.Millisecond, spec: newUpstream().spec}
 			up.spec.Rate, up.spec.BadRate = 150, 6
 			up.err = &refund.Error{Code: refund.CodeInvalid, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "wrong"}
 			run(t, up, instances, 100, 5)
@@ -230,7 +231,7 @@ func TestPaceSurvivesTheMerge(t *testing.T) {
 	advance(61 * time.Second)
 	_, _ = f.Refund(t.Context(), server, request("R2", 10)) // the account of the other name
 	f.up.after = nil
-	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil { // tells both names
+	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil { // reports both names
 		t.Fatal(err)
 	}
 	advance(10 * time.Second)

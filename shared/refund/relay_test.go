@@ -1,10 +1,10 @@
 package refund_test
 
 import (
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
 	"wxrefund/shared/refund"
 )
 
@@ -20,17 +20,17 @@ func TestHintAgainstAFinalStateIsAskedAbout(t *testing.T) {
 	if _, err := f.Relayed(t.Context(), server, hint); err != nil {
 		t.Fatal(err)
 	}
-	if f.up.count("query:R1") != asked+1 || f.look(t, "R1").State != refund.Success {
-		t.Errorf("asked %d times, %s", f.up.count("query:R1")-asked, f.look(t, "R1").State)
+	if f.up.count("query:R1") != asked+1 || f.inspect(t, "R1").State != refund.Success {
+		t.Errorf("asked %d times, %s", f.up.count("query:R1")-asked, f.inspect(t, "R1").State)
 	}
 	if _, err := f.Relayed(t.Context(), server, notification("R1", 60, refund.StatusSuccess)); err != nil || f.up.count("query:R1") != asked+1 {
 		t.Errorf("a hint that agrees: %v, asked %d times", err, f.up.count("query:R1")-asked)
 	}
 	f.up.set("R1", refund.StatusClosed)
-	if _, err := f.Relayed(t.Context(), server, hint); err != nil || f.look(t, "R1").State != refund.Closed {
-		t.Errorf("%v, %s", err, f.look(t, "R1").State)
+	if _, err := f.Relayed(t.Context(), server, hint); err != nil || f.inspect(t, "R1").State != refund.Closed {
+		t.Errorf("%v, %s", err, f.inspect(t, "R1").State)
 	}
-	if !strings.Contains(f.log.String(), "alarm=reversed") {
+	if f.alarms("reversed") == 0 {
 		t.Error("no alarm")
 	}
 }
@@ -61,7 +61,7 @@ func TestHintsOfOneSourceAreBounded(t *testing.T) {
 	})
 }
 
-// Where queries say that a refund exists and no more, what an attested relay tells
+// Where queries say that a refund exists and no more, what an attested relay says
 // settles it, if the merchant has said so; nobody else's word does.
 func TestTrustedRelaySettlesWhereQueriesTellNothing(t *testing.T) {
 	exists := &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}
@@ -90,7 +90,7 @@ func TestTrustedRelaySettlesWhereQueriesTellNothing(t *testing.T) {
 		out := notification("R1", 60, refund.StatusSuccess)
 		c.change(&out)
 		_, err := f.Relayed(t.Context(), c.caller, out)
-		if got := f.look(t, "R1").State; got != c.want {
+		if got := f.inspect(t, "R1").State; got != c.want {
 			t.Errorf("%s: %s, %v; want %s", c.name, got, err, c.want)
 		}
 		if c.want != refund.Success && !refund.IsCode(err, refund.CodeUnavailable) {

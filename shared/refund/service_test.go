@@ -8,9 +8,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
 )
 
 func TestRefundIsAcceptedAndSettled(t *testing.T) {

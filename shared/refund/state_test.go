@@ -2,7 +2,7 @@ package refund
 
 import "testing"
 
-// The table of the state machine, row by row, as it was decided: what late event
+// The table of the state machine, row by row, as it was decided: what a late outcome
 // does, what a fresh answer does.
 func TestStateMachineRowByRow(t *testing.T) {
 	want := map[[2]State][2]verdict{
@@ -27,12 +27,12 @@ func TestStateMachineRowByRow(t *testing.T) {
 	}
 }
 
-// Late event never moves a state to one of a lower rank.
+// A late outcome never moves a state to one of a lower rank.
 func TestLateOutcomeMovesForwardOnly(t *testing.T) {
 	rank := map[State]int{unknown: 0, Claimed: 0, Rejected: 0, Processing: 1, Abnormal: 2, Success: 3, Closed: 3}
 	for _, s := range steps() {
 		if (s.late == move || s.late == moveAlarm) && rank[s.to] <= rank[s.from] {
-			t.Errorf("late event moves %q back to %q", s.from, s.to)
+			t.Errorf("a late outcome moves %q back to %q", s.from, s.to)
 		}
 	}
 }

@@ -5,9 +5,10 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"wxrefund/shared/refund"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/refund"
 )
 
 // D12: a claim that the first version of this program has left in flight, byte
@@ -21,9 +22,7 @@ func TestClaimOfTheFirstVersionIsTakenUp(t *testing.T) {
 			`"history":[{"at":"2026-11-21T10:00:00Z","what":"claimed"},{"at":"2026-11-21T10:00:00Z","what":"sent"}]}`)},
 		{Key: "order/out_trade_no/O1", Body: []byte(`{"out_trade_no":"O1","currency":"CNY","total":100,"reserved":60,"members":[{"no":"R1","at":"2026-11-21T10:00:00Z"}]}`)},
 	}
-	if err := f.Ledger.Commit(t.Context(), old...); err != nil {
-		t.Fatal(err)
-	}
+	f.write(t, old...)
 	f.Now = func() time.Time { return time.Date(2026, 11, 21, 10, 5, 0, 0, time.UTC) }
 	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
 	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
@@ -38,21 +37,13 @@ func TestFieldsOfALaterVersionAreKept(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	for _, key := range []refund.Key{"refund/R1", "order/out_trade_no/O1"} {
-		items, err := f.Ledger.Get(t.Context(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		items := f.items(t, key)
 		items[0].Body = []byte(strings.TrimSuffix(string(items[0].Body), "}") + `,"later":{"a":[1,2]}}`)
-		if err := f.Ledger.Commit(t.Context(), items[0]); err != nil {
-			t.Fatal(err)
-		}
+		f.write(t, items[0])
 	}
 	f.settle(t, notification("R1", 60, refund.StatusClosed))
 	for _, key := range []refund.Key{"refund/R1", "order/out_trade_no/O1"} {
-		items, err := f.Ledger.Get(t.Context(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		items := f.items(t, key)
 		body := string(items[0].Body)
 		if !strings.Contains(body, `"later":{"a":[1,2]}`) {
 			t.Errorf("%s has lost it: %s", key, body)
@@ -83,21 +74,14 @@ func TestNestedFieldsOfALaterVersionAreKept(t *testing.T) {
 		`"members":[{`, `"members":[{"n7":7,`,
 	)
 	keys := []refund.Key{"refund/R1", "order/out_trade_no/O1"}
-	items, err := f.Ledger.Get(t.Context(), keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	items := f.items(t, keys...)
 	for i := range items {
 		items[i].Body = []byte(newer.Replace(string(items[i].Body)))
 	}
-	if err := f.Ledger.Commit(t.Context(), items...); err != nil {
-		t.Fatal(err)
-	}
-	f.Deliver(t.Context(), "R1") // b is told, a is not
+	f.write(t, items...)
+	f.Deliver(t.Context(), "R1") // b acknowledges, a does not
 	f.settle(t, notification("R1", 60, refund.StatusClosed))
-	if items, err = f.Ledger.Get(t.Context(), keys...); err != nil {
-		t.Fatal(err)
-	}
+	items = f.items(t, keys...)
 	both := string(items[0].Body) + string(items[1].Body)
 	for _, want := range []string{
 		`"n1":1`, `"n2":{"deep":[1]}`, `"n3":[2]`, `"n4":12345678901234567890`, `"n5":true`, `"n6":"x"`, `"n7":7`,
