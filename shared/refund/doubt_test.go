@@ -102,7 +102,7 @@ func TestRefusalThatTimeMendsIsTriedForSixHours(t *testing.T) {
 }
 
 // Only a verified "not found" ends a doubt: silence, errors and refusals of the
-// question leave the claim, with one alarm a day.
+// query leave the claim, with one alarm a day.
 func TestOnlyNotFoundEndsADoubt(t *testing.T) {
 	for name, c := range map[string]struct {
 		err   error

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -19,37 +20,27 @@ type storedAccount struct {
 	SameAs        string `json:"same_as"`
 	TransactionID string `json:"transaction_id"`
 	OutTradeNo    string `json:"out_trade_no"`
-	Total         int64
-	Confirmed     bool
-	Currency      string
 	Reserved      int64
 	Members       []storedMember
 	Claims        []storedMember // by their caller's other name
 }
 
 type storedMember struct {
-	No      string
-	Held    int64
-	Foreign bool
+	No   string
+	Held int64
 }
 
 type storedRecord struct {
-	State    string
-	Foreign  bool
-	Taken    bool
-	Released bool
-	Order    string
-	Also     string
-	Held     int64
-	Counted  bool
-	Refund   refund.Refund
-	Request  refund.Request
-	Moves    int
+	State   string
+	Taken   bool
+	Order   string
+	Also    string // a second account, of the caller's other name
+	Held    int64
+	Counted bool
 }
 
 // randomWorld is a WeChat Pay that two orders are paid at, A and B, of 100 each.
 type randomWorld struct {
-	t             *testing.T
 	mu            sync.Mutex // held while the upstream answers: the reconciler asks from several goroutines
 	rnd           *rand.Rand
 	now           time.Time
@@ -370,8 +361,8 @@ func (w *randomWorld) final() (bad []string) {
 	return bad
 }
 
-func newWorld(t *testing.T, seed uint64) *randomWorld {
-	w := &randomWorld{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{}, mem: &mem{items: map[refund.Key]refund.Item{}}}
+func newWorld(seed uint64) *randomWorld {
+	w := &randomWorld{rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{}, mem: &mem{items: map[refund.Key]refund.Item{}}}
 	w.v2, w.lists, w.partial = w.rnd.IntN(2) == 0, w.rnd.IntN(2) == 0, w.rnd.IntN(4)
 	w.f = &refund.Service{Channel: w, Ledger: w.mem, Merchant: merchant, Now: func() time.Time { return w.now },
 		Log: slog.New(slog.DiscardHandler)}
@@ -418,7 +409,7 @@ func (w *randomWorld) step() {
 			w.op("by hand %s O-%s %d: %v", no, o, fen, err)
 		}
 	case 5, 6: // settle
-		for _, n := range slices.Sorted(keysOf(w.refunds)) {
+		for _, n := range slices.Sorted(maps.Keys(w.refunds)) {
 			r := w.refunds[n]
 			if w.rnd.IntN(2) == 0 && r.Status != refund.StatusSuccess && r.Status != refund.StatusClosed {
 				r.Status = []refund.Status{refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal}[w.rnd.IntN(3)]
@@ -458,16 +449,6 @@ func (w *randomWorld) step() {
 	}
 }
 
-func keysOf(m map[string]*refund.Refund) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
 func (w *randomWorld) settleDown() {
 	w.quiet = true
 	for range 180 { // > 40 hours with the timer each ten minutes at most
@@ -481,7 +462,7 @@ func (w *randomWorld) settleDown() {
 func TestAccountsAndRecordsAgreeAfterEachStep(t *testing.T) {
 	const histories = 100
 	for seed := range uint64(histories) {
-		w := newWorld(t, seed)
+		w := newWorld(seed)
 		var bad []string
 		for range 5 + w.rnd.IntN(20) {
 			w.step()

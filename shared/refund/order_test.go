@@ -129,7 +129,6 @@ func TestTwoNamesReserveByEitherUntilTheUpstreamTells(t *testing.T) {
 	}
 	f.up.before = nil
 	f.must(t, both("R1", 60)) // confirmed: one order, in which it counts once
-	f.up.before = nil
 	f.must(t, byID("R3", 40))
 	f.refused(t, request("R4", 1), refund.CodeConflict, refund.Never)
 }

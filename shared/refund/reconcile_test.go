@@ -35,7 +35,7 @@ func TestReconcileClosesWhatNoNotificationClosed(t *testing.T) {
 	}
 }
 
-// The questions follow APIv3's advice: every minute, then at 5, 10, 20 and 30 minutes.
+// The queries follow APIv3's advice: every minute, then at 5, 10, 20 and 30 minutes.
 func TestReconcileAsksOnTheScheduleOfAPIv3(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()

@@ -188,7 +188,7 @@ func (r *record) due(now time.Time) (at time.Time) {
 	return at
 }
 
-// queryBackoff is how long to wait before question n: every minute at first, after
+// queryBackoff is how long to wait before query n: every minute at first, after
 // five minutes at 5, 10, 20 and 30 minutes (APIv3 refund document); after about
 // a day, when only a bank is still at work, every three hours.
 func queryBackoff(n int) time.Duration {

@@ -18,7 +18,7 @@ const (
 	unknown State = "" // no record
 )
 
-// Final reports whether the upstream moves no refund out of this state.
+// Final reports whether the state is one of the two in which refunds end.
 func (s State) Final() bool { return s == Success || s == Closed }
 
 // reserves reports whether a refund in this state keeps its amount reserved.
@@ -41,7 +41,7 @@ type Source string
 const (
 	Reply        Source = "reply"  // the upstream's answer to our own submission
 	Notification Source = "letter" // a notification
-	Query        Source = "query"  // the upstream's answer to our question
+	Query        Source = "query"  // the upstream's answer to our query
 	Relay        Source = "relay"  // an unsigned message of the platform
 )
 
@@ -59,10 +59,10 @@ const (
 // an outcome reports.
 type step struct {
 	from, to State
-	// late judges what may have been overtaken: a notification, or an answer to a
-	// question that was put before the record last moved. It goes forward only.
+	// late is for what may have been overtaken: a notification, or the answer to a query
+	// from before the record last moved. It goes forward only.
 	late verdict
-	// fresh judges the upstream's answer to a question put to the present state.
+	// fresh is for the upstream's answer to a query about the present state.
 	fresh verdict
 }
 
