@@ -20,7 +20,6 @@
 //
 // Rules that are not ours name the document that they come from: APIv3's refund
 // document (https://pay.weixin.qq.com/doc/v3/merchant/4012791862) and best practice
-// (https://pay.weixin.qq.com/doc/v3/merchant/4014959631), CloudPay.refund and
-// CloudPay.queryRefund and the template wxpay_refund (CloudBase), WeCom document 97333
-// (https://developer.work.weixin.qq.com/document/path/97333).
+// (https://pay.weixin.qq.com/doc/v3/merchant/4014959631), or one of those that
+// shared/testdata/documents.json lists.
 package refund

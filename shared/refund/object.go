@@ -1,10 +1,10 @@
 package refund
 
-// A Request asks for one refund. Its fields are the inputs of the CloudBase template,
-// wxpay_refund. The validate tags give each field's shape as APIv3's refund document
-// (4012791862) has it, for whoever decodes requests; what a channel allows beyond or below
-// that, and the rules between fields, are [Spec.Check]'s. A number that must be
-// given, zero or not, is tagged wire:"required"; one that is money wire:"fen".
+// A Request asks for one refund. Its fields are the inputs of the document "CloudBase
+// template, wxpay_refund". The validate tags give each field's shape as APIv3's refund
+// document (4012791862) has it, for whoever decodes requests; what a channel allows
+// beyond or below that, and the rules between fields, are [Spec.Check]'s. A number that
+// must be given, zero or not, is tagged wire:"required"; one that is money wire:"fen".
 type Request struct {
 	OutRefundNo   string        `json:"out_refund_no" validate:"required,max=64"`
 	TransactionID string        `json:"transaction_id,omitempty" validate:"max=32"`
