@@ -305,3 +305,12 @@ func (w *world) really(outRefundNo string) notification {
 	w.post("/_sandbox/refunds/"+outRefundNo+"/settle", `{"status":"SUCCESS"}`)
 	return w.notifications.last()
 }
+
+func (w *world) store() *ledger.Store {
+	w.t.Helper()
+	store, err := ledger.Open(w.t.Context(), "sqlite:"+w.ledger)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return store
+}

@@ -27,6 +27,7 @@ const module = "wxrefund/"
 var allowed = map[string][]string{
 	"functions/notify":         {"notify", "shared/config", "shared/host", "shared/refund"}, // the merchant's own code takes a refund.Event
 	"functions/package":        nil,
+	"functions/process":        {"shared/ledger", "shared/refund", "shared/sandbox"}, // for tests
 	"functions/reconcile":      {"shared/config", "shared/host", "shared/refund"},
 	"functions/sandbox":        {"notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "wxpayfunctions"},
 	"functions/wxpayfunctions": {"shared/config", "shared/host", "wxpayfunctions"},

@@ -1,4 +1,6 @@
-package functions_test
+//go:build heavy
+
+package process
 
 import (
 	"fmt"
@@ -16,24 +18,24 @@ const residentMost = 64
 // each from a process of its own. -v shows it; README's table has it.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	o := w.order(1_000_000)
-	dispatching, telling := startLambda(t, dispatcher, w.env), startPlain(t, notify, w.env)
+	w := NewWorld(t)
+	o := w.Order(1_000_000)
+	dispatching, notifying := StartLambda(t, Dispatcher, w.Env), StartPlain(t, Notify, w.Env)
 	once := func(i int) {
 		no := fmt.Sprintf("R%d", i)
-		if got := dispatching.ask(refundEvent(o, no, 1)); got.Code != 0 {
+		if got := dispatching.Ask(RefundEvent(o, no, 1)); got.Code != 0 {
 			t.Fatalf("%s: %+v", no, got)
 		}
-		if _, err := telling.try(w.really("H" + no)); err != nil {
+		if _, err := notifying.Try(w.SignedNotification("H" + no)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	once(0)
-	first := map[string]int{dispatcher: dispatching.process.resident(), notify: telling.process.resident()}
+	first := map[string]int{Dispatcher: dispatching.Process.resident(), Notify: notifying.Process.resident()}
 	for i := 1; i < 49; i++ { // an order takes fifty
 		once(i)
 	}
-	for name, p := range map[string]*process{dispatcher: dispatching.process, notify: telling.process} {
+	for name, p := range map[string]*Process{Dispatcher: dispatching.Process, Notify: notifying.Process} {
 		last := p.resident()
 		t.Logf("%s: %d MiB after one call, %d MiB after 49", name, first[name], last)
 		if last > residentMost {
@@ -45,9 +47,9 @@ func TestMemory(t *testing.T) {
 var residentLine = regexp.MustCompile(`VmRSS:\s+([0-9]+) kB`)
 
 // resident is what a process holds in memory now, in MiB.
-func (p *process) resident() int {
+func (p *Process) resident() int {
 	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -1,4 +1,6 @@
-package functions_test
+//go:build heavy
+
+package process
 
 import (
 	"fmt"
@@ -7,23 +9,23 @@ import (
 	"text/tabwriter"
 )
 
-// A telling is one row of the subscribers' crash table: a process dies at a point,
-// and what each subscriber has been told then, and in the end.
-type telling struct {
-	at, whose string
-	// again says whether somebody may take it twice: he had been told, and the
+// A deliveryCrash is one row of the subscribers' crash table: a process dies at a point,
+// and what each subscriber has received then, and in the end.
+type deliveryCrash struct {
+	at, during string
+	// again says whether somebody may take it twice: he had received it, and the
 	// process died before it could write his answer down.
 	again bool
 }
 
-// subscriberNames are those of the sandbox: how often the last has to be told is
-// its business.
+// subscriberNames are those of the sandbox: how often the last needs a delivery is
+// its own affair.
 var subscriberNames = []string{"goodSubscriber", "slowSubscriber", "failingSubscriber"}
 
-// told is how often each subscriber was told of the refund, and how often it took it.
-type told map[string]struct{ heard, taken int }
+// received is how often each subscriber was received of the refund, and how often it took it.
+type received map[string]struct{ heard, taken int }
 
-func (w *world) told() (told, map[string]bool) {
+func (w *World) received() (received, map[string]bool) {
 	w.t.Helper()
 	var answer struct {
 		Subscribers []struct {
@@ -34,8 +36,8 @@ func (w *world) told() (told, map[string]bool) {
 			}
 		}
 	}
-	decode(w.t, w.get("/_sandbox/subscribers"), &answer)
-	out, ids := told{}, map[string]bool{}
+	Decode(w.t, w.Get("/_sandbox/subscribers"), &answer)
+	out, ids := received{}, map[string]bool{}
 	for _, s := range answer.Subscribers {
 		n := out[s.Name]
 		for _, h := range s.Heard {
@@ -50,7 +52,7 @@ func (w *world) told() (told, map[string]bool) {
 	return out, ids
 }
 
-func (n told) String() string {
+func (n received) String() string {
 	var parts []string
 	for _, name := range subscriberNames {
 		parts = append(parts, fmt.Sprintf("%d/%d", n[name].taken, n[name].heard))
@@ -58,12 +60,12 @@ func (n told) String() string {
 	return strings.Join(parts, " ")
 }
 
-// A process that tells the business is killed at each step, and others go on.
-// Everybody has taken the event in the end: once, or twice where his answer died
+// C17, D3: a process that delivers to subscribers is killed at each step, and others go
+// on. Everybody has taken the event in the end: once, or twice where his answer died
 // with the process that had heard it. Whoever's answer was on record is left alone.
-func TestC17D3TellerKilled(t *testing.T) {
+func TestKillDuringDeliveryLosesNoEvent(t *testing.T) {
 	t.Parallel()
-	rows := []telling{
+	rows := []deliveryCrash{
 		{"settle.before", notifying, false},
 		{"settle.after", notifying, false},
 		{"deliver.taken", notifying, false},
@@ -78,16 +80,16 @@ func TestC17D3TellerKilled(t *testing.T) {
 	lines := make([]string, len(rows))
 	t.Run("rows", func(t *testing.T) {
 		for i, row := range rows {
-			t.Run(row.at+"_"+row.whose, func(t *testing.T) {
+			t.Run(row.at+"_"+row.during, func(t *testing.T) {
 				t.Parallel()
-				lines[i] = row.play(t)
+				lines[i] = row.run(t)
 			})
 		}
 	})
 	var table strings.Builder
 	out := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "point\tdied\tledger\tat the death\tat the end")
-	fmt.Fprintln(out, "\t\t\ttaken/told: good slow failing\ttaken/told: good slow failing")
+	fmt.Fprintln(out, "point\tdied\tledger\twhen it died\tat the end")
+	fmt.Fprintln(out, "\t\t\ttaken/received: good slow failing\ttaken/received: good slow failing")
 	for _, l := range lines {
 		fmt.Fprintln(out, l)
 	}
@@ -95,23 +97,23 @@ func TestC17D3TellerKilled(t *testing.T) {
 	t.Logf("\n%s", &table)
 }
 
-func (row telling) play(t *testing.T) string {
-	p := &play{world: newWorldWith(t, true), death: death{at: row.at, whose: row.whose, scene: succeeded}, fen: partFen}
-	p.order = p.world.order(wholeFen)
-	p.set()
+func (row deliveryCrash) run(t *testing.T) string {
+	p := &crashCase{World: NewWorldWithSubscribers(t), crash: crash{at: row.at, during: row.during, before: succeeded}, fen: partFen}
+	p.order = p.World.Order(wholeFen)
+	p.prepare()
 	p.die()
 	left := p.asLeft().entry(theRefund)
 	p.found = left.State
-	atDeath, _ := p.told()
+	atDeath, _ := p.received()
 	goOn := []string{notifying, timing, timing, timing, timing}
 	for _, next := range goOn {
-		p.later()
+		p.Later()
 		_, call := p.call(next, ample)
 		if answer, err := call(); err != nil {
 			t.Fatalf("%s: %s, %v", next, answer, err)
 		}
 	}
-	atEnd, ids := p.told()
+	atEnd, ids := p.received()
 	if len(ids) != 1 {
 		t.Errorf("one event has the ids %v", ids)
 	}
@@ -129,7 +131,7 @@ func (row telling) play(t *testing.T) string {
 		if p.found == "success" && !left.owes("scf:"+name) {
 			paid++
 			if atEnd[name] != atDeath[name] {
-				t.Errorf("%s had taken it, which was on record, and was told again", name)
+				t.Errorf("%s had taken it, which was on record, and received it again", name)
 			}
 		}
 	}
@@ -139,5 +141,5 @@ func (row telling) play(t *testing.T) string {
 	if owed := p.entry(theRefund).Notices; len(owed) > 0 {
 		t.Errorf("still owed: %v", owed)
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", row.at, callee[row.whose], p.found, atDeath, atEnd)
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", row.at, callee[row.during], p.found, atDeath, atEnd)
 }

@@ -1,10 +1,14 @@
-package functions_test
+// Package coldstart_test measures what a user waits for when no function runs yet: from
+// the start of a packaged function to its first reply.
+package coldstart_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"wxrefund/functions/process"
 )
 
 // maxColdStart is how much longer one of our functions may take to its first
@@ -38,7 +44,7 @@ type coldStart struct {
 // fails if the fast quarter of ours takes more than maxColdStart times as long as
 // that one's.
 //
-//	go test -run '^$' -bench ColdStart -benchtime 300x ./functions
+//	go test -run '^$' -bench ColdStart -benchtime 300x ./functions/coldstart
 func BenchmarkColdStart(b *testing.B) {
 	for _, platform := range []struct {
 		name   string
@@ -52,14 +58,15 @@ func BenchmarkColdStart(b *testing.B) {
 	} {
 		b.Run(platform.name, func(b *testing.B) {
 			env, notification := coldSettings(b)
-			gateway := tencentGateways[0]
+			dir := packages(b, platform.target)
+			gateway := process.TencentGateways[0]
 			if platform.name == "Lambda" {
-				gateway = awsGateways[0]
+				gateway = process.AWSGateways[0]
 			}
 			starts := []coldStart{
 				{"empty", emptyFunction(b, platform.tags), `{}`, "wx_trigger", `{}`},
-				{"dispatcher", unzipped(b, platform.target, "wxpayFunctions", platform.entry), coldRefund(gateway, platform.name), "wx_client", "NOAUTH"},
-				{"notify", unzipped(b, platform.target, "notify", platform.entry), gateway.event(notification), "wx_http", `"statusCode":401`},
+				{"dispatcher", unzipped(b, filepath.Join(dir, "wxpayFunctions.zip"), platform.entry), coldRefund(gateway, platform.name), "wx_client", "NOAUTH"},
+				{"notify", unzipped(b, filepath.Join(dir, "notify.zip"), platform.entry), gateway.Event(notification), "wx_http", `"statusCode":401`},
 			}
 			took := make([][]time.Duration, len(starts))
 			for b.Loop() {
@@ -100,30 +107,60 @@ func quartile(d []time.Duration) time.Duration {
 
 // coldRefund is a refund that nobody who may asks for: a client's on SCF, one by
 // HTTP on Lambda, where whoever invokes directly may.
-func coldRefund(g gateway, platform string) string {
-	event := refundEvent(order{OutTradeNo: "order-1", Total: 100}, "refund-1", 60)
+func coldRefund(g process.Gateway, platform string) string {
+	event := process.RefundEvent(process.Order{OutTradeNo: "order-1", Total: 100}, "refund-1", 60)
 	if platform == "SCF" {
 		return event
 	}
-	return g.event(notification{http.Header{"Content-Type": {"application/json"}}, []byte(event)})
+	return g.Event(process.Notification{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(event)})
 }
 
 // coldSettings are the settings of a merchant, with a WeChat Pay and ledgers
 // that are not there: the first event needs neither. The notification is forged.
-func coldSettings(b *testing.B) ([]string, notification) {
+func coldSettings(b *testing.B) ([]string, process.Notification) {
 	b.Helper()
-	w := newWorld(b)
-	l := w.really("N1").forged()
-	return w.with("WXPAY_BASE_URL=http://127.0.0.1:1", "REFUND_OPERATORS="), l
+	w := process.NewWorld(b)
+	l := w.SignedNotification("N1").Forged()
+	return w.With("WXPAY_BASE_URL=http://127.0.0.1:1", "REFUND_OPERATORS="), l
 }
 
-// unzipped returns the path of a package's binary.
-func unzipped(tb testing.TB, target, function, entry string) string {
-	return filepath.Join(unzip(tb, archive(tb, target, function)), entry)
+// packages builds a target's packages by the documented command and returns the folder.
+func packages(tb testing.TB, target string) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	cmd := exec.Command("go", "run", "wxrefund/functions/package", "-only", target, "-out", dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+	return filepath.Join(dir, target)
 }
 
-// emptyFunction builds a function that does nothing, as ours are built, and writes
-// it as unzipping writes ours: how a file was written shows in how fast it starts.
+// unzipped writes one file of a package as the platform does and returns its path.
+func unzipped(tb testing.TB, archive, entry string) string {
+	tb.Helper()
+	r, err := zip.OpenReader(archive)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer r.Close()
+	data, err := fs.ReadFile(r, entry)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return executable(tb, data, entry)
+}
+
+// executable writes a program: how a file was written shows in how fast it starts.
+func executable(tb testing.TB, data []byte, name string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+// emptyFunction builds a function that does nothing, as ours are built.
 func emptyFunction(tb testing.TB, tags string) string {
 	tb.Helper()
 	built := filepath.Join(tb.TempDir(), "empty")
@@ -136,11 +173,7 @@ func emptyFunction(tb testing.TB, tags string) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	binary := filepath.Join(tb.TempDir(), "main")
-	if err := os.WriteFile(binary, data, 0o755); err != nil {
-		tb.Fatal(err)
-	}
-	return binary
+	return executable(tb, data, "main")
 }
 
 // ledgerOf returns the variable that names a ledger which is not there.
@@ -197,8 +230,8 @@ func firstOnSCF(b *testing.B, s coldStart, env []string) (time.Duration, []byte)
 		}
 	}
 	defer client.Close()
-	var res scfResponse
-	err := client.Call("Function.Invoke", invocation{event: s.event, environment: map[string]string{"TCB_SOURCE": s.source}}.request(), &res)
+	var res process.SCFResponse
+	err := client.Call("Function.Invoke", process.Invocation{Event: s.event, Environment: map[string]string{"TCB_SOURCE": s.source}}.Request(), &res)
 	took := time.Since(begin)
 	if err != nil || res.Error != nil {
 		b.Fatalf("%s: got %v, %+v", s.name, err, res.Error)
@@ -237,7 +270,7 @@ func firstOnLambda(b *testing.B, s coldStart, env []string) (time.Duration, []by
 		}
 		w.Header().Set("Lambda-Runtime-Aws-Request-Id", "r1")
 		w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(10*time.Second).UnixMilli()))
-		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", arn)
+		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", process.ARN)
 		_, _ = io.WriteString(w, s.event)
 	}))
 	defer api.Close()

@@ -1,4 +1,6 @@
-package functions_test
+//go:build heavy
+
+package process
 
 import (
 	"context"
@@ -50,69 +52,69 @@ func within[T any](t *testing.T, what string, d time.Duration, f func() T) T {
 	return got
 }
 
-// A WeChat that hangs costs an answer in time, and no money.
-func TestHangingUpstream(t *testing.T) {
+// A4: a WeChat that hangs costs an answer in time, and no money.
+func TestHangingUpstreamIsAnsweredInTime(t *testing.T) {
 	t.Parallel()
 	const deadline = 2 * time.Second
-	w := newWorld(t)
-	o := w.order(100)
-	into := w.with("WXPAY_BASE_URL=" + silence(t))
+	w := NewWorld(t)
+	o := w.Order(100)
+	into := w.With("WXPAY_BASE_URL=" + silence(t))
 
-	hung := startSCF(t, dispatcher, into)
-	got := within(t, "the dispatcher on SCF", deadline, func() reply {
-		return parse(t, hung.invoke(invocation{event: refundEvent(o, "R1", 60), left: deadline}))
+	hung := StartSCF(t, Dispatcher, into)
+	got := within(t, "the dispatcher on SCF", deadline, func() Reply {
+		return Parse(t, hung.Invoke(Invocation{Event: RefundEvent(o, "R1", 60), Left: deadline}))
 	})
 	if got.Code != 503 || got.Retry != "same_number" || got.ErrCode != "SYSTEMERROR" {
 		t.Errorf("refund: got %+v, want 503 and same_number", got)
 	}
-	hungLambda := startLambda(t, dispatcher, into)
-	got = within(t, "the dispatcher on Lambda", deadline, func() reply {
-		return parse(t, hungLambda.invoke("h1", refundEvent(o, "R2", 30), deadline))
+	hungLambda := StartLambda(t, Dispatcher, into)
+	got = within(t, "the dispatcher on Lambda", deadline, func() Reply {
+		return Parse(t, hungLambda.Invoke("h1", RefundEvent(o, "R2", 30), deadline))
 	})
 	if got.Code != 503 || got.Retry != "same_number" {
 		t.Errorf("refund: got %+v, want 503 and same_number", got)
 	}
-	w.later()
-	timer := startLambda(t, reconcile, into)
-	summary := within(t, "reconcile", deadline, func() string { return string(timer.invoke("h2", `{}`, deadline)) })
+	w.Later()
+	timer := StartLambda(t, Reconcile, into)
+	summary := within(t, "reconcile", deadline, func() string { return string(timer.Invoke("h2", `{}`, deadline)) })
 	if want := `{"checked":2,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`; summary != want {
 		t.Errorf("reconcile: got %s, want %s", summary, want)
 	}
-	listener := startSCF(t, notify, into)
+	listener := StartSCF(t, Notify, into)
 	relay := within(t, "notify", deadline, func() string {
-		return string(listener.invoke(invocation{event: `{"event_type":"REFUND.SUCCESS","resource":{"out_refund_no":"R1"}}`, left: deadline}))
+		return string(listener.Invoke(Invocation{Event: `{"event_type":"REFUND.SUCCESS","resource":{"out_refund_no":"R1"}}`, Left: deadline}))
 	})
 	if !strings.HasPrefix(relay, `{"code":"FAIL"`) {
 		t.Errorf("relay: got %s, want FAIL", relay)
 	}
 
 	// The claims stand, and the same calls complete them.
-	f := startSCF(t, dispatcher, w.env)
-	if got := f.dispatch(queryEvent("out_trade_no", o.OutTradeNo)); got.Data.TotalRefundCount != 2 || got.Data.Refunds[0].Status != "" {
+	f := StartSCF(t, Dispatcher, w.Env)
+	if got := f.Dispatch(QueryEvent("out_trade_no", o.OutTradeNo)); got.Data.TotalRefundCount != 2 || got.Data.Refunds[0].Status != "" {
 		t.Errorf("by order: got %+v, want two refunds of which WeChat has said nothing", got)
 	}
-	if got := f.dispatch(refundEvent(o, "R3", 11)); got.Code != 409 {
+	if got := f.Dispatch(RefundEvent(o, "R3", 11)); got.Code != 409 {
 		t.Errorf("more than is left: got %+v, want 409", got)
 	}
 	for range 2 {
 		for no, fen := range map[string]int64{"R1": 60, "R2": 30} {
-			if got := f.dispatch(refundEvent(o, no, fen)); got.Code != 0 || got.Data.Status != "PROCESSING" {
+			if got := f.Dispatch(RefundEvent(o, no, fen)); got.Code != 0 || got.Data.Status != "PROCESSING" {
 				t.Errorf("%s again: got %+v, want PROCESSING", no, got)
 			}
 		}
 	}
 
 	// So does one that WeChat accepted without saying so.
-	w.post("/_sandbox/faults", `{"upstream":"timeout_after","count":1}`)
-	late := refundEvent(o, "R4", 10)
-	got = within(t, "the dispatcher", deadline, func() reply { return parse(t, f.invoke(invocation{event: late, left: deadline})) })
+	w.Post("/_sandbox/faults", `{"upstream":"timeout_after","count":1}`)
+	late := RefundEvent(o, "R4", 10)
+	got = within(t, "the dispatcher", deadline, func() Reply { return Parse(t, f.Invoke(Invocation{Event: late, Left: deadline})) })
 	if got.Code != 503 || got.Retry != "same_number" {
 		t.Errorf("accepted in silence: got %+v, want 503 and same_number", got)
 	}
-	if got := f.dispatch(late); got.Code != 0 || got.Data.Status != "PROCESSING" {
+	if got := f.Dispatch(late); got.Code != 0 || got.Data.Status != "PROCESSING" {
 		t.Errorf("again: got %+v, want PROCESSING", got)
 	}
-	if got := w.refunds(); len(got) != 3 || w.sum(o) != 100 {
+	if got := w.Refunds(); len(got) != 3 || w.Sum(o) != 100 {
 		t.Errorf("WeChat holds %+v, want three refunds over 100 fen", got)
 	}
 }
@@ -143,24 +145,24 @@ func lock(t *testing.T, file string) (unlock func()) {
 	return unlock
 }
 
-// WeChat waits five seconds for an answer. A ledger that somebody else holds is no
+// C19: WeChat waits five seconds for an answer. A ledger that somebody else holds is no
 // reason to miss them, not even for a function that has just been started.
-func TestLockedLedger(t *testing.T) {
+func TestLockedLedgerIsAnsweredInTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	warm := startPlain(t, notify, w.env)
-	if status, body := warm.deliver(w.really("N1")); status != 200 {
+	w := NewWorld(t)
+	warm := StartPlain(t, Notify, w.Env)
+	if status, body := warm.Deliver(w.SignedNotification("N1")); status != 200 {
 		t.Fatalf("got %d %s, want 200", status, body)
 	}
-	cold := startPlain(t, notify, w.env)
-	l := w.really("N2")
+	cold := StartPlain(t, Notify, w.Env)
+	l := w.SignedNotification("N2")
 
-	unlock := lock(t, w.ledger)
+	unlock := lock(t, w.Ledger)
 	var wg sync.WaitGroup
-	for name, f := range map[string]*plain{"warm": warm, "cold": cold} {
+	for name, f := range map[string]*Plain{"warm": warm, "cold": cold} {
 		wg.Go(func() {
 			begin := time.Now()
-			status, body := f.deliver(l)
+			status, body := f.Deliver(l)
 			if took := time.Since(begin); status != 503 || took > 4500*time.Millisecond {
 				t.Errorf("%s, locked: got %d %s after %v, want 503 within 4s", name, status, body, took)
 			}
@@ -168,8 +170,8 @@ func TestLockedLedger(t *testing.T) {
 	}
 	wg.Wait()
 	unlock()
-	for name, f := range map[string]*plain{"warm": warm, "cold": cold} {
-		if status, body := f.deliver(l); status != 200 || string(body) != acknowledged {
+	for name, f := range map[string]*Plain{"warm": warm, "cold": cold} {
+		if status, body := f.Deliver(l); status != 200 || string(body) != Acknowledged {
 			t.Errorf("%s, no longer locked: got %d %s, want 200", name, status, body)
 		}
 	}

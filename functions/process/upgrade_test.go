@@ -1,4 +1,6 @@
-package functions_test
+//go:build heavy
+
+package process
 
 import (
 	"os"
@@ -29,7 +31,7 @@ func buildPrevious(t *testing.T, names ...string) (dir string) {
 		t.Fatal(err)
 	}
 	archive := filepath.Join(dir, "tree.tar")
-	run("..", "git", "archive", "-o", archive, previous)
+	run("../..", "git", "archive", "-o", archive, previous)
 	run(tree, "tar", "-xf", archive)
 	for _, name := range names {
 		run(tree, "go", "build", "-o", filepath.Join(dir, name), "./functions/"+name)
@@ -39,7 +41,7 @@ func buildPrevious(t *testing.T, names ...string) (dir string) {
 
 // D12: the version before goes on over a ledger that this one has written, from a
 // cold start too, and takes nothing of it away.
-func TestD12VersionBeforeGoesOnFromAColdStart(t *testing.T) {
+func TestPreviousVersionGoesOnOverThisLedger(t *testing.T) {
 	t.Parallel()
 	if out, err := exec.Command("git", "rev-parse", "--is-shallow-repository").Output(); err != nil || strings.TrimSpace(string(out)) != "false" {
 		if os.Getenv("CI") == "true" {
@@ -47,57 +49,57 @@ func TestD12VersionBeforeGoesOnFromAColdStart(t *testing.T) {
 		}
 		t.Skip("the version before is built from the repository's history, which is not here: git clone without --depth")
 	}
-	w := newWorld(t)
-	dir := buildPrevious(t, dispatcher, reconcile)
-	now := w.onLambda(dispatcher)
-	one, two := w.order(wholeFen), w.order(wholeFen)
-	if got := now.ask(refundEvent(one, "R1", 60)); got.Code != 0 {
+	w := NewWorld(t)
+	dir := buildPrevious(t, Dispatcher, Reconcile)
+	now := w.onLambda(Dispatcher)
+	one, two := w.Order(wholeFen), w.Order(wholeFen)
+	if got := now.Ask(RefundEvent(one, "R1", 60)); got.Code != 0 {
 		t.Fatalf("R1: %+v", got)
 	}
-	w.post("/_sandbox/faults", `{"upstream":"500_before","count":1}`)
-	both := strings.Replace(refundEvent(two, "R2", 60), `"out_trade_no"`, `"transaction_id":"`+two.TransactionID+`","out_trade_no"`, 1)
-	if got := now.ask(both); got.Code != 503 {
+	w.Post("/_sandbox/faults", `{"upstream":"500_before","count":1}`)
+	both := strings.Replace(RefundEvent(two, "R2", 60), `"out_trade_no"`, `"transaction_id":"`+two.TransactionID+`","out_trade_no"`, 1)
+	if got := now.Ask(both); got.Code != 503 {
 		t.Fatalf("R2: %+v", got)
 	}
-	if body := string(w.stored("R2").Body); !strings.Contains(body, `"also":`) || !strings.Contains(body, `"sent_at":`) {
+	if body := string(w.Stored("R2").Body); !strings.Contains(body, `"also":`) || !strings.Contains(body, `"sent_at":`) {
 		t.Fatalf("this version writes nothing that the one before does not know: %s", body)
 	}
 
-	old := runLambda(t, func(api string) *process {
-		return startCommand(t, w.with("REFUND_PACE=0s", api), filepath.Join(dir, dispatcher))
+	old := RunLambda(t, func(api string) *Process {
+		return StartCommand(t, w.With("REFUND_PACE=0s", api), filepath.Join(dir, Dispatcher))
 	})
-	w.post("/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`)
-	if got := old.ask(queryEvent("out_refund_no", "R1")); got.Code != 0 || got.Data.Status != "SUCCESS" {
+	w.Post("/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`)
+	if got := old.Ask(QueryEvent("out_refund_no", "R1")); got.Code != 0 || got.Data.Status != "SUCCESS" {
 		t.Errorf("the version before, asked about R1: %+v", got)
 	}
-	if got := old.ask(refundEvent(one, "R3", 41)); got.Code != 409 {
+	if got := old.Ask(RefundEvent(one, "R3", 41)); got.Code != 409 {
 		t.Errorf("the version before, 41 of 40 that are left: %+v", got)
 	}
-	if got := old.ask(refundEvent(one, "R4", 40)); got.Code != 0 {
+	if got := old.Ask(RefundEvent(one, "R4", 40)); got.Code != 0 {
 		t.Errorf("the version before, the rest: %+v", got)
 	}
-	w.later()
-	timer := runLambda(t, func(api string) *process {
-		return startCommand(t, w.with(api), filepath.Join(dir, reconcile))
+	w.Later()
+	timer := RunLambda(t, func(api string) *Process {
+		return StartCommand(t, w.With(api), filepath.Join(dir, Reconcile))
 	})
-	timer.invoke("r1", `{}`, ample)
-	if body := string(w.stored("R2").Body); !strings.Contains(body, `"also":`) {
+	timer.Invoke("r1", `{}`, ample)
+	if body := string(w.Stored("R2").Body); !strings.Contains(body, `"also":`) {
 		t.Errorf("the version before has taken fields away: %s", body)
 	}
 
 	// And this one goes on over what the one before has written.
-	now = w.onLambda(dispatcher)
+	now = w.onLambda(Dispatcher)
 	for _, no := range []string{"R1", "R2", "R4"} {
-		if got := now.ask(queryEvent("out_refund_no", no)); got.Code != 0 || got.Data.OutRefundNo != no {
+		if got := now.Ask(QueryEvent("out_refund_no", no)); got.Code != 0 || got.Data.OutRefundNo != no {
 			t.Errorf("%s: %+v", no, got)
 		}
 	}
-	for _, event := range []string{refundEvent(one, "R5", 1), refundEvent(two, "R6", 41)} {
-		if got := now.ask(event); got.Code != 409 {
+	for _, event := range []string{RefundEvent(one, "R5", 1), RefundEvent(two, "R6", 41)} {
+		if got := now.Ask(event); got.Code != 409 {
 			t.Errorf("more than is left: %+v", got)
 		}
 	}
-	if got := now.ask(refundEvent(two, "R7", 40)); got.Code != 0 {
+	if got := now.Ask(RefundEvent(two, "R7", 40)); got.Code != 0 {
 		t.Errorf("the rest: %+v", got)
 	}
 }

@@ -1,0 +1,9 @@
+package coldstart_test
+
+import (
+	"testing"
+
+	"wxrefund/functions/process"
+)
+
+func TestMain(m *testing.M) { process.Main(m) }

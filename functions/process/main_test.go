@@ -1,0 +1,7 @@
+//go:build heavy
+
+package process
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }
