@@ -52,13 +52,13 @@ func (w *world) begin(name string, limit time.Duration) *call {
 	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]event{}, looks: map[string]time.Duration{}, vouched: map[string]string{}}
 	c.ctx, c.cancel = context.WithTimeout(w.ctx, limit)
 	c.given = c.ctx
-	if d := c.luck("", "caller"); w.blows(d, "caller leaves") {
+	if d := c.luck("", "caller"); w.applies(d, "caller leaves") {
 		given, leave := context.WithCancel(c.ctx)
 		c.given = given
 		time.AfterFunc(span(d, time.Millisecond, 2*time.Second), leave)
 	}
 	w.count("calls", 1)
-	w.tell(name, "begins")
+	w.logf(name, "begins")
 	return c
 }
 
@@ -71,13 +71,13 @@ func (c *call) end() bool {
 	return !c.cross("", "acknowledge")
 }
 
-// luck is a source of chance for the next thing that the call does about a refund.
+// luck is a source of randomness for the next thing that the call does about a refund.
 func (c *call) luck(no, verb string) *rand.Rand {
 	c.mu.Lock()
 	c.draws[no]++
 	n := c.draws[no]
 	c.mu.Unlock()
-	return c.w.chance.of(c.name, no, verb, strconv.Itoa(n))
+	return c.w.random.of(c.name, no, verb, strconv.Itoa(n))
 }
 
 // phase is the instant within a beat at which the next thing about a refund happens.
@@ -100,7 +100,7 @@ func (c *call) kill(where string) {
 	c.cancel()
 	c.w.count("crashes", 1)
 	c.w.count("crash "+where, 1)
-	c.w.tell(c.name, "CRASHES %s", where)
+	c.w.logf(c.name, "CRASHES %s", where)
 }
 
 // cross takes one step over the boundary between the call and the world. It
@@ -110,7 +110,7 @@ func (c *call) cross(no, where string) bool {
 		return true
 	}
 	c.w.count("steps", 1)
-	if c.w.blows(c.luck(no, where), "crash") {
+	if c.w.applies(c.luck(no, where), "crash") {
 		c.kill(where)
 	}
 	return c.crashed()
@@ -119,7 +119,7 @@ func (c *call) cross(no, where string) bool {
 // hears notes what the call is told of a refund.
 func (c *call) hears(no string, n event) {
 	u, held := c.w.upstream(no)
-	others := held && !c.w.witness.claimed(no, u)
+	others := held && !c.w.invariants.claimed(no, u)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// What is not found was still refused before, and so it was if it turns out that
@@ -183,7 +183,7 @@ func (w *world) taken(no, by string, at time.Duration) {
 	}
 }
 
-// store carries one access to a store through the weather. do is the access
+// store carries one access to a store through the faults. do is the access
 // itself; kind names it for whoever counts crashes.
 func (c *call) store(ctx context.Context, no, kind string, do func(context.Context) error) error {
 	if c.cross(no, "before "+kind) {
@@ -191,7 +191,7 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 	}
 	r := c.luck(no, "store")
 	beats := r.IntN(2)
-	if c.w.blows(r, "store slow") {
+	if c.w.applies(r, "store slow") {
 		beats += r.IntN(50)
 	}
 	if err := c.w.wait(ctx, c.phase(no), beats); err != nil {
@@ -200,7 +200,7 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 	switch {
 	case c.crashed():
 		return errCrashed
-	case c.w.blows(r, "store hangs"):
+	case c.w.applies(r, "store hangs"):
 		if _, ends := ctx.Deadline(); ends {
 			<-ctx.Done()
 			return ctx.Err()
@@ -208,12 +208,12 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 		// Only the platform ends this, and nobody hears an answer that may be known. At
 		// the very instant at which it does, nothing is lost by it.
 		if end, _ := c.ctx.Deadline(); time.Until(end) > 0 {
-			c.w.witness.violates("answer", "%s would wait for the store for ever (%s of %s)", c.name, kind, no)
+			c.w.invariants.violates("answer", "%s would wait for the store for ever (%s of %s)", c.name, kind, no)
 		}
 		<-c.ctx.Done()
 		return errCrashed
-	case c.w.blows(r, "store down"), c.w.blows(r, "store errs"):
-		c.w.tell(c.name, "%s %s: the store fails", kind, no)
+	case c.w.applies(r, "store down"), c.w.applies(r, "store errs"):
+		c.w.logf(c.name, "%s %s: the store fails", kind, no)
 		return errStore
 	}
 	err := do(ctx)
@@ -222,12 +222,12 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 		c.looks[no] = time.Since(c.w.start)
 		c.mu.Unlock()
 	}
-	c.w.tell(c.name, "%s %s: %s", kind, no, outcome(err))
+	c.w.logf(c.name, "%s %s: %s", kind, no, outcome(err))
 	if c.cross(no, "after "+kind) {
 		return errCrashed
 	}
-	if c.w.blows(r, "store forgets") {
-		c.w.tell(c.name, "%s %s: the answer is lost", kind, no)
+	if c.w.applies(r, "store forgets") {
+		c.w.logf(c.name, "%s %s: the answer is lost", kind, no)
 		return errStore
 	}
 	return err

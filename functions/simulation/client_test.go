@@ -24,7 +24,7 @@ func (w *world) tap(f wish, at time.Duration, finger string) {
 	no := f.No
 	for try := range f.Tries {
 		name := fmt.Sprintf("%s %s.%d", finger, f.No, try)
-		r := w.chance.of(name)
+		r := w.random.of(name)
 		w.names(f.No, no)
 		fen := f.Fen
 		if try > 0 && f.Other > 0 {
@@ -61,8 +61,8 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 		data["out_trade_no"] = o.Trade
 	}
 	c := w.begin(name, w.history.Limit)
-	before, _ := w.witness.row(no)
-	suspended := w.witness.suspended(no)
+	before, _ := w.invariants.row(no)
+	suspended := w.invariants.suspended(no)
 	told := w.invoke(c, "wxpay_refund", data)
 	if told == nil {
 		return nil
@@ -74,29 +74,29 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 	// number is his refund only if the order and the amount are.
 	u, held := w.upstream(no)
 	his := held && u.OutTradeNo == o.Trade && u.Amount.Refund == fen
-	after, _ := w.witness.row(no)
+	after, _ := w.invariants.row(no)
 	switch {
 	case told.Code == 0 && !held:
 		w.count("replies that are wrong", 1)
-		w.witness.violates("reply", "%s is called refunded, and WeChat Pay does not know it", no)
+		w.invariants.violates("reply", "%s is called refunded, and WeChat Pay does not know it", no)
 	case told.Code == 0 && !his:
 		w.count("replies that are wrong", 1)
-		w.witness.violates("reply", "%s is called refunded, and what WeChat Pay holds under it is %d of %s", no, u.Amount.Refund, u.OutTradeNo)
+		w.invariants.violates("reply", "%s is called refunded, and what WeChat Pay holds under it is %d of %s", no, u.Amount.Refund, u.OutTradeNo)
 	case told.Code == 409 && told.Retry == "new_number" && (!held || his && f.Total == o.Total && u.Status != "CLOSED"):
 		w.count("replies that are wrong", 1)
-		w.witness.violates("reply", "%s is called taken, and what WeChat Pay holds under it is %+v", no, u)
+		w.invariants.violates("reply", "%s is called taken, and what WeChat Pay holds under it is %+v", no, u)
 	case before.Taken && !his && told.Code != 400 && told.Code != 429 && told.Code != 503 && (told.Code != 409 || told.Retry != "new_number"):
-		w.witness.violates("reply", "%s is known to be taken, and is answered with %+v", no, *told)
+		w.invariants.violates("reply", "%s is known to be taken, and is answered with %+v", no, *told)
 	case suspended && after.State == "claimed" && told.Code != 400 && told.Code != 409 && told.Code != 429 && told.Code != 503:
-		w.witness.violates("reply", "%s waits for a person to decide, and is answered with %+v", no, *told)
+		w.invariants.violates("reply", "%s waits for a person to decide, and is answered with %+v", no, *told)
 	// A refund by hand may happen to be the same as his: until our side has heard of it,
 	// that his own was refused is the truth.
 	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && his && u.Status != "CLOSED" && c.knew(no) &&
 		(!w.history.byHand(no) || !slices.Contains([]string{"", "claimed", "rejected"}, before.State)):
 		w.count("replies that are wrong", 1)
-		w.witness.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
+		w.invariants.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
 	case told.Code == 500:
-		w.witness.violates("reply", "%s is answered with an internal error", no)
+		w.invariants.violates("reply", "%s is answered with an internal error", no)
 	}
 	return told
 }
@@ -114,17 +114,17 @@ func (w *world) invoke(c *call, kind string, data map[string]any) *verdict {
 	}
 	var v verdict
 	if err := json.Unmarshal(reply, &v); err != nil {
-		w.witness.violates("reply", "%s: %v", reply, err)
+		w.invariants.violates("reply", "%s: %v", reply, err)
 		return nil
 	}
-	w.tell(c.name, "answers %s", reply)
+	w.logf(c.name, "answers %s", reply)
 	return &v
 }
 
 // act does what the history says that somebody does.
 func (w *world) act(a act, name string) {
 	w.sleepUntil(a.At)
-	w.tell(name, "%s %s %s", a.Do, a.No, a.Status)
+	w.logf(name, "%s %s %s", a.Do, a.No, a.Status)
 	switch a.Do {
 	case "query", "query order", "query transaction", "query id":
 		data := map[string]any{"out_refund_no": a.No}
@@ -139,8 +139,8 @@ func (w *world) act(a act, name string) {
 		w.invoke(w.begin(name, w.history.Limit), "wxpay_refund_query", data)
 	case "by hand":
 		in := map[string]any{"out_trade_no": w.history.Orders[a.Order].Trade, "out_refund_no": a.No, "amount": a.Fen}
-		if w.system.handMail != "" {
-			in["notification"] = w.system.handMail
+		if w.system.handNotification != "" {
+			in["notification"] = w.system.handNotification
 		}
 		begun := time.Since(w.start)
 		w.control(http.MethodPost, "refunds", in, nil)

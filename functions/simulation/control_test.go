@@ -77,7 +77,7 @@ func (w *world) pay(o order) {
 // instant, for certain.
 func (w *world) refuseOnce(no string) (stop func()) {
 	var out struct{ ID string }
-	code := pick(w.chance.of("refuse", no), "USER_ACCOUNT_ABNORMAL", "NOT_ENOUGH")
+	code := pick(w.random.of("refuse", no), "USER_ACCOUNT_ABNORMAL", "NOT_ENOUGH")
 	if status := w.control(http.MethodPost, "faults", map[string]any{"err_code": code, "count": 1}, &out); status != http.StatusOK {
 		panic(fmt.Sprintf("a refusal of %s is answered with %d", no, status))
 	}

@@ -9,7 +9,7 @@
 // repeated, reordered, late, tampered with, or forged. The code that runs in it
 // is the real one: the dispatcher, the notification handler and the timer, each
 // in several instances over one SQLite ledger, and the sandbox as WeChat Pay.
-// Everything lives in one testing/synctest bubble, in which a day passes in
+// Everything lives in one testing/synctest test, in which a day passes in
 // milliseconds. Then all faults end, more than a day passes, and the books must
 // agree with WeChat Pay to the fen.
 //
@@ -22,33 +22,31 @@
 // platform relays is the last word if the merchant has it trusted, and else a
 // refund stays open, its money reserved.
 //
-// Some troubles do not end with the others: a number under which nothing ever
+// Some faults do not end with the others: a number under which nothing ever
 // gets through, a number that somebody else has used for another refund. What must
-// come of these is told once in calm, too (see [stories]).
+// come of these is run once with nothing beside it, too (see [fixedHistories]).
 //
 // Beside it, on APIv3, runs a naive handler, written as published templates are: it looks
 // for a row, calls WeChat Pay, writes the row, and acknowledges notifications
 // before it has stored them. It meets the same histories, so that a figure which
 // is zero for us is shown to be one that can fail.
 //
-//	go test ./functions/simulation                                  some thousand histories
+//	go test ./functions/simulation                                  some hundred histories
+//	go test -tags heavy ./functions/simulation                      some thousand
 //	go test ./functions/simulation -run TestReport -v               the figures as a table
-//	go test ./functions/simulation -run TestSimulation -v -seed 17  one history, told step by step
+//	go test ./functions/simulation -run TestSimulation -v -seed 17  one history, step by step
 //	go test ./functions/simulation -run TestSimulation -v -seed 17 -channel wecom
 //	go test ./functions/simulation -run TestSimulation -v -seed 1510 -plain    a regression's seed
-//	go test ./functions/simulation -run TestStories -v -channel cloudpay
+//	go test ./functions/simulation -run TestFixedHistories -v -channel cloudpay
 //	go test ./functions/simulation -run TestSimulation -channel global -histories 1000000 -timeout 0
 //	go test ./functions/simulation -run TestReport -v -races 10000
 //
-// The same seed gives the same history to the nanosecond: all chance is drawn
-// by purpose and not by turn (see [chance]), and no two parts of the world ever
+// The same seed gives the same history to the nanosecond: whatever is random is drawn
+// by purpose and not by turn (see [randomness]), and no two parts of the world ever
 // wake at the same instant (see [world.wait]).
 package simulation_test
 
-import (
-	"flag"
-	"testing"
-)
+import "flag"
 
 // sizes are how much is tried. Zero: as much as fits the kind of run.
 type sizes struct {
@@ -64,7 +62,7 @@ var flags = func() *sizes {
 	flag.IntVar(&s.histories, "histories", 0, "how many histories to run")
 	flag.IntVar(&s.races, "races", 0, "how many races and double deliveries to run")
 	flag.Uint64Var(&s.first, "first", 1, "seed of the first history; the others follow")
-	flag.Uint64Var(&s.seed, "seed", 0, "run this one history and tell every step of it")
+	flag.Uint64Var(&s.seed, "seed", 0, "run this one history and print every step of it")
 	flag.StringVar(&s.channel, "channel", "", "run histories on this upstream system only; with -seed: on this one, else on apiv3")
 	flag.BoolVar(&s.plain, "plain", false, "with -seed: without what histories have learned since the regressions were noted")
 	flag.BoolVar(&s.shrink, "shrink", false, "with -seed: look for a smaller history that fails as well")
@@ -74,15 +72,16 @@ var flags = func() *sizes {
 // on reports whether histories on a channel are asked for.
 func (s *sizes) on(name string) bool { return s.channel == "" || s.channel == name }
 
-// size chooses by the kind of run, unless a flag says how many.
-func size(asked, normal, raced, short int) int {
+// size chooses by the kind of run, unless a flag says how many: all with the tag
+// heavy, fewer under the race detector, and without the tag what a developer waits for.
+func size(asked, all, raced, light int) int {
 	switch {
 	case asked > 0:
 		return asked
-	case testing.Short():
-		return short
+	case !heavy:
+		return light
 	case race:
 		return raced
 	}
-	return normal
+	return all
 }

@@ -24,16 +24,16 @@ const (
 
 // claimed reports whether a refund that WeChat Pay holds is what was ever claimed
 // under the number.
-func (v *witness) claimed(no string, u upstreamRefund) bool {
+func (v *invariants) claimed(no string, u upstreamRefund) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.ContainsFunc(v.of(no).contents, func(c content) bool { return c.about(u) })
 }
 
-// takes judges that a number is said to be somebody else's (I7, I9). Only a question
+// takes checks that a number is said to be somebody else's (I7, I9). Only a question
 // tells whose refund has a number, and only somebody's own doing can have put
 // another one there.
-func (v *witness) takes(c *call, no string) {
+func (v *invariants) takes(c *call, no string) {
 	v.w.count("numbers taken", 1)
 	if heard := c.told(no); heard.source != "ask" || heard.status == "" || !v.w.history.byHand(no) {
 		v.violates("I7", "%s is said to be somebody else's, and its mover has heard %+v", no, heard)
@@ -44,7 +44,7 @@ func (v *witness) takes(c *call, no string) {
 }
 
 // doubts reports whether any claim is in doubt.
-func (v *witness) doubts() bool {
+func (v *invariants) doubts() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, r := range v.rows {
@@ -57,7 +57,7 @@ func (v *witness) doubts() bool {
 
 // handsBeside counts the refunds by hand that the ledger has known for a while on
 // the orders that a row counts in. v.mu is held.
-func (v *witness) handsBeside(r refundRow, known time.Duration) (n int) {
+func (v *invariants) handsBeside(r refundRow, known time.Duration) (n int) {
 	var seen []string
 	for _, home := range []string{v.home(r.Order), v.home(r.Also)} {
 		for _, m := range v.accounts[home].Members {
@@ -73,15 +73,15 @@ func (v *witness) handsBeside(r refundRow, known time.Duration) (n int) {
 
 // suspended reports whether a claim in doubt waits for a person to decide, since
 // a refund by hand has appeared beside it.
-func (v *witness) suspended(no string) bool {
+func (v *invariants) suspended(no string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	r := v.rows[no]
 	return r.State == "claimed" && v.handsBeside(r, noticed) > v.of(no).hands
 }
 
-// attempted judges that a submission is about to leave (I10).
-func (v *witness) attempted(c *call, no string, before, next refundRow) {
+// attempted checks that a submission is about to leave (I10).
+func (v *invariants) attempted(c *call, no string, before, next refundRow) {
 	now := time.Since(v.w.start)
 	v.mu.Lock()
 	of := v.of(no)
@@ -104,8 +104,8 @@ func (v *witness) attempted(c *call, no string, before, next refundRow) {
 	}
 }
 
-// released judges that a claim is given up (I10).
-func (v *witness) released(no string) {
+// released checks that a claim is given up (I10).
+func (v *invariants) released(no string) {
 	v.mu.Lock()
 	quiet := time.Since(v.w.start) - v.of(no).sent
 	v.mu.Unlock()
@@ -117,14 +117,14 @@ func (v *witness) released(no string) {
 
 // young reports whether a claim may be in doubt still: it was made, or submitted
 // again by somebody, less than a day ago. v.mu is held.
-func (v *witness) young(no string) bool {
+func (v *invariants) young(no string) bool {
 	now, of := time.Since(v.w.start), v.of(no)
 	return now-of.since < longestDoubt+2*time.Hour || now-of.sent < 20*time.Hour
 }
 
-// ended judges what has become of the doubts in the end (I10): none is left that is
+// ended checks what has become of the doubts in the end (I10): none is left that is
 // older than it may be, but where queries tell nothing that could end one.
-func (v *witness) ended() {
+func (v *invariants) ended() {
 	if v.w.history.Empty || v.w.history.Failure == "http" {
 		return
 	}
@@ -141,28 +141,28 @@ func (v *witness) ended() {
 	}
 }
 
-// blind reports whether nobody need have learned how a refund stands: queries list
+// untellable reports whether nobody need have learned how a refund stands: queries list
 // nothing, and no relay that is trusted has said it and been acknowledged.
-func (w *world) blind(u upstreamRefund) bool {
+func (w *world) untellable(u upstreamRefund) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.history.Empty && !(w.history.Trust && w.relayed[u.OutRefundNo+" "+u.Status])
 }
 
-// judgeBlind judges the books of such a refund: its money stays reserved and it
+// compareUntold checks the books of such a refund: its money stays reserved and it
 // stays open, whatever has become of it.
-func (w *world) judgeBlind(u upstreamRefund) {
+func (w *world) compareUntold(u upstreamRefund) {
 	w.count("refunds that queries tell nothing of", 1)
 	no := u.OutRefundNo
-	row, known := w.witness.row(no)
-	if !w.witness.claimed(no, u) { // made by hand: ours under that number is refused, or in doubt
+	row, known := w.invariants.row(no)
+	if !w.invariants.claimed(no, u) { // made by hand: ours under that number is refused, or in doubt
 		if known && !row.Foreign && row.State != "claimed" && row.State != "rejected" {
-			w.witness.violates("I9", "%s is %s, and nobody has told of what WeChat Pay holds under it", no, row.State)
+			w.invariants.violates("I9", "%s is %s, and nobody has told of what WeChat Pay holds under it", no, row.State)
 		}
 		return
 	}
 	w.mu.Lock()
-	listed := w.listed[no] == u.Status // another fault has struck instead, and the answer was whole
+	listed := w.listed[no] == u.Status // another fault applied instead, and the answer was whole
 	_, relayed := w.relayed[no+" "+u.Status]
 	w.mu.Unlock()
 	if row.status() == u.Status && (listed || w.history.Trust && relayed) {
@@ -170,18 +170,18 @@ func (w *world) judgeBlind(u upstreamRefund) {
 	}
 	open := []string{"claimed", "processing", "abnormal"}
 	if !slices.Contains(open, row.State) || row.Held != u.Amount.Refund {
-		w.witness.violates("I3", "%s is %s and holds %d, and nobody has told how it stands", no, row.State, row.Held)
+		w.invariants.violates("I3", "%s is %s and holds %d, and nobody has told how it stands", no, row.State, row.Held)
 	}
-	w.witness.mu.Lock()
-	kinds := slices.Clone(w.witness.of(no).kinds)
-	w.witness.mu.Unlock()
+	w.invariants.mu.Lock()
+	kinds := slices.Clone(w.invariants.of(no).kinds)
+	w.invariants.mu.Unlock()
 	// What is counted and not told of is a person's to look up, who must be told: at
 	// once of a claim in doubt, after a day of what was accepted. The refund by hand
 	// beside it is another cause.
-	if !slices.Contains(kinds, "refund_untold") && !w.witness.young(no) || slices.Contains(kinds, "claim_in_doubt") {
-		w.witness.violates("I3", "%s stays open for ever as %s, and the alarms are %v", no, row.State, kinds)
+	if !slices.Contains(kinds, "refund_untold") && !w.invariants.young(no) || slices.Contains(kinds, "claim_in_doubt") {
+		w.invariants.violates("I3", "%s stays open for ever as %s, and the alarms are %v", no, row.State, kinds)
 	}
-	w.count("blind "+row.State+" alarms "+strings.Join(kinds, " "), 1)
+	w.count("empty queries "+row.State+" alarms "+strings.Join(kinds, " "), 1)
 }
 
 // other is the refund that a row holds of somebody else's.
@@ -189,10 +189,10 @@ func (r refundRow) other() upstreamRefund {
 	return upstreamRefund{OutTradeNo: r.Refund.OutTradeNo, TransactionID: r.Refund.TransactionID, Amount: struct{ Refund, Total int64 }{Refund: r.Refund.Amount.Refund}}
 }
 
-// owner judges whose a refund is on our books (I9), and whether it counts on the
+// owner checks whose a refund is on our books (I9), and whether it counts on the
 // order that it is of.
 func (w *world) owner(u upstreamRefund, row refundRow) {
-	v, no := w.witness, u.OutRefundNo
+	v, no := w.invariants, u.OutRefundNo
 	ours := v.claimed(no, u)
 	switch {
 	case ours && row.Taken:

@@ -27,9 +27,9 @@ func (f figures) prefixed(prefix string) []string {
 	return names
 }
 
-// told lists how often it came to what the stories are about.
-func (f figures) told() []string {
-	return slices.Concat(f.prefixed("numbers taken"), f.prefixed("clients told"), f.prefixed("claims given up"), f.prefixed("amends"), f.prefixed("settled by"), f.prefixed("blind"))
+// ofScenarios lists how often it came to what the fixed histories are about.
+func (f figures) ofScenarios() []string {
+	return slices.Concat(f.prefixed("numbers taken"), f.prefixed("clients told"), f.prefixed("claims given up"), f.prefixed("amends"), f.prefixed("settled by"), f.prefixed("empty queries"))
 }
 
 // String is the summary for a log.

@@ -12,26 +12,26 @@ import (
 // A history is what happens to us. It is plain data, so that it can be shown,
 // and made smaller when it fails.
 type history struct {
-	Seed    uint64
-	Channel string
-	Failure string // the shape in which CloudBase's module says no; "": any that tells why
-	Orders  []order
-	Wishes  []wish
-	Acts    []act
-	Winds   []wind
-	Tick    time.Duration // how often the timer runs while there is trouble
-	Timers  int           // how many run at once
-	Limit   time.Duration // how long the platform lets the dispatcher run
-	Pace    time.Duration // least time between two refunds of one order
-	Skew    time.Duration // how far an instance's clock may be off
-	Leave   bool          // abnormal refunds are never taken up by the merchant
-	Deaf    bool          // no notification ever comes
-	Heal    time.Duration // when all trouble ends
-	Ears    []string      // who is told of refunds
-	Stuck   []stuck       // numbers under which nothing gets through
-	Empty   bool          // CloudPay's queries count refunds and list none
-	Trust   bool          // what the platform relays is trusted there
-	Rest    time.Duration // how much longer than others all is left alone in the end
+	Seed            uint64
+	Channel         string
+	Failure         string // the shape in which CloudBase's module says no; "": any that tells why
+	Orders          []order
+	Wishes          []wish
+	Acts            []act
+	Faults          []faultWindow
+	Tick            time.Duration // how often the timer runs while there are faults
+	Timers          int           // how many run at once
+	Limit           time.Duration // how long the platform lets the dispatcher run
+	Pace            time.Duration // least time between two refunds of one order
+	Skew            time.Duration // how far an instance's clock may be off
+	Leave           bool          // abnormal refunds are never taken up by the merchant
+	NoNotifications bool          // no notification ever comes
+	Heal            time.Duration // when all faults end
+	Subscribers     []string      // who receives events
+	Stuck           []stuck       // numbers under which nothing gets through
+	Empty           bool          // CloudPay's queries count refunds and list none
+	Trust           bool          // what the platform relays is trusted there
+	Rest            time.Duration // how much longer than others all is left alone in the end
 }
 
 // An order is paid before anything else happens.
@@ -68,8 +68,8 @@ type act struct {
 	Status string
 }
 
-// A wind is a kind of trouble that lasts a while.
-type wind struct {
+// A faultWindow is a kind of fault that may apply for a while, at a rate.
+type faultWindow struct {
 	From, To time.Duration
 	What     string
 	Rate     float64
@@ -99,7 +99,7 @@ func draw(seed uint64) *history { return drawOn(apiv3)(seed) }
 
 // plain is the skeleton of all histories.
 func plain(seed uint64) *history {
-	r := chance(seed).of("history")
+	r := randomness(seed).of("history")
 	h := &history{
 		Seed: seed, Channel: apiv3,
 		Tick:   pick(r, time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute),
@@ -120,20 +120,20 @@ func plain(seed uint64) *history {
 			Total: pick(r, 100, 100, 2, 1+r.Int64N(1_000_000)),
 		})
 	}
-	h.wishes(r)
-	h.acts(r)
-	h.winds(r)
+	h.drawWishes(r)
+	h.drawActs(r)
+	h.drawFaults(r)
 	for range pick(r, 0, 0, 1, 1, 1, 2) {
-		pick(r, plots()...)(h, r, h.Wishes[r.IntN(len(h.Wishes))])
+		pick(r, scenarios()...)(h, r, h.Wishes[r.IntN(len(h.Wishes))])
 	}
-	h.listeners(chance(seed).of("ears"))
+	h.drawSubscribers(randomness(seed).of("ears"))
 	slices.SortStableFunc(h.Acts, func(a, b act) int { return cmp.Compare(a.At, b.At) })
 	return h
 }
 
-// wishes draws what the customers want. Most is right and fits the order; some
+// drawWishes draws what the customers want. Most is right and fits the order; some
 // exceed it, together or alone, as wrong or racing clients do.
-func (h *history) wishes(r *rand.Rand) {
+func (h *history) drawWishes(r *rand.Rand) {
 	style := pick(r, byTrade, byTrade, byTransaction, byBoth, "")
 	for i := range pick(r, 1, 1, 2, 2, 3, 4) {
 		o := r.IntN(len(h.Orders))
@@ -162,9 +162,9 @@ func (h *history) wishes(r *rand.Rand) {
 	}
 }
 
-// acts draws what else happens: questions, the merchant's own doings, the bank's,
+// drawActs draws what else happens: questions, the merchant's own doings, the bank's,
 // and those of strangers.
-func (h *history) acts(r *rand.Rand) {
+func (h *history) drawActs(r *rand.Rand) {
 	for _, f := range h.Wishes {
 		later := func(most time.Duration) time.Duration { return f.At + span(r, time.Second, most) }
 		if r.IntN(4) == 0 {
@@ -196,47 +196,47 @@ func (h *history) acts(r *rand.Rand) {
 	}
 }
 
-// winds draws the trouble. Every kind of it is a row.
-func (h *history) winds(r *rand.Rand) {
+// drawFaults draws the faults. Every kind is a row.
+func (h *history) drawFaults(r *rand.Rand) {
 	if r.IntN(3) == 0 {
-		h.wind(0, h.Heal, pick(r, 0.01, 0.03, 0.08), "crash")
+		h.fault(0, h.Heal, pick(r, 0.01, 0.03, 0.08), "crash")
 	}
 	if r.IntN(8) == 0 {
-		h.wind(0, h.Heal, 1, "notify:lose")
+		h.fault(0, h.Heal, 1, "notify:lose")
 	}
 	for range r.IntN(4) {
 		from := span(r, 0, pick(r, time.Second, 15*time.Minute))
-		h.wind(from, from+span(r, 5*time.Second, pick(r, time.Minute, 8*time.Minute)), pick(r, 0.15, 0.4, 0.8, 1), pick(r, troubles()...))
+		h.fault(from, from+span(r, 5*time.Second, pick(r, time.Minute, 8*time.Minute)), pick(r, 0.15, 0.4, 0.8, 1), pick(r, faultKinds()...))
 	}
 	if r.IntN(25) == 0 { // an outage of an hour
-		h.wind(0, time.Hour, 1, pick(r, "store down", "store hangs", "wire lost", "upstream:500_before"))
+		h.fault(0, time.Hour, 1, pick(r, "store down", "store hangs", "wire lost", "upstream:500_before"))
 		h.Heal = time.Hour
 	}
 }
 
-// troubles are all kinds of wind but for crashes. What stands behind a colon is a
-// fault that the sandbox is told to commit.
-func troubles() []string {
+// faultKinds are all kinds but for crashes. What stands behind a colon is a fault
+// that the sandbox is asked to inject.
+func faultKinds() []string {
 	return []string{
-		"store down",    // every call fails, and nothing is written
-		"store hangs",   // no answer until the caller's patience ends
-		"store slow",    // seconds for each call
-		"store slow",    //
-		"store errs",    // fails before anything is written
-		"store forgets", // writes, and the answer is lost
-		"store forgets", //
-		"wire dial",     // no connection: certainly not sent
-		"wire lost",     // the request is lost on its way
-		"wire late",     // the request arrives when its sender has long given up
-		"wire late",     //
-		"wire cut",      // the answer is lost
-		"wire cut",      //
-		"wire slow",     // seconds each way
-		"wire mixed",    // the answer to another question comes instead
-		"caller leaves", // whoever called hangs up, and the function's context ends
-		"post lost",     // a notification does not reach us
-		"post twice",    // the same bytes come twice at once
-		"post cut",      // our answer to a notification is lost
+		"store down",         // every call fails, and nothing is written
+		"store hangs",        // no answer until the caller's patience ends
+		"store slow",         // seconds for each call
+		"store slow",         //
+		"store errs",         // fails before anything is written
+		"store forgets",      // writes, and the answer is lost
+		"store forgets",      //
+		"wire dial",          // no connection: certainly not sent
+		"wire lost",          // the request is lost on its way
+		"wire late",          // the request arrives when its sender has long given up
+		"wire late",          //
+		"wire cut",           // the answer is lost
+		"wire cut",           //
+		"wire slow",          // seconds each way
+		"wire mixed",         // the answer to another question comes instead
+		"caller leaves",      // whoever called hangs up, and the function's context ends
+		"notification lost",  // a notification does not reach us
+		"notification twice", // the same bytes come twice at once
+		"notification cut",   // our answer to a notification is lost
 		"upstream:timeout_before", "upstream:timeout_after", "upstream:reset_after",
 		"upstream:500_before", "upstream:500_after", "upstream:429_after",
 		"upstream:bad_signature", "upstream:unsigned", "upstream:slow",

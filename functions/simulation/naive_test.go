@@ -30,7 +30,7 @@ func buildNaive(w *world) side { return &naive{w: w, table: newTable()} }
 func (n *naive) close()                           {}
 func (n *naive) renumbers() bool                  { return true }
 func (n *naive) tick(*call)                       {}
-func (n *naive) relay(*call, bool, []byte) []byte { return nil } // it is told by notifications
+func (n *naive) relay(*call, bool, []byte) []byte { return nil } // it hears by notifications
 
 func (n *naive) channel(c *call) *channel.APIv3 {
 	k := keys()
@@ -102,13 +102,13 @@ func (n *naive) notification(c *call, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.WriteString(w, `{"code":"SUCCESS","message":"成功"}`)
-	n.w.fly(func() {
+	n.w.spawn(func() {
 		after := n.w.begin(c.name+" afterwards", 10*time.Second)
 		defer after.cancel()
 		if after.crashed() {
 			return
 		}
-		_ = n.access(after, l.OutRefundNo, "write", func() { n.table.told(l) }) // an error has nobody to go to
+		_ = n.access(after, l.OutRefundNo, "write", func() { n.table.notified(l) }) // an error has nobody to go to
 	})
 }
 

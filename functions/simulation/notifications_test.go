@@ -41,7 +41,7 @@ func doubles(t *testing.T, n int) (ours, naively int) {
 			Keys: wxpay.NewKeyring(map[string]*rsa.PublicKey{raceSerial: &strangerKey().PublicKey}, nil),
 		}
 	}
-	up := &till{paid: map[string]int64{}}
+	up := &payingUpstream{paid: map[string]int64{}}
 	service, first := listen(up)
 	_, second := listen(up)
 	rows := newTable()
@@ -69,7 +69,7 @@ func doubles(t *testing.T, n int) (ours, naively int) {
 		}
 		twice(func(int) {
 			if l, err := read(keys().secret, body); err == nil {
-				rows.told(l)
+				rows.notified(l)
 			}
 		})
 	}

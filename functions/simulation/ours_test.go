@@ -71,31 +71,31 @@ func (o *ours) with(function string, c *call, serve func(*instance)) {
 }
 
 // start wires one instance as config.Load does, with clients and a ledger that
-// know the weather.
+// know the faults.
 func (o *ours) start(function string, number int) *instance {
 	made, i := keys().of[o.w.history.Channel].system, &instance{}
 	call := func() *call { return i.current }
 	log := slog.New(&logs{w: o.w, call: call})
 	var skew time.Duration
 	if most := o.w.history.Skew; most > 0 {
-		skew = span(o.w.chance.of("skew", time.Duration(number).String()), -most, most)
+		skew = span(o.w.random.of("skew", time.Duration(number).String()), -most, most)
 	}
 	i.refunds = &refund.Service{
 		Channel:    o.w.system.wired(made, &http.Client{Transport: &wire{o.w, call}}),
-		Ledger:     &weatheredLedger{o.store, call},
+		Ledger:     &faultyLedger{o.store, call},
 		Merchant:   made.Refunds.Merchant,
 		Pace:       cmp.Or(o.w.history.Pace, -1), // none, unless the history has one
 		Now:        func() time.Time { return time.Now().Add(skew) },
 		TrustRelay: o.w.history.Trust,
 		Log:        log,
 	}
-	for _, ear := range o.w.history.Ears {
-		tell := func(ctx context.Context, n refund.Event) error { return call().hear(ctx, ear, n) }
+	for _, name := range o.w.history.Subscribers {
+		deliver := func(ctx context.Context, n refund.Event) error { return call().deliverEvent(ctx, name, n) }
 		switch {
-		case ear != ownEar:
-			i.refunds.Subscribers = append(i.refunds.Subscribers, refund.Subscriber{Name: ear, Tell: tell})
+		case name != ownCode:
+			i.refunds.Subscribers = append(i.refunds.Subscribers, refund.Subscriber{Name: name, Tell: deliver})
 		case function != "wxpayFunctions":
-			i.refunds.OnSettled = tell
+			i.refunds.OnSettled = deliver
 		}
 	}
 	i.refunds.ToldElsewhere = function == "wxpayFunctions"
@@ -129,14 +129,14 @@ func (o *ours) relay(c *call, server bool, event []byte) (reply []byte) {
 		who = refund.Caller{Kind: refund.Unlisted, Source: "wx_new"}
 	}
 	o.with("notify", c, func(i *instance) { reply = i.listener.Invoke(c.given, who, event) })
-	o.w.tell(c.name, "answers %s", reply)
+	o.w.logf(c.name, "answers %s", reply)
 	return reply
 }
 
 func (o *ours) tick(c *call) {
 	o.with("reconcile", c, func(i *instance) {
 		reply := i.refunds.HandleTimer(c.given, caller(true), nil)
-		o.w.tell(c.name, "answers %s", reply)
+		o.w.logf(c.name, "answers %s", reply)
 	})
 }
 
@@ -155,15 +155,15 @@ func (o *ours) books() map[string]entry {
 	for no := range numbers {
 		items, err := o.store.Get(context.Background(), refund.Key(refundPrefix+no))
 		if err != nil {
-			o.w.witness.violates("harness", "reading the ledger: %v", err)
+			o.w.invariants.violates("harness", "reading the ledger: %v", err)
 			continue
 		}
 		if items[0].Version == 0 {
 			continue
 		}
 		row, err := decodeRow(items[0].Body)
-		if seen, _ := o.w.witness.row(no); err != nil || seen.State != row.State || seen.Held != row.Held {
-			o.w.witness.violates("harness", "%s in the ledger is not what was committed", no)
+		if seen, _ := o.w.invariants.row(no); err != nil || seen.State != row.State || seen.Held != row.Held {
+			o.w.invariants.violates("harness", "%s in the ledger is not what was committed", no)
 		}
 		out[no] = entry{row.status(), row.fen()}
 	}
@@ -191,9 +191,9 @@ func (l *logs) Handle(ctx context.Context, r slog.Record) error {
 	}
 	for _, secret := range keys().secrets() { // I8
 		if bytes.Contains(text.Bytes(), []byte(secret)) {
-			l.w.witness.violates("I8", "a log line holds what it must not: %s", text.Bytes())
+			l.w.invariants.violates("I8", "a log line holds what it must not: %s", text.Bytes())
 		}
 	}
-	l.w.witness.logged(c, r)
+	l.w.invariants.logged(c, r)
 	return nil
 }

@@ -48,21 +48,21 @@ func drawContest(r *rand.Rand) contest {
 	return contest{total: 100, amounts: []int64{60, 60}}
 }
 
-// A till is an upstream that pays whatever it is asked to, once per number.
-type till struct {
+// A payingUpstream is an upstream that pays whatever it is asked to, once per number.
+type payingUpstream struct {
 	refund.Channel
 	mu    sync.Mutex
 	paid  map[string]int64
 	calls int
 }
 
-func (u *till) Spec() refund.Spec {
+func (u *payingUpstream) Spec() refund.Spec {
 	s := (&channel.APIv3{}).Spec()
 	s.Rate, s.BadRate, s.Pace = 0, 0, 0 // this is a race, not a queue
 	return s
 }
 
-func (u *till) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
+func (u *payingUpstream) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
 	time.Sleep(100 * time.Microsecond) // the network
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -83,7 +83,7 @@ type finish struct {
 
 // hold lets a contest run. ask submits one refund and reports whether it was
 // accepted.
-func (c contest) hold(up *till, order string, ask func(refund.Request) (bool, error)) (out finish) {
+func (c contest) hold(up *payingUpstream, order string, ask func(refund.Request) (bool, error)) (out finish) {
 	up.mu.Lock()
 	up.paid, up.calls = map[string]int64{}, 0
 	up.mu.Unlock()
@@ -143,7 +143,7 @@ func raceOurs(t *testing.T, n int) (sum summary) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	up := &till{}
+	up := &payingUpstream{}
 	ask := func(req refund.Request) (bool, error) {
 		s := &refund.Service{Channel: up, Ledger: store, Merchant: refund.Merchant{MchID: "1900000001"}}
 		for {
@@ -159,7 +159,7 @@ func raceOurs(t *testing.T, n int) (sum summary) {
 		}
 	}
 	for i := range n {
-		c := drawContest(chance(i).of("contest"))
+		c := drawContest(randomness(i).of("contest"))
 		out := c.hold(up, fmt.Sprintf("O%d", i), ask)
 		sum.add(out)
 		if out.over || out.strange != "" {
@@ -171,10 +171,10 @@ func raceOurs(t *testing.T, n int) (sum summary) {
 
 // raceNaive runs the same contests with the check of published templates.
 func raceNaive(n int) (sum summary) {
-	up := &till{}
+	up := &payingUpstream{}
 	for i := range n {
 		rows := newTable()
-		c := drawContest(chance(i).of("contest"))
+		c := drawContest(randomness(i).of("contest"))
 		sum.add(c.hold(up, fmt.Sprintf("O%d", i), func(req refund.Request) (bool, error) {
 			_, err := rows.refund(req,
 				func() (refund.Refund, error) { return up.Refund(context.Background(), req) },

@@ -37,9 +37,9 @@ func smallers(h *history) (out []*history) {
 		s.Stuck = slices.Delete(slices.Clone(h.Stuck), i, i+1)
 		out = append(out, &s)
 	}
-	for i := range h.Winds {
+	for i := range h.Faults {
 		s := *h
-		s.Winds = slices.Delete(slices.Clone(h.Winds), i, i+1)
+		s.Faults = slices.Delete(slices.Clone(h.Faults), i, i+1)
 		out = append(out, &s)
 	}
 	for i := range h.Wishes {

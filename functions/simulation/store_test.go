@@ -10,14 +10,14 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// A weatheredLedger is the real ledger as one call reaches it. Whatever is
-// committed through it is shown to the witness at that instant.
-type weatheredLedger struct {
+// A faultyLedger is the real ledger as one call reaches it. Whatever is
+// committed through it is shown to the invariants at that instant.
+type faultyLedger struct {
 	refund.Ledger
 	call func() *call
 }
 
-func (l *weatheredLedger) Get(ctx context.Context, keys ...refund.Key) (items []refund.Item, err error) {
+func (l *faultyLedger) Get(ctx context.Context, keys ...refund.Key) (items []refund.Item, err error) {
 	c := l.call()
 	err = c.store(ctx, subject(keys), "read", func(ctx context.Context) error {
 		items, err = l.Ledger.Get(ctx, keys...)
@@ -29,22 +29,22 @@ func (l *weatheredLedger) Get(ctx context.Context, keys ...refund.Key) (items []
 	return items, nil
 }
 
-func (l *weatheredLedger) Commit(ctx context.Context, items ...refund.Item) error {
+func (l *faultyLedger) Commit(ctx context.Context, items ...refund.Item) error {
 	c := l.call()
 	keys := make([]refund.Key, 0, len(items))
 	for _, it := range items {
 		keys = append(keys, it.Key)
 	}
-	return c.store(ctx, subject(keys), c.w.witness.kind(items), func(ctx context.Context) error {
+	return c.store(ctx, subject(keys), c.w.invariants.kind(items), func(ctx context.Context) error {
 		err := l.Ledger.Commit(ctx, items...)
 		if err == nil {
-			c.w.witness.committed(c, items)
+			c.w.invariants.committed(c, items)
 		}
 		return err
 	})
 }
 
-func (l *weatheredLedger) List(ctx context.Context, due time.Time, cursor string, limit int) (items []refund.Item, next string, err error) {
+func (l *faultyLedger) List(ctx context.Context, due time.Time, cursor string, limit int) (items []refund.Item, next string, err error) {
 	c := l.call()
 	err = c.store(ctx, "", "list", func(ctx context.Context) error {
 		items, next, err = l.Ledger.List(ctx, due, cursor, limit)
@@ -69,7 +69,7 @@ func subject(keys []refund.Key) string {
 }
 
 // kind names what a commit is for, so that crashes can be counted by it.
-func (v *witness) kind(items []refund.Item) string {
+func (v *invariants) kind(items []refund.Item) string {
 	for _, it := range items {
 		no, ok := strings.CutPrefix(string(it.Key), refundPrefix)
 		if !ok {
@@ -89,7 +89,7 @@ func (v *witness) kind(items []refund.Item) string {
 	return "limit"
 }
 
-// A refundRow is what the witness reads of a refund in the ledger.
+// A refundRow is what the invariants read of a refund in the ledger.
 type refundRow struct {
 	State    string
 	Foreign  bool
@@ -161,7 +161,7 @@ func (r refundRow) status() string {
 
 func (r refundRow) final() bool { return r.State == "success" || r.State == "closed" }
 
-// An accountRow is what the witness reads of an order's account.
+// An accountRow is what the invariants read of an order's account.
 type accountRow struct {
 	SameAs    string `json:"same_as"`
 	Trade     string `json:"out_trade_no"`

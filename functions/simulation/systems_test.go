@@ -26,15 +26,15 @@ type system struct {
 	forges func(w *world, no, status string) []notification
 	hint   func(no, status string) []byte // what a relay says
 
-	byTrade    bool     // orders have one name, the merchant's
-	byOrder    bool     // it is asked about orders, and our ledger is not
-	foreign    bool     // orders may be in any currency
-	served     bool     // the merchant is served by a service provider
-	handMail   string   // the kind of notifications about refunds made by hand; "": APIv3's
-	unsigned   bool     // its answers bear no signature, so that faults of signatures do not strike
-	unlettered bool     // nor do faults of notifications
-	paced      bool     // it always wants a minute between two refunds of one order
-	troubles   []string // what goes wrong there and nowhere else
+	byTrade               bool     // orders have one name, the merchant's
+	byOrder               bool     // it is asked about orders, and our ledger is not
+	foreign               bool     // orders may be in any currency
+	served                bool     // the merchant is served by a service provider
+	handNotification      string   // the kind of notifications about refunds made by hand; "": APIv3's
+	unsigned              bool     // its answers bear no signature, so that faults of signatures do not apply
+	unsignedNotifications bool     // nor do faults of notifications
+	paced                 bool     // it always wants a minute between two refunds of one order
+	faults                []string // what goes wrong there and nowhere else
 }
 
 // A question is what one of our requests is about.
@@ -85,8 +85,8 @@ func systems() map[string]*system {
 			},
 			asks: asksGateway, reads: readsModule, opens: opensTemplate, hint: hintTemplate,
 			forges:   forgesRelay,
-			unsigned: true, unlettered: true,
-			troubles: []string{
+			unsigned: true, unsignedNotifications: true,
+			faults: []string{
 				"err_code:RATELIMIT_EXCEEDED", "err_code:SERVICE_UNAVAILABLE", "err_code:NO_AUTH", "err_code:PARAM_ERROR",
 				"query:RESOURCE_NOT_EXISTS", "query:SYSTEM_ERROR", "query:FREQUENCY_LIMITED",
 			},
@@ -99,8 +99,8 @@ func systems() map[string]*system {
 			},
 			asks: asksGateway, reads: readsPay, opens: opensCloudPay, hint: hintCloudPay,
 			forges:  forgesRelay,
-			byOrder: true, served: true, unsigned: true, unlettered: true,
-			troubles: append(troublesV2(), "err_code:NOAUTH"),
+			byOrder: true, served: true, unsigned: true, unsignedNotifications: true,
+			faults: append(faultsV2(), "err_code:NOAUTH"),
 		},
 		"global": {
 			wired: func(sys *config.System, client *http.Client) refund.Channel {
@@ -110,8 +110,8 @@ func systems() map[string]*system {
 			},
 			asks: asksV2, reads: readsV2, opens: opensV2, hint: hintTemplate,
 			forges:  forgesV2,
-			byOrder: true, foreign: true, handMail: "v2",
-			troubles: append(troublesV2(), "err_code:TRADE_OVERDUE"),
+			byOrder: true, foreign: true, handNotification: "v2",
+			faults: append(faultsV2(), "err_code:TRADE_OVERDUE"),
 		},
 		"wecom": {
 			wired: func(sys *config.System, client *http.Client) refund.Channel {
@@ -121,8 +121,8 @@ func systems() map[string]*system {
 			asks: asksWeCom, reads: readsWeCom, hint: hintTemplate,
 			opens:   func(*world, notification) (no, status string, believed trust) { return "", "", forged },
 			forges:  forgesRelay,
-			byTrade: true, unsigned: true, unlettered: true, paced: true,
-			troubles: []string{
+			byTrade: true, unsigned: true, unsignedNotifications: true, paced: true,
+			faults: []string{
 				"err_code:40014", "err_code:42001", "err_code:-1", "err_code:45009", "err_code:60020", "err_code:720502", "err_code:720507",
 				"query:-1", "query:45009", "query:42001", "query:720509",
 			},
@@ -130,7 +130,7 @@ func systems() map[string]*system {
 	}
 }
 
-func troublesV2() []string {
+func faultsV2() []string {
 	return []string{
 		"err_code:SYSTEMERROR", "err_code:BIZERR_NEED_RETRY", "err_code:INVALID_REQ_TOO_MUCH", "err_code:ERROR", "err_code:INVALID_TRANSACTIONID",
 		"err_code:ORDERNOTEXIST", "query:REFUNDNOTEXIST", "query:SYSTEMERROR", "query:FREQUENCY_LIMITED",
@@ -149,20 +149,20 @@ func (h *history) system() *system { return systems()[h.Channel] }
 func drawOn(name string) func(seed uint64) *history {
 	return func(seed uint64) *history {
 		h := plainOn(name)(seed)
-		h.further(chance(seed).of("further", name))
+		h.extend(randomness(seed).of("further", name))
 		return h
 	}
 }
 
 // plainOn makes the older part of a history. APIv3's are those of [plain]; the
 // others have the same skeleton, fitted to what their system carries, and its own
-// troubles.
+// faults.
 func plainOn(name string) func(seed uint64) *history {
 	return func(seed uint64) *history {
 		h := plain(seed)
 		if name != apiv3 {
 			h.Channel = name
-			h.fit(chance(seed).of("channel", name))
+			h.fit(randomness(seed).of("channel", name))
 		}
 		return h
 	}
@@ -192,21 +192,21 @@ func (h *history) fit(r *rand.Rand) {
 			h.Acts[i].Do = pick(r, "query order", "query transaction")
 		}
 	}
-	for i, v := range h.Winds {
+	for i, v := range h.Faults {
 		// Where notifications only lead to a question, an answer can be overtaken by the
 		// notification's only if that is not as slow.
 		if v.What == "upstream:slow" && s.byOrder {
-			h.Winds[i].Rate = min(v.Rate, 0.5)
+			h.Faults[i].Rate = min(v.Rate, 0.5)
 		}
 		signatures := v.What == "upstream:bad_signature" || v.What == "upstream:unsigned"
 		notifications := slices.Contains([]string{"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale"}, v.What)
-		if s.unsigned && signatures || s.unlettered && notifications {
-			h.Winds[i].What = pick(r, s.troubles...)
+		if s.unsigned && signatures || s.unsignedNotifications && notifications {
+			h.Faults[i].What = pick(r, s.faults...)
 		}
 	}
 	for range r.IntN(3) {
 		from := span(r, 0, h.Heal/2)
-		h.wind(from, from+span(r, h.Heal/200, h.Heal/3), pick(r, 0.15, 0.4, 0.8, 1), pick(r, s.troubles...))
+		h.fault(from, from+span(r, h.Heal/200, h.Heal/3), pick(r, 0.15, 0.4, 0.8, 1), pick(r, s.faults...))
 	}
 	if s.byOrder && r.IntN(6) == 0 {
 		overtakenPage(h, r, h.Wishes[r.IntN(len(h.Wishes))])
@@ -215,7 +215,7 @@ func (h *history) fit(r *rand.Rand) {
 		h.Failure = "http" // no refusal can be told from a failure
 	}
 	if r.IntN(8) == 0 { // each of these systems has another place that says which refund is meant
-		h.wind(0, h.Heal, pick(r, 0.2, 0.5), "wire mixed")
+		h.fault(0, h.Heal, pick(r, 0.2, 0.5), "wire mixed")
 	}
 }
 
@@ -223,7 +223,7 @@ func (h *history) fit(r *rand.Rand) {
 // question about all of them takes its time.
 func overtakenPage(h *history, r *rand.Rand, f wish) {
 	at := f.At + span(r, 3*time.Second, time.Minute)
-	h.wind(at, at+8*time.Second, 0.5, "upstream:slow")
+	h.fault(at, at+8*time.Second, 0.5, "upstream:slow")
 	for range 1 + r.IntN(3) {
 		h.act(at+span(r, 0, 600*time.Millisecond), act{Do: pick(r, "query order", "query transaction"), No: f.No, Order: f.Order})
 	}

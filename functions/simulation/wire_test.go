@@ -36,15 +36,15 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	q := t.w.system.asks(req, body)
 	verb, no := q.verb, q.no
 	if verb == "send" {
-		t.w.witness.leaves(c, no, 1)
-		defer t.w.witness.leaves(c, no, -1)
+		t.w.invariants.leaves(c, no, 1)
+		defer t.w.invariants.leaves(c, no, -1)
 	}
 	if c.cross(no, "before "+verb) {
 		return nil, errCrashed
 	}
 	r := c.luck(no, "wire")
 	slow := func() int {
-		if t.w.blows(r, "wire slow") {
+		if t.w.applies(r, "wire slow") {
 			return r.IntN(110)
 		}
 		return r.IntN(4)
@@ -59,7 +59,7 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		case stuckRefused:
 			heed = func() func() { return t.w.refuseOnce(no) }
 		default:
-			t.w.tell(c.name, "%s %s: %s", verb, no, how)
+			t.w.logf(c.name, "%s %s: %s", verb, no, how)
 			if how == stuckLost {
 				return nil, errCut
 			}
@@ -69,22 +69,22 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	switch {
-	case t.w.blows(r, "wire dial"):
-		t.w.tell(c.name, "%s %s: no connection", verb, no)
+	case t.w.applies(r, "wire dial"):
+		t.w.logf(c.name, "%s %s: no connection", verb, no)
 		return nil, errDial
-	case t.w.blows(r, "wire late"):
+	case t.w.applies(r, "wire late"):
 		// Nobody waits so long, and the platform may have ended the function: the
 		// request is on its way all the same.
-		t.w.tell(c.name, "%s %s: is late", verb, no)
+		t.w.logf(c.name, "%s %s: is late", verb, no)
 		late := span(r, 5*time.Second, pick(r, time.Minute, 4*time.Minute+30*time.Second))
-		t.w.fly(func() {
+		t.w.spawn(func() {
 			time.Sleep(late)
 			t.w.serve(context.WithoutCancel(ctx), c.name+" (late)", q, req, body)
 		})
 		<-ctx.Done()
 		return nil, ctx.Err()
-	case t.w.blows(r, "wire lost"):
-		t.w.tell(c.name, "%s %s: is lost", verb, no)
+	case t.w.applies(r, "wire lost"):
+		t.w.logf(c.name, "%s %s: is lost", verb, no)
 		if r.IntN(2) == 0 {
 			return nil, errCut
 		}
@@ -97,15 +97,15 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.cross(no, "after "+verb) {
 		return nil, errCrashed
 	}
-	if t.w.blows(r, "wire cut") || resp == nil {
-		t.w.tell(c.name, "%s %s: no answer", verb, no)
+	if t.w.applies(r, "wire cut") || resp == nil {
+		t.w.logf(c.name, "%s %s: no answer", verb, no)
 		return nil, errCut
 	}
 	if err := t.w.wait(ctx, c.phase(no), slow()); err != nil {
 		return nil, err
 	}
-	if other := t.w.swap(q, resp); other != nil && t.w.blows(r, "wire mixed") {
-		t.w.tell(c.name, "%s %s: somebody else's answer", verb, no)
+	if other := t.w.swap(q, resp); other != nil && t.w.applies(r, "wire mixed") {
+		t.w.logf(c.name, "%s %s: somebody else's answer", verb, no)
 		resp = other
 	}
 	t.hear(c, q, resp)
@@ -117,7 +117,7 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 // still be on its way.
 func (t *wire) hear(c *call, q question, resp *wireReply) {
 	a := t.w.system.reads(t.w, q, resp)
-	t.w.tell(c.name, "%s %s: hears %d %s", q.verb, q.no, resp.status, a.says)
+	t.w.logf(c.name, "%s %s: hears %d %s", q.verb, q.no, resp.status, a.says)
 	if q.verb == "ask" {
 		t.w.mu.Lock()
 		for no, status := range a.statuses {
@@ -178,20 +178,20 @@ func (w *world) serve(ctx context.Context, who string, q question, req *http.Req
 	rec := httptest.NewRecorder()
 	no := q.no
 	if q.verb == "send" {
-		w.witness.arrives(who, no)
+		w.invariants.arrives(who, no)
 		arrived := time.Since(w.start)
 		defer func() { w.taken(no, who, arrived) }()
-		defer w.witness.holds(who)
+		defer w.invariants.holds(who)
 	}
 	defer func() {
 		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			panic(p)
 		} else if p != nil {
-			w.tell("wechat", "%s %s of %s: breaks the connection", req.Method, no, who)
+			w.logf("wechat", "%s %s of %s: breaks the connection", req.Method, no, who)
 		}
 	}()
 	w.wechatHandler.ServeHTTP(rec, in)
-	w.tell("wechat", "%s %s of %s: %d", req.Method, no, who, rec.Code)
+	w.logf("wechat", "%s %s of %s: %d", req.Method, no, who, rec.Code)
 	reply = &wireReply{no: no, status: rec.Code, header: rec.Header().Clone(), body: rec.Body.Bytes()}
 	reply.mixable = w.system.reads(w, q, reply).mixable
 	return reply

@@ -43,17 +43,17 @@ type entry struct {
 type world struct {
 	history *history
 	system  *system
-	chance  chance
+	random  randomness
 	start   time.Time
 	ctx     context.Context
-	story   io.Writer // nil: nobody listens
+	log     io.Writer // nil: nobody reads it
 
 	wechat         *sandbox.Sandbox
 	wechatHandler  http.Handler
 	controlHandler http.Handler
 	side           side
-	witness        *witness
-	flights        sync.WaitGroup
+	invariants     *invariants
+	running        sync.WaitGroup
 
 	mu            sync.Mutex
 	counts        figures
@@ -72,12 +72,12 @@ type result struct {
 	violated []string
 }
 
-// settleDown is how long all is left alone after the last trouble: longer than
+// settleDown is how long all is left alone after the last fault: longer than
 // WeChat Pay repeats a notification (24 h 4 m) and than a claim is submitted again.
 const settleDown = 29 * time.Hour
 
 // run lives through a history with a side.
-func run(t *testing.T, h *history, build func(*world) side, held bool, story io.Writer) (res result) {
+func run(t *testing.T, h *history, build func(*world) side, held bool, log io.Writer) (res result) {
 	defer func() {
 		if p := recover(); p != nil {
 			panic(fmt.Sprintf("seed %d: %v", h.Seed, p))
@@ -85,14 +85,14 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 	}()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			history: h, system: h.system(), chance: chance(h.Seed), start: time.Now(), story: story,
+			history: h, system: h.system(), random: randomness(h.Seed), start: time.Now(), log: log,
 			counts: figures{}, lost: map[string]bool{}, listed: map[string]string{}, relayed: map[string]bool{}, numbers: map[string][]string{}, notifications: map[string]notification{}, holdings: map[string]holding{},
 		}
 		var end context.CancelFunc
 		w.ctx, end = context.WithCancel(context.Background())
 		var err error
 		w.wechat, err = sandbox.New(sandbox.Config{
-			Seed: int64(h.Seed), Hostile: true, Pace: h.Pace, NotifyURL: notifyURL, Keys: keys().sandbox, Transport: &post{w},
+			Seed: int64(h.Seed), Hostile: true, Pace: h.Pace, NotifyURL: notifyURL, Keys: keys().sandbox, Transport: &notificationTransport{w},
 			ModuleFailure: h.Failure,
 		})
 		if err != nil {
@@ -100,7 +100,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 		}
 		w.wechat.SetURLs(urls())
 		w.wechatHandler, w.controlHandler = w.wechat.WeChat(), w.wechat.Control()
-		w.witness = newWitness(w, held)
+		w.invariants = newInvariants(w, held)
 		w.side = build(w)
 		for _, o := range h.Orders {
 			w.pay(o)
@@ -110,12 +110,12 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, story io.
 		w.live()
 		end()
 		sandboxes.Wait()
-		w.flights.Wait()
-		w.judge()
+		w.running.Wait()
+		w.compareBooks()
 		w.side.close()
 		w.count("histories", 1)
 		w.count("simulated seconds", int64(time.Since(w.start)/time.Second))
-		res = result{w.counts, w.witness.found}
+		res = result{w.counts, w.invariants.found}
 	})
 	return res
 }
@@ -125,7 +125,7 @@ func (h *history) end() time.Duration { return h.Heal + settleDown + h.Rest }
 
 // lasting has the sandbox commit the faults that nothing heals.
 func (w *world) lasting() {
-	if w.history.Deaf {
+	if w.history.NoNotifications {
 		w.fault("notify", "lose", 1)
 	}
 	if w.history.Empty {
@@ -137,28 +137,28 @@ func (w *world) lasting() {
 func (w *world) live() {
 	w.lasting()
 	for _, f := range w.history.Wishes {
-		w.fly(func() { w.tap(f, f.At, "tap") })
+		w.spawn(func() { w.tap(f, f.At, "tap") })
 		if f.Twice > 0 {
-			w.fly(func() { w.tap(f, f.At+f.Twice, "second tap") })
+			w.spawn(func() { w.tap(f, f.At+f.Twice, "second tap") })
 		}
 	}
 	for i, a := range w.history.Acts {
-		w.fly(func() { w.act(a, fmt.Sprintf("act %d", i)) })
+		w.spawn(func() { w.act(a, fmt.Sprintf("act %d", i)) })
 	}
-	for i, v := range w.history.Winds {
-		w.fly(func() { w.blow(v, time.Duration(i+1)*time.Microsecond) })
+	for i, v := range w.history.Faults {
+		w.spawn(func() { w.runFault(v, time.Duration(i+1)*time.Microsecond) })
 	}
 	for i := range w.history.Timers {
-		w.fly(func() { w.timer(fmt.Sprintf("timer %d", i)) })
+		w.spawn(func() { w.timer(fmt.Sprintf("timer %d", i)) })
 	}
 	w.sleepUntil(w.history.Heal)
 	w.control(http.MethodDelete, "faults", nil, nil)
 	w.lasting()
-	w.tell("world", "HEALS")
+	w.logf("world", "HEALS")
 	if !w.history.Leave { // the merchant takes up what is abnormal
 		for i, u := range w.upstreams() {
 			if u.Status == "ABNORMAL" {
-				w.fly(func() {
+				w.spawn(func() {
 					w.sleepUntil(w.history.Heal + time.Duration(i+1)*time.Minute + time.Millisecond)
 					w.control(http.MethodPost, "refunds/"+u.OutRefundNo+"/settle", map[string]any{"status": "SUCCESS"}, nil)
 				})
@@ -168,7 +168,7 @@ func (w *world) live() {
 	w.sleepUntil(w.history.end())
 }
 
-// timer runs the reconciler: often while there is trouble, later just often enough.
+// timer runs the reconciler: often while there are faults, later just often enough.
 func (w *world) timer(name string) {
 	for i := 0; ; i++ {
 		every := w.history.Tick
@@ -187,9 +187,9 @@ func (w *world) timer(name string) {
 	}
 }
 
-// blow has the sandbox commit a fault for as long as a wind lasts. It begins a
-// little earlier, at an instant of its own, lest it race what it is to strike.
-func (w *world) blow(v wind, own time.Duration) {
+// runFault has the sandbox inject a fault for as long as its window lasts. It begins a
+// little earlier, at an instant of its own, lest it race what it is to meet.
+func (w *world) runFault(v faultWindow, own time.Duration) {
 	part, name, ok := strings.Cut(v.What, ":")
 	if !ok {
 		return
@@ -197,15 +197,15 @@ func (w *world) blow(v wind, own time.Duration) {
 	w.sleepUntil(max(0, v.From-time.Millisecond) + own)
 	stop := w.fault(part, name, v.Rate)
 	w.count("faults", 1)
-	w.tell("wechat", "from now on %s at %v", v.What, v.Rate)
+	w.logf("wechat", "from now on %s at %v", v.What, v.Rate)
 	w.sleepUntil(v.To + own)
 	stop()
 }
 
-// blows reports whether a kind of trouble strikes here and now.
-func (w *world) blows(r *rand.Rand, what string) bool {
+// applies reports whether a kind of fault applies here and now.
+func (w *world) applies(r *rand.Rand, what string) bool {
 	now := time.Since(w.start)
-	for _, v := range w.history.Winds {
+	for _, v := range w.history.Faults {
 		if v.What == what && now >= v.From && now < v.To && now < w.history.Heal && r.Float64() < v.Rate {
 			if what != "crash" {
 				w.count("faults", 1)
@@ -218,8 +218,8 @@ func (w *world) blows(r *rand.Rand, what string) bool {
 
 func (w *world) sleepUntil(at time.Duration) { time.Sleep(at - time.Since(w.start)) }
 
-// fly starts something that ends before the world does.
-func (w *world) fly(f func()) { w.flights.Go(f) }
+// spawn starts something that ends before the world does.
+func (w *world) spawn(f func()) { w.running.Go(f) }
 
 func (w *world) count(what string, n int64) {
 	w.mu.Lock()
@@ -227,14 +227,14 @@ func (w *world) count(what string, n int64) {
 	w.counts[what] += n
 }
 
-// tell writes a line of the story.
-func (w *world) tell(who, format string, args ...any) {
-	if w.story == nil {
+// logf writes a line of the log.
+func (w *world) logf(who, format string, args ...any) {
+	if w.log == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, _ = fmt.Fprintf(w.story, "%-18v %-28s %s\n", time.Since(w.start), who, fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(w.log, "%-18v %-28s %s\n", time.Since(w.start), who, fmt.Sprintf(format, args...))
 }
 
 // names notes a number under which a client asks.

@@ -2,31 +2,31 @@ package simulation_test
 
 import "slices"
 
-// judge compares a side's books with WeChat Pay's once all is quiet.
-func (w *world) judge() {
+// compareBooks compares a side's books with WeChat Pay's once all is quiet.
+func (w *world) compareBooks() {
 	books, held := w.side.books(), w.upstreams()
 	wrong := 0
 	for _, u := range held {
 		e, known := books[u.OutRefundNo]
 		delete(books, u.OutRefundNo)
-		row, _ := w.witness.row(u.OutRefundNo)
+		row, _ := w.invariants.row(u.OutRefundNo)
 		if w.untold(u.OutRefundNo) && (!known || row.Absent) {
 			w.count("refunds by hand that no notification told of", 1)
 			continue
 		}
-		if w.blind(u) {
-			w.judgeBlind(u)
+		if w.untellable(u) {
+			w.compareUntold(u)
 			continue
 		}
-		if w.witness.on {
+		if w.invariants.on {
 			w.owner(u, row)
 		}
 		if e.status == u.Status && e.fen == u.Amount.Refund {
 			continue
 		}
 		wrong++
-		w.tell("judge", "%s: the books say %+v, WeChat Pay %+v", u.OutRefundNo, e, u)
-		w.witness.violates("I3", "%s: the books say %+v, WeChat Pay %s of %d", u.OutRefundNo, e, u.Status, u.Amount.Refund)
+		w.logf("books", "%s: the books say %+v, WeChat Pay %+v", u.OutRefundNo, e, u)
+		w.invariants.violates("I3", "%s: the books say %+v, WeChat Pay %s of %d", u.OutRefundNo, e, u.Status, u.Amount.Refund)
 		w.count("phantom fen", abs(e.moved()-entry{u.Status, u.Amount.Refund}.moved()))
 	}
 	for no, e := range books { // WeChat Pay knows nothing of these
@@ -35,16 +35,16 @@ func (w *world) judge() {
 		case "REJECTED":
 		case "CLAIMED":
 			w.count("stuck claims", 1)
-			w.witness.mu.Lock()
-			silent := w.witness.alarms[no] == 0 && !w.witness.young(no)
-			w.witness.mu.Unlock()
+			w.invariants.mu.Lock()
+			silent := w.invariants.alarms[no] == 0 && !w.invariants.young(no)
+			w.invariants.mu.Unlock()
 			if silent {
-				w.witness.violates("I3", "%s is stuck without an alarm", no)
+				w.invariants.violates("I3", "%s is stuck without an alarm", no)
 			}
 		default:
 			wrong++
-			w.tell("judge", "%s: the books say %+v, WeChat Pay nothing", no, e)
-			w.witness.violates("I3", "%s: the books say %+v, and WeChat Pay does not know it", no, e)
+			w.logf("books", "%s: the books say %+v, WeChat Pay nothing", no, e)
+			w.invariants.violates("I3", "%s: the books say %+v, and WeChat Pay does not know it", no, e)
 		}
 	}
 	w.excess(held)
@@ -52,10 +52,10 @@ func (w *world) judge() {
 	w.count("refunds with wrong books", int64(wrong))
 	w.count("histories with wrong books", int64(min(wrong, 1)))
 	w.count("histories with phantom fen", min(w.counts["phantom fen"], 1))
-	w.witness.ended()
-	w.witness.allTold()
-	w.witness.holds("at the end")
-	w.witness.balance()
+	w.invariants.ended()
+	w.invariants.allDelivered()
+	w.invariants.holds("at the end")
+	w.invariants.balance()
 }
 
 // moved is what a refund has brought the customer.
@@ -90,7 +90,7 @@ func (w *world) excess(held []upstreamRefund) {
 		w.count("wishes", 1)
 		w.count("wishes refunded twice", min(twice, 1))
 		if twice > 0 {
-			w.witness.violates("I1", "%s wants %d and gets %d", f.No, f.Fen, sum)
+			w.invariants.violates("I1", "%s wants %d and gets %d", f.No, f.Fen, sum)
 		}
 	}
 }

@@ -25,7 +25,7 @@ var strangerKey = sync.OnceValue(func() *rsa.PrivateKey {
 // forge sends notifications that WeChat Pay did not write: a genuine one with one
 // thing changed, and one of the forger's own.
 func (w *world) forge(no, name string) {
-	r := w.chance.of(name)
+	r := w.random.of(name)
 	var forged []notification
 	if l, ok := w.seen(no); ok && !l.relayed {
 		at := r.IntN(len(l.body))

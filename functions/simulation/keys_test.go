@@ -19,7 +19,7 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// keys are what takes long to make; they are made once and outside of any bubble.
+// keys are what takes long to make; they are made once and outside of any synctest.
 var keys = sync.OnceValue(func() *keySet {
 	k, err := newKeySet()
 	if err != nil {
@@ -130,7 +130,7 @@ func (k *keySet) secrets() []string {
 }
 
 // genuine says whether WeChat Pay has signed these bytes, in the last five
-// minutes. It shares no code with what it judges.
+// minutes. It shares no code with what it checks.
 func (w *world) genuine(h http.Header, body []byte) bool {
 	timestamp := h.Get("Wechatpay-Timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)

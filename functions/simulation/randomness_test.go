@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// A chance is all the luck there is in a history. What it gives depends on what
+// A randomness is all that is random in a history. What it gives depends on what
 // it is asked for and not on how often it was asked before: so goroutines that
-// race each other do not change one another's luck.
-type chance uint64
+// race each other do not change what the others draw. The words
+// it is asked by stay as they are: others would be other histories of the same seeds.
+type randomness uint64
 
-func (c chance) of(about ...string) *rand.Rand {
+func (c randomness) of(about ...string) *rand.Rand {
 	return rand.New(rand.NewPCG(uint64(c), hash(about...)))
 }
 
@@ -33,7 +34,7 @@ func span(r *rand.Rand, least, most time.Duration) time.Duration {
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // beat is what the world's time is counted in. Things happen in its first half
-// only: the pauses that the service draws by a chance of its own (20 ms at most)
+// only: the pauses that the service draws by itself (20 ms at most)
 // end in the second one, and so make no difference to what comes next.
 const beat = 64 * time.Millisecond
 

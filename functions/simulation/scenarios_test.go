@@ -5,36 +5,36 @@ import (
 	"time"
 )
 
-// Blind chance seldom puts two troubles where they hurt each other. A plot does:
-// each is a story that has cost somebody money (threats A3, A4, A12, A13, C12,
-// C15, C17, C18), told about one refund, with its times and kinds left open.
-func plots() []func(h *history, r *rand.Rand, f wish) {
+// Random faults seldom meet where they hurt. Scenarios put them there: each is
+// something that has cost somebody money (threats A3, A4, A12, A13, C12, C15, C17,
+// C18), around one refund, with its times and kinds left open.
+func scenarios() []func(h *history, r *rand.Rand, f wish) {
 	return []func(*history, *rand.Rand, wish){
-		acceptedThenRefused, overtakenReply, overtakenAnswer, troubledBank, deafStore, unbelievable, lostAtHome, lateArrival,
+		acceptedThenRefused, overtakenReply, overtakenAnswer, bankReturnsMoney, storeUnavailable, unverifiableReplies, crashBeforeSettlement, lateArrival,
 	}
 }
 
 // acceptedThenRefused: the first submission is accepted and its answer lost, or
 // it is still on its way; the next is refused.
 func acceptedThenRefused(h *history, r *rand.Rand, f wish) {
-	h.wind(f.At, f.At+span(r, time.Second, 12*time.Second), 1, pick(r,
+	h.fault(f.At, f.At+span(r, time.Second, 12*time.Second), 1, pick(r,
 		"wire cut", "wire late", "upstream:timeout_after", "upstream:reset_after", "upstream:500_after", "upstream:429_after", "upstream:bad_signature"))
 	from := f.At + span(r, time.Second, 12*time.Second)
-	h.wind(from, from+span(r, time.Minute, 6*time.Minute), pick(r, 0.5, 1), pick(r,
+	h.fault(from, from+span(r, time.Minute, 6*time.Minute), pick(r, 0.5, 1), pick(r,
 		"err_code:NOT_ENOUGH", "err_code:USER_ACCOUNT_ABNORMAL", "err_code:INVALID_REQUEST", "err_code:PARAM_ERROR", "err_code:RESOURCE_NOT_EXISTS"))
 }
 
 // overtakenReply: the refund has come to an end, and a notification has said so, while
 // the answer to its submission, which says that it goes on, takes its time.
 func overtakenReply(h *history, r *rand.Rand, f wish) {
-	h.wind(f.At, f.At+8*time.Second, 1, "upstream:slow")
+	h.fault(f.At, f.At+8*time.Second, 1, "upstream:slow")
 	h.overtake(r, f, f.At+time.Second)
 }
 
 // overtakenAnswer: the same with the answer to a question.
 func overtakenAnswer(h *history, r *rand.Rand, f wish) {
 	at := f.At + span(r, 3*time.Second, 50*time.Second)
-	h.wind(at, at+8*time.Second, 1, "upstream:slow")
+	h.fault(at, at+8*time.Second, 1, "upstream:slow")
 	for range 1 + r.IntN(2) {
 		h.act(at+span(r, 0, 300*time.Millisecond), act{Do: "query", No: f.No})
 	}
@@ -50,48 +50,48 @@ func (h *history) overtake(r *rand.Rand, f wish, at time.Duration) {
 	}
 }
 
-// troubledBank: abnormal first and then not, and the notifications come as they like.
-func troubledBank(h *history, r *rand.Rand, f wish) {
+// bankReturnsMoney: abnormal first and then not, and the notifications come as they like.
+func bankReturnsMoney(h *history, r *rand.Rand, f wish) {
 	at := f.At + span(r, time.Second, time.Minute)
-	h.wind(at-time.Second, at+span(r, time.Second, 3*time.Minute), pick(r, 0.5, 1), pick(r,
-		"notify:reorder", "notify:reorder", "notify:delay", "notify:stale", "notify:tamper", "post lost", "post cut", "store errs"))
+	h.fault(at-time.Second, at+span(r, time.Second, 3*time.Minute), pick(r, 0.5, 1), pick(r,
+		"notify:reorder", "notify:reorder", "notify:delay", "notify:stale", "notify:tamper", "notification lost", "notification cut", "store errs"))
 	h.act(at, act{Do: "settle", No: f.No, Status: "ABNORMAL"})
 	h.act(at+span(r, 100*time.Millisecond, time.Minute), act{Do: "settle", No: f.No, Status: pick(r, "SUCCESS", "CLOSED")})
 }
 
-// deafStore: a notification comes while nothing can be stored.
-func deafStore(h *history, r *rand.Rand, f wish) {
+// storeUnavailable: a notification comes while nothing can be stored.
+func storeUnavailable(h *history, r *rand.Rand, f wish) {
 	at := f.At + span(r, time.Second, 5*time.Minute)
-	h.wind(at-span(r, time.Millisecond, 3*time.Second), at+span(r, time.Second, 4*time.Minute), pick(r, 0.5, 1),
+	h.fault(at-span(r, time.Millisecond, 3*time.Second), at+span(r, time.Second, 4*time.Minute), pick(r, 0.5, 1),
 		pick(r, "store down", "store errs", "store hangs", "store forgets", "store slow"))
 	h.act(at, act{Do: "settle", No: f.No, Status: pick(r, "SUCCESS", "CLOSED", "ABNORMAL")})
 }
 
-// unbelievable: WeChat Pay's answers are not signed as they should be.
-func unbelievable(h *history, r *rand.Rand, f wish) {
-	h.wind(f.At, f.At+span(r, time.Second, 10*time.Minute), pick(r, 0.5, 1), pick(r, "upstream:bad_signature", "upstream:unsigned", "wire mixed"))
+// unverifiableReplies: WeChat Pay's answers are not signed as they should be.
+func unverifiableReplies(h *history, r *rand.Rand, f wish) {
+	h.fault(f.At, f.At+span(r, time.Second, 10*time.Minute), pick(r, 0.5, 1), pick(r, "upstream:bad_signature", "upstream:unsigned", "wire mixed"))
 }
 
-// lostAtHome: it is we who break, on the way from the claim to the settlement.
-func lostAtHome(h *history, r *rand.Rand, f wish) {
-	h.wind(f.At, f.At+span(r, 5*time.Second, 2*time.Minute), pick(r, 0.1, 0.25), "crash")
+// crashBeforeSettlement: it is we who break, on the way from the claim to the settlement.
+func crashBeforeSettlement(h *history, r *rand.Rand, f wish) {
+	h.fault(f.At, f.At+span(r, 5*time.Second, 2*time.Minute), pick(r, 0.1, 0.25), "crash")
 	if r.IntN(2) == 0 {
-		h.wind(f.At, f.At+span(r, time.Second, time.Minute), 0.5, pick(r, "store forgets", "store errs", "wire cut", "caller leaves"))
+		h.fault(f.At, f.At+span(r, time.Second, time.Minute), 0.5, pick(r, "store forgets", "store errs", "wire cut", "caller leaves"))
 	}
 }
 
 // lateArrival: the submission is still on its way when the upstream is asked, and
 // says that it does not know the refund.
 func lateArrival(h *history, r *rand.Rand, f wish) {
-	h.wind(f.At, f.At+span(r, time.Second, 20*time.Second), 1, "wire late")
+	h.fault(f.At, f.At+span(r, time.Second, 20*time.Second), 1, "wire late")
 	h.Tick = time.Minute
 	if r.IntN(2) == 0 {
 		h.act(f.At+span(r, 20*time.Second, time.Minute), act{Do: "query", No: f.No})
 	}
 }
 
-func (h *history) wind(from, to time.Duration, rate float64, what string) {
-	h.Winds = append(h.Winds, wind{max(0, from), to, what, rate})
+func (h *history) fault(from, to time.Duration, rate float64, what string) {
+	h.Faults = append(h.Faults, faultWindow{max(0, from), to, what, rate})
 }
 
 func (h *history) act(at time.Duration, a act) {

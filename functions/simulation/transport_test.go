@@ -12,8 +12,8 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// A post carries WeChat Pay's notifications to our notification function, in this process.
-type post struct{ w *world }
+// A notificationTransport carries WeChat Pay's notifications to our notification function, in this process.
+type notificationTransport struct{ w *world }
 
 // A notification is one send of a notification.
 type notification struct {
@@ -29,22 +29,22 @@ type notification struct {
 // end names the refund that a notification is about, and the end that it tells of.
 func (l notification) end() string { return l.no + " " + l.status }
 
-func (p *post) RoundTrip(req *http.Request) (*http.Response, error) {
+func (p *notificationTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err
 	}
 	l := notification{id: req.Header.Get("Request-Id"), header: req.Header.Clone(), body: body, relayed: req.URL.String() == relayURL}
-	r := p.w.chance.of("post", l.id)
+	r := p.w.random.of("post", l.id)
 	if err := p.w.wait(req.Context(), hash("post", l.id), r.IntN(4)); err != nil {
 		return nil, err
 	}
-	if p.w.blows(r, "post lost") {
-		p.w.tell("post", "notification %s is lost", l.id)
+	if p.w.applies(r, "notification lost") {
+		p.w.logf("post", "notification %s is lost", l.id)
 		return nil, errCut
 	}
-	if p.w.blows(r, "post twice") {
-		p.w.fly(func() { p.w.deliver(l, "twin", "notification "+l.id) })
+	if p.w.applies(r, "notification twice") {
+		p.w.spawn(func() { p.w.deliver(l, "twin", "notification "+l.id) })
 	}
 	type answer struct {
 		rec *httptest.ResponseRecorder
@@ -52,13 +52,13 @@ func (p *post) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// WeChat Pay hangs up after five seconds; the function does not hear of that.
 	done := make(chan answer, 1)
-	p.w.fly(func() {
+	p.w.spawn(func() {
 		rec, ok := p.w.deliver(l, "", "notification "+l.id)
 		done <- answer{rec, ok}
 	})
 	select {
 	case a := <-done:
-		if !a.ok || p.w.blows(r, "post cut") {
+		if !a.ok || p.w.applies(r, "notification cut") {
 			return nil, errCut
 		}
 		return a.rec.Result(), nil
@@ -87,7 +87,7 @@ func (w *world) deliver(l notification, turn, name string) (rec *httptest.Respon
 		c.forged = true
 		w.count("forged notifications", 1)
 	}
-	w.tell(c.name, "%s %s genuine=%t", l.no, l.status, genuine)
+	w.logf(c.name, "%s %s genuine=%t", l.no, l.status, genuine)
 	_ = w.wait(c.ctx, c.phase("start"), 0) // so that twins do not start at the very same instant; the end of ctx shows later
 	r := httptest.NewRequest(http.MethodPost, notifyURL, bytes.NewReader(l.body))
 	r.Header = l.header.Clone()
@@ -104,26 +104,26 @@ func (w *world) deliver(l notification, turn, name string) (rec *httptest.Respon
 	}
 	took := time.Since(begun)
 	if !c.end() {
-		w.tell(c.name, "is not answered")
+		w.logf(c.name, "is not answered")
 		return nil, false
 	}
 	w.count("notifications answered", 1)
 	if took > 5*time.Second {
 		w.count("notifications answered late", 1)
-		w.witness.violates("answer", "notification about %s answered after %v", l.no, took)
+		w.invariants.violates("answer", "notification about %s answered after %v", l.no, took)
 	}
-	w.tell(c.name, "answers %d after %v", rec.Code, took)
+	w.logf(c.name, "answers %d after %v", rec.Code, took)
 	if acknowledged {
 		if !genuine {
 			w.count("forged notifications believed", 1)
-			w.witness.violates("I7", "a forged notification was acknowledged")
+			w.invariants.violates("I7", "a forged notification was acknowledged")
 		}
 		if l.relayed {
 			w.mu.Lock()
 			w.relayed[l.end()] = true
 			w.mu.Unlock()
 		}
-		w.witness.acknowledged(c, l)
+		w.invariants.acknowledged(c, l)
 	}
 	return rec, true
 }

@@ -12,9 +12,9 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// A witness sees every commit at the instant at which it takes effect, every
-// request that reaches WeChat Pay and every acknowledgement, and holds them
-// against the invariants:
+// The invariants see every commit at the instant at which it takes effect, every
+// request that reaches WeChat Pay and every acknowledgement, and hold them
+// against these rules:
 //
 //	I1 one upstream refund per refund number, and only numbers that a client has named
 //	I2 refunds of an order within its total and at most fifty, upstream and in the ledger
@@ -22,30 +22,30 @@ import (
 //	I4 no state moves backwards
 //	I5 no acknowledged notification without a durable row
 //	I6 no business effect more than once per refund and final state; each subscriber
-//	   is told each, in order, and again only if its answer was lost
+//	   receives each, in order, and again only if its answer was lost
 //	I7 nothing unverified changes state
 //	I8 no secret and no full personal datum in any log, but for the openid that the dispatcher denies
 //	I9 what counts under a number is what WeChat Pay holds under it: ours if the order and
-//	   the amount are, else somebody else's, which counts on its own order and is told to nobody
+//	   the amount are, else somebody else's, which counts on its own order and of which no subscriber hears
 //	I10 a doubt ends by itself, not before nothing can be on its way nor later than a day after
 //	   the last submission; the timer submits again for some hours only, and nobody does while
 //	   a refund by hand stands beside the claim
 //
-// It keeps its own copy of the ledger, made of what was committed.
-type witness struct {
+// They keep a copy of the ledger of their own, made of what was committed.
+type invariants struct {
 	w  *world
 	on bool // the naive handler is not held to any of it
 
-	mu       sync.Mutex
-	rows     map[string]refundRow
-	accounts map[string]accountRow
-	effects  map[string]int // how often a refund has come to a final state
-	alarms   map[string]int
-	sending  map[string]int // submissions of a refund under way, as their senders see it
-	bills    []*bill        // what was ever owed to subscribers
-	claims   map[string]*claims
-	hands    map[string]time.Duration // since when the ledger knows of a refund by hand
-	found    []string                 // what was violated
+	mu         sync.Mutex
+	rows       map[string]refundRow
+	accounts   map[string]accountRow
+	effects    map[string]int // how often a refund has come to a final state
+	alarms     map[string]int
+	sending    map[string]int  // submissions of a refund under way, as their senders see it
+	deliveries []*owedDelivery // what was ever owed to subscribers
+	claims     map[string]*claims
+	hands      map[string]time.Duration // since when the ledger knows of a refund by hand
+	found      []string                 // what was violated
 }
 
 // claims are what was ever claimed under a number.
@@ -58,15 +58,15 @@ type claims struct {
 }
 
 // of finds what was claimed under a number. v.mu is held.
-func (v *witness) of(no string) *claims {
+func (v *invariants) of(no string) *claims {
 	if v.claims[no] == nil {
 		v.claims[no] = &claims{}
 	}
 	return v.claims[no]
 }
 
-func newWitness(w *world, on bool) *witness {
-	return &witness{
+func newInvariants(w *world, on bool) *invariants {
+	return &invariants{
 		w: w, on: on, rows: map[string]refundRow{}, accounts: map[string]accountRow{},
 		effects: map[string]int{}, alarms: map[string]int{}, sending: map[string]int{},
 		claims: map[string]*claims{}, hands: map[string]time.Duration{},
@@ -74,12 +74,12 @@ func newWitness(w *world, on bool) *witness {
 }
 
 // violates records a broken invariant.
-func (v *witness) violates(which, format string, args ...any) {
+func (v *invariants) violates(which, format string, args ...any) {
 	if !v.on {
 		return
 	}
 	text := fmt.Sprintf("%s at %v: ", which, time.Since(v.w.start)) + fmt.Sprintf(format, args...)
-	v.w.tell("witness", "VIOLATED %s", text)
+	v.w.logf("invariants", "VIOLATED %s", text)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.found) < 20 {
@@ -87,7 +87,7 @@ func (v *witness) violates(which, format string, args ...any) {
 	}
 }
 
-func (v *witness) row(no string) (refundRow, bool) {
+func (v *invariants) row(no string) (refundRow, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	r, ok := v.rows[no]
@@ -95,7 +95,7 @@ func (v *witness) row(no string) (refundRow, bool) {
 }
 
 // committed takes in a commit that has just become durable.
-func (v *witness) committed(c *call, items []refund.Item) {
+func (v *invariants) committed(c *call, items []refund.Item) {
 	v.w.count("commits", 1)
 	if c.forged {
 		v.violates("I7", "a forged notification led to a commit")
@@ -141,9 +141,9 @@ func (v *witness) committed(c *call, items []refund.Item) {
 	v.balance()
 }
 
-// moved judges one step of a refund's state (I4, I6, I7).
-func (v *witness) moved(c *call, no string, before, next refundRow) {
-	v.w.tell(c.name, "MOVES %s: %q -> %s", no, before.State, next.State)
+// moved checks one step of a refund's state (I4, I6, I7).
+func (v *invariants) moved(c *call, no string, before, next refundRow) {
+	v.w.logf(c.name, "MOVES %s: %q -> %s", no, before.State, next.State)
 	// In this world what WeChat Pay calls final is final, and an abnormal refund
 	// does not become a processing one, so the ledger has no reason ever to go there.
 	if before.final() || before.State == "abnormal" && next.State == "processing" {
@@ -161,7 +161,7 @@ func (v *witness) moved(c *call, no string, before, next refundRow) {
 			v.violates("I4", "%s moves from %s to rejected", no, before.State)
 		}
 		switch {
-		case next.Taken: // see [witness.takes]
+		case next.Taken: // see [invariants.takes]
 		case next.Released:
 			v.released(no)
 			if heard.source != "ask" || !heard.absent {
@@ -196,7 +196,7 @@ func (v *witness) moved(c *call, no string, before, next refundRow) {
 }
 
 // balance holds the accounts against the refunds that count in them (I2).
-func (v *witness) balance() {
+func (v *invariants) balance() {
 	v.mu.Lock()
 	var wrong []string
 	sums, members, claims := map[string]int64{}, map[string][]string{}, map[string][]string{}
@@ -258,7 +258,7 @@ func numbers(members []accountMember) []string {
 }
 
 // home follows an order's name to its account. v.mu is held.
-func (v *witness) home(key string) string {
+func (v *invariants) home(key string) string {
 	for range v.accounts { // a bound, should they ever point in a circle
 		next := v.accounts[key].SameAs
 		if next == "" {
@@ -279,7 +279,7 @@ func (h *history) mixed() bool {
 // leaves counts the submissions of one refund that are under way at once: the
 // lease allows one. Clocks that differ by more than it break it, which costs a
 // request and no money.
-func (v *witness) leaves(c *call, no string, n int) {
+func (v *invariants) leaves(c *call, no string, n int) {
 	v.mu.Lock()
 	v.sending[no] += n
 	now := v.sending[no]
@@ -294,9 +294,9 @@ func (v *witness) leaves(c *call, no string, n int) {
 	}
 }
 
-// arrives judges a submission that reaches WeChat Pay. However late it comes, it
+// arrives checks a submission that reaches WeChat Pay. However late it comes, it
 // may be carried out, so the ledger must be prepared for it.
-func (v *witness) arrives(who, no string) {
+func (v *invariants) arrives(who, no string) {
 	v.w.count("submissions", 1)
 	row, ok := v.row(no)
 	switch {
@@ -310,7 +310,7 @@ func (v *witness) arrives(who, no string) {
 }
 
 // holds checks what WeChat Pay holds after a submission (I1, I2).
-func (v *witness) holds(who string) {
+func (v *invariants) holds(who string) {
 	if !v.on {
 		return
 	}
@@ -334,8 +334,8 @@ func (v *witness) holds(who string) {
 	}
 }
 
-// acknowledged judges a notification that will not come again (I5).
-func (v *witness) acknowledged(c *call, l notification) {
+// acknowledged checks a notification that will not come again (I5).
+func (v *invariants) acknowledged(c *call, l notification) {
 	row, ok := v.row(l.no)
 	durable := map[string][]string{
 		"SUCCESS":  {"success"},
@@ -348,7 +348,7 @@ func (v *witness) acknowledged(c *call, l notification) {
 }
 
 // logged listens to what the code under test says of itself.
-func (v *witness) logged(c *call, r slog.Record) {
+func (v *invariants) logged(c *call, r slog.Record) {
 	var no, why, code string
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
@@ -366,7 +366,7 @@ func (v *witness) logged(c *call, r slog.Record) {
 	}
 	v.w.count("alarms", 1)
 	v.w.count("alarm "+code, 1)
-	v.w.tell(c.name, "ALARM %s: %s", no, why)
+	v.w.logf(c.name, "ALARM %s: %s", no, why)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.alarms[no]++

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A story is a history of which one thing is to come, with nothing beside it.
-type story struct {
+// A fixedHistory has one fault or one scenario, with nothing beside it.
+type fixedHistory struct {
 	name string
-	tell func(h *history) // adds it
+	add  func(h *history) // adds it
 	want figures          // what must have come of it, at least
 	none []string         // what must not
 }
@@ -18,17 +18,17 @@ type story struct {
 func calm(channel string, seed uint64) *history {
 	h := &history{
 		Seed: seed, Channel: channel, Tick: 2 * time.Minute, Timers: 1, Limit: 10 * time.Second, Pace: time.Minute, Heal: 25 * time.Minute,
-		Orders: []order{{Trade: "ORDER1", Transaction: "4200000000000001", Total: 100}},
-		Wishes: []wish{{No: "R1", Fen: 40, Total: 100, By: byTrade, At: 10 * time.Second, Tries: 3}},
-		Ears:   []string{"scf:shop"},
+		Orders:      []order{{Trade: "ORDER1", Transaction: "4200000000000001", Total: 100}},
+		Wishes:      []wish{{No: "R1", Fen: 40, Total: 100, By: byTrade, At: 10 * time.Second, Tries: 3}},
+		Subscribers: []string{"scf:shop"},
 	}
 	if !h.system().byTrade {
-		h.Wishes[0].By = pick(chance(seed).of("by"), byTrade, byTransaction, byBoth)
+		h.Wishes[0].By = pick(randomness(seed).of("by"), byTrade, byTransaction, byBoth)
 	}
 	return h
 }
 
-func stories(channel string) (all []story) {
+func fixedHistories(channel string) (all []fixedHistory) {
 	for _, when := range []string{"before", "between", "after"} {
 		for i := range 4 {
 			other, told := i&1 > 0, i&2 > 0
@@ -36,10 +36,10 @@ func stories(channel string) (all []story) {
 			if when == "before" { // looked up before the caller is told, so whoever asks first hears it as well
 				want["clients told that their number is taken"] = 2
 			}
-			all = append(all, story{
+			all = append(all, fixedHistory{
 				name: fmt.Sprintf("the number is taken %s, other order %t, told of %t", when, other, told), want: want,
-				tell: func(h *history) {
-					h.takeNumber(chance(h.Seed).of("story"), h.Wishes[0], when, other, told)
+				add: func(h *history) {
+					h.takeNumber(randomness(h.Seed).of("story"), h.Wishes[0], when, other, told)
 				},
 			})
 		}
@@ -49,17 +49,17 @@ func stories(channel string) (all []story) {
 			if channel != apiv3 && (i+j)%3 > 0 {
 				continue
 			}
-			all = append(all, story{
+			all = append(all, fixedHistory{
 				name: "R1 " + how + ", and is then tried " + amend, want: figures{"claims given up": 1, "amends that were due": 1},
-				tell: func(h *history) { h.neverHeals(h.Wishes[0], how, amend) },
+				add: func(h *history) { h.neverHeals(h.Wishes[0], how, amend) },
 			})
 		}
 	}
 	if channel == apiv3 || channel == "global" { // the others hear of no refund by hand
 		for _, amend := range amends() {
-			all = append(all, story{
+			all = append(all, fixedHistory{
 				name: "another refund by hand beside a doubt, then " + amend, want: figures{"alarm refund_by_hand": 1, "claims given up": 1, "amends that were due": 1},
-				tell: func(h *history) {
+				add: func(h *history) {
 					h.act(3*time.Minute, act{Do: "by hand", No: "HAND5", Order: 0, Fen: 30})
 					h.neverHeals(h.Wishes[0], stuckBusy, amend)
 				},
@@ -67,10 +67,10 @@ func stories(channel string) (all []story) {
 		}
 	}
 	if channel == "cloudpay" {
-		blind := func(trust bool, acts ...string) func(*history) {
+		emptyQueries := func(trust bool, acts ...string) func(*history) {
 			return func(h *history) {
 				h.Empty, h.Trust = true, trust
-				h.wind(0, h.Heal, 1, "notify:lose") // nothing is relayed but what the acts do
+				h.fault(0, h.Heal, 1, "notify:lose") // nothing is relayed but what the acts do
 				for i, do := range acts {
 					h.act(8*time.Minute+time.Duration(i)*time.Minute, act{Do: do, No: "R1"})
 				}
@@ -78,28 +78,28 @@ func stories(channel string) (all []story) {
 		}
 		const open = "refunds that queries tell nothing of"
 		all = append(all,
-			story{"queries are empty, and relays trusted", blind(true, "false relay", "whole relay"), figures{"settled by a relay": 1}, []string{open}},
-			story{"queries are empty, and relays not trusted", blind(false, "false relay", "whole relay"), figures{open: 1}, []string{"settled by a relay"}},
-			story{"queries are empty, and a false relay trusted", blind(true, "false relay", "false relay", "false relay"), figures{open: 1}, []string{"settled by a relay"}},
-			story{"queries are empty, and the relay is a stranger's", blind(true, "stranger's whole relay"), figures{open: 1}, []string{"settled by a relay"}},
-			story{"queries are empty, and the relay is nobody's", blind(true, "nobody's whole relay"), figures{open: 1}, []string{"settled by a relay"}},
-			story{"queries are empty, the relay is trusted, and the claim in doubt", func(h *history) {
-				h.wind(h.Wishes[0].At, h.Wishes[0].At+time.Minute, 1, "upstream:reset_after")
+			fixedHistory{"queries are empty, and relays trusted", emptyQueries(true, "false relay", "whole relay"), figures{"settled by a relay": 1}, []string{open}},
+			fixedHistory{"queries are empty, and relays not trusted", emptyQueries(false, "false relay", "whole relay"), figures{open: 1}, []string{"settled by a relay"}},
+			fixedHistory{"queries are empty, and a false relay trusted", emptyQueries(true, "false relay", "false relay", "false relay"), figures{open: 1}, []string{"settled by a relay"}},
+			fixedHistory{"queries are empty, and the relay is a stranger's", emptyQueries(true, "stranger's whole relay"), figures{open: 1}, []string{"settled by a relay"}},
+			fixedHistory{"queries are empty, and the relay is nobody's", emptyQueries(true, "nobody's whole relay"), figures{open: 1}, []string{"settled by a relay"}},
+			fixedHistory{"queries are empty, the relay is trusted, and the claim in doubt", func(h *history) {
+				h.fault(h.Wishes[0].At, h.Wishes[0].At+time.Minute, 1, "upstream:reset_after")
 				h.Wishes[0].Tries = 1
-				blind(true, "whole relay")(h)
+				emptyQueries(true, "whole relay")(h)
 			}, figures{"settled by a relay": 1}, []string{open}},
-			story{"queries are empty, the relay is not trusted, and the claim in doubt", func(h *history) {
-				h.wind(h.Wishes[0].At, h.Wishes[0].At+time.Minute, 1, "upstream:reset_after")
+			fixedHistory{"queries are empty, the relay is not trusted, and the claim in doubt", func(h *history) {
+				h.fault(h.Wishes[0].At, h.Wishes[0].At+time.Minute, 1, "upstream:reset_after")
 				h.Wishes[0].Tries = 1
-				blind(false, "whole relay")(h)
+				emptyQueries(false, "whole relay")(h)
 			}, figures{open: 1, "alarm refund_untold": 1}, []string{"settled by a relay", "claims given up"}},
 		)
 	}
 	return all
 }
 
-// Each story comes to its end on each channel.
-func TestStories(t *testing.T) {
+// Each fixed history comes to its end on each channel.
+func TestFixedHistories(t *testing.T) {
 	keys()
 	for _, name := range append(others(), apiv3) {
 		if !flags.on(name) {
@@ -107,9 +107,9 @@ func TestStories(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for i, s := range stories(name) {
+			for i, s := range fixedHistories(name) {
 				h := calm(name, hash(name, s.name)%1000+uint64(i)*1000)
-				s.tell(h)
+				s.add(h)
 				res := run(t, h, buildOurs, true, nil)
 				for _, v := range res.violated {
 					t.Errorf("%s, seed %d: %s", s.name, h.Seed, v)

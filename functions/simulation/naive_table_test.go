@@ -12,7 +12,7 @@ import (
 type table struct {
 	mu      sync.Mutex
 	rows    map[string]row // by refund number
-	effects map[string]int // how often the business was told of a refund's state
+	effects map[string]int // how often a refund's state had an effect on the business
 }
 
 type row struct {
@@ -63,8 +63,8 @@ func (t *table) refund(req refund.Request, submit func() (refund.Refund, error),
 	return string(got.Status), err
 }
 
-// told writes what a notification says, and tells the business.
-func (t *table) told(l wxpay.RefundNotification) {
+// notified writes what a notification says, which has its effect on the business.
+func (t *table) notified(l wxpay.RefundNotification) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.rows[l.OutRefundNo]

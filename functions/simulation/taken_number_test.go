@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// further adds to a history what histories have learned since their seeds were
-// first noted. It has a chance of its own and changes nothing that was drawn
+// extend adds to a history what histories have learned since their seeds were
+// first noted. It has a randomness of its own and changes nothing that was drawn
 // before, so that a seed keeps its older part.
-func (h *history) further(r *rand.Rand) {
+func (h *history) extend(r *rand.Rand) {
 	if h.system().paced || r.IntN(2) == 0 { // the default of both sides
 		h.Pace = time.Minute
 	}
@@ -18,7 +18,7 @@ func (h *history) further(r *rand.Rand) {
 	case 0, 1:
 		h.takeNumber(r, f, pick(r, "before", "between", "after"), r.IntN(2) == 0, r.IntN(2) == 0)
 		if r.IntN(4) == 0 { // and ours may still be on its way
-			h.wind(f.At, f.At+span(r, time.Second, 20*time.Second), 1, "wire late")
+			h.fault(f.At, f.At+span(r, time.Second, 20*time.Second), 1, "wire late")
 		}
 	case 2:
 		h.neverHeals(f, pick(r, stuckBusy, stuckLost, stuckThenRefused), pick(r, amends()...))
@@ -26,7 +26,7 @@ func (h *history) further(r *rand.Rand) {
 		h.handBeside(r, f, pick(r, amends()...))
 	}
 	if h.Channel == "cloudpay" && r.IntN(5) == 0 {
-		h.blind(r, r.IntN(2) == 0)
+		h.emptyQueries(r, r.IntN(2) == 0)
 	}
 }
 
@@ -46,7 +46,7 @@ func (h *history) takeNumber(r *rand.Rand, f wish, when string, other, told bool
 	switch when {
 	case "between":
 		at = f.At + span(r, time.Second, 2*time.Minute)
-		h.wind(f.At, at+span(r, time.Second, time.Minute), 1, pick(r,
+		h.fault(f.At, at+span(r, time.Second, time.Minute), 1, pick(r,
 			"wire lost", "wire dial", "upstream:500_before", "upstream:timeout_before", "err_code:SYSTEM_ERROR", "err_code:NOT_ENOUGH"))
 	case "after":
 		at = f.At + span(r, 2*time.Minute, 12*time.Minute)
@@ -54,7 +54,7 @@ func (h *history) takeNumber(r *rand.Rand, f wish, when string, other, told bool
 	}
 	h.act(at, a)
 	if !told {
-		h.wind(0, h.Heal, 1, "notify:lose")
+		h.fault(0, h.Heal, 1, "notify:lose")
 	}
 	h.act(h.Heal+span(r, 10*time.Hour, 20*time.Hour), act{Do: "amend", No: f.No, Status: "again"})
 }
@@ -124,9 +124,9 @@ func (h *history) handBeside(r *rand.Rand, f wish, amend string) {
 	h.Stuck = append(h.Stuck, stuck{No: f.No, Until: f.At + span(r, 10*time.Minute, 2*time.Hour), How: pick(r, stuckBusy, stuckLost)})
 }
 
-// blind: the queries of this account count refunds and tell nothing of them, for
+// emptyQueries: the queries of this account count refunds and tell nothing of them, for
 // ever, so that only what the platform relays can say how a refund ends.
-func (h *history) blind(r *rand.Rand, trust bool) {
+func (h *history) emptyQueries(r *rand.Rand, trust bool) {
 	h.Empty, h.Trust = true, trust
 	for _, f := range h.Wishes {
 		for range r.IntN(3) {
@@ -165,7 +165,7 @@ func (w *world) relays(a act, name string) {
 		return
 	}
 	if a.Do == "false relay" {
-		u = falsify(w.chance.of(name), u)
+		u = falsify(w.random.of(name), u)
 	}
 	body := w.wholeRelay(u)
 	if body == nil {
@@ -187,7 +187,7 @@ func (w *world) relays(a act, name string) {
 // order has room, it must succeed.
 func (w *world) amend(a act, name string) {
 	f, ok := w.history.wish(a.No)
-	if !ok || !w.witness.on {
+	if !ok || !w.invariants.on {
 		return
 	}
 	o := w.history.Orders[f.Order]
@@ -197,7 +197,7 @@ func (w *world) amend(a act, name string) {
 			left -= u.Amount.Refund
 		}
 	}
-	row, _ := w.witness.row(f.No)
+	row, _ := w.invariants.row(f.No)
 	no, fen := f.No, f.Fen
 	if !row.Released { // or the customer would get his money twice
 		a.Status = "again"
@@ -214,7 +214,7 @@ func (w *world) amend(a act, name string) {
 	if fen < 1 {
 		return
 	}
-	due := row.State == "rejected" && row.Released && fen <= left && f.Total == o.Total && !w.witness.doubts()
+	due := row.State == "rejected" && row.Released && fen <= left && f.Total == o.Total && !w.invariants.doubts()
 	var told *verdict
 	for try := range 5 {
 		call := fmt.Sprintf("%s.%d", name, try)
@@ -227,11 +227,11 @@ func (w *world) amend(a act, name string) {
 	w.count("amends", 1)
 	switch taken := row.Taken && !row.Request.about(row.other()); {
 	case due && (told == nil || told.Code != 0):
-		w.witness.violates("amend", "%s has ended and there are %d left, but %s, %s for %d, is answered with %+v", f.No, left, no, a.Status, fen, told)
+		w.invariants.violates("amend", "%s has ended and there are %d left, but %s, %s for %d, is answered with %+v", f.No, left, no, a.Status, fen, told)
 	case due:
 		w.count("amends that were due", 1)
 	case taken && no == f.No && (told == nil || told.Code != 409 || told.Retry != "new_number"):
-		w.witness.violates("amend", "%s is taken, and whoever repeats it is told %+v", no, told)
+		w.invariants.violates("amend", "%s is taken, and whoever repeats it is told %+v", no, told)
 	}
 }
 

@@ -1,0 +1,5 @@
+//go:build !heavy
+
+package simulation_test
+
+const heavy = false

@@ -1,0 +1,209 @@
+package simulation_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+
+	"wxrefund/shared/refund"
+)
+
+// ownCode is the subscriber that is the merchant's own Go code.
+const ownCode = "go"
+
+var errSubscriber = errors.New("simulation: the subscriber fails")
+
+// drawSubscribers draws who receives events, and what befalls them. Its randomness is
+// apart from the rest, so that seeds keep their histories.
+func (h *history) drawSubscribers(r *rand.Rand) {
+	h.Subscribers = pick(r, nil, []string{"scf:shop"}, []string{"scf:shop", "webhook"}, []string{"scf:shop", "webhook"})
+	if r.IntN(3) == 0 {
+		h.Subscribers = append(slices.Clone(h.Subscribers), ownCode)
+	}
+	for range r.IntN(3) {
+		from := span(r, 0, h.Heal/2)
+		h.fault(from, from+span(r, h.Heal/100, h.Heal/2), pick(r, 0.3, 0.7, 1), pick(r, "subscriber fails", "subscriber slow", "subscriber cut"))
+	}
+}
+
+// deliverEvent is what a subscriber makes of an event: it may fail, be slow, or take
+// it while its answer is lost.
+func (c *call) deliverEvent(ctx context.Context, name string, n refund.Event) error {
+	key := n.Refund.OutRefundNo + " to " + name
+	if c.cross(key, "before telling") {
+		return errCrashed
+	}
+	r := c.luck(key, "ear")
+	beats := r.IntN(3)
+	if c.w.applies(r, "subscriber slow") {
+		beats += r.IntN(60)
+	}
+	end := c.w.invariants.delivering(c, name, n)
+	defer end()
+	if err := c.w.wait(ctx, c.phase(key), beats); err != nil {
+		return err
+	}
+	switch {
+	case c.crashed():
+		return errCrashed
+	case c.w.applies(r, "subscriber fails"):
+		c.w.logf(c.name, "delivers %s: it fails", key)
+		return errSubscriber
+	}
+	c.w.invariants.taken(c, name, n)
+	if c.cross(key, "after telling") {
+		return errCrashed
+	}
+	if c.w.applies(r, "subscriber cut") {
+		c.w.logf(c.name, "delivers %s: its answer is lost", key)
+		return errSubscriber
+	}
+	return nil
+}
+
+// An owedDelivery is one event that the ledger has owed somebody.
+type owedDelivery struct {
+	no, id, status, to string
+	settled            bool // the ledger owes it no more
+	taken              int  // how often the subscriber took it
+	running            int  // deliveries under way
+}
+
+// owedDelivery finds what is owed to a subscriber; nil: nothing ever was. v.mu is held.
+func (v *invariants) owedDelivery(id, to string) *owedDelivery {
+	for _, b := range v.deliveries {
+		if b.id == id && b.to == to {
+			return b
+		}
+	}
+	return nil
+}
+
+// delivering notes that a delivery is under way until end is called (D3).
+func (v *invariants) delivering(c *call, name string, n refund.Event) (end func()) {
+	v.mu.Lock()
+	b := v.owedDelivery(n.ID, name)
+	if b == nil {
+		v.mu.Unlock()
+		v.violates("I6", "%s receives %s, which is not in the ledger", name, n.ID)
+		return func() {}
+	}
+	b.running++
+	under := b.running
+	v.mu.Unlock()
+	if under > 1 && v.w.history.Skew == 0 {
+		v.violates("D3", "%s receives %s %d times at once (%s)", name, n.ID, under, c.name)
+	}
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		b.running--
+	}
+}
+
+// taken checks what a subscriber takes (I6): only what is durable and still owed,
+// and of one refund everything in its order.
+func (v *invariants) taken(c *call, name string, n refund.Event) {
+	v.w.logf(c.name, "DELIVERS %s to %s: %s", n.Refund.OutRefundNo, name, n.Status)
+	v.w.count("deliveries", 1)
+	v.mu.Lock()
+	b := v.owedDelivery(n.ID, name)
+	var wrong []string
+	switch {
+	case b == nil:
+	case b.status != string(n.Status):
+		wrong = append(wrong, "is not what the ledger owes: "+b.status)
+	case b.settled && v.w.history.Skew == 0:
+		wrong = append(wrong, "is delivered although the ledger owes it no more")
+	}
+	for _, earlier := range v.deliveries {
+		if earlier == b {
+			break
+		}
+		if b != nil && earlier.no == b.no && earlier.to == name && !earlier.settled {
+			wrong = append(wrong, "overtakes "+earlier.status)
+		}
+	}
+	row := v.rows[n.Refund.OutRefundNo]
+	again := b != nil && b.taken > 0
+	if b != nil {
+		b.taken++
+	}
+	v.mu.Unlock()
+	if again {
+		v.w.count("deliveries repeated after a lost answer", 1)
+	}
+	if u, ok := v.w.upstream(n.Refund.OutRefundNo); row.Taken || ok && !row.Foreign && !row.Request.about(u) {
+		wrong = append(wrong, "is of somebody else's refund")
+	}
+	for _, text := range wrong {
+		v.violates("I6", "%s of %s to %s %s", n.Status, n.Refund.OutRefundNo, name, text)
+	}
+}
+
+// owes compares what a commit of a refund leaves owed with what was owed before:
+// whatever settles is owed in the same commit, and nothing is dropped that
+// nobody took.
+func (v *invariants) owes(c *call, no string, before, next refundRow) {
+	settles := next.State != before.State && (next.State == "success" || next.State == "closed" || next.State == "abnormal")
+	var wrong []string
+	v.mu.Lock()
+	fresh := 0
+	for _, n := range next.Notices {
+		for _, d := range n.Owed {
+			if v.owedDelivery(n.ID, d.To) == nil {
+				v.deliveries = append(v.deliveries, &owedDelivery{no: no, id: n.ID, status: n.Refund.Status, to: d.To})
+				fresh++
+			}
+			if d.Lost {
+				wrong = append(wrong, d.To+" is given up")
+			}
+		}
+	}
+	if want := len(v.w.history.Subscribers); settles && fresh < want {
+		wrong = append(wrong, "it settles and is owed to too few")
+	}
+	for _, b := range v.deliveries {
+		if b.no != no || b.settled || next.owed(b.id, b.to) {
+			continue
+		}
+		b.settled = true
+		if b.taken == 0 && slices.Contains(v.w.history.Subscribers, b.to) {
+			wrong = append(wrong, "dropped for "+b.to+", who never took it")
+		}
+	}
+	v.mu.Unlock()
+	for _, text := range wrong {
+		v.violates("I6", "%s: %s (%s)", no, text, c.name)
+	}
+}
+
+// owed reports whether a row still owes an event to somebody.
+func (r refundRow) owed(id, to string) bool {
+	for _, n := range r.Notices {
+		for _, d := range n.Owed {
+			if n.ID == id && d.To == to {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// allDelivered checks the end: everybody has taken everything.
+func (v *invariants) allDelivered() {
+	var wrong []string
+	v.mu.Lock()
+	for _, b := range v.deliveries {
+		v.w.counts["deliveries owed"]++
+		if !b.settled || b.taken == 0 && slices.Contains(v.w.history.Subscribers, b.to) {
+			wrong = append(wrong, b.status+" of "+b.no+" to "+b.to)
+		}
+	}
+	v.mu.Unlock()
+	for _, text := range wrong {
+		v.w.count("deliveries lost", 1)
+		v.violates("I6", "still owed at the end: %s", text)
+	}
+}
