@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type call struct {
 	mu    sync.Mutex
 	dead  bool
 	draws map[string]int
+	lanes map[string]string        // the subscriber that a goroutine delivers to
 	heard map[string]event         // what the outside has told it, by refund number
 	looks map[string]time.Duration // when it last saw the ledger's word on a refund
 
@@ -49,7 +51,7 @@ var (
 
 // begin starts an invocation that the platform kills after limit.
 func (w *world) begin(name string, limit time.Duration) *call {
-	c := &call{w: w, name: name, draws: map[string]int{}, heard: map[string]event{}, looks: map[string]time.Duration{}, vouched: map[string]string{}}
+	c := &call{w: w, name: name, draws: map[string]int{}, lanes: map[string]string{}, heard: map[string]event{}, looks: map[string]time.Duration{}, vouched: map[string]string{}}
 	c.ctx, c.cancel = context.WithTimeout(w.ctx, limit)
 	c.given = c.ctx
 	if d := c.luck("", "caller"); w.applies(d, "caller leaves") {
@@ -65,7 +67,7 @@ func (w *world) begin(name string, limit time.Duration) *call {
 // end tells whether the caller gets to hear what the call has answered.
 func (c *call) end() bool {
 	defer c.cancel()
-	if c.ctx.Err() != nil && !c.crashed() { // the platform waits for nobody
+	if c.over() && !c.crashed() { // the platform waits for nobody
 		c.kill("at the end of its time")
 	}
 	return !c.cross("", "acknowledge")
@@ -74,10 +76,29 @@ func (c *call) end() bool {
 // luck is a source of randomness for the next thing that the call does about a refund.
 func (c *call) luck(no, verb string) *rand.Rand {
 	c.mu.Lock()
+	if to := c.lanes[goroutine()]; to != "" {
+		no += " to " + to
+	}
 	c.draws[no]++
 	n := c.draws[no]
 	c.mu.Unlock()
 	return c.w.random.of(c.name, no, verb, strconv.Itoa(n))
+}
+
+// delivers keeps the goroutine that delivers to a subscriber apart from the others of
+// the call. Each records what came of its delivery, and repeats that, if another was
+// faster, after a pause that the service draws by itself: none may depend on the order.
+func (c *call) delivers(to string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lanes[goroutine()] = to
+}
+
+// goroutine names the one that runs.
+func goroutine() string {
+	var b [64]byte
+	name, _, _ := strings.Cut(string(b[:runtime.Stack(b[:], false)]), " [")
+	return name
 }
 
 // phase is the instant within a beat at which the next thing about a refund happens.
@@ -103,10 +124,17 @@ func (c *call) kill(where string) {
 	c.w.logf(c.name, "CRASHES %s", where)
 }
 
+// over reports whether its time is up, or it is dead already. What ends at the very
+// instant at which its time is up ends too late, whichever is noticed first.
+func (c *call) over() bool {
+	end, _ := c.ctx.Deadline()
+	return c.ctx.Err() != nil || !time.Now().Before(end)
+}
+
 // cross takes one step over the boundary between the call and the world. It
 // reports true if the call is dead, be it by this step.
 func (c *call) cross(no, where string) bool {
-	if c.ctx.Err() != nil { // its time is up, or it is dead already
+	if c.over() {
 		return true
 	}
 	c.w.count("steps", 1)
@@ -186,7 +214,7 @@ func (w *world) taken(no, by string, at time.Duration) {
 // store carries one access to a store through the faults. do is the access
 // itself; kind names it for whoever counts crashes.
 func (c *call) store(ctx context.Context, no, kind string, do func(context.Context) error) error {
-	if c.cross(no, "before "+kind) {
+	if c.over() {
 		return errCrashed
 	}
 	r := c.luck(no, "store")
@@ -197,8 +225,8 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 	if err := c.w.wait(ctx, c.phase(no), beats); err != nil {
 		return err
 	}
-	switch {
-	case c.crashed():
+	switch { // only now: it may have been a pause of the service's own that has ended before
+	case c.cross(no, "before "+kind):
 		return errCrashed
 	case c.w.applies(r, "store hangs"):
 		if _, ends := ctx.Deadline(); ends {

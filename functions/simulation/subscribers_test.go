@@ -30,33 +30,34 @@ func (h *history) drawSubscribers(r *rand.Rand) {
 // deliverEvent is what a subscriber makes of an event: it may fail, be slow, or take
 // it while its answer is lost.
 func (c *call) deliverEvent(ctx context.Context, name string, n refund.Event) error {
-	key := n.Refund.OutRefundNo + " to " + name
-	if c.cross(key, "before telling") {
+	no := n.Refund.OutRefundNo
+	c.delivers(name)
+	if c.cross(no, "before telling") {
 		return errCrashed
 	}
-	r := c.luck(key, "ear")
+	r := c.luck(no, "ear")
 	beats := r.IntN(3)
 	if c.w.applies(r, "subscriber slow") {
 		beats += r.IntN(60)
 	}
 	end := c.w.invariants.delivering(c, name, n)
 	defer end()
-	if err := c.w.wait(ctx, c.phase(key), beats); err != nil {
+	if err := c.w.wait(ctx, c.phase(no), beats); err != nil {
 		return err
 	}
 	switch {
 	case c.crashed():
 		return errCrashed
 	case c.w.applies(r, "subscriber fails"):
-		c.w.logf(c.name, "delivers %s: it fails", key)
+		c.w.logf(c.name, "delivers %s to %s: it fails", no, name)
 		return errSubscriber
 	}
 	c.w.invariants.taken(c, name, n)
-	if c.cross(key, "after telling") {
+	if c.cross(no, "after telling") {
 		return errCrashed
 	}
 	if c.w.applies(r, "subscriber cut") {
-		c.w.logf(c.name, "delivers %s: its answer is lost", key)
+		c.w.logf(c.name, "delivers %s to %s: its answer is lost", no, name)
 		return errSubscriber
 	}
 	return nil
