@@ -27,7 +27,7 @@ const module = "wxrefund/"
 var allowed = map[string][]string{
 	"functions/notify":         {"notify", "shared/config", "shared/host", "shared/refund"}, // the merchant's own code takes a refund.Event
 	"functions/package":        nil,
-	"functions/process":        {"shared/ledger", "shared/refund", "shared/sandbox"}, // for tests
+	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
 	"functions/reconcile":      {"shared/config", "shared/host", "shared/refund"},
 	"functions/sandbox":        {"notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "wxpayfunctions"},
 	"functions/wxpayfunctions": {"shared/config", "shared/host", "wxpayfunctions"},
@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"shared/host":              {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret"},
 	"shared/ledger":            {"shared/lock", "shared/refund"},
 	"shared/lock":              nil,
+	"shared/needs":             nil, // for tests
 	"shared/refund":            {"shared/lock"},
 	"shared/sandbox":           {"shared/cloudbase", "shared/lock", "shared/secret", "shared/strictjson", "shared/wxpay"},
 	"shared/secret":            nil,

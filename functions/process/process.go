@@ -31,9 +31,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"wxrefund/shared/needs"
 )
 
-// Main runs a package's tests and removes what was built for them.
+// Main runs a package's tests, removes what was built for them and lists what did not run.
 func Main(m *testing.M) {
 	dir, err := os.MkdirTemp("", "functions")
 	if err == nil {
@@ -42,7 +44,7 @@ func Main(m *testing.M) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	code := m.Run()
+	code := needs.Main(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
