@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,18 +28,7 @@ var kills = flag.Int("kills", 6, "how often to kill a dispatcher at a random ins
 // what WeChat says. Each row has a WeChat, a ledger and processes of its own.
 
 // crashBinaries builds the functions with their crash points, and returns the folder.
-var crashBinaries = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "mortals")
-	if err != nil {
-		return "", err
-	}
-	build := exec.Command("go", "build", "-tags", "crashpoints", "-o", dir+string(filepath.Separator), folders+Dispatcher, folders+Notify, folders+Reconcile)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, output)
-	}
-	return dir, nil
-})
+var crashBinaries = sync.OnceValues(func() (string, error) { return build("crashpoints", Dispatcher, Notify, Reconcile) })
 
 // Who calls our functions: both those during whose call a process dies and those
 // that go on.

@@ -207,7 +207,9 @@ func TestReconcilerRunsOnEveryPlatform(t *testing.T) {
 	}
 }
 
-// B1: the log says whom the dispatcher took the caller for.
+// B1: the log says whom the dispatcher took the caller for: on each platform it is
+// what that platform says, by the rules that shared/host tests row by row, and nothing
+// that the caller has written.
 func TestCallerIsWhomThePlatformNames(t *testing.T) {
 	t.Parallel()
 	w := NewWorld(t)
@@ -251,37 +253,20 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 	plainly := func(event string) string { return event }
 	forged := func(event string) string { return forge(event, "") }
 
-	type row struct {
+	source := func(s string) map[string]string { return map[string]string{"TCB_SOURCE": s} }
+	rows := []struct {
 		name        string
 		environment map[string]string
 		want        string
 		trusting    string // with REFUND_TRUST_FUNCTIONS; "": the same
-	}
-	source := func(s string) map[string]string { return map[string]string{"TCB_SOURCE": s} }
-	rows := []row{
+	}{
 		{"nothing injected", nil, server, ""},
 		{"a timer", source("wx_trigger"), server, ""},
-		{"a payment relay", source("wx_paycallback"), unlisted, ""},
 		{"a source that nobody knows", source("anonymous"), unlisted, ""},
-		{"a source that nobody knows, through a function", source("anonymous,scf"), unlisted, ""},
-		{"a user of a source that nobody knows, through a function", User(stranger, "anonymous,scf"), asUser, ""},
-		{"a crawler", source("wx_crawler"), nobody, ""},
-		{"another", source("other"), nobody, ""},
-		{"a function", source("scf"), server, ""},
 		{"an operator", User(Operator, "wx_client"), asAdmin, ""},
 		{"a user", User(stranger, "wx_client"), asUser, ""},
-		{"a user without a source", User(stranger, ""), asUser, ""},
 		{"a user through a function", User(stranger, "wx_client,scf"), asUser, server},
-		{"an operator through a function", User(Operator, "wx_client,scf"), asAdmin, server},
-		{"a user through a function, then not", User(stranger, "scf,wx_client"), asUser, ""},
-		{"a user of a source that begins alike", User(stranger, "wx_client,scfx"), asUser, ""},
 		{"a client without openid", source("wx_client"), nobody, ""},
-		{"a client without openid through a function", source("wx_client,scf"), nobody, server},
-		{"developer tools", source("wx_devtools"), nobody, ""},
-		{"WeChat's HTTP interface", source("wx_http"), nobody, ""},
-		{"a web client", source("web_client"), nobody, ""},
-		{"local debugging", source("wx_localdebug"), nobody, ""},
-		{"an unknown client", source("wx_unknown"), nobody, ""},
 	}
 	strict := StartSCF(t, Dispatcher, w.With("TRUST_WX_HEADERS=true")) // which means nothing here
 	trusting := StartSCF(t, Dispatcher, w.With("REFUND_TRUST_FUNCTIONS=true"))
@@ -302,9 +287,7 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 		}, func(event string) string { return forge(event, `"httpMethod":"POST","path":"/",`) })
 	}
 	listed := StartSCF(t, Dispatcher, w.With("REFUND_CLIENT_SOURCES=my_client, other_client", "REFUND_SERVER_SOURCES=wx_paycallback"))
-	for s, want := range map[string]string{
-		"wx_client": nobody, "wx_http": nobody, "my_client": nobody, "scf,other_client": nobody, "wx_paycallback": server, "wx_trigger": server, "anonymous": unlisted,
-	} {
+	for s, want := range map[string]string{"my_client": nobody, "wx_paycallback": server, "anonymous": unlisted} {
 		check("SCF: sources of one's own: "+s, want, listed.Process, func(id, event string) []byte {
 			return listed.Invoke(Invocation{Event: event, Environment: source(s), ID: id})
 		}, plainly)
@@ -332,9 +315,6 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 			want   string // if headers are trusted
 		}{
 			{"no headers", nil, nobody},
-			{"openid alone", []string{"X-WX-OPENID", Operator}, nobody},
-			{"source alone", []string{"X-WX-SOURCE", "wx_client"}, nobody},
-			{"openid empty", []string{"X-WX-OPENID", "", "X-WX-SOURCE", "wx_trigger"}, nobody},
 			{"a user", []string{"X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"}, asUser},
 			{"an operator", []string{"X-WX-OPENID", Operator, "X-WX-SOURCE", "wx_client"}, asAdmin},
 			{"an openid added to another", []string{"X-WX-OPENID", Operator, "X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"}, nobody},
@@ -361,11 +341,8 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 		want   string
 	}{
 		"the token":                     {[]string{"Authorization", "Bearer " + token}, server},
-		"the one before":                {[]string{"Authorization", "bearer " + former}, server},
-		"the token and a user's names":  {[]string{"Authorization", "Bearer " + token, "X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"}, server},
 		"a wrong token":                 {[]string{"Authorization", "Bearer " + token[1:] + "0"}, nobody},
 		"a wrong token and an operator": {[]string{"Authorization", "Bearer x", "X-WX-OPENID", Operator, "X-WX-SOURCE", "wx_client"}, asAdmin},
-		"the token twice":               {[]string{"Authorization", "Bearer " + token, "Authorization", "Bearer " + token}, nobody},
 	} {
 		check("plain HTTP: "+name, r.want, tokens.Process, func(id, event string) []byte {
 			_, body := tokens.Post(event, append(r.header, "X-Request-Id", id)...)

@@ -18,7 +18,9 @@ package process
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"math/rand/v2"
 	"net"
@@ -61,18 +63,56 @@ const (
 )
 
 // binaries builds all of them as they are deployed, and returns the folder.
-var binaries = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "bin")
-	if err != nil {
+var binaries = sync.OnceValues(func() (string, error) { return build("", Dispatcher, Notify, Reconcile, Sandbox) })
+
+// build builds programs with tags and returns the folder that they are in.
+func build(tags string, names ...string) (dir string, err error) {
+	if err := LookAtSources(); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), folders+Dispatcher, folders+Notify, folders+Reconcile, folders+Sandbox)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
+	if dir, err = os.MkdirTemp("", "bin"); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", dir+string(filepath.Separator))
+	for _, name := range names {
+		cmd.Args = append(cmd.Args, folders+name)
+	}
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	return dir, nil
-})
+}
+
+// LookAtSources looks at every source file of the module. The go command does not know
+// what a test builds, and would answer with an old result although that has changed;
+// it does know at which files a test has looked.
+func LookAtSources() error {
+	root, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			break
+		}
+		if root == filepath.Dir(root) {
+			return errors.New("this is no folder of the module")
+		}
+		root = filepath.Dir(root)
+	}
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"):
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+}
 
 // A Process is a running binary.
 type Process struct {
