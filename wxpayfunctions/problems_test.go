@@ -124,18 +124,18 @@ func TestUnreadableEventHasOneProblem(t *testing.T) {
 	}
 }
 
-// The types of CloudBase's payment template that are not served are refused with the
-// README's section on where they go, which is there in both languages.
+// Whoever comes from CloudBase's payment template is told where the rest of it
+// goes, by a section that the README of the functions has in both languages.
 func TestTemplateTypesPointToTheREADME(t *testing.T) {
-	b, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, heading := range []string{migration, "从 JavaScript 模板迁移"} {
+	for name, heading := range map[string]string{"README.md": migration, "README.zh.md": "从 JavaScript 模板迁移"} {
+		b, err := os.ReadFile("../functions/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
 		_, section, ok := strings.Cut(string(b), "# "+heading+"\n")
 		section = regexp.MustCompile(`(?m)^#+ `).Split(section, 2)[0]
 		if !ok || !strings.Contains(section, "wxpay_order") || !strings.Contains(section, "case 'wxpay_refund_query':") {
-			t.Errorf("README has no section %q that says where wxpay_order goes", heading)
+			t.Errorf("functions/%s has no section %q that says where wxpay_order goes", name, heading)
 		}
 	}
 	served := routes()
