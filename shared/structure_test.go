@@ -154,30 +154,3 @@ func section(t *testing.T, text, heading string) string {
 	}
 	return after[:end[0]]
 }
-
-// README's tables of dependencies are the modules that go.mod asks for.
-func TestREADMEDependencies(t *testing.T) {
-	mod, err := os.ReadFile("../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
-		want = append(want, strings.TrimPrefix(m[1], "github.com/"))
-	}
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\| [^|]+ \\| .+ \\|$").FindAllStringSubmatch(section(t, string(readme), "## Dependencies"), -1) {
-		for _, name := range strings.Split(row[1], ", ") {
-			got = append(got, strings.Trim(name, "`"))
-		}
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("the tables (-go.mod +README):\n%s", d)
-	}
-}
