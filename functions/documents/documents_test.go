@@ -152,7 +152,7 @@ func TestDocumentsAreShort(t *testing.T) {
 
 var (
 	linked  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	dropped = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	dropped = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // anchor is what GitHub makes of a heading.
@@ -253,7 +253,7 @@ func headings(d document) (levels []string) {
 
 var (
 	quoted  = regexp.MustCompile(`'[^'\n]*'`)
-	comment = regexp.MustCompile(`(^|\s)//.*$`)
+	comment = regexp.MustCompile(`(^|\s)(//|# ).*$`)
 	span    = regexp.MustCompile("`([^`]+)`")
 	number  = regexp.MustCompile(`\d+(?:[.,]\d+)*`)
 )
