@@ -197,6 +197,25 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// Every path of ours that a document names is there.
+func TestNamedPathsExist(t *testing.T) {
+	ours := regexp.MustCompile(`^(?:\./)?(?:functions|shared|notify|wxpayfunctions|\.ci|\.github)/[\w./-]*$`)
+	for _, d := range documents(t) {
+		for i, l := range d.lines {
+			for _, name := range spans(l.text) {
+				if !ours.MatchString(name) || l.kind >= code {
+					continue
+				}
+				// Beside the document, or from the root.
+				_, beside := os.Stat(filepath.Join(root, path.Dir(d.path), name))
+				if _, err := os.Stat(filepath.Join(root, name)); err != nil && beside != nil {
+					t.Errorf("%s:%d: there is no %s", d.path, i+1, name)
+				}
+			}
+		}
+	}
+}
+
 // Both languages have the same headings, commands, code, tables and names of
 // things, in the same order.
 func TestBothLanguagesSayTheSame(t *testing.T) {
