@@ -53,34 +53,6 @@ func TestQuickStart(t *testing.T) {
 	}
 }
 
-// calls are the fenced blocks of a document that speak to the sandbox and nothing else.
-func calls(d document) (blocks []string) {
-	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(d.text, -1) {
-		lines := newDocument("", "```sh\n"+m[1]+"```\n")
-		other := slices.ContainsFunc(lines.commands(), func(c string) bool { return !strings.HasPrefix(c, "curl ") })
-		if !other && strings.Contains(m[1], console) {
-			blocks = append(blocks, m[1])
-		}
-	}
-	return blocks
-}
-
-// What documents call the sandbox with, one after the other, is answered with success.
-func TestCallsOfTheSandbox(t *testing.T) {
-	t.Parallel()
-	const strict = `curl() { command curl -sSf --max-time 30 "$@"; }` + "\n"
-	for _, d := range documents(t) {
-		if blocks := calls(d); len(blocks) > 0 {
-			w := process.StartSandbox(t)
-			for _, block := range blocks {
-				if got := at(t, w, t.TempDir(), strict+block); strings.Contains(got, `"code":4`) && !strings.Contains(block, "oSomebody") {
-					t.Errorf("%s: %s\nis answered %s", d.path, block, got)
-				}
-			}
-		}
-	}
-}
-
 // ownProcess is how a function is started in a process of its own.
 var ownProcess = regexp.MustCompile(`(?m)^ *curl -s '[^\n]*_sandbox/env[^\n]*\n *set -a;[^\n]*\n *go run ./functions/notify\n`)
 
