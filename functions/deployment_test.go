@@ -331,7 +331,7 @@ func checkVariables(f files) []string {
 		}
 		for name, described := range d {
 			known := map[string]bool{}
-			for _, v := range config.Variables() {
+			for _, v := range config.Settings() {
 				known[v.Name] = true
 				_, isSet := described.environment[v.Name]
 				if _, isLeft := left[v.Name]; isSet == isLeft {

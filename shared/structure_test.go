@@ -16,8 +16,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"wxrefund/shared/config"
 )
 
 const module = "wxrefund/"
@@ -115,28 +113,6 @@ func TestFilesAreShort(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// README's configuration table is what the code reads, in both languages.
-func TestREADMEConfigurationTable(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for _, v := range config.Variables() {
-		want = append(want, fmt.Sprintf("| `%s` | %s |", v.Name, v.Meaning))
-	}
-	got := regexp.MustCompile("(?m)^\\| `[A-Z0-9_]+` \\| .*\\|$").FindAllString(section(t, string(readme), "## Configuration"), -1)
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("the table (-code +README):\n%s", d)
-	}
-	chinese := section(t, string(readme), "### 配置")
-	for _, v := range config.Variables() {
-		if !strings.Contains(chinese, "| `"+v.Name+"` |") {
-			t.Errorf("the Chinese table lacks %s", v.Name)
-		}
 	}
 }
 

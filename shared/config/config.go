@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -39,29 +40,25 @@ func (s *System) Close() error { return s.close() }
 const openTime = 2 * time.Second
 
 // Load reads the settings and opens the ledger. An error names every variable
-// that is missing or malformed.
+// that is missing, malformed or misspelt, the ledger's included.
 func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*System, error) {
 	r := &reader{getenv: getenv}
-	channels := channels()
-	name := r.oneOf("WXPAY_CHANNEL", "apiv3", slices.Sorted(maps.Keys(channels))...)
-	sys := System{Keys: wxpay.NewKeyring(nil, nil)}
-	sys.Refunds = &refund.Service{Policy: policy(r), Pace: pace(r), Log: log}
-	sys.APIKey = either(pair(r, "WXPAY_API_KEY", twoKeys(r.get("WXPAY_API_KEY")), wxpay.ParseAPIKey))
-	if build, ok := channels[name]; ok {
-		build(r, &sys)
-	}
-	sys.Refunds.Subscribers = subscribers(r)
-	r.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")
-	url := ledgerURL(r)
-	if err := r.problems(); err != nil {
-		return nil, err
+	sys, url := r.system(log)
+	// Names cannot be asked of getenv; those of the process are the ones that it knows.
+	r.misspelt(environ())
+	if url == "" {
+		return nil, r.problems()
 	}
 	// WeChat Pay waits five seconds for an answer, a cold start included.
 	openCtx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	store, err := ledger.Open(openCtx, url)
 	if err != nil {
-		return nil, fmt.Errorf("LEDGER_URL: %w", err)
+		r.found = append(r.found, fmt.Errorf("LEDGER_URL: %w", err))
+		return nil, r.problems()
+	}
+	if err := r.problems(); err != nil {
+		return nil, errors.Join(err, store.Close())
 	}
 	sys.Refunds.Ledger, sys.close = store, store.Close
 	// SQLite is open by now. A server is first spoken to by the first call that needs
@@ -71,7 +68,55 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*S
 			return nil, errors.Join(err, store.Close())
 		}
 	}
-	return &sys, nil
+	return sys, nil
+}
+
+// Check says what [Load] would say of settings with which a function is deployed to
+// some other machine: it neither connects to the ledger nor looks at a file that a
+// setting names. Of what package host reads it looks at the flags alone.
+func Check(ctx context.Context, settings map[string]string) error {
+	r := &reader{getenv: func(name string) string { return settings[name] }, elsewhere: true}
+	_, url := r.system(nil)
+	r.bool("REFUND_TRUST_FUNCTIONS")
+	r.bool("TRUST_WX_HEADERS")
+	r.misspelt(slices.Collect(maps.Keys(settings)))
+	if url != "" && !strings.HasPrefix(url, "sqlite:") && !strings.Contains(url, "tls_ca=") && !strings.Contains(url, "sslrootcert=") {
+		if store, err := ledger.Open(ctx, url); err != nil {
+			r.found = append(r.found, fmt.Errorf("LEDGER_URL: %w", err))
+		} else if err := store.Close(); err != nil {
+			return err
+		}
+	}
+	return r.problems()
+}
+
+// system reads all settings. The system lacks the ledger, whose URL is "" if nothing
+// can be opened by it.
+func (r *reader) system(log *slog.Logger) (sys *System, ledger string) {
+	channels := channels()
+	name := r.oneOf("WXPAY_CHANNEL", "apiv3", slices.Sorted(maps.Keys(channels))...)
+	sys = &System{Keys: wxpay.NewKeyring(nil, nil)}
+	sys.Refunds = &refund.Service{Policy: policy(r), Pace: pace(r), Log: log}
+	sys.APIKey = either(pair(r, "WXPAY_API_KEY", twoKeys(r.get("WXPAY_API_KEY")), wxpay.ParseAPIKey))
+	if build, ok := channels[name]; ok {
+		build(r, sys)
+	}
+	sys.Refunds.Subscribers = subscribers(r)
+	r.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")
+	// Package host reads these, to which any text is a token.
+	for _, name := range []string{"REFUND_CLIENT_SOURCES", "REFUND_SERVER_SOURCES", "REFUND_SERVER_TOKEN"} {
+		r.text(name)
+	}
+	return sys, ledgerURL(r)
+}
+
+// environ lists the names of the process's variables.
+func environ() []string {
+	names := os.Environ()
+	for i, v := range names {
+		names[i], _, _ = strings.Cut(v, "=")
+	}
+	return names
 }
 
 // channels is the table of upstream systems: each reads its own variables.
@@ -85,12 +130,20 @@ func channels() map[string]func(*reader, *System) {
 	}
 }
 
+// merchant reads who a direct merchant or a service provider is.
+func merchant(r *reader) refund.Merchant {
+	return refund.Merchant{
+		MchID:    r.merchant("WXPAY_MCHID", r.required("WXPAY_MCHID")),
+		SubMchID: r.merchant("WXPAY_SUB_MCHID", r.get("WXPAY_SUB_MCHID")),
+	}
+}
+
 func apiv3(r *reader, sys *System) {
-	merchant := refund.Merchant{MchID: r.required("WXPAY_MCHID"), SubMchID: r.get("WXPAY_SUB_MCHID")}
+	merchant := merchant(r)
 	client := &wxpay.Client{
 		Signer: &wxpay.Signer{
 			MchID:    merchant.MchID,
-			SerialNo: r.required("WXPAY_SERIAL_NO"),
+			SerialNo: r.serial("WXPAY_SERIAL_NO", r.required("WXPAY_SERIAL_NO")),
 			Key:      parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, wxpay.ParsePrivateKey),
 		},
 		Hosts: r.hosts(),
@@ -108,28 +161,22 @@ func apiv3(r *reader, sys *System) {
 }
 
 func cloudbaseModule(r *reader, sys *System) {
-	sys.Refunds.Merchant = refund.Merchant{MchID: r.required("WXPAY_MCHID"), SubMchID: r.get("WXPAY_SUB_MCHID")}
+	sys.Refunds.Merchant = merchant(r)
 	sys.Refunds.Channel = &channel.CloudBase{Gateway: gateway(r), Log: sys.Refunds.Log}
 }
 
 func cloudpay(r *reader, sys *System) {
-	merchant := r.required("WXPAY_SUB_MCHID")
-	sys.Refunds.Merchant = refund.Merchant{MchID: r.get("WXPAY_MCHID"), SubMchID: merchant}
+	merchant := r.merchant("WXPAY_SUB_MCHID", r.required("WXPAY_SUB_MCHID"))
+	sys.Refunds.Merchant = refund.Merchant{MchID: r.merchant("WXPAY_MCHID", r.get("WXPAY_MCHID")), SubMchID: merchant}
 	sys.Refunds.TrustRelay = r.bool("CLOUDPAY_TRUST_RELAY")
 	sys.Refunds.Channel = &channel.CloudPay{Gateway: gateway(r), SubMchID: merchant, Callback: r.get("CLOUDPAY_CALLBACK_FUNCTION"), Log: sys.Refunds.Log}
 }
 
 func global(r *reader, sys *System) {
-	merchant := refund.Merchant{MchID: r.required("WXPAY_MCHID"), SubMchID: r.get("WXPAY_SUB_MCHID")}
+	merchant := merchant(r)
 	r.required("WXPAY_API_KEY")
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cert, key := r.requiredPEM("WXPAY_CLIENT_CERT"), r.requiredPEM("WXPAY_CLIENT_KEY"); cert != "" && key != "" {
-		pair, err := wxpay.ParseClientCertificate(cert, key)
-		if err != nil {
-			r.problem("WXPAY_CLIENT_CERT", "and WXPAY_CLIENT_KEY are malformed or do not belong together")
-		}
-		tlsConfig.Certificates = []tls.Certificate{pair}
-	}
+	tlsConfig.Certificates = clientCertificate(r)
 	tlsConfig.RootCAs = parsed(r, "WXPAY_CA_CERT", r.pem, wxpay.ParseCertPool)
 	sys.Refunds.Merchant = merchant
 	sys.Refunds.Channel = &channel.Global{
@@ -146,8 +193,25 @@ func global(r *reader, sys *System) {
 	}
 }
 
+// clientCertificate reads what we show in mutual TLS.
+func clientCertificate(r *reader) []tls.Certificate {
+	const certName, keyName = "WXPAY_CLIENT_CERT", "WXPAY_CLIENT_KEY"
+	whole := len(r.found)
+	parsed(r, certName, r.requiredPEM, wxpay.ParseCertificate)
+	parsed(r, keyName, r.requiredPEM, wxpay.ParsePrivateKey)
+	cert, key := r.pem(certName), r.pem(keyName)
+	if len(r.found) > whole || r.away(cert) || r.away(key) {
+		return nil
+	}
+	pair, err := wxpay.ParseClientCertificate(cert, key)
+	if err != nil {
+		r.problem(certName, "and "+keyName+" do not belong together")
+	}
+	return []tls.Certificate{pair}
+}
+
 func wecom(r *reader, sys *System) {
-	merchant := r.required("WXPAY_MCHID")
+	merchant := r.merchant("WXPAY_MCHID", r.required("WXPAY_MCHID"))
 	sys.Refunds.Merchant = refund.Merchant{MchID: merchant}
 	sys.Refunds.Channel = &channel.WeCom{
 		HTTP:       wxpay.NewHTTPClient(nil),

@@ -26,7 +26,7 @@ func pair[T any](r *reader, name string, values []string, parse func(string) (T,
 			if len(values) == 2 {
 				where = fmt.Sprintf("is malformed in the %s of two: ", []string{"first", "second"}[i])
 			}
-			r.problem(name, where+forms()[name]) // the parser's own text might quote the value
+			r.problem(name, where+malformed(name, v)) // the parser's own text might quote the value
 			continue
 		}
 		all = append(all, t)
@@ -86,8 +86,11 @@ type publicKey struct {
 // publicKeys reads WeChat Pay's public keys: as many as there are IDs, in the same order.
 func publicKeys(r *reader) []publicKey {
 	const name, keys = "WXPAY_PUBLIC_KEY_ID", "WXPAY_PUBLIC_KEY"
-	ids, texts := parts(r.get(name), ","), splitPEM(r.pem(keys))
+	text := r.pem(keys)
+	ids, texts := parts(r.get(name), ","), splitPEM(text)
 	switch {
+	case len(ids) > 0 && r.away(text):
+		return nil
 	case len(ids) == 0 && len(texts) == 0:
 		return nil
 	case len(ids) == 0:

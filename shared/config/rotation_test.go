@@ -98,12 +98,12 @@ func v2Key(t *testing.T, text string) wxpay.APIKey {
 func TestMalformedOfTwoIsNamed(t *testing.T) {
 	for _, name := range []string{"WXPAY_APIV3_KEY", "WXPAY_API_KEY"} {
 		for value, says := range map[string]string{
-			newKey + ",old":                    "is malformed in the second of two: it must have 32 bytes",
-			newKey + "," + oldKey[:31]:         "is malformed in the second of two: it must have 32 bytes",
-			"new," + oldKey:                    "is malformed in the first of two: it must have 32 bytes",
-			newKey + newKey:                    "is malformed: it must have 32 bytes",
-			newKey + " " + oldKey:              "is malformed: it must have 32 bytes",
-			",":                                "is malformed: it must have 32 bytes",
+			newKey + ",old":                    "is malformed in the second of two: it has 3 bytes; it must have 32 bytes",
+			newKey + "," + oldKey[:31]:         "is malformed in the second of two: it has 31 bytes; it must have 32 bytes",
+			"new," + oldKey:                    "is malformed in the first of two: it has 3 bytes; it must have 32 bytes",
+			newKey + newKey:                    "is malformed: it has 64 bytes; it must have 32 bytes",
+			newKey + " " + oldKey:              "is malformed: it has 65 bytes; it must have 32 bytes",
+			",":                                "is malformed: it has 1 bytes; it must have 32 bytes",
 			strings.Repeat(newKey+",", 3) + "": "is malformed: it holds more than two, the new one and the old one",
 		} {
 			s := complete()
@@ -191,9 +191,9 @@ func TestPublicKeysThatDoNotFit(t *testing.T) {
 		{firstID + "," + secondID, first, []string{fit + "2, and holds 1"}},
 		{firstID, first + second, []string{fit + "1, and holds 2"}},
 		{firstID + "," + firstID, first + second, []string{"WXPAY_PUBLIC_KEY_ID is malformed: the two are the same"}},
-		{firstID + "," + secondID, first + privatePEM(), []string{"WXPAY_PUBLIC_KEY is malformed in the second of two: it must be an RSA public key in PEM"}},
-		{firstID + "," + secondID, privatePEM() + second, []string{"WXPAY_PUBLIC_KEY is malformed in the first of two: it must be an RSA public key in PEM"}},
-		{firstID + "," + secondID, "canary", []string{"WXPAY_PUBLIC_KEY is malformed: it must be an RSA public key in PEM", fit + "2, and holds 1"}},
+		{firstID + "," + secondID, first + privatePEM(), []string{"WXPAY_PUBLIC_KEY is malformed in the second of two: it is a private key; it must be an RSA public key in PEM"}},
+		{firstID + "," + secondID, privatePEM() + second, []string{"WXPAY_PUBLIC_KEY is malformed in the first of two: it is a private key; it must be an RSA public key in PEM"}},
+		{firstID + "," + secondID, "canary", []string{"WXPAY_PUBLIC_KEY is malformed: it is no PEM: the lines with dashes, the first and the last, belong to it; it must be an RSA public key in PEM", fit + "2, and holds 1"}},
 		{firstID + "," + secondID + ",c", first + second + first, []string{
 			"WXPAY_PUBLIC_KEY is malformed: it holds more than two, the new one and the old one",
 			"WXPAY_PUBLIC_KEY_ID is malformed: it holds more than two, the new one and the old one",

@@ -1,0 +1,147 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// What people do to settings on the way: each has a message of its own, since "is
+// malformed" sends them to the value, which is often right. No message holds a value.
+
+// mistake says what has happened to a value that cannot be meant as it stands; "":
+// nothing.
+func mistake(v string) string {
+	quoted := func(open, end string) bool {
+		return len(v) >= len(open)+len(end) && strings.HasPrefix(v, open) && strings.HasSuffix(v, end)
+	}
+	switch {
+	case v == "undefined" || v == "null":
+		return "is the word " + v + ": the tool that deployed it knows no such variable; leave it empty where you deploy from, or fill it in"
+	case quoted("{{", "}}") || quoted("${", "}"):
+		return "is a placeholder that the tool that deployed it has not filled in"
+	case quoted(`"`, `"`) || quoted("'", "'") || quoted("“", "”"):
+		return "has quotes around it: leave them out"
+	}
+	return ""
+}
+
+// pemMistake says what a value is, if it is not the kind of PEM that is wanted
+// ("PRIVATE KEY", "PUBLIC KEY", "CERTIFICATE"); "": it is, or nobody can tell.
+func pemMistake(v, want string) string {
+	_, after, begins := strings.Cut(v, "-----BEGIN ")
+	kind, _, _ := strings.Cut(after, "-----")
+	switch {
+	case !begins && (strings.HasSuffix(v, ".pem") || strings.HasSuffix(v, ".key") || strings.HasSuffix(v, ".crt")):
+		return "it is the name of a file, which is written file:PATH"
+	case !begins:
+		return "it is no PEM: the lines with dashes, the first and the last, belong to it"
+	case !strings.Contains(after, "-----END "):
+		return "it breaks off before its last line: only a part of it has arrived"
+	case strings.Contains(kind, "ENCRYPTED"):
+		return "it is a private key behind a password"
+	case strings.HasSuffix(kind, want):
+		return ""
+	case strings.HasSuffix(kind, "PRIVATE KEY"):
+		return "it is a private key"
+	case strings.HasSuffix(kind, "PUBLIC KEY"):
+		return "it is a public key"
+	case strings.HasSuffix(kind, "CERTIFICATE"):
+		return "it is a certificate"
+	}
+	return ""
+}
+
+// malformed says what is wrong with the value of a secret: what it is, as far as
+// that can be told without showing it, and what it should be.
+func malformed(name, v string) string {
+	is := ""
+	switch name {
+	case "WXPAY_PRIVATE_KEY", "WXPAY_CLIENT_KEY":
+		is = pemMistake(v, "PRIVATE KEY")
+	case "WXPAY_PUBLIC_KEY":
+		is = pemMistake(v, "PUBLIC KEY")
+	case "WXPAY_CLIENT_CERT", "WXPAY_CA_CERT":
+		is = pemMistake(v, "CERTIFICATE")
+	case "WXPAY_APIV3_KEY", "WXPAY_API_KEY":
+		is = fmt.Sprintf("it has %d bytes", len(v))
+	}
+	if is != "" {
+		is += "; "
+	}
+	return is + "it must " + map[string]string{
+		"WXPAY_PRIVATE_KEY":     "be an RSA private key of at least 2048 bits in PEM",
+		"WXPAY_PUBLIC_KEY":      "be an RSA public key in PEM",
+		"WXPAY_APIV3_KEY":       "have 32 bytes",
+		"WXPAY_API_KEY":         "have 32 bytes",
+		"WXPAY_CLIENT_CERT":     "be a certificate in PEM",
+		"WXPAY_CLIENT_KEY":      "be an RSA private key of at least 2048 bits in PEM",
+		"WXPAY_CA_CERT":         "be one or more certificates in PEM",
+		"NOTIFY_WEBHOOK_SECRET": "be base64 of 24 to 64 bytes",
+	}[name]
+}
+
+// misspelt finds, among the names of variables, those that are nearly one of ours:
+// a limit that is not read is a limit that does not hold. Whoever has set the right
+// one too has the other for a program of his own.
+func (r *reader) misspelt(names []string) {
+	var missing []string
+	known := map[string]bool{}
+	for _, s := range Settings() {
+		known[s.Name] = true
+		if r.raw(s.Name) == "" {
+			missing = append(missing, s.Name)
+		}
+	}
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		if known[name] || r.raw(name) == "" {
+			continue
+		}
+		best, least := "", 3
+		for _, right := range missing {
+			if d := misspelling(name, right); d < least {
+				best, least = right, d
+			}
+		}
+		if best != "" {
+			r.problem(name, "is not a setting: did you mean "+best+"?")
+		}
+	}
+}
+
+// misspelling tells how many letters of a name are not as in the right one; 3 or more:
+// it is another name. Underscores and the case of letters do not count.
+func misspelling(name, right string) int {
+	name = strings.ToUpper(name)
+	prefix, rest, _ := strings.Cut(right, "_")
+	if !slices.Contains([]string{"WXPAY", "REFUND", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM"}, prefix) || !strings.HasPrefix(name, prefix) {
+		return 3
+	}
+	letters := func(s string) string { return strings.ReplaceAll(s, "_", "") }
+	right = letters(rest)
+	d := distance(letters(strings.TrimPrefix(name, prefix)), right)
+	if d > 1 && len(right) < 6 {
+		return 3 // a short one is near to too many
+	}
+	return d
+}
+
+// distance counts the letters to insert, delete or replace to make a into b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,177 @@
+package config
+
+import "strings"
+
+// A Setting is one variable that the system reads, for whoever configures it: the
+// tables of the documents, .env.example and the deployment files follow this list.
+type Setting struct {
+	Name     string
+	Required string // the channels that do not run without it, a space between
+	Optional string // the channels that read it where it is there
+	In       Place  // where a deployment sets it
+	Injected bool   // CloudBase and SCF hand it to each request by themselves
+	Secret   bool   // nobody may read its value
+	Preset   string // the value that .env.example begins with
+	Example  string
+	English  string // its meaning, in Markdown
+	Chinese  string
+}
+
+// A Place is where a function runs; a setting may be for several.
+type Place uint8
+
+const (
+	SCF    Place = 1 << iota // an event function of CloudBase or SCF
+	Lambda                   // AWS Lambda
+	Web                      // plain HTTP: a container, a web function
+	Local                    // one's own machine: the sandbox, tests
+)
+
+const everywhere = SCF | Lambda | Web | Local
+
+// Reads tells whether a channel reads the setting, and whether it needs it.
+func (s Setting) Reads(channel string) (reads, required bool) {
+	required = has(s.Required, channel)
+	return required || has(s.Optional, channel), required
+}
+
+func has(list, word string) bool {
+	return strings.Contains(" "+list+" ", " "+word+" ")
+}
+
+// Channels lists the upstream systems.
+func Channels() []string { return strings.Fields(allChannels) }
+
+const allChannels = "apiv3 cloudbase cloudpay global wecom"
+
+// Settings lists every variable that the system reads, those of package host included.
+func Settings() []Setting {
+	const all = allChannels
+	return []Setting{
+		{Name: "LEDGER_URL", Required: all, In: everywhere, Secret: true, Example: "mysql://user:password@10.0.0.5:3306/wxrefund",
+			English: "the ledger: `mysql://…`, `postgres://…`, `dynamodb://TABLE?region=…&endpoint=…`, `sqlite:PATH`, `sqlite::memory:`",
+			Chinese: "账本：`mysql://…`、`postgres://…`、`dynamodb://表名?region=…&endpoint=…`、`sqlite:路径`、`sqlite::memory:`"},
+		{Name: "LEDGER_ALLOW_SQLITE", Optional: all, In: Local, Example: "true",
+			English: "`true`: SQLite even on SCF or Lambda, whose disks are private and pass away",
+			Chinese: "`true`：在 SCF、Lambda 上也允许 SQLite（其磁盘是临时的）"},
+
+		{Name: "WXPAY_CHANNEL", Optional: all, In: everywhere, Preset: "apiv3", Example: "apiv3",
+			English: "upstream system: `apiv3` (default), `cloudbase`, `cloudpay`, `global`, `wecom`",
+			Chinese: "上游系统：`apiv3`（默认）、`cloudbase`、`cloudpay`、`global`、`wecom`"},
+		{Name: "WXPAY_APPID", Required: "global wecom", In: everywhere, Example: "wx8888888888888888",
+			English: "mini-program or official account",
+			Chinese: "小程序或公众号 AppID"},
+		{Name: "WXPAY_MCHID", Required: "apiv3 cloudbase global wecom", Optional: "cloudpay", In: everywhere, Example: "1900000109",
+			English: "merchant number; a service provider's own",
+			Chinese: "商户号；服务商填自己的"},
+		{Name: "WXPAY_SUB_MCHID", Required: "cloudpay", Optional: "apiv3 cloudbase global", In: everywhere, Example: "1900000110",
+			English: "a service provider's sub-merchant, absent for a direct merchant; cloudpay: the merchant itself",
+			Chinese: "服务商的子商户号，直连商户不填；cloudpay 填商户自己的号"},
+		{Name: "WXPAY_SUB_APPID", Optional: "global", In: everywhere, Example: "wx6666666666666666",
+			English: "a sub-merchant's account, in institutional mode",
+			Chinese: "子商户 AppID；机构模式"},
+		{Name: "WXPAY_SERIAL_NO", Required: "apiv3", In: everywhere, Example: "5157F09EFDC096DE15EBE81A47057A7232F1B8E1",
+			English: "serial number of the merchant API certificate",
+			Chinese: "商户 API 证书序列号"},
+		{Name: "WXPAY_PRIVATE_KEY", Required: "apiv3", In: everywhere, Secret: true, Example: "file:apiclient_key.pem",
+			English: "its private key: PEM, PEM with literal `\\n`, or `file:PATH`",
+			Chinese: "商户 API 证书私钥：PEM 原文、以 `\\n` 连接的单行 PEM，或 `file:路径`"},
+		{Name: "WXPAY_APIV3_KEY", Required: "apiv3", In: everywhere, Secret: true, Example: "32 characters",
+			English: "APIv3 key, 32 bytes; `new,old` while it is changed",
+			Chinese: "APIv3 密钥，32 字节；更换期间写 `新,旧`"},
+		{Name: "WXPAY_PUBLIC_KEY_ID", Optional: "apiv3", In: everywhere, Example: "PUB_KEY_ID_0119000001092026112200000001",
+			English: "id of the WeChat Pay public key, `new,old` while it is changed; absent: platform certificates are downloaded, kept and refreshed",
+			Chinese: "微信支付公钥 ID，更换期间写 `新,旧`；不填则下载、缓存并刷新平台证书"},
+		{Name: "WXPAY_PUBLIC_KEY", Optional: "apiv3", In: everywhere, Example: "file:pub_key.pem",
+			English: "that public key: PEM, PEM with literal `\\n`, or `file:PATH`; two behind each other, in the order of the ids",
+			Chinese: "微信支付公钥：PEM 原文、以 `\\n` 连接的单行 PEM，或 `file:路径`；两把时按 ID 的顺序前后相接"},
+		{Name: "WXPAY_API_KEY", Required: "global", Optional: "apiv3 cloudbase cloudpay wecom", In: everywhere, Secret: true, Example: "32 characters",
+			English: "v2 key, 32 bytes, `new,old` while it is changed: global, and v2 notifications",
+			Chinese: "v2 密钥，32 字节，更换期间写 `新,旧`；global 及 v2 通知"},
+		{Name: "WXPAY_SIGN_TYPE", Optional: "global", In: everywhere, Example: "HMAC-SHA256",
+			English: "`MD5` (default) or `HMAC-SHA256`",
+			Chinese: "`MD5`（默认）或 `HMAC-SHA256`"},
+		{Name: "WXPAY_CLIENT_CERT", Required: "global", In: everywhere, Example: "file:apiclient_cert.pem",
+			English: "merchant API certificate for mutual TLS: PEM, PEM with literal `\\n`, or `file:PATH`",
+			Chinese: "双向 TLS 的商户 API 证书：PEM 原文、以 `\\n` 连接的单行 PEM，或 `file:路径`"},
+		{Name: "WXPAY_CLIENT_KEY", Required: "global", In: everywhere, Secret: true, Example: "file:apiclient_key.pem",
+			English: "its private key, in the same forms",
+			Chinese: "该证书的私钥，写法同上"},
+		{Name: "WXPAY_CA_CERT", Optional: "global", In: Local, Example: "file:ca.pem",
+			English: "certificate authority of the server; absent: the system's",
+			Chinese: "服务器证书的 CA；不填用系统的"},
+		{Name: "WXPAY_NOTIFY_URL", Optional: "apiv3 global", In: everywhere, Example: "https://shop.example/refund-notify",
+			English: "sent with each refund: where notifications go; absent: as set on the merchant platform",
+			Chinese: "退款通知地址；不填则用商户平台上设置的"},
+		{Name: "WXPAY_BASE_URL", Optional: "apiv3 global wecom", In: Local, Example: "http://127.0.0.1:8701",
+			English: "another host for the channel (the sandbox)",
+			Chinese: "更换接口域名（沙箱）"},
+
+		{Name: "TCB_ENV", Required: "cloudbase cloudpay", Optional: "apiv3 global wecom", In: everywhere, Example: "shop-1g2h3j4k5l",
+			English: "CloudBase environment; other channels need it for `NOTIFY_FUNCTIONS`",
+			Chinese: "云开发环境 ID；其他通道仅 `NOTIFY_FUNCTIONS` 需要"},
+		{Name: "TCB_API_URL", Optional: all, In: Local, Example: "http://127.0.0.1:8701/admin",
+			English: "another address of the CloudBase gateway",
+			Chinese: "更换云开发网关地址"},
+		{Name: "TENCENTCLOUD_SECRETID", Optional: all, In: Lambda | Web | Local, Injected: true, Secret: true, Example: "AKID…",
+			English: "credentials for the gateway; in SCF the platform lends them to each request",
+			Chinese: "网关凭证；在 SCF 上由平台随每次请求注入"},
+		{Name: "TENCENTCLOUD_SECRETKEY", Optional: all, In: Lambda | Web | Local, Injected: true, Secret: true, Example: "32 characters",
+			English: "the same",
+			Chinese: "同上"},
+		{Name: "TENCENTCLOUD_SESSIONTOKEN", Optional: all, In: Web | Local, Injected: true, Secret: true, Example: "lent beside the other two",
+			English: "the same, where the two before are lent",
+			Chinese: "同上，仅用于临时凭证"},
+		{Name: "CLOUDPAY_CALLBACK_FUNCTION", Optional: "cloudpay", In: everywhere, Example: "notify",
+			English: "function that CloudPay calls when a refund has settled (`notify`)",
+			Chinese: "云支付退款结果通知的云函数（`notify`）"},
+		{Name: "CLOUDPAY_TRUST_RELAY", Optional: "cloudpay", In: SCF | Web | Local, Example: "true",
+			English: "`true`: where CloudPay's queries answer with empty lists, believe what a server's relay brings",
+			Chinese: "`true`：云支付查询只返回空列表时，以服务端转发的通知为准"},
+		{Name: "WECOM_CORPID", Required: "wecom", In: everywhere, Example: "ww1234567890abcdef",
+			English: "the company's id at WeCom",
+			Chinese: "企业微信的企业 ID"},
+		{Name: "WECOM_CORPSECRET", Required: "wecom", In: everywhere, Secret: true, Example: "43 characters",
+			English: "secret of the WeCom application that collects payments",
+			Chinese: "企业微信收款应用的 Secret"},
+
+		{Name: "REFUND_OPERATORS", Optional: all, In: everywhere, Example: "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o",
+			English: "comma-separated openids that may refund and query anything; empty: no mini-program user may",
+			Chinese: "可以退款和查询的 openid，逗号分隔；为空则小程序用户都不可以"},
+		{Name: "REFUND_MAX_FEN", Optional: all, In: everywhere, Example: "50000",
+			English: "most that one user's refund may be, in fen (CNY; other currencies are denied to users while it is set)",
+			Chinese: "单个用户单笔退款上限，单位分（仅 CNY；设置后其他币种不允许用户操作）"},
+		{Name: "REFUND_PACE", Optional: all, In: everywhere, Example: "1m",
+			English: "least time between two refunds of one order; default `1m`, `0s` for none",
+			Chinese: "同一订单两次退款的最小间隔；默认 `1m`，`0s` 为不限"},
+		{Name: "REFUND_TRUST_FUNCTIONS", Optional: all, In: SCF | Web | Local, Example: "true",
+			English: "`true`: a user who comes through another function of the merchant's counts as a server",
+			Chinese: "`true`：经由您其他云函数来的用户视为服务端"},
+		{Name: "REFUND_CLIENT_SOURCES", Optional: all, In: SCF | Web | Local, Example: "my_app",
+			English: "tokens of `TCB_SOURCE` that mean a client, beside those that are known to",
+			Chinese: "除已知的以外，`TCB_SOURCE` 中代表客户端的值"},
+		{Name: "REFUND_SERVER_SOURCES", Optional: all, In: SCF | Web | Local, Example: "my_job",
+			English: "tokens that mean a server, beside an empty source, `scf` and `wx_trigger`; a token that nobody knows means nobody",
+			Chinese: "除空值、`scf`、`wx_trigger` 以外代表服务端的值；无人认识的值一律视为无身份"},
+		{Name: "REFUND_SERVER_TOKEN", Optional: all, In: Web | Local, Secret: true, Example: "32 characters or more",
+			English: "plain HTTP only: `Authorization: Bearer` with it means a server; 32 characters or more, `new,old` while it is changed",
+			Chinese: "仅普通 HTTP：带有 `Authorization: Bearer` 此令牌的视为服务端；至少 32 个字符，更换期间写 `新,旧`"},
+		{Name: "TRUST_WX_HEADERS", Optional: all, In: Web | Local, Example: "true",
+			English: "`true`, plain HTTP only: believe `x-wx-openid` and `x-wx-source`, behind a gateway that sets them",
+			Chinese: "`true`，仅普通 HTTP：信任网关设置的 `x-wx-openid`、`x-wx-source`"},
+
+		{Name: "NOTIFY_FUNCTIONS", Optional: all, In: everywhere, Example: "scf:orderCallback",
+			English: "comma-separated `scf:name`: cloud functions of `TCB_ENV` that get each refund that settles",
+			Chinese: "逗号分隔的 `scf:函数名`：每笔退款有结果时调用的云函数（位于 `TCB_ENV`）"},
+		{Name: "NOTIFY_WEBHOOK_URL", Optional: all, In: everywhere, Example: "https://shop.example/hooks",
+			English: "https address that gets the same, signed as Standard Webhooks",
+			Chinese: "同样内容推送到的 https 地址，按 Standard Webhooks 签名"},
+		{Name: "NOTIFY_WEBHOOK_SECRET", Optional: all, In: everywhere, Secret: true, Example: "base64 of 32 random bytes",
+			English: "what it is signed with: base64 of 24 to 64 bytes, with or without `whsec_`; `new old`, with a space between, signs with both",
+			Chinese: "其签名密钥：24 至 64 字节的 base64，可带 `whsec_` 前缀；更换期间写 `新 旧`（以空格分隔），两个都签"},
+
+		{Name: "LOG_LEVEL", Optional: all, In: everywhere, Preset: "info", Example: "info",
+			English: "`debug`, `info` (default), `warn`, `error`",
+			Chinese: "`debug`、`info`（默认）、`warn`、`error`"},
+	}
+}
