@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 
+	"wxrefund/functions/own"
 	"wxrefund/notify"
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
@@ -17,13 +18,7 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		// Your own Go code goes here: it hears of every refund that has succeeded, was
-		// closed or has become abnormal, each at least once and in order. n.ID is the
-		// same when an event is told again. What returns an error, or nothing before ctx
-		// ends, is told again later. Set the same in functions/reconcile.
-		//
-		//	sys.Refunds.Settled = func(ctx context.Context, n refund.Event) error { … }
-		sys.Refunds.OnSettled = nil
+		sys.Refunds.OnSettled = own.OnSettled(getenv, log)
 		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 		return host.Function{Invoke: h.Invoke, HTTP: h}, nil
 	}))

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"wxrefund/functions/own"
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
 	"wxrefund/shared/refund"
@@ -193,6 +194,7 @@ func load(ctx context.Context, o options, wechat *sandbox.Sandbox, getenv func(s
 		return nil, err
 	}
 	sys.Refunds.Now, sys.Refunds.Pace = wechat.Now, o.pace
+	sys.Refunds.OnSettled = own.OnSettled(getenv, log)
 	return sys, nil
 }
 

@@ -18,7 +18,7 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		sys.Refunds.ToldElsewhere = true // a user waits, so the reconciler tells what is settled here
+		sys.Refunds.ToldElsewhere = true // a user waits, so reconcile delivers what is settled here
 		return host.Function{Invoke: wxpayfunctions.New(sys.Refunds, log).Invoke}, nil
 	}))
 }

@@ -1,0 +1,29 @@
+// Package own is the one place for the merchant's own Go code.
+package own
+
+import (
+	"context"
+	"log/slog"
+
+	"wxrefund/shared/refund"
+)
+
+// OnSettled returns what is called with every refund that has succeeded, was closed or
+// has become abnormal; nil: nothing is, which is how it comes.
+//
+// It is called at least once for each event, and in order for one refund. event.ID is
+// the same when an event is delivered again. If it returns an error, or does not return
+// before ctx ends, the event is delivered again later, for three days. Calls about
+// different refunds may run at once.
+//
+// The functions notify and reconcile and the sandbox call OnSettled once each, when they
+// start. getenv reads their variables, a database's address for example; what is opened
+// here stays open. Let the names of such variables begin with OWN_: those in .env become
+// part of cloudbaserc.json by themselves; serverless.yml and template.yaml must name them.
+//
+//	return func(ctx context.Context, event refund.Event) error {
+//		return orders.Refunded(ctx, event.ID, event.Refund.OutTradeNo, event.Status)
+//	}
+func OnSettled(getenv func(string) string, log *slog.Logger) func(ctx context.Context, event refund.Event) error {
+	return nil
+}
