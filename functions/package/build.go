@@ -13,14 +13,16 @@ import (
 
 // A function is one deployable.
 type function struct {
-	name   string // as it is deployed: mini-programs call the dispatcher by it
-	folder string // below functions/
+	name     string // as it is deployed: mini-programs call the dispatcher by it
+	folder   string // below functions/
+	timeout  int    // seconds: for the call to WeChat Pay; for its notification's answer; for a run of the reconciler
+	schedule string // of its timer, as SCF writes it: second, minute, hour, day, month, weekday, year
 }
 
 var functions = []function{
-	{"wxpayFunctions", "wxpayfunctions"},
-	{"notify", "notify"},
-	{"reconcile", "reconcile"},
+	{"wxpayFunctions", "wxpayfunctions", 15, ""},
+	{"notify", "notify", 10, ""},
+	{"reconcile", "reconcile", 60, "0 * * * * * *"},
 }
 
 // A target is a platform and a ledger.

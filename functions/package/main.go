@@ -1,5 +1,6 @@
 // Package builds what is uploaded: one package for each function, platform and
-// ledger, and a table of their sizes.
+// ledger, a table of their sizes, and from .env the cloudbaserc.json that deploys
+// them to CloudBase.
 package main
 
 import (
@@ -22,11 +23,14 @@ func main() {
 }
 
 // run builds the packages that args choose and writes the table to out. Its
-// error is the first build that failed, or every package that is over the limit.
+// error is all that is wrong with .env, the first build that failed, or every
+// package that is over the limit.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("package", flag.ContinueOnError)
 	dir := flags.String("out", "dist", "folder for the packages")
 	only := flags.String("only", "", "build this one alone, as scf-mysql; all by default")
+	env := flags.String("env", ".env", "settings for cloudbase/cloudbaserc.json; empty: none is made")
+	settings := flags.String("settings", "", "print the settings as env (which .env.example is), markdown-en or markdown-zh, and build nothing")
 	limit := flags.Int64("limit", 6<<20, "largest zip that is accepted, in bytes")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -34,7 +38,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	if *settings != "" {
+		return printSettings(out, *settings)
+	}
 	chosen, err := choose(*only)
+	if err != nil {
+		return err
+	}
+	// What is wrong is told before minutes have passed.
+	said, err := writeCloudBase(ctx, *dir, *env, chosen)
 	if err != nil {
 		return err
 	}
@@ -56,5 +68,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			}
 		}
 	}
-	return errors.Join(tooLarge...)
+	if said != "" && len(tooLarge) == 0 {
+		_, err = fmt.Fprintln(out, said)
+	}
+	return errors.Join(append(tooLarge, err)...)
 }

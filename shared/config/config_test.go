@@ -137,6 +137,7 @@ func TestEachMissingOrMalformedSettingIsNamed(t *testing.T) {
 		{"WXPAY_PUBLIC_KEY_ID", "", "is missing beside WXPAY_PUBLIC_KEY"},
 		{"WXPAY_PRIVATE_KEY", "canary-secret", "is malformed"},
 		{"WXPAY_PRIVATE_KEY", publicPEM(), "is malformed"},
+		{"WXPAY_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\ncanary-secret\n-----END PRIVATE KEY-----\n", "is malformed: it must be an RSA private key"},
 		{"WXPAY_PRIVATE_KEY", "file:/nowhere/canary-secret", "cannot be read"},
 		{"WXPAY_PUBLIC_KEY", "canary-secret", "is malformed"},
 		{"WXPAY_PRIVATE_KEY", publicPEM(), "is malformed: it is a public key; it must be an RSA private key"},

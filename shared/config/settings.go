@@ -12,7 +12,7 @@ type Setting struct {
 	Injected bool   // CloudBase and SCF hand it to each request by themselves
 	Secret   bool   // nobody may read its value
 	Preset   string // the value that .env.example begins with
-	Example  string
+	Example  string // none of a secret that has no form of its own
 	English  string // its meaning, in Markdown
 	Chinese  string
 }
@@ -76,7 +76,7 @@ func Settings() []Setting {
 		{Name: "WXPAY_PRIVATE_KEY", Required: "apiv3", In: everywhere, Secret: true, Example: "file:apiclient_key.pem",
 			English: "its private key: PEM, PEM with literal `\\n`, or `file:PATH`",
 			Chinese: "商户 API 证书私钥：PEM 原文、以 `\\n` 连接的单行 PEM，或 `file:路径`"},
-		{Name: "WXPAY_APIV3_KEY", Required: "apiv3", In: everywhere, Secret: true, Example: "32 characters",
+		{Name: "WXPAY_APIV3_KEY", Required: "apiv3", In: everywhere, Secret: true,
 			English: "APIv3 key, 32 bytes; `new,old` while it is changed",
 			Chinese: "APIv3 密钥，32 字节；更换期间写 `新,旧`"},
 		{Name: "WXPAY_PUBLIC_KEY_ID", Optional: "apiv3", In: everywhere, Example: "PUB_KEY_ID_0119000001092026112200000001",
@@ -85,7 +85,7 @@ func Settings() []Setting {
 		{Name: "WXPAY_PUBLIC_KEY", Optional: "apiv3", In: everywhere, Example: "file:pub_key.pem",
 			English: "that public key: PEM, PEM with literal `\\n`, or `file:PATH`; two behind each other, in the order of the ids",
 			Chinese: "微信支付公钥：PEM 原文、以 `\\n` 连接的单行 PEM，或 `file:路径`；两把时按 ID 的顺序前后相接"},
-		{Name: "WXPAY_API_KEY", Required: "global", Optional: "apiv3 cloudbase cloudpay wecom", In: everywhere, Secret: true, Example: "32 characters",
+		{Name: "WXPAY_API_KEY", Required: "global", Optional: "apiv3 cloudbase cloudpay wecom", In: everywhere, Secret: true,
 			English: "v2 key, 32 bytes, `new,old` while it is changed: global, and v2 notifications",
 			Chinese: "v2 密钥，32 字节，更换期间写 `新,旧`；global 及 v2 通知"},
 		{Name: "WXPAY_SIGN_TYPE", Optional: "global", In: everywhere, Example: "HMAC-SHA256",
@@ -113,13 +113,13 @@ func Settings() []Setting {
 		{Name: "TCB_API_URL", Optional: all, In: Local, Example: "http://127.0.0.1:8701/admin",
 			English: "another address of the CloudBase gateway",
 			Chinese: "更换云开发网关地址"},
-		{Name: "TENCENTCLOUD_SECRETID", Optional: all, In: Lambda | Web | Local, Injected: true, Secret: true, Example: "AKID…",
+		{Name: "TENCENTCLOUD_SECRETID", Optional: all, In: Lambda | Web | Local, Injected: true, Secret: true,
 			English: "credentials for the gateway; in SCF the platform lends them to each request",
 			Chinese: "网关凭证；在 SCF 上由平台随每次请求注入"},
-		{Name: "TENCENTCLOUD_SECRETKEY", Optional: all, In: Lambda | Web | Local, Injected: true, Secret: true, Example: "32 characters",
+		{Name: "TENCENTCLOUD_SECRETKEY", Optional: all, In: Lambda | Web | Local, Injected: true, Secret: true,
 			English: "the same",
 			Chinese: "同上"},
-		{Name: "TENCENTCLOUD_SESSIONTOKEN", Optional: all, In: Web | Local, Injected: true, Secret: true, Example: "lent beside the other two",
+		{Name: "TENCENTCLOUD_SESSIONTOKEN", Optional: all, In: Web | Local, Injected: true, Secret: true,
 			English: "the same, where the two before are lent",
 			Chinese: "同上，仅用于临时凭证"},
 		{Name: "CLOUDPAY_CALLBACK_FUNCTION", Optional: "cloudpay", In: everywhere, Example: "notify",
@@ -131,7 +131,7 @@ func Settings() []Setting {
 		{Name: "WECOM_CORPID", Required: "wecom", In: everywhere, Example: "ww1234567890abcdef",
 			English: "the company's id at WeCom",
 			Chinese: "企业微信的企业 ID"},
-		{Name: "WECOM_CORPSECRET", Required: "wecom", In: everywhere, Secret: true, Example: "43 characters",
+		{Name: "WECOM_CORPSECRET", Required: "wecom", In: everywhere, Secret: true,
 			English: "secret of the WeCom application that collects payments",
 			Chinese: "企业微信收款应用的 Secret"},
 
@@ -153,7 +153,7 @@ func Settings() []Setting {
 		{Name: "REFUND_SERVER_SOURCES", Optional: all, In: SCF | Web | Local, Example: "my_job",
 			English: "tokens that mean a server, beside an empty source, `scf` and `wx_trigger`; a token that nobody knows means nobody",
 			Chinese: "除空值、`scf`、`wx_trigger` 以外代表服务端的值；无人认识的值一律视为无身份"},
-		{Name: "REFUND_SERVER_TOKEN", Optional: all, In: Web | Local, Secret: true, Example: "32 characters or more",
+		{Name: "REFUND_SERVER_TOKEN", Optional: all, In: Web | Local, Secret: true,
 			English: "plain HTTP only: `Authorization: Bearer` with it means a server; 32 characters or more, `new,old` while it is changed",
 			Chinese: "仅普通 HTTP：带有 `Authorization: Bearer` 此令牌的视为服务端；至少 32 个字符，更换期间写 `新,旧`"},
 		{Name: "TRUST_WX_HEADERS", Optional: all, In: Web | Local, Example: "true",
@@ -166,7 +166,7 @@ func Settings() []Setting {
 		{Name: "NOTIFY_WEBHOOK_URL", Optional: all, In: everywhere, Example: "https://shop.example/hooks",
 			English: "https address that gets the same, signed as Standard Webhooks",
 			Chinese: "同样内容推送到的 https 地址，按 Standard Webhooks 签名"},
-		{Name: "NOTIFY_WEBHOOK_SECRET", Optional: all, In: everywhere, Secret: true, Example: "base64 of 32 random bytes",
+		{Name: "NOTIFY_WEBHOOK_SECRET", Optional: all, In: everywhere, Secret: true,
 			English: "what it is signed with: base64 of 24 to 64 bytes, with or without `whsec_`; `new old`, with a space between, signs with both",
 			Chinese: "其签名密钥：24 至 64 字节的 base64，可带 `whsec_` 前缀；更换期间写 `新 旧`（以空格分隔），两个都签"},
 

@@ -1,14 +1,16 @@
-package functions_test
+//go:build heavy
+
+package main
 
 import (
 	"archive/zip"
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,35 +18,36 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"wxrefund/functions/process"
 )
 
-// packages are the zips as the documented command builds them, and its table.
-type packages struct{ dir, table string }
+func TestMain(m *testing.M) { process.Main(m) }
 
-// packaged builds them, once for all tests, and returns the folder.
-var packaged = sync.OnceValues(func() (packages, error) {
+// A build is what the documented command has made: a folder, and what it printed.
+type build struct{ dir, table string }
+
+// built runs it, once for all tests.
+var built = sync.OnceValues(func() (build, error) {
 	dir, err := os.MkdirTemp("", "packages")
 	if err != nil {
-		return packages{}, err
+		return build{}, err
 	}
-	table, err := packageCommand("-out", dir)
-	return packages{dir, table}, err
+	table, err := command("-out", dir)
+	return build{dir, table}, err
 })
 
-// packageCommand runs the documented command with more arguments.
-func packageCommand(args ...string) (string, error) {
-	cmd := exec.Command("go", append([]string{"run", "./package"}, args...)...)
-	out, err := cmd.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		err = fmt.Errorf("%w\n%s", err, exit.Stderr)
-	}
-	return string(out), err
+// command runs the documented command with these arguments.
+func command(args ...string) (string, error) {
+	var out bytes.Buffer
+	err := run(context.Background(), args, &out)
+	return out.String(), err
 }
 
 // archive returns the path of a zip.
 func archive(t testing.TB, target, function string) string {
 	t.Helper()
-	p, err := packaged()
+	p, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +80,8 @@ func unzip(t testing.TB, name string) string {
 	return dir
 }
 
-// targets are the packages of each function: what is in them and what is not.
-var targets = []struct {
+// packages are those of each function: what is in them and what is not.
+var packages = []struct {
 	name  string
 	files []string // names in the zip
 	holds []string // symbols of the binary's packages
@@ -100,13 +103,10 @@ const (
 	sqliteDriver   = "modernc.org/sqlite."
 )
 
-// deployed are the functions, as they are called where they are deployed.
-var deployed = []string{"wxpayFunctions", "notify", "reconcile"}
-
 // Each package holds the entry that its platform starts, executable, and of
 // platforms and databases only its own.
 func TestPackagesHoldOnlyTheirOwn(t *testing.T) {
-	for _, target := range targets {
+	for _, target := range packages {
 		for _, function := range deployed {
 			r, err := zip.OpenReader(archive(t, target.name, function))
 			if err != nil {
@@ -151,7 +151,7 @@ func TestPackagesHoldOnlyTheirOwn(t *testing.T) {
 // The same source makes the same bytes.
 func TestPackagesAreReproducible(t *testing.T) {
 	again := t.TempDir()
-	if _, err := packageCommand("-only", "lambda-dynamodb", "-out", again); err != nil {
+	if _, err := command("-only", "lambda-dynamodb", "-out", again); err != nil {
 		t.Fatal(err)
 	}
 	for _, function := range deployed {
@@ -171,30 +171,36 @@ func TestPackagesAreReproducible(t *testing.T) {
 
 // A package over the limit fails the command, after the table is complete.
 func TestPackagesOverTheLimit(t *testing.T) {
-	table, err := packageCommand("-only", "lambda-dynamodb", "-out", t.TempDir(), "-limit", "4000000")
+	table, err := command("-only", "lambda-dynamodb", "-out", t.TempDir(), "-limit", "4000000")
 	if err == nil || !strings.Contains(err.Error(), "lambda-dynamodb of wxpayFunctions has") || strings.Contains(err.Error(), "of notify has") {
 		t.Errorf("got %v, want the dispatcher's package refused alone", err)
 	}
 	if got := strings.Count(table, "\n"); got != 1+len(deployed) {
 		t.Errorf("got a table of %d lines, want all:\n%s", got, table)
 	}
-	if _, err := packageCommand("-only", "scf-oracle"); err == nil || !strings.Contains(err.Error(), "scf-mysql") {
+	if _, err := command("-only", "scf-oracle"); err == nil || !strings.Contains(err.Error(), "scf-mysql") {
 		t.Errorf("got %v, want the known packages named", err)
 	}
 }
 
-// sizeRow is a row of README's table of packages.
+// sizeRow is a row of the table of packages.
 var sizeRow = regexp.MustCompile("(?m)^\\| `([a-z]+-[a-z]+)` \\| `([a-z_]+)`[^|]*\\| ([0-9.]+) \\| ([0-9.]+) \\| ([0-9.]+) \\|$")
 
-// README tells the packages' entries and sizes as they are.
-func TestREADMEPackageSizes(t *testing.T) {
-	rows := sizeRow.FindAllStringSubmatch(readFiles(t)[readmeFile], -1)
-	if len(rows) != len(targets) {
-		t.Fatalf("README has %d rows of packages, want %d", len(rows), len(targets))
+// The documents tell the packages' entries and sizes as they are.
+func TestDocumentsTellTheSizesOfPackages(t *testing.T) {
+	for _, file := range []string{englishFile, chineseFile} {
+		t.Run(file, func(t *testing.T) { checkSizes(t, readFile(t, file)) })
 	}
-	for i, target := range targets {
+}
+
+func checkSizes(t *testing.T, document string) {
+	rows := sizeRow.FindAllStringSubmatch(document, -1)
+	if len(rows) != len(packages) {
+		t.Fatalf("got %d rows of packages, want %d", len(rows), len(packages))
+	}
+	for i, target := range packages {
 		if rows[i][1] != target.name || !slices.Contains(target.files, rows[i][2]) {
-			t.Errorf("README: row %d is of %s with the entry %s, want %s with one of %v", i+1, rows[i][1], rows[i][2], target.name, target.files)
+			t.Errorf("row %d is of %s with the entry %s, want %s with one of %v", i+1, rows[i][1], rows[i][2], target.name, target.files)
 		}
 		for j, function := range deployed {
 			info, err := os.Stat(archive(t, target.name, function))
@@ -206,8 +212,98 @@ func TestREADMEPackageSizes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := float64(info.Size()) / 1e6; math.Abs(got-says) > 0.1 {
-				t.Errorf("README: %s of %s has %.2f MB, and is said to have %.2f", target.name, function, got, says)
+				t.Errorf("%s of %s has %.2f MB, and is said to have %.2f", target.name, function, got, says)
 			}
 		}
 	}
+}
+
+// D6: the packages hold no secret, nor a path of the machine that built them. (That the
+// files hold none TestDeploymentFilesDescribeOurFunctions tells.)
+func TestPackagesHoldNoSecret(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range packages {
+		for _, function := range deployed {
+			for _, p := range secretsIn(t, unzip(t, archive(t, target.name, function)), root) {
+				t.Errorf("%s of %s: %s", target.name, function, p)
+			}
+		}
+	}
+	// And it would be found, in the midst of a binary too.
+	dir := t.TempDir()
+	binary, err := os.ReadFile(filepath.Join(unzip(t, archive(t, "lambda-dynamodb", "notify")), "bootstrap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := len(binary) / 2
+	for name, secret := range map[string]string{
+		"bootstrap": string(binary[:half]) + "\x00AKIDz8krbsJ5yKBZQpn74WFkmLPx3\x00" + string(binary[half:]),
+		"key.pem":   "-----BEGIN PRIVATE KEY-----\nMIIEvQ", "a.json": `{"id":"AKIDz8krbsJ5yKBZQpn74WFkmLPx3"}`, ".env": "MERCHANT", "path": root + "/x.go",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := secretsIn(t, dir, root); len(got) != 1 {
+			t.Errorf("%s with %.20q: got %q, want it found", name, secret, got)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// beginnings are how the first of secretForms begin: to look for these first spares
+// the forms most of a binary.
+var beginnings = []string{"-----BEGIN ", "MII", "AKID", "AKIA", "ASIA", "whsec_"}
+
+// secretIn finds a secret in a binary; nil: there is none.
+func secretIn(b []byte) []byte {
+	for _, beginning := range beginnings {
+		for rest, at := b, 0; at >= 0; {
+			if at = bytes.Index(rest, []byte(beginning)); at < 0 {
+				break
+			}
+			window := rest[max(0, at-1):min(len(rest), at+100)]
+			for _, form := range secretForms[:4] {
+				if m := form.Find(window); m != nil {
+					return m
+				}
+			}
+			rest = rest[at+1:]
+		}
+	}
+	return nil
+}
+
+// secretsIn looks through an unpacked package.
+func secretsIn(t *testing.T, dir, root string) (found []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if strings.HasPrefix(d.Name(), ".env") {
+			found = append(found, "holds "+d.Name())
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(b), root) {
+			found = append(found, d.Name()+" holds the path of the machine that built it")
+		}
+		if m := secretIn(b); m != nil {
+			found = append(found, fmt.Sprintf("%s holds %.30q", d.Name(), m))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

@@ -1,4 +1,4 @@
-package functions_test
+package main
 
 import (
 	"fmt"
@@ -6,11 +6,9 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -86,7 +84,7 @@ var actions = map[string]string{
 
 // calledActions reads in the ledger's source which actions of DynamoDB it needs.
 func calledActions() ([]string, error) {
-	sources, err := filepath.Glob("../shared/ledger/dynamodb*.go")
+	sources, err := filepath.Glob("../../shared/ledger/dynamodb*.go")
 	if err != nil {
 		return nil, err
 	}
@@ -298,29 +296,4 @@ func checkAlarms(f files) []string {
 		problems = append(problems, "the metrics, and the logs that they count in (-want +got):\n"+d)
 	}
 	return problems
-}
-
-// A source is one file of our code.
-type source struct{ path, text string }
-
-// sources are the files of some folders, but for tests.
-func sources(t *testing.T, folders ...string) (all []source) {
-	t.Helper()
-	for _, folder := range folders {
-		paths, err := filepath.Glob(folder + "/*.go")
-		if err != nil || len(paths) == 0 {
-			t.Fatalf("%s: got %d files, %v", folder, len(paths), err)
-		}
-		for _, path := range paths {
-			if strings.HasSuffix(path, "_test.go") {
-				continue
-			}
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, source{path, string(b)})
-		}
-	}
-	return all
 }

@@ -1,4 +1,6 @@
-package functions_test
+//go:build heavy
+
+package main
 
 import (
 	"context"
@@ -23,13 +25,19 @@ import (
 	_ "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 
+	"wxrefund/functions/process"
 	"wxrefund/shared/ledger"
+)
+
+const (
+	acknowledged = `{"code":"SUCCESS","message":"成功"}`
+	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here: it is a client without an openid, or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS","retry":"never"}`
 )
 
 // A started is a packaged function that runs as its platform runs it.
 type started struct {
-	invoke  func(event string) []byte                      // as a server or, where nobody is one, as an operator
-	deliver func(l notification) (status int, body string) // by HTTP, whatever the platform makes of it
+	invoke  func(event string) []byte                              // as a server or, where nobody is one, as an operator
+	deliver func(l process.Notification) (status int, body string) // by HTTP, whatever the platform makes of it
 	stop    func()
 }
 
@@ -41,24 +49,26 @@ var platforms = map[string]func(t *testing.T, dir string, env []string) started{
 }
 
 func startedSCF(t *testing.T, dir string, env []string) started {
-	port := freePort(t)
-	p := startCommand(t, append(env, "_LAMBDA_SERVER_PORT="+port, "TENCENTCLOUD_RUNENV=SCF"), filepath.Join(dir, "main"))
-	f := dialSCF(t, p, port)
+	port := process.FreePort(t)
+	p := process.StartCommand(t, append(env, "_LAMBDA_SERVER_PORT="+port, "TENCENTCLOUD_RUNENV=SCF"), filepath.Join(dir, "main"))
+	f := process.DialSCF(t, p, port)
 	return started{
-		func(event string) []byte { return f.invoke(invocation{event: event}) },
-		func(l notification) (int, string) {
-			return unpack(t, f.invoke(invocation{event: tencentGateways[0].event(l)}))
+		func(event string) []byte { return f.Invoke(process.Invocation{Event: event}) },
+		func(l process.Notification) (int, string) {
+			return process.Unpack(t, f.Invoke(process.Invocation{Event: process.TencentGateways[0].Event(l)}))
 		},
 		func() {},
 	}
 }
 
 func startedLambda(t *testing.T, dir string, env []string) started {
-	f := runLambda(t, func(api string) *process { return startCommand(t, append(env, api), filepath.Join(dir, "bootstrap")) })
+	f := process.RunLambda(t, func(api string) *process.Process {
+		return process.StartCommand(t, append(env, api), filepath.Join(dir, "bootstrap"))
+	})
 	return started{
-		func(event string) []byte { return f.invoke("r1", event, 20*time.Second) },
-		func(l notification) (int, string) {
-			return unpack(t, f.invoke("r2", awsGateways[0].event(l), 20*time.Second))
+		func(event string) []byte { return f.Invoke("r1", event, 20*time.Second) },
+		func(l process.Notification) (int, string) {
+			return process.Unpack(t, f.Invoke("r2", process.AWSGateways[0].Event(l), 20*time.Second))
 		},
 		func() {},
 	}
@@ -75,33 +85,33 @@ func startedWeb(t *testing.T, dir string, env []string) started {
 		}
 		return err == nil
 	}
-	await(t, "port 9000 to be free", func() bool { return !listens() })
+	process.Await(t, "port 9000 to be free", func() bool { return !listens() })
 	const token = "web-0123456789-0123456789-012345"
-	p := startCommand(t, append(env, "REFUND_SERVER_TOKEN="+token), "/bin/sh", "-c", `cd "$1" && exec ./scf_bootstrap`, "sh", dir)
-	await(t, "the web function", func() bool { return listens() || !p.running() })
-	f := &plain{t: t, process: p, url: "http://" + address}
+	p := process.StartCommand(t, append(env, "REFUND_SERVER_TOKEN="+token), "/bin/sh", "-c", `cd "$1" && exec ./scf_bootstrap`, "sh", dir)
+	process.Await(t, "the web function", func() bool { return listens() || !p.Running() })
+	f := process.AwaitPlain(t, p)
 	return started{
 		func(event string) []byte {
-			_, body := f.post(event, "Authorization", "Bearer "+token) // as the merchant's own back end and scheduler do
+			_, body := f.Post(event, "Authorization", "Bearer "+token) // as the merchant's own back end and scheduler do
 			return body
 		},
-		func(l notification) (int, string) {
-			status, body := f.deliver(l)
+		func(l process.Notification) (int, string) {
+			status, body := f.Deliver(l)
 			return status, string(body)
 		},
-		func() { p.signal(syscall.SIGTERM, 0) },
+		func() { p.Signal(syscall.SIGTERM, 0) },
 	}
 }
 
 // The zips themselves, unpacked and started as their platforms do, carry a refund
 // from its claim to its end: by a notification, and by the timer.
 func TestPackagesRefund(t *testing.T) {
-	for _, target := range targets {
+	for _, target := range packages {
 		t.Run(target.name, func(t *testing.T) {
 			platform, database, _ := strings.Cut(target.name, "-")
 			ledgerURL := freshLedger(t, database)
-			w := newWorld(t)
-			env := w.with("LEDGER_URL=" + ledgerURL)
+			w := process.NewWorld(t)
+			env := w.With("LEDGER_URL=" + ledgerURL)
 			if database == "dynamodb" {
 				env = append(env, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
 			}
@@ -109,23 +119,23 @@ func TestPackagesRefund(t *testing.T) {
 				t.Helper()
 				return platforms[platform](t, unzip(t, archive(t, target.name, function)), env)
 			}
-			o := w.order(100)
+			o := w.Order(100)
 
 			dispatcher := run("wxpayFunctions")
 			for _, no := range []string{"R1", "R2"} {
-				if got := parse(t, dispatcher.invoke(refundEvent(o, no, 30))); got.Code != 0 || got.Data.Status != "PROCESSING" {
+				if got := process.Parse(t, dispatcher.invoke(process.RefundEvent(o, no, 30))); got.Code != 0 || got.Data.Status != "PROCESSING" {
 					t.Fatalf("refund: got %+v, want PROCESSING", got)
 				}
 			}
-			if got := parse(t, dispatcher.invoke(refundEvent(o, "R3", 50))); got.Code != 409 {
+			if got := process.Parse(t, dispatcher.invoke(process.RefundEvent(o, "R3", 50))); got.Code != 409 {
 				t.Errorf("more than is left: got %+v, want 409", got)
 			}
 			dispatcher.stop()
 
-			w.post("/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`)
-			l := w.notifications.last()
+			w.Post("/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`)
+			l := w.Inbox.Last()
 			notify := run("notify")
-			if status, body := notify.deliver(l.forged()); status != 401 {
+			if status, body := notify.deliver(l.Forged()); status != 401 {
 				t.Errorf("a forged notification: got %d %s, want 401", status, body)
 			}
 			if status, body := notify.deliver(l); status != 200 || body != acknowledged {
@@ -133,20 +143,20 @@ func TestPackagesRefund(t *testing.T) {
 			}
 			notify.stop()
 
-			w.post("/_sandbox/refunds/R2/settle", `{"status":"SUCCESS"}`)
+			w.Post("/_sandbox/refunds/R2/settle", `{"status":"SUCCESS"}`)
 			overdue(t, ledgerURL)
 			reconcile := run("reconcile")
 			var summary struct{ Checked, Settled int }
-			if decode(t, reconcile.invoke(`{}`), &summary); summary.Checked != 1 || summary.Settled != 1 {
+			if process.Decode(t, reconcile.invoke(`{}`), &summary); summary.Checked != 1 || summary.Settled != 1 {
 				t.Errorf("reconcile: got %+v, want the one that is open settled", summary)
 			}
 			reconcile.stop()
 
-			page := parse(t, run("wxpayFunctions").invoke(queryEvent("out_trade_no", o.OutTradeNo)))
+			page := process.Parse(t, run("wxpayFunctions").invoke(process.QueryEvent("out_trade_no", o.OutTradeNo)))
 			if len(page.Data.Refunds) != 2 || page.Data.Refunds[0].Status != "SUCCESS" || page.Data.Refunds[1].Status != "SUCCESS" {
 				t.Errorf("in the end: got %+v, want two successes", page)
 			}
-			if got := w.sum(o); got != 60 {
+			if got := w.Sum(o); got != 60 {
 				t.Errorf("WeChat holds %d fen, want 60", got)
 			}
 		})
@@ -161,7 +171,7 @@ func overdue(t *testing.T, ledgerURL string) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	later(t, store)
+	process.MakeDue(t, store)
 }
 
 // freshLedger makes an empty ledger for one test, on a server that a variable names.
@@ -233,7 +243,7 @@ func makeTable(t *testing.T, name, endpoint string) {
 		t.Fatal(err)
 	}
 	in := &dynamodb.CreateTableInput{TableName: &name}
-	decode(t, b, in)
+	process.Decode(t, b, in)
 	client := dynamodb.New(dynamodb.Options{
 		Region: "local", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
@@ -253,20 +263,20 @@ func makeTable(t *testing.T, name, endpoint string) {
 
 // D8: a notification that finds no process running is answered in time, the start
 // included, whether it is forged or has to be settled.
-func TestD8ColdStartWithinTheNotificationBudget(t *testing.T) {
+func TestColdStartWithinTheNotificationBudget(t *testing.T) {
 	const budget = 4 * time.Second // WeChat Pay waits five
-	for _, target := range targets {
+	for _, target := range packages {
 		t.Run(target.name, func(t *testing.T) {
 			platform, database, _ := strings.Cut(target.name, "-")
 			ledgerURL := freshLedger(t, database)
 			dir := unzip(t, archive(t, target.name, "notify"))
-			w := newWorld(t)
-			genuine := w.really("N1")
-			env := w.with("LEDGER_URL="+ledgerURL, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
+			w := process.NewWorld(t)
+			genuine := w.SignedNotification("N1")
+			env := w.With("LEDGER_URL="+ledgerURL, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
 			for name, first := range map[string]struct {
-				notification notification
+				notification process.Notification
 				status       int
-			}{"forged": {genuine.forged(), 401}, "genuine": {genuine, 200}} {
+			}{"forged": {genuine.Forged(), 401}, "genuine": {genuine, 200}} {
 				begin := time.Now()
 				f := platforms[platform](t, dir, env)
 				status, body := f.deliver(first.notification)
@@ -283,19 +293,19 @@ func TestD8ColdStartWithinTheNotificationBudget(t *testing.T) {
 
 // D8: an event that is refused at the door costs no connection, neither to the
 // ledger nor to WeChat Pay, so nobody waits for one when a function starts.
-func TestD8RefusalsConnectToNothing(t *testing.T) {
-	for _, target := range targets {
+func TestRefusedEventsConnectToNothing(t *testing.T) {
+	for _, target := range packages {
 		t.Run(target.name, func(t *testing.T) {
 			platform, database, _ := strings.Cut(target.name, "-")
 			address, connections := countingListener(t)
-			w := newWorld(t)
-			forged := w.really("N1").forged()
-			env := w.with("WXPAY_BASE_URL=http://"+address, "REFUND_OPERATORS=", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "LEDGER_URL="+map[string]string{
+			w := process.NewWorld(t)
+			forged := w.SignedNotification("N1").Forged()
+			env := w.With("WXPAY_BASE_URL=http://"+address, "REFUND_OPERATORS=", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "LEDGER_URL="+map[string]string{
 				"mysql":    "mysql://wxrefund:x@" + address + "/wxrefund",
 				"postgres": "postgres://wxrefund:x@" + address + "/wxrefund",
 				"dynamodb": "dynamodb://wxrefund?region=ap-east-1&endpoint=http://" + address,
 			}[database])
-			event := refundEvent(order{OutTradeNo: "order-1", Total: 100}, "R1", 60)
+			event := process.RefundEvent(process.Order{OutTradeNo: "order-1", Total: 100}, "R1", 60)
 
 			notify := platforms[platform](t, unzip(t, archive(t, target.name, "notify")), env)
 			if status, body := notify.deliver(forged); status != 401 {
@@ -303,7 +313,7 @@ func TestD8RefusalsConnectToNothing(t *testing.T) {
 			}
 			notify.stop()
 			dispatcher := platforms[platform](t, unzip(t, archive(t, target.name, "wxpayFunctions")), env)
-			if status, body := dispatcher.deliver(notification{http.Header{}, []byte(event)}); status != 200 || body != denied {
+			if status, body := dispatcher.deliver(process.Notification{Header: http.Header{}, Body: []byte(event)}); status != 200 || body != denied {
 				t.Errorf("a refund by HTTP: got %d %s, want 200 %s", status, body, denied)
 			}
 			if n := connections(); n != 0 {
