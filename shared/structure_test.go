@@ -38,7 +38,17 @@ var allowed = map[string][]string{
 	"shared/lock":              nil,
 	"shared/needs":             nil, // for tests
 	"shared/refund":            {"shared/lock"},
-	"shared/sandbox":           {"shared/cloudbase", "shared/lock", "shared/secret", "shared/strictjson", "shared/wxpay"},
+	"shared/sandbox":           {"shared/sandbox/apiv3", "shared/sandbox/cloudbase", "shared/sandbox/console", "shared/sandbox/control", "shared/sandbox/v2", "shared/sandbox/wecom", "shared/sandbox/world", "shared/wxpay"},
+	"shared/sandbox/apiv3":     {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
+	"shared/sandbox/cloudbase": {"shared/cloudbase", "shared/sandbox/apiv3", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/v2", "shared/sandbox/world", "shared/wxpay"}, // its module speaks APIv3, its CloudPay v2
+	"shared/sandbox/console":   {"shared/sandbox/control"},
+	"shared/sandbox/control":   {"shared/sandbox/schema", "shared/sandbox/world"},
+	"shared/sandbox/door":      {"shared/sandbox/world"},
+	"shared/sandbox/doortest":  {"shared/sandbox/door", "shared/sandbox/world"},
+	"shared/sandbox/schema":    {"shared/strictjson"},
+	"shared/sandbox/v2":        {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
+	"shared/sandbox/wecom":     {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world"},
+	"shared/sandbox/world":     {"shared/lock", "shared/sandbox/schema", "shared/secret", "shared/wxpay"},
 	"shared/secret":            nil,
 	"shared/strictjson":        nil,
 	"shared/wxpay":             {"shared/lock", "shared/secret", "shared/strictjson"},

@@ -230,7 +230,7 @@ func TestModuleFailures(t *testing.T) {
 			t.Errorf("%s: %s, want %s", shape, out.body, want)
 		}
 	}
-	if _, err := sandbox.New(sandbox.Config{ModuleFailure: "x", Keys: sandbox.TestKeys()}); err == nil {
+	if _, err := sandbox.New(sandbox.Config{ModuleFailure: "x", Keys: testKeys()}); err == nil {
 		t.Error("New took a shape that is none")
 	}
 	// By the seed, all of them come but the one that hides the code.

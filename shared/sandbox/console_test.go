@@ -97,7 +97,7 @@ func TestD11Console(t *testing.T) {
 // assets are the files of the page by name.
 func assets(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("console/*")
+	files, err := filepath.Glob("console/assets/*")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no assets", err)
 	}

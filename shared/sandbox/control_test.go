@@ -249,7 +249,7 @@ func TestConfig(t *testing.T) {
 		"speed below zero": {Speed: -1}, "speed too great": {Speed: 1e9},
 		"URL with a query": {NotifyURL: "http://x.example/?a"},
 	} {
-		cfg.Keys = sandbox.TestKeys()
+		cfg.Keys = testKeys()
 		if s, err := sandbox.New(cfg); err == nil {
 			t.Errorf("%s: New() = %v, want an error", name, s)
 		}
@@ -266,7 +266,7 @@ func TestLog(t *testing.T) {
 	w.advance("10m")
 	w.control("POST", "/_sandbox/keys/rotate", "", 200)
 	w.control("POST", "/_sandbox/faults", `{"notify":"lose"}`, 200)
-	textLog(&log).Info("keys", "keys", sandbox.TestKeys())
+	textLog(&log).Info("keys", "keys", testKeys())
 	var c map[string]string
 	w.control("GET", "/_sandbox/credentials", "", 200).decode(t, &c)
 	for _, name := range []string{"private_key", "apiv3_key", "api_key", "corpsecret", "secret_key"} {

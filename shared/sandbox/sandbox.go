@@ -3,14 +3,17 @@ package sandbox
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
+
+	"wxrefund/shared/sandbox/apiv3"
+	"wxrefund/shared/sandbox/cloudbase"
+	"wxrefund/shared/sandbox/console"
+	"wxrefund/shared/sandbox/control"
+	v2 "wxrefund/shared/sandbox/v2"
+	"wxrefund/shared/sandbox/wecom"
+	"wxrefund/shared/sandbox/world"
 )
 
 // A Config is what can be chosen about a sandbox. The zero value is one: it runs
@@ -39,7 +42,7 @@ type Config struct {
 	// decides for each request, http excepted, which hides the code.
 	ModuleFailure string
 
-	// Subscribers gives the environment example functions that are told of refunds.
+	// Subscribers gives the environment example functions that are notified of refunds.
 	Subscribers bool
 
 	// Transport posts notifications. Nil: over the network.
@@ -59,122 +62,94 @@ type Config struct {
 	Ours func(ctx context.Context, most int) ([]OurRefund, error)
 }
 
+// Keys are the secrets of one sandbox and of the merchant in it. They exist in
+// memory only, and tests may share one set.
+type Keys = world.Keys
+
+// GenerateKeys makes a set of keys, which takes a second or so.
+func GenerateKeys() (*Keys, error) { return world.GenerateKeys() }
+
 // URLs are where the parts of the whole program listen.
 type URLs struct {
 	WeChat    string // WeChat's side, http
 	WeChatTLS string // WeChat's side, https with a client certificate
 	Notify    string // our side: the address for notifications
-	Relay     string // our side: where CloudBase calls the function that is told of refunds
+	Relay     string // our side: where CloudBase calls the function that is notified of refunds
 }
+
+// An OurRefund is what our side, the one that is being developed, has on record of a
+// refund; an OurEvent is a line of its history.
+type (
+	OurRefund = control.OurRefund
+	OurEvent  = control.OurEvent
+)
 
 // A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
 // several goroutines at a time.
 type Sandbox struct {
-	cfg    Config
-	log    *slog.Logger
-	keys   *Keys
-	dice   dice
-	clock  *clock
-	client *http.Client
-	limits limits
-
-	ended context.Context // ends with Run: nobody waits longer than that
-	end   context.CancelFunc
-
-	wake     chan struct{} // Run should look at the agenda again
-	landed   chan struct{} // a notification has been answered, or not
-	stepping chan struct{} // held by whoever does what is on the agenda
-	bell     bell          // rings when there is something new to see
-	born     time.Time     // virtual
-
-	mu      sync.Mutex // of all that follows
-	urls    URLs
-	ring    ring
-	public  bool // the merchant works with WeChat Pay's public key
-	hostile bool
-
-	byTrade, byTransaction map[string]*order
-	orders                 []*order           // in order
-	refunds                map[string]*refund // by the merchant's number
-	accepted               []*refund          // in order
-	deliveries             map[string]*delivery
-	notifications          []*delivery // in order
-	kept                   []*delivery // those that wait to be overtaken
-	tokens                 []token     // WeCom's, the newest first
-	faults                 []*fault
-	hearings               map[string][]hearing // of each example subscriber
-	agenda                 agenda
-	flying                 int // notifications on their way
-
-	made, turns, requests, rotations, faultNumber, watchers int // counters
+	world     *world.World
+	apiv3     *apiv3.Door
+	v2        *v2.Door
+	cloudbase *cloudbase.Door
+	wecom     *wecom.Door
+	control   *control.Door
 }
 
 // New returns a sandbox in which nothing has happened yet.
 func New(cfg Config) (*Sandbox, error) {
-	if cfg.Speed == 0 {
-		cfg.Speed = 1
+	w, err := world.New(world.Config{
+		Seed: cfg.Seed, Hostile: cfg.Hostile, Speed: cfg.Speed, Pace: cfg.Pace, NotifyURL: cfg.NotifyURL,
+		Transport: cfg.Transport, Keys: cfg.Keys, Log: cfg.Log,
+	}, apiv3.Vocabulary, v2.Vocabulary, cloudbase.Vocabulary, wecom.Vocabulary)
+	if err != nil {
+		return nil, err
 	}
-	if !(cfg.Speed > 0 && cfg.Speed <= 1e6) {
-		return nil, fmt.Errorf("sandbox: speed %v is not above 0 and at most a million", cfg.Speed)
+	s := &Sandbox{world: w, apiv3: apiv3.New(w), v2: v2.New(w), wecom: wecom.New(w)}
+	s.cloudbase, err = cloudbase.New(w, s.v2, cloudbase.Config{ModuleFailure: cfg.ModuleFailure, Subscribers: cfg.Subscribers})
+	if err != nil {
+		return nil, err
 	}
-	if cfg.NotifyURL != "" && !formURL.MatchString(cfg.NotifyURL) {
-		return nil, errors.New("sandbox: the notification URL is not an http or https URL without a query")
-	}
-	if f := cfg.ModuleFailure; f != "" && !slices.Contains(names(moduleFailures, func(f moduleFailure) string { return f.name }), f) {
-		return nil, fmt.Errorf("sandbox: %q is not a shape of module failures", f)
-	}
-	if cfg.Keys == nil {
-		keys, err := GenerateKeys()
-		if err != nil {
-			return nil, err
-		}
-		cfg.Keys = keys
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Transport == nil {
-		cfg.Transport = &http.Transport{
-			DialContext:       (&net.Dialer{Timeout: patience}).DialContext,
-			DisableKeepAlives: true, // WeChat Pay closes each connection
-		}
-	}
-	s := &Sandbox{
-		cfg: cfg, log: cfg.Log, keys: cfg.Keys, dice: dice(cfg.Seed), clock: newClock(cfg.Speed),
-		client: &http.Client{
-			Transport: cfg.Transport,
-			// A redirect is not an acknowledgement.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		wake: make(chan struct{}, 1), landed: make(chan struct{}, 1), stepping: make(chan struct{}, 1),
-		public: true, hostile: cfg.Hostile,
-		byTrade: map[string]*order{}, byTransaction: map[string]*order{},
-		refunds: map[string]*refund{}, deliveries: map[string]*delivery{}, hearings: map[string][]hearing{},
-	}
-	s.born = s.clock.now()
-	s.ring = newRing(cfg.Keys, s.born)
-	s.ended, s.end = context.WithCancel(context.Background())
+	s.control = control.New(w, control.Config{
+		Channel: cfg.Channel, Ours: cfg.Ours, Env: s.Env,
+		Subscribers: func() any { return s.cloudbase.Subscribers() },
+	})
 	return s, nil
 }
 
+// Run settles refunds and sends notifications as the virtual clock reaches
+// them, until ctx ends. It starts all the goroutines there are and returns when
+// they have ended. It may be called once.
+func (s *Sandbox) Run(ctx context.Context) error { return s.world.Run(ctx) }
+
 // Now is the virtual time.
-func (s *Sandbox) Now() time.Time { return s.clock.now() }
+func (s *Sandbox) Now() time.Time { return s.world.Now() }
 
 // SetURLs tells where everything listens, once that is known. It is needed
 // before Settings and Env.
-func (s *Sandbox) SetURLs(urls URLs) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.urls = urls
-}
+func (s *Sandbox) SetURLs(urls URLs) { s.world.SetURLs(world.URLs(urls)) }
 
 // TLSConfig is for the listener that demands the merchant's client certificate.
-func (s *Sandbox) TLSConfig() *tls.Config { return s.keys.tls() }
+func (s *Sandbox) TLSConfig() *tls.Config { return s.world.TLSConfig() }
 
-// notifyURL is the address set on the merchant platform. s.mu is held.
-func (s *Sandbox) notifyURL() string {
-	if s.cfg.NotifyURL != "" {
-		return s.cfg.NotifyURL
+// OursChanged tells those who watch the console that our side's records have
+// changed. It may be called at any time and does not block.
+func (s *Sandbox) OursChanged() { s.world.Broadcast() }
+
+// WeChat returns the side that plays WeChat Pay and its siblings. It serves the
+// paths of the real hosts at its root, over TLS as well: what demands a client
+// certificate looks for it in the connection.
+func (s *Sandbox) WeChat() http.Handler {
+	mux := http.NewServeMux()
+	for _, door := range []interface{ Routes(*http.ServeMux) }{s.apiv3, s.v2, s.cloudbase, s.wecom} {
+		door.Routes(mux)
 	}
-	return s.urls.Notify
+	return mux
 }
+
+// Control returns the side that inspects and drives the sandbox, everything
+// below /_sandbox/. It shows secrets, so it is for this machine alone.
+func (s *Sandbox) Control() http.Handler { return s.control.Handler() }
+
+// Console returns the page that shows the sandbox, for / and what it loads below
+// /_sandbox/console/. It holds no data: that comes from [Sandbox.Control].
+func (s *Sandbox) Console() http.Handler { return console.Handler() }

@@ -6,61 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"wxrefund/shared/sandbox/world"
 	"wxrefund/shared/wxpay"
 )
 
-// A credentials is everything that the merchant and its functions know.
-type credentials struct {
-	AppID          string `json:"appid"`
-	MchID          string `json:"mchid"`
-	SubMchID       string `json:"sub_mchid"`
-	SerialNo       string `json:"serial_no"`
-	PrivateKey     string `json:"private_key"`
-	APIv3Key       string `json:"apiv3_key"`
-	PublicKeyID    string `json:"public_key_id"`
-	PublicKey      string `json:"public_key"`
-	APIKey         string `json:"api_key"`
-	ClientCert     string `json:"client_cert"`
-	ClientKey      string `json:"client_key"`
-	CACert         string `json:"ca_cert"`
-	PlatformSerial string `json:"platform_serial"`
-	PlatformCert   string `json:"platform_cert"`
-	CorpID         string `json:"corpid"`
-	CorpSecret     string `json:"corpsecret"`
-	SecretID       string `json:"secret_id"`
-	SecretKey      string `json:"secret_key"`
-	EnvID          string `json:"env_id"`
-}
-
-// credentials shows the newest keys.
-func (s *Sandbox) credentials() (credentials, error) {
-	s.mu.Lock()
-	platform, public := s.ring.newest()
-	s.mu.Unlock()
-	k := s.keys
-	private, err := privatePEM(k.merchant.rsa())
-	if err != nil {
-		return credentials{}, err
-	}
-	publicKey, err := publicPEM(&public.key.PublicKey)
-	if err != nil {
-		return credentials{}, err
-	}
-	return credentials{
-		AppID: appID, MchID: mchID, SubMchID: subMchID,
-		SerialNo: wxpay.SerialNo(k.merchant.cert), PrivateKey: private, APIv3Key: k.apiV3Text.Reveal(),
-		PublicKeyID: public.serial, PublicKey: publicKey, APIKey: k.apiKey.Reveal(),
-		// The API certificate is the client certificate too.
-		ClientCert: k.merchant.certPEM(), ClientKey: private, CACert: k.ca.certPEM(),
-		PlatformSerial: platform.serial, PlatformCert: platform.cert,
-		CorpID: k.corpID, CorpSecret: k.corpSecret.Reveal(), SecretID: k.secretID, SecretKey: k.secretKey.Reveal(), EnvID: k.envID,
-	}, nil
-}
-
 // channels are the upstream systems that are played, and what one of our
 // functions must be told to use them.
-var channels = map[string]func(credentials, URLs) map[string]string{
-	"apiv3": func(c credentials, u URLs) map[string]string {
+var channels = map[string]func(world.Credentials, world.URLs) map[string]string{
+	"apiv3": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{
 			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WXPAY_SERIAL_NO": c.SerialNo, "WXPAY_PRIVATE_KEY": c.PrivateKey, "WXPAY_APIV3_KEY": c.APIv3Key,
@@ -68,7 +21,7 @@ var channels = map[string]func(credentials, URLs) map[string]string{
 			"WXPAY_BASE_URL": u.WeChat,
 		}
 	},
-	"global": func(c credentials, u URLs) map[string]string {
+	"global": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{
 			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WXPAY_API_KEY": c.APIKey, "WXPAY_SIGN_TYPE": string(wxpay.SignHMACSHA256),
@@ -76,16 +29,16 @@ var channels = map[string]func(credentials, URLs) map[string]string{
 			"WXPAY_BASE_URL": u.WeChatTLS,
 		}
 	},
-	"cloudbase": func(c credentials, u URLs) map[string]string {
+	"cloudbase": func(c world.Credentials, u world.URLs) map[string]string {
 		return gatewaySettings(c, u)
 	},
-	"cloudpay": func(c credentials, u URLs) map[string]string {
+	"cloudpay": func(c world.Credentials, u world.URLs) map[string]string {
 		out := gatewaySettings(c, u)
-		out["WXPAY_SUB_APPID"], out["WXPAY_SUB_MCHID"] = subAppID, c.SubMchID
+		out["WXPAY_SUB_APPID"], out["WXPAY_SUB_MCHID"] = world.SubAppID, c.SubMchID
 		out["CLOUDPAY_CALLBACK_FUNCTION"] = "notify"
 		return out
 	},
-	"wecom": func(c credentials, u URLs) map[string]string {
+	"wecom": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{
 			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WECOM_CORPID": c.CorpID, "WECOM_CORPSECRET": c.CorpSecret,
@@ -95,7 +48,7 @@ var channels = map[string]func(credentials, URLs) map[string]string{
 }
 
 // gatewaySettings are for what goes through CloudBase's gateway.
-func gatewaySettings(c credentials, u URLs) map[string]string {
+func gatewaySettings(c world.Credentials, u world.URLs) map[string]string {
 	return map[string]string{
 		"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 		"TCB_ENV": c.EnvID, "TCB_API_URL": u.WeChat + "/admin",
@@ -110,16 +63,21 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	if !ok {
 		return nil, fmt.Errorf("channel %q is not one of %s", channel, strings.Join(slices.Sorted(maps.Keys(channels)), ", "))
 	}
-	c, err := s.credentials()
+	c, err := s.world.Credentials()
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	urls, notify := s.urls, s.notifyURL()
-	s.mu.Unlock()
+	urls := s.world.URLs()
 	out := of(c, urls)
-	maps.Copy(out, s.notifySettings(c, urls))
-	out["WXPAY_CHANNEL"], out["WXPAY_NOTIFY_URL"] = channel, notify
+	if subscribers := s.cloudbase.Subscribers(); len(subscribers) > 0 {
+		maps.Copy(out, gatewaySettings(c, urls))
+		var names []string
+		for _, each := range subscribers {
+			names = append(names, "scf:"+each.Name)
+		}
+		out["NOTIFY_FUNCTIONS"] = strings.Join(names, ",")
+	}
+	out["WXPAY_CHANNEL"], out["WXPAY_NOTIFY_URL"] = channel, urls.Notify
 	// Here a function for SCF or Lambda runs on the developer's own disk.
 	out["LEDGER_ALLOW_SQLITE"] = "true"
 	return out, nil

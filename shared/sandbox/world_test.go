@@ -39,7 +39,7 @@ const notifyURL = "https://merchant.example/notify"
 func newWorld(t testing.TB, mutate ...func(*sandbox.Config)) *world {
 	t.Helper()
 	r := &receiver{}
-	cfg := sandbox.Config{Seed: 1, NotifyURL: notifyURL, Transport: r, Keys: sandbox.TestKeys()}
+	cfg := sandbox.Config{Seed: 1, NotifyURL: notifyURL, Transport: r, Keys: testKeys()}
 	for _, m := range mutate {
 		m(&cfg)
 	}
@@ -345,3 +345,12 @@ func (w *world) verify(h http.Header, body []byte, serial string) error {
 	digest := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n", h.Get("Wechatpay-Timestamp"), h.Get("Wechatpay-Nonce"), body))
 	return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], sig)
 }
+
+// testKeys are made once, and outside of any bubble.
+var testKeys = sync.OnceValue(func() *sandbox.Keys {
+	k, err := sandbox.GenerateKeys()
+	if err != nil {
+		panic(err)
+	}
+	return k
+})

@@ -1,0 +1,257 @@
+// Package control is how people and programs on this machine see and drive a sandbox:
+// JSON below /_sandbox/, and a stream of states for the console.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+
+	"wxrefund/shared/sandbox/world"
+)
+
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 64 << 10
+
+// statuses are those of errors that are not just bad requests.
+var statuses = []struct {
+	err    error
+	status int
+}{
+	{world.ErrNoRefund, http.StatusNotFound},
+	{world.ErrNoDelivery, http.StatusNotFound},
+	{world.ErrNoFault, http.StatusNotFound},
+	{world.ErrClash, http.StatusConflict},
+	{world.ErrFinal, http.StatusConflict},
+	{world.ErrTooManyKeys, http.StatusConflict},
+	{world.ErrTooManyFaults, http.StatusConflict},
+}
+
+// An endpoint is one of the control doors. What it returns is written as JSON, or as
+// text if it is that.
+type endpoint struct {
+	pattern string
+	handle  func(*Door, *http.Request, []byte) (any, error)
+}
+
+var endpoints = []endpoint{
+	{"GET /_sandbox/env", (*Door).getEnv},
+	{"GET /_sandbox/credentials", (*Door).getCredentials},
+	{"POST /_sandbox/orders", (*Door).postOrder},
+	{"GET /_sandbox/refunds", (*Door).getRefunds},
+	{"POST /_sandbox/refunds", (*Door).postRefundByHand},
+	{"POST /_sandbox/refunds/{out_refund_no}/settle", (*Door).postSettle},
+	{"GET /_sandbox/deliveries", (*Door).getDeliveries},
+	{"POST /_sandbox/deliveries/{id}/resend", (*Door).postResend},
+	{"GET /_sandbox/subscribers", (*Door).getSubscribers},
+	{"GET /_sandbox/faults", (*Door).getFaults},
+	{"POST /_sandbox/faults", (*Door).postFault},
+	{"DELETE /_sandbox/faults", (*Door).deleteFaults},
+	{"DELETE /_sandbox/faults/{id}", (*Door).deleteFault},
+	{"POST /_sandbox/clock", (*Door).postClock},
+	{"POST /_sandbox/keys/rotate", (*Door).postRotate},
+	{"POST /_sandbox/hostile", (*Door).postHostile},
+	{"GET /_sandbox/state", (*Door).getState},
+}
+
+// A Config is what the control doors show of what is not in the world.
+type Config struct {
+	Channel     string                                                   // the upstream system that our side uses
+	Ours        func(ctx context.Context, most int) ([]OurRefund, error) // our side's newest refunds; nil: they are not shown
+	Env         func(channel string) (string, error)                     // the environment of one of our functions
+	Subscribers func() any                                               // the example functions
+}
+
+// A Door lets people and programs on this machine control a world.
+type Door struct {
+	cfg   Config
+	world *world.World
+
+	mu       sync.Mutex
+	watchers int // pages that are kept up to date
+}
+
+// New opens the control doors of a world.
+func New(w *world.World, cfg Config) *Door { return &Door{cfg: cfg, world: w} }
+
+// Handler serves everything below /_sandbox/. It shows secrets, so it is for this
+// machine alone.
+func (d *Door) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, e := range endpoints {
+		mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) {
+			body, no := readBody(w, r)
+			if no != nil {
+				no.write(w)
+				return
+			}
+			out, err := e.handle(d, r, body)
+			if r.Method != http.MethodGet {
+				d.world.Broadcast()
+			}
+			write(w, out, err)
+		})
+	}
+	mux.HandleFunc("GET /_sandbox/events", d.serveEvents)
+	guard := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if no := refuseStranger(guard, r); no != nil {
+			no.write(w)
+			return
+		}
+		handler, pattern := mux.Handler(r)
+		if pattern == "" { // the mux's own answers are not JSON
+			probe := &statusProbe{header: http.Header{}}
+			handler.ServeHTTP(probe, r)
+			maps.Copy(h, probe.header)
+			(&refusal{probe.status, http.StatusText(probe.status) + ": " + r.Method + " " + r.URL.Path}).write(w)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// A refusal is an error of the control doors: a status and one sentence.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (c *refusal) write(w http.ResponseWriter) {
+	writeJSON(w, c.status, map[string]string{"error": c.text})
+}
+
+func forbidden(text string) *refusal { return &refusal{http.StatusForbidden, text} }
+
+// foreign lets in only what comes from this machine and calls it by a name
+// of its own.
+func foreign(r *http.Request) *refusal {
+	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
+		return forbidden("only clients on this machine may control the sandbox")
+	}
+	if !loopbackHost(r.Host) {
+		return forbidden("the Host header must be localhost or a loopback address")
+	}
+	return nil
+}
+
+// refuseStranger lets in only programs on this machine. A browser on this machine
+// may be showing somebody else's page, which must not reach us either: not by a
+// request across sites, and not by a host name of its own that it has made to
+// point here.
+func refuseStranger(guard *http.CrossOriginProtection, r *http.Request) *refusal {
+	if no := foreign(r); no != nil {
+		return no
+	}
+	if guard.Check(r) != nil {
+		return forbidden("browsers may not control the sandbox from another site")
+	}
+	// The guard lets reading pass, since a browser does not show the answer to
+	// another site. Ours holds private keys, so that is not relied on.
+	switch site := r.Header.Get("Sec-Fetch-Site"); site {
+	case "same-origin", "none":
+	case "":
+		if o := r.Header.Get("Origin"); o != "" {
+			if u, err := url.Parse(o); err != nil || u.Host != r.Host {
+				return forbidden("browsers may not control the sandbox from another site")
+			}
+		}
+	default:
+		return forbidden("browsers may not control the sandbox from another site")
+	}
+	return nil
+}
+
+func loopbackHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	if host == "localhost" {
+		return true
+	}
+	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' {
+		host = host[1 : n-1]
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// readBody reads a body, which must be called JSON if there is one: a form
+// on another site cannot send that.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, &refusal{http.StatusRequestEntityTooLarge, "the body is incomplete or longer than 64 KiB"}
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if len(body) > 0 && kind != "application/json" {
+		return nil, &refusal{http.StatusUnsupportedMediaType, "Content-Type must be application/json"}
+	}
+	return body, nil
+}
+
+func write(w http.ResponseWriter, out any, err error) {
+	if err == nil {
+		if text, ok := out.(string); ok {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = io.WriteString(w, text)
+			return
+		}
+		writeJSON(w, http.StatusOK, out)
+		return
+	}
+	no := refusal{http.StatusBadRequest, strings.TrimPrefix(err.Error(), "sandbox: ")}
+	if r, ok := errors.AsType[*world.Refusal](err); ok {
+		no.status = r.Status()
+	}
+	for _, c := range statuses {
+		if errors.Is(err, c.err) {
+			no.status = c.status
+		}
+	}
+	no.write(w)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // the client may have gone; that is its affair
+}
+
+// Refuse answers for whoever serves this machine alone, and tells whether it has: with
+// 403 to a request that comes from another machine or under a foreign name.
+func Refuse(w http.ResponseWriter, r *http.Request) bool {
+	no := foreign(r)
+	if no != nil {
+		no.write(w)
+	}
+	return no != nil
+}
+
+// Error answers with a status and a sentence, as the control doors do.
+func Error(w http.ResponseWriter, status int, text string) { (&refusal{status, text}).write(w) }
+
+// A statusProbe takes the status and the headers of an answer.
+type statusProbe struct {
+	header http.Header
+	status int
+}
+
+func (p *statusProbe) Header() http.Header         { return p.header }
+func (p *statusProbe) WriteHeader(status int)      { p.status = status }
+func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }

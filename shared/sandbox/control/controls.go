@@ -1,0 +1,217 @@
+package control
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"wxrefund/shared/sandbox/schema"
+	"wxrefund/shared/sandbox/world"
+)
+
+// maxAdvance bounds how far the clock is moved at a time.
+const maxAdvance = 10 * 365 * 24 * time.Hour
+
+// read holds a body against its form.
+func read(form schema.Schema, body []byte, v any) error {
+	if bad := form.Read(body, v); bad != nil {
+		return errors.New(bad.English())
+	}
+	return nil
+}
+
+func (d *Door) getEnv(r *http.Request, _ []byte) (any, error) {
+	channel := r.URL.Query().Get("channel")
+	if channel == "" {
+		channel = "apiv3"
+	}
+	return d.cfg.Env(channel)
+}
+
+func (d *Door) getCredentials(*http.Request, []byte) (any, error) { return d.world.Credentials() }
+
+func (d *Door) postOrder(_ *http.Request, body []byte) (any, error) {
+	var in world.Order
+	if err := read(orderForm, body, &in); err != nil {
+		return nil, err
+	}
+	return d.world.Pay(in)
+}
+
+func (d *Door) getRefunds(*http.Request, []byte) (any, error) {
+	return map[string]any{"refunds": d.world.Refunds()}, nil
+}
+
+// postRefundByHand makes a refund as on the merchant platform. The amount may
+// be a number, or an object like APIv3's.
+func (d *Door) postRefundByHand(_ *http.Request, body []byte) (any, error) {
+	var in struct {
+		world.Application
+		Amount       json.RawMessage `json:"amount"`
+		Notification string          `json:"notification"` // the kind that tells of it
+	}
+	form := handForm
+	if json.Unmarshal(body, &in) == nil && bytes.HasPrefix(in.Amount, []byte("{")) {
+		form = handFormLong
+	}
+	if err := read(form, body, &in); err != nil {
+		return nil, err
+	}
+	a := in.Application
+	amount := any(&a.Amount.Refund)
+	if bytes.HasPrefix(in.Amount, []byte("{")) {
+		amount = &a.Amount
+	}
+	if err := json.Unmarshal(in.Amount, amount); err != nil {
+		return nil, err
+	}
+	return d.world.ApplyByHand(a, cmp.Or(in.Notification, world.NotificationV3))
+}
+
+func (d *Door) postSettle(r *http.Request, body []byte) (any, error) {
+	var in struct {
+		Status string `json:"status"`
+	}
+	if err := read(settleForm, body, &in); err != nil {
+		return nil, err
+	}
+	// A notification is not called back.
+	return d.world.Settle(context.WithoutCancel(r.Context()), r.PathValue("out_refund_no"), in.Status)
+}
+
+func (d *Door) getDeliveries(*http.Request, []byte) (any, error) {
+	out := []deliveryObject{}
+	for _, d := range d.world.Deliveries() {
+		out = append(out, deliver(d))
+	}
+	return map[string]any{"deliveries": out}, nil
+}
+
+func (d *Door) postResend(r *http.Request, _ []byte) (any, error) {
+	out, err := d.world.Resend(context.WithoutCancel(r.Context()), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return deliver(out), nil
+}
+
+// A deliveryObject is a delivery in JSON.
+type deliveryObject struct {
+	ID           string          `json:"id"`
+	EventType    string          `json:"event_type"`
+	OutRefundNo  string          `json:"out_refund_no"`
+	Notification string          `json:"notification"`
+	URL          string          `json:"url"`
+	State        string          `json:"state"`
+	NextAt       *string         `json:"next_at"` // null: it is not sent again, or it is being sent
+	Fault        string          `json:"fault,omitempty"`
+	Attempts     []world.Attempt `json:"attempts"`
+}
+
+func deliver(d world.Delivery) deliveryObject {
+	out := deliveryObject{
+		ID: d.ID, EventType: d.Event, OutRefundNo: d.OutRefundNo, Notification: d.Notification, URL: d.URL,
+		State: d.State, Fault: d.Fault, Attempts: d.Attempts,
+	}
+	if !d.Next.IsZero() {
+		next := world.StampMS(d.Next)
+		out.NextAt = &next
+	}
+	return out
+}
+
+// A faultList is the faults in force, and all there could be.
+type faultList struct {
+	Faults []world.Fault `json:"faults"`
+	Known  struct {
+		Upstream map[string]string `json:"upstream"` // what a client learns from it
+		ErrCode  []string          `json:"err_code"`
+		Notify   map[string]string `json:"notify"`
+	} `json:"known"`
+}
+
+func (d *Door) faults() faultList {
+	out := faultList{Faults: d.world.Faults()}
+	upstream, notify, codes := d.world.KnownFaults()
+	out.Known.Upstream, out.Known.ErrCode, out.Known.Notify = teachings(upstream), codes, teachings(notify)
+	return out
+}
+
+func teachings(faults []world.FaultName) map[string]string {
+	out := map[string]string{}
+	for _, f := range faults {
+		out[f.Name] = f.Teaches
+	}
+	return out
+}
+
+func (d *Door) getFaults(*http.Request, []byte) (any, error) { return d.faults(), nil }
+
+func (d *Door) postFault(_ *http.Request, body []byte) (any, error) {
+	var in world.Fault
+	if err := read(faultForm(d.world), body, &in); err != nil {
+		return nil, err
+	}
+	if in.Upstream == "" && in.ErrCode == "" && in.Notify == "" {
+		return nil, errors.New("one of /upstream, /err_code and /notify is needed")
+	}
+	return d.world.AddFault(in)
+}
+
+func (d *Door) deleteFaults(*http.Request, []byte) (any, error) {
+	d.world.DeleteFaults()
+	return d.faults(), nil
+}
+
+func (d *Door) deleteFault(r *http.Request, _ []byte) (any, error) {
+	if err := d.world.DeleteFault(r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	return d.faults(), nil
+}
+
+func (d *Door) postClock(r *http.Request, body []byte) (any, error) {
+	var in struct {
+		Advance string `json:"advance"`
+	}
+	if err := read(advanceForm, body, &in); err != nil {
+		return nil, err
+	}
+	by, err := time.ParseDuration(in.Advance)
+	if err != nil || by < 0 || by > maxAdvance {
+		return nil, errors.New("/advance must be a duration like 24h4m, of at most ten years")
+	}
+	return d.world.Advance(context.WithoutCancel(r.Context()), by), nil // nobody may leave the clock half way
+}
+
+func (d *Door) postRotate(*http.Request, []byte) (any, error) {
+	certificate, public, err := d.world.Rotate()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		"platform_serial": certificate.Serial, "public_key_id": public.Serial,
+		"old_until": world.Stamp(d.world.Now().Add(world.Overlap)),
+	}, nil
+}
+
+func (d *Door) postHostile(_ *http.Request, body []byte) (any, error) {
+	var in struct {
+		On bool `json:"on"`
+	}
+	if err := read(hostileForm, body, &in); err != nil {
+		return nil, err
+	}
+	d.world.SetHostile(in.On)
+	return in, nil
+}
+
+func (d *Door) getState(r *http.Request, _ []byte) (any, error) { return d.state(r.Context()), nil }
+
+func (d *Door) getSubscribers(*http.Request, []byte) (any, error) {
+	return map[string]any{"subscribers": d.cfg.Subscribers()}, nil
+}

@@ -1,0 +1,37 @@
+package control
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// An OurRefund is what our side, the one that is being developed, has on record of
+// a refund. The console shows it beside WeChat's; the sandbox draws no
+// conclusions from it. Amounts are in the currency's minor unit.
+type OurRefund struct {
+	OutRefundNo   string
+	RefundID      string
+	OutTradeNo    string
+	TransactionID string
+
+	State    string // in our side's own words
+	Foreign  bool   // our side has never asked for it
+	Refusal  string // why it was refused; empty unless it was
+	Refund   int64
+	Total    int64 // of its order; 0: not known
+	Currency string
+	Held     int64 // how much of the order it takes up: what has gone back or may yet
+	Arrived  int64 // how much of that has gone back, as far as our side knows
+
+	At      time.Time       // when our side first knew of it
+	Event   json.RawMessage // what our side is called with to ask for the same once more; nil if nobody has asked
+	History []OurEvent
+}
+
+// An OurEvent is a line of the history that our side keeps. The console knows how
+// to say some of What and Detail in two languages, and shows the others as they are.
+type OurEvent struct {
+	At     time.Time
+	What   string // claimed, sent, processing, success, ...
+	Detail string // where the event came from, an error code, a subscriber's name
+}

@@ -1,0 +1,50 @@
+package world
+
+import "wxrefund/shared/wxpay"
+
+// Credentials are everything that the merchant and its functions know.
+type Credentials struct {
+	AppID          string `json:"appid"`
+	MchID          string `json:"mchid"`
+	SubMchID       string `json:"sub_mchid"`
+	SerialNo       string `json:"serial_no"`
+	PrivateKey     string `json:"private_key"`
+	APIv3Key       string `json:"apiv3_key"`
+	PublicKeyID    string `json:"public_key_id"`
+	PublicKey      string `json:"public_key"`
+	APIKey         string `json:"api_key"`
+	ClientCert     string `json:"client_cert"`
+	ClientKey      string `json:"client_key"`
+	CACert         string `json:"ca_cert"`
+	PlatformSerial string `json:"platform_serial"`
+	PlatformCert   string `json:"platform_cert"`
+	CorpID         string `json:"corpid"`
+	CorpSecret     string `json:"corpsecret"`
+	SecretID       string `json:"secret_id"`
+	SecretKey      string `json:"secret_key"`
+	EnvID          string `json:"env_id"`
+}
+
+// Credentials returns them, with the newest keys of WeChat Pay.
+func (w *World) Credentials() (Credentials, error) {
+	certificates, publics := w.PlatformKeys()
+	platform, public := certificates[len(certificates)-1], publics[len(publics)-1]
+	k := w.Keys
+	private, err := privatePEM(k.Merchant.RSA())
+	if err != nil {
+		return Credentials{}, err
+	}
+	publicKey, err := publicPEM(&public.Key.PublicKey)
+	if err != nil {
+		return Credentials{}, err
+	}
+	return Credentials{
+		AppID: AppID, MchID: MchID, SubMchID: SubMchID,
+		SerialNo: wxpay.SerialNo(k.Merchant.Cert), PrivateKey: private, APIv3Key: k.apiV3Text.Reveal(),
+		PublicKeyID: public.Serial, PublicKey: publicKey, APIKey: k.apiText.Reveal(),
+		// The API certificate is the client certificate too.
+		ClientCert: k.Merchant.certPEM(), ClientKey: private, CACert: k.ca.certPEM(),
+		PlatformSerial: platform.Serial, PlatformCert: platform.Cert,
+		CorpID: k.CorpID, CorpSecret: k.CorpSecret.Reveal(), SecretID: k.SecretID, SecretKey: k.SecretKey.Reveal(), EnvID: k.EnvID,
+	}, nil
+}
