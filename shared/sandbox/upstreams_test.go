@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 )
 
 // An upstream is one of the five systems as a merchant uses it, for rules that all
 // of them hold.
 type upstream struct {
-	refund func(w *world, names map[string]string, number string, fen int) outcome
-	query  func(w *world, number string) outcome
+	refund func(w *sandboxtest.World, names map[string]string, number string, fen int) outcome
+	query  func(w *sandboxtest.World, number string) outcome
 }
 
 // An outcome is an answer, whatever it was written in: the code of a refusal and
@@ -30,50 +31,52 @@ type outcome struct {
 
 var upstreams = map[string]upstream{
 	"apiv3": {
-		refund: func(w *world, names map[string]string, number string, fen int) outcome {
-			return readV3(w.call("POST", refundsPath, refundBody(names, number, fen)))
+		refund: func(w *sandboxtest.World, names map[string]string, number string, fen int) outcome {
+			return readV3(w.Call("POST", sandboxtest.RefundsPath, refundBody(names, number, fen)))
 		},
-		query: func(w *world, number string) outcome { return readV3(w.call("GET", refundsPath+"/"+number, "")) },
+		query: func(w *sandboxtest.World, number string) outcome {
+			return readV3(w.Call("GET", sandboxtest.RefundsPath+"/"+number, ""))
+		},
 	},
 	"cloudbase": {
-		refund: func(w *world, names map[string]string, number string, fen int) outcome {
-			_, out := w.module("wxpay_refund", refundBody(names, number, fen))
+		refund: func(w *sandboxtest.World, names map[string]string, number string, fen int) outcome {
+			_, out := w.Module("wxpay_refund", refundBody(names, number, fen))
 			return readV3(out)
 		},
-		query: func(w *world, number string) outcome {
-			_, out := w.module("wxpay_refund_query", fmt.Sprintf(`{"params":{"out_refund_no":%q}}`, number))
+		query: func(w *sandboxtest.World, number string) outcome {
+			_, out := w.Module("wxpay_refund_query", fmt.Sprintf(`{"params":{"out_refund_no":%q}}`, number))
 			return readV3(out)
 		},
 	},
 	"cloudpay": {
-		refund: func(w *world, names map[string]string, number string, fen int) outcome {
+		refund: func(w *sandboxtest.World, names map[string]string, number string, fen int) outcome {
 			in := map[string]any{"sub_mch_id": "1900000109", "nonce_str": "n", "out_refund_no": number, "total_fee": 10000, "refund_fee": fen}
 			for name, value := range names {
 				in[name] = value
 			}
 			b, _ := json.Marshal(in)
-			return readPay(w.cloudPay("refund", string(b)))
+			return readPay(w.CloudPay("refund", string(b)))
 		},
-		query: func(w *world, number string) outcome {
-			return readPay(w.cloudPay("queryRefund", fmt.Sprintf(`{"sub_mch_id":"1900000109","nonce_str":"n","out_refund_no":%q}`, number)))
+		query: func(w *sandboxtest.World, number string) outcome {
+			return readPay(w.CloudPay("queryRefund", fmt.Sprintf(`{"sub_mch_id":"1900000109","nonce_str":"n","out_refund_no":%q}`, number)))
 		},
 	},
 	"global": {
-		refund: func(w *world, names map[string]string, number string, fen int) outcome {
+		refund: func(w *sandboxtest.World, names map[string]string, number string, fen int) outcome {
 			change := map[string]string{"out_trade_no": "", "out_refund_no": number, "refund_fee": fmt.Sprint(fen)}
 			maps.Copy(change, names)
-			return readV2(w.callV2(refundV2, w.globalRefund(change)))
+			return readV2(w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(change)))
 		},
-		query: func(w *world, number string) outcome {
-			return readV2(w.callV2(queryV2, w.globalQuery(map[string]string{"out_refund_no": number})))
+		query: func(w *sandboxtest.World, number string) outcome {
+			return readV2(w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(map[string]string{"out_refund_no": number})))
 		},
 	},
 	"wecom": {
-		refund: func(w *world, names map[string]string, number string, fen int) outcome {
-			return readWeCom(w.wecom(wecomPath, fmt.Sprintf(`{"mchid":"1900000001","appid":"wx5a4db0c0ffee0001",%s`, refundBody(names, number, fen)[1:])))
+		refund: func(w *sandboxtest.World, names map[string]string, number string, fen int) outcome {
+			return readWeCom(w.WeCom(sandboxtest.WeComPath, fmt.Sprintf(`{"mchid":"1900000001","appid":"wx5a4db0c0ffee0001",%s`, refundBody(names, number, fen)[1:])))
 		},
-		query: func(w *world, number string) outcome {
-			return readWeCom(w.wecom(detailPath, fmt.Sprintf(`{"mchid":"1900000001","out_refund_no":%q}`, number)))
+		query: func(w *sandboxtest.World, number string) outcome {
+			return readWeCom(w.WeCom(sandboxtest.DetailPath, fmt.Sprintf(`{"mchid":"1900000001","out_refund_no":%q}`, number)))
 		},
 	},
 }
@@ -90,14 +93,14 @@ func refundBody(names map[string]string, number string, fen int) string {
 	return string(b)
 }
 
-func readV3(a answer) outcome {
-	out := outcome{body: string(a.body)}
-	o := func(name string) any { return a.field(name) }
-	if a.field("code") == 0.0 { // the module's
-		o = func(name string) any { return a.field("data", name) }
+func readV3(a sandboxtest.Answer) outcome {
+	out := outcome{body: string(a.Body)}
+	o := func(name string) any { return a.Field(name) }
+	if a.Field("code") == 0.0 { // the module's
+		o = func(name string) any { return a.Field("data", name) }
 	}
-	if code, ok := a.field("code").(string); ok {
-		out.code, out.words = code, fmt.Sprint(a.field("message"))
+	if code, ok := a.Field("code").(string); ok {
+		out.code, out.words = code, fmt.Sprint(a.Field("message"))
 		return out
 	}
 	out.order, out.transaction = fmt.Sprint(o("out_trade_no")), fmt.Sprint(o("transaction_id"))
@@ -106,15 +109,15 @@ func readV3(a answer) outcome {
 	return out
 }
 
-func readPay(a answer) outcome {
+func readPay(a sandboxtest.Answer) outcome {
 	var in map[string]any
-	_ = json.Unmarshal(a.body, &in)
+	_ = json.Unmarshal(a.Body, &in)
 	fields := map[string]string{}
 	for name, value := range in {
 		fields[name] = fmt.Sprint(value)
 	}
 	out := readV2(fields)
-	out.body = string(a.body)
+	out.body = string(a.Body)
 	return out
 }
 
@@ -123,15 +126,15 @@ func readV2(f map[string]string) outcome {
 	return outcome{f["err_code"], f["err_code_des"], f["out_trade_no"], f["transaction_id"], fen, fmt.Sprint(f)}
 }
 
-func readWeCom(a answer) outcome {
-	out := outcome{body: string(a.body)}
-	if a.field("errcode") != 0.0 {
-		out.code, out.words = fmt.Sprint(a.field("errcode")), fmt.Sprint(a.field("errmsg"))
+func readWeCom(a sandboxtest.Answer) outcome {
+	out := outcome{body: string(a.Body)}
+	if a.Field("errcode") != 0.0 {
+		out.code, out.words = fmt.Sprint(a.Field("errcode")), fmt.Sprint(a.Field("errmsg"))
 		return out
 	}
-	out.fen = fmt.Sprint(a.field("amount", "refund"))
-	if name, ok := a.field("out_trade_no").(string); ok {
-		out.order, out.transaction = name, fmt.Sprint(a.field("transaction_id"))
+	out.fen = fmt.Sprint(a.Field("amount", "refund"))
+	if name, ok := a.Field("out_trade_no").(string); ok {
+		out.order, out.transaction = name, fmt.Sprint(a.Field("transaction_id"))
 	}
 	return out
 }
@@ -140,13 +143,13 @@ func readWeCom(a answer) outcome {
 func by(outTradeNo string) map[string]string { return map[string]string{"out_trade_no": outTradeNo} }
 
 // everywhere runs a test on each system, whose module says no as APIv3 does.
-func everywhere(t *testing.T, test func(*testing.T, string, upstream, func(...func(*sandbox.Config)) *world)) {
+func everywhere(t *testing.T, test func(*testing.T, string, upstream, func(...func(*sandbox.Config)) *sandboxtest.World)) {
 	for _, name := range slices.Sorted(maps.Keys(upstreams)) {
 		t.Run(name, func(t *testing.T) {
-			test(t, name, upstreams[name], func(mutate ...func(*sandbox.Config)) *world {
-				w := newWorld(t, append(mutate, func(c *sandbox.Config) { c.ModuleFailure = "passed" })...)
-				w.order("ORDER-A")
-				w.order("ORDER-B")
+			test(t, name, upstreams[name], func(mutate ...func(*sandbox.Config)) *sandboxtest.World {
+				w := sandboxtest.New(t, append(mutate, func(c *sandbox.Config) { c.ModuleFailure = "passed" })...)
+				w.Order("ORDER-A")
+				w.Order("ORDER-B")
 				return w
 			})
 		})
@@ -158,8 +161,8 @@ func paced(d time.Duration) func(*sandbox.Config) { return func(c *sandbox.Confi
 // Two refunds of one order are a pace apart on every system, in virtual time. A
 // repeat is no second refund, another order has a pace of its own, and what was
 // refused leaves no trace.
-func TestPaceOnEverySystem(t *testing.T) {
-	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+func TestRefundsOfOneOrderAreAPaceApartOnEverySystem(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
 		want := "FREQUENCY_LIMITED"
 		if name == "wecom" {
 			want = "45009"
@@ -178,7 +181,7 @@ func TestPaceOnEverySystem(t *testing.T) {
 			{"58s", "ORDER-A", "refund-4", want},
 			{"0s", "ORDER-A", "refund-2", ""},
 		} {
-			w.advance(step.advance)
+			w.Advance(step.advance)
 			got := u.refund(w, by(step.order), step.number, 100)
 			if got.code != step.code || got.code != "" && !strings.Contains(got.words, "单笔订单请求频率过高，请于1分钟后重试") {
 				t.Errorf("%+v: got %+v", step, got)
@@ -191,8 +194,8 @@ func TestPaceOnEverySystem(t *testing.T) {
 }
 
 // Without a pace nobody waits, nor where only WeCom insists on its minute.
-func TestNoPace(t *testing.T) {
-	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+func TestWithoutAPaceOnlyWeComInsistsOnAMinute(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
 		for pace, limited := range map[time.Duration]bool{-1: false, 0: name == "wecom"} {
 			w := world(paced(pace))
 			u.refund(w, by("ORDER-A"), "refund-1", 100)
@@ -205,28 +208,19 @@ func TestNoPace(t *testing.T) {
 		if got := u.refund(w, by("ORDER-A"), "refund-2", 100); !strings.Contains(got.words, "请于10秒后重试") {
 			t.Errorf("pace 10s: got %+v", got)
 		}
-		w.advance("10s")
+		w.Advance("10s")
 		if got := u.refund(w, by("ORDER-A"), "refund-2", 100); got.code != "" {
 			t.Errorf("pace 10s, after it: got %+v", got)
 		}
 	})
 }
 
-// The console is told the pace that holds everywhere.
-func TestStateTellsThePace(t *testing.T) {
-	for pace, want := range map[time.Duration]float64{time.Minute: 60, 1500 * time.Millisecond: 1.5, -1: 0, 0: 0} {
-		if got := newWorld(t, paced(pace)).control("GET", "/_sandbox/state", "", 200).field("pace"); got != want {
-			t.Errorf("pace %v: state tells %v, want %v", pace, got, want)
-		}
-	}
-}
-
 // Whoever refunds by hand neither waits nor makes requests wait.
-func TestPaceByHand(t *testing.T) {
-	everywhere(t, func(t *testing.T, _ string, u upstream, world func(...func(*sandbox.Config)) *world) {
+func TestRefundsByHandNeitherWaitNorMakeOthersWait(t *testing.T) {
+	everywhere(t, func(t *testing.T, _ string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
 		w := world(paced(time.Minute))
 		hand := func(number string) {
-			w.control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":"ORDER-A","out_refund_no":%q,"amount":100}`, number), 200)
+			w.Control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":"ORDER-A","out_refund_no":%q,"amount":100}`, number), 200)
 		}
 		hand("hand-1")
 		if got := u.refund(w, by("ORDER-A"), "refund-1", 100); got.code != "" {
@@ -241,30 +235,30 @@ func TestPaceByHand(t *testing.T) {
 
 // A number is taken once and for all orders: under other content it is refused,
 // whoever has made the refund, and a query tells the refund that is there.
-func TestNumberIsTaken(t *testing.T) {
-	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+func TestARefundNumberIsTakenOnceForAllOrders(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
 		want := "INVALID_REQUEST"
 		if name == "wecom" {
 			want = "720502"
 		}
 		w := world()
-		a := w.control("GET", "/_sandbox/state", "", 200)
+		a := w.Control("GET", "/_sandbox/state", "", 200)
 		var state struct {
 			Orders []struct {
 				OutTradeNo    string `json:"out_trade_no"`
 				TransactionID string `json:"transaction_id"`
 			}
 		}
-		a.decode(t, &state)
+		a.Decode(t, &state)
 		transaction := map[string]string{}
 		for _, o := range state.Orders {
 			transaction[o.OutTradeNo] = o.TransactionID
 		}
-		w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"ORDER-A","out_refund_no":"hand64","amount":30}`, 200)
+		w.Control("POST", "/_sandbox/refunds", `{"out_trade_no":"ORDER-A","out_refund_no":"hand64","amount":30}`, 200)
 		if got := u.refund(w, by("ORDER-A"), "refund64", 30); got.code != "" {
 			t.Fatalf("refund64: got %+v", got)
 		}
-		w.control("POST", "/_sandbox/refunds/refund64/settle", `{"status":"SUCCESS"}`, 200)
+		w.Control("POST", "/_sandbox/refunds/refund64/settle", `{"status":"SUCCESS"}`, 200)
 		for _, number := range []string{"refund64", "hand64"} {
 			for _, other := range []struct {
 				what  string
@@ -287,7 +281,7 @@ func TestNumberIsTaken(t *testing.T) {
 				t.Errorf("query %s: got %+v, want 30 of ORDER-A", number, got)
 			}
 		}
-		if n := strings.Count(string(w.control("GET", "/_sandbox/refunds", "", 200).body), "ORDER-B"); n != 0 {
+		if n := strings.Count(string(w.Control("GET", "/_sandbox/refunds", "", 200).Body), "ORDER-B"); n != 0 {
 			t.Errorf("%d refunds of ORDER-B", n)
 		}
 	})
@@ -295,8 +289,8 @@ func TestNumberIsTaken(t *testing.T) {
 
 // Two names that are not one order's: v2 follows transaction_id and answers with
 // the names of that order, APIv3 refuses. WeCom knows one name only.
-func TestNamesOfTwoOrders(t *testing.T) {
-	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+func TestTwoNamesOfDifferentOrders(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
 		w := world()
 		u.refund(w, by("ORDER-A"), "refund-1", 100)
 		var held struct {
@@ -304,9 +298,9 @@ func TestNamesOfTwoOrders(t *testing.T) {
 				TransactionID string `json:"transaction_id"`
 			}
 		}
-		w.control("GET", "/_sandbox/refunds", "", 200).decode(t, &held)
+		w.Control("GET", "/_sandbox/refunds", "", 200).Decode(t, &held)
 		both := map[string]string{"transaction_id": held.Refunds[0].TransactionID, "out_trade_no": "ORDER-B"}
-		w.advance("1m")
+		w.Advance("1m")
 		got := u.refund(w, both, "refund-2", 100)
 		switch name {
 		case "global", "cloudpay":
@@ -325,13 +319,53 @@ func TestNamesOfTwoOrders(t *testing.T) {
 }
 
 // Of a refund that does not exist each system says so in its words.
-func TestNoSuchRefund(t *testing.T) {
+func TestAMissingRefundIsToldInEachSystemsWords(t *testing.T) {
 	want := map[string]string{
 		"apiv3": "RESOURCE_NOT_EXISTS", "cloudbase": "RESOURCE_NOT_EXISTS", "cloudpay": "REFUNDNOTEXIST", "global": "REFUNDNOTEXIST", "wecom": "720509",
 	}
-	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *world) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
 		if got := u.query(world(), "refund-9"); got.code != want[name] {
 			t.Errorf("got %+v, want %s", got, want[name])
+		}
+	})
+}
+
+// Some accounts' queries count refunds and list nothing of them, by whichever
+// number; applications are answered as ever, and other systems have no lists.
+func TestEmptyListsHideRefundsOfCloudPayAlone(t *testing.T) {
+	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
+		w := world()
+		w.Control("POST", "/_sandbox/faults", `{"upstream":"empty_lists"}`, 200)
+		if got := u.refund(w, by("ORDER-A"), "refund-1", 100); got.code != "" || got.fen != "100" {
+			t.Errorf("refund: got %+v", got)
+		}
+		got := u.query(w, "refund-1")
+		if name != "cloudpay" {
+			if got.code != "" || !strings.HasPrefix(got.fen, "100") {
+				t.Errorf("query: got %+v", got)
+			}
+			return
+		}
+		if got = u.query(w, "refund-9"); got.code != "REFUNDNOTEXIST" {
+			t.Errorf("of a refund that does not exist: got %+v", got)
+		}
+		for _, ask := range []string{`"out_refund_no":"refund-1"`, `"out_trade_no":"ORDER-A"`} {
+			a := w.CloudPay("queryRefund", `{"sub_mch_id":"1900000109","nonce_str":"n",`+ask+`}`)
+			if a.Field("result_code") != "SUCCESS" || a.Field("refund_count") != 1.0 || a.Field("out_trade_no") != "ORDER-A" || a.Field("total_fee") != 10000.0 {
+				t.Errorf("by %s: %s", ask, a.Body)
+			}
+			for _, list := range []string{"out_refund_no_list", "refund_status_list", "refund_channel", "refund_success_time_list"} {
+				if items, ok := a.Field(list).([]any); !ok || len(items) != 0 {
+					t.Errorf("by %s: %s = %v, want an empty list", ask, list, a.Field(list))
+				}
+			}
+			if strings.Contains(string(a.Body), "_0") {
+				t.Errorf("by %s, something of the refund: %s", ask, a.Body)
+			}
+		}
+		w.Control("DELETE", "/_sandbox/faults", "", 200)
+		if got = u.query(w, "refund-1"); got.fen != "100" {
+			t.Errorf("without the fault: got %+v", got)
 		}
 	})
 }

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// TestDivide refunds random orders in random parts, some of which are closed
+// TestPartialRefundsNeverReturnMoreThanWasPaid refunds random orders in random parts, some of which are closed
 // again, until nothing is left: whatever the order, nobody gets more than there
 // was, and in the end everybody has got all.
-func TestDivide(t *testing.T) {
+func TestPartialRefundsNeverReturnMoreThanWasPaid(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		o := &order{total: 1 + r.Int64N([]int64{10, 1000, MaxFen}[seed%3])}
@@ -72,7 +72,7 @@ func TestDivide(t *testing.T) {
 	}
 }
 
-func TestRatio(t *testing.T) {
+func TestRatiosRoundHalfUp(t *testing.T) {
 	for _, tt := range []struct{ a, b, c, want int64 }{
 		{0, 1, 1, 0}, {1, 1, 2, 1}, {1, 1, 3, 0}, {2, 1, 3, 1}, {3333, 8999, 10000, 2999},
 		{MaxFen, MaxFen, MaxFen, MaxFen}, {MaxFen - 1, MaxFen - 1, MaxFen, MaxFen - 2},

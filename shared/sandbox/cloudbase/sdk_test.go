@@ -1,4 +1,4 @@
-package sandbox_test
+package cloudbase_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 )
 
 // lack skips a test that needs what is not here, but not where everything has to
@@ -26,7 +27,7 @@ func lack(t *testing.T, what string) {
 }
 
 // cloudBase installs CloudBase's own library and returns what calls with it.
-func cloudBase(t *testing.T, w *world) func(calls ...any) []map[string]any {
+func cloudBase(t *testing.T, w *sandboxtest.World) func(calls ...any) []map[string]any {
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -39,7 +40,7 @@ func cloudBase(t *testing.T, w *world) func(calls ...any) []map[string]any {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"package.json", "package-lock.json"} {
-			copyFile(t, filepath.Join("testdata", "cloudbase", name), filepath.Join(dir, name))
+			copyFile(t, filepath.Join("testdata", name), filepath.Join(dir, name))
 		}
 		install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 		install.Dir = dir
@@ -47,12 +48,12 @@ func cloudBase(t *testing.T, w *world) func(calls ...any) []map[string]any {
 			lack(t, "wx-server-sdk from npm: "+string(out))
 		}
 	}
-	copyFile(t, filepath.Join("testdata", "cloudbase", "call.js"), filepath.Join(dir, "call.js"))
+	copyFile(t, filepath.Join("testdata", "call.js"), filepath.Join(dir, "call.js"))
 
-	server := httptest.NewServer(w.sandbox.WeChat())
+	server := httptest.NewServer(w.Sandbox.WeChat())
 	t.Cleanup(server.Close)
-	w.sandbox.SetURLs(sandbox.URLs{WeChat: server.URL})
-	settings, err := w.sandbox.Settings("cloudpay")
+	w.Sandbox.SetURLs(sandbox.URLs{WeChat: server.URL})
+	settings, err := w.Sandbox.Settings("cloudpay")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,13 +112,13 @@ func dig(v any, path ...string) any {
 	return v
 }
 
-// TestCloudBaseLibrary refunds with CloudBase's own library, by the template's
+// TestCloudBasesLibraryRefundsBothWays refunds with CloudBase's own library, by the template's
 // module and by CloudPay.
-func TestCloudBaseLibrary(t *testing.T) {
-	w := newWorld(t, func(c *sandbox.Config) { c.ModuleFailure = "code" })
+func TestCloudBasesLibraryRefundsBothWays(t *testing.T) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.ModuleFailure = "code" })
 	call := cloudBase(t, w)
-	w.order("T1")
-	w.control("POST", "/_sandbox/orders", `{"out_trade_no":"T2","total":10000,"promotion_detail":[{"promotion_id":"9","scope":"GLOBAL","type":"CASH","amount":1000}]}`, 200)
+	w.Order("T1")
+	w.Control("POST", "/_sandbox/orders", `{"out_trade_no":"T2","total":10000,"promotion_detail":[{"promotion_id":"9","scope":"GLOBAL","type":"CASH","amount":1000}]}`, 200)
 	module := func(name string, data any) []any {
 		return []any{"callFunction", map[string]any{"name": "cloudbase_module", "data": map[string]any{"name": name, "data": data}}}
 	}

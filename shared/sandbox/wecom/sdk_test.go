@@ -1,4 +1,4 @@
-package sandbox_test
+package wecom_test
 
 import (
 	"errors"
@@ -6,27 +6,29 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"wxrefund/shared/sandbox/sandboxtest"
+
 	"github.com/silenceper/wechat/v2/cache"
 	"github.com/silenceper/wechat/v2/credential"
 	"github.com/silenceper/wechat/v2/util"
 )
 
-// TestWeComSDK has a public SDK fetch and keep the token, apply and ask. The SDK
+// TestAPublicSDKFetchesATokenAndRefunds has a public SDK fetch and keep the token, apply and ask. The SDK
 // knows no calls of 对外收款, so that it makes them with what it makes all its calls.
-func TestWeComSDK(t *testing.T) {
-	w := newWorld(t)
+func TestAPublicSDKFetchesATokenAndRefunds(t *testing.T) {
+	w := sandboxtest.New(t)
 	paths := map[string]int{}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		paths[r.URL.Path]++ // of one client that makes one call after the other
-		w.sandbox.WeChat().ServeHTTP(rw, r)
+		w.Sandbox.WeChat().ServeHTTP(rw, r)
 	}))
 	defer server.Close()
 	const real = "https://qyapi.weixin.qq.com"
 	util.SetURIModifier(func(uri string) string { return server.URL + uri[len(real):] })
 	defer util.SetURIModifier(nil)
 
-	settings := w.settingsOf("wecom")
-	w.order("T00001")
+	settings := w.SettingsOf("wecom")
+	w.Order("T00001")
 	tokens := credential.NewWorkAccessToken(settings["WECOM_CORPID"], settings["WECOM_CORPSECRET"], "", credential.CacheKeyWorkPrefix, cache.NewMemory())
 	type detail struct {
 		util.CommonError
@@ -55,12 +57,12 @@ func TestWeComSDK(t *testing.T) {
 		"mchid": settings["WXPAY_MCHID"], "appid": settings["WXPAY_APPID"], "out_trade_no": "T00001", "out_refund_no": "R_1-|*@", "reason": "<商品> & 已售完",
 		"amount": map[string]any{"refund": 888, "total": 10000, "currency": "CNY"},
 	}
-	made, err := call(wecomPath, refund)
+	made, err := call(sandboxtest.WeComPath, refund)
 	if err != nil || made.OutRefundNo != "R_1-|*@" || made.Amount.Refund != 888 || made.Amount.Currency != "CNY" {
 		t.Errorf("refund %+v, error %v", made, err)
 	}
-	w.control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200)
-	found, err := call(detailPath, map[string]any{"mchid": settings["WXPAY_MCHID"], "out_refund_no": "R_1-|*@"})
+	w.Control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200)
+	found, err := call(sandboxtest.DetailPath, map[string]any{"mchid": settings["WXPAY_MCHID"], "out_refund_no": "R_1-|*@"})
 	if err != nil || found.Status != "SUCCESS" || found.OutTradeNo != "T00001" || found.Amount.Refund != 888 || found.SuccessTime == "" {
 		t.Errorf("detail %+v, error %v", found, err)
 	}
@@ -72,21 +74,21 @@ func TestWeComSDK(t *testing.T) {
 		"a number as integer": {"mchid": settings["WXPAY_MCHID"], "out_refund_no": 1},
 	} {
 		var refused *util.CommonError
-		if got, err := call(detailPath, body); !errors.As(err, &refused) || refused.ErrCode == 0 || refused.ErrMsg == "" {
+		if got, err := call(sandboxtest.DetailPath, body); !errors.As(err, &refused) || refused.ErrCode == 0 || refused.ErrMsg == "" {
 			t.Errorf("%s: %+v, error %v, want WeCom's", name, got, err)
 		}
 	}
-	if n := paths[tokenPath]; n != 1 {
-		t.Errorf("%d tokens for %d calls, want one", n, paths[wecomPath]+paths[detailPath])
+	if n := paths[sandboxtest.TokenPath]; n != 1 {
+		t.Errorf("%d tokens for %d calls, want one", n, paths[sandboxtest.WeComPath]+paths[sandboxtest.DetailPath])
 	}
 	// A wrong secret, and a token that nobody gave out.
 	other := credential.NewWorkAccessToken(settings["WECOM_CORPID"], "wrong", "", credential.CacheKeyWorkPrefix, cache.NewMemory())
 	if token, err := other.GetAccessToken(); err == nil {
 		t.Errorf("a wrong secret gets the token %s", token)
 	}
-	answer, err := util.PostJSONContext(t.Context(), real+wecomPath+"?access_token=nobodys", refund)
+	answer, err := util.PostJSONContext(t.Context(), real+sandboxtest.WeComPath+"?access_token=nobodys", refund)
 	var refused *util.CommonError
-	if err = errors.Join(err, util.DecodeWithCommonError(answer, wecomPath)); !errors.As(err, &refused) || refused.ErrCode != 40014 {
+	if err = errors.Join(err, util.DecodeWithCommonError(answer, sandboxtest.WeComPath)); !errors.As(err, &refused) || refused.ErrCode != 40014 {
 		t.Errorf("a token that nobody gave out: %v, want 40014", err)
 	}
 }

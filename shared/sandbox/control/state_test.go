@@ -1,4 +1,4 @@
-package sandbox_test
+package control_test
 
 import (
 	"bufio"
@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 )
 
 // A stateView is what a test reads of a state.
@@ -72,33 +73,33 @@ func (r refundView) line() (out []string) {
 	return out
 }
 
-func (w *world) state() (out stateView) {
-	w.t.Helper()
-	w.control("GET", "/_sandbox/state", "", 200).decode(w.t, &out)
+func state(w *sandboxtest.World) (out stateView) {
+	w.T.Helper()
+	w.Control("GET", "/_sandbox/state", "", 200).Decode(w.T, &out)
 	return out
 }
 
 // One refund of each end, and what the order and the timeline say of it.
-func TestState(t *testing.T) {
+func TestStateTellsEachRefundsTimeline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.run()
-		w.order("T1")
-		w.refund("T1", "R1", 2500)
-		got := w.state()
+		w := sandboxtest.New(t)
+		w.Run()
+		w.Order("T1")
+		w.Refund("T1", "R1", 2500)
+		got := state(w)
 		if d := cmp.Diff([]orderView{{OutTradeNo: "T1", OpenID: got.Orders[0].OpenID, Total: 10000, Open: 2500, Remaining: 7500}}, got.Orders); d != "" {
 			t.Errorf("accepted (-want +got):\n%s", d)
 		}
 		if d := cmp.Diff([]string{"SUCCESS", "CLOSED", "ABNORMAL"}, got.Refunds[0].Can); d != "" {
 			t.Errorf("what it can become (-want +got):\n%s", d)
 		}
-		w.advance("10m")
-		w.refund("T1", "R2", 100)
-		w.control("POST", "/_sandbox/refunds/R2/settle", `{"status":"ABNORMAL"}`, 200)
+		w.Advance("10m")
+		w.Refund("T1", "R2", 100)
+		w.Control("POST", "/_sandbox/refunds/R2/settle", `{"status":"ABNORMAL"}`, 200)
 		time.Sleep(time.Second)
-		w.control("POST", "/_sandbox/refunds/R2/settle", `{"status":"CLOSED"}`, 200)
-		w.control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R3","amount":7}`, 200)
-		got = w.state()
+		w.Control("POST", "/_sandbox/refunds/R2/settle", `{"status":"CLOSED"}`, 200)
+		w.Control("POST", "/_sandbox/refunds", `{"out_trade_no":"T1","out_refund_no":"R3","amount":7}`, 200)
+		got = state(w)
 		if o := got.Orders[0]; o.Refunded != 2500 || o.Open != 7 || o.Remaining != 7493 {
 			t.Errorf("order: got %+v, want 2500 refunded, 7 open, 7493 left", o)
 		}
@@ -122,9 +123,9 @@ func TestState(t *testing.T) {
 }
 
 // Why a notification was refused is said in a word.
-func TestStateCauses(t *testing.T) {
+func TestStateSaysWhyANotificationWasRefused(t *testing.T) {
 	refuse := func(status int, body string) func(int, *http.Request) (*http.Response, error) {
-		return func(int, *http.Request) (*http.Response, error) { return respond(status, body), nil }
+		return func(int, *http.Request) (*http.Response, error) { return sandboxtest.Respond(status, body), nil }
 	}
 	tests := []struct {
 		fault  string
@@ -151,16 +152,16 @@ func TestStateCauses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.fault, tt.want), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.run()
-				w.receiver.answer = tt.answer
+				w := sandboxtest.New(t)
+				w.Run()
+				w.Receiver.Answer = tt.answer
 				if tt.fault != "" {
-					w.control("POST", "/_sandbox/faults", fmt.Sprintf(`{"notify":%q,"count":1}`, tt.fault), 200)
+					w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"notify":%q,"count":1}`, tt.fault), 200)
 				}
-				w.order("T1")
-				w.refund("T1", "R1")
-				w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
-				line := w.state().Refunds[0].Timeline
+				w.Order("T1")
+				w.Refund("T1", "R1")
+				w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+				line := state(w).Refunds[0].Timeline
 				if got := line[len(line)-1]; got.What != "notified" || got.Cause != tt.want {
 					t.Errorf("got %+v, want notified with cause %q", got, tt.want)
 				}
@@ -170,41 +171,41 @@ func TestStateCauses(t *testing.T) {
 }
 
 // After a rotation whoever refuses what the new public key signs has not been given it.
-func TestStateNewKey(t *testing.T) {
+func TestStateSaysThatOnlyTheNewKeyIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.run()
-		first := w.settings["WXPAY_PUBLIC_KEY_ID"]
-		w.receiver.answer = func(_ int, r *http.Request) (*http.Response, error) {
+		w := sandboxtest.New(t)
+		w.Run()
+		first := w.Settings["WXPAY_PUBLIC_KEY_ID"]
+		w.Receiver.Answer = func(_ int, r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Wechatpay-Serial") != first {
-				return respond(401, `{"code":"FAIL","message":"unknown"}`), nil
+				return sandboxtest.Respond(401, `{"code":"FAIL","message":"unknown"}`), nil
 			}
-			return respond(200, ""), nil
+			return sandboxtest.Respond(200, ""), nil
 		}
-		before := w.state().Keys
+		before := state(w).Keys
 		time.Sleep(time.Hour)
-		w.control("POST", "/_sandbox/keys/rotate", "", 200)
-		after := w.state().Keys
+		w.Control("POST", "/_sandbox/keys/rotate", "", 200)
+		after := state(w).Keys
 		if len(before) != 3 || len(after) != 5 {
 			t.Fatalf("keys: got %d and %d, want 3 and 5", len(before), len(after))
 		}
 		for _, k := range after {
-			age := w.state().Now.Sub(k.From)
+			age := state(w).Now.Sub(k.From)
 			old := k.Serial == before[0].Serial || k.Serial == before[1].Serial || k.Serial == before[2].Serial
 			if old != (age >= time.Hour) || k.Kind != "merchant" && k.Newest == old {
 				t.Errorf("key %+v: age %v, from before the rotation: %v", k, age, old)
 			}
-			if k.Kind != "merchant" && old && k.Until.Sub(w.state().Now) > 7*24*time.Hour {
+			if k.Kind != "merchant" && old && k.Until.Sub(state(w).Now) > 7*24*time.Hour {
 				t.Errorf("key %+v: still valid for more than a week", k)
 			}
 		}
 		seen := map[string]bool{}
 		for i := range 20 {
 			no := fmt.Sprintf("R%d", i)
-			w.order("T" + no)
-			w.refund("T"+no, no)
-			w.control("POST", "/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`, 200)
-			line := w.state().Refunds[0].Timeline
+			w.Order("T" + no)
+			w.Refund("T"+no, no)
+			w.Control("POST", "/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`, 200)
+			line := state(w).Refunds[0].Timeline
 			seen[line[2].Cause] = true
 		}
 		if d := cmp.Diff(map[string]bool{"": true, "new_key": true}, seen); d != "" {
@@ -214,18 +215,18 @@ func TestStateNewKey(t *testing.T) {
 }
 
 // Our side's books are laid beside WeChat's, and what differs is told in fen.
-func TestStateBesideOurs(t *testing.T) {
+func TestStateTellsInFenHowOurRecordsDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ours []sandbox.OurRefund
 		var failure error
-		w := newWorld(t, func(c *sandbox.Config) {
+		w := sandboxtest.New(t, func(c *sandbox.Config) {
 			c.Ours = func(context.Context, int) ([]sandbox.OurRefund, error) { return ours, failure }
 		})
-		w.run()
-		w.order("T1")
+		w.Run()
+		w.Order("T1")
 		claimed := time.Now()
 		time.Sleep(time.Second)
-		w.refund("T1", "R1", 60)
+		w.Refund("T1", "R1", 60)
 		ours = []sandbox.OurRefund{{
 			OutRefundNo: "R1", State: "processing", Refund: 60, Held: 60, Currency: "CNY", At: claimed,
 			History: []sandbox.OurEvent{{At: claimed, What: "claimed", Detail: "server"}, {At: claimed, What: "sent"}, {At: time.Now(), What: "processing", Detail: "reply"}},
@@ -234,7 +235,7 @@ func TestStateBesideOurs(t *testing.T) {
 		}}
 		by := func() map[string]refundView {
 			out := map[string]refundView{}
-			for _, r := range w.state().Refunds {
+			for _, r := range state(w).Refunds {
 				out[r.OutRefundNo] = r
 			}
 			return out
@@ -249,27 +250,27 @@ func TestStateBesideOurs(t *testing.T) {
 		if r := got["R9"]; r.WeChat != nil || r.Held != 5 || r.Arrived != 0 {
 			t.Errorf("R9, which WeChat does not have: got %+v, want 5 fen too much", r)
 		}
-		w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+		w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
 		if r := by()["R1"]; r.Held != 0 || r.Arrived != -60 {
 			t.Errorf("R1, of whose arrival our side has not heard: got %d and %d, want 0 and -60", r.Held, r.Arrived)
 		}
 		failure, ours = errors.New("no disk"), nil
-		if s := w.state(); !strings.Contains(s.OursError, "no disk") || len(s.Refunds) != 1 {
+		if s := state(w); !strings.Contains(s.OursError, "no disk") || len(s.Refunds) != 1 {
 			t.Errorf("without our books: got %q and %d refunds, want why, and WeChat's own", s.OursError, len(s.Refunds))
 		}
 	})
 }
 
 // A state holds two hundred of each at most, the newest.
-func TestStateIsBounded(t *testing.T) {
+func TestStateHoldsTwoHundredOfEachAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.order("T0")
+		w := sandboxtest.New(t)
+		w.Order("T0")
 		for i := range 205 {
-			w.control("POST", "/_sandbox/orders", fmt.Sprintf(`{"out_trade_no":"T%d","total":10}`, i+1), 200)
-			w.control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":"T%d","out_refund_no":"R%d","amount":1}`, i+1, i+1), 200)
+			w.Control("POST", "/_sandbox/orders", fmt.Sprintf(`{"out_trade_no":"T%d","total":10}`, i+1), 200)
+			w.Control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":"T%d","out_refund_no":"R%d","amount":1}`, i+1, i+1), 200)
 		}
-		s := w.state()
+		s := state(w)
 		if len(s.Orders) != 200 || len(s.Refunds) != 200 || s.Older != 5 || s.Orders[0].OutTradeNo != "T205" {
 			t.Errorf("got %d orders, %d refunds, %d older, the first %s; want 200, 200, 5, T205", len(s.Orders), len(s.Refunds), s.Older, s.Orders[0].OutTradeNo)
 		}
@@ -279,15 +280,15 @@ func TestStateIsBounded(t *testing.T) {
 // Neither keys nor whole openids are in a state; the keys are where they are asked for.
 func TestStateHoldsNoSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.run()
-		w.control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","total":10000,"openid":"oCanary0123456789"}`, 200)
-		w.refund("T1", "R1")
-		w.advance("10m")
-		w.control("POST", "/_sandbox/keys/rotate", "", 200)
-		state := string(w.control("GET", "/_sandbox/state", "", 200).body)
+		w := sandboxtest.New(t)
+		w.Run()
+		w.Control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","total":10000,"openid":"oCanary0123456789"}`, 200)
+		w.Refund("T1", "R1")
+		w.Advance("10m")
+		w.Control("POST", "/_sandbox/keys/rotate", "", 200)
+		state := string(w.Control("GET", "/_sandbox/state", "", 200).Body)
 		var credentials map[string]string
-		w.control("GET", "/_sandbox/credentials", "", 200).decode(t, &credentials)
+		w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &credentials)
 		for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_id", "secret_key", "public_key", "platform_cert"} {
 			for _, line := range strings.Split(credentials[name], "\n") {
 				if len(line) > 8 && !strings.HasPrefix(line, "-----") && strings.Contains(state, line) {
@@ -304,34 +305,34 @@ func TestStateHoldsNoSecrets(t *testing.T) {
 	})
 }
 
-func TestHostileSwitch(t *testing.T) {
+func TestHostilityCanBeSwitched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.run()
+		w := sandboxtest.New(t)
+		w.Run()
 		sends := func(no string) int {
-			w.order("T" + no)
-			w.refund("T"+no, no)
-			w.advance("1h")
-			for _, d := range w.deliveries() {
+			w.Order("T" + no)
+			w.Refund("T"+no, no)
+			w.Advance("1h")
+			for _, d := range w.Deliveries() {
 				if d.OutRefundNo == no {
 					return len(d.Attempts)
 				}
 			}
 			return 0
 		}
-		if got := sends("R1"); got != 1 || w.state().Hostile {
+		if got := sends("R1"); got != 1 || state(w).Hostile {
 			t.Errorf("before: %d sends, want 1", got)
 		}
-		w.control("POST", "/_sandbox/hostile", `{"on":true}`, 200)
-		if got := sends("R2"); got != 2 || !w.state().Hostile {
+		w.Control("POST", "/_sandbox/hostile", `{"on":true}`, 200)
+		if got := sends("R2"); got != 2 || !state(w).Hostile {
 			t.Errorf("hostile: %d sends, want 2", got)
 		}
-		w.control("POST", "/_sandbox/hostile", `{"on":false}`, 200)
-		if got := sends("R3"); got != 1 || w.state().Hostile {
+		w.Control("POST", "/_sandbox/hostile", `{"on":false}`, 200)
+		if got := sends("R3"); got != 1 || state(w).Hostile {
 			t.Errorf("after: %d sends, want 1", got)
 		}
 		for _, bad := range []string{``, `{}`, `{"on":"yes"}`, `{"on":1}`, `{"on":true,"off":true}`} {
-			w.control("POST", "/_sandbox/hostile", bad, 400)
+			w.Control("POST", "/_sandbox/hostile", bad, 400)
 		}
 	})
 }
@@ -389,16 +390,16 @@ func (w *watcher) next() (out stateView) {
 
 // Whoever watches is sent the state at once and after each change, and is let go
 // when the sandbox ends.
-func TestEvents(t *testing.T) {
-	w := newWorld(t, func(c *sandbox.Config) { c.Speed = 100 })
-	w.receiver.answer = func(int, *http.Request) (*http.Response, error) {
+func TestWatchersAreSentEachChange(t *testing.T) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Speed = 100 })
+	w.Receiver.Answer = func(int, *http.Request) (*http.Response, error) {
 		time.Sleep(400 * time.Millisecond) // so that the sending is one change and the answer another
-		return respond(200, ""), nil
+		return sandboxtest.Respond(200, ""), nil
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.sandbox.Run(ctx) }()
-	server := httptest.NewServer(w.sandbox.Control())
+	go func() { ended <- w.Sandbox.Run(ctx) }()
+	server := httptest.NewServer(w.Sandbox.Control())
 	t.Cleanup(server.Close)
 
 	page := watch(t, server.URL)
@@ -408,11 +409,11 @@ func TestEvents(t *testing.T) {
 	if got := page.next(); len(got.Orders) != 0 {
 		t.Errorf("at first: got %d orders, want none", len(got.Orders))
 	}
-	w.order("T1")
+	w.Order("T1")
 	if got := page.next(); len(got.Orders) != 1 {
 		t.Errorf("after an order: got %d orders, want 1", len(got.Orders))
 	}
-	w.refund("T1", "R1")
+	w.Refund("T1", "R1")
 	if got := page.next(); len(got.Refunds) != 1 || got.Refunds[0].WeChat.State != "PROCESSING" {
 		t.Errorf("after a refund: got %+v, want it accepted and not settled yet", got.Refunds)
 	}
@@ -422,7 +423,7 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond) // now it waits for event
-	w.sandbox.OursChanged()
+	w.Sandbox.OursChanged()
 	page.next()
 
 	time.Sleep(300 * time.Millisecond)
@@ -442,9 +443,9 @@ func TestEvents(t *testing.T) {
 }
 
 // Pages are counted, and a place becomes free when one goes.
-func TestEventsAreBounded(t *testing.T) {
-	w := newWorld(t)
-	server := httptest.NewServer(w.sandbox.Control())
+func TestWatchersAreBounded(t *testing.T) {
+	w := sandboxtest.New(t)
+	server := httptest.NewServer(w.Sandbox.Control())
 	t.Cleanup(server.Close)
 	var pages []*watcher
 	for range 8 {
@@ -463,6 +464,15 @@ func TestEventsAreBounded(t *testing.T) {
 		}
 		if time.Now().After(end) {
 			t.Fatal("no place becomes free")
+		}
+	}
+}
+
+// The console is told the pace that holds everywhere.
+func TestStateTellsThePace(t *testing.T) {
+	for pace, want := range map[time.Duration]float64{time.Minute: 60, 1500 * time.Millisecond: 1.5, -1: 0, 0: 0} {
+		if got := sandboxtest.New(t, func(c *sandbox.Config) { c.Pace = pace }).Control("GET", "/_sandbox/state", "", 200).Field("pace"); got != want {
+			t.Errorf("pace %v: state tells %v, want %v", pace, got, want)
 		}
 	}
 }

@@ -1,20 +1,19 @@
-package sandbox_test
+package control_test
 
 import (
 	"fmt"
 	"net/http"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 	"wxrefund/shared/wxpay"
 )
 
-// TestD11Guard changes one thing of a request that would be let in.
-func TestD11Guard(t *testing.T) {
+// D11: one thing of a request that would be let in is changed.
+func TestOnlyProgramsOnThisMachineMayControl(t *testing.T) {
 	set := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
@@ -48,21 +47,21 @@ func TestD11Guard(t *testing.T) {
 		{"Origin another port", set("Origin", "http://127.0.0.1:9999"), 403},
 		{"Origin null", set("Origin", "null"), 403},
 	}
-	w := newWorld(t)
+	w := sandboxtest.New(t)
 	for i, tt := range tests {
 		for _, method := range []string{"GET", "POST"} {
 			path, body := "/_sandbox/credentials", ""
 			if method == "POST" {
 				path, body = "/_sandbox/orders", fmt.Sprintf(`{"out_trade_no":"T%d","total":1}`, i)
 			}
-			r := controlRequest(method, path, body)
+			r := sandboxtest.ControlRequest(method, path, body)
 			tt.change(r)
-			a := serve(w.sandbox.Control(), r)
-			if a.status != tt.status {
-				t.Errorf("%s, %s: %d %s, want %d", tt.name, method, a.status, a.body, tt.status)
+			a := sandboxtest.Serve(w.Sandbox.Control(), r)
+			if a.Status != tt.status {
+				t.Errorf("%s, %s: %d %s, want %d", tt.name, method, a.Status, a.Body, tt.status)
 			}
-			if e, _ := a.field("error").(string); (e == "") != (a.status == 200) {
-				t.Errorf("%s, %s: %s, want an error of one sentence", tt.name, method, a.body)
+			if e, _ := a.Field("error").(string); (e == "") != (a.Status == 200) {
+				t.Errorf("%s, %s: %s, want an error of one sentence", tt.name, method, a.Body)
 			}
 		}
 	}
@@ -70,16 +69,16 @@ func TestD11Guard(t *testing.T) {
 		"application/json": 200, "application/json; charset=utf-8": 200,
 		"text/plain": 415, "application/x-www-form-urlencoded": 415, "": 415,
 	} {
-		r := controlRequest("POST", "/_sandbox/orders", `{"total":1}`)
+		r := sandboxtest.ControlRequest("POST", "/_sandbox/orders", `{"total":1}`)
 		r.Header.Set("Content-Type", kind)
-		if a := serve(w.sandbox.Control(), r); a.status != status {
-			t.Errorf("Content-Type %q: %d, want %d", kind, a.status, status)
+		if a := sandboxtest.Serve(w.Sandbox.Control(), r); a.Status != status {
+			t.Errorf("Content-Type %q: %d, want %d", kind, a.Status, status)
 		}
 	}
 }
 
-func TestControlPaths(t *testing.T) {
-	w := newWorld(t)
+func TestUnknownPathsAreRefusedInJSON(t *testing.T) {
+	w := sandboxtest.New(t)
 	for _, tt := range []struct {
 		method, path, body string
 		status             int
@@ -99,35 +98,35 @@ func TestControlPaths(t *testing.T) {
 		{"POST", "/_sandbox/clock", `{}`, 400},
 		{"POST", "/_sandbox/clock", `{"advance":"0s"}`, 200},
 	} {
-		a := w.control(tt.method, tt.path, tt.body, tt.status)
-		if e, _ := a.field("error").(string); (e == "") != (tt.status == 200) {
-			t.Errorf("%s %s: %s, want an error of one sentence", tt.method, tt.path, a.body)
+		a := w.Control(tt.method, tt.path, tt.body, tt.status)
+		if e, _ := a.Field("error").(string); (e == "") != (tt.status == 200) {
+			t.Errorf("%s %s: %s, want an error of one sentence", tt.method, tt.path, a.Body)
 		}
 	}
 }
 
-func TestOrders(t *testing.T) {
-	w := newWorld(t)
-	a := w.control("POST", "/_sandbox/orders", `{"total":100}`, 200)
+func TestAnOrderIsPaidAsItWasAskedFor(t *testing.T) {
+	w := sandboxtest.New(t)
+	a := w.Control("POST", "/_sandbox/orders", `{"total":100}`, 200)
 	for name, form := range map[string]string{
 		"out_trade_no": `^[0-9A-Za-z]{6,32}$`, "transaction_id": `^[0-9]{28}$`, "openid": `^o[0-9A-Za-z]{27}$`,
 		"currency": `^CNY$`, "trade_state": `^SUCCESS$`, "success_time": `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00$`,
 	} {
-		if s, _ := a.field(name).(string); !regexp.MustCompile(form).MatchString(s) {
+		if s, _ := a.Field(name).(string); !regexp.MustCompile(form).MatchString(s) {
 			t.Errorf("%s = %q, want %s", name, s, form)
 		}
 	}
-	b := w.control("POST", "/_sandbox/orders", `{"total":100}`, 200)
-	if a.field("out_trade_no") == b.field("out_trade_no") || a.field("transaction_id") == b.field("transaction_id") {
-		t.Errorf("two orders of the same name: %s, %s", a.body, b.body)
+	b := w.Control("POST", "/_sandbox/orders", `{"total":100}`, 200)
+	if a.Field("out_trade_no") == b.Field("out_trade_no") || a.Field("transaction_id") == b.Field("transaction_id") {
+		t.Errorf("two orders of the same name: %s, %s", a.Body, b.Body)
 	}
 	const full = `{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":100,"currency":"USD","openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o","success_time":"2020-06-08T10:34:56+08:00"}`
-	a = w.control("POST", "/_sandbox/orders", full, 200)
+	a = w.Control("POST", "/_sandbox/orders", full, 200)
 	for name, want := range map[string]any{
 		"out_trade_no": "T1", "transaction_id": "4200000000000000000000000001", "total": 100.0, "currency": "USD",
 		"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "success_time": "2020-06-08T10:34:56+08:00",
 	} {
-		if got := a.field(name); got != want {
+		if got := a.Field(name); got != want {
 			t.Errorf("%s = %v, want %v", name, got, want)
 		}
 	}
@@ -157,128 +156,30 @@ func TestOrders(t *testing.T) {
 		{`{"total":1,"out_trade_no":"T1"}`, "/out_trade_no", 409},
 		{`{"total":1,"transaction_id":"4200000000000000000000000001"}`, "/transaction_id", 409},
 	} {
-		a := w.control("POST", "/_sandbox/orders", tt.body, tt.status)
-		if e, _ := a.field("error").(string); !strings.Contains(e, tt.names) {
-			t.Errorf("%s: %s, want %s named", tt.body, a.body, tt.names)
+		a := w.Control("POST", "/_sandbox/orders", tt.body, tt.status)
+		if e, _ := a.Field("error").(string); !strings.Contains(e, tt.names) {
+			t.Errorf("%s: %s, want %s named", tt.body, a.Body, tt.names)
 		}
 	}
 }
 
-// TestEnv sources the text with a real shell.
-func TestEnv(t *testing.T) {
-	w := newWorld(t)
-	text := string(w.control("GET", "/_sandbox/env", "", 200).body)
-	for line := range strings.Lines(text) {
-		if !regexp.MustCompile(`^[A-Z][A-Z0-9_]*='[^']*'\n$`).MatchString(line) {
-			t.Errorf("line %q is not NAME='value'", line)
-		}
-	}
-	sh := exec.Command("sh", "-c", `set -a; . /dev/stdin; unset PWD OLDPWD _; env`)
-	sh.Stdin, sh.Env = strings.NewReader(text), []string{"PATH=/usr/bin:/bin"}
-	out, err := sh.Output()
-	if err != nil {
-		t.Skipf("no sh to try it with: %v", err)
-	}
-	got := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
-		got[name] = value
-	}
-	for name, want := range w.settings {
-		if strings.ReplaceAll(got[name], `\n`, "\n") != strings.TrimSuffix(want, "\n") {
-			t.Errorf("%s = %q, want %q", name, got[name], want)
-		}
-	}
-	if _, err := wxpay.ParsePrivateKey(got["WXPAY_PRIVATE_KEY"]); err != nil {
-		t.Error(err)
-	}
-	for name, want := range map[string]string{
-		"WXPAY_CHANNEL": "apiv3", "WXPAY_BASE_URL": "http://127.0.0.1:8701", "WXPAY_NOTIFY_URL": notifyURL,
-	} {
-		if got[name] != want {
-			t.Errorf("%s = %q, want %q", name, got[name], want)
-		}
-	}
-	for _, name := range []string{"WXPAY_APPID", "WXPAY_MCHID", "WXPAY_SERIAL_NO", "WXPAY_APIV3_KEY", "WXPAY_PUBLIC_KEY_ID", "WXPAY_PUBLIC_KEY"} {
-		if got[name] == "" {
-			t.Errorf("%s is missing", name)
-		}
-	}
-}
-
-func TestCredentials(t *testing.T) {
-	w := newWorld(t)
-	a := w.control("GET", "/_sandbox/credentials", "", 200)
+func TestCredentialsAreOfUse(t *testing.T) {
+	w := sandboxtest.New(t)
+	a := w.Control("GET", "/_sandbox/credentials", "", 200)
 	for name := range strings.FieldsSeq(`appid mchid sub_mchid serial_no private_key apiv3_key public_key_id public_key api_key
 		client_cert client_key ca_cert platform_serial platform_cert corpid corpsecret secret_id secret_key env_id`) {
-		if s, _ := a.field(name).(string); s == "" {
+		if s, _ := a.Field(name).(string); s == "" {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	cert, err := wxpay.ParseCertificate(a.field("client_cert").(string))
+	cert, err := wxpay.ParseCertificate(a.Field("client_cert").(string))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := wxpay.SerialNo(cert); got != a.field("serial_no") || len(got) != 40 {
-		t.Errorf("serial_no %v, but the API certificate's is %s", a.field("serial_no"), got)
+	if got := wxpay.SerialNo(cert); got != a.Field("serial_no") || len(got) != 40 {
+		t.Errorf("serial_no %v, but the API certificate's is %s", a.Field("serial_no"), got)
 	}
-	if h := a.header.Get("Cache-Control"); h != "no-store" {
+	if h := a.Header.Get("Cache-Control"); h != "no-store" {
 		t.Errorf("Cache-Control %q", h)
-	}
-}
-
-// TestNotifyURL posts nothing where nobody listens.
-func TestNotifyURL(t *testing.T) {
-	w := newWorld(t, func(c *sandbox.Config) { c.NotifyURL = "" })
-	w.order("T1")
-	w.refund("T1", "R1")
-	w.advance("10m")
-	if d := w.deliveries(); len(d) != 0 || w.status("R1") != "SUCCESS" {
-		t.Errorf("deliveries %v", d)
-	}
-	w.sandbox.SetURLs(sandbox.URLs{Notify: "http://127.0.0.1:8700/notify"})
-	w.refund("T1", "R2")
-	w.advance("10m")
-	if p := w.receiver.received(); len(p) != 1 || p[0].url != "http://127.0.0.1:8700/notify" {
-		t.Errorf("posts %v", p)
-	}
-}
-
-func TestConfig(t *testing.T) {
-	for name, cfg := range map[string]sandbox.Config{
-		"speed below zero": {Speed: -1}, "speed too great": {Speed: 1e9},
-		"URL with a query": {NotifyURL: "http://x.example/?a"},
-	} {
-		cfg.Keys = testKeys()
-		if s, err := sandbox.New(cfg); err == nil {
-			t.Errorf("%s: New() = %v, want an error", name, s)
-		}
-	}
-}
-
-// TestLog greps the log of a run for the merchant's secrets.
-func TestLog(t *testing.T) {
-	var log strings.Builder
-	w := newWorld(t, func(c *sandbox.Config) { c.Log = textLog(&log) })
-	w.order("T1")
-	w.refund("T1", "R1")
-	w.apply("T2", "R2", 1)
-	w.advance("10m")
-	w.control("POST", "/_sandbox/keys/rotate", "", 200)
-	w.control("POST", "/_sandbox/faults", `{"notify":"lose"}`, 200)
-	textLog(&log).Info("keys", "keys", testKeys())
-	var c map[string]string
-	w.control("GET", "/_sandbox/credentials", "", 200).decode(t, &c)
-	for _, name := range []string{"private_key", "apiv3_key", "api_key", "corpsecret", "secret_key"} {
-		for line := range strings.Lines(c[name]) {
-			if strings.Contains(log.String(), strings.TrimSpace(line)) {
-				t.Errorf("the log holds the %s", name)
-			}
-		}
-	}
-	for _, event := range []string{"order paid", "refund accepted", "refund settled", "notification sent", "keys rotated", "fault added"} {
-		if !strings.Contains(log.String(), event) {
-			t.Errorf("the log does not tell of: %s", event)
-		}
 	}
 }

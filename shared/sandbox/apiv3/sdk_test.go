@@ -1,4 +1,4 @@
-package sandbox_test
+package apiv3_test
 
 import (
 	"context"
@@ -22,6 +22,7 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/utils"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 )
 
 // redirect sends what was meant for the real host, which the SDK has fixed, to
@@ -35,9 +36,9 @@ func (r redirect) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // sdkWorld is a sandbox on a real listener, and an HTTP client for the SDK.
-func sdkWorld(t *testing.T, mutate ...func(*sandbox.Config)) (*world, *http.Client) {
-	w := newWorld(t, append([]func(*sandbox.Config){func(c *sandbox.Config) { c.Transport = nil }}, mutate...)...)
-	server := httptest.NewServer(w.sandbox.WeChat())
+func sdkWorld(t *testing.T, mutate ...func(*sandbox.Config)) (*sandboxtest.World, *http.Client) {
+	w := sandboxtest.New(t, append([]func(*sandbox.Config){func(c *sandbox.Config) { c.Transport = nil }}, mutate...)...)
+	server := httptest.NewServer(w.Sandbox.WeChat())
 	t.Cleanup(server.Close)
 	to, err := url.Parse(server.URL)
 	if err != nil {
@@ -47,9 +48,9 @@ func sdkWorld(t *testing.T, mutate ...func(*sandbox.Config)) (*world, *http.Clie
 }
 
 // sdkKey is the merchant's key as the SDK reads it.
-func sdkKey(t *testing.T, w *world) *rsa.PrivateKey {
+func sdkKey(t *testing.T, w *sandboxtest.World) *rsa.PrivateKey {
 	t.Helper()
-	key, err := utils.LoadPrivateKey(w.settings["WXPAY_PRIVATE_KEY"])
+	key, err := utils.LoadPrivateKey(w.Settings["WXPAY_PRIVATE_KEY"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,35 +59,35 @@ func sdkKey(t *testing.T, w *world) *rsa.PrivateKey {
 
 // sdkModes are the two ways in which the SDK can work; each returns a client and
 // what verifies notifications.
-var sdkModes = map[string]func(*testing.T, *world, *http.Client) (*core.Client, auth.Verifier){
-	"certificates, downloaded": func(t *testing.T, w *world, h *http.Client) (*core.Client, auth.Verifier) {
+var sdkModes = map[string]func(*testing.T, *sandboxtest.World, *http.Client) (*core.Client, auth.Verifier){
+	"certificates, downloaded": func(t *testing.T, w *sandboxtest.World, h *http.Client) (*core.Client, auth.Verifier) {
 		ctx, cancel := context.WithCancel(t.Context())
 		t.Cleanup(cancel)
 		first, err := core.NewClient(ctx, option.WithHTTPClient(h),
-			option.WithMerchantCredential(w.signer.MchID, w.signer.SerialNo, sdkKey(t, w)), option.WithoutValidator())
+			option.WithMerchantCredential(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w)), option.WithoutValidator())
 		if err != nil {
 			t.Fatal(err)
 		}
 		manager := downloader.NewCertificateDownloaderMgr(ctx)
 		t.Cleanup(manager.Stop)
-		if err := manager.RegisterDownloaderWithClient(ctx, first, w.signer.MchID, w.settings["WXPAY_APIV3_KEY"]); err != nil {
+		if err := manager.RegisterDownloaderWithClient(ctx, first, w.Signer.MchID, w.Settings["WXPAY_APIV3_KEY"]); err != nil {
 			t.Fatal(err)
 		}
 		client, err := core.NewClient(ctx, option.WithHTTPClient(h),
-			option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(w.signer.MchID, w.signer.SerialNo, sdkKey(t, w), manager))
+			option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w), manager))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return client, verifiers.NewSHA256WithRSAVerifier(manager.GetCertificateVisitor(w.signer.MchID))
+		return client, verifiers.NewSHA256WithRSAVerifier(manager.GetCertificateVisitor(w.Signer.MchID))
 	},
-	"public key": func(t *testing.T, w *world, h *http.Client) (*core.Client, auth.Verifier) {
-		public, err := utils.LoadPublicKey(w.settings["WXPAY_PUBLIC_KEY"])
+	"public key": func(t *testing.T, w *sandboxtest.World, h *http.Client) (*core.Client, auth.Verifier) {
+		public, err := utils.LoadPublicKey(w.Settings["WXPAY_PUBLIC_KEY"])
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := w.settings["WXPAY_PUBLIC_KEY_ID"]
+		id := w.Settings["WXPAY_PUBLIC_KEY_ID"]
 		client, err := core.NewClient(t.Context(), option.WithHTTPClient(h),
-			option.WithWechatPayPublicKeyAuthCipher(w.signer.MchID, w.signer.SerialNo, sdkKey(t, w), id, public))
+			option.WithWechatPayPublicKeyAuthCipher(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w), id, public))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,13 +95,13 @@ var sdkModes = map[string]func(*testing.T, *world, *http.Client) (*core.Client, 
 	},
 }
 
-// TestSDKClient has WeChat Pay's own SDK refund, repeat, ask and be refused.
-func TestSDKClient(t *testing.T) {
+// TestTheOfficialSDKRefundsRepeatsAndAsks has WeChat Pay's own SDK refund, repeat, ask and be refused.
+func TestTheOfficialSDKRefundsRepeatsAndAsks(t *testing.T) {
 	for mode, client := range sdkModes {
 		t.Run(mode, func(t *testing.T) {
 			w, h := sdkWorld(t)
 			c, _ := client(t, w, h)
-			w.order("SDK-1")
+			w.Order("SDK-1")
 			api := refunddomestic.RefundsApiService{Client: c}
 			ask := refunddomestic.CreateRequest{
 				OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R_1-|*@"), Reason: core.String("商品已售完 <&>"),
@@ -129,8 +130,8 @@ func TestSDKClient(t *testing.T) {
 			if diff := cmp.Diff(made.String(), again.String()); diff != "" {
 				t.Errorf("the same request again gives another refund (-first +second):\n%s", diff)
 			}
-			if a := w.control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200); a.field("status") != "SUCCESS" {
-				t.Errorf("settle: %s", a.body)
+			if a := w.Control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200); a.Field("status") != "SUCCESS" {
+				t.Errorf("settle: %s", a.Body)
 			}
 			found, _, err := api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R_1-|*@")})
 			if err != nil {
@@ -152,13 +153,13 @@ func TestSDKClient(t *testing.T) {
 	}
 }
 
-// TestSDKServiceProvider has the SDK act for the merchant that a provider serves.
-func TestSDKServiceProvider(t *testing.T) {
+// TestTheOfficialSDKActsForAServedMerchant has the SDK act for the merchant that a provider serves.
+func TestTheOfficialSDKActsForAServedMerchant(t *testing.T) {
 	w, h := sdkWorld(t)
 	c, _ := sdkModes["public key"](t, w, h)
-	w.order("SDK-1")
+	w.Order("SDK-1")
 	api := refunddomestic.RefundsApiService{Client: c}
-	sub := w.control("GET", "/_sandbox/credentials", "", 200).field("sub_mchid").(string)
+	sub := w.Control("GET", "/_sandbox/credentials", "", 200).Field("sub_mchid").(string)
 	_, _, err := api.Create(t.Context(), refunddomestic.CreateRequest{
 		SubMchid: &sub, OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R1"),
 		Amount: &refunddomestic.AmountReq{Refund: core.Int64(1), Total: core.Int64(10000), Currency: core.String("CNY")},
@@ -176,8 +177,8 @@ func TestSDKServiceProvider(t *testing.T) {
 	}
 }
 
-// TestSDKReceiver has the SDK's notification handler read what is really posted.
-func TestSDKReceiver(t *testing.T) {
+// TestTheOfficialSDKReadsNotifications has the SDK's notification handler read what is really posted.
+func TestTheOfficialSDKReadsNotifications(t *testing.T) {
 	for mode, client := range sdkModes {
 		t.Run(mode, func(t *testing.T) {
 			type read struct {
@@ -199,8 +200,8 @@ func TestSDKReceiver(t *testing.T) {
 
 			w, h := sdkWorld(t, func(c *sandbox.Config) { c.NotifyURL = merchant.URL + "/notify" })
 			c, verifier := client(t, w, h)
-			handler, _ = notify.NewRSANotifyHandler(w.settings["WXPAY_APIV3_KEY"], verifier)
-			w.order("SDK-1")
+			handler, _ = notify.NewRSANotifyHandler(w.Settings["WXPAY_APIV3_KEY"], verifier)
+			w.Order("SDK-1")
 			api := refunddomestic.RefundsApiService{Client: c}
 			made, _, err := api.Create(t.Context(), refunddomestic.CreateRequest{
 				OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R1"),
@@ -209,7 +210,7 @@ func TestSDKReceiver(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.advance("10m")
+			w.Advance("10m")
 
 			got := <-reads
 			if got.err != nil {
@@ -223,7 +224,7 @@ func TestSDKReceiver(t *testing.T) {
 				t.Error(err)
 			}
 			want := map[string]any{
-				"mchid": w.signer.MchID, "transaction_id": *made.TransactionId, "out_trade_no": "SDK-1",
+				"mchid": w.Signer.MchID, "transaction_id": *made.TransactionId, "out_trade_no": "SDK-1",
 				"refund_id": *made.RefundId, "out_refund_no": "R1", "refund_status": "SUCCESS",
 				"success_time": success, "user_received_account": *made.UserReceivedAccount,
 				"amount": map[string]any{"total": 10000.0, "refund": 888.0, "payer_total": 10000.0, "payer_refund": 888.0},
@@ -231,18 +232,18 @@ func TestSDKReceiver(t *testing.T) {
 			if diff := cmp.Diff(want, got.notification); diff != "" {
 				t.Errorf("notification (-want +got):\n%s", diff)
 			}
-			if d := w.deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
+			if d := w.Deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
 				t.Errorf("deliveries %+v", d)
 			}
 		})
 	}
 }
 
-// TestTLS asks over the listener that demands a client certificate.
-func TestTLS(t *testing.T) {
-	w := newWorld(t)
-	server := httptest.NewUnstartedServer(w.sandbox.WeChat())
-	server.TLS = w.sandbox.TLSConfig()
+// TestTheTLSSideDemandsAClientCertificate asks over the listener that demands a client certificate.
+func TestTheTLSSideDemandsAClientCertificate(t *testing.T) {
+	w := sandboxtest.New(t)
+	server := httptest.NewUnstartedServer(w.Sandbox.WeChat())
+	server.TLS = w.Sandbox.TLSConfig()
 	server.StartTLS()
 	defer server.Close()
 	var c struct {
@@ -250,7 +251,7 @@ func TestTLS(t *testing.T) {
 		Key  string `json:"client_key"`
 		CA   string `json:"ca_cert"`
 	}
-	w.control("GET", "/_sandbox/credentials", "", 200).decode(t, &c)
+	w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &c)
 	pair, err := tls.X509KeyPair([]byte(c.Cert), []byte(c.Key))
 	if err != nil {
 		t.Fatal(err)

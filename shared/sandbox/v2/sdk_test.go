@@ -1,8 +1,6 @@
-package sandbox_test
+package v2_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -13,31 +11,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/sandbox"
-	"wxrefund/shared/wxpay"
+	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// tlsServer is WeChat's side over mutual TLS, and what a merchant needs to reach it.
-func tlsServer(t *testing.T, w *world) (url string, client *tls.Config) {
-	t.Helper()
-	server := httptest.NewUnstartedServer(w.sandbox.WeChat())
-	server.TLS = w.sandbox.TLSConfig()
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	settings := w.settingsOf("global")
-	pair, err := wxpay.ParseClientCertificate(settings["WXPAY_CLIENT_CERT"], settings["WXPAY_CLIENT_KEY"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(settings["WXPAY_CA_CERT"])) {
-		t.Fatal("no certificate authority")
-	}
-	return server.URL, &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-}
-
-// TestV2SDK has a public SDK refund over mutual TLS, repeat, be refused, ask, and
+// TestAPublicSDKRefundsOverMutualTLS has a public SDK refund over mutual TLS, repeat, be refused, ask, and
 // read the notification that is posted. Only the host is another.
-func TestV2SDK(t *testing.T) {
+func TestAPublicSDKRefundsOverMutualTLS(t *testing.T) {
 	for _, signType := range []string{gowechat.SignType_MD5, gowechat.SignType_HMAC_SHA256} {
 		t.Run(signType, func(t *testing.T) {
 			type read struct {
@@ -57,15 +36,15 @@ func TestV2SDK(t *testing.T) {
 				_, _ = rw.Write([]byte(answer.ToXmlString()))
 			}))
 			defer merchant.Close()
-			w := newWorld(t, func(c *sandbox.Config) { c.Transport, c.NotifyURL = nil, merchant.URL+"/notify" })
-			settings := w.settingsOf("global")
+			w := sandboxtest.New(t, func(c *sandbox.Config) { c.Transport, c.NotifyURL = nil, merchant.URL+"/notify" })
+			settings := w.SettingsOf("global")
 			key = settings["WXPAY_API_KEY"]
-			url, config := tlsServer(t, w)
+			url, config := sandboxtest.TLSServer(t, w)
 			client := gowechat.NewClient(settings["WXPAY_APPID"], settings["WXPAY_MCHID"], key, true)
 			client.BaseURL = url
 			client.SetHttpClient(xhttp.NewClient().SetHttpTLSConfig(config))
 			client.SetTLSHttpClient(xhttp.NewClient().SetHttpTLSConfig(config))
-			w.order("SDK-V2")
+			w.Order("SDK-V2")
 
 			ask := func(change map[string]any) gopay.BodyMap {
 				bm := gopay.BodyMap{
@@ -95,7 +74,7 @@ func TestV2SDK(t *testing.T) {
 			if err != nil || other.ReturnCode != "SUCCESS" || other.ResultCode != "FAIL" || other.ErrCode == "" {
 				t.Errorf("other amount under the same number: %+v, %v, want a refusal", other, err)
 			}
-			w.advance("10m")
+			w.Advance("10m")
 
 			got := <-reads
 			if got.err != nil {
@@ -112,7 +91,7 @@ func TestV2SDK(t *testing.T) {
 			if diff := cmp.Diff(want, got.inner); diff != "" || got.inner.SuccessTime == "" || got.inner.RefundRecvAccout == "" || got.inner.RefundAccount == "" {
 				t.Errorf("notification (-want +got):\n%s\nof %+v", diff, got.inner)
 			}
-			if d := w.deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
+			if d := w.Deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
 				t.Errorf("deliveries %+v", d)
 			}
 
@@ -139,15 +118,15 @@ func TestV2SDK(t *testing.T) {
 }
 
 // Without the merchant's certificate the SDK gets nowhere.
-func TestV2SDKWithoutACertificate(t *testing.T) {
-	w := newWorld(t)
-	settings := w.settingsOf("global")
-	url, config := tlsServer(t, w)
+func TestAPublicSDKGetsNowhereWithoutACertificate(t *testing.T) {
+	w := sandboxtest.New(t)
+	settings := w.SettingsOf("global")
+	url, config := sandboxtest.TLSServer(t, w)
 	config.Certificates = nil
 	client := gowechat.NewClient(settings["WXPAY_APPID"], settings["WXPAY_MCHID"], settings["WXPAY_API_KEY"], true)
 	client.BaseURL = url
 	client.SetTLSHttpClient(xhttp.NewClient().SetHttpTLSConfig(config))
-	w.order("SDK-V2")
+	w.Order("SDK-V2")
 	bm := gopay.BodyMap{"nonce_str": "n", "out_trade_no": "SDK-V2", "out_refund_no": "R1", "total_fee": 10000, "refund_fee": 1}
 	if got, _, err := client.Refund(t.Context(), bm); err == nil {
 		t.Errorf("Refund() = %+v, want an error", got)

@@ -1,11 +1,10 @@
-package sandbox_test
+package v2_test
 
 import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,109 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 	"wxrefund/shared/wxpay"
 )
 
-const (
-	refundV2 = "/secapi/pay/refund"
-	queryV2  = "/pay/refundquery"
-)
-
-// settingsOf are those of another channel.
-func (w *world) settingsOf(channel string) map[string]string {
-	w.t.Helper()
-	settings, err := w.sandbox.Settings(channel)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return settings
-}
-
-func (w *world) apiKey() wxpay.APIKey {
-	w.t.Helper()
-	key, err := wxpay.ParseAPIKey(w.settingsOf("global")["WXPAY_API_KEY"])
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return key
-}
-
-// globalRefund is a request that is granted, but for its signature.
-func (w *world) globalRefund(change map[string]string) wxpay.Fields {
-	f := wxpay.Fields{
-		"appid": "wx5a4db0c0ffee0001", "mch_id": "1900000001", "nonce_str": "5K8264ILTKCH16CQ2502SI8ZNMTM67VS", "sign_type": "HMAC-SHA256",
-		"out_trade_no": "T1", "out_refund_no": "R1", "total_fee": "10000", "refund_fee": "100", "refund_desc": "商品已售完",
-	}
-	maps.Copy(f, change)
-	return f
-}
-
-func (w *world) globalQuery(change map[string]string) wxpay.Fields {
-	f := wxpay.Fields{"appid": "wx5a4db0c0ffee0001", "mch_id": "1900000001", "nonce_str": "n", "sign_type": "HMAC-SHA256"}
-	maps.Copy(f, change)
-	return f
-}
-
-// signed completes a request of v2.
-func (w *world) signed(f wxpay.Fields) []byte {
-	w.t.Helper()
-	t := wxpay.SignMD5
-	if f["sign_type"] == "HMAC-SHA256" {
-		t = wxpay.SignHMACSHA256
-	}
-	sign, err := w.apiKey().Sign(f, t)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	f["sign"] = sign
-	return f.XML()
-}
-
-// requestV2 is a request over TLS, with the merchant's certificate.
-func (w *world) requestV2(path string, body []byte) *http.Request {
-	w.t.Helper()
-	r := httptest.NewRequest("POST", path, strings.NewReader(string(body)))
-	cert, err := wxpay.ParseCertificate(w.settingsOf("global")["WXPAY_CLIENT_CERT"])
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}
-	return r
-}
-
-// callV2 makes a request and insists on a signed answer.
-func (w *world) callV2(path string, f wxpay.Fields) wxpay.Fields {
-	w.t.Helper()
-	t := wxpay.SignMD5
-	if f["sign_type"] == "HMAC-SHA256" {
-		t = wxpay.SignHMACSHA256
-	}
-	a := serve(w.sandbox.WeChat(), w.requestV2(path, w.signed(f)))
-	out := a.fields(w.t)
-	if out["return_code"] == "SUCCESS" {
-		if err := w.apiKey().Verify(out, t); err != nil {
-			w.t.Errorf("answer %s: %v", a.body, err)
-		}
-	}
-	return out
-}
-
-func (a answer) fields(t testing.TB) wxpay.Fields {
-	t.Helper()
-	f, err := wxpay.ParseFields(a.body, "xml")
-	if err != nil {
-		t.Fatalf("answer %d %s: %v", a.status, a.body, err)
-	}
-	return f
-}
-
-// pay makes an order out of JSON.
-func (w *world) pay(order string) { w.t.Helper(); w.control("POST", "/_sandbox/orders", order, 200) }
-
-func TestGlobalRefund(t *testing.T) {
-	w := newWorld(t)
-	w.pay(`{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":10000,"currency":"USD"}`)
-	got := w.callV2(refundV2, w.globalRefund(map[string]string{"refund_fee_type": "USD"}))
+func TestAGlobalRefundIsAnsweredAsDocumented(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Pay(`{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":10000,"currency":"USD"}`)
+	got := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(map[string]string{"refund_fee_type": "USD"}))
 	for _, name := range []string{"sign", "nonce_str", "refund_id"} {
 		if got[name] == "" {
 			t.Errorf("%s is missing", name)
@@ -136,17 +40,17 @@ func TestGlobalRefund(t *testing.T) {
 	}
 
 	// The same again is the same; on the control side it is as ever.
-	again := w.callV2(refundV2, w.globalRefund(nil))
+	again := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(nil))
 	if again["result_code"] != "SUCCESS" {
 		t.Errorf("the same again: %v", again)
 	}
-	list := w.control("GET", "/_sandbox/refunds", "", 200)
-	if !strings.Contains(string(list.body), `"status":"PROCESSING"`) || strings.Count(string(list.body), "refund_id") != 1 {
-		t.Errorf("refunds: %s", list.body)
+	list := w.Control("GET", "/_sandbox/refunds", "", 200)
+	if !strings.Contains(string(list.Body), `"status":"PROCESSING"`) || strings.Count(string(list.Body), "refund_id") != 1 {
+		t.Errorf("refunds: %s", list.Body)
 	}
 
-	w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
-	got = w.callV2(queryV2, w.globalQuery(map[string]string{"out_refund_no": "R1"}))
+	w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+	got = w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(map[string]string{"out_refund_no": "R1"}))
 	when := got["refund_success_time_0"]
 	if _, err := time.Parse(time.DateTime, when); err != nil {
 		t.Errorf("refund_success_time_0 %q: %v", when, err)
@@ -169,14 +73,14 @@ func TestGlobalRefund(t *testing.T) {
 	}
 }
 
-// TestGlobalRules changes one thing of a request that is granted.
-func TestGlobalRules(t *testing.T) {
+// TestEachGlobalRuleRefusesInItsWords changes one thing of a request that is granted.
+func TestEachGlobalRuleRefusesInItsWords(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("x", n) }
 	type change = map[string]string
 	tests := []struct {
 		name   string
 		change change
-		before func(*world)
+		before func(*sandboxtest.World)
 		code   string // nothing: granted
 		words  string
 	}{
@@ -217,19 +121,19 @@ func TestGlobalRules(t *testing.T) {
 		{name: "too much", change: change{"refund_fee": "10001"}, code: "INVALID_REQUEST", words: "大于"},
 		{name: "unknown order", change: change{"out_trade_no": "T9"}, code: "ORDERNOTEXIST"},
 		{name: "unknown transaction", change: change{"transaction_id": "9"}, code: "INVALID_TRANSACTIONID"},
-		{name: "old", before: func(w *world) { w.advance("8760h1s") }, code: "TRADE_OVERDUE"},
-		{name: "refunded", before: func(w *world) { w.refund("T1", "R0", 10000) }, code: "INVALID_REQUEST", words: "订单已全额退款"},
-		{name: "same number, other content", before: func(w *world) { w.refund("T1", "R1", 7) }, code: "INVALID_REQUEST", words: "不一致"},
-		{name: "50 before", before: func(w *world) { w.partials(50) }, code: "INVALID_REQUEST", words: "50"},
+		{name: "old", before: func(w *sandboxtest.World) { w.Advance("8760h1s") }, code: "TRADE_OVERDUE"},
+		{name: "refunded", before: func(w *sandboxtest.World) { w.Refund("T1", "R0", 10000) }, code: "INVALID_REQUEST", words: "订单已全额退款"},
+		{name: "same number, other content", before: func(w *sandboxtest.World) { w.Refund("T1", "R1", 7) }, code: "INVALID_REQUEST", words: "不一致"},
+		{name: "50 before", before: func(w *sandboxtest.World) { w.Partials(50) }, code: "INVALID_REQUEST", words: "50"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.pay(`{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":10000}`)
+			w := sandboxtest.New(t)
+			w.Pay(`{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":10000}`)
 			if tt.before != nil {
 				tt.before(w)
 			}
-			got := w.callV2(refundV2, w.globalRefund(tt.change))
+			got := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(tt.change))
 			result := "FAIL"
 			if tt.code == "" {
 				result = "SUCCESS"
@@ -246,15 +150,15 @@ func TestGlobalRules(t *testing.T) {
 	}
 }
 
-// TestGlobalTransport is about failures to understand each other at all.
-func TestGlobalTransport(t *testing.T) {
-	w := newWorld(t)
-	w.order("T1")
-	forged := w.globalRefund(map[string]string{"sign": "C380BEC2BFD727A4B6845133519F3AD6"})
-	unsaid := w.globalRefund(nil) // signed with HMAC-SHA256 and not said so
-	w.signed(unsaid)
+// TestWhatCannotBeReadIsAnsweredWithoutASignature is about failures to understand each other at all.
+func TestWhatCannotBeReadIsAnsweredWithoutASignature(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Order("T1")
+	forged := w.GlobalRefund(map[string]string{"sign": "C380BEC2BFD727A4B6845133519F3AD6"})
+	unsaid := w.GlobalRefund(nil) // signed with HMAC-SHA256 and not said so
+	w.Signed(unsaid)
 	delete(unsaid, "sign_type")
-	odd := w.globalRefund(map[string]string{"sign_type": "SHA1", "sign": "x"})
+	odd := w.GlobalRefund(map[string]string{"sign_type": "SHA1", "sign": "x"})
 	for name, body := range map[string]string{
 		"XML格式错误":    "{}",
 		"XML格式错误 ":   "",
@@ -262,40 +166,40 @@ func TestGlobalTransport(t *testing.T) {
 		"签名错误":       string(forged.XML()),
 		"签名错误 ":      string(unsaid.XML()),
 		"签名错误  ":     string(odd.XML()),
-		"签名错误   ":    string(w.globalRefund(nil).XML()),
+		"签名错误   ":    string(w.GlobalRefund(nil).XML()),
 		"请求报文过大或不完整": strings.Repeat("x", 2<<20),
 	} {
-		a := serve(w.sandbox.WeChat(), w.requestV2(refundV2, []byte(body)))
+		a := sandboxtest.Serve(w.Sandbox.WeChat(), w.RequestV2(sandboxtest.RefundV2, []byte(body)))
 		want := wxpay.Fields{"return_code": "FAIL", "return_msg": strings.TrimRight(name, " ")}
-		if diff := cmp.Diff(want, a.fields(t)); a.status != 200 || diff != "" {
-			t.Errorf("%.60s: %d (-want +got):\n%s", body, a.status, diff)
+		if diff := cmp.Diff(want, a.Fields(t)); a.Status != 200 || diff != "" {
+			t.Errorf("%.60s: %d (-want +got):\n%s", body, a.Status, diff)
 		}
 	}
 
-	r := w.requestV2(queryV2, nil)
+	r := w.RequestV2(sandboxtest.QueryV2, nil)
 	r.Method = "GET"
-	if f := serve(w.sandbox.WeChat(), r).fields(t); f["err_code"] != "REQUIRE_POST_METHOD" {
+	if f := sandboxtest.Serve(w.Sandbox.WeChat(), r).Fields(t); f["err_code"] != "REQUIRE_POST_METHOD" {
 		t.Errorf("GET: %v", f)
 	}
-	r = w.requestV2(refundV2, w.signed(w.globalRefund(nil)))
+	r = w.RequestV2(sandboxtest.RefundV2, w.Signed(w.GlobalRefund(nil)))
 	r.TLS = nil
-	if a := serve(w.sandbox.WeChat(), r); a.status != 400 || !strings.Contains(string(a.body), "No required SSL certificate") {
-		t.Errorf("without a certificate: %d %s", a.status, a.body)
+	if a := sandboxtest.Serve(w.Sandbox.WeChat(), r); a.Status != 400 || !strings.Contains(string(a.Body), "No required SSL certificate") {
+		t.Errorf("without a certificate: %d %s", a.Status, a.Body)
 	}
-	if f := w.callV2(queryV2, w.globalQuery(map[string]string{"out_refund_no": "R1"})); f["err_code"] != "REFUNDNOTEXIST" {
+	if f := w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(map[string]string{"out_refund_no": "R1"})); f["err_code"] != "REFUNDNOTEXIST" {
 		t.Errorf("a refund was made: %v", f)
 	}
 }
 
-// TestGlobalTLS refunds over a real connection.
-func TestGlobalTLS(t *testing.T) {
-	w := newWorld(t)
-	w.order("T1")
-	server := httptest.NewUnstartedServer(w.sandbox.WeChat())
-	server.TLS = w.sandbox.TLSConfig()
+// TestGlobalRefundsOverMutualTLS refunds over a real connection.
+func TestGlobalRefundsOverMutualTLS(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Order("T1")
+	server := httptest.NewUnstartedServer(w.Sandbox.WeChat())
+	server.TLS = w.Sandbox.TLSConfig()
 	server.StartTLS()
 	defer server.Close()
-	settings := w.settingsOf("global")
+	settings := w.SettingsOf("global")
 	cert, err := tls.X509KeyPair([]byte(settings["WXPAY_CLIENT_CERT"]), []byte(settings["WXPAY_CLIENT_KEY"]))
 	if err != nil {
 		t.Fatal(err)
@@ -304,7 +208,7 @@ func TestGlobalTLS(t *testing.T) {
 	roots.AppendCertsFromPEM([]byte(settings["WXPAY_CA_CERT"]))
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}}}}
 	defer client.CloseIdleConnections()
-	res, err := client.Post(server.URL+refundV2, "text/xml", strings.NewReader(string(w.signed(w.globalRefund(nil)))))
+	res, err := client.Post(server.URL+sandboxtest.RefundV2, "text/xml", strings.NewReader(string(w.Signed(w.GlobalRefund(nil)))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,20 +217,20 @@ func TestGlobalTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := (answer{body: body}).fields(t); f["result_code"] != "SUCCESS" {
+	if f := (sandboxtest.Answer{Body: body}).Fields(t); f["result_code"] != "SUCCESS" {
 		t.Errorf("%v", f)
 	}
 }
 
-// TestQueryPages asks for 36 refunds of one order.
-func TestQueryPages(t *testing.T) {
-	w := newWorld(t)
-	w.order("T1")
-	w.order("T2")
-	w.partials(36)
-	w.refund("T2", "R2")
-	id := w.call("GET", refundsPath+"/P7", "").field("refund_id").(string)
-	transaction := w.call("GET", refundsPath+"/P7", "").field("transaction_id").(string)
+// TestAQueryHoldsTenRefundsAPage asks for 36 refunds of one order.
+func TestAQueryHoldsTenRefundsAPage(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Order("T1")
+	w.Order("T2")
+	w.Partials(36)
+	w.Refund("T2", "R2")
+	id := w.Call("GET", sandboxtest.RefundsPath+"/P7", "").Field("refund_id").(string)
+	transaction := w.Call("GET", sandboxtest.RefundsPath+"/P7", "").Field("transaction_id").(string)
 	type ask = map[string]string
 	for _, tt := range []struct {
 		ask   ask
@@ -358,7 +262,7 @@ func TestQueryPages(t *testing.T) {
 		{ask{"out_refund_no": "P7", "sub_mch_id": "1900000109"}, "", "", "", "REFUNDNOTEXIST"},
 		{ask{}, "", "", "", "PARAM_ERROR"},
 	} {
-		got := w.callV2(queryV2, w.globalQuery(tt.ask))
+		got := w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(tt.ask))
 		if got["out_refund_no_0"] != tt.first || got["refund_count"] != tt.count || got["total_refund_count"] != tt.total || got["err_code"] != tt.code {
 			t.Errorf("%v: %v, want %+v", tt.ask, got, tt)
 		}
@@ -367,20 +271,20 @@ func TestQueryPages(t *testing.T) {
 		}
 	}
 
-	w.order("T3")
-	if got := w.callV2(queryV2, w.globalQuery(ask{"out_trade_no": "T3"})); got["err_code"] != "REFUNDNOTEXIST" {
+	w.Order("T3")
+	if got := w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(ask{"out_trade_no": "T3"})); got["err_code"] != "REFUNDNOTEXIST" {
 		t.Errorf("paid and never refunded: %v", got)
 	}
 }
 
-// TestQueryCoupons is about $n_$m, and about states in v2's words.
-func TestQueryCoupons(t *testing.T) {
-	w := newWorld(t)
-	w.pay(`{"out_trade_no":"T1","total":10000,"promotion_detail":[
+// TestAQueryTellsCouponsAndSettlement is about $n_$m, and about states in v2's words.
+func TestAQueryTellsCouponsAndSettlement(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Pay(`{"out_trade_no":"T1","total":10000,"promotion_detail":[
 		{"promotion_id":"10","scope":"GLOBAL","type":"CASH","amount":1000},{"promotion_id":"11","scope":"SINGLE","type":"NOCASH","amount":2000}]}`)
 	for i, status := range []string{"SUCCESS", "CLOSED", "ABNORMAL", ""} {
 		number := fmt.Sprintf("R%d", i)
-		got := w.callV2(refundV2, w.globalRefund(map[string]string{"out_refund_no": number, "refund_fee": "1000"}))
+		got := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(map[string]string{"out_refund_no": number, "refund_fee": "1000"}))
 		for name, want := range map[string]string{
 			"cash_fee": "7000", "cash_refund_fee": "700", "settlement_total_fee": "8000", "settlement_refund_fee": "800", "coupon_refund_fee": "300",
 			"coupon_refund_count": "2", "coupon_type_0": "CASH", "coupon_type_1": "NO_CASH", "coupon_refund_id_1": "11", "coupon_refund_fee_0": "100", "coupon_refund_fee_1": "200",
@@ -390,10 +294,10 @@ func TestQueryCoupons(t *testing.T) {
 			}
 		}
 		if status != "" {
-			w.control("POST", "/_sandbox/refunds/"+number+"/settle", fmt.Sprintf(`{"status":%q}`, status), 200)
+			w.Control("POST", "/_sandbox/refunds/"+number+"/settle", fmt.Sprintf(`{"status":%q}`, status), 200)
 		}
 	}
-	got := w.callV2(queryV2, w.globalQuery(map[string]string{"out_trade_no": "T1"}))
+	got := w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(map[string]string{"out_trade_no": "T1"}))
 	for name, want := range map[string]string{
 		"refund_count": "4", "refund_status_0": "SUCCESS", "refund_status_1": "REFUNDCLOSE", "refund_status_2": "CHANGE", "refund_status_3": "PROCESSING",
 		"refund_success_time_1": "", "refund_success_time_2": "", "settlement_total_fee": "8000", "settlement_refund_fee_0": "800",
@@ -405,17 +309,17 @@ func TestQueryCoupons(t *testing.T) {
 	}
 }
 
-// TestForeignCash refunds an order bit by bit: all the yuan that were paid go back.
-func TestForeignCash(t *testing.T) {
-	w := newWorld(t)
-	w.pay(`{"out_trade_no":"T1","total":10000,"currency":"EUR"}`)
+// TestForeignPartialRefundsReturnAllTheYuan refunds an order bit by bit: all the yuan that were paid go back.
+func TestForeignPartialRefundsReturnAllTheYuan(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Pay(`{"out_trade_no":"T1","total":10000,"currency":"EUR"}`)
 	sum := 0
 	for i := range 11 {
 		fee := "909"
 		if i == 10 {
 			fee = "910"
 		}
-		got := w.callV2(refundV2, w.globalRefund(map[string]string{"out_refund_no": fmt.Sprint("R", i), "refund_fee": fee}))
+		got := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(map[string]string{"out_refund_no": fmt.Sprint("R", i), "refund_fee": fee}))
 		var n int
 		fmt.Sscan(got["cash_refund_fee"], &n)
 		sum += n
@@ -425,29 +329,16 @@ func TestForeignCash(t *testing.T) {
 	}
 }
 
-// codesV2 are all codes of the documents of CloudPay and of WeChat Pay Global.
-var codesV2 = map[string][]string{
-	"apply": {
-		"SYSTEMERROR", "BIZERR_NEED_RETRY", "TRADE_OVERDUE", "ERROR", "USER_ACCOUNT_ABNORMAL", "INVALID_REQ_TOO_MUCH", "NOTENOUGH",
-		"INVALID_TRANSACTIONID", "PARAM_ERROR", "APPID_NOT_EXIST", "MCHID_NOT_EXIST", "APPID_MCHID_NOT_MATCH", "REQUIRE_POST_METHOD",
-		"SIGNERROR", "XML_FORMAT_ERROR", "FREQUENCY_LIMITED", "NOAUTH", "INVALID_REQUEST",
-	},
-	"query": {
-		"SYSTEMERROR", "REFUNDNOTEXIST", "INVALID_TRANSACTIONID", "PARAM_ERROR", "APPID_NOT_EXIST", "MCHID_NOT_EXIST",
-		"REQUIRE_POST_METHOD", "SIGNERROR", "XML_FORMAT_ERROR",
-	},
-}
-
-// TestErrorCodesV2 gets every code by a fault; it strikes only what it is meant
+// TestEveryDocumentedCodeCanBeHad gets every code by a fault; it strikes only what it is meant
 // for.
-func TestErrorCodesV2(t *testing.T) {
-	for on, codes := range codesV2 {
+func TestEveryDocumentedCodeCanBeHad(t *testing.T) {
+	for on, codes := range sandboxtest.CodesV2 {
 		for _, code := range codes {
-			w := newWorld(t)
-			w.order("T1")
-			w.control("POST", "/_sandbox/faults", fmt.Sprintf(`{"err_code":%q,"on":%q,"count":1}`, code, on), 200)
-			first := w.callV2(refundV2, w.globalRefund(nil))
-			second := w.callV2(queryV2, w.globalQuery(map[string]string{"out_trade_no": "T1"}))
+			w := sandboxtest.New(t)
+			w.Order("T1")
+			w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"err_code":%q,"on":%q,"count":1}`, code, on), 200)
+			first := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(nil))
+			second := w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(map[string]string{"out_trade_no": "T1"}))
 			struck, spared := first, ""
 			if on == "query" {
 				struck, spared = second, first["err_code"]
@@ -458,18 +349,18 @@ func TestErrorCodesV2(t *testing.T) {
 		}
 	}
 	// The names of APIv3 are translated.
-	w := newWorld(t)
-	w.order("T1")
+	w := sandboxtest.New(t)
+	w.Order("T1")
 	for name, want := range map[string]string{"NOT_ENOUGH": "NOTENOUGH", "SYSTEM_ERROR": "SYSTEMERROR", "NO_AUTH": "NOAUTH", "SERVICE_UNAVAILABLE": "SYSTEMERROR"} {
-		w.control("POST", "/_sandbox/faults", fmt.Sprintf(`{"err_code":%q,"count":1}`, name), 200)
-		if got := w.callV2(refundV2, w.globalRefund(nil)); got["err_code"] != want {
+		w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"err_code":%q,"count":1}`, name), 200)
+		if got := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(nil)); got["err_code"] != want {
 			t.Errorf("%s: %v, want %s", name, got, want)
 		}
 	}
 }
 
-// TestFaultsV2 looks at each fault from the client's side.
-func TestFaultsV2(t *testing.T) {
+// TestEachFaultAsAClientOfGlobalMeetsIt looks at each fault from the client's side.
+func TestEachFaultAsAClientOfGlobalMeetsIt(t *testing.T) {
 	tests := []struct {
 		fault  string
 		status int
@@ -486,22 +377,22 @@ func TestFaultsV2(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.fault, func(t *testing.T) {
-			w := newWorld(t, func(c *sandbox.Config) {})
-			w.order("T1")
-			w.control("POST", "/_sandbox/faults", fmt.Sprintf(`{"upstream":%q,"count":1}`, tt.fault), 200)
-			a := serve(w.sandbox.WeChat(), w.requestV2(refundV2, w.signed(w.globalRefund(nil))))
+			w := sandboxtest.New(t, func(c *sandbox.Config) {})
+			w.Order("T1")
+			w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"upstream":%q,"count":1}`, tt.fault), 200)
+			a := sandboxtest.Serve(w.Sandbox.WeChat(), w.RequestV2(sandboxtest.RefundV2, w.Signed(w.GlobalRefund(nil))))
 			if tt.status == 0 {
-				if len(a.body) != 0 {
-					t.Errorf("the connection held: %s", a.body)
+				if len(a.Body) != 0 {
+					t.Errorf("the connection held: %s", a.Body)
 				}
 			} else {
-				f := a.fields(t)
-				verified := w.apiKey().Verify(f, wxpay.SignHMACSHA256) == nil
-				if a.status != tt.status || f["err_code"] != tt.code || verified != tt.signed {
-					t.Errorf("%d %s, want %+v", a.status, a.body, tt)
+				f := a.Fields(t)
+				verified := w.APIKey().Verify(f, wxpay.SignHMACSHA256) == nil
+				if a.Status != tt.status || f["err_code"] != tt.code || verified != tt.signed {
+					t.Errorf("%d %s, want %+v", a.Status, a.Body, tt)
 				}
 			}
-			got := w.callV2(queryV2, w.globalQuery(map[string]string{"out_refund_no": "R1"}))
+			got := w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(map[string]string{"out_refund_no": "R1"}))
 			if made := got["result_code"] == "SUCCESS"; made != tt.made {
 				t.Errorf("the refund: %v", got)
 			}
@@ -509,12 +400,12 @@ func TestFaultsV2(t *testing.T) {
 	}
 }
 
-// TestWrongRequestsV2 asks for the impossible again and again.
-func TestWrongRequestsV2(t *testing.T) {
-	w := newWorld(t)
+// TestTooManyWrongRequestsAreBlocked asks for the impossible again and again.
+func TestTooManyWrongRequestsAreBlocked(t *testing.T) {
+	w := sandboxtest.New(t)
 	seen := map[string]bool{}
 	for range 20 {
-		seen[w.callV2(refundV2, w.globalRefund(nil))["err_code"]] = true
+		seen[w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(nil))["err_code"]] = true
 	}
 	if !seen["ORDERNOTEXIST"] || !seen["INVALID_REQ_TOO_MUCH"] || len(seen) != 2 {
 		t.Errorf("codes %v", seen)

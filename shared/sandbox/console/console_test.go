@@ -1,4 +1,4 @@
-package sandbox_test
+package console_test
 
 import (
 	"encoding/json"
@@ -15,12 +15,14 @@ import (
 	"strings"
 	"testing"
 
+	"wxrefund/shared/sandbox/sandboxtest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
-// The page and its parts are served with a policy that lets them load nothing else.
-func TestConsoleServed(t *testing.T) {
-	w := newWorld(t)
+// D11: the page and its parts are served with a policy that lets them load nothing else.
+func TestThePageIsServedUnderAStrictPolicy(t *testing.T) {
+	w := sandboxtest.New(t)
 	tests := []struct {
 		path, kind string
 		status     int
@@ -36,11 +38,11 @@ func TestConsoleServed(t *testing.T) {
 		{"/_sandbox/console/../console.go", "application/json; charset=utf-8", 404},
 	}
 	for _, tt := range tests {
-		a := serve(w.sandbox.Console(), controlRequest("GET", tt.path, ""))
-		if a.status != tt.status || a.header.Get("Content-Type") != tt.kind {
-			t.Errorf("%s: got %d %s, want %d %s", tt.path, a.status, a.header.Get("Content-Type"), tt.status, tt.kind)
+		a := sandboxtest.Serve(w.Sandbox.Console(), sandboxtest.ControlRequest("GET", tt.path, ""))
+		if a.Status != tt.status || a.Header.Get("Content-Type") != tt.kind {
+			t.Errorf("%s: got %d %s, want %d %s", tt.path, a.Status, a.Header.Get("Content-Type"), tt.status, tt.kind)
 		}
-		policy := a.header.Get("Content-Security-Policy")
+		policy := a.Header.Get("Content-Security-Policy")
 		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} {
 			if !slices.Contains(strings.Split(policy, "; "), want) {
 				t.Errorf("%s: the policy %q lacks %s", tt.path, policy, want)
@@ -54,9 +56,9 @@ func TestConsoleServed(t *testing.T) {
 	}
 }
 
-// A link may lead to the page; nobody else's page may read what it shows.
-func TestD11Console(t *testing.T) {
-	w := newWorld(t)
+// D11: a link may lead to the page; nobody else's page may read what it shows.
+func TestOtherSitesMayLinkToThePageButNotReadIt(t *testing.T) {
+	w := sandboxtest.New(t)
 	set := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
@@ -74,10 +76,10 @@ func TestD11Console(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for handler, path := range map[string]string{"page": "/", "state": "/_sandbox/state", "events": "/_sandbox/events", "hostile": "/_sandbox/hostile"} {
-			method, body, want, h := "GET", "", tt.state, w.sandbox.Control()
+			method, body, want, h := "GET", "", tt.state, w.Sandbox.Control()
 			switch handler {
 			case "page":
-				want, h = tt.page, w.sandbox.Console()
+				want, h = tt.page, w.Sandbox.Console()
 			case "hostile":
 				method, body = "POST", `{"on":true}`
 			case "events":
@@ -85,10 +87,10 @@ func TestD11Console(t *testing.T) {
 					continue // it does not end; TestEvents reads it
 				}
 			}
-			r := controlRequest(method, path, body)
+			r := sandboxtest.ControlRequest(method, path, body)
 			tt.change(r)
-			if a := serve(h, r); a.status != want {
-				t.Errorf("%s, %s: got %d, want %d", tt.name, handler, a.status, want)
+			if a := sandboxtest.Serve(h, r); a.Status != want {
+				t.Errorf("%s, %s: got %d, want %d", tt.name, handler, a.Status, want)
 			}
 		}
 	}
@@ -97,7 +99,7 @@ func TestD11Console(t *testing.T) {
 // assets are the files of the page by name.
 func assets(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("console/assets/*")
+	files, err := filepath.Glob("assets/*")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no assets", err)
 	}
@@ -113,7 +115,7 @@ func assets(t *testing.T) map[string]string {
 }
 
 // Nothing of the page stands elsewhere, and no code is made out of text.
-func TestConsoleAssets(t *testing.T) {
+func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 	never := map[string]*regexp.Regexp{
 		"an address":         regexp.MustCompile(`(?i)(https?:)?//[a-z0-9.-]+\.[a-z]{2,}|@import|\burl\(`),
 		"an inline script":   regexp.MustCompile(`(?i)<script[^>]*>\s*[^<\s]|javascript:`),
@@ -160,7 +162,7 @@ func words(t *testing.T) map[string]map[string]string {
 }
 
 // Everything is said in both languages, and each sentence takes the same values.
-func TestConsoleWords(t *testing.T) {
+func TestBothLanguagesSayTheSame(t *testing.T) {
 	all := words(t)
 	en, zh := all["en"], all["zh"]
 	if d := cmp.Diff(slices.Sorted(maps.Keys(en)), slices.Sorted(maps.Keys(zh))); d != "" {
@@ -186,14 +188,14 @@ func TestConsoleWords(t *testing.T) {
 }
 
 // What the page says is in the tables, and there is nothing in them that it does not say.
-func TestConsoleWordsAreUsed(t *testing.T) {
+func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 	en := words(t)["en"]
 	said := map[string]bool{}
 	// Sentences about things that have names: every one that the state can hold.
 	var state struct {
 		Known map[string][]string
 	}
-	newWorld(t).control("GET", "/_sandbox/state", "", 200).decode(t, &state)
+	sandboxtest.New(t).Control("GET", "/_sandbox/state", "", 200).Decode(t, &state)
 	families := map[string][]string{
 		"fault.": append(state.Known["upstream"], state.Known["notify"]...), "teaches.": append(state.Known["upstream"], state.Known["notify"]...),
 		"state.":     {"paid", "claimed", "processing", "success", "closed", "abnormal", "rejected"},
@@ -247,7 +249,7 @@ func TestConsoleWordsAreUsed(t *testing.T) {
 
 // Text can be read on what it stands on, in either scheme: 4.5 to 1 for text and 3
 // to 1 for the edges of controls (WCAG 2.2, 1.4.3 and 1.4.11).
-func TestConsoleContrast(t *testing.T) {
+func TestTextStandsOutFromItsGround(t *testing.T) {
 	light, dark := colours(t)
 	pairs := []struct {
 		front, back string
@@ -326,7 +328,7 @@ func contrast(a, b [3]float64) float64 {
 
 // The ratio itself is right: black on white is 21, and a grey that WCAG's own
 // documents name as just enough is.
-func TestContrastItself(t *testing.T) {
+func TestTheContrastRatioIsWCAGs(t *testing.T) {
 	for _, tt := range []struct {
 		front, back string
 		want        float64
@@ -338,10 +340,10 @@ func TestContrastItself(t *testing.T) {
 }
 
 // The page may be watched from a browser; that it is not kept anywhere is said to it.
-func TestConsoleIsNotStored(t *testing.T) {
-	w := newWorld(t)
+func TestThePageIsNotStored(t *testing.T) {
+	w := sandboxtest.New(t)
 	rec := httptest.NewRecorder()
-	w.sandbox.Console().ServeHTTP(rec, controlRequest("GET", "/", ""))
+	w.Sandbox.Console().ServeHTTP(rec, sandboxtest.ControlRequest("GET", "/", ""))
 	if got := rec.Header().Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control: got %q, want no-store", got)
 	}

@@ -1,4 +1,4 @@
-package sandbox_test
+package world_test
 
 import (
 	"context"
@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// TestUpstreamFaults lets each strike once.
-func TestUpstreamFaults(t *testing.T) {
+// TestEachUpstreamFaultAppliesOnce lets each strike once.
+func TestEachUpstreamFaultAppliesOnce(t *testing.T) {
 	tests := []struct {
 		fault    string
 		status   int // 0: the connection broke
@@ -47,28 +48,28 @@ func TestUpstreamFaults(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.order("T1")
-				w.control("POST", "/_sandbox/faults", tt.fault, 200)
+				w := sandboxtest.New(t)
+				w.Order("T1")
+				w.Control("POST", "/_sandbox/faults", tt.fault, 200)
 				began := time.Now()
-				a := w.apply("T1", "R1", 100)
-				if a.status != tt.status || tt.code != "" && a.field("code") != tt.code {
-					t.Errorf("%d %s, want %d %s", a.status, a.body, tt.status, tt.code)
+				a := w.Apply("T1", "R1", 100)
+				if a.Status != tt.status || tt.code != "" && a.Field("code") != tt.code {
+					t.Errorf("%d %s, want %d %s", a.Status, a.Body, tt.status, tt.code)
 				}
 				if got := time.Since(began); got != tt.took {
 					t.Errorf("it took %v, want %v", got, tt.took)
 				}
-				switch signed := a.header.Get("Wechatpay-Signature") != ""; {
-				case a.status >= 500 && signed:
+				switch signed := a.Header.Get("Wechatpay-Signature") != ""; {
+				case a.Status >= 500 && signed:
 					t.Error("the 5xx is signed")
-				case a.status > 0 && a.status < 500:
-					w.verifyReply(a, w.serial)
+				case a.Status > 0 && a.Status < 500:
+					w.VerifyReply(a, w.Serial)
 				}
-				if got := w.status("R1") == "PROCESSING"; got != tt.accepted {
+				if got := w.Status("R1") == "PROCESSING"; got != tt.accepted {
 					t.Errorf("accepted = %v, want %v", got, tt.accepted)
 				}
-				w.refund("T1", "R1", 100) // the same again is right in any case
-				if n := strings.Count(string(w.control("GET", "/_sandbox/refunds", "", 200).body), `"R1"`); n != 1 {
+				w.Refund("T1", "R1", 100) // the same again is right in any case
+				if n := strings.Count(string(w.Control("GET", "/_sandbox/refunds", "", 200).Body), `"R1"`); n != 1 {
 					t.Errorf("%d refunds, want 1", n)
 				}
 			})
@@ -76,41 +77,41 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 }
 
-// TestReplySignatureFaults has answers that must not be believed, to an
+// TestSignatureFaultsSpoilAnswersToQueriesToo has answers that must not be believed, to an
 // application and to a query.
-func TestReplySignatureFaults(t *testing.T) {
-	w := newWorld(t)
-	w.order("T1")
+func TestSignatureFaultsSpoilAnswersToQueriesToo(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Order("T1")
 	for _, tt := range []struct {
 		fault  string
 		signed bool
 	}{{"bad_signature", true}, {"unsigned", false}} {
-		w.control("POST", "/_sandbox/faults", fmt.Sprintf(`{"upstream":%q,"count":2}`, tt.fault), 200)
-		for i, a := range []answer{w.apply("T1", "R1", 1), w.call("GET", refundsPath+"/R1", "")} {
-			err := w.verify(a.header, a.body, a.header.Get("Wechatpay-Serial"))
-			if a.status != 200 || err == nil || (a.header.Get("Wechatpay-Signature") != "") != tt.signed {
-				t.Errorf("%s, answer %d: %d, signature %q, verified: %v", tt.fault, i, a.status, a.header.Get("Wechatpay-Signature"), err)
+		w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"upstream":%q,"count":2}`, tt.fault), 200)
+		for i, a := range []sandboxtest.Answer{w.Apply("T1", "R1", 1), w.Call("GET", sandboxtest.RefundsPath+"/R1", "")} {
+			err := w.Verify(a.Header, a.Body, a.Header.Get("Wechatpay-Serial"))
+			if a.Status != 200 || err == nil || (a.Header.Get("Wechatpay-Signature") != "") != tt.signed {
+				t.Errorf("%s, answer %d: %d, signature %q, verified: %v", tt.fault, i, a.Status, a.Header.Get("Wechatpay-Signature"), err)
 			}
 		}
-		w.verifyReply(w.call("GET", refundsPath+"/R1", ""), w.serial)
+		w.VerifyReply(w.Call("GET", sandboxtest.RefundsPath+"/R1", ""), w.Serial)
 	}
 }
 
-// TestBrokenConnections meets the faults that break connections on a real one.
-func TestBrokenConnections(t *testing.T) {
-	w := newWorld(t)
-	server := httptest.NewServer(w.sandbox.WeChat())
+// TestConnectionFaultsBreakRealConnections meets the faults that break connections on a real one.
+func TestConnectionFaultsBreakRealConnections(t *testing.T) {
+	w := sandboxtest.New(t)
+	server := httptest.NewServer(w.Sandbox.WeChat())
 	defer server.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- w.sandbox.Run(ctx) }()
-	w.order("T1")
+	go func() { ended <- w.Sandbox.Run(ctx) }()
+	w.Order("T1")
 	body := `{"out_trade_no":"T1","out_refund_no":"R1","amount":{"refund":1,"total":10000,"currency":"CNY"}}`
 	post := func(patience time.Duration) (time.Duration, error) {
-		in := w.request("POST", refundsPath, body)
+		in := w.Request("POST", sandboxtest.RefundsPath, body)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, "POST", server.URL+refundsPath, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(ctx, "POST", server.URL+sandboxtest.RefundsPath, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,19 +124,19 @@ func TestBrokenConnections(t *testing.T) {
 		return time.Since(began), err
 	}
 
-	w.control("POST", "/_sandbox/faults", `{"upstream":"reset_after","count":1}`, 200)
+	w.Control("POST", "/_sandbox/faults", `{"upstream":"reset_after","count":1}`, 200)
 	if _, err := post(10 * time.Second); err == nil {
 		t.Error("reset_after: an answer came")
 	}
-	w.control("POST", "/_sandbox/faults", `{"upstream":"timeout_after","count":1}`, 200)
+	w.Control("POST", "/_sandbox/faults", `{"upstream":"timeout_after","count":1}`, 200)
 	if took, err := post(100 * time.Millisecond); err == nil || took > 5*time.Second {
 		t.Errorf("timeout_after: error %v after %v", err, took)
 	}
-	if w.status("R1") != "PROCESSING" {
+	if w.Status("R1") != "PROCESSING" {
 		t.Error("the refund was not accepted")
 	}
 	// A request that hangs does not outlive the sandbox.
-	w.control("POST", "/_sandbox/faults", `{"upstream":"timeout_before","count":1}`, 200)
+	w.Control("POST", "/_sandbox/faults", `{"upstream":"timeout_before","count":1}`, 200)
 	time.AfterFunc(100*time.Millisecond, stop)
 	if took, err := post(30 * time.Second); err == nil || took > 10*time.Second {
 		t.Errorf("timeout_before: error %v after %v", err, took)
@@ -145,8 +146,8 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
-// TestNoticeFaults lets each strike once, with a receiver that verifies.
-func TestNoticeFaults(t *testing.T) {
+// TestEachNotificationFaultAppliesOnce lets each strike once, with a receiver that verifies.
+func TestEachNotificationFaultAppliesOnce(t *testing.T) {
 	tests := []struct {
 		fault    string
 		attempts []int // by status
@@ -165,15 +166,15 @@ func TestNoticeFaults(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.receiver.answer = w.strictly
-				w.order("T1")
-				w.refund("T1", "R1")
-				w.control("POST", "/_sandbox/faults", fmt.Sprintf(`{"notify":%q,"count":1}`, tt.fault), 200)
-				w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
-				settled := w.sandbox.Now()
-				w.advance("1h")
-				d := w.deliveries()[0]
+				w := sandboxtest.New(t)
+				w.Receiver.Answer = w.Strictly
+				w.Order("T1")
+				w.Refund("T1", "R1")
+				w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"notify":%q,"count":1}`, tt.fault), 200)
+				w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+				settled := w.Sandbox.Now()
+				w.Advance("1h")
+				d := w.Deliveries()[0]
 				var got []int
 				for _, a := range d.Attempts {
 					got = append(got, a.Status)
@@ -190,15 +191,15 @@ func TestNoticeFaults(t *testing.T) {
 					}
 				}
 				if tt.state == "lost" {
-					a := w.control("POST", "/_sandbox/deliveries/"+d.ID+"/resend", "", 200)
-					if a.field("state") != "delivered" {
-						t.Errorf("resent: %s", a.body)
+					a := w.Control("POST", "/_sandbox/deliveries/"+d.ID+"/resend", "", 200)
+					if a.Field("state") != "delivered" {
+						t.Errorf("resent: %s", a.Body)
 					}
 				}
 				// The next notification is as it should be.
-				w.refund("T1", "R2")
-				w.control("POST", "/_sandbox/refunds/R2/settle", `{"status":"SUCCESS"}`, 200)
-				if d := w.deliveries()[1]; d.State != "delivered" || len(d.Attempts) != 1 {
+				w.Refund("T1", "R2")
+				w.Control("POST", "/_sandbox/refunds/R2/settle", `{"status":"SUCCESS"}`, 200)
+				if d := w.Deliveries()[1]; d.State != "delivered" || len(d.Attempts) != 1 {
 					t.Errorf("the next notification: %+v", d)
 				}
 			})
@@ -206,51 +207,34 @@ func TestNoticeFaults(t *testing.T) {
 	}
 }
 
-// strictly answers as a receiver must.
-func (w *world) strictly(_ int, r *http.Request) (*http.Response, error) {
-	body := make([]byte, r.ContentLength)
-	if _, err := r.Body.Read(body); err != nil {
-		return nil, err
-	}
-	var at int64
-	fmt.Sscan(r.Header.Get("Wechatpay-Timestamp"), &at)
-	if d := time.Since(time.Unix(at, 0)); d > 5*time.Minute || d < -5*time.Minute {
-		return respond(401, `{"code":"FAIL","message":"stale"}`), nil
-	}
-	if err := w.verify(r.Header, body, w.serial); err != nil {
-		return respond(401, `{"code":"FAIL","message":"signature"}`), nil
-	}
-	return respond(200, `{"code":"SUCCESS"}`), nil
-}
-
-// TestGullible tells on a receiver that believes what it must not.
-func TestGullible(t *testing.T) {
+// TestAReceiverThatBelievesAForgeryIsReported tells on a receiver that believes what it must not.
+func TestAReceiverThatBelievesAForgeryIsReported(t *testing.T) {
 	for _, fault := range []string{"tamper", "signtest", "wrong_serial", "stale"} {
-		w := newWorld(t)
-		w.order("T1")
-		w.refund("T1", "R1")
-		w.control("POST", "/_sandbox/faults", fmt.Sprintf(`{"notify":%q,"count":1}`, fault), 200)
-		w.advance("10m")
-		d := w.deliveries()[0]
+		w := sandboxtest.New(t)
+		w.Order("T1")
+		w.Refund("T1", "R1")
+		w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"notify":%q,"count":1}`, fault), 200)
+		w.Advance("10m")
+		d := w.Deliveries()[0]
 		if len(d.Attempts) != 2 || d.Attempts[0].Fault != fault || !strings.Contains(d.Attempts[0].Error, "must not") || d.State != "delivered" {
 			t.Errorf("%s: %+v", fault, d)
 		}
 	}
 }
 
-// TestFaultsAndRepeats leaves a fault to the next notification, while the one before is
+// TestAFaultWaitsForTheNextNotification leaves a fault to the next notification, while the one before is
 // still being repeated.
-func TestFaultsAndRepeats(t *testing.T) {
-	w := newWorld(t, func(c *sandbox.Config) { c.Hostile = true })
-	w.order("T1")
-	w.refund("T1", "R1")
-	w.refund("T1", "R2")
-	w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
-	w.control("POST", "/_sandbox/faults", `{"notify":"tamper","count":1}`, 200)
-	w.advance("95s") // the second send of R1's
-	w.control("POST", "/_sandbox/refunds/R2/settle", `{"status":"CLOSED"}`, 200)
-	w.advance("1h")
-	d := w.deliveries()
+func TestAFaultWaitsForTheNextNotification(t *testing.T) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Hostile = true })
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	w.Refund("T1", "R2")
+	w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+	w.Control("POST", "/_sandbox/faults", `{"notify":"tamper","count":1}`, 200)
+	w.Advance("95s") // the second send of R1's
+	w.Control("POST", "/_sandbox/refunds/R2/settle", `{"status":"CLOSED"}`, 200)
+	w.Advance("1h")
+	d := w.Deliveries()
 	if len(d[0].Attempts) != 2 || d[0].Attempts[1].Fault != "" {
 		t.Errorf("R1: %+v", d[0])
 	}
@@ -259,18 +243,18 @@ func TestFaultsAndRepeats(t *testing.T) {
 	}
 }
 
-// TestReorder has a newer notification overtake an older one.
-func TestReorder(t *testing.T) {
-	w := newWorld(t)
-	w.order("T1")
-	w.refund("T1", "R1")
-	w.control("POST", "/_sandbox/faults", `{"notify":"reorder","count":1}`, 200)
-	w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"ABNORMAL"}`, 200)
-	w.control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
-	w.advance("0s")
+// TestANewerNotificationOvertakesAnOlderOne has a newer notification overtake an older one.
+func TestANewerNotificationOvertakesAnOlderOne(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	w.Control("POST", "/_sandbox/faults", `{"notify":"reorder","count":1}`, 200)
+	w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"ABNORMAL"}`, 200)
+	w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+	w.Advance("0s")
 	var got []string
-	for _, p := range w.receiver.received() {
-		n, _ := w.notification(p.body)
+	for _, p := range w.Receiver.Received() {
+		n, _ := w.Notification(p.Body)
 		got = append(got, n.EventType)
 	}
 	if fmt.Sprint(got) != "[REFUND.SUCCESS REFUND.ABNORMAL]" {
@@ -278,8 +262,8 @@ func TestReorder(t *testing.T) {
 	}
 }
 
-func TestFaultBodies(t *testing.T) {
-	w := newWorld(t)
+func TestFaultsOutsideTheirBoundsAreRefused(t *testing.T) {
+	w := sandboxtest.New(t)
 	for body, names := range map[string]string{
 		`{}`:                                    "upstream",
 		`{"count":1}`:                           "upstream",
@@ -302,43 +286,43 @@ func TestFaultBodies(t *testing.T) {
 		`[{"notify":"lose"}]`:                   "JSON",
 		`{"notify":"lose","upstream":["slow"]}`: "upstream",
 	} {
-		a := w.control("POST", "/_sandbox/faults", body, 400)
-		if e, _ := a.field("error").(string); !strings.Contains(e, names) {
-			t.Errorf("%s: %s, want %s named", body, a.body, names)
+		a := w.Control("POST", "/_sandbox/faults", body, 400)
+		if e, _ := a.Field("error").(string); !strings.Contains(e, names) {
+			t.Errorf("%s: %s, want %s named", body, a.Body, names)
 		}
 	}
-	one := w.control("POST", "/_sandbox/faults", `{"upstream":"slow","err_code":"NOT_ENOUGH","notify":"lose","rate":0.5,"count":3}`, 200)
-	two := w.control("POST", "/_sandbox/faults", `{"notify":"delay"}`, 200)
-	if one.field("id") == two.field("id") || one.field("rate") != 0.5 || one.field("count") != 3.0 || one.field("upstream") != "slow" {
-		t.Errorf("faults %s, %s", one.body, two.body)
+	one := w.Control("POST", "/_sandbox/faults", `{"upstream":"slow","err_code":"NOT_ENOUGH","notify":"lose","rate":0.5,"count":3}`, 200)
+	two := w.Control("POST", "/_sandbox/faults", `{"notify":"delay"}`, 200)
+	if one.Field("id") == two.Field("id") || one.Field("rate") != 0.5 || one.Field("count") != 3.0 || one.Field("upstream") != "slow" {
+		t.Errorf("faults %s, %s", one.Body, two.Body)
 	}
-	count := func(a answer) int { list, _ := a.field("faults").([]any); return len(list) }
-	if n := count(w.control("GET", "/_sandbox/faults", "", 200)); n != 2 {
+	count := func(a sandboxtest.Answer) int { list, _ := a.Field("faults").([]any); return len(list) }
+	if n := count(w.Control("GET", "/_sandbox/faults", "", 200)); n != 2 {
 		t.Errorf("%d faults, want 2", n)
 	}
-	w.control("DELETE", "/_sandbox/faults/f9", "", 404)
-	if n := count(w.control("DELETE", "/_sandbox/faults/"+one.field("id").(string), "", 200)); n != 1 {
+	w.Control("DELETE", "/_sandbox/faults/f9", "", 404)
+	if n := count(w.Control("DELETE", "/_sandbox/faults/"+one.Field("id").(string), "", 200)); n != 1 {
 		t.Errorf("%d faults, want 1", n)
 	}
-	if n := count(w.control("DELETE", "/_sandbox/faults", "", 200)); n != 0 {
+	if n := count(w.Control("DELETE", "/_sandbox/faults", "", 200)); n != 0 {
 		t.Errorf("%d faults, want none", n)
 	}
 	for range 100 {
-		w.control("POST", "/_sandbox/faults", `{"notify":"delay"}`, 200)
+		w.Control("POST", "/_sandbox/faults", `{"notify":"delay"}`, 200)
 	}
-	w.control("POST", "/_sandbox/faults", `{"notify":"delay"}`, 409)
+	w.Control("POST", "/_sandbox/faults", `{"notify":"delay"}`, 409)
 }
 
-// TestFaultRate throws the dice often, the same way for the same seed.
-func TestFaultRate(t *testing.T) {
+// TestFaultRatesFollowTheSeed throws the dice often, the same way for the same seed.
+func TestFaultRatesFollowTheSeed(t *testing.T) {
 	run := func(seed int64) (pattern string) {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, func(c *sandbox.Config) { c.Seed = seed })
-			w.order("T1")
-			w.refund("T1", "R1", 1)
-			w.control("POST", "/_sandbox/faults", `{"upstream":"500_after","rate":0.3,"count":20}`, 200)
+			w := sandboxtest.New(t, func(c *sandbox.Config) { c.Seed = seed })
+			w.Order("T1")
+			w.Refund("T1", "R1", 1)
+			w.Control("POST", "/_sandbox/faults", `{"upstream":"500_after","rate":0.3,"count":20}`, 200)
 			for range 100 {
-				pattern += fmt.Sprint(w.apply("T1", "R1", 1).status / 100)
+				pattern += fmt.Sprint(w.Apply("T1", "R1", 1).Status / 100)
 			}
 		})
 		return pattern

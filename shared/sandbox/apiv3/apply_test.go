@@ -1,4 +1,4 @@
-package sandbox_test
+package apiv3_test
 
 import (
 	"encoding/base64"
@@ -13,39 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
 	"wxrefund/shared/wxpay"
 )
-
-// set changes one field of a JSON body, by its JSON pointer; nil removes it.
-func set(t testing.TB, body, pointer string, value any) string {
-	t.Helper()
-	var root any
-	if err := json.Unmarshal([]byte(body), &root); err != nil {
-		t.Fatal(err)
-	}
-	names := strings.Split(pointer, "/")[1:]
-	node := root
-	for _, name := range names[:len(names)-1] {
-		if list, ok := node.([]any); ok {
-			var i int
-			fmt.Sscan(name, &i)
-			node = list[i]
-			continue
-		}
-		node = node.(map[string]any)[name]
-	}
-	last := names[len(names)-1]
-	if value == nil {
-		delete(node.(map[string]any), last)
-	} else {
-		node.(map[string]any)[last] = value
-	}
-	b, err := json.Marshal(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
 
 // validRefund uses every field.
 const validRefund = `{
@@ -55,15 +25,15 @@ const validRefund = `{
 	"goods_detail": [{"merchant_goods_id":"g1","wechatpay_goods_id":"1001","goods_name":"iPhone6s 16G","unit_price":1000,"refund_amount":1000,"refund_quantity":1}]
 }`
 
-func TestApplyAccepts(t *testing.T) {
-	w := newWorld(t)
-	order := w.control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","total":10000}`, 200)
-	a := w.call("POST", refundsPath, validRefund)
-	if a.status != 200 {
-		t.Fatalf("status %d %s", a.status, a.body)
+func TestARefundWithEveryFieldIsAccepted(t *testing.T) {
+	w := sandboxtest.New(t)
+	order := w.Control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","total":10000}`, 200)
+	a := w.Call("POST", sandboxtest.RefundsPath, validRefund)
+	if a.Status != 200 {
+		t.Fatalf("status %d %s", a.Status, a.Body)
 	}
 	var got map[string]any
-	a.decode(t, &got)
+	a.Decode(t, &got)
 	for _, name := range []string{"refund_id", "create_time", "user_received_account"} {
 		if s, _ := got[name].(string); s == "" {
 			t.Errorf("%s is missing", name)
@@ -71,7 +41,7 @@ func TestApplyAccepts(t *testing.T) {
 		delete(got, name)
 	}
 	want := map[string]any{
-		"out_refund_no": "R_1-|*@", "out_trade_no": "T1", "transaction_id": order.field("transaction_id"),
+		"out_refund_no": "R_1-|*@", "out_trade_no": "T1", "transaction_id": order.Field("transaction_id"),
 		"channel": "ORIGINAL", "status": "PROCESSING", "funds_account": "AVAILABLE", "promotion_detail": []any{},
 		"amount": map[string]any{
 			"total": 10000.0, "refund": 1000.0, "payer_total": 10000.0, "payer_refund": 1000.0, "currency": "CNY",
@@ -84,8 +54,8 @@ func TestApplyAccepts(t *testing.T) {
 	}
 }
 
-// TestApplyForm changes one thing of a valid body.
-func TestApplyForm(t *testing.T) {
+// TestEachFieldIsHeldToItsRule changes one thing of a valid body.
+func TestEachFieldIsHeldToItsRule(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("x", n) }
 	tests := []struct {
 		field string
@@ -160,19 +130,19 @@ func TestApplyForm(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s=%.20v", tt.field, tt.value), func(t *testing.T) {
-			w := newWorld(t)
-			w.order("T1")
-			a := w.call("POST", refundsPath, set(t, validRefund, tt.field, tt.value))
+			w := sandboxtest.New(t)
+			w.Order("T1")
+			a := w.Call("POST", sandboxtest.RefundsPath, sandboxtest.Set(t, validRefund, tt.field, tt.value))
 			if tt.ok {
-				if a.status != 200 {
-					t.Errorf("status %d %s, want 200", a.status, a.body)
+				if a.Status != 200 {
+					t.Errorf("status %d %s, want 200", a.Status, a.Body)
 				}
 				return
 			}
-			if a.status != 400 || a.field("code") != "PARAM_ERROR" {
-				t.Fatalf("status %d %s, want 400 PARAM_ERROR", a.status, a.body)
+			if a.Status != 400 || a.Field("code") != "PARAM_ERROR" {
+				t.Fatalf("status %d %s, want 400 PARAM_ERROR", a.Status, a.Body)
 			}
-			if m, _ := a.field("message").(string); !strings.Contains(m, tt.words) {
+			if m, _ := a.Field("message").(string); !strings.Contains(m, tt.words) {
 				t.Errorf("message %q, want %q in it", m, tt.words)
 			}
 			if tt.words == "普通商户不允许传sub_mch_id" {
@@ -184,22 +154,22 @@ func TestApplyForm(t *testing.T) {
 			} else if tt.field == "/amount/from" && tt.words == "合法的 Json 对象" {
 				want = "/amount/from/0"
 			}
-			if got := a.field("detail", "field"); got != want {
+			if got := a.Field("detail", "field"); got != want {
 				t.Errorf("detail.field = %v, want %v", got, want)
 			}
 			unknown := strings.Contains(tt.words, "未在API文档中定义")
-			if got := a.field("detail", "location"); unknown != (got == nil) || !unknown && got != "body" {
+			if got := a.Field("detail", "location"); unknown != (got == nil) || !unknown && got != "body" {
 				t.Errorf("detail.location = %v", got)
 			}
-			if got := w.call("GET", refundsPath+"/R_1-%7C*@", ""); got.status != 404 {
-				t.Errorf("a refused refund exists: %s", got.body)
+			if got := w.Call("GET", sandboxtest.RefundsPath+"/R_1-%7C*@", ""); got.Status != 404 {
+				t.Errorf("a refused refund exists: %s", got.Body)
 			}
 		})
 	}
 }
 
-// TestApplySyntax sends what is not one JSON object that can be read in one way.
-func TestApplySyntax(t *testing.T) {
+// TestBodiesThatCanBeReadInTwoWaysAreRefused sends what is not one JSON object that can be read in one way.
+func TestBodiesThatCanBeReadInTwoWaysAreRefused(t *testing.T) {
 	for _, body := range []string{
 		"", " ", "{", "[]", "null", `"x"`, "{}x", validRefund + "{}",
 		strings.Replace(validRefund, `"reason"`, `"out_refund_no":"R2","reason"`, 1),
@@ -208,26 +178,26 @@ func TestApplySyntax(t *testing.T) {
 		strings.Replace(validRefund, `"商品已售完"`, strings.Repeat("[", 20)+strings.Repeat("]", 20), 1),
 		strings.Replace(validRefund, `"商品已售完",`, `"x",,`, 1),
 	} {
-		w := newWorld(t)
-		w.order("T1")
-		r := w.request("POST", refundsPath, body)
+		w := sandboxtest.New(t)
+		w.Order("T1")
+		r := w.Request("POST", sandboxtest.RefundsPath, body)
 		r.Header.Set("Content-Type", "application/json")
-		a := serve(w.sandbox.WeChat(), r)
-		if a.status != 400 || a.field("code") != "PARAM_ERROR" || a.field("detail", "location") != nil {
-			t.Errorf("body %.60q: %d %s, want 400 PARAM_ERROR without a location", body, a.status, a.body)
+		a := sandboxtest.Serve(w.Sandbox.WeChat(), r)
+		if a.Status != 400 || a.Field("code") != "PARAM_ERROR" || a.Field("detail", "location") != nil {
+			t.Errorf("body %.60q: %d %s, want 400 PARAM_ERROR without a location", body, a.Status, a.Body)
 		}
 	}
 }
 
-// TestApplyRules breaks one rule of business at a time.
-func TestApplyRules(t *testing.T) {
+// TestEachBusinessRuleRefusesInItsWords breaks one rule of business at a time.
+func TestEachBusinessRuleRefusesInItsWords(t *testing.T) {
 	const orderT1 = `{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":10000}`
 	const orderT2 = `{"out_trade_no":"T2","transaction_id":"4200000000000000000000000002","total":10000}`
 	type change map[string]any
 	tests := []struct {
 		name   string
 		orders []string
-		before func(*world)
+		before func(*sandboxtest.World)
 		change change
 		status int
 		code   string
@@ -242,62 +212,54 @@ func TestApplyRules(t *testing.T) {
 		{"total", []string{orderT1}, nil, change{"/amount/total": 10001}, 400, "INVALID_REQUEST", "订单金额或退款金额与之前请求不一致，请核实后再试"},
 		{"currency", []string{`{"out_trade_no":"T1","total":10000,"currency":"USD"}`}, nil, nil, 400, "INVALID_REQUEST", "不一致"},
 		{"more than the order", []string{orderT1}, nil, change{"/amount/refund": 10001, "/amount/from": []any{}}, 400, "INVALID_REQUEST", "累计退款金额大于支付金额"},
-		{"more than is left", []string{orderT1}, func(w *world) { w.refund("T1", "R0", 9001) }, nil, 400, "INVALID_REQUEST", "累计退款金额大于支付金额"},
-		{"just what is left", []string{orderT1}, func(w *world) { w.refund("T1", "R0", 9000) }, nil, 200, "", ""},
-		{"nothing is left", []string{orderT1}, func(w *world) { w.refund("T1", "R0", 10000) }, nil, 400, "INVALID_REQUEST", "订单已全额退款"},
-		{"closed gives back", []string{orderT1}, func(w *world) {
-			w.refund("T1", "R0", 10000)
-			w.control("POST", "/_sandbox/refunds/R0/settle", `{"status":"CLOSED"}`, 200)
+		{"more than is left", []string{orderT1}, func(w *sandboxtest.World) { w.Refund("T1", "R0", 9001) }, nil, 400, "INVALID_REQUEST", "累计退款金额大于支付金额"},
+		{"just what is left", []string{orderT1}, func(w *sandboxtest.World) { w.Refund("T1", "R0", 9000) }, nil, 200, "", ""},
+		{"nothing is left", []string{orderT1}, func(w *sandboxtest.World) { w.Refund("T1", "R0", 10000) }, nil, 400, "INVALID_REQUEST", "订单已全额退款"},
+		{"closed gives back", []string{orderT1}, func(w *sandboxtest.World) {
+			w.Refund("T1", "R0", 10000)
+			w.Control("POST", "/_sandbox/refunds/R0/settle", `{"status":"CLOSED"}`, 200)
 		}, nil, 200, "", ""},
-		{"abnormal does not", []string{orderT1}, func(w *world) {
-			w.refund("T1", "R0", 10000)
-			w.control("POST", "/_sandbox/refunds/R0/settle", `{"status":"ABNORMAL"}`, 200)
+		{"abnormal does not", []string{orderT1}, func(w *sandboxtest.World) {
+			w.Refund("T1", "R0", 10000)
+			w.Control("POST", "/_sandbox/refunds/R0/settle", `{"status":"ABNORMAL"}`, 200)
 		}, nil, 400, "INVALID_REQUEST", "订单已全额退款"},
-		{"49 before", []string{orderT1}, func(w *world) { w.partials(49) }, nil, 200, "", ""},
-		{"50 before", []string{orderT1}, func(w *world) { w.partials(50) }, nil, 400, "INVALID_REQUEST", "50"},
-		{"a year old", []string{orderT1}, func(w *world) { w.advance("8759h59m") }, nil, 200, "", ""},
-		{"older than a year", []string{orderT1}, func(w *world) { w.advance("8760h1s") }, nil, 400, "INVALID_REQUEST", "一年"},
+		{"49 before", []string{orderT1}, func(w *sandboxtest.World) { w.Partials(49) }, nil, 200, "", ""},
+		{"50 before", []string{orderT1}, func(w *sandboxtest.World) { w.Partials(50) }, nil, 400, "INVALID_REQUEST", "50"},
+		{"a year old", []string{orderT1}, func(w *sandboxtest.World) { w.Advance("8759h59m") }, nil, 200, "", ""},
+		{"older than a year", []string{orderT1}, func(w *sandboxtest.World) { w.Advance("8760h1s") }, nil, 400, "INVALID_REQUEST", "一年"},
 		{"paid more than a year ago", []string{fmt.Sprintf(`{"out_trade_no":"T1","total":10000,"success_time":%q}`,
 			time.Now().AddDate(0, 0, -366).Format(time.RFC3339))}, nil, nil, 400, "INVALID_REQUEST", "一年"},
 		{"not our merchant", []string{orderT1}, nil, change{"/sub_mchid": "1900000110"}, 403, "NO_AUTH", ""},
 		{"order of the other kind", []string{`{"out_trade_no":"T1","total":10000,"sub_mchid":"1900000109"}`}, nil, nil, 404, "RESOURCE_NOT_EXISTS", ""},
 		{"order of the merchant served", []string{`{"out_trade_no":"T1","total":10000,"sub_mchid":"1900000109"}`}, nil, change{"/sub_mchid": "1900000109"}, 200, "", ""},
-		{"order that has become the merchant's own", []string{orderT1}, func(w *world) { w.refund("T1", "R0", 1) }, change{"/sub_mchid": "1900000109"}, 404, "RESOURCE_NOT_EXISTS", ""},
+		{"order that has become the merchant's own", []string{orderT1}, func(w *sandboxtest.World) { w.Refund("T1", "R0", 1) }, change{"/sub_mchid": "1900000109"}, 404, "RESOURCE_NOT_EXISTS", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := sandboxtest.New(t)
 			for _, o := range tt.orders {
-				w.control("POST", "/_sandbox/orders", o, 200)
+				w.Control("POST", "/_sandbox/orders", o, 200)
 			}
 			if tt.before != nil {
 				tt.before(w)
 			}
 			body := validRefund
 			for pointer, value := range tt.change {
-				body = set(t, body, pointer, value)
+				body = sandboxtest.Set(t, body, pointer, value)
 			}
-			a := w.call("POST", refundsPath, body)
-			if a.status != tt.status || tt.code != "" && a.field("code") != tt.code {
-				t.Fatalf("%d %s, want %d %s", a.status, a.body, tt.status, tt.code)
+			a := w.Call("POST", sandboxtest.RefundsPath, body)
+			if a.Status != tt.status || tt.code != "" && a.Field("code") != tt.code {
+				t.Fatalf("%d %s, want %d %s", a.Status, a.Body, tt.status, tt.code)
 			}
-			if m, _ := a.field("message").(string); !strings.Contains(m, tt.words) {
+			if m, _ := a.Field("message").(string); !strings.Contains(m, tt.words) {
 				t.Errorf("message %q, want %q in it", m, tt.words)
 			}
 		})
 	}
 }
 
-// partials refunds the order T1 n times, 1 fen each.
-func (w *world) partials(n int) {
-	w.t.Helper()
-	for i := range n {
-		w.refund("T1", fmt.Sprintf("P%d", i), 1)
-	}
-}
-
-// TestApplyRepeats asks again under a number that is known.
-func TestApplyRepeats(t *testing.T) {
+// TestARepeatGetsTheRefundAndOtherContentIsRefused asks again under a number that is known.
+func TestARepeatGetsTheRefundAndOtherContentIsRefused(t *testing.T) {
 	tests := []struct {
 		field string
 		value any
@@ -316,71 +278,75 @@ func TestApplyRepeats(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s=%v", tt.field, tt.value), func(t *testing.T) {
-			w := newWorld(t)
-			w.control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":10000}`, 200)
-			w.order("T2")
-			body := set(t, validRefund, "/amount/from", []any{})
-			first := w.call("POST", refundsPath, body)
-			w.control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200)
-			a := w.call("POST", refundsPath, set(t, body, tt.field, tt.value))
+			w := sandboxtest.New(t)
+			w.Control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","transaction_id":"4200000000000000000000000001","total":10000}`, 200)
+			w.Order("T2")
+			body := sandboxtest.Set(t, validRefund, "/amount/from", []any{})
+			first := w.Call("POST", sandboxtest.RefundsPath, body)
+			w.Control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200)
+			a := w.Call("POST", sandboxtest.RefundsPath, sandboxtest.Set(t, body, tt.field, tt.value))
 			switch {
-			case tt.same && (a.status != 200 || a.field("status") != "SUCCESS" || a.field("refund_id") != first.field("refund_id")):
-				t.Errorf("%d %s, want the same refund as it stands now", a.status, a.body)
-			case !tt.same && (a.field("code") != "INVALID_REQUEST" || a.field("message") != "订单金额或退款金额与之前请求不一致，请核实后再试"):
-				t.Errorf("%d %s, want INVALID_REQUEST", a.status, a.body)
+			case tt.same && (a.Status != 200 || a.Field("status") != "SUCCESS" || a.Field("refund_id") != first.Field("refund_id")):
+				t.Errorf("%d %s, want the same refund as it stands now", a.Status, a.Body)
+			case !tt.same && (a.Field("code") != "INVALID_REQUEST" || a.Field("message") != "订单金额或退款金额与之前请求不一致，请核实后再试"):
+				t.Errorf("%d %s, want INVALID_REQUEST", a.Status, a.Body)
 			}
 		})
 	}
 }
 
-// TestGate changes one thing of a valid request, but not of its body.
-func TestGate(t *testing.T) {
-	other := newWorld(t, func(c *sandbox.Config) { c.Keys = otherKeys(t) })
-	sign := func(w *world, r *http.Request, signer wxpay.Signer, uri, body string) {
+// TestOnlyTheMerchantsSignedRequestsAreLetIn changes one thing of a valid request, but not of its body.
+func TestOnlyTheMerchantsSignedRequestsAreLetIn(t *testing.T) {
+	other := sandboxtest.New(t, func(c *sandbox.Config) { c.Keys = sandboxtest.OtherKeys(t) })
+	sign := func(w *sandboxtest.World, r *http.Request, signer wxpay.Signer, uri, body string) {
 		header, err := signer.Authorization(r.Method, uri, []byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", header)
 	}
-	old := func(by time.Duration) func(*world, *http.Request) {
-		return func(w *world, r *http.Request) {
-			r.Header.Set("Authorization", signAt(t, w.signer, r.Method, refundsPath, set(t, validRefund, "/reason", "x"), time.Now().Add(by)))
+	old := func(by time.Duration) func(*sandboxtest.World, *http.Request) {
+		return func(w *sandboxtest.World, r *http.Request) {
+			r.Header.Set("Authorization", signAt(t, w.Signer, r.Method, sandboxtest.RefundsPath, sandboxtest.Set(t, validRefund, "/reason", "x"), time.Now().Add(by)))
 		}
 	}
-	header := func(name, value string) func(*world, *http.Request) {
-		return func(_ *world, r *http.Request) { r.Header.Set(name, value) }
+	header := func(name, value string) func(*sandboxtest.World, *http.Request) {
+		return func(_ *sandboxtest.World, r *http.Request) { r.Header.Set(name, value) }
 	}
 	tests := []struct {
 		name   string
-		change func(*world, *http.Request)
+		change func(*sandboxtest.World, *http.Request)
 		status int
 		code   string
 		words  string
 	}{
-		{"nothing", func(*world, *http.Request) {}, 200, "", ""},
-		{"no Accept", func(_ *world, r *http.Request) { r.Header.Del("Accept") }, 400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent"},
-		{"no User-Agent", func(_ *world, r *http.Request) { r.Header.Del("User-Agent") }, 400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent"},
-		{"no Authorization", func(_ *world, r *http.Request) { r.Header.Del("Authorization") }, 401, "SIGN_ERROR", "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"},
+		{"nothing", func(*sandboxtest.World, *http.Request) {}, 200, "", ""},
+		{"no Accept", func(_ *sandboxtest.World, r *http.Request) { r.Header.Del("Accept") }, 400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent"},
+		{"no User-Agent", func(_ *sandboxtest.World, r *http.Request) { r.Header.Del("User-Agent") }, 400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent"},
+		{"no Authorization", func(_ *sandboxtest.World, r *http.Request) { r.Header.Del("Authorization") }, 401, "SIGN_ERROR", "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"},
 		{"no form", header("Authorization", "WECHATPAY2-SHA256-RSA2048 x"), 401, "SIGN_ERROR", "Http头Authorization值格式错误"},
 		{"scheme", header("Authorization", "Bearer x"), 401, "SIGN_ERROR", "Http头Authorization认证类型不正确"},
-		{"merchant", func(w *world, r *http.Request) {
-			s := *w.signer
+		{"merchant", func(w *sandboxtest.World, r *http.Request) {
+			s := *w.Signer
 			s.MchID = "1900000002"
-			sign(w, r, s, refundsPath, validRefund)
+			sign(w, r, s, sandboxtest.RefundsPath, validRefund)
 		}, 404, "MCH_NOT_EXISTS", ""},
-		{"serial", func(w *world, r *http.Request) {
-			s := *w.signer
+		{"serial", func(w *sandboxtest.World, r *http.Request) {
+			s := *w.Signer
 			s.SerialNo = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
-			sign(w, r, s, refundsPath, validRefund)
+			sign(w, r, s, sandboxtest.RefundsPath, validRefund)
 		}, 401, "SIGN_ERROR", "商户证书序列号有误"},
-		{"key", func(w *world, r *http.Request) {
-			s := *w.signer
-			s.Key = other.signer.Key
-			sign(w, r, s, refundsPath, validRefund)
+		{"key", func(w *sandboxtest.World, r *http.Request) {
+			s := *w.Signer
+			s.Key = other.Signer.Key
+			sign(w, r, s, sandboxtest.RefundsPath, validRefund)
 		}, 401, "SIGN_ERROR", "错误的签名，验签失败"},
-		{"path", func(w *world, r *http.Request) { sign(w, r, *w.signer, refundsPath+"/", validRefund) }, 401, "SIGN_ERROR", "错误的签名，验签失败"},
-		{"body", func(w *world, r *http.Request) { sign(w, r, *w.signer, refundsPath, validRefund+" ") }, 401, "SIGN_ERROR", "错误的签名，验签失败"},
+		{"path", func(w *sandboxtest.World, r *http.Request) {
+			sign(w, r, *w.Signer, sandboxtest.RefundsPath+"/", validRefund)
+		}, 401, "SIGN_ERROR", "错误的签名，验签失败"},
+		{"body", func(w *sandboxtest.World, r *http.Request) {
+			sign(w, r, *w.Signer, sandboxtest.RefundsPath, validRefund+" ")
+		}, 401, "SIGN_ERROR", "错误的签名，验签失败"},
 		{"301 s ago", old(-301 * time.Second), 401, "SIGN_ERROR", "timestamp与发起请求的时间不得超过5分钟"},
 		{"301 s ahead", old(301 * time.Second), 401, "SIGN_ERROR", "timestamp与发起请求的时间不得超过5分钟"},
 		{"Content-Type", header("Content-Type", "text/plain"), 415, "UNSUPPORTED_MEDIA", ""},
@@ -388,71 +354,71 @@ func TestGate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.order("T1")
+			w := sandboxtest.New(t)
+			w.Order("T1")
 			body := validRefund
-			r := w.request("POST", refundsPath, body)
+			r := w.Request("POST", sandboxtest.RefundsPath, body)
 			tt.change(w, r)
-			a := serve(w.sandbox.WeChat(), r)
-			if a.status != tt.status || tt.code != "" && a.field("code") != tt.code {
-				t.Fatalf("%d %s, want %d %s", a.status, a.body, tt.status, tt.code)
+			a := sandboxtest.Serve(w.Sandbox.WeChat(), r)
+			if a.Status != tt.status || tt.code != "" && a.Field("code") != tt.code {
+				t.Fatalf("%d %s, want %d %s", a.Status, a.Body, tt.status, tt.code)
 			}
-			if m, _ := a.field("message").(string); !strings.Contains(m, tt.words) {
+			if m, _ := a.Field("message").(string); !strings.Contains(m, tt.words) {
 				t.Errorf("message %q, want %q in it", m, tt.words)
 			}
-			w.verifyReply(a, w.serial)
-			id := a.header.Get("Request-Id")
-			if ok := strings.HasSuffix(id, "-0"); ok != (a.status == 200) {
-				t.Errorf("Request-Id %q for status %d", id, a.status)
+			w.VerifyReply(a, w.Serial)
+			id := a.Header.Get("Request-Id")
+			if ok := strings.HasSuffix(id, "-0"); ok != (a.Status == 200) {
+				t.Errorf("Request-Id %q for status %d", id, a.Status)
 			}
 		})
 	}
 }
 
-// TestSignInformation shows what was verified, cut as the real host cuts it.
-func TestSignInformation(t *testing.T) {
-	w := newWorld(t)
+// TestABadSignatureIsShownWhatWasVerified shows what was verified, cut as the real host cuts it.
+func TestABadSignatureIsShownWhatWasVerified(t *testing.T) {
+	w := sandboxtest.New(t)
 	const body = `{"out_trade_no":"T1"}`
-	r := w.request("POST", refundsPath, body)
-	r.Header.Set("Authorization", signAt(t, w.signer, "POST", refundsPath, body+"x", time.Now()))
-	a := serve(w.sandbox.WeChat(), r)
+	r := w.Request("POST", sandboxtest.RefundsPath, body)
+	r.Header.Set("Authorization", signAt(t, w.Signer, "POST", sandboxtest.RefundsPath, body+"x", time.Now()))
+	a := sandboxtest.Serve(w.Sandbox.WeChat(), r)
 	stamp := fmt.Sprint(time.Now().Unix())
-	message, _ := a.field("detail", "sign_information", "truncated_sign_message").(string)
+	message, _ := a.Field("detail", "sign_information", "truncated_sign_message").(string)
 	parts := strings.Split(message, "\n")
-	if len(parts) != 6 || parts[0] != "POST" || parts[1] != refundsPath || len(parts[2]) != len(stamp) || parts[3] != "n" || parts[4] != `{"out_tr` {
+	if len(parts) != 6 || parts[0] != "POST" || parts[1] != sandboxtest.RefundsPath || len(parts[2]) != len(stamp) || parts[3] != "n" || parts[4] != `{"out_tr` {
 		t.Errorf("truncated_sign_message %q", message)
 	}
-	want := len("POST\n") + len(refundsPath+"\n") + len(stamp+"\n") + len("n\n") + len(body+"\n")
-	if got := a.field("detail", "sign_information", "sign_message_length"); got != float64(want) {
+	want := len("POST\n") + len(sandboxtest.RefundsPath+"\n") + len(stamp+"\n") + len("n\n") + len(body+"\n")
+	if got := a.Field("detail", "sign_information", "sign_message_length"); got != float64(want) {
 		t.Errorf("sign_message_length %v, want %d", got, want)
 	}
 	for path, want := range map[string]string{"field": "signature", "location": "authorization"} {
-		if got := a.field("detail", path); got != want {
+		if got := a.Field("detail", path); got != want {
 			t.Errorf("detail.%s = %v, want %s", path, got, want)
 		}
 	}
-	if got := a.field("detail", "detail", "issue"); got != "sign not match" {
+	if got := a.Field("detail", "detail", "issue"); got != "sign not match" {
 		t.Errorf("issue %v", got)
 	}
 }
 
-// TestReplyKey has replies signed with the key that the client names.
-func TestReplyKey(t *testing.T) {
-	w := newWorld(t)
-	platform := w.control("GET", "/_sandbox/credentials", "", 200).field("platform_serial").(string)
-	public := w.settings["WXPAY_PUBLIC_KEY_ID"]
+// TestRepliesAreSignedWithTheKeyThatTheClientNames has replies signed with the key that the client names.
+func TestRepliesAreSignedWithTheKeyThatTheClientNames(t *testing.T) {
+	w := sandboxtest.New(t)
+	platform := w.Control("GET", "/_sandbox/credentials", "", 200).Field("platform_serial").(string)
+	public := w.Settings["WXPAY_PUBLIC_KEY_ID"]
 	for serial, want := range map[string]string{public: public, platform: platform, "": platform, "PUB_KEY_ID_0": platform} {
-		w.serial = serial
-		a := w.call("GET", refundsPath+"/R1", "")
-		if a.status != 404 {
-			t.Fatalf("%d %s", a.status, a.body)
+		w.Serial = serial
+		a := w.Call("GET", sandboxtest.RefundsPath+"/R1", "")
+		if a.Status != 404 {
+			t.Fatalf("%d %s", a.Status, a.Body)
 		}
-		w.verifyReply(a, want)
+		w.VerifyReply(a, want)
 	}
 }
 
-func TestPaths(t *testing.T) {
-	w := newWorld(t)
+func TestUnknownPathsAndMethodsAreRefusedAsAPIv3Does(t *testing.T) {
+	w := sandboxtest.New(t)
 	for _, tt := range []struct {
 		method, path string
 		status       int
@@ -460,32 +426,32 @@ func TestPaths(t *testing.T) {
 	}{
 		{"GET", "/", 404, "RESOURCE_NOT_EXISTS"},
 		{"POST", "/v3/refund/domestic/refund", 404, "RESOURCE_NOT_EXISTS"},
-		{"GET", refundsPath, 405, "METHOD_NOT_ALLOWED"},
-		{"DELETE", refundsPath + "/R1", 405, "METHOD_NOT_ALLOWED"},
-		{"GET", refundsPath + "/R1", 404, "RESOURCE_NOT_EXISTS"},
-		{"GET", refundsPath + "/R1?sub_mchid=1900000109", 404, "RESOURCE_NOT_EXISTS"},
-		{"GET", refundsPath + "/R1?sub_mchid=1900000110", 403, "NO_AUTH"},
-		{"GET", refundsPath + "/R1?x=1", 400, "PARAM_ERROR"},
-		{"GET", refundsPath + "/R1?sub_mchid=1900000109&sub_mchid=1", 400, "PARAM_ERROR"},
-		{"GET", refundsPath + "/R%201", 400, "PARAM_ERROR"},
-		{"GET", refundsPath + "/" + strings.Repeat("x", 65), 400, "PARAM_ERROR"},
+		{"GET", sandboxtest.RefundsPath, 405, "METHOD_NOT_ALLOWED"},
+		{"DELETE", sandboxtest.RefundsPath + "/R1", 405, "METHOD_NOT_ALLOWED"},
+		{"GET", sandboxtest.RefundsPath + "/R1", 404, "RESOURCE_NOT_EXISTS"},
+		{"GET", sandboxtest.RefundsPath + "/R1?sub_mchid=1900000109", 404, "RESOURCE_NOT_EXISTS"},
+		{"GET", sandboxtest.RefundsPath + "/R1?sub_mchid=1900000110", 403, "NO_AUTH"},
+		{"GET", sandboxtest.RefundsPath + "/R1?x=1", 400, "PARAM_ERROR"},
+		{"GET", sandboxtest.RefundsPath + "/R1?sub_mchid=1900000109&sub_mchid=1", 400, "PARAM_ERROR"},
+		{"GET", sandboxtest.RefundsPath + "/R%201", 400, "PARAM_ERROR"},
+		{"GET", sandboxtest.RefundsPath + "/" + strings.Repeat("x", 65), 400, "PARAM_ERROR"},
 		{"GET", "/v3/certificates?algorithm_type=SM2", 400, "PARAM_ERROR"},
 		{"GET", "/v3/certificates?algorithm_type=RSA", 200, ""},
 	} {
-		a := w.call(tt.method, tt.path, "")
-		if a.status != tt.status || tt.code != "" && a.field("code") != tt.code {
-			t.Errorf("%s %s: %d %s, want %d %s", tt.method, tt.path, a.status, a.body, tt.status, tt.code)
+		a := w.Call(tt.method, tt.path, "")
+		if a.Status != tt.status || tt.code != "" && a.Field("code") != tt.code {
+			t.Errorf("%s %s: %d %s, want %d %s", tt.method, tt.path, a.Status, a.Body, tt.status, tt.code)
 		}
 	}
 }
 
-// TestCoupons divides refunds of an order that coupons have paid for in part.
-func TestCoupons(t *testing.T) {
-	w := newWorld(t)
-	w.control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","total":10000,"promotion_detail":[
+// TestCouponsTakeTheirShareOfEachRefund divides refunds of an order that coupons have paid for in part.
+func TestCouponsTakeTheirShareOfEachRefund(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Control("POST", "/_sandbox/orders", `{"out_trade_no":"T1","total":10000,"promotion_detail":[
 		{"promotion_id":"109519","scope":"SINGLE","type":"DISCOUNT","amount":500},
 		{"promotion_id":"109520","scope":"GLOBAL","type":"COUPON","amount":501}]}`, 200)
-	a := w.call("POST", refundsPath, set(t, set(t, validRefund, "/amount/from", []any{}), "/amount/refund", 3333))
+	a := w.Call("POST", sandboxtest.RefundsPath, sandboxtest.Set(t, sandboxtest.Set(t, validRefund, "/amount/from", []any{}), "/amount/refund", 3333))
 	type amount struct {
 		PayerTotal       int64 `json:"payer_total"`
 		PayerRefund      int64 `json:"payer_refund"`
@@ -501,7 +467,7 @@ func TestCoupons(t *testing.T) {
 			Goods  []any  `json:"goods_detail"`
 		} `json:"promotion_detail"`
 	}
-	a.decode(t, &got)
+	a.Decode(t, &got)
 	// 3333 * 8999 / 10000 = 2999.4; of the rest, 334, 334*500/1001 = 166.8 is of the first coupon
 	want := amount{PayerTotal: 8999, PayerRefund: 2999, SettlementTotal: 9500, SettlementRefund: 3166, DiscountRefund: 334}
 	if diff := cmp.Diff(want, got.Amount); diff != "" {
@@ -510,58 +476,58 @@ func TestCoupons(t *testing.T) {
 	if len(got.Promotion) != 2 || got.Promotion[0].Refund != 167 || got.Promotion[1].Refund != 167 || len(got.Promotion[0].Goods) != 1 || len(got.Promotion[1].Goods) != 0 {
 		t.Errorf("promotion_detail %+v", got.Promotion)
 	}
-	w.refund("T1", "R2", 6667)
-	a = w.call("GET", refundsPath+"/R2", "")
-	a.decode(t, &got)
+	w.Refund("T1", "R2", 6667)
+	a = w.Call("GET", sandboxtest.RefundsPath+"/R2", "")
+	a.Decode(t, &got)
 	if got.Amount.PayerRefund != 6000 || got.Promotion[0].Refund != 333 || got.Promotion[1].Refund != 334 {
-		t.Errorf("the last refund does not take the rest: %s", a.body)
+		t.Errorf("the last refund does not take the rest: %s", a.Body)
 	}
 }
 
-// TestPace refuses a second refund of an order that comes too soon.
-func TestPace(t *testing.T) {
-	w := newWorld(t, func(c *sandbox.Config) { c.Pace = time.Minute })
-	w.order("T1")
-	w.order("T2")
-	w.refund("T1", "R1")
-	w.refund("T2", "R2")
-	if a := w.apply("T1", "R3", 1); a.status != 429 || a.field("code") != "FREQUENCY_LIMITED" {
-		t.Errorf("%d %s, want 429 FREQUENCY_LIMITED", a.status, a.body)
+// TestASecondRefundThatComesTooSoonIsRefused refuses a second refund of an order that comes too soon.
+func TestASecondRefundThatComesTooSoonIsRefused(t *testing.T) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Pace = time.Minute })
+	w.Order("T1")
+	w.Order("T2")
+	w.Refund("T1", "R1")
+	w.Refund("T2", "R2")
+	if a := w.Apply("T1", "R3", 1); a.Status != 429 || a.Field("code") != "FREQUENCY_LIMITED" {
+		t.Errorf("%d %s, want 429 FREQUENCY_LIMITED", a.Status, a.Body)
 	}
-	if a := w.call("GET", refundsPath+"/R3", ""); a.status != 404 {
-		t.Errorf("what was refused exists: %s", a.body)
+	if a := w.Call("GET", sandboxtest.RefundsPath+"/R3", ""); a.Status != 404 {
+		t.Errorf("what was refused exists: %s", a.Body)
 	}
-	w.refund("T1", "R1") // a repeat is not another refund
-	w.advance("1m")
-	w.refund("T1", "R3")
+	w.Refund("T1", "R1") // a repeat is not another refund
+	w.Advance("1m")
+	w.Refund("T1", "R3")
 }
 
-// TestLimits asks more often than is allowed in a second.
-func TestLimits(t *testing.T) {
+// TestRequestsAboveTheRateLimitsAreRefused asks more often than is allowed in a second.
+func TestRequestsAboveTheRateLimitsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.order("T1")
+		w := sandboxtest.New(t)
+		w.Order("T1")
 		for i := range 8 {
-			a := w.apply("T9", "R1", 1)
-			if limited := a.status == 429; limited != (i >= 6) {
-				t.Errorf("wrong request %d: %d %s", i+1, a.status, a.body)
+			a := w.Apply("T9", "R1", 1)
+			if limited := a.Status == 429; limited != (i >= 6) {
+				t.Errorf("wrong request %d: %d %s", i+1, a.Status, a.Body)
 			}
 		}
 		time.Sleep(time.Second)
 		for i := range 152 {
-			a := w.apply("T1", "R1", 1)
-			if limited := a.status == 429; limited != (i >= 150) {
-				t.Errorf("request %d: %d %s", i+1, a.status, a.body)
+			a := w.Apply("T1", "R1", 1)
+			if limited := a.Status == 429; limited != (i >= 150) {
+				t.Errorf("request %d: %d %s", i+1, a.Status, a.Body)
 			}
 		}
 		time.Sleep(time.Second)
-		w.refund("T1", "R1", 1)
+		w.Refund("T1", "R1", 1)
 	})
 }
 
 func signAt(t testing.TB, s *wxpay.Signer, method, uri, body string, at time.Time) string {
 	t.Helper()
-	sig := signRaw(t, s.Key, wxpay.RequestMessage(method, uri, at.Unix(), "n", []byte(body)))
+	sig := sandboxtest.SignRaw(t, s.Key, wxpay.RequestMessage(method, uri, at.Unix(), "n", []byte(body)))
 	return fmt.Sprintf(`WECHATPAY2-SHA256-RSA2048 mchid="%s",serial_no="%s",nonce_str="n",timestamp="%d",signature="%s"`,
 		s.MchID, s.SerialNo, at.Unix(), base64.StdEncoding.EncodeToString(sig))
 }

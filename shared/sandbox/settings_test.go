@@ -1,0 +1,139 @@
+package sandbox_test
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
+	"wxrefund/shared/wxpay"
+)
+
+// TestSettingsExistForFiveChannels wants settings of all five channels, and no other.
+func TestSettingsExistForFiveChannels(t *testing.T) {
+	w := sandboxtest.New(t)
+	want := map[string][]string{
+		"apiv3":     {"WXPAY_APIV3_KEY", "WXPAY_SERIAL_NO"},
+		"cloudbase": {"TCB_API_URL", "TCB_ENV", "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "WXPAY_MCHID"},
+		"cloudpay":  {"CLOUDPAY_CALLBACK_FUNCTION", "TCB_API_URL", "WXPAY_APPID", "WXPAY_SUB_MCHID"},
+		"global":    {"WXPAY_API_KEY", "WXPAY_BASE_URL", "WXPAY_CA_CERT", "WXPAY_CLIENT_CERT", "WXPAY_CLIENT_KEY", "WXPAY_SIGN_TYPE"},
+		"wecom":     {"WECOM_CORPID", "WECOM_CORPSECRET", "WXPAY_BASE_URL"},
+	}
+	for channel, names := range want {
+		settings := w.SettingsOf(channel)
+		for _, name := range names {
+			if settings[name] == "" {
+				t.Errorf("%s: %s is missing", channel, name)
+			}
+		}
+		if settings["WXPAY_CHANNEL"] != channel {
+			t.Errorf("%s: WXPAY_CHANNEL %q", channel, settings["WXPAY_CHANNEL"])
+		}
+	}
+	if got := w.SettingsOf("cloudbase")["TCB_API_URL"]; got != "http://127.0.0.1:8701/admin" {
+		t.Errorf("TCB_API_URL %s", got)
+	}
+	if got := w.SettingsOf("global")["WXPAY_BASE_URL"]; got != "https://127.0.0.1:8702" {
+		t.Errorf("WXPAY_BASE_URL %s", got)
+	}
+}
+
+// TestAShellCanSourceTheEnvironment sources the text with a real shell.
+func TestAShellCanSourceTheEnvironment(t *testing.T) {
+	w := sandboxtest.New(t)
+	text := string(w.Control("GET", "/_sandbox/env", "", 200).Body)
+	for line := range strings.Lines(text) {
+		if !regexp.MustCompile(`^[A-Z][A-Z0-9_]*='[^']*'\n$`).MatchString(line) {
+			t.Errorf("line %q is not NAME='value'", line)
+		}
+	}
+	sh := exec.Command("sh", "-c", `set -a; . /dev/stdin; unset PWD OLDPWD _; env`)
+	sh.Stdin, sh.Env = strings.NewReader(text), []string{"PATH=/usr/bin:/bin"}
+	out, err := sh.Output()
+	if err != nil {
+		t.Skipf("no sh to try it with: %v", err)
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		got[name] = value
+	}
+	for name, want := range w.Settings {
+		if strings.ReplaceAll(got[name], `\n`, "\n") != strings.TrimSuffix(want, "\n") {
+			t.Errorf("%s = %q, want %q", name, got[name], want)
+		}
+	}
+	if _, err := wxpay.ParsePrivateKey(got["WXPAY_PRIVATE_KEY"]); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{
+		"WXPAY_CHANNEL": "apiv3", "WXPAY_BASE_URL": "http://127.0.0.1:8701", "WXPAY_NOTIFY_URL": sandboxtest.NotifyURL,
+	} {
+		if got[name] != want {
+			t.Errorf("%s = %q, want %q", name, got[name], want)
+		}
+	}
+	for _, name := range []string{"WXPAY_APPID", "WXPAY_MCHID", "WXPAY_SERIAL_NO", "WXPAY_APIV3_KEY", "WXPAY_PUBLIC_KEY_ID", "WXPAY_PUBLIC_KEY"} {
+		if got[name] == "" {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// TestNothingIsPostedWithoutANotificationURL posts nothing where nobody listens.
+func TestNothingIsPostedWithoutANotificationURL(t *testing.T) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.NotifyURL = "" })
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	w.Advance("10m")
+	if d := w.Deliveries(); len(d) != 0 || w.Status("R1") != "SUCCESS" {
+		t.Errorf("deliveries %v", d)
+	}
+	w.Sandbox.SetURLs(sandbox.URLs{Notify: "http://127.0.0.1:8700/notify"})
+	w.Refund("T1", "R2")
+	w.Advance("10m")
+	if p := w.Receiver.Received(); len(p) != 1 || p[0].URL != "http://127.0.0.1:8700/notify" {
+		t.Errorf("posts %v", p)
+	}
+}
+
+func TestUnusableConfigsAreRefused(t *testing.T) {
+	for name, cfg := range map[string]sandbox.Config{
+		"speed below zero": {Speed: -1}, "speed too great": {Speed: 1e9},
+		"URL with a query": {NotifyURL: "http://x.example/?a"},
+	} {
+		cfg.Keys = sandboxtest.Keys()
+		if s, err := sandbox.New(cfg); err == nil {
+			t.Errorf("%s: New() = %v, want an error", name, s)
+		}
+	}
+}
+
+// TestTheLogHoldsNoSecrets greps the log of a run for the merchant's secrets.
+func TestTheLogHoldsNoSecrets(t *testing.T) {
+	var log strings.Builder
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Log = sandboxtest.TextLog(&log) })
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	w.Apply("T2", "R2", 1)
+	w.Advance("10m")
+	w.Control("POST", "/_sandbox/keys/rotate", "", 200)
+	w.Control("POST", "/_sandbox/faults", `{"notify":"lose"}`, 200)
+	sandboxtest.TextLog(&log).Info("keys", "keys", sandboxtest.Keys())
+	var c map[string]string
+	w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &c)
+	for _, name := range []string{"private_key", "apiv3_key", "api_key", "corpsecret", "secret_key"} {
+		for line := range strings.Lines(c[name]) {
+			if strings.Contains(log.String(), strings.TrimSpace(line)) {
+				t.Errorf("the log holds the %s", name)
+			}
+		}
+	}
+	for _, event := range []string{"order paid", "refund accepted", "refund settled", "notification sent", "keys rotated", "fault added"} {
+		if !strings.Contains(log.String(), event) {
+			t.Errorf("the log does not tell of: %s", event)
+		}
+	}
+}
