@@ -97,7 +97,7 @@ func await(t *testing.T, what string, ok func() bool) {
 	t.Fatal("waited in vain for " + what)
 }
 
-// request sends a request to our side.
+// request sends a request to the merchant's side.
 func (p *program) request(method, path, body string, header ...string) (int, string) {
 	p.t.Helper()
 	r, err := http.NewRequestWithContext(p.t.Context(), method, p.ready.Listen+path, strings.NewReader(body))

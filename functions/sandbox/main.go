@@ -101,15 +101,15 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	defer ports.close()
-	var books books
+	var feed consoleFeed
 	wechat, err := sandbox.New(sandbox.Config{
 		Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log,
-		Channel: o.channel, Ours: books.newest,
+		Channel: o.channel, MerchantRefunds: feed.newest,
 	})
 	if err != nil {
 		return err
 	}
-	books.changed = wechat.OursChanged
+	feed.changed = wechat.MerchantChanged
 	urls := sandbox.URLs{
 		WeChat:    "http://" + ports.address(1),
 		WeChatTLS: "https://" + ports.address(2),
@@ -122,7 +122,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	defer func() { _ = sys.Close() }() // the process ends anyway
-	if err := books.attach(ctx, sys.Refunds); err != nil {
+	if err := feed.attach(ctx, sys.Refunds); err != nil {
 		return err
 	}
 
@@ -137,7 +137,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 			}
 			return nil
 		},
-		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], ours(sys, wechat, log), log) },
+		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], merchantSide(sys, wechat, log), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
 		func(context.Context) error {
@@ -180,7 +180,7 @@ type ready struct {
 	Seed      int64  `json:"seed"`
 }
 
-// load configures our side as a deployed function is configured: by variables.
+// load configures the merchant's side as a deployed function is configured: by variables.
 func load(ctx context.Context, o options, wechat *sandbox.Sandbox, getenv func(string) string, log *slog.Logger) (*config.System, error) {
 	settings, err := wechat.Settings(o.channel)
 	if err != nil {
@@ -198,7 +198,7 @@ func load(ctx context.Context, o options, wechat *sandbox.Sandbox, getenv func(s
 	return sys, nil
 }
 
-// listeners are our side, WeChat's side, and WeChat's side with TLS.
+// listeners are the merchant's side, WeChat's side, and WeChat's side with TLS.
 type listeners []net.Listener
 
 func listen(ctx context.Context, addresses ...string) (listeners, error) {

@@ -51,15 +51,15 @@ type Config struct {
 	// Keys are what GenerateKeys makes. Nil: New generates some.
 	Keys *Keys
 
-	// Log is told what happens; it gets no secrets. Nil: nobody is.
+	// Log gets what happens, and no secrets. Nil: nothing is logged.
 	Log *slog.Logger
 
-	// Channel is the upstream system that our side uses, for the console to show.
+	// Channel is the upstream system that the merchant uses, for the console to show.
 	Channel string
 
-	// Ours returns the newest refunds of our side, at most so many, for the console
-	// to show beside WeChat's. Nil: the console shows WeChat's side alone.
-	Ours func(ctx context.Context, most int) ([]OurRefund, error)
+	// MerchantRefunds returns the newest refunds that the merchant has on record, at
+	// most so many, for the console to show beside WeChat's. Nil: it shows those alone.
+	MerchantRefunds func(ctx context.Context, most int) ([]MerchantRefund, error)
 }
 
 // Keys are the secrets of one sandbox and of the merchant in it. They exist in
@@ -73,15 +73,15 @@ func GenerateKeys() (*Keys, error) { return world.GenerateKeys() }
 type URLs struct {
 	WeChat    string // WeChat's side, http
 	WeChatTLS string // WeChat's side, https with a client certificate
-	Notify    string // our side: the address for notifications
-	Relay     string // our side: where CloudBase calls the function that is notified of refunds
+	Notify    string // the merchant's side: the address for notifications
+	Relay     string // the merchant's side: where CloudBase calls the function that is notified of refunds
 }
 
-// An OurRefund is what our side, the one that is being developed, has on record of a
-// refund; an OurEvent is a line of its history.
+// A MerchantRefund is what the merchant's side, the one that is being developed, has on
+// record of a refund; a MerchantEvent is a line of its history.
 type (
-	OurRefund = control.OurRefund
-	OurEvent  = control.OurEvent
+	MerchantRefund = control.MerchantRefund
+	MerchantEvent  = control.MerchantEvent
 )
 
 // A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
@@ -110,7 +110,7 @@ func New(cfg Config) (*Sandbox, error) {
 		return nil, err
 	}
 	s.control = control.New(w, control.Config{
-		Channel: cfg.Channel, Ours: cfg.Ours, Env: s.Env,
+		Channel: cfg.Channel, MerchantRefunds: cfg.MerchantRefunds, Env: s.Env,
 		Subscribers: func() any { return s.cloudbase.Subscribers() },
 	})
 	return s, nil
@@ -131,9 +131,9 @@ func (s *Sandbox) SetURLs(urls URLs) { s.world.SetURLs(world.URLs(urls)) }
 // TLSConfig is for the listener that demands the merchant's client certificate.
 func (s *Sandbox) TLSConfig() *tls.Config { return s.world.TLSConfig() }
 
-// OursChanged tells those who watch the console that our side's records have
+// MerchantChanged tells those who watch the console that the merchant's records have
 // changed. It may be called at any time and does not block.
-func (s *Sandbox) OursChanged() { s.world.Broadcast() }
+func (s *Sandbox) MerchantChanged() { s.world.Broadcast() }
 
 // WeChat returns the side that plays WeChat Pay and its siblings. It serves the
 // paths of the real hosts at its root, over TLS as well: what demands a client

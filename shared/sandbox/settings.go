@@ -11,7 +11,7 @@ import (
 )
 
 // channels are the upstream systems that are played, and what one of our
-// functions must be told to use them.
+// functions must know to use them.
 var channels = map[string]func(world.Credentials, world.URLs) map[string]string{
 	"apiv3": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{

@@ -65,10 +65,10 @@ var endpoints = []endpoint{
 
 // A Config is what the control doors show of what is not in the world.
 type Config struct {
-	Channel     string                                                   // the upstream system that our side uses
-	Ours        func(ctx context.Context, most int) ([]OurRefund, error) // our side's newest refunds; nil: they are not shown
-	Env         func(channel string) (string, error)                     // the environment of one of our functions
-	Subscribers func() any                                               // the example functions
+	Channel         string                                                        // the upstream system that the merchant's side uses
+	MerchantRefunds func(ctx context.Context, most int) ([]MerchantRefund, error) // the merchant's newest refunds; nil: they are not shown
+	Env             func(channel string) (string, error)                          // the environment of one of our functions
+	Subscribers     func() any                                                    // the example functions
 }
 
 // A Door lets people and programs on this machine control a world.

@@ -52,7 +52,7 @@ func (d *Door) postRefundByHand(_ *http.Request, body []byte) (any, error) {
 	var in struct {
 		world.Application
 		Amount       json.RawMessage `json:"amount"`
-		Notification string          `json:"notification"` // the kind that tells of it
+		Notification string          `json:"notification"` // the kind of notifications about it
 	}
 	form := handForm
 	if json.Unmarshal(body, &in) == nil && bytes.HasPrefix(in.Amount, []byte("{")) {

@@ -16,7 +16,7 @@ const (
 	leastPause = 150 * time.Millisecond
 
 	// heartbeat is the longest: it sets the page's clock, shows what another process
-	// has done to our side's ledger, and finds out that a page has gone.
+	// has done to the merchant's ledger, and finds out that a page has gone.
 	heartbeat = 10 * time.Second
 
 	// sendTime bounds how long a page may take to read a state.

@@ -13,8 +13,8 @@ import (
 // the newest.
 const shown = 200
 
-// oursTime bounds how long our side's ledger may take to be read.
-const oursTime = 2 * time.Second
+// merchantTime bounds how long the merchant's ledger may take to be read.
+const merchantTime = 2 * time.Second
 
 // A stateObject is all that the console shows: WeChat's records, ours beside
 // them, and what is going to happen. There are no secrets in it, and of personal data
@@ -34,7 +34,7 @@ type stateObject struct {
 	Faults        []world.Fault   `json:"faults"`
 	Known         knownFaults     `json:"known"`
 	Keys          []keyState      `json:"keys"`
-	OursError     string          `json:"ours_error,omitempty"` // why our side's records cannot be shown
+	OursError     string          `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
 }
 
 // An orderState says how much of an order went back. Refunded, Open and Remaining
@@ -81,17 +81,17 @@ type knownFaults struct {
 	ErrCode  []string `json:"err_code"`
 }
 
-// state reads everything at one time; our side's records are read just before.
+// state reads everything at one time; the merchant's records are read just before.
 func (d *Door) state(ctx context.Context) stateObject {
-	var ours []OurRefund
+	var merchant []MerchantRefund
 	var err error
-	if d.cfg.Ours != nil {
-		ctx, cancel := context.WithTimeout(ctx, oursTime)
-		ours, err = d.cfg.Ours(ctx, shown)
+	if d.cfg.MerchantRefunds != nil {
+		ctx, cancel := context.WithTimeout(ctx, merchantTime)
+		merchant, err = d.cfg.MerchantRefunds(ctx, shown)
 		cancel()
 	}
-	numbers := make([]string, len(ours))
-	for i, o := range ours {
+	numbers := make([]string, len(merchant))
+	for i, o := range merchant {
 		numbers[i] = o.OutRefundNo
 	}
 	now := d.world.Snapshot(shown, numbers...)
@@ -123,7 +123,7 @@ func (d *Door) state(ctx context.Context) stateObject {
 	for _, k := range now.Keys {
 		out.Keys = append(out.Keys, keyState{k.Kind, k.Serial, world.StampMS(k.From), world.StampMS(k.Until), k.Newest})
 	}
-	out.Refunds, out.Older = refundStates(now, ours), now.Older
+	out.Refunds, out.Older = refundStates(now, merchant), now.Older
 	return out
 }
 

@@ -214,22 +214,22 @@ func TestStateSaysThatOnlyTheNewKeyIsRefused(t *testing.T) {
 	})
 }
 
-// Our side's books are laid beside WeChat's, and what differs is told in fen.
+// The merchant's books are laid beside WeChat's, and what differs is told in fen.
 func TestStateTellsInFenHowOurRecordsDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var ours []sandbox.OurRefund
+		var ours []sandbox.MerchantRefund
 		var failure error
 		w := sandboxtest.New(t, func(c *sandbox.Config) {
-			c.Ours = func(context.Context, int) ([]sandbox.OurRefund, error) { return ours, failure }
+			c.MerchantRefunds = func(context.Context, int) ([]sandbox.MerchantRefund, error) { return ours, failure }
 		})
 		w.Run()
 		w.Order("T1")
 		claimed := time.Now()
 		time.Sleep(time.Second)
 		w.Refund("T1", "R1", 60)
-		ours = []sandbox.OurRefund{{
+		ours = []sandbox.MerchantRefund{{
 			OutRefundNo: "R1", State: "processing", Refund: 60, Held: 60, Currency: "CNY", At: claimed,
-			History: []sandbox.OurEvent{{At: claimed, What: "claimed", Detail: "server"}, {At: claimed, What: "sent"}, {At: time.Now(), What: "processing", Detail: "reply"}},
+			History: []sandbox.MerchantEvent{{At: claimed, What: "claimed", Detail: "server"}, {At: claimed, What: "sent"}, {At: time.Now(), What: "processing", Detail: "reply"}},
 		}, {
 			OutRefundNo: "R9", State: "claimed", Refund: 5, Held: 5, Currency: "CNY", At: claimed,
 		}}
@@ -423,7 +423,7 @@ func TestWatchersAreSentEachChange(t *testing.T) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond) // now it waits for event
-	w.Sandbox.OursChanged()
+	w.Sandbox.MerchantChanged()
 	page.next()
 
 	time.Sleep(300 * time.Millisecond)

@@ -21,22 +21,22 @@ type refundState struct {
 	At            string          `json:"at"`
 	ByHand        bool            `json:"by_hand"`
 	WeChat        *record         `json:"wechat"` // null: WeChat Pay has never accepted it
-	Ours          *record         `json:"ours"`   // null: our side does not know it
+	Merchant      *record         `json:"ours"`   // null: the merchant's side does not know it
 	Held          int64           `json:"difference_held"`
 	Arrived       int64           `json:"difference_arrived"`
 	Can           []string        `json:"can"`             // the states that it can be settled as by hand
-	Event         json.RawMessage `json:"event,omitempty"` // to ask our side for the same once more
+	Event         json.RawMessage `json:"event,omitempty"` // to ask the merchant's side for the same once more
 	Timeline      []line          `json:"timeline"`
 	at            time.Time
 }
 
 // A record is what one side has of a refund, in minor units.
 type record struct {
-	State   string `json:"state"`
-	Held    int64  `json:"held"`    // takes up that much of the order
-	Arrived int64  `json:"arrived"` // of which that much has gone back to the user
-	Refusal string `json:"refusal,omitempty"`
-	Foreign bool   `json:"foreign,omitempty"`
+	State    string `json:"state"`
+	Held     int64  `json:"held"`    // takes up that much of the order
+	Arrived  int64  `json:"arrived"` // of which that much has gone back to the user
+	Refusal  string `json:"refusal,omitempty"`
+	External bool   `json:"foreign,omitempty"`
 }
 
 // A line is one of a refund's timeline.
@@ -56,9 +56,9 @@ type line struct {
 }
 
 // refundStates joins what either side has, the newest refund first.
-func refundStates(now world.Snapshot, ours []OurRefund) []refundState {
-	byNumber := map[string]OurRefund{}
-	for _, o := range ours {
+func refundStates(now world.Snapshot, merchant []MerchantRefund) []refundState {
+	byNumber := map[string]MerchantRefund{}
+	for _, o := range merchant {
 		byNumber[o.OutRefundNo] = o
 	}
 	out := []refundState{}
@@ -90,7 +90,7 @@ func refundStates(now world.Snapshot, ours []OurRefund) []refundState {
 		slices.SortStableFunc(x.Timeline, func(a, b line) int {
 			return cmp.Or(a.at.Truncate(time.Millisecond).Compare(b.at.Truncate(time.Millisecond)), cmp.Compare(a.rank, b.rank))
 		})
-		x.Held, x.Arrived = x.Ours.held()-x.WeChat.held(), x.Ours.arrived()-x.WeChat.arrived()
+		x.Held, x.Arrived = x.Merchant.held()-x.WeChat.held(), x.Merchant.arrived()-x.WeChat.arrived()
 	}
 	return out
 }
@@ -109,8 +109,8 @@ func (r *record) arrived() int64 {
 	return r.Arrived
 }
 
-// The order of what happens at the same time: our side asks, WeChat Pay does, and
-// notifies, and our side hears of it.
+// The order of what happens at the same time: the merchant's side asks, WeChat Pay does, and
+// notifies, and the merchant's side hears of it.
 const (
 	rankAsks = iota
 	rankAccepts
@@ -143,9 +143,9 @@ func view(r world.Refund) refundState {
 	return x
 }
 
-// beside puts beside it what our side has.
-func (x *refundState) beside(o OurRefund) {
-	x.Ours = &record{State: o.State, Held: o.Held, Arrived: o.Arrived, Refusal: o.Refusal, Foreign: o.Foreign}
+// beside puts beside it what the merchant's side has.
+func (x *refundState) beside(o MerchantRefund) {
+	x.Merchant = &record{State: o.State, Held: o.Held, Arrived: o.Arrived, Refusal: o.Refusal, External: o.External}
 	x.Event = o.Event
 	if o.At.Before(x.at) {
 		x.at = o.At

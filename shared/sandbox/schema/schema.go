@@ -1,6 +1,6 @@
 // Package schema says what a JSON body may hold, as a table.
 //
-// The tables read like the documents that they are from. What breaks one is told in
+// The tables read like the documents that they are from. What breaks one is put in
 // two languages: in WeChat Pay's own words, and in plain English.
 package schema
 

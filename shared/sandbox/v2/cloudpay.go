@@ -16,7 +16,7 @@ import (
 var formPlain = regexp.MustCompile(`^[0-9a-zA-Z_\-]+$`)
 
 // payApplyForm is the requestData of CloudPay.refund. The last two, in newer
-// documents, name the function that is told how the refund ends.
+// documents, name the function that is called when the refund ends.
 var payApplyForm = schema.Schema{
 	{Path: "/sub_mch_id", Required: true, Min: 1, Max: 32, Form: schema.FormDigits},
 	{Path: "/nonce_str", Required: true, Min: 1, Max: 32},

@@ -3,7 +3,7 @@ package world
 import "sync"
 
 // A broadcaster tells all who wait that something has changed. It does not count: who
-// was busy during several changes is told once.
+// was busy during several changes learns of them once.
 type broadcaster struct {
 	mu      sync.Mutex
 	waiting chan struct{} // nil while nobody waits

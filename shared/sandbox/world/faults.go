@@ -219,7 +219,7 @@ func (w *World) KnownFaults() (upstream, notify []FaultName, codes []string) {
 // A System is one of the upstream systems, as far as faults are concerned: all
 // can be made to go wrong, each in its own way.
 type System struct {
-	Codes  []string // the error codes that it can be told to answer with
+	Codes  []string // the error codes that a fault can have it answer with
 	Signed bool     // its answers are
 	Lists  bool     // its answers hold lists, which can be empty
 }

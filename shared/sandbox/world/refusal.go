@@ -73,7 +73,7 @@ var codes = map[string]code{
 	"UNSUPPORTED_MEDIA":     {415, numberOther, "Http头Content-Type应为application/json"},
 }
 
-// Answerable are the codes that an application for a refund can be told to get.
+// Answerable are the codes that a fault can refuse an application for a refund with.
 var Answerable = []string{
 	CodeSystem, "USER_ACCOUNT_ABNORMAL", "NOT_ENOUGH", CodeParam, CodeInvalid, CodeSign, CodeNoAuth,
 	CodeNoMerchant, CodeNotFound, CodeFrequency, "RATELIMIT_EXCEEDED", "SERVICE_UNAVAILABLE",

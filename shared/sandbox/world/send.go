@@ -72,7 +72,7 @@ type Attempt struct {
 
 	Started time.Time `json:"-"` // virtual, as At
 	why     string    // what the fault should have it refused for
-	newKey  bool      // signed with a public key that our side was not started with
+	newKey  bool      // signed with a public key that the merchant's side was not started with
 }
 
 // causes say in a word why a receiver did not acknowledge a notification that nothing

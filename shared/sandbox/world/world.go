@@ -27,7 +27,7 @@ type Config struct {
 	NotifyURL string            // set on the merchant platform; empty: that of URLs
 	Transport http.RoundTripper // posts notifications; nil: over the network
 	Keys      *Keys             // nil: New generates some
-	Log       *slog.Logger      // is told what happens, and no secrets; nil: nobody is
+	Log       *slog.Logger      // gets what happens, and no secrets; nil: nothing is logged
 }
 
 // A Vocabulary is what a door brings into the world.
@@ -40,8 +40,8 @@ type Vocabulary struct {
 type URLs struct {
 	WeChat    string // WeChat's side, http
 	WeChatTLS string // WeChat's side, https with a client certificate
-	Notify    string // our side: the address for notifications
-	Relay     string // our side: where CloudBase calls the function that is notified of refunds
+	Notify    string // the merchant's side: the address for notifications
+	Relay     string // the merchant's side: where CloudBase calls the function that is notified of refunds
 }
 
 // A World is a WeChat Pay of one merchant. Its methods may be called from several

@@ -20,9 +20,9 @@ import (
 // maxBody bounds an event before a function looks at it, in bytes.
 const maxBody = 1 << 20
 
-// ours is our side: the functions as the platforms would call them, and the
+// merchantSide are the functions as the platforms would call them, and the
 // console and control of WeChat's side.
-func ours(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger) http.Handler {
+func merchantSide(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger) http.Handler {
 	dispatcher := wxpayfunctions.New(sys.Refunds, log)
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", wechat.Console())
@@ -74,7 +74,7 @@ func function(invoke invocation) http.Handler {
 		// Whoever hangs up does not cut a refund in two, as on the platforms.
 		caller := host.Identity{}.Platform(r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE"))
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(struct { // who has hung up hears nothing
+		_ = json.NewEncoder(w).Encode(struct { // who has hung up gets nothing
 			ErrMsg    string          `json:"errMsg"`
 			RequestID string          `json:"requestID"`
 			Result    json.RawMessage `json:"result"`

@@ -5,32 +5,32 @@ import (
 	"time"
 )
 
-// An OurRefund is what our side, the one that is being developed, has on record of
+// A MerchantRefund is what the merchant's side, the one that is being developed, has on record of
 // a refund. The console shows it beside WeChat's; the sandbox draws no
 // conclusions from it. Amounts are in the currency's minor unit.
-type OurRefund struct {
+type MerchantRefund struct {
 	OutRefundNo   string
 	RefundID      string
 	OutTradeNo    string
 	TransactionID string
 
-	State    string // in our side's own words
-	Foreign  bool   // our side has never asked for it
+	State    string // in the merchant's own words
+	External bool   // the merchant's side has never asked for it
 	Refusal  string // why it was refused; empty unless it was
 	Refund   int64
 	Total    int64 // of its order; 0: not known
 	Currency string
 	Held     int64 // how much of the order it takes up: what has gone back or may yet
-	Arrived  int64 // how much of that has gone back, as far as our side knows
+	Arrived  int64 // how much of that has gone back, as far as the merchant's side knows
 
-	At      time.Time       // when our side first knew of it
-	Event   json.RawMessage // what our side is called with to ask for the same once more; nil if nobody has asked
-	History []OurEvent
+	At      time.Time       // when the merchant's side first knew of it
+	Event   json.RawMessage // what the merchant's side is called with to ask for the same once more; nil if nobody has asked
+	History []MerchantEvent
 }
 
-// An OurEvent is a line of the history that our side keeps. The console knows how
+// A MerchantEvent is a line of the history that the merchant's side keeps. The console knows how
 // to say some of What and Detail in two languages, and shows the others as they are.
-type OurEvent struct {
+type MerchantEvent struct {
 	At     time.Time
 	What   string // claimed, sent, processing, success, ...
 	Detail string // where the event came from, an error code, a subscriber's name

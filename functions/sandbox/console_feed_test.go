@@ -32,7 +32,7 @@ func (p *program) books() (v bookView) {
 	return v
 }
 
-// The console shows our side's books: also of a refund that WeChat refused, of one
+// The console shows the merchant's books: also of a refund that WeChat refused, of one
 // that is in doubt, and, after a restart, of those that are still open.
 func TestBooks(t *testing.T) {
 	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
@@ -90,24 +90,24 @@ func TestBooksShow(t *testing.T) {
 		Refund:  refund.Refund{OutRefundNo: "R1", RefundID: "50", Amount: refund.Amount{Refund: 60, Total: 100, Currency: "CNY"}},
 		History: []refund.HistoryEntry{{At: at, What: "success", Source: refund.Notification, ID: "E"}, {At: at, What: "refused", Source: refund.Reply, Note: "NOT_ENOUGH"}},
 	}
-	want := sandbox.OurRefund{
+	want := sandbox.MerchantRefund{
 		OutRefundNo: "R1", RefundID: "50", State: "success", Refund: 60, Total: 100, Currency: "CNY", Held: 60, Arrived: 60, At: at,
 		Event:   json.RawMessage(`{"type":"wxpay_refund","out_refund_no":"R1","reason":"r","amount":{"refund":0,"total":0,"currency":""}}`),
-		History: []sandbox.OurEvent{{At: at, What: "success", Detail: "letter"}, {At: at, What: "refused", Detail: "NOT_ENOUGH"}},
+		History: []sandbox.MerchantEvent{{At: at, What: "success", Detail: "letter"}, {At: at, What: "refused", Detail: "NOT_ENOUGH"}},
 	}
 	if d := cmp.Diff(want, show(d)); d != "" {
 		t.Errorf("shown (-want +got):\n%s", d)
 	}
 	d.History = nil
 	d.Pending = []refund.PendingDelivery{{To: "scf:a", Since: at}, {To: "scf:b", Since: at, Tries: 2, Why: "FAIL"}, {To: "scf:c", Since: at, Tries: 9, Why: "FAIL", GivenUp: true}}
-	lines := []sandbox.OurEvent{
+	lines := []sandbox.MerchantEvent{
 		{At: at, What: "owed", Detail: "scf:a"}, {At: at, What: "undelivered", Detail: "scf:b (2): FAIL"}, {At: at, What: "given_up", Detail: "scf:c (9): FAIL"},
 	}
 	if d := cmp.Diff(lines, show(d).History); d != "" {
 		t.Errorf("what is owed (-want +got):\n%s", d)
 	}
 	d.External, d.State, d.Refusal = true, refund.Rejected, &refund.Error{Message: "no", Upstream: "X"}
-	if got := show(d); got.Event != nil || got.Arrived != 0 || got.Refusal != "X: no" || !got.Foreign {
+	if got := show(d); got.Event != nil || got.Arrived != 0 || got.Refusal != "X: no" || !got.External {
 		t.Errorf("foreign and rejected: got %+v", got)
 	}
 }
