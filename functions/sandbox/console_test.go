@@ -1,9 +1,10 @@
+//go:build heavy
+
 package main
 
 import (
 	"encoding/json"
 	"fmt"
-	"image/png"
 	"os"
 	"regexp"
 	"strings"
@@ -323,7 +324,7 @@ func looks(b *tab) {
 func wordKeys(t *testing.T) map[string]bool {
 	t.Helper()
 	var words map[string]string
-	file, err := os.ReadFile("../../shared/sandbox/console/en.json")
+	file, err := os.ReadFile("../../shared/sandbox/console/assets/en.json")
 	if err != nil || json.Unmarshal(file, &words) != nil {
 		t.Fatal("no words", err)
 	}
@@ -396,25 +397,6 @@ func TestConsoleAbroad(t *testing.T) {
 	b.click("#first-step", "")
 	b.sees("#toast", "no more decimals")
 	b.clean()
-}
-
-// README shows the console as it is, in a picture that is quick to load. It is
-// one of those that TestConsoleByClicks leaves in the folder that CONSOLE_SHOTS names.
-func TestConsolePicture(t *testing.T) {
-	const name, most = "console.png", 300_000
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil || strings.Count(string(readme), "](functions/sandbox/"+name+")") != 1 {
-		t.Errorf("README shows %s %d times, %v; want once", name, strings.Count(string(readme), name), err)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	picture, err := png.DecodeConfig(file)
-	if info, statErr := file.Stat(); err != nil || statErr != nil || info.Size() > most || picture.Width < 1000 {
-		t.Errorf("%s: %d px wide, %v; want a picture of at least 1000 px in at most %d bytes", name, picture.Width, err, most)
-	}
 }
 
 // The same by keyboard alone, on a small screen.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"wxrefund/shared/sandbox"
@@ -146,11 +147,13 @@ func by(outTradeNo string) map[string]string { return map[string]string{"out_tra
 func everywhere(t *testing.T, test func(*testing.T, string, upstream, func(...func(*sandbox.Config)) *sandboxtest.World)) {
 	for _, name := range slices.Sorted(maps.Keys(upstreams)) {
 		t.Run(name, func(t *testing.T) {
-			test(t, name, upstreams[name], func(mutate ...func(*sandbox.Config)) *sandboxtest.World {
-				w := sandboxtest.New(t, append(mutate, func(c *sandbox.Config) { c.ModuleFailure = "passed" })...)
-				w.Order("ORDER-A")
-				w.Order("ORDER-B")
-				return w
+			synctest.Test(t, func(t *testing.T) {
+				test(t, name, upstreams[name], func(mutate ...func(*sandbox.Config)) *sandboxtest.World {
+					w := sandboxtest.New(t, append(mutate, func(c *sandbox.Config) { c.ModuleFailure = "passed" })...)
+					w.Order("ORDER-A")
+					w.Order("ORDER-B")
+					return w
+				})
 			})
 		})
 	}

@@ -1,6 +1,8 @@
 // Package cloudbase is the door of Tencent CloudBase: the gateway by which servers
 // reach an environment, and what is behind it: the module of the template for WeChat Pay
-// (CloudBase template, wxpay_refund), CloudPay, and example functions of a merchant.
+// ("CloudBase template, wxpay_refund",
+// https://developers.weixin.qq.com/miniprogram/dev/wxcloud/template-guide/basic/wxpay/docs/api_wxpay_refund.html),
+// CloudPay, and example functions of a merchant.
 package cloudbase
 
 import (

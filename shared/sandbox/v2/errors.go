@@ -7,8 +7,7 @@ import (
 	"wxrefund/shared/sandbox/world"
 )
 
-// errorCodes are those of v2 with the usual words, those of WeChat Pay Global
-// ("Submit Refund", "Query Refund") and of
+// errorCodes are those of v2 with the usual words, those of WeChat Pay Global and of
 // CloudBase ("CloudPay.refund", "CloudPay.queryRefund") together. ORDERNOTEXIST is in
 // neither's table and in WeChat Pay's own.
 var errorCodes = []struct {

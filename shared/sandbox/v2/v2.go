@@ -1,6 +1,10 @@
 // Package v2 is the door of what speaks WeChat Pay's v2: WeChat Pay Global in XML
-// ("Submit Refund", "Query Refund"), and CloudPay in JSON behind CloudBase's gateway
-// ("CloudPay.refund", "CloudPay.queryRefund").
+// ("WeChat Pay Global, Submit Refund"), and CloudPay in JSON behind CloudBase's gateway
+// ("CloudPay.refund", "CloudPay.queryRefund"). The documents:
+//
+//   - https://pay.weixin.qq.com/wiki/doc/api/wxpay/en/pay/MiniProgramPay/chapter8_4.shtml
+//   - https://developers.weixin.qq.com/minigame/dev/wxcloud/reference-sdk-api/open/pay/CloudPay.refund.html
+//   - https://developers.weixin.qq.com/miniprogram/dev/wxcloudservice/wxcloud/reference-sdk-api/open/pay/CloudPay.queryRefund.html
 package v2
 
 import (

@@ -1,5 +1,5 @@
 // Package wecom is the door of WeCom, whose 对外收款 makes and finds refunds (WeCom
-// document 97333, "申请退款").
+// document 97333, https://developer.work.weixin.qq.com/document/path/97333).
 package wecom
 
 import (
