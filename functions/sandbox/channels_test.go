@@ -7,7 +7,7 @@ import (
 )
 
 // The same events work on every upstream system, with the same refund object.
-func TestEveryChannel(t *testing.T) {
+func TestTheSameEventsRefundOnEveryChannel(t *testing.T) {
 	for channel, c := range map[string]struct {
 		notifications bool // whether the system tells us by itself
 	}{
@@ -65,7 +65,7 @@ func TestEveryChannel(t *testing.T) {
 }
 
 // A reason is the merchant's to write, whatever it looks like in what is signed.
-func TestAnyReason(t *testing.T) {
+func TestAnyReasonIsSignedAndRefunded(t *testing.T) {
 	for _, channel := range []string{"apiv3", "cloudbase", "cloudpay", "global"} {
 		t.Run(channel, func(t *testing.T) {
 			t.Parallel()

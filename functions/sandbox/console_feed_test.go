@@ -16,8 +16,8 @@ import (
 	"wxrefund/shared/sandbox"
 )
 
-// A bookView is what a test reads of the console's state.
-type bookView struct {
+// A stateView is what a test reads of the console's state.
+type stateView struct {
 	Refunds []struct {
 		OutRefundNo  string `json:"out_refund_no"`
 		Ours, WeChat *struct{ State, Refusal string }
@@ -26,15 +26,15 @@ type bookView struct {
 	}
 }
 
-func (p *program) books() (v bookView) {
+func (p *program) state() (v stateView) {
 	p.t.Helper()
 	p.control("GET", "/_sandbox/state", "", &v)
 	return v
 }
 
-// The console shows the merchant's books: also of a refund that WeChat refused, of one
+// The console shows the merchant's records: also of a refund that WeChat refused, of one
 // that is in doubt, and, after a restart, of those that are still open.
-func TestBooks(t *testing.T) {
+func TestTheConsoleShowsTheMerchantsRecords(t *testing.T) {
 	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
 	p := start(t, "-ledger", ledger, "-speed", "0.001", "-pace", "0s", "-timer=false")
 	o := p.order()
@@ -50,7 +50,7 @@ func TestBooks(t *testing.T) {
 		t.Errorf("R3: got %+v, want an unknown outcome", r)
 	}
 	var got []string
-	for _, r := range p.books().Refunds {
+	for _, r := range p.state().Refunds {
 		wechat := "-"
 		if r.WeChat != nil {
 			wechat = r.WeChat.State
@@ -59,10 +59,10 @@ func TestBooks(t *testing.T) {
 	}
 	want := []string{"R3 claimed - 5 false", "R2 rejected - 0 true", "R1 processing PROCESSING 0 false", "R0 success SUCCESS 0 false"}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("both books (-want +got):\n%s", d)
+		t.Errorf("both sides (-want +got):\n%s", d)
 	}
 	// What the console sends to repeat a refund is taken for the same one.
-	for _, r := range p.books().Refunds {
+	for _, r := range p.state().Refunds {
 		if r.OutRefundNo == "R1" {
 			if again := p.succeed(string(r.Event)); again.OutRefundNo != "R1" || again.Status != "PROCESSING" {
 				t.Errorf("R1 again: got %+v", again)
@@ -73,7 +73,7 @@ func TestBooks(t *testing.T) {
 
 	p = start(t, "-ledger", ledger, "-timer=false")
 	open := map[string]bool{}
-	for _, r := range p.books().Refunds {
+	for _, r := range p.state().Refunds {
 		open[r.OutRefundNo] = r.Ours != nil && r.WeChat == nil
 	}
 	// R2 is open too: WeChat is asked whether it really holds nothing under the number.
@@ -82,8 +82,8 @@ func TestBooks(t *testing.T) {
 	}
 }
 
-// What is owed and was delivered to others comes out as the console's lines.
-func TestBooksShow(t *testing.T) {
+// What is pending and what was delivered comes out as the console's lines.
+func TestPendingDeliveriesBecomeLinesOfTheConsole(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	d := refund.Inspection{
 		OutRefundNo: "R1", State: refund.Success, Held: 60, ClaimedAt: at, Request: refund.Request{OutRefundNo: "R1", Reason: "r"},
@@ -113,7 +113,7 @@ func TestBooksShow(t *testing.T) {
 }
 
 // An open stream does not keep the program from ending.
-func TestConsoleEndsInTime(t *testing.T) {
+func TestAnOpenStreamDoesNotKeepTheProgramFromEnding(t *testing.T) {
 	p := start(t)
 	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // The whole story by clicks, in a real browser. A newcomer's first refund is at the
 // beginning, and timed from before the program starts.
-func TestConsoleByClicks(t *testing.T) {
+func TestTheWholeStoryByClicks(t *testing.T) {
 	chromium(t)
 	began := time.Now()
 	p := start(t, "-timer=false") // it is run by a button
@@ -89,7 +89,7 @@ func seesTimeline(b *tab) {
 	b.sees(".timeline .answer", "SUCCESS · 成功")
 	b.sees(".bar", "Refunded ¥1.00")
 	b.sees(".bar", "Remaining ¥0.00")
-	b.sees(".books", "0 fen")
+	b.sees(".records", "0 fen")
 }
 
 func refundsPart(b *tab) {
@@ -194,12 +194,12 @@ func losesNotification(b *tab) {
 	b.pill("In progress")
 	b.clocks("+10 min")
 	b.sees(".notification .pill", "Lost")
-	b.sees(".books", "−60 fen")
+	b.sees(".records", "−60 fen")
 	b.sees(".summary", "60 fen")
 	b.click("button", "Run the timer")
 	b.pill("Refunded")
 	b.sees(".timeline", "Settled as refunded (from a query)")
-	b.until("no difference is left", "!document.querySelector('.books')?.innerText.includes('−60')")
+	b.until("no difference is left", "!document.querySelector('.records')?.innerText.includes('−60')")
 }
 
 func breaksAnswer(b *tab) {
@@ -364,8 +364,8 @@ func (b *tab) readable(what string) {
 	}
 }
 
-// Each subscriber that was told is on the timeline, and one that would not listen yet.
-func TestConsoleSubscribers(t *testing.T) {
+// Each subscriber that took the event is on the timeline, and one that has not yet.
+func TestEachDeliveryToASubscriberIsOnTheTimeline(t *testing.T) {
 	chromium(t)
 	b := browse(t, start(t, "-subscribers"), 1440, 900)
 	b.click("#first-step", "")
@@ -378,7 +378,7 @@ func TestConsoleSubscribers(t *testing.T) {
 }
 
 // Other money keeps its own decimals, and v2's notifications are read like APIv3's.
-func TestConsoleAbroad(t *testing.T) {
+func TestOtherCurrenciesKeepTheirDecimals(t *testing.T) {
 	chromium(t)
 	b := browse(t, start(t, "-channel", "global"), 1440, 900)
 	for currency, want := range map[string][2]string{"JPY": {"100", "JPY\u00a0100"}, "USD": {"1234.50", "USD\u00a01,234.50"}} {
@@ -390,7 +390,7 @@ func TestConsoleAbroad(t *testing.T) {
 		b.pill("Refunded")
 		b.sees(".timeline .answer", "SUCCESS · OK")
 		b.sees(".bar", "Refunded "+want[1])
-		b.sees(".books .equal", "0 "+currency+" minor units")
+		b.sees(".records .equal", "0 "+currency+" minor units")
 	}
 	b.fill("input[name=total]", "1.5")
 	b.choose("select[name=currency]", "JPY")
@@ -400,7 +400,7 @@ func TestConsoleAbroad(t *testing.T) {
 }
 
 // The same by keyboard alone, on a small screen.
-func TestConsoleByKeyboard(t *testing.T) {
+func TestTheStoryByKeyboardOnASmallScreen(t *testing.T) {
 	chromium(t)
 	b := browse(t, start(t), 375, 812)
 	b.press(kb.Tab)

@@ -6,9 +6,9 @@ import (
 )
 
 // As the program starts, two refunds of one order are a minute apart on every
-// channel: ours does not send what would be refused, and after that minute both
+// channel: the merchant's side does not send what would be refused, and after that minute both
 // sides take it.
-func TestPaceByDefault(t *testing.T) {
+func TestRefundsOfOneOrderAreAMinuteApartByDefault(t *testing.T) {
 	for _, channel := range []string{"apiv3", "cloudbase", "cloudpay", "global", "wecom"} {
 		t.Run(channel, func(t *testing.T) {
 			t.Parallel()
@@ -39,7 +39,7 @@ func TestPaceByDefault(t *testing.T) {
 }
 
 // -pace 0s is none, on both sides of every channel.
-func TestNoPace(t *testing.T) {
+func TestPaceZeroIsNone(t *testing.T) {
 	for _, channel := range []string{"apiv3", "cloudbase", "cloudpay", "global", "wecom"} {
 		t.Run(channel, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +54,7 @@ func TestNoPace(t *testing.T) {
 }
 
 // The timer runs by itself as virtual time passes, and closes what no notification
-// closed; told not to, it does not.
+// closed; with -timer=false it does not.
 func TestTimerRunsByItself(t *testing.T) {
 	lose := func(t *testing.T, args ...string) (*program, order) {
 		p := start(t, append(args, "-speed", "0.001")...)

@@ -8,8 +8,8 @@ import (
 )
 
 // README shows the console as it is, in a picture that is quick to load. It is
-// one of those that TestConsoleByClicks leaves in the folder that CONSOLE_SHOTS names.
-func TestConsolePicture(t *testing.T) {
+// one of those that TestTheWholeStoryByClicks leaves in the folder that CONSOLE_SHOTS names.
+func TestThePictureIsSmallAndShownOnce(t *testing.T) {
 	const name, most = "console.png", 300_000
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil || strings.Count(string(readme), "](functions/sandbox/"+name+")") != 1 {

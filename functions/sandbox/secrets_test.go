@@ -12,7 +12,7 @@ import (
 // datum in full stands in the log, in an error or in a reply to whoever may not.
 // There is one exception: a denial's record holds the openid that was denied, so
 // that it can be copied into REFUND_OPERATORS.
-func TestD4D5NothingSecretIsTold(t *testing.T) {
+func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 	const (
 		stranger = "oCANARYstranger0000000000001"
 		operator = "oCANARYoperator0000000000001"

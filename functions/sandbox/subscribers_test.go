@@ -27,9 +27,9 @@ func (p *program) heard() (h heard) {
 	return h
 }
 
-// Three functions of the merchant's are told of a refund through CloudBase's
-// gateway, whatever the channel: each until it has taken it, and then no more.
-func TestSubscribersAreTold(t *testing.T) {
+// Three functions of the merchant's get an event through CloudBase's gateway, whatever
+// the channel: each until it has taken it, and then no more.
+func TestEachSubscriberGetsARefundUntilItTakesIt(t *testing.T) {
 	t.Parallel()
 	for _, channel := range []string{"apiv3", "cloudbase"} {
 		t.Run(channel, func(t *testing.T) {
@@ -71,8 +71,8 @@ func TestSubscribersAreTold(t *testing.T) {
 	}
 }
 
-// Without the flag there is nobody to tell.
-func TestNoSubscribers(t *testing.T) {
+// Without the flag there is nobody to deliver to.
+func TestWithoutTheFlagThereAreNoSubscribers(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	if n := len(p.heard().Subscribers); n != 0 {

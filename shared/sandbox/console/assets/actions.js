@@ -87,11 +87,11 @@ const scenarios = {
   },
 }
 
-// strikes is how often a fault befalls.
-const strikes = { once: { count: 1 }, half: { rate: 0.5 }, always: {} }
+// applies is how often a fault applies.
+const applies = { once: { count: 1 }, half: { rate: 0.5 }, always: {} }
 
 async function fault(what, x) {
-  const { problem } = await x.call('POST', '/_sandbox/faults', { ...what, ...strikes[x.ui.strikes] })
+  const { problem } = await x.call('POST', '/_sandbox/faults', { ...what, ...applies[x.ui.applies] })
   if (problem || !x.ui.then) return problem
   return (await sample(x)).problem
 }

@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id)
 
 let state = null
 let received = 0
-const ui = { search: '', filter: 'all', notifications: 'all', strikes: 'once', then: true, secrets: null, hash: location.hash, since: 0 }
+const ui = { search: '', filter: 'all', notifications: 'all', applies: 'once', then: true, secrets: null, hash: location.hash, since: 0 }
 
 // clock is the virtual clock as it runs between two states.
 const clock = {

@@ -99,7 +99,7 @@ export function orderDetail(order, state, ui) {
     orderCard(order, state.pace))
 }
 
-// missing stands where there is nothing; what has been made a moment ago may still come.
+// missing stands where there is nothing; what has just been made may still come.
 function missing(ui) {
   const fresh = performance.now() - ui.since < 2000
   return h('section', { class: 'detail', 'data-key': 'detail:missing' }, back(),
@@ -127,7 +127,7 @@ export function refundDetail(refund, state, ui, clock) {
     notifications.length > 0 && h('div', { class: 'card', 'data-key': 'notifications' },
       h('h3', {}, t('notifications')), notifications.map((d) => notificationCard(d, state, clock))),
     timelineCard(refund, state),
-    booksCard(refund),
+    recordsCard(refund),
     order && orderCard(order, state.pace))
 }
 
@@ -156,30 +156,30 @@ function orderCard(order, pace) {
     pace > 0 && h('p', { class: 'muted' }, t('order.pace', { pace: duration(pace) })))
 }
 
-// booksCard holds our ledger against WeChat Pay's book.
-function booksCard(refund) {
+// recordsCard holds the merchant's ledger against WeChat Pay's records.
+function recordsCard(refund) {
   const { ours, wechat, currency } = refund
-  const cell = (book, name) => (book ? money(book[name], currency) : '–')
+  const cell = (record, name) => (record ? money(record[name], currency) : '–')
   const gap = (n) => h('td', { class: n === 0 ? 'equal' : 'gap' }, difference(n, currency))
-  const line = (name, n) => h('tr', {}, h('th', { scope: 'row' }, t(`books.${name}`)), h('td', {}, cell(ours, name)), h('td', {}, cell(wechat, name)), gap(n))
+  const line = (name, n) => h('tr', {}, h('th', { scope: 'row' }, t(`records.${name}`)), h('td', {}, cell(ours, name)), h('td', {}, cell(wechat, name)), gap(n))
   const equal = refund.difference_held === 0 && refund.difference_arrived === 0
-  return h('div', { class: 'card', 'data-key': 'books' },
-    h('h3', {}, t('books')),
-    h('table', { class: 'books' },
-      h('thead', {}, h('tr', {}, ['', 'books.ours', 'books.wechat', 'books.difference'].map((n) => h('th', { scope: 'col' }, n && t(n))))),
+  return h('div', { class: 'card', 'data-key': 'records' },
+    h('h3', {}, t('records')),
+    h('table', { class: 'records' },
+      h('thead', {}, h('tr', {}, ['', 'records.ours', 'records.wechat', 'records.difference'].map((n) => h('th', { scope: 'col' }, n && t(n))))),
       h('tbody', {},
-        h('tr', {}, h('th', { scope: 'row' }, t('books.state')), h('td', {}, ours ? known('state.', ours.state) : t('books.unknown')), h('td', {}, wechat ? wechat.state : t('books.unknown')), h('td')),
+        h('tr', {}, h('th', { scope: 'row' }, t('records.state')), h('td', {}, ours ? known('state.', ours.state) : t('records.unknown')), h('td', {}, wechat ? wechat.state : t('records.unknown')), h('td')),
         line('held', refund.difference_held), line('arrived', refund.difference_arrived))),
-    h('p', { class: 'muted' }, equal ? t('books.equal') : t('books.gap')))
+    h('p', { class: 'muted' }, equal ? t('records.equal') : t('records.gap')))
 }
 
 function timelineCard(refund, state) {
   return h('div', { class: 'card', 'data-key': 'timeline' },
     h('h3', {}, t('timeline')),
-    h('ol', { class: 'timeline' }, refund.timeline.map((m) => moment(m, refund, state))))
+    h('ol', { class: 'timeline' }, refund.timeline.map((m) => timelineLine(m, refund, state))))
 }
 
-function moment(m, refund, state) {
+function timelineLine(m, refund, state) {
   const detail = m.what === 'settled' ? m.detail : known('detail.', m.detail ?? '')
   const text = known(`${m.side}.`, m.what)
   return h('li', { class: `${m.side} ${m.error ? 'bad' : m.what}` },

@@ -33,14 +33,14 @@ export function faultsView(state, ui) {
       h('div', { class: 'switch' },
         h('button', { type: 'button', role: 'switch', 'aria-checked': String(state.hostile), 'data-do': 'hostile', 'aria-describedby': 'hostile-hint' }, t('hostile')),
         h('p', { class: 'muted', id: 'hostile-hint' }, t('hostile.hint'))),
-      h('fieldset', { class: 'options' }, h('legend', {}, t('strikes')),
+      h('fieldset', { class: 'options' }, h('legend', {}, t('applies')),
         ['once', 'half', 'always'].map((name) => h('label', {},
-          h('input', { type: 'radio', name: 'strikes', value: name, checked: name === ui.strikes, 'data-input': 'strikes' }), t(`strikes.${name}`))),
-        h('label', {}, h('input', { type: 'checkbox', checked: ui.then, 'data-input': 'then' }), t('strikes.then')))),
+          h('input', { type: 'radio', name: 'applies', value: name, checked: name === ui.applies, 'data-input': 'applies' }), t(`applies.${name}`))),
+        h('label', {}, h('input', { type: 'checkbox', checked: ui.then, 'data-input': 'then' }), t('applies.then')))),
     state.faults.length > 0 && h('div', { class: 'card active', 'data-key': 'active' },
       h('h3', {}, t('faults.active')),
       h('ul', {}, state.faults.map((f) => h('li', { 'data-key': f.id },
-        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify].filter(Boolean).join(' + ')), ` · ${often(f)} · ${t('struck', { n: f.struck })}`),
+        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify].filter(Boolean).join(' + ')), ` · ${often(f)} · ${t('applied', { n: f.struck })}`),
         button(t('remove'), 'removeFault', { id: f.id })))),
       button(t('faults.clear'), 'clearFaults')),
     h('div', { class: 'card', 'data-key': 'notify' }, h('h3', {}, t('faults.notify')), faults('notify')),
@@ -58,7 +58,7 @@ export function faultsView(state, ui) {
 
 function often(fault) {
   if (fault.count) return t('often.count', { n: fault.count })
-  return fault.rate === undefined ? t('strikes.always') : t('often.rate', { n: Math.round(fault.rate * 100) })
+  return fault.rate === undefined ? t('applies.always') : t('often.rate', { n: Math.round(fault.rate * 100) })
 }
 
 const secret = ['private_key', 'apiv3_key', 'api_key', 'client_key', 'corpsecret', 'secret_id', 'secret_key']
