@@ -51,7 +51,11 @@ type tab struct {
 // browse opens the console in a browser of its own.
 func browse(t *testing.T, p *program, width, height int64) *tab {
 	t.Helper()
-	folder := t.TempDir()
+	folder, err := os.MkdirTemp("", "browser") // not t.TempDir: a browser makes a socket in it, whose name must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) }) // the browser may still be writing
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(folder), chromedp.Env("TMPDIR="+folder), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),

@@ -152,7 +152,7 @@ func refuseSignature(method, uri string, c wxpay.Credential, body []byte) *world
 	return no
 }
 
-// answer writes a door.Reply, signed unless it is of the 5xx or a fault has it
+// answer writes a reply, signed unless it is of the 5xx or a fault has it
 // otherwise.
 func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, fault world.UpstreamFault) {
 	if !door.Suffer(d.world, w, x.Request, fault) {

@@ -62,6 +62,7 @@ type refundView struct {
 		At                        time.Time
 		Side, What, Detail, Cause string
 		Status                    int
+		Reply, Delivery           string
 	}
 }
 
@@ -115,6 +116,13 @@ func TestStateTellsEachRefundsTimeline(t *testing.T) {
 		}
 		if len(got.Refunds) != 3 || got.Refunds[0].OutRefundNo != "R3" || !got.Refunds[0].ByHand {
 			t.Errorf("refunds: got %+v, want three, the newest first and made by hand", got.Refunds)
+		}
+		for _, r := range got.Refunds {
+			for _, l := range r.Timeline {
+				if notified := l.What == "notified"; notified != strings.Contains(l.Reply, "SUCCESS") || notified != (l.Delivery != "") || notified != (l.Status == 200) {
+					t.Errorf("%s: line %+v, want the answer in what was notified and nowhere else", r.OutRefundNo, l)
+				}
+			}
 		}
 		if len(got.Schedule) != 15 {
 			t.Errorf("schedule: got %v, want 15 steps", got.Schedule)

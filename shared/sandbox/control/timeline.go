@@ -48,7 +48,7 @@ type line struct {
 	Delivery  string `json:"delivery,omitempty"` // of an attempt to notify: which notification, and what came of it
 	Status    int    `json:"status,omitempty"`
 	LatencyMS int64  `json:"latency_ms"`
-	Reply     string `json:"door.Reply,omitempty"`
+	Reply     string `json:"reply,omitempty"`
 	Error     string `json:"error,omitempty"`
 	Cause     string `json:"cause,omitempty"`
 	at        time.Time
