@@ -78,7 +78,7 @@ func TestTheConsoleShowsTheMerchantsRecords(t *testing.T) {
 	}
 	// R2 is open too: WeChat is asked whether it really holds nothing under the number.
 	if d := cmp.Diff(map[string]bool{"R1": true, "R2": true, "R3": true}, open); d != "" {
-		t.Errorf("after a restart, ours alone (-want +got):\n%s", d)
+		t.Errorf("after a restart, the merchant's alone (-want +got):\n%s", d)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestPendingDeliveriesBecomeLinesOfTheConsole(t *testing.T) {
 		{At: at, What: "owed", Detail: "scf:a"}, {At: at, What: "undelivered", Detail: "scf:b (2): FAIL"}, {At: at, What: "given_up", Detail: "scf:c (9): FAIL"},
 	}
 	if d := cmp.Diff(lines, show(d).History); d != "" {
-		t.Errorf("what is owed (-want +got):\n%s", d)
+		t.Errorf("what is pending (-want +got):\n%s", d)
 	}
 	d.External, d.State, d.Refusal = true, refund.Rejected, &refund.Error{Message: "no", Upstream: "X"}
 	if got := show(d); got.Event != nil || got.Arrived != 0 || got.Refusal != "X: no" || !got.External {

@@ -415,11 +415,11 @@ func TestTheStoryByKeyboardOnASmallScreen(t *testing.T) {
 	b.reach("form.again input", "")
 	b.press("1" + kb.Enter)
 	b.sees(".bar", "Remaining ¥1.50")
-	b.until("the change is told", "document.getElementById('live').innerText.includes('In progress')")
+	b.until("the change is announced", "document.getElementById('live').innerText.includes('In progress')")
 	b.reach("#clock button", "+10 min")
 	b.press(kb.Enter)
 	b.pill("Refunded")
-	b.until("the end is told", "document.getElementById('live').innerText.includes('Refunded')")
+	b.until("the end is announced", "document.getElementById('live').innerText.includes('Refunded')")
 	b.until("the focus has not moved", "document.activeElement.dataset.by === '10m'")
 
 	b.reach("nav a", "Faults")

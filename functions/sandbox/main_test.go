@@ -156,7 +156,7 @@ func checkQueries(t *testing.T, p *program, o order, first data) data {
 	return want
 }
 
-// restarted holds what the ledger kept against a WeChat that has forgotten everything.
+// restarted holds what the ledger holds against a WeChat that has forgotten everything.
 func restarted(t *testing.T, p *program, o order, settled data) {
 	t.Helper()
 	if got := p.upstream(o); len(got) != 0 {

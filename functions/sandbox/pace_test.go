@@ -78,7 +78,7 @@ func TestTimerRunsByItself(t *testing.T) {
 		p.succeed(refundEvent(o, "R1", 60))
 		await(t, "the timer", func() bool { return p.recorded(o)["R1"] == "SUCCESS" })
 	})
-	t.Run("told not to", func(t *testing.T) {
+	t.Run("not with -timer=false", func(t *testing.T) {
 		t.Parallel()
 		p, o := lose(t, "-timer=false")
 		time.Sleep(500 * time.Millisecond)

@@ -24,8 +24,8 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 		}
 		return ""
 	}, "-speed", "600", "-operators", operator)
-	var told []string // replies to those who may not, and refusals
-	tell := func(s string) { told = append(told, s) }
+	var said []string // replies to those who may not, and refusals
+	say := func(s string) { said = append(said, s) }
 
 	refund := func(o order, no string, fen int) string {
 		return fmt.Sprintf(`{"type":"wxpay_refund","out_trade_no":%q,"out_refund_no":%q,"reason":%q,"amount":{"refund":%d,"total":100,"currency":"CNY"}}`, o.OutTradeNo, no, reason, fen)
@@ -41,12 +41,12 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 			p.control("POST", "/_sandbox/faults", fault, nil)
 		}
 		first := p.dispatch(refund(o, no, 60), "X-WX-OPENID", operator, "X-WX-SOURCE", "wx_client")
-		tell(first.Message)
-		tell(p.call("wxpayFunctions", refund(o, no, 50)))                                                                 // conflict
-		tell(p.call("wxpayFunctions", refund(o, no, 60), "X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"))            // denied
-		tell(p.call("wxpayFunctions", `{"type":"wxpay_refund_query","out_refund_no":"`+no+`"}`, "X-WX-OPENID", stranger)) // denied
-		tell(p.call("notify", `{"event_type":"REFUND.SUCCESS","resource":{"out_refund_no":"`+no+`"}}`, "X-WX-OPENID", stranger))
-		tell(p.call("wxpayFunctions", strings.Replace(refund(o, no, 60), `"amount"`, `"Amount"`, 1)))
+		say(first.Message)
+		say(p.call("wxpayFunctions", refund(o, no, 50)))                                                                 // conflict
+		say(p.call("wxpayFunctions", refund(o, no, 60), "X-WX-OPENID", stranger, "X-WX-SOURCE", "wx_client"))            // denied
+		say(p.call("wxpayFunctions", `{"type":"wxpay_refund_query","out_refund_no":"`+no+`"}`, "X-WX-OPENID", stranger)) // denied
+		say(p.call("notify", `{"event_type":"REFUND.SUCCESS","resource":{"out_refund_no":"`+no+`"}}`, "X-WX-OPENID", stranger))
+		say(p.call("wxpayFunctions", strings.Replace(refund(o, no, 60), `"amount"`, `"Amount"`, 1)))
 		p.dispatch(refund(o, no, 60))
 	}
 	await(t, "every notification", func() bool {
@@ -62,7 +62,7 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 		return len(all.Refunds) > 0
 	})
 	_, body := p.request("POST", "/notify", `{"canary":1}`, "Wechatpay-Signature", "x")
-	tell(body)
+	say(body)
 	var held struct {
 		Refunds []struct {
 			UserReceivedAccount string `json:"user_received_account"`
@@ -110,7 +110,7 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 			t.Errorf("the log holds %s", name)
 		}
 		quoted, _ := json.Marshal(value)
-		for _, s := range told {
+		for _, s := range said {
 			if strings.Contains(s, value) || strings.Contains(s, strings.Trim(string(quoted), `"`)) {
 				t.Errorf("a refusal holds %s: %s", name, s)
 			}

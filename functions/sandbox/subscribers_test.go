@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// heard is what the example subscribers were told.
+// A heard is what the example subscribers have got.
 type heard struct {
 	Subscribers []struct {
 		Name  string
@@ -55,12 +55,12 @@ func TestEachSubscriberGetsARefundUntilItTakesIt(t *testing.T) {
 			ids := map[string]bool{}
 			for _, s := range p.heard().Subscribers {
 				if len(s.Heard) != tries[s.Name] {
-					t.Errorf("%s was told %d times, want %d", s.Name, len(s.Heard), tries[s.Name])
+					t.Errorf("%s got it %d times, want %d", s.Name, len(s.Heard), tries[s.Name])
 				}
 				for i, h := range s.Heard {
 					ids[h.ID] = true
 					if h.EventType != "REFUND.SUCCESS" || h.OutRefundNo != "R1" || h.Taken != (i+1 == tries[s.Name]) {
-						t.Errorf("%s heard %+v as its %dth", s.Name, h, i+1)
+						t.Errorf("%s got %+v as its %dth", s.Name, h, i+1)
 					}
 				}
 			}

@@ -7,7 +7,7 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// TestEachSystemNotifiesAndIsAcknowledgedInItsWay tells of a refund as whoever has made it is told, and tries
+// A refund notifies in the way of the system that has made it, and this tries
 // what each takes for an acknowledgement.
 func TestEachSystemNotifiesAndIsAcknowledgedInItsWay(t *testing.T) {
 	wrap := func(result string) string {

@@ -140,7 +140,7 @@ func readWeCom(a sandboxtest.Answer) outcome {
 	return out
 }
 
-// by names an order as every system can be told it.
+// by names an order in a way that every system knows.
 func by(outTradeNo string) map[string]string { return map[string]string{"out_trade_no": outTradeNo} }
 
 // everywhere runs a test on each system, whose module says no as APIv3 does.

@@ -1,6 +1,7 @@
 package cloudbase
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -50,12 +51,7 @@ func (e subscriber) call(d *Door, event json.RawMessage) (any, world.UpstreamFau
 	if err := json.Unmarshal(event, &in); err != nil || in.ID == "" || !strings.HasPrefix(in.EventType, "REFUND.") {
 		return map[string]string{"code": "FAIL", "message": "this is no refund notification"}, world.UpstreamFault{}, true
 	}
-	wait := time.NewTimer(e.slow)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-d.world.Done():
-	}
+	d.world.Pause(context.Background(), e.slow) // who calls has a deadline, the function has none
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	nth := 1

@@ -339,7 +339,7 @@ func TestTheContrastRatioIsWCAGs(t *testing.T) {
 	}
 }
 
-// The page may be watched from a browser; that it is not kept anywhere is said to it.
+// The page may be watched from a browser; that it is to be stored nowhere is said to it.
 func TestThePageIsNotStored(t *testing.T) {
 	w := sandboxtest.New(t)
 	rec := httptest.NewRecorder()

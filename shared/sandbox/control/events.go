@@ -66,7 +66,7 @@ func (d *Door) serveEvents(w http.ResponseWriter, r *http.Request) {
 		if err := out.Flush(); err != nil {
 			return
 		}
-		if !d.rest(r, leastPause) {
+		if !d.world.Pause(r.Context(), leastPause) {
 			return
 		}
 		select {
@@ -78,17 +78,4 @@ func (d *Door) serveEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-}
-
-// rest waits, and tells whether there is a reason to go on.
-func (d *Door) rest(r *http.Request, pause time.Duration) bool {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-r.Context().Done():
-	case <-d.world.Done():
-	}
-	return false
 }

@@ -222,20 +222,20 @@ func TestStateSaysThatOnlyTheNewKeyIsRefused(t *testing.T) {
 	})
 }
 
-// The merchant's books are laid beside WeChat's, and what differs is told in fen.
+// The merchant's records are laid beside WeChat's, and the difference is in fen.
 func TestStateTellsInFenHowOurRecordsDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var ours []sandbox.MerchantRefund
+		var merchant []sandbox.MerchantRefund
 		var failure error
 		w := sandboxtest.New(t, func(c *sandbox.Config) {
-			c.MerchantRefunds = func(context.Context, int) ([]sandbox.MerchantRefund, error) { return ours, failure }
+			c.MerchantRefunds = func(context.Context, int) ([]sandbox.MerchantRefund, error) { return merchant, failure }
 		})
 		w.Run()
 		w.Order("T1")
 		claimed := time.Now()
 		time.Sleep(time.Second)
 		w.Refund("T1", "R1", 60)
-		ours = []sandbox.MerchantRefund{{
+		merchant = []sandbox.MerchantRefund{{
 			OutRefundNo: "R1", State: "processing", Refund: 60, Held: 60, Currency: "CNY", At: claimed,
 			History: []sandbox.MerchantEvent{{At: claimed, What: "claimed", Detail: "server"}, {At: claimed, What: "sent"}, {At: time.Now(), What: "processing", Detail: "reply"}},
 		}, {
@@ -260,11 +260,11 @@ func TestStateTellsInFenHowOurRecordsDiffer(t *testing.T) {
 		}
 		w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
 		if r := by()["R1"]; r.Held != 0 || r.Arrived != -60 {
-			t.Errorf("R1, of whose arrival our side has not heard: got %d and %d, want 0 and -60", r.Held, r.Arrived)
+			t.Errorf("R1, of whose arrival the merchant does not know: got %d and %d, want 0 and -60", r.Held, r.Arrived)
 		}
-		failure, ours = errors.New("no disk"), nil
+		failure, merchant = errors.New("no disk"), nil
 		if s := state(w); !strings.Contains(s.OursError, "no disk") || len(s.Refunds) != 1 {
-			t.Errorf("without our books: got %q and %d refunds, want why, and WeChat's own", s.OursError, len(s.Refunds))
+			t.Errorf("without the merchant's records: got %q and %d refunds, want why, and WeChat's own", s.OursError, len(s.Refunds))
 		}
 	})
 }
@@ -374,12 +374,12 @@ func watch(t *testing.T, url string, header ...string) *watcher {
 }
 
 // next reads one event; it ends the test if there is none. What has to wait for the
-// heartbeat, every ten seconds, was not told when it changed.
+// heartbeat, every ten seconds, was not sent when it changed.
 func (w *watcher) next() (out stateView) {
 	w.t.Helper()
 	defer func(began time.Time) {
 		if took := time.Since(began); took > 8*time.Second {
-			w.t.Errorf("a change was told after %v", took)
+			w.t.Errorf("a change was sent after %v", took)
 		}
 	}(time.Now())
 	for {
@@ -476,7 +476,7 @@ func TestWatchersAreBounded(t *testing.T) {
 	}
 }
 
-// The console is told the pace that holds everywhere.
+// The console shows the pace that holds everywhere.
 func TestStateTellsThePace(t *testing.T) {
 	for pace, want := range map[time.Duration]float64{time.Minute: 60, 1500 * time.Millisecond: 1.5, -1: 0, 0: 0} {
 		if got := sandboxtest.New(t, func(c *sandbox.Config) { c.Pace = pace }).Control("GET", "/_sandbox/state", "", 200).Field("pace"); got != want {

@@ -95,26 +95,13 @@ func (r Reply) Failed(fault world.UpstreamFault) bool {
 func Suffer(in *world.World, w http.ResponseWriter, r *http.Request, fault world.UpstreamFault) bool {
 	switch {
 	case fault.Silent:
-		pause(in, r, silence)
+		in.Pause(r.Context(), silence)
 	case fault.Reset:
-	case fault.Slow && !pause(in, r, slowness):
+	case fault.Slow && !in.Pause(r.Context(), slowness):
 	default:
 		return true
 	}
 	HangUp(w)
-	return false
-}
-
-// pause waits in real time. It tells whether there still is anybody to answer.
-func pause(w *world.World, r *http.Request, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.Context().Done():
-	case <-w.Done():
-	}
 	return false
 }
 

@@ -106,7 +106,7 @@ func TestEveryCloudPayCodeCanBeHad(t *testing.T) {
 	}
 }
 
-// TestCloudPayTellsCouponsInEitherForm finds both ways in which coupons are told.
+// Both ways in which coupons are listed are met.
 func TestCloudPayTellsCouponsInEitherForm(t *testing.T) {
 	w := sandboxtest.New(t)
 	w.Pay(`{"out_trade_no":"T1","total":10000,"promotion_detail":[{"promotion_id":"10","scope":"GLOBAL","type":"CASH","amount":1000},{"promotion_id":"11","scope":"GLOBAL","type":"NOCASH","amount":1000}]}`)

@@ -75,7 +75,7 @@ func TestXMLNotificationsAreRepeatedOnTheSchedule(t *testing.T) {
 	})
 }
 
-// TestARefundByHandCanNotifyInXML lets a refund on the merchant platform be told of in v2.
+// A refund on the merchant platform notifies in v2 if that is asked for.
 func TestARefundByHandCanNotifyInXML(t *testing.T) {
 	w := sandboxtest.New(t)
 	w.Answering(200, sandboxtest.AckV2)
@@ -97,7 +97,7 @@ func TestARefundByHandCanNotifyInXML(t *testing.T) {
 	}
 }
 
-// TestSignatureFaultsPassUnsignedNotificationsBy lets faults strike notifications that have no signature: only that
+// Faults meet notifications that have no signature: only that
 // of the seal does, the others wait for notifications that have one.
 func TestSignatureFaultsPassUnsignedNotificationsBy(t *testing.T) {
 	for _, fault := range []string{"tamper", "signtest", "wrong_serial", "stale", "lose", "duplicate", "delay"} {

@@ -101,7 +101,7 @@ func TestEachGlobalRuleRefusesInItsWords(t *testing.T) {
 		{name: "sub_appid", change: change{"sub_mch_id": "1900000109", "sub_appid": "wx1"}, code: "APPID_NOT_EXIST"},
 		{name: "appid of another merchant", change: change{"appid": "wx5a4db0c0ffee0109"}, code: "APPID_MCHID_NOT_MATCH"},
 		{name: "sub_appid alone", change: change{"sub_appid": "wx5a4db0c0ffee0109"}, code: "PARAM_ERROR", words: "sub_mch_id"},
-		{name: "merchant not ours", change: change{"sub_mch_id": "1900000110"}, code: "NOAUTH"},
+		{name: "another merchant", change: change{"sub_mch_id": "1900000110"}, code: "NOAUTH"},
 		{name: "nonce_str missing", change: change{"nonce_str": ""}, code: "PARAM_ERROR", words: "缺少参数:nonce_str"},
 		{name: "nonce_str long", change: change{"nonce_str": long(33)}, code: "PARAM_ERROR", words: "长度"},
 		{name: "no order", change: change{"out_trade_no": ""}, code: "PARAM_ERROR", words: "transaction_id"},
@@ -329,8 +329,7 @@ func TestForeignPartialRefundsReturnAllTheYuan(t *testing.T) {
 	}
 }
 
-// TestEveryDocumentedCodeCanBeHad gets every code by a fault; it strikes only what it is meant
-// for.
+// A fault gives every code, and only to what it is meant for.
 func TestEveryDocumentedCodeCanBeHad(t *testing.T) {
 	for on, codes := range sandboxtest.CodesV2 {
 		for _, code := range codes {
@@ -339,11 +338,11 @@ func TestEveryDocumentedCodeCanBeHad(t *testing.T) {
 			w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"err_code":%q,"on":%q,"count":1}`, code, on), 200)
 			first := w.CallV2(sandboxtest.RefundV2, w.GlobalRefund(nil))
 			second := w.CallV2(sandboxtest.QueryV2, w.GlobalQuery(map[string]string{"out_trade_no": "T1"}))
-			struck, spared := first, ""
+			hit, spared := first, ""
 			if on == "query" {
-				struck, spared = second, first["err_code"]
+				hit, spared = second, first["err_code"]
 			}
-			if struck["err_code"] != code || struck["err_code_des"] == "" || spared != "" {
+			if hit["err_code"] != code || hit["err_code_des"] == "" || spared != "" {
 				t.Errorf("%s of %s: %v, %v", code, on, first, second)
 			}
 		}

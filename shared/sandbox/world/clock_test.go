@@ -19,7 +19,7 @@ func TestAdvanceDoesWhatIsDueInItsOrder(t *testing.T) {
 		w.Run()
 		var seen []time.Time
 		w.Receiver.Answer = func(int, *http.Request) (*http.Response, error) {
-			seen = append(seen, w.Sandbox.Now()) // the merchant's clock when it hears of it
+			seen = append(seen, w.Sandbox.Now()) // the merchant's clock when the notification comes
 			return sandboxtest.Respond(503, ""), nil
 		}
 		w.Order("T1")

@@ -14,7 +14,7 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// TestEachUpstreamFaultAppliesOnce lets each strike once.
+// Each fault is in force for one request.
 func TestEachUpstreamFaultAppliesOnce(t *testing.T) {
 	tests := []struct {
 		fault    string
@@ -146,7 +146,7 @@ func TestConnectionFaultsBreakRealConnections(t *testing.T) {
 	}
 }
 
-// TestEachNotificationFaultAppliesOnce lets each strike once, with a receiver that verifies.
+// Each fault is in force for one notification, whose receiver verifies.
 func TestEachNotificationFaultAppliesOnce(t *testing.T) {
 	tests := []struct {
 		fault    string
@@ -313,7 +313,7 @@ func TestFaultsOutsideTheirBoundsAreRefused(t *testing.T) {
 	w.Control("POST", "/_sandbox/faults", `{"notify":"delay"}`, 409)
 }
 
-// TestFaultRatesFollowTheSeed throws the dice often, the same way for the same seed.
+// A fault that applies at a rate does so as often, and the same way for the same seed.
 func TestFaultRatesFollowTheSeed(t *testing.T) {
 	run := func(seed int64) (pattern string) {
 		synctest.Test(t, func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestFaultRatesFollowTheSeed(t *testing.T) {
 	}
 	a, b, c := run(1), run(1), run(2)
 	if n := strings.Count(a, "5"); n < 10 || n > 20 {
-		t.Errorf("%d of 100 struck, want about 30 but at most 20", n)
+		t.Errorf("%d of 100 applied, want about 30 but at most 20", n)
 	}
 	if a != b || a == c {
 		t.Errorf("seed 1: %s, again: %s, seed 2: %s", a, b, c)

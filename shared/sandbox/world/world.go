@@ -146,6 +146,20 @@ func (w *World) Now() time.Time { return w.clock.now() }
 // Done is closed when [World.Run] has ended: nobody should wait any longer then.
 func (w *World) Done() <-chan struct{} { return w.ended.Done() }
 
+// Pause waits in real time, and tells whether it could: nobody waits once ctx or
+// [World.Run] has ended.
+func (w *World) Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-w.ended.Done():
+	}
+	return false
+}
+
 // Changed returns what is closed at the next change of anything that can be seen.
 func (w *World) Changed() <-chan struct{} { return w.changes.next() }
 
