@@ -124,7 +124,7 @@ func view(r world.Refund) refundState {
 	x := refundState{
 		OutRefundNo: r.OutRefundNo, RefundID: r.RefundID, OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID,
 		Refund: r.Amount.Refund, Total: r.Amount.Total, Currency: r.Amount.Currency, ByHand: r.ByHand,
-		WeChat: &record{State: r.Status, Held: r.Amount.Refund}, Can: world.CanBecome(r.Status), at: r.Created,
+		WeChat: &record{State: r.Status, Held: r.Amount.Refund}, Can: r.Can, at: r.Created,
 	}
 	switch r.Status {
 	case world.StatusClosed:

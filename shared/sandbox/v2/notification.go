@@ -43,7 +43,7 @@ func outcome(r world.Refund) Message {
 
 // whose is whose refund a notification is about.
 func whose(r world.Refund) Message {
-	m := Message{"return_code": "SUCCESS", "appid": world.AppID, "mch_id": world.MchID, "nonce_str": world.Random(32, world.Alphanumeric)}
+	m := Message{"return_code": "SUCCESS", "appid": world.AppID, "mch_id": world.MchID, "nonce_str": world.Random(32)}
 	if r.SubMchID != "" {
 		m["sub_appid"], m["sub_mch_id"] = world.SubAppID, r.SubMchID
 	}

@@ -240,7 +240,7 @@ func (m Message) result(no *world.Refusal) {
 
 // sign completes an answer with a nonce and the signature.
 func (d *Door) sign(m Message, t wxpay.SignType) {
-	m["nonce_str"] = world.Random(32, world.Alphanumeric)
+	m["nonce_str"] = world.Random(32)
 	sign, err := d.world.Keys.API.Sign(m.fields(), t)
 	if err != nil {
 		d.world.Log.Error("answer not signed", "error", err)

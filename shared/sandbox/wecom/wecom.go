@@ -126,7 +126,7 @@ func (d *Door) getToken(x *door.Exchange) door.Reply {
 	now := d.world.Now()
 	if len(d.tokens) == 0 || !d.tokens[0].expires.After(now) {
 		// The one before is kept, to tell who still uses it that it is too old.
-		d.tokens = append([]token{{world.Random(64, world.Alphanumeric), now.Add(tokenLife)}}, d.tokens[:min(len(d.tokens), 1)]...)
+		d.tokens = append([]token{{world.Random(64), now.Add(tokenLife)}}, d.tokens[:min(len(d.tokens), 1)]...)
 	}
 	t := d.tokens[0]
 	return door.Reply{Object: map[string]any{"access_token": t.text, "expires_in": int64((t.expires.Sub(now) + time.Second - 1) / time.Second)}}

@@ -78,14 +78,14 @@ func (p Pair) certPEM() string { return toPEM("CERTIFICATE", p.Cert.Raw) }
 // GenerateKeys makes a set of keys, which takes a second or so.
 func GenerateKeys() (*Keys, error) {
 	k := &Keys{
-		apiV3Text:  secret.Text(Random(32, Alphanumeric)),
-		apiText:    secret.Text(Random(32, Alphanumeric)),
-		CorpID:     "ww" + Random(16, lowerHex),
-		CorpSecret: secret.Text(Random(43, Alphanumeric)),
-		SecretID:   "AKID" + Random(32, Alphanumeric),
-		SecretKey:  secret.Text(Random(32, Alphanumeric)),
-		EnvID:      "sandbox-" + Random(10, lowerHex),
-		publicID:   publicKeyPrefix + "01" + MchID + Random(14, decimal),
+		apiV3Text:  secret.Text(random(32, alphanumeric)),
+		apiText:    secret.Text(random(32, alphanumeric)),
+		CorpID:     "ww" + random(16, lowerHex),
+		CorpSecret: secret.Text(random(43, alphanumeric)),
+		SecretID:   "AKID" + random(32, alphanumeric),
+		SecretKey:  secret.Text(random(32, alphanumeric)),
+		EnvID:      "sandbox-" + random(10, lowerHex),
+		publicID:   publicKeyPrefix + "01" + MchID + random(14, decimal),
 	}
 	var err error
 	if k.APIv3, err = wxpay.ParseAPIv3Key(k.apiV3Text.Reveal()); err != nil {
@@ -182,12 +182,14 @@ func (k *Keys) tls() *tls.Config {
 const (
 	decimal      = "0123456789"
 	lowerHex     = "0123456789abcdef"
-	Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// Random draws a secret. Unlike [World.Rand] it cannot be foretold; that some
-// characters are a little likelier than others does no harm here.
-func Random(n int, alphabet string) string {
+// Random draws a secret of letters and digits. Unlike [World.Rand] it cannot be
+// foretold; that some characters are a little likelier than others does no harm here.
+func Random(n int) string { return random(n, alphanumeric) }
+
+func random(n int, alphabet string) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	for i := range b {

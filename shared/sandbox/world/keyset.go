@@ -122,7 +122,7 @@ func (w *World) Rotate() (certificate, public PlatformKey, err error) {
 		From: now, Expires: now.Add(lifetime),
 	}
 	public = PlatformKey{
-		Serial: publicKeyPrefix + "01" + MchID + Random(14, decimal), Key: keys[1],
+		Serial: publicKeyPrefix + "01" + MchID + random(14, decimal), Key: keys[1],
 		From: now, Expires: now.Add(20 * lifetime),
 	}
 	for _, kind := range []*[]PlatformKey{&w.keys.certificates, &w.keys.publics} {

@@ -140,7 +140,7 @@ func (w *World) Pay(in Order) (Order, error) {
 		return Order{}, fmt.Errorf("%w: /transaction_id %s", ErrClash, o.transactionID)
 	}
 	if o.openID == "" {
-		o.openID = "o" + w.rand.text(27, Alphanumeric, "openid", o.outTradeNo)
+		o.openID = "o" + w.rand.text(27, alphanumeric, "openid", o.outTradeNo)
 	}
 	o.account = accounts[w.rand.draw("account", o.outTradeNo).IntN(len(accounts))]
 	w.byTrade[o.outTradeNo], w.byTransaction[o.transactionID] = o, o

@@ -22,9 +22,6 @@ var (
 	ErrFinal    = errors.New("sandbox: a final state is final")
 )
 
-// CanBecome lists the states that a refund in a state can be settled as.
-func CanBecome(status string) []string { return append([]string{}, transitions[status]...) }
-
 // summaries are for people.
 var summaries = map[string]string{
 	StatusSuccess:  "退款成功",
