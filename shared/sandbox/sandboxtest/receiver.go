@@ -2,10 +2,10 @@ package sandboxtest
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -70,8 +70,10 @@ func (w *World) Strictly(_ int, r *http.Request) (*http.Response, error) {
 	if _, err := r.Body.Read(body); err != nil {
 		return nil, err
 	}
-	var at int64
-	fmt.Sscan(r.Header.Get("Wechatpay-Timestamp"), &at)
+	at, err := strconv.ParseInt(r.Header.Get("Wechatpay-Timestamp"), 10, 64)
+	if err != nil {
+		return nil, err
+	}
 	if d := time.Since(time.Unix(at, 0)); d > 5*time.Minute || d < -5*time.Minute {
 		return Respond(401, `{"code":"FAIL","message":"stale"}`), nil
 	}

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -345,8 +346,10 @@ func Set(t testing.TB, body, pointer string, value any) string {
 	node := root
 	for _, name := range names[:len(names)-1] {
 		if list, ok := node.([]any); ok {
-			var i int
-			fmt.Sscan(name, &i)
+			i, err := strconv.Atoi(name)
+			if err != nil {
+				t.Fatal(err)
+			}
 			node = list[i]
 			continue
 		}

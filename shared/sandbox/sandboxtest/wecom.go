@@ -9,7 +9,7 @@ import (
 
 // The paths of WeCom, and bodies that it accepts.
 const (
-	TokenPath  = "/cgi-bin/gettoken"
+	AccessPath = "/cgi-bin/gettoken"
 	WeComPath  = "/cgi-bin/miniapppay/refund"
 	DetailPath = "/cgi-bin/miniapppay/get_refund_detail"
 
@@ -26,7 +26,7 @@ func (w *World) Token(change url.Values) Answer {
 	for name, value := range change {
 		query[name] = value
 	}
-	return Serve(w.Sandbox.WeChat(), httptest.NewRequest("GET", TokenPath+"?"+query.Encode(), nil))
+	return Serve(w.Sandbox.WeChat(), httptest.NewRequest("GET", AccessPath+"?"+query.Encode(), nil))
 }
 
 // WeCom makes a call with the present token.

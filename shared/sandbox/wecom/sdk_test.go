@@ -78,7 +78,7 @@ func TestAPublicSDKFetchesATokenAndRefunds(t *testing.T) {
 			t.Errorf("%s: %+v, error %v, want WeCom's", name, got, err)
 		}
 	}
-	if n := paths[sandboxtest.TokenPath]; n != 1 {
+	if n := paths[sandboxtest.AccessPath]; n != 1 {
 		t.Errorf("%d tokens for %d calls, want one", n, paths[sandboxtest.WeComPath]+paths[sandboxtest.DetailPath])
 	}
 	// A wrong secret, and a token that nobody gave out.
