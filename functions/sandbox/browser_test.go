@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,23 +20,18 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"wxrefund/shared/needs"
 )
 
-// chromium finds a browser. Without one these tests skip, but not where everything
-// has to be there.
+// chromium finds a browser.
 func chromium(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("no chromium, chromium-browser or google-chrome")
-	}
-	t.Skip("needs the program chromium, chromium-browser or google-chrome")
-	return ""
+	return needs.Program(t, "chromium", "chromium-browser", "google-chrome")
 }
+
+// TestMain ends with the line that lists what did not run.
+func TestMain(m *testing.M) { os.Exit(needs.Main(m)) }
 
 // A tab is a page of a real browser that looks at a sandbox.
 type tab struct {

@@ -11,7 +11,7 @@ import (
 	"wxrefund/shared/sandbox/cloudbase"
 	"wxrefund/shared/sandbox/console"
 	"wxrefund/shared/sandbox/control"
-	v2 "wxrefund/shared/sandbox/v2"
+	"wxrefund/shared/sandbox/v2"
 	"wxrefund/shared/sandbox/wecom"
 	"wxrefund/shared/sandbox/world"
 )

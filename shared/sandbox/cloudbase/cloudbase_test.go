@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"wxrefund/shared/cloudbase"
-
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/sandbox/sandboxtest"
 )

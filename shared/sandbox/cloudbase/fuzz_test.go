@@ -8,10 +8,9 @@ import (
 	"testing"
 
 	"wxrefund/shared/cloudbase"
-
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/doortest"
-	v2 "wxrefund/shared/sandbox/v2"
+	"wxrefund/shared/sandbox/v2"
 	"wxrefund/shared/sandbox/world"
 )
 

@@ -21,10 +21,9 @@ import (
 	"time"
 
 	"wxrefund/shared/cloudbase"
-
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/schema"
-	v2 "wxrefund/shared/sandbox/v2"
+	"wxrefund/shared/sandbox/v2"
 	"wxrefund/shared/sandbox/world"
 	"wxrefund/shared/wxpay"
 )

@@ -14,28 +14,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"wxrefund/shared/needs"
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// lack skips a test that needs what is not here, but not where everything has to
-// be here.
-func lack(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("this test lacks %s", what)
-	}
-	t.Skipf("this test lacks %s", what)
-}
+// TestMain ends with the line that lists what did not run.
+func TestMain(m *testing.M) { os.Exit(needs.Main(m)) }
 
 // cloudBase installs CloudBase's own library and returns what calls with it.
 func cloudBase(t *testing.T, w *sandboxtest.World) func(calls ...any) []map[string]any {
 	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			lack(t, program)
-		}
-	}
+	needs.Program(t, "node")
+	needs.Program(t, "npm")
 	dir := filepath.Join(os.TempDir(), "wxrefund-sandbox-clients-4.0.2")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "wx-server-sdk", "index.js")); err != nil {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -47,7 +38,7 @@ func cloudBase(t *testing.T, w *sandboxtest.World) func(calls ...any) []map[stri
 		install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 		install.Dir = dir
 		if out, err := install.CombinedOutput(); err != nil {
-			lack(t, "wx-server-sdk from npm: "+string(out))
+			needs.Skip(t, "wx-server-sdk from npm: "+string(out))
 		}
 	}
 	copyFile(t, filepath.Join("testdata", "call.js"), filepath.Join(dir, "call.js"))

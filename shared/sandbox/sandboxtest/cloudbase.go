@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"wxrefund/shared/cloudbase"
-
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/secret"
 )
