@@ -39,6 +39,9 @@ var built = sync.OnceValues(func() (build, error) {
 
 // command runs the documented command with these arguments.
 func command(args ...string) (string, error) {
+	if err := process.LookAtSources(); err != nil {
+		return "", err
+	}
 	var out bytes.Buffer
 	err := run(context.Background(), args, &out)
 	return out.String(), err

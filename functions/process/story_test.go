@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Three deployables, each on another platform, share a ledger: the dispatcher on
+// Three functions, each on another platform, share a ledger: the dispatcher on
 // SCF refunds, notify in a container hears of it, and where it does not, the timer
 // on Lambda asks. WeChat Pay is the sandbox program, whose variables a shell hands
 // to each of them.
@@ -100,7 +100,7 @@ func TestRefundAcrossThreePlatforms(t *testing.T) {
 // sourced runs a program with the variables in a file.
 const sourced = `set -a; . "$1"; exec "$2"`
 
-// startSourced starts a deployable from a shell that has sourced the file.
+// startSourced starts a function from a shell that has sourced the file.
 func startSourced(t *testing.T, file, name string, env ...string) *Process {
 	t.Helper()
 	dir, err := binaries()
