@@ -57,7 +57,7 @@ func TestNotificationIsAcknowledgedWhateverSubscribersDo(t *testing.T) {
 func TestConfirmedRelayIsDeliveredOnce(t *testing.T) {
 	f := setUp(t)
 	delivered := 0
-	f.Refunds.OnSettled = func(context.Context, refund.Event) error { delivered++; return nil }
+	f.Refunds.Subscribers = []refund.Subscriber{{Name: "a", Tell: func(context.Context, refund.Event) error { delivered++; return nil }}}
 	f.up.err, f.up.reply = nil, refund.Refund{
 		OutRefundNo: "R1", OutTradeNo: "O1", RefundID: "5000R1", Status: refund.StatusSuccess, Amount: refund.Amount{Total: 100, Refund: 60},
 	}

@@ -18,7 +18,7 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		sys.Refunds.OnSettled = own.OnSettled(getenv, log)
+		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, own.Subscribers(getenv, log)...)
 		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 		return host.Function{Invoke: h.Invoke, HTTP: h}, nil
 	}))

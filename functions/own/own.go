@@ -8,6 +8,16 @@ import (
 	"wxrefund/shared/refund"
 )
 
+// Subscribers are the merchant's code as a function that delivers events has it: none,
+// or the one that OnSettled returns.
+func Subscribers(getenv func(string) string, log *slog.Logger) []refund.Subscriber {
+	tell := OnSettled(getenv, log)
+	if tell == nil {
+		return nil
+	}
+	return []refund.Subscriber{{Name: refund.OwnCode, Tell: tell}}
+}
+
 // OnSettled returns what is called with every refund that has succeeded, was closed or
 // has become abnormal; nil: nothing is, which is how it comes.
 //

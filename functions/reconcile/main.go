@@ -17,7 +17,7 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		sys.Refunds.OnSettled = own.OnSettled(getenv, log)
+		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, own.Subscribers(getenv, log)...)
 		return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true}, nil
 	}))
 }

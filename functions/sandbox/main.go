@@ -194,7 +194,7 @@ func load(ctx context.Context, o options, wechat *sandbox.Sandbox, getenv func(s
 		return nil, err
 	}
 	sys.Refunds.Now, sys.Refunds.Pace = wechat.Now, o.pace
-	sys.Refunds.OnSettled = own.OnSettled(getenv, log)
+	sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, own.Subscribers(getenv, log)...)
 	return sys, nil
 }
 

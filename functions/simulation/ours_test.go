@@ -91,14 +91,13 @@ func (o *ours) start(function string, number int) *instance {
 	}
 	for _, name := range o.w.history.Subscribers {
 		deliver := func(ctx context.Context, n refund.Event) error { return call().deliverEvent(ctx, name, n) }
-		switch {
-		case name != ownCode:
+		if name != refund.OwnCode || function != "wxpayFunctions" {
 			i.refunds.Subscribers = append(i.refunds.Subscribers, refund.Subscriber{Name: name, Tell: deliver})
-		case function != "wxpayFunctions":
-			i.refunds.OnSettled = deliver
 		}
 	}
-	i.refunds.ToldElsewhere = function == "wxpayFunctions"
+	if function == "wxpayFunctions" {
+		i.refunds.Subscribers = append(i.refunds.Subscribers, refund.Subscriber{Name: refund.OwnCode})
+	}
 	i.dispatcher = wxpayfunctions.New(i.refunds, log)
 	i.listener = &notify.Handler{Refunds: i.refunds, Keys: made.Keys, Secret: made.Secret, APIKey: made.APIKey, Log: log}
 	if o.w.history.Channel == apiv3 {

@@ -9,9 +9,6 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// ownCode is the subscriber that is the merchant's own Go code.
-const ownCode = "go"
-
 var errSubscriber = errors.New("simulation: the subscriber fails")
 
 // drawSubscribers draws who receives events, and what befalls them. Its randomness is
@@ -19,7 +16,7 @@ var errSubscriber = errors.New("simulation: the subscriber fails")
 func (h *history) drawSubscribers(r *rand.Rand) {
 	h.Subscribers = pick(r, nil, []string{"scf:shop"}, []string{"scf:shop", "webhook"}, []string{"scf:shop", "webhook"})
 	if r.IntN(3) == 0 {
-		h.Subscribers = append(slices.Clone(h.Subscribers), ownCode)
+		h.Subscribers = append(slices.Clone(h.Subscribers), refund.OwnCode)
 	}
 	for range r.IntN(3) {
 		from := span(r, 0, h.Heal/2)

@@ -8,6 +8,7 @@ import (
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
+	"wxrefund/shared/refund"
 	"wxrefund/wxpayfunctions"
 )
 
@@ -18,7 +19,9 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		sys.Refunds.ToldElsewhere = true // a user waits, so reconcile delivers what is settled here
+		// A user waits, so reconcile delivers what is settled here, to the merchant's own
+		// code, too, if there is any.
+		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, refund.Subscriber{Name: refund.OwnCode})
 		return host.Function{Invoke: wxpayfunctions.New(sys.Refunds, log).Invoke}, nil
 	}))
 }

@@ -15,24 +15,11 @@ import (
 // errNoSubscriber is why nothing can be delivered to a name.
 var errNoSubscriber = errors.New("no subscriber of this name is configured")
 
-// subscribers are those to whom this function can deliver.
-func (s *Service) subscribers() []Subscriber {
-	if s.OnSettled == nil {
-		return s.Subscribers
-	}
-	return append(slices.Clone(s.Subscribers), Subscriber{Name: ownCode, Tell: s.OnSettled})
-}
-
-// subscriberNames are those for whom settling enqueues the event. What a function
-// cannot know, whether others have code of the merchant's own, is enqueued for them
-// to find out.
+// subscriberNames are those for whom settling enqueues the event.
 func (s *Service) subscriberNames() []string {
 	var names []string
-	for _, sub := range s.subscribers() {
+	for _, sub := range s.Subscribers {
 		names = append(names, sub.Name)
-	}
-	if s.ToldElsewhere {
-		names = append(names, ownCode)
 	}
 	return names
 }
@@ -91,7 +78,6 @@ func (s *Service) leaseDeliveries(ctx context.Context, no string, slow *slowSubs
 	if timeLeft(ctx) < minDeliveryTime {
 		return nil, nil
 	}
-	subs := s.subscribers()
 	err = s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
 		attempts = nil
 		tx.keepQueryAt = true
@@ -100,14 +86,15 @@ func (s *Service) leaseDeliveries(ctx context.Context, no string, slow *slowSubs
 				continue
 			}
 			e, d := tx.rec.nextDelivery(name)
-			i := slices.IndexFunc(subs, func(sub Subscriber) bool { return sub.Name == name })
+			i := slices.IndexFunc(s.Subscribers, func(sub Subscriber) bool { return sub.Name == name })
 			switch {
+			case i >= 0 && s.Subscribers[i].Tell == nil: // another function's to deliver
 			case i >= 0:
 				d.Attempts++
 				d.Lease = now.Add(lease)
 				event := Event{ID: e.ID, At: e.At, Status: e.Refund.Status, Merchant: s.Merchant, Refund: e.Refund}
-				attempts = append(attempts, deliveryAttempt{event, subs[i], d.Attempts})
-			case name == ownCode: // enqueued by a function that could not know that there is none
+				attempts = append(attempts, deliveryAttempt{event, s.Subscribers[i], d.Attempts})
+			case name == OwnCode: // enqueued by a function that could not know that there is none
 				tx.rec.dropDeliveries(name)
 			default:
 				d.Attempts++

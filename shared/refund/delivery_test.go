@@ -332,12 +332,12 @@ func TestHangingSubscriberDelaysNobodyElse(t *testing.T) {
 	})
 }
 
-// The merchant's own Go code is told like a subscriber, and its panic is survived.
-func TestOwnCodeIsToldLikeASubscriberAndSurvived(t *testing.T) {
+// A subscriber's panic is survived, and is a failed attempt like another.
+func TestSubscribersPanicIsSurvivedAndRetried(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
-	own := &subscriber{answer: func(context.Context, refund.Event) error { panic("nil map") }}
-	f.OnSettled = own.tell
+	a := f.subscribe("a")
+	a.answer = func(context.Context, refund.Event) error { panic("nil map") }
 	f.must(t, request("R1", 60))
 	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
 		t.Errorf("%d delivered", got)
@@ -345,7 +345,7 @@ func TestOwnCodeIsToldLikeASubscriberAndSurvived(t *testing.T) {
 	if !strings.Contains(f.log.String(), "msg=panic") {
 		t.Error("the panic is not in the log")
 	}
-	own.answer = nil
+	a.answer = nil
 	advance(5 * time.Second)
 	if got := f.reconcile(t); got.Delivered != 1 {
 		t.Errorf("%+v", got)
@@ -353,22 +353,28 @@ func TestOwnCodeIsToldLikeASubscriberAndSurvived(t *testing.T) {
 }
 
 // The dispatcher cannot know who has Go code of the merchant's own: what it enqueues
-// for it is dropped by a reconciler that has none, and delivered by one that has.
+// for it is left alone there, dropped by a reconciler that has none, and delivered by
+// one that has.
 func TestOwnCodeElsewhereIsToldOrDropped(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		f := setUp(t)
 		a := f.subscribe("scf:a")
-		f.ToldElsewhere = true
+		known := f.Subscribers
+		f.Subscribers = append(f.Subscribers, refund.Subscriber{Name: "go"})
 		f.must(t, request("R1", 60))
 		f.up.set("R1", refund.StatusSuccess)
 		f.query(t, "R1")
 		if len(a.heard()) != 0 {
 			t.Error("the dispatcher delivers while a user waits")
 		}
-		f.ToldElsewhere = false
+		f.Deliver(t.Context(), "R1")
+		if d := cmp.Diff([]string{"go SUCCESS"}, f.pending(t, "R1")); d != "" {
+			t.Errorf("where only others can deliver (-want +got):\n%s", d)
+		}
+		f.Subscribers = known
 		mine := &subscriber{}
 		if own {
-			f.OnSettled = mine.tell
+			mine = f.subscribe("go")
 		}
 		f.reconcile(t)
 		if n := len(mine.heard()); len(a.heard()) != 1 || own && n != 1 || f.pending(t, "R1") != nil {

@@ -22,10 +22,10 @@ func ExampleService_Deliver() {
 		Channel:  newUpstream(), // in a deployed function: one of package channel
 		Ledger:   store,
 		Merchant: refund.Merchant{MchID: "1900000109"},
-		OnSettled: func(_ context.Context, e refund.Event) error {
+		Subscribers: []refund.Subscriber{{Name: "shop", Tell: func(_ context.Context, e refund.Event) error {
 			fmt.Println(e.Refund.OutRefundNo, "is", e.Status)
 			return nil
-		},
+		}}},
 	}
 
 	// What a notification says, once its signature has been verified.

@@ -25,12 +25,15 @@ type Subscriber struct {
 	Name string // stable: pending deliveries are recorded under it
 
 	// Tell delivers the event. An error means that it is delivered again. It must
-	// return when ctx ends.
+	// return when ctx ends. nil: events are enqueued here, and delivered by another
+	// function that has the subscriber.
 	Tell func(ctx context.Context, n Event) error
 }
 
-// ownCode is the subscriber's name under which the merchant's own Go code is told.
-const ownCode = "go"
+// OwnCode is the name of the subscriber that is the merchant's own Go code. A function
+// that cannot know whether others have such code enqueues events for it; one that
+// delivers, and has none, drops them.
+const OwnCode = "go"
 
 // An outboxEntry is one event that some subscribers have not acknowledged yet.
 type outboxEntry struct {

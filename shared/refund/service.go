@@ -29,13 +29,7 @@ type Service struct {
 	// and the upstream, when asked, says that the refund exists and nothing else of it.
 	TrustRelay bool
 
-	// Subscribers are told of every refund that settles, and so is OnSettled, the
-	// merchant's own Go code; nil: there is none. Whoever only settles, and leaves it to
-	// others to call Deliver or Reconcile, sets ToldElsewhere, since they may have such
-	// code.
-	Subscribers   []Subscriber
-	OnSettled     func(ctx context.Context, n Event) error
-	ToldElsewhere bool
+	Subscribers []Subscriber // are told of every refund that settles
 
 	Log *slog.Logger // nil: none
 
