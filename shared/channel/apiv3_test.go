@@ -1,10 +1,10 @@
 package channel_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -205,20 +205,9 @@ func TestAPIv3Errors(t *testing.T) {
 		{200, strings.Replace(object, `"R1"`, `"R2"`, 1), unavailable, same, ""}, // A14
 	} {
 		ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { signed(t, w, c.status, c.body) })
-		for name, call := range calls(ch) {
-			err := call(t.Context())
-			e := refund.AsError(err)
-			if err == nil || e.Code != c.code || e.Next != c.next || e.Upstream != c.upstream || e.Unsent {
-				t.Errorf("%s: %d %s: %v, want %s/%s %q", name, c.status, c.body, err, c.code, c.next, c.upstream)
-			}
+		for call, do := range both(ch) {
+			checkRow(t, call, fmt.Sprint(c.status, c.body), errorRow{c.upstream, c.code, c.next}, do(t.Context()))
 		}
-	}
-}
-
-func calls(c *channel.APIv3) map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
-		"refund": func(ctx context.Context) error { _, err := c.Refund(ctx, request()); return err },
-		"query":  func(ctx context.Context) error { _, err := c.Query(ctx, refund.Lookup{OutRefundNo: "R1"}); return err },
 	}
 }
 
@@ -264,37 +253,12 @@ func sign(t *testing.T, w http.ResponseWriter, serial, body string, at time.Time
 	}
 }
 
-// No connection is certain not to have sent anything; a broken one is not.
+// No connection is certain not to have sent anything.
 func TestOnlyAMissingConnectionIsUnsent(t *testing.T) {
-	ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) {
-		c, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_ = c.Close()
-	})
+	ch := serve(t, nil)
+	ch.Client.Hosts = []string{"http://127.0.0.1:1"}
 	_, err := ch.Refund(t.Context(), request())
-	if e := refund.AsError(err); e.Code != refund.CodeUnavailable || e.Unsent {
-		t.Errorf("broken connection: %v, unsent %v", err, e.Unsent)
-	}
-	ch.Client = &wxpay.Client{Signer: ch.Client.Signer, Keys: ch.Client.Keys, Hosts: []string{"http://127.0.0.1:1"}}
-	_, err = ch.Refund(t.Context(), request())
-	if e := refund.AsError(err); e.Code != refund.CodeUnavailable || !e.Unsent {
-		t.Errorf("no connection: %v, unsent %v", err, e.Unsent)
-	}
-}
-
-// An upstream that hangs is given up at the deadline, with an unknown outcome.
-func TestHangingUpstreamIsGivenUpAtTheDeadline(t *testing.T) {
-	release := make(chan struct{})
-	ch := serve(t, func(http.ResponseWriter, *http.Request, []byte) { <-release })
-	defer close(release)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := ch.Refund(ctx, request()); !refund.IsCode(err, refund.CodeUnavailable) {
-		t.Errorf("%v, want unavailable", err)
-	}
+	isUnsent(t, "no connection", err)
 }
 
 // An upstream's text reaches a caller bounded and on one line.

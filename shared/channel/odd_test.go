@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -15,7 +14,6 @@ import (
 
 	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
-	"wxrefund/shared/wxpay"
 )
 
 // leftOut are the names that a log was told of, and whether it tells a value that
@@ -180,10 +178,8 @@ func TestOddFieldsOfV2AreLeftOut(t *testing.T) {
 				return ch
 			},
 			"global": func(log *slog.Logger) refund.Channel {
-				answer := alone().with(fields{"return_code": "SUCCESS", "returnCode": nil, "returnMsg": nil, "appid": "wx2421b1c4370ec43b", "mch_id": "10000100", "sub_mch_id": nil, "sub_appid": nil}).with(c.more)
-				ch := serveGlobal(t, func(w http.ResponseWriter, _ *http.Request, _ wxpay.Fields) {
-					_, _ = io.WriteString(w, answer.signed())
-				})
+				answer := alone().toGlobal().with(fields{"return_code": "SUCCESS", "returnCode": nil, "returnMsg": nil}).with(c.more)
+				ch := serveGlobalText(t, answer.signed())
 				ch.Log = log
 				return ch
 			},
@@ -262,61 +258,6 @@ func TestCloudBaseToldInTwoWays(t *testing.T) {
 	isUnknown(t, "a success and a failure", err)
 }
 
-// Which refusals of an application may mean that its number is another refund's;
-// to a question none does.
-func TestRefusalsOfATakenNumber(t *testing.T) {
-	taken := map[string]bool{"ERROR": true, "INVALID_REQUEST": true, "REFUND_FEE_MISMATCH": true}
-	check := func(system, call, code string, err error) {
-		t.Helper()
-		if e := refund.AsError(err); err == nil || e.MaybeTaken != (call == "refund" && taken[code]) {
-			t.Errorf("%s, %s %s: %v, maybe taken: %v", system, call, code, err, e.MaybeTaken)
-		}
-	}
-	for code := range map[string]bool{
-		"USER_ACCOUNT_ABNORMAL": true, "NOT_ENOUGH": true, "PARAM_ERROR": true, "INVALID_REQUEST": true, "SIGN_ERROR": true, "NO_AUTH": true,
-		"MCH_NOT_EXISTS": true, "RESOURCE_NOT_EXISTS": true, "SYSTEM_ERROR": true,
-	} {
-		ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { signed(t, w, 404, `{"code":"`+code+`"}`) })
-		for call, do := range calls(ch) {
-			check("apiv3", call, code, do(t.Context()))
-		}
-		for call, do := range both(serveModule(t, says(`{"code":"`+code+`"}`))) {
-			check("cloudbase", call, code, do(t.Context()))
-		}
-	}
-	for _, row := range slices.Concat(cloudPayRefundErrors, queryErrors) {
-		for call, do := range both(serveCloudPay(t, says(refusal(row.code).json()))) {
-			check("cloudpay", call, row.code, do(t.Context()))
-		}
-	}
-	for _, row := range slices.Concat(globalRefundErrors, queryErrors) {
-		if row.code == "" {
-			continue
-		}
-		answer := refusal(row.code).with(fields{"appid": "wx2421b1c4370ec43b", "mch_id": "10000100", "sub_mch_id": nil})
-		ch := serveGlobal(t, func(w http.ResponseWriter, _ *http.Request, _ wxpay.Fields) {
-			_, _ = io.WriteString(w, answer.signed())
-		})
-		for call, do := range bothGlobal(ch) {
-			check("global", call, row.code, do(t.Context()))
-		}
-	}
-}
-
-// Never is said where no time changes it, and of the same codes everywhere.
-func TestNeverIsSaidOfFewRefusals(t *testing.T) {
-	ends := []string{
-		"TRADE_OVERDUE", "USER_ACCOUNT_ABNORMAL", // no time and no content helps
-		"PARAM_ERROR", "INVALID_TRANSACTIONID", "XML_FORMAT_ERROR", "REQUIRE_POST_METHOD", // malformed
-	}
-	for _, row := range slices.Concat(cloudPayRefundErrors, queryErrors, globalRefundErrors) {
-		ended := row.next == refund.Never || row.next == refund.AfterFix
-		if ended != slices.Contains(ends, row.code) {
-			t.Errorf("%s: %s", row.code, row.next)
-		}
-	}
-}
-
 // "Not found" is APIv3's only with the status and the code that its document
 // gives it: a wrong path, a refused permission and an unknown merchant are none.
 func TestAPIv3NotFoundIsVerified(t *testing.T) {
@@ -340,7 +281,7 @@ func TestAPIv3NotFoundIsVerified(t *testing.T) {
 		"another case":   {404, `{"code":"resource_not_exists"}`, false},
 	} {
 		ch := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { signed(t, w, c.status, c.body) })
-		for call, do := range calls(ch) {
+		for call, do := range both(ch) {
 			if err := do(t.Context()); err == nil || refund.IsCode(err, refund.CodeNotFound) != c.found {
 				t.Errorf("%s, %s: %v, want not found: %v", name, call, err, c.found)
 			}

@@ -1,13 +1,10 @@
 package channel_test
 
 import (
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
 	"wxrefund/shared/refund"
-	"wxrefund/shared/wxpay"
 )
 
 // return_msg of a return_code FAIL is the reason, and reaches whoever asked.
@@ -18,9 +15,7 @@ func TestReturnMessageIsTheReason(t *testing.T) {
 			t.Errorf("CloudPay, %s: %v, want the reason", call, err)
 		}
 	}
-	global := serveGlobal(t, func(w http.ResponseWriter, _ *http.Request, _ wxpay.Fields) {
-		_, _ = io.WriteString(w, "<xml><return_code>FAIL</return_code><return_msg>签名失败</return_msg></xml>")
-	})
+	global := serveGlobalText(t, "<xml><return_code>FAIL</return_code><return_msg>签名失败</return_msg></xml>")
 	if _, err := global.Refund(t.Context(), globalRequest()); err == nil || !strings.Contains(refund.AsError(err).Message, "签名失败") {
 		t.Errorf("Global: %v, want the reason", err)
 	}
