@@ -407,52 +407,6 @@ func wantCode(t *testing.T, err error, code refund.Code, next refund.Next) *refu
 
 func number(i int) string { return fmt.Sprintf("R%d", i) }
 
-// mem is a ledger in memory whose every item can be read.
-type mem struct {
-	mu    sync.Mutex
-	items map[refund.Key]refund.Item
-}
-
-func (m *mem) Get(_ context.Context, keys ...refund.Key) ([]refund.Item, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []refund.Item
-	for _, k := range keys {
-		it := m.items[k]
-		it.Key = k
-		out = append(out, it)
-	}
-	return out, nil
-}
-
-func (m *mem) Commit(_ context.Context, items ...refund.Item) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, it := range items {
-		if m.items[it.Key].Version != it.Version {
-			return refund.ErrStale
-		}
-	}
-	for _, it := range items {
-		it.Version++
-		m.items[it.Key] = it
-	}
-	return nil
-}
-
-func (m *mem) List(_ context.Context, due time.Time, _ string, limit int) ([]refund.Item, string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []refund.Item
-	for _, it := range m.items {
-		if !it.Due.IsZero() && !it.Due.After(due) {
-			out = append(out, it)
-		}
-	}
-	slices.SortFunc(out, func(a, b refund.Item) int { return a.Due.Compare(b.Due) })
-	return out, "", nil
-}
-
 // forbidden is a ledger that must not be reached.
 type forbidden struct {
 	refund.Ledger

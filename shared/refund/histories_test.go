@@ -39,6 +39,25 @@ type storedRecord struct {
 	Counted bool
 }
 
+// remembered is a ledger of whose items the last bodies are at hand.
+type remembered struct {
+	refund.Ledger
+	mu     sync.Mutex
+	bodies map[refund.Key][]byte
+}
+
+func (r *remembered) Commit(ctx context.Context, items ...refund.Item) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.Ledger.Commit(ctx, items...); err != nil {
+		return err
+	}
+	for _, it := range items {
+		r.bodies[it.Key] = it.Body
+	}
+	return nil
+}
+
 // randomWorld is a WeChat Pay that two orders are paid at, A and B, of 100 each.
 type randomWorld struct {
 	mu            sync.Mutex // held while the upstream answers: the reconciler asks from several goroutines
@@ -53,7 +72,7 @@ type randomWorld struct {
 	partial       int // of the names it reports: 0 both, 1 only T, 2 only O, 3 random
 	ops           []string
 	f             *refund.Service
-	mem           *mem
+	ledger        *remembered
 	notifications []refund.Outcome
 	n             int
 }
@@ -221,15 +240,15 @@ func (w *randomWorld) advance(d time.Duration) {
 
 func (w *randomWorld) dump() (map[string]storedRecord, map[string]storedAccount) {
 	recs, accs := map[string]storedRecord{}, map[string]storedAccount{}
-	for k, it := range w.mem.items {
+	for k, body := range w.ledger.bodies {
 		switch {
 		case strings.HasPrefix(string(k), "refund/"):
 			var r storedRecord
-			_ = json.Unmarshal(it.Body, &r)
+			_ = json.Unmarshal(body, &r)
 			recs[strings.TrimPrefix(string(k), "refund/")] = r
 		case strings.HasPrefix(string(k), "order/"):
 			var a storedAccount
-			_ = json.Unmarshal(it.Body, &a)
+			_ = json.Unmarshal(body, &a)
 			accs[string(k)] = a
 		}
 	}
@@ -361,10 +380,12 @@ func (w *randomWorld) final() (bad []string) {
 	return bad
 }
 
-func newWorld(seed uint64) *randomWorld {
-	w := &randomWorld{rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{}, mem: &mem{items: map[refund.Key]refund.Item{}}}
+func newWorld(t *testing.T, seed uint64) *randomWorld {
+	t.Helper()
+	w := &randomWorld{rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{},
+		ledger: &remembered{Ledger: setUp(t).Ledger, bodies: map[refund.Key][]byte{}}}
 	w.v2, w.lists, w.partial = w.rnd.IntN(2) == 0, w.rnd.IntN(2) == 0, w.rnd.IntN(4)
-	w.f = &refund.Service{Channel: w, Ledger: w.mem, Merchant: merchant, Now: func() time.Time { return w.now },
+	w.f = &refund.Service{Channel: w, Ledger: w.ledger, Merchant: merchant, Now: func() time.Time { return w.now },
 		Log: slog.New(slog.DiscardHandler)}
 	return w
 }
@@ -462,7 +483,7 @@ func (w *randomWorld) settleDown() {
 func TestAccountsAndRecordsAgreeAfterEachStep(t *testing.T) {
 	const histories = 100
 	for seed := range uint64(histories) {
-		w := newWorld(seed)
+		w := newWorld(t, seed)
 		var bad []string
 		for range 5 + w.rnd.IntN(20) {
 			w.step()

@@ -1,8 +1,6 @@
 package refund_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -95,37 +93,22 @@ func TestInspectReturnsManyInTheirOrder(t *testing.T) {
 // history has who was told.
 func TestInspectShowsPendingDeliveriesUntilAcknowledged(t *testing.T) {
 	f := setUp(t)
-	fail := true
-	f.Subscribers = []refund.Subscriber{
-		{Name: "good", Tell: func(context.Context, refund.Event) error { return nil }},
-		{Name: "bad", Tell: func(context.Context, refund.Event) error {
-			if fail {
-				return errors.New("not now")
-			}
-			return nil
-		}},
-	}
+	f.subscribe("good")
+	bad := f.subscribe("bad")
+	bad.answer = failing
 	f.must(t, request("R1", 60))
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
-	look := func() refund.Inspection {
-		t.Helper()
-		all, err := f.Inspect(t.Context(), "R1")
-		if err != nil || len(all) != 1 {
-			t.Fatalf("got %v, %v", all, err)
-		}
-		return all[0]
-	}
-	if got := look().Pending; len(got) != 2 || got[0].To != "good" || got[0].Tries != 0 || got[0].Since.IsZero() {
+	if got := f.inspect(t, "R1").Pending; len(got) != 2 || got[0].To != "good" || got[0].Tries != 0 || got[0].Since.IsZero() {
 		t.Errorf("before: %+v, want both", got)
 	}
 	f.Deliver(t.Context(), "R1")
-	if got := look().Pending; len(got) != 1 || got[0].To != "bad" || got[0].Tries != 1 || got[0].Why != "not now" || got[0].Next.IsZero() || got[0].GivenUp {
+	if got := f.inspect(t, "R1").Pending; len(got) != 1 || got[0].To != "bad" || got[0].Tries != 1 || got[0].Why != errFailing.Error() || got[0].Next.IsZero() || got[0].GivenUp {
 		t.Errorf("after one try: %+v, want the bad one", got)
 	}
-	fail = false
+	bad.answer = nil
 	f.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	f.Deliver(t.Context(), "R1")
-	d := look()
+	d := f.inspect(t, "R1")
 	var told []string
 	for _, e := range d.History {
 		if e.What == "delivered" {

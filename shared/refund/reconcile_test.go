@@ -35,7 +35,8 @@ func TestReconcileClosesWhatNoNotificationClosed(t *testing.T) {
 	}
 }
 
-// The queries follow APIv3's advice: every minute, then at 5, 10, 20 and 30 minutes.
+// The queries follow APIv3's advice: every minute, then at 5, 10, 20 and 30 minutes. A
+// bank card takes days: the refund is asked about every three hours as long as that takes.
 func TestReconcileAsksOnTheScheduleOfAPIv3(t *testing.T) {
 	f := setUp(t)
 	advance := f.clocked()
@@ -54,39 +55,50 @@ func TestReconcileAsksOnTheScheduleOfAPIv3(t *testing.T) {
 	if got := last[1] - last[0]; got != 180 {
 		t.Errorf("after a day every %d minutes, want 180", got)
 	}
-}
-
-// A2: a claim that never reached the upstream is sent again, with the same number and content.
-func TestReconcileResubmitsWhatNeverArrived(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
-	f.up.before = noAnswer
-	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
-	f.up.before = nil
-	advance(2 * time.Minute)
-	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1, Resubmitted: 1}, f.reconcile(t)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+	days := 0
+	for range 4 * 24 {
+		advance(time.Hour)
+		days += f.reconcile(t).Checked
 	}
-	if got := f.status(t, "R1"); got != "PROCESSING" {
-		t.Errorf("status %s", got)
+	if days != 4*24/3 {
+		t.Errorf("asked %d times in the four days after, want every three hours", days)
 	}
-	if n := len(f.up.refunds); n != 1 {
-		t.Errorf("%d refunds upstream", n)
+	f.up.set("R1", refund.StatusSuccess)
+	for range 3 {
+		advance(time.Hour)
+		f.reconcile(t)
+	}
+	if got := f.status(t, "R1"); got != "SUCCESS" {
+		t.Errorf("status %s within three hours of the bank's", got)
 	}
 }
 
-// A3: what the upstream had accepted is found by asking, and not sent again.
-func TestReconcileFindsALostAcceptance(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
-	f.up.after = noAnswer
-	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
-	advance(2 * time.Minute)
-	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-	if n := f.up.count("refund:R1"); n != 1 {
-		t.Errorf("%d submissions, want 1", n)
+// A2, A3: a claim that never reached the upstream is sent again, with the same number and
+// content; what the upstream had accepted is found by asking, and not sent again.
+func TestReconcileResumesWhatNobodyAnswered(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault       func(*upstream)
+		want        refund.Summary
+		submissions int
+	}{
+		"it never arrived":    {func(u *upstream) { u.before = noAnswer }, refund.Summary{Checked: 1, Settled: 1, Resubmitted: 1}, 2},
+		"the answer was lost": {func(u *upstream) { u.after = noAnswer }, refund.Summary{Checked: 1, Settled: 1}, 1},
+	} {
+		f := setUp(t)
+		advance := f.clocked()
+		c.fault(f.up)
+		f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
+		f.up.before, f.up.after = nil, nil
+		advance(2 * time.Minute)
+		if d := cmp.Diff(c.want, f.reconcile(t)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		if got := f.status(t, "R1"); got != "PROCESSING" {
+			t.Errorf("%s: status %s", name, got)
+		}
+		if sent := f.up.count("refund:R1"); sent != c.submissions || len(f.up.refunds) != 1 {
+			t.Errorf("%s: %d submissions and %d refunds upstream, want %d and 1", name, sent, len(f.up.refunds), c.submissions)
+		}
 	}
 }
 
@@ -154,31 +166,6 @@ func TestReconcileIsBoundedAndResumable(t *testing.T) {
 			t.Errorf("second run: %+v after %+v", rest, got)
 		}
 	})
-}
-
-// A bank card takes days: the refund is asked about as long as that takes.
-func TestReconcileFollowsBankCardsForDays(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
-	f.must(t, request("R1", 60))
-	asked := 0
-	for hour := range 5 * 24 {
-		advance(time.Hour)
-		if n := f.reconcile(t).Checked; hour >= 3*24 {
-			asked += n
-		}
-	}
-	if asked < 10 {
-		t.Errorf("asked %d times in two days, want every three hours or more often", asked)
-	}
-	f.up.set("R1", refund.StatusSuccess)
-	for range 3 {
-		advance(time.Hour)
-		f.reconcile(t)
-	}
-	if got := f.status(t, "R1"); got != "SUCCESS" {
-		t.Errorf("status %s within three hours of the bank's", got)
-	}
 }
 
 // A refusal is believed once the upstream has said that it holds nothing under

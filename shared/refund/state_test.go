@@ -27,16 +27,6 @@ func TestStateMachineRowByRow(t *testing.T) {
 	}
 }
 
-// A late outcome never moves a state to one of a lower rank.
-func TestLateOutcomeMovesForwardOnly(t *testing.T) {
-	rank := map[State]int{unknown: 0, Claimed: 0, Rejected: 0, Processing: 1, Abnormal: 2, Success: 3, Closed: 3}
-	for _, s := range steps() {
-		if (s.late == move || s.late == moveAlarm) && rank[s.to] <= rank[s.from] {
-			t.Errorf("a late outcome moves %q back to %q", s.from, s.to)
-		}
-	}
-}
-
 func TestTransitionThatIsNoStepIsAContradiction(t *testing.T) {
 	if got := transition(Success, Claimed, true); got != contradict {
 		t.Errorf("success -> claimed: %d, want contradict", got)
