@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
@@ -115,9 +113,7 @@ func TestAPIv3RefundOnTheWire(t *testing.T) {
 				wantBody := `{` + c.more + `"out_refund_no":"R1","transaction_id":"1217752501201407033233368018","out_trade_no":"O1","reason":"商品已售完","funds_account":"AVAILABLE",
 					"amount":{"refund":60,"total":100,"currency":"CNY","from":[{"account":"AVAILABLE","amount":60}]},
 					"goods_detail":[{"merchant_goods_id":"1217","unit_price":528800,"refund_amount":60,"refund_quantity":1}]}`
-				if d := cmp.Diff(decode(t, wantBody), decode(t, string(body))); d != "" {
-					t.Errorf("body (-want +got):\n%s", d)
-				}
+				isEqual(t, "body", decode(t, wantBody), decode(t, string(body)))
 				signed(t, w, 200, object)
 			})
 			c.set(c2)
@@ -125,9 +121,7 @@ func TestAPIv3RefundOnTheWire(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(want(), got); d != "" {
-				t.Errorf("refund (-want +got):\n%s", d)
-			}
+			isEqual(t, "refund", want(), got)
 		})
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
 )
@@ -50,9 +48,7 @@ func TestCloudBaseOnTheWire(t *testing.T) {
 	needed := refund.Request{OutRefundNo: "R1", OutTradeNo: "O1", Amount: refund.RequestAmount{Refund: 60, Total: 100, Currency: "CNY"}}
 	var sent string
 	ch := serveModule(t, func(r *http.Request, c gatewayCall) string {
-		if d := cmp.Diff(decode(t, sent), checkInvoke(t, r, c)); d != "" {
-			t.Errorf("request_data (-want +got):\n%s", d)
-		}
+		isEqual(t, "request_data", decode(t, sent), checkInvoke(t, r, c))
 		return `{"code":0,"data":` + object + `}`
 	})
 	for wantData, req := range map[string]refund.Request{
@@ -61,15 +57,11 @@ func TestCloudBaseOnTheWire(t *testing.T) {
 	} {
 		sent = `{"name":"wxpay_refund","data":` + wantData + `}`
 		got, err := ch.Refund(t.Context(), req)
-		if d := cmp.Diff(want(), got); err != nil || d != "" {
-			t.Errorf("refund: %v (-want +got):\n%s", err, d)
-		}
+		isAnswer(t, "refund", want(), got, err)
 	}
 	sent = `{"name":"wxpay_refund_query","data":{"params":{"out_refund_no":"R1"}}}`
 	page, err := ch.Query(t.Context(), refund.Lookup{OutRefundNo: "R1"})
-	if d := cmp.Diff(refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{want()}}, page); err != nil || d != "" {
-		t.Errorf("query: %v (-want +got):\n%s", err, d)
-	}
+	isAnswer(t, "query", refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{want()}}, page, err)
 }
 
 // refusals are the answers under testdata/module that refuse, or that leave it
@@ -134,12 +126,8 @@ func TestCloudBaseAnswers(t *testing.T) {
 					wanted = want()
 				}
 				page, queryErr := ch.Query(t.Context(), refund.Lookup{OutRefundNo: "R1"})
-				if d := cmp.Diff(wanted, got); err != nil || d != "" {
-					t.Errorf("refund: %v (-want +got):\n%s", err, d)
-				}
-				if d := cmp.Diff([]refund.Refund{wanted}, page.Refunds); queryErr != nil || d != "" {
-					t.Errorf("query: %v (-want +got):\n%s", queryErr, d)
-				}
+				isAnswer(t, "refund", wanted, got, err)
+				isAnswer(t, "query", []refund.Refund{wanted}, page.Refunds, queryErr)
 			case "refused", "unknown":
 				told, ok := refusals[name]
 				if !ok {

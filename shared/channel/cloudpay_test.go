@@ -194,9 +194,7 @@ func TestCloudPayRefundOnTheWire(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ch := serveCloudPay(t, func(r *http.Request, got gatewayCall) string {
 				checkPay(t, r, got, "refund")
-				if d := cmp.Diff(map[string]any(fields(full).with(c.more)), requestData(t, got)); d != "" {
-					t.Errorf("requestData (-want +got):\n%s", d)
-				}
+				isEqual(t, "requestData", map[string]any(fields(full).with(c.more)), requestData(t, got))
 				return accepted.json()
 			})
 			ch.Callback = c.callback
@@ -206,9 +204,7 @@ func TestCloudPayRefundOnTheWire(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(wantAccepted(), got); d != "" {
-				t.Errorf("refund (-want +got):\n%s", d)
-			}
+			isEqual(t, "refund", wantAccepted(), got)
 		})
 	}
 }
@@ -233,9 +229,7 @@ func TestCloudPayQueryOnTheWire(t *testing.T) {
 			ch := serveCloudPay(t, func(r *http.Request, got gatewayCall) string {
 				checkPay(t, r, got, "queryRefund")
 				want := map[string]any(c.want.with(fields{"sub_mch_id": "1900000109"}))
-				if d := cmp.Diff(want, requestData(t, got)); d != "" {
-					t.Errorf("requestData (-want +got):\n%s", d)
-				}
+				isEqual(t, "requestData", want, requestData(t, got))
 				if l.ByOrder() {
 					return found.json()
 				}
@@ -251,9 +245,7 @@ func TestCloudPayQueryOnTheWire(t *testing.T) {
 				want.Refunds = want.Refunds[:1]
 				got.TotalRefundCount, got.RefundCount, want.TotalRefundCount, want.RefundCount = 0, 0, 0, 0
 			}
-			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("page (-want +got):\n%s", d)
-			}
+			isEqual(t, "page", want, got)
 		})
 	}
 }
@@ -366,13 +358,9 @@ func TestCloudPayForms(t *testing.T) {
 	for name, form := range forms {
 		t.Run(name, func(t *testing.T) {
 			got, err := serveCloudPay(t, says(form(accepted).json())).Refund(t.Context(), request())
-			if d := cmp.Diff(wantAccepted(), got); err != nil || d != "" {
-				t.Errorf("refund: %v (-want +got):\n%s", err, d)
-			}
+			isAnswer(t, "refund", wantAccepted(), got, err)
 			page, err := serveCloudPay(t, says(form(found).json())).Query(t.Context(), refund.Lookup{OutTradeNo: "O1"})
-			if d := cmp.Diff(wantFound(), page); err != nil || d != "" {
-				t.Errorf("query: %v (-want +got):\n%s", err, d)
-			}
+			isAnswer(t, "query", wantFound(), page, err)
 		})
 	}
 }
@@ -397,9 +385,7 @@ func TestCloudPayOptionalFields(t *testing.T) {
 			want.PromotionDetail = nil
 		}
 		got, err := serveCloudPay(t, says(accepted.with(fields{name: nil}).json())).Refund(t.Context(), request())
-		if d := cmp.Diff(want, got); err != nil || d != "" {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, d)
-		}
+		isAnswer(t, name, want, got, err)
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"wxrefund/shared/channel"
 	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
@@ -263,6 +265,23 @@ func TestBrokenAnswersLeaveTheOutcomeOpen(t *testing.T) {
 			})
 		}
 	}
+}
+
+// isEqual checks what was sent, or read.
+func isEqual(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+// isAnswer checks what a call has returned.
+func isAnswer(t *testing.T, what string, want, got any, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	isEqual(t, what, want, got)
 }
 
 // isUnknown checks that an error leaves the outcome open, and that nobody is told

@@ -198,9 +198,7 @@ func TestGlobalRefundOnTheWire(t *testing.T) {
 					for name, value := range more {
 						want[name] = value.(string)
 					}
-					if d := cmp.Diff(want, asked); d != "" {
-						t.Errorf("fields (-want +got):\n%s", d)
-					}
+					isEqual(t, "fields", want, asked)
 					_, _ = io.WriteString(w, signedXML(globalAccepted.with(more), by))
 				})
 				c.SignType, c.NotifyURL = by, "https://shop.example/notify"
@@ -210,9 +208,7 @@ func TestGlobalRefundOnTheWire(t *testing.T) {
 				req := globalRequest()
 				req.Reason = "商品]]>&<已售完"
 				got, err := c.Refund(t.Context(), req)
-				if d := cmp.Diff(wantGlobal(), got); err != nil || d != "" {
-					t.Errorf("%v (-want +got):\n%s", err, d)
-				}
+				isAnswer(t, "the answer", wantGlobal(), got, err)
 			})
 		}
 	}
@@ -258,17 +254,13 @@ func TestGlobalQueryOnTheWire(t *testing.T) {
 					}
 					delete(asked, name)
 				}
-				if d := cmp.Diff(c.want, map[string]string(asked)); d != "" {
-					t.Errorf("fields (-want +got):\n%s", d)
-				}
+				isEqual(t, "fields", c.want, map[string]string(asked))
 				_, _ = io.WriteString(w, globalFound.signed())
 			})
 			want := wantGlobal()
 			want.Status, want.UserReceivedAccount, want.SuccessTime = refund.StatusSuccess, "支付用户零钱", "2016-07-25T15:26:26+08:00"
 			page, err := ch.Query(t.Context(), c.lookup)
-			if d := cmp.Diff([]refund.Refund{want}, page.Refunds); err != nil || d != "" {
-				t.Errorf("%v (-want +got):\n%s", err, d)
-			}
+			isAnswer(t, "the answer", []refund.Refund{want}, page.Refunds, err)
 		})
 	}
 }
@@ -532,9 +524,7 @@ func TestGlobalsHostsAreTheDefault(t *testing.T) {
 	if _, err := ch.Refund(t.Context(), globalRequest()); err != nil {
 		t.Error(err)
 	}
-	if d := cmp.Diff([]string{"apihk.mch.weixin.qq.com:443", "api.mch.weixin.qq.com:443"}, dialled); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
+	isEqual(t, "dialled", []string{"apihk.mch.weixin.qq.com:443", "api.mch.weixin.qq.com:443"}, dialled)
 }
 
 func TestGlobalPages(t *testing.T) {

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
 )
@@ -107,12 +105,8 @@ func TestOddFieldsOfARefundObjectAreLeftOut(t *testing.T) {
 			page, err := build(slog.New(slog.NewJSONHandler(&log, nil))).Query(t.Context(), refund.Lookup{OutRefundNo: "R1"})
 			wanted := want()
 			c.want(&wanted)
-			if d := cmp.Diff([]refund.Refund{wanted}, page.Refunds); err != nil || d != "" {
-				t.Errorf("%s, %s: %v (-want +got):\n%s", system, name, err, d)
-			}
-			if d := cmp.Diff(c.left, leftOut(t, &log, "canary")); d != "" {
-				t.Errorf("%s, %s: left out (-want +got):\n%s", system, name, d)
-			}
+			isAnswer(t, system+", "+name, []refund.Refund{wanted}, page.Refunds, err)
+			isEqual(t, system+", "+name+": left out", c.left, leftOut(t, &log, "canary"))
 			if strings.Contains(log.String(), "6222020200112233") {
 				t.Errorf("%s, %s: the log tells a value: %s", system, name, &log)
 			}
@@ -194,12 +188,8 @@ func TestOddFieldsOfV2AreLeftOut(t *testing.T) {
 				}
 			}
 			c.want(&wanted)
-			if d := cmp.Diff([]refund.Refund{wanted}, page.Refunds); err != nil || d != "" {
-				t.Errorf("%s, %s: %v (-want +got):\n%s", system, name, err, d)
-			}
-			if d := cmp.Diff(c.left, leftOut(t, &log, "canary")); d != "" {
-				t.Errorf("%s, %s: left out (-want +got):\n%s", system, name, d)
-			}
+			isAnswer(t, system+", "+name, []refund.Refund{wanted}, page.Refunds, err)
+			isEqual(t, system+", "+name+": left out", c.left, leftOut(t, &log, "canary"))
 		}
 	}
 }
@@ -222,17 +212,13 @@ func TestOddFieldsOfCloudPayAreLeftOut(t *testing.T) {
 		page, err := serveCloudPay(t, says(alone().with(c.more).json())).Query(t.Context(), refund.Lookup{OutRefundNo: "R1"})
 		wanted := wantFound().Refunds[0]
 		c.want(&wanted)
-		if d := cmp.Diff([]refund.Refund{wanted}, page.Refunds); err != nil || d != "" {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, d)
-		}
+		isAnswer(t, name, []refund.Refund{wanted}, page.Refunds, err)
 	}
 	// An accepted application as well.
 	got, err := serveCloudPay(t, says(accepted.with(fields{"cash_fee": json.Number("90.0"), "coupon_refund_count": 200, "settlement_total_fee": "x"}).json())).Refund(t.Context(), request())
 	wanted := wantAccepted()
 	wanted.Amount.PayerTotal, wanted.Amount.SettlementTotal = nil, nil
-	if d := cmp.Diff(wanted, got); err != nil || d != "" {
-		t.Errorf("accepted: %v (-want +got):\n%s", err, d)
-	}
+	isAnswer(t, "accepted", wanted, got, err)
 }
 
 // An amount that an answer of the module tells in two ways does not count, and
@@ -247,9 +233,7 @@ func TestCloudBaseToldInTwoWays(t *testing.T) {
 	got, err := serveModule(t, says(fields{"code": 0, "data": answer}.json())).Refund(t.Context(), request())
 	wanted := want()
 	wanted.Amount.PayerTotal, wanted.SuccessTime = nil, ""
-	if d := cmp.Diff(wanted, got); err != nil || d != "" {
-		t.Errorf("%v (-want +got):\n%s", err, d)
-	}
+	isAnswer(t, "the answer", wanted, got, err)
 	for name, more := range map[string]fields{"number": {"outRefundNo": "R2"}, "status": {"Status": "CLOSED"}, "amount": {"Amount": fields{"refund": 61}}} {
 		_, err := serveModule(t, says(fields{"code": 0, "data": answer.with(more)}.json())).Refund(t.Context(), request())
 		isUnknown(t, name, err)

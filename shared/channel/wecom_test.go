@@ -14,8 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/secret"
@@ -130,14 +128,10 @@ func TestWeComRefundOnTheWire(t *testing.T) {
 				t.Errorf("%s: %v", name, r.Header)
 			}
 			wantBody := `{"mchid":"1900000109","appid":"wx8888888888888888","reason":"商品已售完","funds_account":"AVAILABLE",` + c.sent + `}`
-			if d := cmp.Diff(decode(t, wantBody), decode(t, string(body))); d != "" {
-				t.Errorf("%s: body (-want +got):\n%s", name, d)
-			}
+			isEqual(t, name+": body", decode(t, wantBody), decode(t, string(body)))
 		}}
 		got, err := s.start(t).Refund(t.Context(), c.req)
-		if d := cmp.Diff(c.want, got); err != nil || d != "" {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, d)
-		}
+		isAnswer(t, name, c.want, got, err)
 	}
 }
 
@@ -146,14 +140,10 @@ func TestWeComQueryOnTheWire(t *testing.T) {
 		if r.Method != http.MethodPost || r.URL.Path != "/cgi-bin/miniapppay/get_refund_detail" {
 			t.Errorf("%s %s", r.Method, r.URL)
 		}
-		if d := cmp.Diff(decode(t, `{"mchid":"1900000109","out_refund_no":"R1"}`), decode(t, string(body))); d != "" {
-			t.Errorf("body (-want +got):\n%s", d)
-		}
+		isEqual(t, "body", decode(t, `{"mchid":"1900000109","out_refund_no":"R1"}`), decode(t, string(body)))
 	}}
 	got, err := s.start(t).Query(t.Context(), refund.Lookup{OutRefundNo: "R1"})
-	if d := cmp.Diff(refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{want()}}, got); err != nil || d != "" {
-		t.Errorf("%v (-want +got):\n%s", err, d)
-	}
+	isAnswer(t, "the answer", refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{want()}}, got, err)
 }
 
 // errcode by number, whatever the text.
@@ -450,7 +440,5 @@ func TestWeComsOwnHostIsTheDefault(t *testing.T) {
 	if _, err := newWeCom("", client).Refund(t.Context(), wecomRequest()); err != nil {
 		t.Error(err)
 	}
-	if d := cmp.Diff([]string{"https://qyapi.weixin.qq.com", "https://qyapi.weixin.qq.com"}, hosts); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
+	isEqual(t, "called", []string{"https://qyapi.weixin.qq.com", "https://qyapi.weixin.qq.com"}, hosts)
 }
