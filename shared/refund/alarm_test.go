@@ -12,21 +12,16 @@ import (
 // A refund that was accepted, and of which the upstream reports nothing but that it
 // counts it, is an alarm too after a day: nobody will ever say how it ended.
 func TestAcceptedRefundWithoutAnyOutcomeIsAnAlarm(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.must(t, request("R1", 60))
 	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}
-	f.wait(t, advance, 24*time.Hour)
-	if n := f.alarms(""); n != 0 {
-		t.Errorf("%d alarms within a day", n)
-	}
-	f.wait(t, advance, 12*time.Hour)
-	if n := f.alarms("refund_untold"); n != 1 {
-		t.Errorf("%d alarms, want one", n)
-	}
+	f.wait(t, 24*time.Hour)
+	f.wantAlarms(t, "", 0, "within a day")
+	f.wait(t, 12*time.Hour)
+	f.wantAlarms(t, "refund_untold", 1, "")
 	f.up.queryErr = nil
 	f.up.set("R1", refund.StatusSuccess)
-	f.wait(t, advance, 4*time.Hour)
+	f.wait(t, 4*time.Hour)
 	if !strings.Contains(f.log.String(), `msg="alarm closed"`) || len(f.inspect(t, "R1").Causes) > 0 {
 		t.Error("the alarm is not closed")
 	}
@@ -55,13 +50,12 @@ func TestOneAlarmPerCause(t *testing.T) {
 		"another currency": func(r *refund.Refund) { r.Amount.Currency = "USD" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := setUp(t)
-			advance := f.clocked()
+			f := clocked(t)
 			f.must(t, request("R1", 60))
 			r := f.up.refunds["R1"]
 			change(&r)
 			f.up.refunds["R1"] = r
-			f.wait(t, advance, 20*time.Hour)
+			f.wait(t, 20*time.Hour)
 			if n := f.alarms(""); n > 2 {
 				t.Errorf("%d alarms in 20 hours, want one", n)
 			}
@@ -71,10 +65,9 @@ func TestOneAlarmPerCause(t *testing.T) {
 
 // The same of an item that cannot be read.
 func TestUnreadableItemIsOneAlarm(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.write(t, refund.Item{Key: "refund/BAD", Body: []byte(`{"state":5}`), Due: f.Now()})
-	f.wait(t, advance, 5*time.Hour)
+	f.wait(t, 5*time.Hour)
 	if n := f.alarms(""); n > 1 {
 		t.Errorf("%d alarms in five hours, want one", n)
 	}
@@ -83,8 +76,7 @@ func TestUnreadableItemIsOneAlarm(t *testing.T) {
 // E11: a panic about one refund is that refund's alarm, which is closed once the defect is
 // mended; the others of the run go on.
 func TestPanicAboutOneRefundLeavesTheOthersAlone(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	for i := range 5 {
 		f.must(t, request(number(i), 2))
 		f.up.set(number(i), refund.StatusSuccess)
@@ -94,17 +86,14 @@ func TestPanicAboutOneRefundLeavesTheOthersAlone(t *testing.T) {
 			panic("defect")
 		}
 	}
-	advance(time.Minute)
+	f.advance(time.Minute)
 	summary := f.reconcile(t)
 	if summary.Settled != 4 {
 		t.Errorf("%+v, want the four others settled", summary)
 	}
-	if n := f.alarms("panic"); n != 1 {
-		t.Errorf("%d alarms", n)
-	}
+	f.wantAlarms(t, "panic", 1, "")
 	f.up.onQuery = nil
-	advance(time.Hour)
-	f.reconcile(t)
+	f.later(t, time.Hour)
 	if d := f.inspect(t, "R2"); d.State != refund.Success || len(d.Causes) > 0 {
 		t.Errorf("R2 is %s once the defect is mended, and of its alarms go on: %+v", d.State, d.Causes)
 	}

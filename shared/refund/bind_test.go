@@ -61,7 +61,7 @@ func TestLedgerIsBoundToItsMerchant(t *testing.T) {
 
 // A channel of the same merchant may follow another once nothing is in doubt.
 func TestChannelMayFollowAnotherOnceNothingIsInDoubt(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
+	f := doubtful(t, "R1", 60)
 	if err := f.Bind(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +79,7 @@ func TestChannelMayFollowAnotherOnceNothingIsInDoubt(t *testing.T) {
 		}
 	}
 	f.up.before = nil
-	advance(2 * time.Minute)
-	f.reconcile(t)
+	f.later(t, 2*time.Minute)
 	if _, err := next.Reconcile(t.Context()); err != nil {
 		t.Errorf("after it: %v", err)
 	}

@@ -12,8 +12,7 @@ import (
 // E12: a record stays far below what DynamoDB takes, whatever its articles, its
 // promotions, and subscribers that never answer.
 func TestRecordStaysSmall(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.Subscribers = []refund.Subscriber{{Name: "a", Tell: failing}, {Name: "b", Tell: failing}, {Name: "c", Tell: failing}}
 	r := request("R1", 60)
 	for i := range 100 {
@@ -43,8 +42,7 @@ func TestRecordStaysSmall(t *testing.T) {
 	f.must(t, no)
 	for i := range 40 {
 		f.up.set("R2", []refund.Status{refund.StatusAbnormal, refund.StatusProcessing}[i%2])
-		advance(2 * time.Hour)
-		f.reconcile(t)
+		f.later(t, 2*time.Hour)
 	}
 	for _, n := range []string{"R1", "R2"} {
 		items := f.items(t, refund.Key("refund/"+n))

@@ -10,21 +10,20 @@ import (
 )
 
 // skewed are two services over one ledger; the second one's clock runs ahead.
-func skewed(t *testing.T, ahead time.Duration) (f *fixture, fast *refund.Service, advance func(time.Duration)) {
+func skewed(t *testing.T, ahead time.Duration) (f *fixture, fast *refund.Service) {
 	t.Helper()
-	f = setUp(t)
-	advance = f.clocked()
+	f = clocked(t)
 	f.Pace = time.Minute
 	fast = &refund.Service{Channel: f.up, Ledger: f.Ledger, Merchant: merchant, Log: f.Log, Pace: time.Minute,
 		Now: func() time.Time { return f.Now().Add(ahead) }}
-	return f, fast, advance
+	return f, fast
 }
 
 // E7: one instance whose clock runs ahead delays nobody else by more than the rule.
 func TestOneFastClockDelaysNobodyBeyondTheRule(t *testing.T) {
 	for _, ahead := range []time.Duration{40 * time.Second, 2 * time.Minute, 8 * time.Hour} {
 		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
-			f, fast, advance := skewed(t, ahead)
+			f, fast := skewed(t, ahead)
 			// The pace of an order.
 			if _, err := fast.Refund(t.Context(), server, request("R1", 10)); err != nil {
 				t.Fatal(err)
@@ -38,34 +37,29 @@ func TestOneFastClockDelaysNobodyBeyondTheRule(t *testing.T) {
 				if waited > 2*time.Minute { // the rule, and as much more at most
 					t.Fatalf("R2 waits %v", waited)
 				}
-				advance(10 * time.Second)
+				f.advance(10 * time.Second)
 			}
 
 			// Questions: what the fast one has claimed is asked about in time.
 			f.up.set("R1", refund.StatusSuccess)
 			for range 64 { // the first sweep is at once, the next after an hour
-				advance(time.Minute)
-				f.reconcile(t)
+				f.later(t, time.Minute)
 			}
-			if got := f.status(t, "R1"); got != "SUCCESS" {
-				t.Errorf("an hour later %s", got)
-			}
+			f.wantStatus(t, "R1", "SUCCESS", "an hour later")
 
 			// A doubt: what the fast one has submitted ends a day later.
 			f.up.before = noAnswer
 			_, err := fast.Refund(t.Context(), server, request("R3", 10))
 			wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-			f.wait(t, advance, 26*time.Hour)
-			if got := f.inspect(t, "R3").State; got != refund.Rejected {
-				t.Errorf("a day later %s", got)
-			}
+			f.wait(t, 26*time.Hour)
+			f.wantState(t, "R3", refund.Rejected, "a day later")
 		})
 	}
 }
 
 // E7: deliveries that a fast clock has put off are made in time.
 func TestDeliveryOfAFastClockIsMadeInTime(t *testing.T) {
-	f, fast, advance := skewed(t, 8*time.Hour)
+	f, fast := skewed(t, 8*time.Hour)
 	shop := f.subscribe("shop")
 	fast.Subscribers = []refund.Subscriber{{Name: "shop", Tell: failing}}
 	f.must(t, request("R1", 10))
@@ -74,8 +68,7 @@ func TestDeliveryOfAFastClockIsMadeInTime(t *testing.T) {
 	}
 	fast.Deliver(t.Context(), "R1")
 	for range 64 {
-		advance(time.Minute)
-		f.reconcile(t)
+		f.later(t, time.Minute)
 	}
 	if len(shop.events()) != 1 {
 		t.Errorf("told %d times within an hour", len(shop.events()))
@@ -102,8 +95,7 @@ func TestRateOfAFastClockStopsNobody(t *testing.T) {
 func TestWrongClockReleasesNothingInFlight(t *testing.T) {
 	for _, off := range []time.Duration{8 * time.Hour, time.Hour, -time.Hour, -8 * time.Hour} {
 		t.Run(fmt.Sprint(off), func(t *testing.T) {
-			f := setUp(t)
-			advance := f.clocked()
+			f := clocked(t)
 			wrong := &refund.Service{Channel: f.up, Ledger: f.Ledger, Merchant: merchant, Log: f.Log,
 				Now: func() time.Time { return f.Now().Add(off) }}
 			f.up.before = noAnswer // on its way: it arrives within fifteen minutes
@@ -111,7 +103,7 @@ func TestWrongClockReleasesNothingInFlight(t *testing.T) {
 			f.up.before = refusal(refund.CodeRejected, refund.LaterOrFix, "SIGN_ERROR")
 			f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 			for m := 1; m <= 13; m++ {
-				advance(time.Minute)
+				f.advance(time.Minute)
 				_, _ = wrong.Reconcile(t.Context())
 				f.reconcile(t)
 				if d := f.inspect(t, "R1"); d.State != refund.Claimed {
@@ -126,7 +118,7 @@ func TestWrongClockReleasesNothingInFlight(t *testing.T) {
 // stepped back behind it since.
 func TestLeaseThatNoRuleCanHaveSetIsIgnored(t *testing.T) {
 	for _, ahead := range []time.Duration{2 * time.Minute, time.Hour} {
-		f, fast, _ := skewed(t, ahead)
+		f, fast := skewed(t, ahead)
 		f.up.before = killed
 		(&fixture{Service: fast}).crashed(t, request("R1", 60))
 		f.up.before = nil

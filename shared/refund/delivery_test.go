@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/refund"
 )
 
@@ -64,16 +62,12 @@ func TestSettlingEnqueuesTheEventInTheSameCommit(t *testing.T) {
 	if _, err := f.Settle(t.Context(), notification("R1", 60, refund.StatusSuccess)); err != nil || commits.Load() != 1 {
 		t.Fatalf("%v after %d commits, want one", err, commits.Load())
 	}
-	if d := cmp.Diff([]string{"scf:a SUCCESS", "scf:b SUCCESS"}, f.pending(t, "R1")); d != "" {
-		t.Errorf("pending (-want +got):\n%s", d)
-	}
+	wantEqual(t, "pending", []string{"scf:a SUCCESS", "scf:b SUCCESS"}, f.pending(t, "R1"))
 	if got := f.Deliver(t.Context(), "R1"); got != 2 {
 		t.Errorf("%d delivered, want 2", got)
 	}
 	for _, e := range []*subscriber{a, b} {
-		if d := cmp.Diff([]string{"R1 SUCCESS"}, e.heard()); d != "" {
-			t.Errorf("heard (-want +got):\n%s", d)
-		}
+		wantEqual(t, "heard", []string{"R1 SUCCESS"}, e.heard())
 	}
 	if a.events()[0].ID != b.events()[0].ID {
 		t.Errorf("one event has two ids: %s and %s", a.events()[0].ID, b.events()[0].ID)
@@ -96,15 +90,12 @@ func TestOnlySettledRefundsAreDelivered(t *testing.T) {
 	_, _ = f.Refund(t.Context(), server, request("R2", 10))
 	f.Deliver(t.Context(), "R2")
 	f.notified(t, notification("FOREIGN", 5, refund.StatusClosed)) // made by hand: delivered like any other
-	if d := cmp.Diff([]string{"FOREIGN CLOSED"}, a.heard()); d != "" {
-		t.Errorf("heard (-want +got):\n%s", d)
-	}
+	wantEqual(t, "heard", []string{"FOREIGN CLOSED"}, a.heard())
 }
 
 // C21: of several subscribers one fails: the event is delivered again to it alone, under the same id.
 func TestOnlyTheSubscriberThatFailedIsRetried(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	good, bad := f.subscribe("scf:good"), f.subscribe("scf:bad")
 	bad.answer = failing
 	f.must(t, request("R1", 60))
@@ -116,10 +107,8 @@ func TestOnlyTheSubscriberThatFailedIsRetried(t *testing.T) {
 	if n := len(bad.heard()); n != 1 {
 		t.Errorf("told %d times, want once until it is due", n)
 	}
-	advance(5 * time.Second)
-	if d := cmp.Diff(refund.Summary{Checked: 1, Delivered: 1}, f.reconcile(t)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
+	f.advance(5 * time.Second)
+	wantEqual(t, "summary", refund.Summary{Checked: 1, Delivered: 1}, f.reconcile(t))
 	if len(good.heard()) != 1 || len(bad.heard()) != 2 || bad.events()[0].ID != bad.events()[1].ID {
 		t.Errorf("good heard %v, bad %v under %v", good.heard(), bad.heard(), bad.events())
 	}
@@ -128,8 +117,7 @@ func TestOnlyTheSubscriberThatFailedIsRetried(t *testing.T) {
 // The pauses grow from seconds to hours, and end after three days, loudly; what
 // is given up stays to be seen, and later events do not wait for it.
 func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	a := f.subscribe("scf:a")
 	begun := f.Now()
 	var at []time.Duration
@@ -141,8 +129,7 @@ func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
 	f.notified(t, notification("R1", 60, refund.StatusAbnormal))
 	for range 80 * 12 { // every five minutes for more than three days
 		for range 4 {
-			advance(75 * time.Second)
-			f.reconcile(t)
+			f.later(t, 75*time.Second)
 		}
 	}
 	if len(at) < 20 || len(at) > 30 {
@@ -159,9 +146,7 @@ func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
 	if n := strings.Count(f.log.String(), "given up"); n != 1 {
 		t.Errorf("%d alarms, want 1", n)
 	}
-	if d := cmp.Diff([]string{"scf:a ABNORMAL lost"}, f.pending(t, "R1")); d != "" {
-		t.Errorf("pending (-want +got):\n%s", d)
-	}
+	wantEqual(t, "pending", []string{"scf:a ABNORMAL lost"}, f.pending(t, "R1"))
 	a.answer = nil
 	f.up.set("R1", refund.StatusSuccess)
 	f.notified(t, notification("R1", 60, refund.StatusSuccess))
@@ -172,21 +157,18 @@ func TestDeliveryBacksOffAndIsGivenUpAfterThreeDays(t *testing.T) {
 
 // D3: the events of one refund come in order, whatever fails on the way.
 func TestEventsOfOneRefundArriveInOrder(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	a := f.subscribe("scf:a")
 	a.answer = failing
 	f.must(t, request("R1", 60))
 	f.notified(t, notification("R1", 60, refund.StatusAbnormal))
 	f.notified(t, notification("R1", 60, refund.StatusSuccess))
 	a.answer = nil
-	advance(5 * time.Second)
+	f.advance(5 * time.Second)
 	if got := f.reconcile(t); got.Delivered != 2 {
 		t.Errorf("%+v, want both delivered", got)
 	}
-	if d := cmp.Diff([]string{"R1 ABNORMAL", "R1 ABNORMAL", "R1 SUCCESS"}, a.heard()); d != "" {
-		t.Errorf("heard (-want +got):\n%s", d)
-	}
+	wantEqual(t, "heard", []string{"R1 ABNORMAL", "R1 ABNORMAL", "R1 SUCCESS"}, a.heard())
 	if a.events()[1].ID == a.events()[2].ID {
 		t.Error("two events have one id")
 	}
@@ -194,8 +176,7 @@ func TestEventsOfOneRefundArriveInOrder(t *testing.T) {
 
 // D3: two workers at once never deliver the same event; a dead one's lease ends.
 func TestDeliveryLeaseExcludesOthersAndEnds(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	a := f.subscribe("scf:a")
 	inside, leave := make(chan bool), make(chan bool)
 	a.answer = func(context.Context, refund.Event) error {
@@ -213,7 +194,7 @@ func TestDeliveryLeaseExcludesOthersAndEnds(t *testing.T) {
 		}
 		f.reconcile(t)
 	}
-	advance(time.Hour) // by a clock that runs faster than the call
+	f.advance(time.Hour) // by a clock that runs faster than the call
 	if f.Deliver(t.Context(), "R1") != 0 || f.reconcile(t).Delivered != 0 {
 		t.Error("delivered by this process at the same time")
 	}
@@ -230,10 +211,10 @@ func TestDeliveryLeaseExcludesOthersAndEnds(t *testing.T) {
 	f.Ledger = &hindered{Ledger: store, before: onlyFirst()} // it leases the delivery and dies before it can record anything
 	f.Deliver(t.Context(), "R2")
 	f.Ledger, a.answer = store, nil
-	if advance(29 * time.Second); f.reconcile(t).Delivered != 0 {
+	if f.advance(29 * time.Second); f.reconcile(t).Delivered != 0 {
 		t.Error("delivered before the lease ended")
 	}
-	if advance(2 * time.Second); f.reconcile(t).Delivered != 1 {
+	if f.advance(2 * time.Second); f.reconcile(t).Delivered != 1 {
 		t.Error("not delivered after the lease ended")
 	}
 }
@@ -251,15 +232,14 @@ func onlyFirst() func() error {
 
 // D3: a try that was overtaken records nothing: neither its success nor its failure.
 func TestOvertakenDeliveryRecordsNothing(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	a := f.subscribe("scf:a")
 	f.must(t, request("R1", 60))
 	first := true
 	a.answer = func(context.Context, refund.Event) error {
 		if first {
 			first = false
-			advance(time.Minute) // it hangs for longer than its lease
+			f.advance(time.Minute) // it hangs for longer than its lease
 			other := &refund.Service{
 				Channel: f.Channel, Ledger: f.Ledger, Merchant: f.Merchant, Now: f.Now,
 				Subscribers: []refund.Subscriber{{Name: "scf:a", Tell: failing}},
@@ -271,9 +251,7 @@ func TestOvertakenDeliveryRecordsNothing(t *testing.T) {
 	if got := f.notified(t, notification("R1", 60, refund.StatusSuccess)); got != 0 {
 		t.Errorf("%d delivered, want none on record", got)
 	}
-	if d := cmp.Diff([]string{"scf:a SUCCESS"}, f.pending(t, "R1")); d != "" {
-		t.Errorf("the second try failed and was the last to be begun (-want +got):\n%s", d)
-	}
+	wantEqual(t, "the second try failed and was the last to be begun", []string{"scf:a SUCCESS"}, f.pending(t, "R1"))
 }
 
 // D3: no time left is none, not all the time in the world.
@@ -334,8 +312,7 @@ func TestHangingSubscriberDelaysNobodyElse(t *testing.T) {
 
 // A subscriber's panic is survived, and is a failed attempt like another.
 func TestSubscribersPanicIsSurvivedAndRetried(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	a := f.subscribe("a")
 	a.answer = func(context.Context, refund.Event) error { panic("nil map") }
 	f.must(t, request("R1", 60))
@@ -346,7 +323,7 @@ func TestSubscribersPanicIsSurvivedAndRetried(t *testing.T) {
 		t.Error("the panic is not in the log")
 	}
 	a.answer = nil
-	advance(5 * time.Second)
+	f.advance(5 * time.Second)
 	if got := f.reconcile(t); got.Delivered != 1 {
 		t.Errorf("%+v", got)
 	}
@@ -368,9 +345,7 @@ func TestOwnCodeElsewhereIsToldOrDropped(t *testing.T) {
 			t.Error("the dispatcher delivers while a user waits")
 		}
 		f.Deliver(t.Context(), "R1")
-		if d := cmp.Diff([]string{"go SUCCESS"}, f.pending(t, "R1")); d != "" {
-			t.Errorf("where only others can deliver (-want +got):\n%s", d)
-		}
+		wantEqual(t, "where only others can deliver", []string{"go SUCCESS"}, f.pending(t, "R1"))
 		f.Subscribers = known
 		mine := &subscriber{}
 		if own {
@@ -386,19 +361,16 @@ func TestOwnCodeElsewhereIsToldOrDropped(t *testing.T) {
 // A subscriber that this function does not know may be another version's: what
 // is pending for it is kept.
 func TestDeliveriesToAnUnknownSubscriberAreKept(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.subscribe("scf:new")
 	f.must(t, request("R1", 60))
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	known := f.Subscribers
 	f.Subscribers = nil
 	f.reconcile(t)
-	if d := cmp.Diff([]string{"scf:new SUCCESS"}, f.pending(t, "R1")); d != "" {
-		t.Errorf("pending (-want +got):\n%s", d)
-	}
+	wantEqual(t, "pending", []string{"scf:new SUCCESS"}, f.pending(t, "R1"))
 	f.Subscribers = known
-	advance(time.Minute)
+	f.advance(time.Minute)
 	if got := f.reconcile(t); got.Delivered != 1 {
 		t.Errorf("%+v", got)
 	}
@@ -426,8 +398,7 @@ func TestOutboxIsBounded(t *testing.T) {
 
 // Deliveries do not put the queries off, nor they the deliveries.
 func TestDeliveriesAndQueriesKeepTheirTimes(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	a := f.subscribe("scf:a")
 	a.answer = failing
 	f.must(t, request("R1", 60))
@@ -435,8 +406,7 @@ func TestDeliveriesAndQueriesKeepTheirTimes(t *testing.T) {
 	f.notified(t, notification("R1", 60, refund.StatusAbnormal)) // abnormal is no end: it is asked about
 	asked := f.up.count("query:R1")
 	for range 60 {
-		advance(5 * time.Second)
-		f.reconcile(t)
+		f.later(t, 5*time.Second)
 	}
 	if n := f.up.count("query:R1") - asked; n != 5 {
 		t.Errorf("asked %d times in five minutes, want 5", n)

@@ -12,33 +12,30 @@ import (
 )
 
 // doubtful is a fixture with a claim of which nothing is known.
-func doubtful(t *testing.T, no string, fen int64) (*fixture, func(time.Duration)) {
+func doubtful(t *testing.T, no string, fen int64) *fixture {
 	t.Helper()
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.up.before = noAnswer
 	f.refused(t, request(no, fen), refund.CodeUnavailable, refund.SameNumber)
-	return f, advance
+	return f
 }
 
 // E3: a submission that never goes through is tried for six hours, asked about for
 // eighteen more, and given up; then the number takes other content, and the money
 // is free.
 func TestClaimThatNeverGoesThroughEndsWithinADay(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
-	f.wait(t, advance, 6*time.Hour)
+	f := doubtful(t, "R1", 60)
+	f.wait(t, 6*time.Hour)
 	sent := f.up.count("refund:R1")
 	if sent < 10 {
 		t.Errorf("%d submissions in six hours, want more", sent)
 	}
-	f.wait(t, advance, 17*time.Hour)
+	f.wait(t, 17*time.Hour)
 	if n := f.up.count("refund:R1"); n > sent+1 {
 		t.Errorf("%d submissions after six hours, want none", n-sent)
 	}
-	if got := f.inspect(t, "R1").State; got != refund.Claimed {
-		t.Errorf("%s after 23 hours", got)
-	}
-	f.wait(t, advance, 2*time.Hour)
+	f.wantState(t, "R1", refund.Claimed, "after 23 hours")
+	f.wait(t, 2*time.Hour)
 	d := f.inspect(t, "R1")
 	if d.State != refund.Rejected || d.Held != 0 {
 		t.Fatalf("%s, held %d", d.State, d.Held)
@@ -55,24 +52,17 @@ func TestClaimThatNeverGoesThroughEndsWithinADay(t *testing.T) {
 // A certain refusal newer than what is in doubt shortens the day, not the life of a request.
 func TestCertainRefusalShortensTheDayOnly(t *testing.T) {
 	for _, next := range []refund.Next{refund.AfterFix, refund.Never, refund.LaterOrFix} {
-		f, advance := doubtful(t, "R1", 60)
+		f := doubtful(t, "R1", 60)
 		f.up.before = refusal(refund.CodeRejected, next, "SOME_CODE")
 		f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 		sent := f.up.count("refund:R1")
 		for range 14 {
-			advance(time.Minute)
-			f.reconcile(t)
+			f.later(t, time.Minute)
 		}
-		if got := f.inspect(t, "R1").State; got != refund.Claimed {
-			t.Errorf("%s: %s while a request may be in flight", next, got)
-		}
-		f.wait(t, advance, 3*time.Hour)
-		if got := f.inspect(t, "R1").State; got != refund.Rejected {
-			t.Errorf("%s: %s three hours later", next, got)
-		}
-		if n := f.up.count("refund:R1"); n != sent {
-			t.Errorf("%s: submitted %d times more by itself", next, n-sent)
-		}
+		f.wantState(t, "R1", refund.Claimed, "while a request may be in flight: "+string(next))
+		f.wait(t, 3*time.Hour)
+		f.wantState(t, "R1", refund.Rejected, "three hours later: "+string(next))
+		f.wantCalls(t, "refund:R1", sent, "since by itself it is not submitted: "+string(next))
 		f.up.before = nil
 		f.must(t, request("R2", 100))
 	}
@@ -80,25 +70,21 @@ func TestCertainRefusalShortensTheDayOnly(t *testing.T) {
 
 // A refusal that time mends is tried for as long as a claim without one, and ends sooner.
 func TestRefusalThatTimeMendsIsTriedForSixHours(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
+	f := doubtful(t, "R1", 60)
 	f.up.before = refusal(refund.CodeRejected, refund.Later, "NOT_ENOUGH")
-	f.wait(t, advance, 5*time.Hour)
+	f.wait(t, 5*time.Hour)
 	if n := f.up.count("refund:R1"); n < 10 {
 		t.Errorf("%d submissions in five hours", n)
 	}
-	f.wait(t, advance, 4*time.Hour)
-	if got := f.inspect(t, "R1").State; got != refund.Rejected {
-		t.Errorf("%s after nine hours", got)
-	}
+	f.wait(t, 4*time.Hour)
+	f.wantState(t, "R1", refund.Rejected, "after nine hours")
 
-	f, advance = doubtful(t, "R1", 60)
+	f = doubtful(t, "R1", 60)
 	f.up.before = refusal(refund.CodeRejected, refund.Later, "NOT_ENOUGH")
-	f.wait(t, advance, time.Hour)
+	f.wait(t, time.Hour)
 	f.up.before = nil // topped up
-	f.wait(t, advance, time.Hour)
-	if got := f.inspect(t, "R1").State; got != refund.Processing {
-		t.Errorf("%s after the balance was topped up", got)
-	}
+	f.wait(t, time.Hour)
+	f.wantState(t, "R1", refund.Processing, "after the balance was topped up")
 }
 
 // Only a verified "not found" ends a doubt: silence, errors and refusals of the
@@ -112,15 +98,11 @@ func TestOnlyNotFoundEndsADoubt(t *testing.T) {
 		"a refused query":     {&refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "NO_AUTH", Message: "no"}, "claim_in_doubt"},
 		"counted and no more": {&refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}, "refund_untold"},
 	} {
-		f, advance := doubtful(t, "R1", 60)
+		f := doubtful(t, "R1", 60)
 		f.up.queryErr = c.err
-		f.wait(t, advance, 10*24*time.Hour)
-		if got := f.inspect(t, "R1").State; got != refund.Claimed {
-			t.Errorf("%s: %s", name, got)
-		}
-		if n := f.up.count("refund:R1"); n != 1 {
-			t.Errorf("%s: submitted %d times", name, n)
-		}
+		f.wait(t, 10*24*time.Hour)
+		f.wantState(t, "R1", refund.Claimed, "after "+name)
+		f.wantCalls(t, "refund:R1", 1, "after "+name)
 		n := f.alarms("")
 		if n < 8 || n > 11 || n != f.alarms(c.alarm) {
 			t.Errorf("%s: %d alarms in ten days, want one of %s a day", name, n, c.alarm)
@@ -131,10 +113,8 @@ func TestOnlyNotFoundEndsADoubt(t *testing.T) {
 		}
 		f.up.queryErr = nil
 		f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
-		f.wait(t, advance, 4*time.Hour)
-		if got := f.inspect(t, "R1").State; got != refund.Success {
-			t.Errorf("%s: %s in the end", name, got)
-		}
+		f.wait(t, 4*time.Hour)
+		f.wantState(t, "R1", refund.Success, "in the end, after "+name)
 		if n := strings.Count(f.log.String(), `msg="alarm closed"`); n == 0 || len(f.inspect(t, "R1").Causes) > 0 {
 			t.Errorf("%s: %d alarms are closed, %v go on", name, n, f.inspect(t, "R1").Causes)
 		}
@@ -159,48 +139,38 @@ func TestTotalOfADoubtfulClaimBindsNobody(t *testing.T) {
 // E5: while a claim is in doubt and somebody refunds the same order by hand, it is
 // submitted again neither by the timer nor by a caller's repeat.
 func TestExternalRefundBesideADoubtStopsSubmissions(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
+	f := doubtful(t, "R1", 60)
 	f.settle(t, notification("HAND", 30, refund.StatusSuccess))
 	f.up.before = nil
 	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.Later)
-	f.wait(t, advance, 5*time.Hour)
-	if n := f.up.count("refund:R1"); n != 1 {
-		t.Errorf("submitted %d times, want once", n)
-	}
-	if n := f.alarms("refund_by_hand"); n != 1 {
-		t.Errorf("%d alarms, want one", n)
-	}
-	f.wait(t, advance, 24*time.Hour)
-	if got := f.inspect(t, "R1").State; got != refund.Rejected {
-		t.Errorf("%s a day later", got)
-	}
+	f.wait(t, 5*time.Hour)
+	f.wantCalls(t, "refund:R1", 1, "")
+	f.wantAlarms(t, "refund_by_hand", 1, "")
+	f.wait(t, 24*time.Hour)
+	f.wantState(t, "R1", refund.Rejected, "a day later")
 	f.must(t, request("R1", 60)) // a person has decided
 }
 
 // A refund by hand that was known when the refund was claimed, or that was closed, stops nothing.
 func TestExternalRefundBeforeTheClaimStopsNothing(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.settle(t, notification("HAND", 30, refund.StatusSuccess))
 	f.up.before = noAnswer
 	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = nil
-	advance(2 * time.Minute)
-	f.reconcile(t)
-	if got := f.inspect(t, "R1").State; got != refund.Processing {
-		t.Errorf("%s", got)
-	}
+	f.later(t, 2*time.Minute)
+	f.wantState(t, "R1", refund.Processing, "")
 }
 
 // Release asks the upstream first, and gives nothing up that may be in flight or that it holds.
 func TestReleaseIsNeverBlind(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
+	f := doubtful(t, "R1", 60)
 	release := refund.Release{OutRefundNo: "R1", By: "ann"}
 	err := f.Release(t.Context(), release)
 	if e := wantCode(t, err, refund.CodeConflict, refund.Later); !strings.Contains(e.Message, "in flight") || e.RetryAfter != 15*time.Minute {
 		t.Errorf("at once: %+v", e)
 	}
-	advance(16 * time.Minute)
+	f.advance(16 * time.Minute)
 	f.up.queryErr = noAnswer(refund.Request{})
 	wantCode(t, f.Release(t.Context(), release), refund.CodeUnavailable, refund.SameNumber)
 	f.up.queryErr = nil
@@ -208,12 +178,10 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 	if e := wantCode(t, f.Release(t.Context(), release), refund.CodeConflict, refund.Never); !strings.Contains(e.Message, "holds") {
 		t.Errorf("held: %+v", e)
 	}
-	if got := f.inspect(t, "R1").State; got != refund.Processing {
-		t.Errorf("what the upstream holds is not settled: %s", got)
-	}
+	f.wantState(t, "R1", refund.Processing, "since the upstream holds it")
 
-	f, advance = doubtful(t, "R1", 60)
-	advance(16 * time.Minute)
+	f = doubtful(t, "R1", 60)
+	f.advance(16 * time.Minute)
 	if err := f.Release(t.Context(), release); err != nil {
 		t.Fatal(err)
 	}
@@ -228,8 +196,8 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 // Where the upstream's answers cannot show it, a person who has looked decides; not
 // where it says that the refund exists.
 func TestReleaseWhereTheUpstreamCannotTell(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
-	advance(16 * time.Minute)
+	f := doubtful(t, "R1", 60)
+	f.advance(16 * time.Minute)
 	looked := refund.Release{OutRefundNo: "R1", By: "ann", Looked: true}
 	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Message: "empty lists", Exists: true}
 	wantCode(t, f.Release(t.Context(), looked), refund.CodeUnavailable, refund.SameNumber)
@@ -241,8 +209,8 @@ func TestReleaseWhereTheUpstreamCannotTell(t *testing.T) {
 
 // E4: a request that arrives late, while the release is being asked about, is settled and not lost.
 func TestReleaseThatIsOvertakenGivesNothingUp(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
-	advance(16 * time.Minute)
+	f := doubtful(t, "R1", 60)
+	f.advance(16 * time.Minute)
 	f.up.before = nil
 	f.up.onQuery = func(refund.Lookup) {
 		f.must(t, request("R1", 60)) // somebody repeats while the query is on its way
@@ -252,53 +220,41 @@ func TestReleaseThatIsOvertakenGivesNothingUp(t *testing.T) {
 	}
 	err := f.Release(t.Context(), refund.Release{OutRefundNo: "R1", By: "ann"})
 	wantCode(t, err, refund.CodeConflict, refund.Never)
-	if got := f.inspect(t, "R1").State; got != refund.Processing {
-		t.Errorf("%s", got)
-	}
+	f.wantState(t, "R1", refund.Processing, "")
 }
 
 // A withdrawn claim is never submitted again, only asked about, and ends.
 func TestCancelledClaimIsOnlyAskedAbout(t *testing.T) {
-	f, advance := doubtful(t, "R1", 60)
+	f := doubtful(t, "R1", 60)
 	if err := f.Cancel(t.Context(), "R1", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	f.up.before = nil
-	f.wait(t, advance, 17*time.Hour)
+	f.wait(t, 17*time.Hour)
 	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.Later)
-	if n := f.up.count("refund:R1"); n != 1 {
-		t.Errorf("submitted %d times", n)
-	}
-	f.wait(t, advance, 3*time.Hour)
-	if got := f.inspect(t, "R1").State; got != refund.Rejected {
-		t.Errorf("%s", got)
-	}
+	f.wantCalls(t, "refund:R1", 1, "")
+	f.wait(t, 3*time.Hour)
+	f.wantState(t, "R1", refund.Rejected, "")
 
 	f.up.before = noAnswer // claimed anew, it is no longer withdrawn
 	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	f.up.before = nil
-	advance(2 * time.Minute)
-	f.reconcile(t)
-	if got := f.inspect(t, "R1").State; got != refund.Processing {
-		t.Errorf("claimed anew: %s", got)
-	}
+	f.later(t, 2*time.Minute)
+	f.wantState(t, "R1", refund.Processing, "claimed anew")
 
-	f, advance = doubtful(t, "R1", 60)
+	f = doubtful(t, "R1", 60)
 	if err := f.Cancel(t.Context(), "R1", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
-	f.wait(t, advance, time.Hour)
-	if got := f.inspect(t, "R1").State; got != refund.Success {
-		t.Errorf("what was carried out after all is %s", got)
-	}
+	f.wait(t, time.Hour)
+	f.wantState(t, "R1", refund.Success, "since it was carried out after all")
 	wantCode(t, f.Cancel(t.Context(), "R1", "ann"), refund.CodeConflict, refund.Never)
 }
 
 // A refund by hand that appears after another one by hand was closed is seen as well.
 func TestSecondExternalRefundSuspendsThoughTheFirstIsClosed(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	hand := func(no string, status refund.Status) {
 		f.up.refunds[no] = notification(no, 30, status).Refund
 		f.settle(t, notification(no, 30, status))
@@ -309,8 +265,7 @@ func TestSecondExternalRefundSuspendsThoughTheFirstIsClosed(t *testing.T) {
 	hand("H1", refund.StatusClosed)
 	hand("H2", refund.StatusSuccess) // a person makes good what did not come through
 	f.up.before = nil
-	advance(time.Minute)
-	f.reconcile(t)
+	f.later(t, time.Minute)
 	if n := f.up.count("refund:R1"); n > 1 {
 		t.Errorf("submitted again by itself beside the refund by hand: 30 go back twice")
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
@@ -195,8 +197,9 @@ func failing(context.Context, refund.Event) error { return errFailing }
 // fixture is a service on a real SQLite ledger and the small upstream.
 type fixture struct {
 	*refund.Service
-	up  *upstream
-	log *syncBuffer
+	up      *upstream
+	log     *syncBuffer
+	advance func(time.Duration) // moves the clock of a fixture that is clocked
 }
 
 func setUp(t *testing.T) *fixture {
@@ -216,8 +219,10 @@ func setUp(t *testing.T) *fixture {
 	}
 }
 
-// clocked gives the fixture a clock that the test moves.
-func (f *fixture) clocked() func(time.Duration) {
+// clocked is a fixture whose clock the test moves.
+func clocked(t *testing.T) *fixture {
+	t.Helper()
+	f := setUp(t)
 	var mu sync.Mutex
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	f.Now = func() time.Time {
@@ -225,11 +230,12 @@ func (f *fixture) clocked() func(time.Duration) {
 		defer mu.Unlock()
 		return now
 	}
-	return func(d time.Duration) {
+	f.advance = func(d time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		now = now.Add(d)
 	}
+	return f
 }
 
 // subscribe adds a subscriber under a name.
@@ -293,12 +299,18 @@ func (f *fixture) reconcile(t *testing.T) refund.Summary {
 	return summary
 }
 
+// later lets time pass, and runs the timer.
+func (f *fixture) later(t *testing.T, d time.Duration) {
+	t.Helper()
+	f.advance(d)
+	f.reconcile(t)
+}
+
 // wait lets the timer run every ten minutes for so long.
-func (f *fixture) wait(t *testing.T, advance func(time.Duration), d time.Duration) {
+func (f *fixture) wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	for range d / (10 * time.Minute) {
-		advance(10 * time.Minute)
-		f.reconcile(t)
+		f.later(t, 10*time.Minute)
 	}
 }
 
@@ -317,6 +329,38 @@ func (f *fixture) status(t *testing.T, no string) string {
 		return "?"
 	}
 	return string(p.Refunds[i].Status)
+}
+
+// wantStatus checks what [fixture.status] says, at a point of the test that when names.
+func (f *fixture) wantStatus(t *testing.T, no, want, when string) {
+	t.Helper()
+	if got := f.status(t, no); got != want {
+		t.Errorf("%s is %s, want %s %s", no, got, want, when)
+	}
+}
+
+// wantState checks the state of a refund's record.
+func (f *fixture) wantState(t *testing.T, no string, want refund.State, when string) {
+	t.Helper()
+	if got := f.inspect(t, no).State; got != want {
+		t.Errorf("%s is %s, want %s %s", no, got, want, when)
+	}
+}
+
+// wantCalls checks how often the upstream was called, see [upstream.count].
+func (f *fixture) wantCalls(t *testing.T, call string, want int, when string) {
+	t.Helper()
+	if got := f.up.count(call); got != want {
+		t.Errorf("%d calls %s, want %d %s", got, call, want, when)
+	}
+}
+
+// wantAlarms checks how many alarms of a code there were.
+func (f *fixture) wantAlarms(t *testing.T, code string, want int, when string) {
+	t.Helper()
+	if got := f.alarms(code); got != want {
+		t.Errorf("%d alarms %s, want %d %s", got, code, want, when)
+	}
 }
 
 func (f *fixture) inspect(t *testing.T, no string) refund.Inspection {
@@ -391,6 +435,14 @@ func notification(no string, fen int64, status refund.Status) refund.Outcome {
 		r.SuccessTime = "2026-11-22T10:05:00+08:00"
 	}
 	return refund.Outcome{Source: refund.Notification, OutRefundNo: no, Merchant: merchant, EventID: "E-" + no + string(status), Refund: r}
+}
+
+// wantEqual checks what a test has got.
+func wantEqual(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
 }
 
 func wantCode(t *testing.T, err error, code refund.Code, next refund.Next) *refund.Error {

@@ -28,29 +28,27 @@ func TestTakenNumberEndsOurClaimAndTellsNoSubscriber(t *testing.T) {
 		{"another order, the same amount", "O2", 60},
 		{"the same order, another amount", "O1", 30},
 	} {
-		for learn, how := range map[string]func(t *testing.T, f *fixture, advance func(time.Duration)){
-			"refused, looked up": func(t *testing.T, f *fixture, _ func(time.Duration)) {
+		for learn, how := range map[string]func(t *testing.T, f *fixture){
+			"refused, looked up": func(t *testing.T, f *fixture) {
 				f.up.before = maybeTaken
 				e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber)
 				if !strings.Contains(e.Message, o.order) || e.Upstream != "INVALID_REQUEST" {
 					t.Errorf("got %+v, want whose the number is", e)
 				}
 			},
-			"refused, the look-up fails, then the timer": func(t *testing.T, f *fixture, advance func(time.Duration)) {
+			"refused, the look-up fails, then the timer": func(t *testing.T, f *fixture) {
 				f.up.before = maybeTaken
 				f.up.queryErr = noAnswer(refund.Request{})
 				f.refused(t, request("64", 60), refund.CodeRejected, refund.LaterOrFix)
 				f.up.queryErr = nil
-				advance(2 * time.Minute)
-				f.reconcile(t)
+				f.later(t, 2*time.Minute)
 			},
-			"no answer, then the timer": func(t *testing.T, f *fixture, advance func(time.Duration)) {
+			"no answer, then the timer": func(t *testing.T, f *fixture) {
 				f.up.before = noAnswer
 				f.refused(t, request("64", 60), refund.CodeUnavailable, refund.SameNumber)
-				advance(2 * time.Minute)
-				f.reconcile(t)
+				f.later(t, 2*time.Minute)
 			},
-			"no answer, then a query": func(t *testing.T, f *fixture, _ func(time.Duration)) {
+			"no answer, then a query": func(t *testing.T, f *fixture) {
 				f.up.before = noAnswer
 				f.refused(t, request("64", 60), refund.CodeUnavailable, refund.SameNumber)
 				got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "64"})
@@ -58,7 +56,7 @@ func TestTakenNumberEndsOurClaimAndTellsNoSubscriber(t *testing.T) {
 					t.Errorf("query: %+v, %v; want WeChat Pay's refund as it is", got, err)
 				}
 			},
-			"no answer, then a notification": func(t *testing.T, f *fixture, _ func(time.Duration)) {
+			"no answer, then a notification": func(t *testing.T, f *fixture) {
 				f.up.before = noAnswer
 				f.refused(t, request("64", 60), refund.CodeUnavailable, refund.SameNumber)
 				out := refund.Outcome{Source: refund.Notification, OutRefundNo: "64", Merchant: merchant, EventID: "E", Refund: other("64", o.order, o.fen)}
@@ -68,14 +66,12 @@ func TestTakenNumberEndsOurClaimAndTellsNoSubscriber(t *testing.T) {
 			},
 		} {
 			t.Run(o.name+", "+learn, func(t *testing.T) {
-				f := setUp(t)
-				advance := f.clocked()
+				f := clocked(t)
 				shop := f.subscribe("shop")
 				f.up.refunds["64"] = other("64", o.order, o.fen)
-				how(t, f, advance)
+				how(t, f)
 				for range 3 {
-					advance(time.Hour)
-					f.reconcile(t)
+					f.later(t, time.Hour)
 				}
 				f.up.before = nil
 				if d := f.inspect(t, "64"); d.State != refund.Rejected || !d.Taken {
@@ -84,9 +80,7 @@ func TestTakenNumberEndsOurClaimAndTellsNoSubscriber(t *testing.T) {
 				if e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, o.order) {
 					t.Errorf("a repeat gets %q, want whose the number is", e.Message)
 				}
-				if n := f.alarms("number_taken"); n != 1 {
-					t.Errorf("%d alarms, want one", n)
-				}
+				f.wantAlarms(t, "number_taken", 1, "")
 				if len(shop.events()) > 0 {
 					t.Errorf("the shop is told %+v", shop.events())
 				}
@@ -160,8 +154,7 @@ func TestReplyToOurSubmissionIsNeverSomebodyElses(t *testing.T) {
 // The other refund under our number is followed until it has come to its end, so
 // that its order's account stays true.
 func TestOtherRefundUnderOurNumberIsFollowed(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	o := other("64", "O2", 100)
 	o.Status, o.SuccessTime = refund.StatusProcessing, ""
 	f.up.refunds["64"] = o
@@ -172,16 +165,14 @@ func TestOtherRefundUnderOurNumberIsFollowed(t *testing.T) {
 	all.OutTradeNo = "O2"
 	f.refused(t, all, refund.CodeConflict, refund.Never)
 	f.up.set("64", refund.StatusClosed)
-	advance(2 * time.Minute)
-	f.reconcile(t)
+	f.later(t, 2*time.Minute)
 	f.must(t, all)
 }
 
 // Every content that was ever submitted under a number is remembered: what the
 // upstream holds of any of them is ours, is settled, reserved and delivered.
 func TestEarlierContentThatHappenedAfterAllIsOurs(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	shop := f.subscribe("shop")
 	f.up.before = refusal(refund.CodeInvalid, refund.AfterFix, "PARAM_ERROR")
 	f.refused(t, request("R1", 60), refund.CodeInvalid, refund.AfterFix)
@@ -190,8 +181,7 @@ func TestEarlierContentThatHappenedAfterAllIsOurs(t *testing.T) {
 	corrected.OutTradeNo = "O2"
 	f.refused(t, corrected, refund.CodeUnavailable, refund.SameNumber)
 	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund // the first was carried out after all
-	advance(2 * time.Minute)
-	f.reconcile(t)
+	f.later(t, 2*time.Minute)
 	if d := f.inspect(t, "R1"); d.State != refund.Success || d.Held != 60 || d.Request.Amount.Refund != 60 {
 		t.Errorf("%s, held %d of the content %+v", d.State, d.Held, d.Request.Amount)
 	}
@@ -266,8 +256,7 @@ func TestSlipBesideTheIdentityIsNotTakenByAnother(t *testing.T) {
 func TestReducedAnswerDoesNotMakeATakenNumberOurs(t *testing.T) {
 	for name, lookUp := range map[string]bool{"at once": true, "by the timer": false} {
 		t.Run(name, func(t *testing.T) {
-			f := setUp(t)
-			advance := f.clocked()
+			f := clocked(t)
 			shop := f.subscribe("shop")
 			f.up.before = maybeTaken // another environment's refund has the number
 			f.up.refunds["R1"] = refund.Refund{OutRefundNo: "R1", Status: refund.StatusSuccess}
@@ -279,7 +268,7 @@ func TestReducedAnswerDoesNotMakeATakenNumberOurs(t *testing.T) {
 				t.Errorf("refused by the upstream, and the caller gets %s", got.Status)
 			}
 			f.up.queryErr = nil
-			f.wait(t, advance, time.Hour)
+			f.wait(t, time.Hour)
 			if d := f.inspect(t, "R1"); d.State == refund.Success {
 				t.Errorf("on record as %s", d.State)
 			}

@@ -53,9 +53,7 @@ func TestInspectShowsEachRefundWithItsHistory(t *testing.T) {
 		"R2 rejected held 0 of 10 foreign false refusal NOT_ENOUGH claimed,sent,refused",
 		"R1 success held 60 of 60 foreign false refusal - claimed,sent,processing,success",
 	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("looked up (-want +got):\n%s", d)
-	}
+	wantEqual(t, "looked up", want, got)
 	if f.up.total() != calls {
 		t.Error("the upstream was asked")
 	}

@@ -66,9 +66,7 @@ func TestLearningASecondNameMergesTheAccounts(t *testing.T) {
 	for _, r := range p.Refunds {
 		numbers = append(numbers, r.OutRefundNo)
 	}
-	if d := cmp.Diff([]string{"R1", "R2"}, numbers); d != "" {
-		t.Errorf("the order's refunds (-want +got):\n%s", d)
-	}
+	wantEqual(t, "the order's refunds", []string{"R1", "R2"}, numbers)
 	if !strings.Contains(f.log.String(), "exceed its total") {
 		t.Error("no alarm about the excess")
 	}
@@ -89,9 +87,7 @@ func TestNamesOfTwoOrdersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 			t.Errorf("%s: message %q", name, e.Message)
 		}
 	}
-	if n := f.up.count("refund:R2"); n != 0 {
-		t.Errorf("%d submissions, want none", n)
-	}
+	f.wantCalls(t, "refund:R2", 0, "")
 	for _, l := range []refund.Lookup{{TransactionID: "T-O2"}, {OutTradeNo: "O2"}} {
 		if _, err := f.QueryOrder(t.Context(), server, l); !refund.IsCode(err, refund.CodeNotFound) {
 			t.Errorf("%+v: %v, want not found", l, err)

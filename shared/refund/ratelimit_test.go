@@ -167,9 +167,7 @@ func TestLimitedRefundLeavesNothingBehind(t *testing.T) {
 		_, err := f.Refund(t.Context(), server, request(number(i), 1))
 		if refund.IsCode(err, refund.CodeLimited) {
 			limited++
-			if got := f.status(t, number(i)); got != "-" {
-				t.Errorf("%s is recorded as %s", number(i), got)
-			}
+			f.wantStatus(t, number(i), "-", "after it was limited")
 		}
 	}
 	if limited == 0 {
@@ -179,30 +177,26 @@ func TestLimitedRefundLeavesNothingBehind(t *testing.T) {
 
 // REFUND_PACE: submissions of one order keep their distance, those of others do not wait.
 func TestRefundsOfOneOrderKeepTheirPace(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.Pace = time.Minute
 	f.must(t, request("R1", 10))
 	if e := f.refused(t, request("R2", 10), refund.CodeLimited, refund.Later); e.RetryAfter != time.Minute {
 		t.Errorf("come back after %v, want 1m", e.RetryAfter)
 	}
-	if got := f.status(t, "R2"); got != "-" {
-		t.Errorf("R2 is recorded as %s", got)
-	}
+	f.wantStatus(t, "R2", "-", "after it was limited")
 	other := request("R3", 10)
 	other.OutTradeNo = "O2"
 	f.must(t, other)
 	if got := f.must(t, request("R1", 10)); got.Status != refund.StatusProcessing {
 		t.Errorf("a repeat waits: %s", got.Status)
 	}
-	advance(time.Minute)
+	f.advance(time.Minute)
 	f.must(t, request("R2", 10))
 }
 
 // A channel's own pace and number of refunds count where nothing else is set.
 func TestChannelsOwnPaceAndCountApply(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	up := &counter{spec: f.up.Spec()}
 	up.spec.Pace, up.spec.MaxRefunds = time.Minute, 3
 	f.Channel = up
@@ -211,7 +205,7 @@ func TestChannelsOwnPaceAndCountApply(t *testing.T) {
 		if i < 2 {
 			f.refused(t, request("early", 1), refund.CodeLimited, refund.Later)
 		}
-		advance(time.Minute)
+		f.advance(time.Minute)
 	}
 	f.refused(t, request("R3", 1), refund.CodeConflict, refund.Never)
 	if got := len(up.calls); got != 3 {
@@ -221,20 +215,19 @@ func TestChannelsOwnPaceAndCountApply(t *testing.T) {
 
 // The pace of an order is kept when its two names become one account.
 func TestPaceSurvivesTheMerge(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.Pace = time.Minute
 	byID := request("R1", 10)
 	byID.OutTradeNo, byID.TransactionID = "", "T-O1"
 	f.up.after = noAnswer
 	_, _ = f.Refund(t.Context(), server, byID)
-	advance(61 * time.Second)
+	f.advance(61 * time.Second)
 	_, _ = f.Refund(t.Context(), server, request("R2", 10)) // the account of the other name
 	f.up.after = nil
 	if _, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"}); err != nil { // reports both names
 		t.Fatal(err)
 	}
-	advance(10 * time.Second)
+	f.advance(10 * time.Second)
 	if _, err := f.Refund(t.Context(), server, request("R3", 10)); err == nil {
 		t.Error("two refunds of one order ten seconds apart")
 	}
@@ -243,8 +236,7 @@ func TestPaceSurvivesTheMerge(t *testing.T) {
 // A11: an upstream that limits at random, far below its limits: everything
 // finishes under its own number, and nothing is hammered.
 func TestRefundsLimitedAtRandomAllFinishAndNothingIsHammered(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	r := rand.New(rand.NewPCG(1, 11))
 	var mu sync.Mutex
 	f.up.before = func(refund.Request) error {
@@ -273,8 +265,7 @@ func TestRefundsLimitedAtRandomAllFinishAndNothingIsHammered(t *testing.T) {
 		t.Errorf("%d calls, want %d: somebody was hammered", got, n)
 	}
 	for range 10 {
-		advance(time.Minute)
-		f.reconcile(t)
+		f.later(t, time.Minute)
 	}
 	for i := range n {
 		if got := f.up.refunds[number(i)].Status; got != refund.StatusProcessing {

@@ -8,56 +8,42 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/refund"
 )
 
 // C20: with every notification lost, the reconciler closes the refund.
 func TestReconcileClosesWhatNoNotificationClosed(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.must(t, request("R1", 60))
 	f.up.set("R1", refund.StatusSuccess)
-	if d := cmp.Diff(refund.Summary{}, f.reconcile(t)); d != "" {
-		t.Errorf("before anything is due (-want +got):\n%s", d)
-	}
-	advance(time.Minute)
-	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
-		t.Errorf("when due (-want +got):\n%s", d)
-	}
-	if got := f.status(t, "R1"); got != "SUCCESS" {
-		t.Errorf("status %s", got)
-	}
-	advance(100 * time.Hour)
-	if d := cmp.Diff(refund.Summary{}, f.reconcile(t)); d != "" {
-		t.Errorf("after the end (-want +got):\n%s", d)
-	}
+	wantEqual(t, "before anything is due", refund.Summary{}, f.reconcile(t))
+	f.advance(time.Minute)
+	wantEqual(t, "when due", refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t))
+	f.wantStatus(t, "R1", "SUCCESS", "")
+	f.advance(100 * time.Hour)
+	wantEqual(t, "after the end", refund.Summary{}, f.reconcile(t))
 }
 
 // The queries follow APIv3's advice: every minute, then at 5, 10, 20 and 30 minutes. A
 // bank card takes days: the refund is asked about every three hours as long as that takes.
 func TestReconcileAsksOnTheScheduleOfAPIv3(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.must(t, request("R1", 60))
 	var asked []int
 	for minute := 1; minute <= 24*60+400; minute++ {
-		advance(time.Minute)
+		f.advance(time.Minute)
 		if f.reconcile(t).Checked > 0 {
 			asked = append(asked, minute)
 		}
 	}
-	if d := cmp.Diff([]int{1, 2, 3, 4, 5, 10, 20, 40, 70, 100}, asked[:10]); d != "" {
-		t.Errorf("minutes (-want +got):\n%s", d)
-	}
+	wantEqual(t, "minutes", []int{1, 2, 3, 4, 5, 10, 20, 40, 70, 100}, asked[:10])
 	last := asked[len(asked)-2:]
 	if got := last[1] - last[0]; got != 180 {
 		t.Errorf("after a day every %d minutes, want 180", got)
 	}
 	days := 0
 	for range 4 * 24 {
-		advance(time.Hour)
+		f.advance(time.Hour)
 		days += f.reconcile(t).Checked
 	}
 	if days != 4*24/3 {
@@ -65,12 +51,9 @@ func TestReconcileAsksOnTheScheduleOfAPIv3(t *testing.T) {
 	}
 	f.up.set("R1", refund.StatusSuccess)
 	for range 3 {
-		advance(time.Hour)
-		f.reconcile(t)
+		f.later(t, time.Hour)
 	}
-	if got := f.status(t, "R1"); got != "SUCCESS" {
-		t.Errorf("status %s within three hours of the bank's", got)
-	}
+	f.wantStatus(t, "R1", "SUCCESS", "within three hours of the bank's")
 }
 
 // A2, A3: a claim that never reached the upstream is sent again, with the same number and
@@ -84,18 +67,13 @@ func TestReconcileResumesWhatNobodyAnswered(t *testing.T) {
 		"it never arrived":    {func(u *upstream) { u.before = noAnswer }, refund.Summary{Checked: 1, Settled: 1, Resubmitted: 1}, 2},
 		"the answer was lost": {func(u *upstream) { u.after = noAnswer }, refund.Summary{Checked: 1, Settled: 1}, 1},
 	} {
-		f := setUp(t)
-		advance := f.clocked()
+		f := clocked(t)
 		c.fault(f.up)
 		f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 		f.up.before, f.up.after = nil, nil
-		advance(2 * time.Minute)
-		if d := cmp.Diff(c.want, f.reconcile(t)); d != "" {
-			t.Errorf("%s (-want +got):\n%s", name, d)
-		}
-		if got := f.status(t, "R1"); got != "PROCESSING" {
-			t.Errorf("%s: status %s", name, got)
-		}
+		f.advance(2 * time.Minute)
+		wantEqual(t, name, c.want, f.reconcile(t))
+		f.wantStatus(t, "R1", "PROCESSING", "though "+name)
 		if sent := f.up.count("refund:R1"); sent != c.submissions || len(f.up.refunds) != 1 {
 			t.Errorf("%s: %d submissions and %d refunds upstream, want %d and 1", name, sent, len(f.up.refunds), c.submissions)
 		}
@@ -104,13 +82,12 @@ func TestReconcileResumesWhatNobodyAnswered(t *testing.T) {
 
 // Many timers at once: each due refund is asked about by one of them.
 func TestManyTimersAtOnceShareTheWork(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	for i := range 50 {
 		f.must(t, request(number(i), 2))
 		f.up.set(number(i), refund.StatusSuccess)
 	}
-	advance(time.Minute)
+	f.advance(time.Minute)
 	var mu sync.Mutex
 	var sum refund.Summary
 	var wg sync.WaitGroup
@@ -127,26 +104,21 @@ func TestManyTimersAtOnceShareTheWork(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if d := cmp.Diff(refund.Summary{Checked: 50, Settled: 50}, sum); d != "" {
-		t.Errorf("together (-want +got):\n%s", d)
-	}
+	wantEqual(t, "together", refund.Summary{Checked: 50, Settled: 50}, sum)
 	for i := range 50 {
-		if n := f.up.count("query:" + number(i)); n != 1 {
-			t.Errorf("%s was asked about %d times", number(i), n)
-		}
+		f.wantCalls(t, "query:"+number(i), 1, "by all timers together")
 	}
 }
 
 // A run ends in time and says how much is left; the next goes on from there.
 func TestReconcileIsBoundedAndResumable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := setUp(t)
-		advance := f.clocked()
+		f := clocked(t)
 		for i := range 50 {
 			f.must(t, request(number(i), 2))
 			f.up.set(number(i), refund.StatusSuccess)
 		}
-		advance(time.Minute)
+		f.advance(time.Minute)
 		f.up.slow = time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 		defer cancel()
@@ -171,46 +143,38 @@ func TestReconcileIsBoundedAndResumable(t *testing.T) {
 // A refusal is believed once the upstream has said that it holds nothing under
 // the number; until then it is asked, for some hours.
 func TestRefusalIsAskedAboutUntilTheUpstreamHoldsNothing(t *testing.T) {
-	refused := func(t *testing.T) (*fixture, func(time.Duration)) {
-		f := setUp(t)
-		advance := f.clocked()
+	refused := func(t *testing.T) *fixture {
+		f := clocked(t)
 		f.up.before = refusal(refund.CodeRejected, refund.AfterFix, "INVALID_REQUEST")
 		f.refused(t, request("R1", 60), refund.CodeRejected, refund.AfterFix)
 		f.up.before = nil
-		return f, advance
+		return f
 	}
-	day := func(t *testing.T, f *fixture, advance func(time.Duration)) {
+	day := func(t *testing.T, f *fixture) {
 		for range 24 * 60 {
-			advance(time.Minute)
-			f.reconcile(t)
+			f.later(t, time.Minute)
 		}
 	}
 	t.Run("nothing is held", func(t *testing.T) {
-		f, advance := refused(t)
-		day(t, f, advance)
-		if n := f.up.count("query:R1"); n != 1 {
-			t.Errorf("asked %d times, want once", n)
-		}
+		f := refused(t)
+		day(t, f)
+		f.wantCalls(t, "query:R1", 1, "")
 		if strings.Contains(f.log.String(), "level=ERROR") {
 			t.Errorf("an alarm:\n%s", f.log)
 		}
 		f.must(t, request("R1", 50)) // the number is free for the corrected content
 		f.up.set("R1", refund.StatusSuccess)
-		if day(t, f, advance); f.status(t, "R1") != "SUCCESS" {
+		if day(t, f); f.status(t, "R1") != "SUCCESS" {
 			t.Error("claimed anew, it is not pursued")
 		}
 	})
 	t.Run("somebody else has used the number", func(t *testing.T) {
-		f, advance := refused(t)
+		f := refused(t)
 		other := notification("R1", 70, refund.StatusSuccess).Refund
 		f.up.refunds["R1"] = other
-		advance(time.Minute)
-		if d := cmp.Diff(refund.Summary{Checked: 1}, f.reconcile(t)); d != "" {
-			t.Errorf("(-want +got):\n%s", d)
-		}
-		if got := f.status(t, "R1"); got != "SUCCESS" {
-			t.Errorf("status %s", got)
-		}
+		f.advance(time.Minute)
+		wantEqual(t, "summary", refund.Summary{Checked: 1}, f.reconcile(t))
+		f.wantStatus(t, "R1", "SUCCESS", "")
 		if f.alarms("number_taken") == 0 {
 			t.Error("no alarm")
 		}
@@ -218,11 +182,9 @@ func TestRefusalIsAskedAboutUntilTheUpstreamHoldsNothing(t *testing.T) {
 		wantCode(t, err, refund.CodeConflict, refund.Never)
 	})
 	t.Run("the upstream does not answer", func(t *testing.T) {
-		f, advance := refused(t)
+		f := refused(t)
 		f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}
-		day(t, f, advance)
-		if n := f.up.count("query:R1"); n != 20 {
-			t.Errorf("asked %d times, want 20", n)
-		}
+		day(t, f)
+		f.wantCalls(t, "query:R1", 20, "")
 	})
 }

@@ -1,6 +1,7 @@
 package refund_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,9 +91,7 @@ func TestTrustedRelaySettlesWhereQueriesTellNothing(t *testing.T) {
 		out := notification("R1", 60, refund.StatusSuccess)
 		c.change(&out)
 		_, err := f.Relayed(t.Context(), c.caller, out)
-		if got := f.inspect(t, "R1").State; got != c.want {
-			t.Errorf("%s: %s, %v; want %s", c.name, got, err, c.want)
-		}
+		f.wantState(t, "R1", c.want, fmt.Sprintf("after %s: %v", c.name, err))
 		if c.want != refund.Success && !refund.IsCode(err, refund.CodeUnavailable) {
 			t.Errorf("%s: %v, want unavailable, so that it comes again", c.name, err)
 		}

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/refund"
 )
 
@@ -22,9 +20,7 @@ func TestRefundIsAcceptedAndSettled(t *testing.T) {
 		CreateTime: "2026-11-22T10:00:00+08:00", Status: refund.StatusProcessing,
 		Amount: refund.Amount{Total: 100, Refund: 60, Currency: "CNY"},
 	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("accepted (-want +got):\n%s", d)
-	}
+	wantEqual(t, "accepted", want, got)
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	calls := f.up.total()
 	want.Status, want.SuccessTime = refund.StatusSuccess, "2026-11-22T10:05:00+08:00"
@@ -36,9 +32,7 @@ func TestRefundIsAcceptedAndSettled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("queried by %s (-want +got):\n%s", name, d)
-		}
+		wantEqual(t, "queried by "+name, want, got)
 	}
 	if got := f.up.total(); got != calls {
 		t.Errorf("a final refund was asked of the upstream %d times", got-calls)
@@ -88,9 +82,7 @@ func TestRepeatReturnsTheStoredAnswerInEveryState(t *testing.T) {
 		if got := f.must(t, request("R1", 60)); got.Status != status {
 			t.Errorf("repeat says %s, want %s", got.Status, status)
 		}
-		if n := f.up.count("refund:R1"); n != 1 {
-			t.Errorf("%s: %d submissions, want 1", status, n)
-		}
+		f.wantCalls(t, "refund:R1", 1, "of a refund that is "+string(status))
 	}
 }
 
@@ -106,9 +98,7 @@ func TestSameCallAtOnceIsOneSubmission(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := f.up.count("refund:R1"); n != 1 {
-		t.Errorf("%d submissions, want 1", n)
-	}
+	f.wantCalls(t, "refund:R1", 1, "")
 }
 
 // A7: of refunds that together exceed the order, exactly as many win as fit.
@@ -258,19 +248,15 @@ func TestLedgerDownIsUnavailableAndNothingIsSent(t *testing.T) {
 
 // A16: the ledger never forgets a number; nothing that holds money expires.
 func TestNumberIsNeverForgotten(t *testing.T) {
-	f := setUp(t)
-	advance := f.clocked()
+	f := clocked(t)
 	f.must(t, request("R1", 60))
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
 	for _, later := range []time.Duration{24 * time.Hour, 30 * 24 * time.Hour, 5 * 365 * 24 * time.Hour} {
-		advance(later)
-		f.reconcile(t)
+		f.later(t, later)
 		if got := f.must(t, request("R1", 60)); got.Status != refund.StatusSuccess {
 			t.Errorf("after %v: %s", later, got.Status)
 		}
 		f.refused(t, request("R1", 40), refund.CodeConflict, refund.Never)
 	}
-	if n := f.up.count("refund:R1"); n != 1 {
-		t.Errorf("%d submissions, want 1", n)
-	}
+	f.wantCalls(t, "refund:R1", 1, "")
 }

@@ -46,9 +46,7 @@ func TestExternalRefundIsRecordedAndCounts(t *testing.T) {
 	if err != nil || !st.Changed {
 		t.Fatalf("%+v, %v", st, err)
 	}
-	if got := f.status(t, "BYHAND"); got != "SUCCESS" {
-		t.Errorf("status %s", got)
-	}
+	f.wantStatus(t, "BYHAND", "SUCCESS", "")
 	f.refused(t, request("R1", 41), refund.CodeConflict, refund.Never)
 	f.must(t, request("R2", 40))
 
@@ -67,9 +65,7 @@ func TestExternalExcessIsAnAlarmAndStillRecorded(t *testing.T) {
 	if !strings.Contains(f.log.String(), "exceed its total") {
 		t.Error("no alarm")
 	}
-	if got := f.status(t, "BYHAND"); got != "SUCCESS" {
-		t.Errorf("status %s", got)
-	}
+	f.wantStatus(t, "BYHAND", "SUCCESS", "")
 	f.refused(t, request("R2", 1), refund.CodeConflict, refund.Never)
 }
 
@@ -100,19 +96,13 @@ func TestMismatchedNotificationIsNotApplied(t *testing.T) {
 			if versions[0] != versions[2] {
 				t.Errorf("the repeats were written: versions %v", versions)
 			}
-			if got := f.status(t, "R1"); got != "PROCESSING" {
-				t.Errorf("status %s, want PROCESSING", got)
-			}
-			if n := f.alarms(""); n != 1 {
-				t.Errorf("%d alarms for one notification, want 1", n)
-			}
+			f.wantStatus(t, "R1", "PROCESSING", "")
+			f.wantAlarms(t, "", 1, "for one notification")
 			f.up.queryErr = nil
 			if _, err := f.Settle(t.Context(), out); err != nil {
 				t.Errorf("after the query has answered: %v", err)
 			}
-			if got := f.status(t, "R1"); got != "PROCESSING" {
-				t.Errorf("status %s, want what the query says: PROCESSING", got)
-			}
+			f.wantStatus(t, "R1", "PROCESSING", "")
 		})
 	}
 }
@@ -131,9 +121,7 @@ func TestContradictionOfAFinalStateIsAskedAbout(t *testing.T) {
 			f.up.set("R1", c.truth)
 			f.settle(t, notification("R1", 60, s))
 		}
-		if got := f.status(t, "R1"); got != string(c.want) {
-			t.Errorf("%s then %s, in truth %s: %s, want %s", c.first, c.second, c.truth, got, c.want)
-		}
+		f.wantStatus(t, "R1", string(c.want), fmt.Sprintf("after %s then %s, in truth %s", c.first, c.second, c.truth))
 		if f.alarms("") == 0 {
 			t.Errorf("%s then %s: no alarm", c.first, c.second)
 		}
@@ -156,9 +144,7 @@ func TestAbnormalMovesBackByAQueryOnly(t *testing.T) {
 	f.up.set("R1", refund.StatusAbnormal)
 	f.settle(t, notification("R1", 60, refund.StatusAbnormal))
 	f.settle(t, notification("R1", 60, refund.StatusProcessing))
-	if got := f.status(t, "R1"); got != "ABNORMAL" {
-		t.Errorf("after a notification: %s, want ABNORMAL", got)
-	}
+	f.wantStatus(t, "R1", "ABNORMAL", "after a notification")
 	f.up.set("R1", refund.StatusProcessing)
 	got, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
 	if err != nil || got.Status != refund.StatusProcessing {
@@ -175,9 +161,7 @@ func TestRejectedRefundThatHappenedIsRevived(t *testing.T) {
 	f.up.before = nil
 	f.must(t, request("R2", 60))
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
-	if got := f.status(t, "R1"); got != "SUCCESS" {
-		t.Errorf("status %s, want SUCCESS", got)
-	}
+	f.wantStatus(t, "R1", "SUCCESS", "")
 	for _, why := range []string{"on record as rejected", "exceed its total"} {
 		if !strings.Contains(f.log.String(), why) {
 			t.Errorf("no alarm %q", why)
@@ -258,9 +242,7 @@ func TestSettleRefusesOutcomesThatMakeNoSense(t *testing.T) {
 		if !refund.IsCode(err, refund.CodeUnavailable) {
 			t.Errorf("%s: %v, want unavailable", name, err)
 		}
-		if got := f.status(t, "R1"); got != "-" {
-			t.Errorf("%s: recorded as %s", name, got)
-		}
+		f.wantStatus(t, "R1", "-", "of an outcome with "+name)
 	}
 }
 
@@ -357,9 +339,7 @@ func TestAmountIsComparedWhereAReplyHasIt(t *testing.T) {
 			f.up.refunds["R1"] = refund.Refund{OutRefundNo: "R1", Status: refund.StatusSuccess, Amount: c.amount}
 			out := refund.Outcome{Source: refund.Reply, OutRefundNo: "R1", Refund: f.up.refunds["R1"]}
 			_, err := f.Settle(t.Context(), out)
-			if got := f.status(t, "R1"); got != c.status {
-				t.Errorf("status %s, error %v, want %s", got, err, c.status)
-			}
+			f.wantStatus(t, "R1", c.status, fmt.Sprint("after ", err))
 			if c.alarm != "" && !strings.Contains(f.log.String(), c.alarm) {
 				t.Errorf("no alarm %q:\n%s", c.alarm, f.log)
 			}
@@ -377,13 +357,9 @@ func TestAmountMustBeSaidByNotificationsAndOfUnknownRefunds(t *testing.T) {
 	f.up.refunds["BYHAND"] = refund.Refund{OutRefundNo: "BYHAND", OutTradeNo: "O1", Status: refund.StatusSuccess}
 	_, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "BYHAND"})
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	if got := f.status(t, "BYHAND"); got != "-" {
-		t.Errorf("recorded as %s", got)
-	}
+	f.wantStatus(t, "BYHAND", "-", "")
 	f.must(t, request("R1", 60))
 	_, err = f.Settle(t.Context(), notification("R1", 0, refund.StatusSuccess))
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	if got := f.status(t, "R1"); got != "PROCESSING" {
-		t.Errorf("status %s", got)
-	}
+	f.wantStatus(t, "R1", "PROCESSING", "")
 }

@@ -3,6 +3,7 @@ package refund_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,7 @@ func TestFunctionThatStoodStillDoesNotSend(t *testing.T) {
 			f := setUp(t)
 			f.Ledger = &standing{Ledger: f.Ledger, still: stood}
 			_, err := f.Refund(t.Context(), server, request("R1", 60))
-			if n := f.up.count("refund:R1"); n != sends {
-				t.Errorf("after %v: %d submissions, want %d", stood, n, sends)
-			}
+			f.wantCalls(t, "refund:R1", sends, fmt.Sprint("after ", stood))
 			if sends == 0 {
 				wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
 				f.must(t, request("R1", 60)) // nothing had left, so that the repeat goes on
@@ -64,9 +63,7 @@ func TestAnswerIsRecordedUntilTheDeadline(t *testing.T) {
 		if _, err := f.Refund(ctx, server, request("R1", 60)); err != nil {
 			t.Fatal(err)
 		}
-		if got := f.status(t, "R1"); got != "PROCESSING" {
-			t.Errorf("status %s", got)
-		}
+		f.wantStatus(t, "R1", "PROCESSING", "")
 	})
 }
 
@@ -81,9 +78,7 @@ func TestUnknownOutcomeKeepsTheClaimAndItsReservation(t *testing.T) {
 			f := setUp(t)
 			strike(f.up)
 			f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
-			if got := f.status(t, "R1"); got != "?" {
-				t.Errorf("status %s, want a claim without one", got)
-			}
+			f.wantStatus(t, "R1", "?", "")
 			_, err := f.Refund(t.Context(), server, request("R2", 60))
 			wantCode(t, err, refund.CodeConflict, refund.Later) // it fits once the first has turned out to be none
 
@@ -106,9 +101,7 @@ func TestQueryOfAnUnknownOutcomeSettlesOnlyWhatTheUpstreamKnows(t *testing.T) {
 	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	_, err := f.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})
 	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
-	if got := f.status(t, "R1"); got != "?" {
-		t.Errorf("not found moved the claim to %s", got)
-	}
+	f.wantStatus(t, "R1", "?", "though the upstream did not find it")
 
 	f = setUp(t)
 	f.up.after = noAnswer
@@ -127,9 +120,7 @@ func TestRefusalAfterALostAcceptanceRejectsNothing(t *testing.T) {
 	if e := f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber); e.Upstream != "NOT_ENOUGH" {
 		t.Errorf("upstream code %q", e.Upstream)
 	}
-	if got := f.status(t, "R1"); got != "?" {
-		t.Errorf("status %q, want the claim", got)
-	}
+	f.wantStatus(t, "R1", "?", "")
 	f.up.set("R1", refund.StatusSuccess)
 	if got := f.query(t, "R1"); got.Status != refund.StatusSuccess {
 		t.Errorf("query: %s", got.Status)
@@ -143,14 +134,10 @@ func TestUnsentSubmissionIsNotInDoubt(t *testing.T) {
 		return &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no connection", Unsent: true}
 	}
 	f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
-	if got := f.status(t, "R1"); got != "?" {
-		t.Errorf("status %q, want the claim", got)
-	}
+	f.wantStatus(t, "R1", "?", "")
 	f.up.before = refusal(refund.CodeRejected, refund.Never, "USER_ACCOUNT_ABNORMAL")
 	f.refused(t, request("R1", 60), refund.CodeRejected, refund.Never)
-	if got := f.status(t, "R1"); got != "-" {
-		t.Errorf("status %q, want rejected", got)
-	}
+	f.wantStatus(t, "R1", "-", "")
 }
 
 // A12: what a repeat after a certain refusal does, by the refusal's next step.
@@ -266,9 +253,7 @@ func TestAnswerIsRecordedThoughTheCallerHasGone(t *testing.T) {
 	if got, err := f.Refund(ctx, server, request("R1", 60)); err != nil || got.Status != refund.StatusProcessing {
 		t.Errorf("%v, %v", got.Status, err)
 	}
-	if got := f.status(t, "R1"); got != "PROCESSING" {
-		t.Errorf("status %q", got)
-	}
+	f.wantStatus(t, "R1", "PROCESSING", "")
 }
 
 // However often nobody answers, the record stays small, and no refusal of one
@@ -292,9 +277,7 @@ func TestRecordOfVeryManySubmissionsInDoubtStaysSmall(t *testing.T) {
 	for range 100 {
 		f.refused(t, request("R1", 60), refund.CodeUnavailable, refund.SameNumber)
 	}
-	if got := f.status(t, "R1"); got != "?" {
-		t.Errorf("status %s, want the claim", got)
-	}
+	f.wantStatus(t, "R1", "?", "")
 }
 
 // counting counts reads.

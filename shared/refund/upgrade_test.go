@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"wxrefund/shared/refund"
 )
 
@@ -25,9 +23,7 @@ func TestClaimOfTheFirstVersionIsTakenUp(t *testing.T) {
 	f.write(t, old...)
 	f.Now = func() time.Time { return time.Date(2026, 11, 21, 10, 5, 0, 0, time.UTC) }
 	f.up.refunds["R1"] = notification("R1", 60, refund.StatusSuccess).Refund
-	if d := cmp.Diff(refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
+	wantEqual(t, "summary", refund.Summary{Checked: 1, Settled: 1}, f.reconcile(t))
 	f.refused(t, request("R2", 41), refund.CodeConflict, refund.Never)
 	f.must(t, request("R3", 40))
 }
