@@ -127,6 +127,13 @@ func TestTwoNamesReserveByEitherUntilTheUpstreamTells(t *testing.T) {
 	f.must(t, both("R1", 60)) // confirmed: one order, in which it counts once
 	f.must(t, byID("R3", 40))
 	f.refused(t, request("R4", 1), refund.CodeConflict, refund.Never)
+
+	f = setUp(t)
+	f.up.named = func(r *refund.Refund) { r.TransactionID = "" }
+	f.must(t, both("R1", 60)) // by one name, which does not confirm the other
+	for _, r := range []refund.Request{request("R2", 41), byID("R2", 41)} {
+		f.refused(t, r, refund.CodeConflict, refund.Never)
+	}
 }
 
 // Of two names of two orders the upstream follows one: the refund counts there, and
