@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"wxrefund/functions/process"
+	"wxrefund/shared/needs"
 )
 
 func TestMain(m *testing.M) { process.Main(m) }
@@ -113,12 +113,7 @@ await post('/_sandbox/faults', { upstream: '500_after' })
 // end. What a repeat cannot change ends it.
 func TestRefundOfTheMiniProgram(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("node"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("this test lacks the program node")
-		}
-		t.Skip("this test lacks the program node")
-	}
+	needs.Program(t, "node")
 	english, inChinese := halves(t)
 	for _, half := range []document{english, inChinese} {
 		blocks := regexp.MustCompile("(?s)```js\n(.*?)```").FindAllStringSubmatch(half.text, -1)

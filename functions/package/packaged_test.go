@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -27,6 +26,7 @@ import (
 
 	"wxrefund/functions/process"
 	"wxrefund/shared/ledger"
+	"wxrefund/shared/needs"
 )
 
 const (
@@ -177,11 +177,7 @@ func overdue(t *testing.T, ledgerURL string) {
 // freshLedger makes an empty ledger for one test, on a server that a variable names.
 func freshLedger(t *testing.T, kind string) string {
 	t.Helper()
-	variable := "LEDGER_TEST_" + strings.ToUpper(kind)
-	env := os.Getenv(variable)
-	if env == "" {
-		lack(t, variable)
-	}
+	env := needs.Env(t, "LEDGER_TEST_"+strings.ToUpper(kind))
 	u, err := url.Parse(env)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"wxrefund/shared/needs"
 )
 
 // validatorMutations break the template in ways that CloudFormation would
@@ -66,11 +68,8 @@ func TestTemplateHasTheStructureThatCloudFormationWants(t *testing.T) {
 // validate runs AWS's validator on templates.
 func validate(t *testing.T, templates []string) (reports [][]string) {
 	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			lack(t, program)
-		}
-	}
+	needs.Program(t, "node")
+	needs.Program(t, "npm")
 	dir := filepath.Join(os.TempDir(), "validate")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -87,7 +86,7 @@ func validate(t *testing.T, templates []string) (reports [][]string) {
 	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
-		lack(t, "@aws/cloudformation-validate from npm: "+string(out))
+		needs.Skip(t, "@aws/cloudformation-validate from npm: "+string(out))
 	}
 	node := exec.CommandContext(t.Context(), "node", append([]string{"validate.js"}, templates...)...)
 	node.Dir = dir
@@ -105,14 +104,4 @@ func validate(t *testing.T, templates []string) (reports [][]string) {
 		reports = append(reports, r.Found)
 	}
 	return reports
-}
-
-// lack skips a test that needs what is not here, but not where everything has to
-// be here.
-func lack(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("this test lacks %s", what)
-	}
-	t.Skipf("this test lacks %s", what)
 }

@@ -8,14 +8,12 @@ import (
 
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/sandbox/sandboxtest"
-	"wxrefund/shared/wxpay"
 )
 
-// TestSettingsExistForFiveChannels wants settings of all five channels, and no other.
 func TestSettingsExistForFiveChannels(t *testing.T) {
 	w := sandboxtest.New(t)
 	want := map[string][]string{
-		"apiv3":     {"WXPAY_APIV3_KEY", "WXPAY_SERIAL_NO"},
+		"apiv3":     {"WXPAY_APIV3_KEY", "WXPAY_APPID", "WXPAY_MCHID", "WXPAY_PRIVATE_KEY", "WXPAY_PUBLIC_KEY", "WXPAY_PUBLIC_KEY_ID", "WXPAY_SERIAL_NO"},
 		"cloudbase": {"TCB_API_URL", "TCB_ENV", "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "WXPAY_MCHID"},
 		"cloudpay":  {"CLOUDPAY_CALLBACK_FUNCTION", "TCB_API_URL", "WXPAY_APPID", "WXPAY_SUB_MCHID"},
 		"global":    {"WXPAY_API_KEY", "WXPAY_BASE_URL", "WXPAY_CA_CERT", "WXPAY_CLIENT_CERT", "WXPAY_CLIENT_KEY", "WXPAY_SIGN_TYPE"},
@@ -40,7 +38,7 @@ func TestSettingsExistForFiveChannels(t *testing.T) {
 	}
 }
 
-// TestAShellCanSourceTheEnvironment sources the text with a real shell.
+// The shell is a real one.
 func TestAShellCanSourceTheEnvironment(t *testing.T) {
 	w := sandboxtest.New(t)
 	text := string(w.Control("GET", "/_sandbox/env", "", 200).Body)
@@ -53,7 +51,7 @@ func TestAShellCanSourceTheEnvironment(t *testing.T) {
 	sh.Stdin, sh.Env = strings.NewReader(text), []string{"PATH=/usr/bin:/bin"}
 	out, err := sh.Output()
 	if err != nil {
-		t.Skipf("no sh to try it with: %v", err)
+		t.Fatal(err)
 	}
 	got := map[string]string{}
 	for line := range strings.Lines(string(out)) {
@@ -65,9 +63,6 @@ func TestAShellCanSourceTheEnvironment(t *testing.T) {
 			t.Errorf("%s = %q, want %q", name, got[name], want)
 		}
 	}
-	if _, err := wxpay.ParsePrivateKey(got["WXPAY_PRIVATE_KEY"]); err != nil {
-		t.Error(err)
-	}
 	for name, want := range map[string]string{
 		"WXPAY_CHANNEL": "apiv3", "WXPAY_BASE_URL": "http://127.0.0.1:8701", "WXPAY_NOTIFY_URL": sandboxtest.NotifyURL,
 	} {
@@ -75,14 +70,8 @@ func TestAShellCanSourceTheEnvironment(t *testing.T) {
 			t.Errorf("%s = %q, want %q", name, got[name], want)
 		}
 	}
-	for _, name := range []string{"WXPAY_APPID", "WXPAY_MCHID", "WXPAY_SERIAL_NO", "WXPAY_APIV3_KEY", "WXPAY_PUBLIC_KEY_ID", "WXPAY_PUBLIC_KEY"} {
-		if got[name] == "" {
-			t.Errorf("%s is missing", name)
-		}
-	}
 }
 
-// TestNothingIsPostedWithoutANotificationURL posts nothing where nobody listens.
 func TestNothingIsPostedWithoutANotificationURL(t *testing.T) {
 	w := sandboxtest.New(t, func(c *sandbox.Config) { c.NotifyURL = "" })
 	w.Order("T1")
@@ -111,7 +100,6 @@ func TestUnusableConfigsAreRefused(t *testing.T) {
 	}
 }
 
-// TestTheLogHoldsNoSecrets greps the log of a run for the merchant's secrets.
 func TestTheLogHoldsNoSecrets(t *testing.T) {
 	var log strings.Builder
 	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Log = sandboxtest.TextLog(&log) })

@@ -12,7 +12,6 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// TestANotificationVerifiesAndTellsTheRefund reads a notification as a merchant does.
 func TestANotificationVerifiesAndTellsTheRefund(t *testing.T) {
 	for _, provider := range []bool{false, true} {
 		w := sandboxtest.New(t)
@@ -57,7 +56,6 @@ func TestANotificationVerifiesAndTellsTheRefund(t *testing.T) {
 	}
 }
 
-// TestOnlyADocumentedAnswerAcknowledges tries answers.
 func TestOnlyADocumentedAnswerAcknowledges(t *testing.T) {
 	hang := func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }
 	tests := []struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -95,7 +94,6 @@ var sdkModes = map[string]func(*testing.T, *sandboxtest.World, *http.Client) (*c
 	},
 }
 
-// TestTheOfficialSDKRefundsRepeatsAndAsks has WeChat Pay's own SDK refund, repeat, ask and be refused.
 func TestTheOfficialSDKRefundsRepeatsAndAsks(t *testing.T) {
 	for mode, client := range sdkModes {
 		t.Run(mode, func(t *testing.T) {
@@ -153,7 +151,6 @@ func TestTheOfficialSDKRefundsRepeatsAndAsks(t *testing.T) {
 	}
 }
 
-// TestTheOfficialSDKActsForAServedMerchant has the SDK act for the merchant that a provider serves.
 func TestTheOfficialSDKActsForAServedMerchant(t *testing.T) {
 	w, h := sdkWorld(t)
 	c, _ := sdkModes["public key"](t, w, h)
@@ -177,7 +174,6 @@ func TestTheOfficialSDKActsForAServedMerchant(t *testing.T) {
 	}
 }
 
-// TestTheOfficialSDKReadsNotifications has the SDK's notification handler read what is really posted.
 func TestTheOfficialSDKReadsNotifications(t *testing.T) {
 	for mode, client := range sdkModes {
 		t.Run(mode, func(t *testing.T) {
@@ -239,30 +235,14 @@ func TestTheOfficialSDKReadsNotifications(t *testing.T) {
 	}
 }
 
-// TestTheTLSSideDemandsAClientCertificate asks over the listener that demands a client certificate.
 func TestTheTLSSideDemandsAClientCertificate(t *testing.T) {
 	w := sandboxtest.New(t)
-	server := httptest.NewUnstartedServer(w.Sandbox.WeChat())
-	server.TLS = w.Sandbox.TLSConfig()
-	server.StartTLS()
-	defer server.Close()
-	var c struct {
-		Cert string `json:"client_cert"`
-		Key  string `json:"client_key"`
-		CA   string `json:"ca_cert"`
-	}
-	w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &c)
-	pair, err := tls.X509KeyPair([]byte(c.Cert), []byte(c.Key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(c.CA)) {
-		t.Fatal("ca_cert is not a certificate")
-	}
-	for name, certificates := range map[string][]tls.Certificate{"with": {pair}, "without": nil} {
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates}}}
-		response, err := client.Get(server.URL + "/v3/certificates")
+	at, config := sandboxtest.TLSServer(t, w)
+	stranger := config.Clone()
+	stranger.Certificates = nil
+	for name, config := range map[string]*tls.Config{"with": config, "without": stranger} {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+		response, err := client.Get(at + "/v3/certificates")
 		if name == "with" && err != nil || name == "without" && err == nil {
 			t.Errorf("%s client certificate: error %v", name, err)
 		}

@@ -16,7 +16,7 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// TestOnlySignedCallsPassTheGateway changes one thing of a call that is let through.
+// One thing of a call that is let through is changed.
 func TestOnlySignedCallsPassTheGateway(t *testing.T) {
 	good := func(w *sandboxtest.World) map[string]any {
 		return map[string]any{"function_name": "cloudbase_module", "request_data": `{"name":"wxpay_refund","data":` + sandboxtest.ModuleRefund + `}`}
@@ -122,7 +122,6 @@ func TestTheModuleRefundsRepeatsAndFinds(t *testing.T) {
 	}
 }
 
-// TestOneRefusalInEveryReportedShape gets one refusal in every shape.
 func TestOneRefusalInEveryReportedShape(t *testing.T) {
 	const inner = `{"code":"RESOURCE_NOT_EXISTS","message":"订单不存在"}`
 	quoted, err := json.Marshal(inner)

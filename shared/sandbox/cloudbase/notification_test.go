@@ -7,7 +7,6 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// TestFunctionsAreCalledWithTheRefund reads what the functions are called with.
 func TestFunctionsAreCalledWithTheRefund(t *testing.T) {
 	w := sandboxtest.New(t)
 	w.Relayed()

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,7 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// D11: the page and its parts are served with a policy that lets them load nothing else.
+// D11: the page and its parts are served with a policy that lets them load nothing else,
+// and are to be stored nowhere.
 func TestThePageIsServedUnderAStrictPolicy(t *testing.T) {
 	w := sandboxtest.New(t)
 	tests := []struct {
@@ -41,6 +41,9 @@ func TestThePageIsServedUnderAStrictPolicy(t *testing.T) {
 		a := sandboxtest.Serve(w.Sandbox.Console(), sandboxtest.ControlRequest("GET", tt.path, ""))
 		if a.Status != tt.status || a.Header.Get("Content-Type") != tt.kind {
 			t.Errorf("%s: got %d %s, want %d %s", tt.path, a.Status, a.Header.Get("Content-Type"), tt.status, tt.kind)
+		}
+		if got := fmt.Sprint(a.Header["Cache-Control"], a.Header["X-Content-Type-Options"], a.Header["Referrer-Policy"]); got != "[no-store] [nosniff] [no-referrer]" {
+			t.Errorf("%s: headers: got %s", tt.path, got)
 		}
 		policy := a.Header.Get("Content-Security-Policy")
 		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} {
@@ -63,9 +66,9 @@ func TestOtherSitesMayLinkToThePageButNotReadIt(t *testing.T) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
 	tests := []struct {
-		name        string
-		change      func(*http.Request)
-		page, state int
+		name       string
+		change     func(*http.Request)
+		page, data int
 	}{
 		{"as it is", func(*http.Request) {}, 200, 200},
 		{"the page itself", set("Sec-Fetch-Site", "same-origin"), 200, 200},
@@ -75,22 +78,17 @@ func TestOtherSitesMayLinkToThePageButNotReadIt(t *testing.T) {
 		{"another machine", func(r *http.Request) { r.RemoteAddr = "192.0.2.1:1" }, 403, 403},
 	}
 	for _, tt := range tests {
-		for handler, path := range map[string]string{"page": "/", "state": "/_sandbox/state", "events": "/_sandbox/events", "hostile": "/_sandbox/hostile"} {
-			method, body, want, h := "GET", "", tt.state, w.Sandbox.Control()
-			switch handler {
-			case "page":
-				want, h = tt.page, w.Sandbox.Console()
-			case "hostile":
-				method, body = "POST", `{"on":true}`
-			case "events":
-				if want == 200 {
-					continue // it does not end; TestEvents reads it
-				}
+		for path, want := range map[string]int{"/": tt.page, "/_sandbox/state": tt.data, "/_sandbox/events": tt.data} {
+			h := w.Sandbox.Control()
+			if path == "/" {
+				h = w.Sandbox.Console()
+			} else if path == "/_sandbox/events" && want == 200 {
+				continue // it does not end; TestWatchersAreSentEachChange reads it
 			}
-			r := sandboxtest.ControlRequest(method, path, body)
+			r := sandboxtest.ControlRequest("GET", path, "")
 			tt.change(r)
 			if a := sandboxtest.Serve(h, r); a.Status != want {
-				t.Errorf("%s, %s: got %d, want %d", tt.name, handler, a.Status, want)
+				t.Errorf("%s, %s: got %d, want %d", tt.name, path, a.Status, want)
 			}
 		}
 	}
@@ -336,18 +334,5 @@ func TestTheContrastRatioIsWCAGs(t *testing.T) {
 		if got := contrast(rgb(t, tt.front), rgb(t, tt.back)); math.Abs(got-tt.want) > 0.005 {
 			t.Errorf("%s on %s: got %.3f, want %.2f", tt.front, tt.back, got, tt.want)
 		}
-	}
-}
-
-// The page may be watched from a browser; that it is to be stored nowhere is said to it.
-func TestThePageIsNotStored(t *testing.T) {
-	w := sandboxtest.New(t)
-	rec := httptest.NewRecorder()
-	w.Sandbox.Console().ServeHTTP(rec, sandboxtest.ControlRequest("GET", "/", ""))
-	if got := rec.Header().Get("Cache-Control"); got != "no-store" {
-		t.Errorf("Cache-Control: got %q, want no-store", got)
-	}
-	if got := fmt.Sprint(rec.Header()["X-Content-Type-Options"], rec.Header()["Referrer-Policy"]); got != "[nosniff] [no-referrer]" {
-		t.Errorf("headers: got %s", got)
 	}
 }

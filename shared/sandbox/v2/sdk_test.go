@@ -116,19 +116,3 @@ func TestAPublicSDKRefundsOverMutualTLS(t *testing.T) {
 		})
 	}
 }
-
-// Without the merchant's certificate the SDK gets nowhere.
-func TestAPublicSDKGetsNowhereWithoutACertificate(t *testing.T) {
-	w := sandboxtest.New(t)
-	settings := w.SettingsOf("global")
-	url, config := sandboxtest.TLSServer(t, w)
-	config.Certificates = nil
-	client := gowechat.NewClient(settings["WXPAY_APPID"], settings["WXPAY_MCHID"], settings["WXPAY_API_KEY"], true)
-	client.BaseURL = url
-	client.SetTLSHttpClient(xhttp.NewClient().SetHttpTLSConfig(config))
-	w.Order("SDK-V2")
-	bm := gopay.BodyMap{"nonce_str": "n", "out_trade_no": "SDK-V2", "out_refund_no": "R1", "total_fee": 10000, "refund_fee": 1}
-	if got, _, err := client.Refund(t.Context(), bm); err == nil {
-		t.Errorf("Refund() = %+v, want an error", got)
-	}
-}

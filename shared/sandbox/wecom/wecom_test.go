@@ -46,7 +46,6 @@ func TestARefundIsAcceptedAndFound(t *testing.T) {
 	}
 }
 
-// TestCouponsAreToldWhenTheyTakeSomethingBack tells of coupons only when they take something back.
 func TestCouponsAreToldWhenTheyTakeSomethingBack(t *testing.T) {
 	w := sandboxtest.New(t)
 	w.Pay(`{"out_trade_no":"T00001","total":10000,"promotion_detail":[{"promotion_id":"1","scope":"GLOBAL","type":"COUPON","amount":1000}]}`)
@@ -56,7 +55,7 @@ func TestCouponsAreToldWhenTheyTakeSomethingBack(t *testing.T) {
 	}
 }
 
-// TestEachRuleRefusesByItsNumber changes one thing of a request that is granted.
+// One thing of a request that is granted is changed.
 func TestEachRuleRefusesByItsNumber(t *testing.T) {
 	for _, tt := range []struct {
 		field  string

@@ -12,7 +12,6 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// TestAdvanceDoesWhatIsDueInItsOrder does a day's work in no time, in order.
 func TestAdvanceDoesWhatIsDueInItsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := sandboxtest.New(t)
@@ -69,7 +68,6 @@ func TestAdvanceDoesWhatIsDueInItsOrder(t *testing.T) {
 	})
 }
 
-// TestAdvanceGoesOnThoughReceiversHang moves the clock although nobody answers.
 func TestAdvanceGoesOnThoughReceiversHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := sandboxtest.New(t)
@@ -105,7 +103,6 @@ func TestAdvanceGoesOnThoughReceiversHang(t *testing.T) {
 	})
 }
 
-// TestTheVirtualClockRunsFaster runs the clock faster.
 func TestTheVirtualClockRunsFaster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := sandboxtest.New(t, func(c *sandbox.Config) { c.Speed = 60 })
@@ -129,7 +126,6 @@ func TestTheVirtualClockRunsFaster(t *testing.T) {
 	})
 }
 
-// TestRunLeavesNothingBehind leaves nothing behind, whatever hangs.
 func TestRunLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := sandboxtest.New(t)
@@ -153,7 +149,6 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// TestOldAndNewKeysBothSignForAWeek has either key sign for a while.
 func TestOldAndNewKeysBothSignForAWeek(t *testing.T) {
 	w := sandboxtest.New(t)
 	w.Order("T1")

@@ -97,7 +97,6 @@ func TestSignatureFaultsSpoilAnswersToQueriesToo(t *testing.T) {
 	}
 }
 
-// TestConnectionFaultsBreakRealConnections meets the faults that break connections on a real one.
 func TestConnectionFaultsBreakRealConnections(t *testing.T) {
 	w := sandboxtest.New(t)
 	server := httptest.NewServer(w.Sandbox.WeChat())
@@ -207,7 +206,6 @@ func TestEachNotificationFaultAppliesOnce(t *testing.T) {
 	}
 }
 
-// TestAReceiverThatBelievesAForgeryIsReported tells on a receiver that believes what it must not.
 func TestAReceiverThatBelievesAForgeryIsReported(t *testing.T) {
 	for _, fault := range []string{"tamper", "signtest", "wrong_serial", "stale"} {
 		w := sandboxtest.New(t)
@@ -243,7 +241,6 @@ func TestAFaultWaitsForTheNextNotification(t *testing.T) {
 	}
 }
 
-// TestANewerNotificationOvertakesAnOlderOne has a newer notification overtake an older one.
 func TestANewerNotificationOvertakesAnOlderOne(t *testing.T) {
 	w := sandboxtest.New(t)
 	w.Order("T1")

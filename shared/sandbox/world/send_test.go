@@ -81,7 +81,6 @@ func TestNotificationsAreRepeatedOnTheDocumentedSchedule(t *testing.T) {
 	})
 }
 
-// TestARefundTakesOnlyTheDocumentedSteps plays the states of a refund.
 func TestARefundTakesOnlyTheDocumentedSteps(t *testing.T) {
 	tests := []struct {
 		steps  string // by their first letters
@@ -148,7 +147,6 @@ func TestARefundTakesOnlyTheDocumentedSteps(t *testing.T) {
 	w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"PROCESSING"}`, 400)
 }
 
-// TestHostilityDuplicatesAndReordersNotifications has every notification come twice, and some overtake others.
 func TestHostilityDuplicatesAndReordersNotifications(t *testing.T) {
 	history := func(seed int64) (order []string, deliveries []sandboxtest.Delivery) {
 		synctest.Test(t, func(t *testing.T) {
@@ -196,7 +194,6 @@ func TestHostilityDuplicatesAndReordersNotifications(t *testing.T) {
 	}
 }
 
-// TestARefundByHandKeepsTheOrdersRules makes a refund on the merchant platform.
 func TestARefundByHandKeepsTheOrdersRules(t *testing.T) {
 	w := sandboxtest.New(t)
 	w.Order("T1")
