@@ -108,6 +108,7 @@ func (p *program) request(method, path, body string, header ...string) (int, str
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
+	r.Host = r.Header.Get("Host") // the address itself where none is set
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		p.t.Fatal(err)

@@ -310,6 +310,7 @@ func testOtherSites(t *testing.T, p *program) {
 		for _, header := range [][]string{
 			{"Sec-Fetch-Site", "cross-site", "Content-Type", "text/plain"},
 			{"Origin", "http://evil.example"},
+			{"Host", "evil.example"}, // which its own server lets lead here
 		} {
 			if status, body := p.request(r.method, r.path, r.body, header...); status != 403 {
 				t.Errorf("%s %s with %q: got %d %s, want 403", r.method, r.path, header, status, body)

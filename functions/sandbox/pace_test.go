@@ -62,14 +62,6 @@ func TestTimerRunsByItself(t *testing.T) {
 		p, o := lose(t)
 		await(t, "the timer", func() bool { return p.recorded(o)["R1"] == "SUCCESS" })
 	})
-	t.Run("in passing time", func(t *testing.T) {
-		t.Parallel()
-		p := start(t, "-speed", "600")
-		p.control("POST", "/_sandbox/faults", `{"notify":"lose"}`, nil)
-		o := p.order()
-		p.succeed(refundEvent(o, "R1", 60))
-		await(t, "the timer", func() bool { return p.recorded(o)["R1"] == "SUCCESS" })
-	})
 	t.Run("not with -timer=false", func(t *testing.T) {
 		t.Parallel()
 		p, o := lose(t, "-timer=false")

@@ -35,8 +35,8 @@ func (r redirect) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // sdkWorld is a sandbox on a real listener, and an HTTP client for the SDK.
-func sdkWorld(t *testing.T, mutate ...func(*sandbox.Config)) (*sandboxtest.World, *http.Client) {
-	w := sandboxtest.New(t, append([]func(*sandbox.Config){func(c *sandbox.Config) { c.Transport = nil }}, mutate...)...)
+func sdkWorld(t *testing.T) (*sandboxtest.World, *http.Client) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Transport = nil })
 	server := httptest.NewServer(w.Sandbox.WeChat())
 	t.Cleanup(server.Close)
 	to, err := url.Parse(server.URL)
@@ -94,16 +94,34 @@ var sdkModes = map[string]func(*testing.T, *sandboxtest.World, *http.Client) (*c
 	},
 }
 
-func TestTheOfficialSDKRefundsRepeatsAndAsks(t *testing.T) {
+func TestTheOfficialSDKRefundsAsksAndReadsNotifications(t *testing.T) {
 	for mode, client := range sdkModes {
 		t.Run(mode, func(t *testing.T) {
+			type read struct {
+				request      *notify.Request
+				notification map[string]any
+				err          error
+			}
+			var handler *notify.Handler
+			reads := make(chan read, 10)
+			merchant := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				notification := map[string]any{}
+				request, err := handler.ParseNotifyRequest(r.Context(), r, &notification)
+				reads <- read{request, notification, err}
+				if err != nil {
+					rw.WriteHeader(http.StatusUnauthorized)
+				}
+			}))
+			defer merchant.Close()
+
 			w, h := sdkWorld(t)
-			c, _ := client(t, w, h)
+			c, verifier := client(t, w, h)
+			handler, _ = notify.NewRSANotifyHandler(w.Settings["WXPAY_APIV3_KEY"], verifier)
 			w.Order("SDK-1")
 			api := refunddomestic.RefundsApiService{Client: c}
 			ask := refunddomestic.CreateRequest{
 				OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R_1-|*@"), Reason: core.String("商品已售完 <&>"),
-				NotifyUrl: core.String("https://merchant.example/notify"), FundsAccount: refunddomestic.REQFUNDSACCOUNT_AVAILABLE.Ptr(),
+				NotifyUrl: core.String(merchant.URL + "/notify"), FundsAccount: refunddomestic.REQFUNDSACCOUNT_AVAILABLE.Ptr(),
 				Amount: &refunddomestic.AmountReq{
 					Refund: core.Int64(888), Total: core.Int64(10000), Currency: core.String("CNY"),
 					From: []refunddomestic.FundsFromItem{{Account: refunddomestic.ACCOUNT_AVAILABLE.Ptr(), Amount: core.Int64(888)}},
@@ -131,6 +149,30 @@ func TestTheOfficialSDKRefundsRepeatsAndAsks(t *testing.T) {
 			if a := w.Control("POST", "/_sandbox/refunds/R_1-%7C*@/settle", `{"status":"SUCCESS"}`, 200); a.Field("status") != "SUCCESS" {
 				t.Errorf("settle: %s", a.Body)
 			}
+			got := <-reads
+			if got.err != nil {
+				t.Fatal(got.err)
+			}
+			if got.request.EventType != "REFUND.SUCCESS" || got.request.Resource.OriginalType != "refund" || len(got.request.ID) != 36 {
+				t.Errorf("notification %+v", got.request)
+			}
+			success, _ := got.notification["success_time"].(string)
+			if _, err := time.Parse(time.RFC3339, success); err != nil {
+				t.Error(err)
+			}
+			want := map[string]any{
+				"mchid": w.Signer.MchID, "transaction_id": *made.TransactionId, "out_trade_no": "SDK-1",
+				"refund_id": *made.RefundId, "out_refund_no": "R_1-|*@", "refund_status": "SUCCESS",
+				"success_time": success, "user_received_account": *made.UserReceivedAccount,
+				"amount": map[string]any{"total": 10000.0, "refund": 888.0, "payer_total": 10000.0, "payer_refund": 888.0},
+			}
+			if diff := cmp.Diff(want, got.notification); diff != "" {
+				t.Errorf("notification (-want +got):\n%s", diff)
+			}
+			if d := w.Deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
+				t.Errorf("deliveries %+v", d)
+			}
+
 			found, _, err := api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R_1-|*@")})
 			if err != nil {
 				t.Fatal(err)
@@ -171,67 +213,6 @@ func TestTheOfficialSDKActsForAServedMerchant(t *testing.T) {
 	_, _, err = api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1")})
 	if !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") {
 		t.Errorf("query without sub_mchid: %v, want RESOURCE_NOT_EXISTS", err)
-	}
-}
-
-func TestTheOfficialSDKReadsNotifications(t *testing.T) {
-	for mode, client := range sdkModes {
-		t.Run(mode, func(t *testing.T) {
-			type read struct {
-				request      *notify.Request
-				notification map[string]any
-				err          error
-			}
-			var handler *notify.Handler
-			reads := make(chan read, 10)
-			merchant := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				notification := map[string]any{}
-				request, err := handler.ParseNotifyRequest(r.Context(), r, &notification)
-				reads <- read{request, notification, err}
-				if err != nil {
-					rw.WriteHeader(http.StatusUnauthorized)
-				}
-			}))
-			defer merchant.Close()
-
-			w, h := sdkWorld(t, func(c *sandbox.Config) { c.NotifyURL = merchant.URL + "/notify" })
-			c, verifier := client(t, w, h)
-			handler, _ = notify.NewRSANotifyHandler(w.Settings["WXPAY_APIV3_KEY"], verifier)
-			w.Order("SDK-1")
-			api := refunddomestic.RefundsApiService{Client: c}
-			made, _, err := api.Create(t.Context(), refunddomestic.CreateRequest{
-				OutTradeNo: core.String("SDK-1"), OutRefundNo: core.String("R1"),
-				Amount: &refunddomestic.AmountReq{Refund: core.Int64(888), Total: core.Int64(10000), Currency: core.String("CNY")},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.Advance("10m")
-
-			got := <-reads
-			if got.err != nil {
-				t.Fatal(got.err)
-			}
-			if got.request.EventType != "REFUND.SUCCESS" || got.request.Resource.OriginalType != "refund" || len(got.request.ID) != 36 {
-				t.Errorf("notification %+v", got.request)
-			}
-			success, _ := got.notification["success_time"].(string)
-			if _, err := time.Parse(time.RFC3339, success); err != nil {
-				t.Error(err)
-			}
-			want := map[string]any{
-				"mchid": w.Signer.MchID, "transaction_id": *made.TransactionId, "out_trade_no": "SDK-1",
-				"refund_id": *made.RefundId, "out_refund_no": "R1", "refund_status": "SUCCESS",
-				"success_time": success, "user_received_account": *made.UserReceivedAccount,
-				"amount": map[string]any{"total": 10000.0, "refund": 888.0, "payer_total": 10000.0, "payer_refund": 888.0},
-			}
-			if diff := cmp.Diff(want, got.notification); diff != "" {
-				t.Errorf("notification (-want +got):\n%s", diff)
-			}
-			if d := w.Deliveries(); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
-				t.Errorf("deliveries %+v", d)
-			}
-		})
 	}
 }
 

@@ -1,7 +1,6 @@
 package world_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -22,15 +21,7 @@ func TestNotificationsAreRepeatedOnTheDocumentedSchedule(t *testing.T) {
 		w.Receiver.Answer = func(int, *http.Request) (*http.Response, error) {
 			return sandboxtest.Respond(500, `{"code":"FAIL"}`), nil
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- w.Sandbox.Run(ctx) }()
-		defer func() {
-			cancel()
-			if err := <-ended; err != nil {
-				t.Errorf("Run() = %v", err)
-			}
-		}()
+		w.Run()
 		w.Order("T1")
 		w.Refund("T1", "R1")
 		time.Sleep(6 * time.Minute)
