@@ -63,6 +63,18 @@ func quoted(env map[string]string) string {
 	return b.String()
 }
 
+// put writes a file that nobody else may read, and its folder.
+func put(t *testing.T, name, text string) {
+	t.Helper()
+	err := os.MkdirAll(filepath.Dir(name), 0o755)
+	if err == nil {
+		err = os.WriteFile(name, []byte(text), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // merchantEnv is the .env of a merchant of one channel.
 func merchantEnv(t *testing.T, channel string) map[string]string {
 	t.Helper()
@@ -89,9 +101,7 @@ func TestCloudBaseConfigurationOfEachChannel(t *testing.T) {
 		dir := t.TempDir()
 		env := merchantEnv(t, channel)
 		file := filepath.Join(dir, ".env")
-		if err := os.WriteFile(file, []byte(quoted(env)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		put(t, file, quoted(env))
 		said, err := writeCloudBase(t.Context(), dir, file, targets)
 		if err != nil {
 			t.Errorf("%s: %v", channel, err)
@@ -177,14 +187,8 @@ func TestCloudBaseConfigurationThatCannotBe(t *testing.T) {
 		maps.Copy(env, c.change)
 		dir := t.TempDir()
 		file, made := filepath.Join(dir, ".env"), filepath.Join(dir, "cloudbase", "cloudbaserc.json")
-		if err := os.MkdirAll(filepath.Dir(made), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for name, text := range map[string]string{file: quoted(env), made: "an earlier one"} {
-			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		put(t, file, quoted(env))
+		put(t, made, "an earlier one")
 		_, err := writeCloudBase(t.Context(), dir, file, targets)
 		if err == nil {
 			t.Errorf("%v: no error", c.want)
@@ -214,20 +218,20 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 	env["OWN_DATABASE"], env["OWN_EMPTY"], env["OTHERS"] = "orders", "", "1"
 	env["WXPAY_PRIVATE_KEY"], env["SCF_VPC_ID"], env["SCF_SUBNET_ID"] = "file:keys/apiclient_key.pem", "vpc-1", "subnet-1"
 	file := filepath.Join(dir, ".env")
-	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{file: quoted(env), filepath.Join(dir, "keys", "apiclient_key.pem"): key} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+	keyFile := filepath.Join(dir, "keys", "apiclient_key.pem")
+	put(t, file, quoted(env))
+	put(t, keyFile, key)
+	// write makes the file in a folder, for one of the packages.
+	write := func(out, env, target string) (said string, err error) {
+		t.Helper()
+		chosen, err := choose(target)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	scf, err := choose("scf-mysql")
-	if err != nil {
-		t.Fatal(err)
+		return writeCloudBase(t.Context(), out, env, chosen)
 	}
 	out := filepath.Join(dir, "dist")
-	said, err := writeCloudBase(t.Context(), out, file, scf)
+	said, err := write(out, file, "scf-mysql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,15 +255,11 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 		t.Errorf("got %+v, want the key itself and the VPC", f)
 	}
 
-	if err := os.WriteFile(filepath.Join(dir, "keys", "apiclient_key.pem"), []byte(env["WXPAY_PUBLIC_KEY"]), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := writeCloudBase(t.Context(), out, file, scf); err == nil || !strings.Contains(err.Error(), "WXPAY_PRIVATE_KEY is malformed: it is a public key") {
+	put(t, keyFile, env["WXPAY_PUBLIC_KEY"])
+	if _, err := write(out, file, "scf-mysql"); err == nil || !strings.Contains(err.Error(), "WXPAY_PRIVATE_KEY is malformed: it is a public key") {
 		t.Errorf("another key in the file: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "keys", "apiclient_key.pem"), []byte(key), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	put(t, keyFile, key)
 
 	for _, tt := range []struct {
 		env    string
@@ -270,20 +270,12 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 		{"", "scf-mysql", ""},
 		{file, "lambda-dynamodb", ""},
 	} {
-		chosen, err := choose(tt.target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		said, err := writeCloudBase(t.Context(), t.TempDir(), tt.env, chosen)
+		said, err := write(t.TempDir(), tt.env, tt.target)
 		if err != nil || (tt.says == "") != (said == "") || !strings.Contains(said, tt.says) {
 			t.Errorf("%q, %s: got %q, %v, want %q", tt.env, tt.target, said, err, tt.says)
 		}
 	}
-	postgres, err := choose("scf-postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := writeCloudBase(t.Context(), t.TempDir(), file, postgres); err == nil || !strings.Contains(err.Error(), "LEDGER_URL must be that of a package for SCF which is built") {
+	if _, err := write(t.TempDir(), file, "scf-postgres"); err == nil || !strings.Contains(err.Error(), "LEDGER_URL must be that of a package for SCF which is built") {
 		t.Errorf("MySQL with the package for PostgreSQL: %v", err)
 	}
 }

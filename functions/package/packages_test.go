@@ -247,9 +247,7 @@ func TestPackagesHoldNoSecret(t *testing.T) {
 		"key.pem":   "-----BEGIN PRIVATE KEY-----\nMIIEvQ", "a.json": `{"id":"AKIDz8krbsJ5yKBZQpn74WFkmLPx3"}`, ".env": "MERCHANT", "path": root + "/x.go",
 	} {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		put(t, file, secret)
 		if got := secretsIn(t, dir, root); len(got) != 1 {
 			t.Errorf("%s with %.20q: got %q, want it found", name, secret, got)
 		}

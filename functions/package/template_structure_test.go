@@ -33,9 +33,7 @@ func TestTemplateHasTheStructureThatCloudFormationWants(t *testing.T) {
 	write := func(name, text string) string {
 		t.Helper()
 		file := filepath.Join(dir, name+".yaml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		put(t, file, text)
 		return file
 	}
 	sound := []string{write("template", f[templateFile])}
@@ -65,17 +63,8 @@ func validate(t *testing.T, templates []string) (reports [][]string) {
 	needs.Program(t, "node")
 	needs.Program(t, "npm")
 	dir := filepath.Join(os.TempDir(), "validate")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range []string{"package.json", "package-lock.json", "validate.js"} {
-		b, err := os.ReadFile(filepath.Join("testdata", "validate", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		put(t, filepath.Join(dir, name), readFile(t, filepath.Join("functions", "package", "testdata", "validate", name)))
 	}
 	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	install.Dir = dir

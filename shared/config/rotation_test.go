@@ -45,7 +45,7 @@ func TestKeysOverlap(t *testing.T) {
 			continue
 		}
 		for i, text := range c.keys {
-			v3, v2 := v3Key(t, text), v2Key(t, text)
+			v3, v2 := parsedKey(t, wxpay.ParseAPIv3Key, text), parsedKey(t, wxpay.ParseAPIKey, text)
 			r, err := v3.Seal("refund", "refund", []byte("{}"))
 			if err != nil {
 				t.Fatal(err)
@@ -76,18 +76,9 @@ func TestKeysOverlap(t *testing.T) {
 	}
 }
 
-func v3Key(t *testing.T, text string) wxpay.APIv3Key {
+func parsedKey[K any](t *testing.T, parse func(string) (K, error), text string) K {
 	t.Helper()
-	k, err := wxpay.ParseAPIv3Key(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func v2Key(t *testing.T, text string) wxpay.APIKey {
-	t.Helper()
-	k, err := wxpay.ParseAPIKey(text)
+	k, err := parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,8 +37,6 @@ var entrances = []doortest.Entrance{
 
 func FuzzEntrances(f *testing.F) { doortest.Fuzz(f, entrances) }
 
-func TestFuzzSeedsGetFar(t *testing.T) { doortest.Seeds(t, entrances) }
-
 // FuzzApply applies with any body. What was accepted is what was asked for, and
 // what was refused is refused in one of APIv3's ways.
 func FuzzApply(f *testing.F) {

@@ -81,5 +81,3 @@ func pay(api string) func(*world.World, string, []byte) string {
 }
 
 func FuzzEntrances(f *testing.F) { doortest.Fuzz(f, entrances) }
-
-func TestFuzzSeedsGetFar(t *testing.T) { doortest.Seeds(t, entrances) }

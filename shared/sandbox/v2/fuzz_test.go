@@ -52,5 +52,3 @@ func xml(query bool) func(*world.World, string, []byte) string {
 }
 
 func FuzzEntrances(f *testing.F) { doortest.Fuzz(f, entrances) }
-
-func TestFuzzSeedsGetFar(t *testing.T) { doortest.Seeds(t, entrances) }

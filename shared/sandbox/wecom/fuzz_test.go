@@ -28,5 +28,3 @@ func exchange(body []byte) *door.Exchange {
 }
 
 func FuzzEntrances(f *testing.F) { doortest.Fuzz(f, entrances) }
-
-func TestFuzzSeedsGetFar(t *testing.T) { doortest.Seeds(t, entrances) }
