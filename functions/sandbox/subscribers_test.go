@@ -1,9 +1,6 @@
 package main
 
-import (
-	"encoding/json"
-	"testing"
-)
+import "testing"
 
 // A heard is what the example subscribers have got.
 type heard struct {
@@ -20,10 +17,7 @@ type heard struct {
 
 func (p *program) heard() (h heard) {
 	p.t.Helper()
-	_, body := p.request("GET", "/_sandbox/subscribers", "")
-	if err := json.Unmarshal([]byte(body), &h); err != nil {
-		p.t.Fatalf("%s: %v", body, err)
-	}
+	p.control("GET", "/_sandbox/subscribers", "", &h)
 	return h
 }
 
@@ -35,12 +29,7 @@ func TestEachSubscriberGetsARefundUntilItTakesIt(t *testing.T) {
 		t.Run(channel, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, "-channel", channel, "-subscribers", "-speed", "120")
-			p.request("POST", "/_sandbox/orders", `{"out_trade_no":"ORDER1","total":100}`)
-			status, body := p.request("POST", "/functions/wxpayFunctions",
-				`{"type":"wxpay_refund","out_trade_no":"ORDER1","out_refund_no":"R1","amount":{"refund":60,"total":100,"currency":"CNY"}}`)
-			if status != 200 {
-				t.Fatal(body)
-			}
+			p.succeed(refundEvent(p.order(), "R1", 60))
 			tries := map[string]int{"goodSubscriber": 1, "slowSubscriber": 1, "failingSubscriber": 3}
 			await(t, "everybody to take it", func() bool {
 				for _, s := range p.heard().Subscribers {
@@ -50,8 +39,8 @@ func TestEachSubscriberGetsARefundUntilItTakesIt(t *testing.T) {
 				}
 				return true
 			})
-			p.request("POST", "/_sandbox/clock", `{"advance":"25h"}`) // all of WeChat's repeats, and leases, are over
-			p.request("POST", "/functions/reconcile", `{}`)
+			p.pass("25h") // all of WeChat's repeats, and leases, are over
+			p.call("reconcile", `{}`)
 			ids := map[string]bool{}
 			for _, s := range p.heard().Subscribers {
 				if len(s.Heard) != tries[s.Name] {

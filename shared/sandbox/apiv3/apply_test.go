@@ -295,13 +295,18 @@ func TestARepeatGetsTheRefundAndOtherContentIsRefused(t *testing.T) {
 // One thing of a valid request is changed, but not of its body.
 func TestOnlyTheMerchantsSignedRequestsAreLetIn(t *testing.T) {
 	other := sandboxtest.New(t, func(c *sandbox.Config) { c.Keys = sandboxtest.OtherKeys(t) })
-	sign := func(w *sandboxtest.World, r *http.Request, signer wxpay.Signer, uri, body string) {
-		header, err := signer.Authorization(r.Method, uri, []byte(body))
-		if err != nil {
-			t.Fatal(err)
+	signed := func(uri, body string, change func(*wxpay.Signer)) func(*sandboxtest.World, *http.Request) {
+		return func(w *sandboxtest.World, r *http.Request) {
+			signer := *w.Signer
+			change(&signer)
+			header, err := signer.Authorization(r.Method, uri, []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", header)
 		}
-		r.Header.Set("Authorization", header)
 	}
+	asIs := func(*wxpay.Signer) {}
 	old := func(by time.Duration) func(*sandboxtest.World, *http.Request) {
 		return func(w *sandboxtest.World, r *http.Request) {
 			r.Header.Set("Authorization", signAt(t, w.Signer, r.Method, sandboxtest.RefundsPath, sandboxtest.Set(t, validRefund, "/reason", "x"), time.Now().Add(by)))
@@ -323,27 +328,11 @@ func TestOnlyTheMerchantsSignedRequestsAreLetIn(t *testing.T) {
 		{"no Authorization", func(_ *sandboxtest.World, r *http.Request) { r.Header.Del("Authorization") }, 401, "SIGN_ERROR", "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"},
 		{"no form", header("Authorization", "WECHATPAY2-SHA256-RSA2048 x"), 401, "SIGN_ERROR", "Http头Authorization值格式错误"},
 		{"scheme", header("Authorization", "Bearer x"), 401, "SIGN_ERROR", "Http头Authorization认证类型不正确"},
-		{"merchant", func(w *sandboxtest.World, r *http.Request) {
-			s := *w.Signer
-			s.MchID = "1900000002"
-			sign(w, r, s, sandboxtest.RefundsPath, validRefund)
-		}, 404, "MCH_NOT_EXISTS", ""},
-		{"serial", func(w *sandboxtest.World, r *http.Request) {
-			s := *w.Signer
-			s.SerialNo = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
-			sign(w, r, s, sandboxtest.RefundsPath, validRefund)
-		}, 401, "SIGN_ERROR", "商户证书序列号有误"},
-		{"key", func(w *sandboxtest.World, r *http.Request) {
-			s := *w.Signer
-			s.Key = other.Signer.Key
-			sign(w, r, s, sandboxtest.RefundsPath, validRefund)
-		}, 401, "SIGN_ERROR", "错误的签名，验签失败"},
-		{"path", func(w *sandboxtest.World, r *http.Request) {
-			sign(w, r, *w.Signer, sandboxtest.RefundsPath+"/", validRefund)
-		}, 401, "SIGN_ERROR", "错误的签名，验签失败"},
-		{"body", func(w *sandboxtest.World, r *http.Request) {
-			sign(w, r, *w.Signer, sandboxtest.RefundsPath, validRefund+" ")
-		}, 401, "SIGN_ERROR", "错误的签名，验签失败"},
+		{"merchant", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.MchID = "1900000002" }), 404, "MCH_NOT_EXISTS", ""},
+		{"serial", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.SerialNo = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1" }), 401, "SIGN_ERROR", "商户证书序列号有误"},
+		{"key", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.Key = other.Signer.Key }), 401, "SIGN_ERROR", "错误的签名，验签失败"},
+		{"path", signed(sandboxtest.RefundsPath+"/", validRefund, asIs), 401, "SIGN_ERROR", "错误的签名，验签失败"},
+		{"body", signed(sandboxtest.RefundsPath, validRefund+" ", asIs), 401, "SIGN_ERROR", "错误的签名，验签失败"},
 		{"301 s ago", old(-301 * time.Second), 401, "SIGN_ERROR", "timestamp与发起请求的时间不得超过5分钟"},
 		{"301 s ahead", old(301 * time.Second), 401, "SIGN_ERROR", "timestamp与发起请求的时间不得超过5分钟"},
 		{"Content-Type", header("Content-Type", "text/plain"), 415, "UNSUPPORTED_MEDIA", ""},
