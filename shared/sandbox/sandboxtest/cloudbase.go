@@ -71,8 +71,8 @@ func (w *World) Module(name, data string) (Answer, Answer) {
 	return a, Answer{Status: a.Status, Header: a.Header, Body: []byte(text)}
 }
 
-// PayRequest is a call of CloudPay.
-func (w *World) PayRequest(api, data string) *http.Request {
+// CloudPay makes a call of CloudPay.
+func (w *World) CloudPay(api, data string) Answer {
 	w.T.Helper()
 	params := []cloudbase.Param{
 		{Name: "action", Value: []byte("wx.wxPayApi")}, {Name: "apiName", Value: []byte(api)},
@@ -93,13 +93,7 @@ func (w *World) PayRequest(api, data string) *http.Request {
 		_, _ = part.Write(p.Value)
 	}
 	_ = form.Close()
-	return w.GatewayRequest(form.FormDataContentType(), body.Bytes(), params, time.Now())
-}
-
-// CloudPay makes a call of CloudPay.
-func (w *World) CloudPay(api, data string) Answer {
-	w.T.Helper()
-	return Serve(w.Sandbox.WeChat(), w.PayRequest(api, data))
+	return Serve(w.Sandbox.WeChat(), w.GatewayRequest(form.FormDataContentType(), body.Bytes(), params, time.Now()))
 }
 
 // RelayURL is where the relays call the merchant's function.
