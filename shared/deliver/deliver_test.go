@@ -76,7 +76,7 @@ func decode(t *testing.T, text string) (v any) {
 }
 
 // gateway is CloudBase's, as the sandbox plays it, with its example subscribers.
-func gateway(t *testing.T) (*sandbox.Sandbox, *cloudbase.Gateway) {
+func gateway(t *testing.T) *cloudbase.Gateway {
 	t.Helper()
 	wechat, err := sandbox.New(sandbox.Config{Subscribers: true})
 	if err != nil {
@@ -89,18 +89,19 @@ func gateway(t *testing.T) (*sandbox.Sandbox, *cloudbase.Gateway) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wechat, &cloudbase.Gateway{
-		URL: settings["TCB_API_URL"], EnvID: settings["TCB_ENV"], HTTP: srv.Client(),
-		Credentials: func(context.Context) (cloudbase.Credentials, error) {
-			return cloudbase.Credentials{SecretID: settings["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(settings["TENCENTCLOUD_SECRETKEY"])}, nil
-		},
-	}
+	return gatewayAt(settings["TCB_API_URL"], settings["TCB_ENV"], srv.Client(), settings["TENCENTCLOUD_SECRETID"], settings["TENCENTCLOUD_SECRETKEY"])
+}
+
+func gatewayAt(url, env string, client *http.Client, id, key string) *cloudbase.Gateway {
+	return &cloudbase.Gateway{URL: url, EnvID: env, HTTP: client, Credentials: func(context.Context) (cloudbase.Credentials, error) {
+		return cloudbase.Credentials{SecretID: id, SecretKey: secret.Text(key)}, nil
+	}}
 }
 
 // A function has taken the event if it returns code SUCCESS, through the real
 // protocol of CloudBase's gateway.
 func TestFunctionTakesTheEventThroughTheGateway(t *testing.T) {
-	_, g := gateway(t)
+	g := gateway(t)
 	good := deliver.Function(g, "goodSubscriber")
 	if good.Name != "scf:goodSubscriber" {
 		t.Errorf("name %q", good.Name)
@@ -127,65 +128,76 @@ func TestFunctionTakesTheEventThroughTheGateway(t *testing.T) {
 // Everything but an object with code SUCCESS is failure (CloudBase template, wxpay_refund), as C22 of the
 // threats has it for our own answers.
 func TestOnlyAnObjectWithCodeSUCCESSTakesTheEvent(t *testing.T) {
-	for answer, want := range map[string]bool{
+	var answer string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		body, err := json.Marshal(map[string]any{"data": map[string]string{"response_data": answer}})
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(body)
+	}))
+	defer srv.Close()
+	g := gatewayAt(srv.URL+"/admin", "e", srv.Client(), "id", "key")
+	var want bool
+	for answer, want = range map[string]bool{
 		`{"code":"SUCCESS"}`: true, `{"code":"SUCCESS","message":"x"}`: true,
 		`{"code":"success"}`: false, `{"code":"FAIL"}`: false, `{"code":0}`: false, `{"code":true}`: false,
 		`{}`: false, `null`: false, `"SUCCESS"`: false, `["SUCCESS"]`: false, `SUCCESS`: false, ``: false,
 		`{"success":true}`: false, `{"errcode":0}`: false, `{"data":{"code":"SUCCESS"}}`: false,
 	} {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			body, err := json.Marshal(map[string]any{"data": map[string]string{"response_data": answer}})
-			if err != nil {
-				t.Error(err)
-			}
-			_, _ = w.Write(body)
-		}))
-		g := &cloudbase.Gateway{URL: srv.URL + "/admin", EnvID: "e", HTTP: srv.Client(), Credentials: func(context.Context) (cloudbase.Credentials, error) {
-			return cloudbase.Credentials{SecretID: "id", SecretKey: secret.Text("key")}, nil
-		}}
 		if err := deliver.Function(g, "f").Tell(t.Context(), event()); (err == nil) != want {
 			t.Errorf("%s: %v", answer, err)
 		}
-		srv.Close()
 	}
 }
 
 const secretText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// A webhook's signature verifies by the standard's words and by its library.
-func TestWebhookVerifiesByTheStandard(t *testing.T) {
-	key, err := deliver.ParseSecret(secretText)
+func parseSecret(t *testing.T, text string) deliver.Secret {
+	t.Helper()
+	key, err := deliver.ParseSecret(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	status := http.StatusNoContent
-	var header http.Header
-	var body []byte
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header = r.Header
-		body, _ = io.ReadAll(r.Body)
-		w.WriteHeader(status)
+	return key
+}
+
+// A receiver of webhooks answers with a status and keeps what it got last.
+type receiver struct {
+	*httptest.Server
+	status int
+	header http.Header
+	body   []byte
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{status: http.StatusNoContent}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.header = req.Header
+		r.body, _ = io.ReadAll(req.Body)
+		w.WriteHeader(r.status)
 	}))
-	defer srv.Close()
-	hook := deliver.Webhook(srv.Client(), srv.URL, key)
+	t.Cleanup(r.Close)
+	return r
+}
+
+// A webhook's signature verifies by the standard's words; by its library it does
+// in TestWebhookOfTwoSecrets.
+func TestWebhookVerifiesByTheStandard(t *testing.T) {
+	srv := newReceiver(t)
+	hook := deliver.Webhook(srv.Client(), srv.URL, parseSecret(t, secretText))
 	if err := hook.Tell(t.Context(), event()); err != nil {
 		t.Fatal(err)
 	}
+	header := srv.header
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secretText, "whsec_"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	mac := hmac.New(sha256.New, raw)
-	fmt.Fprintf(mac, "%s.%s.%s", header.Get("webhook-id"), header.Get("webhook-timestamp"), body)
+	fmt.Fprintf(mac, "%s.%s.%s", header.Get("webhook-id"), header.Get("webhook-timestamp"), srv.body)
 	if got, want := header.Get("webhook-signature"), "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)); got != want {
 		t.Errorf("signature %s, want %s", got, want)
-	}
-	oracle, err := standardwebhooks.NewWebhook(secretText)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := oracle.Verify(body, header); err != nil {
-		t.Error(err)
 	}
 	if header.Get("webhook-id") != event().ID || header.Get("Content-Type") != "application/json" {
 		t.Errorf("headers %v", header)
@@ -193,25 +205,21 @@ func TestWebhookVerifiesByTheStandard(t *testing.T) {
 	if at, err := strconv.ParseInt(header.Get("webhook-timestamp"), 10, 64); err != nil || time.Since(time.Unix(at, 0)).Abs() > time.Minute {
 		t.Errorf("timestamp %s: it is real time", header.Get("webhook-timestamp"))
 	}
-	for _, status = range []int{200, 201, 202, 204} {
+	for _, srv.status = range []int{200, 201, 202, 204} {
 		if err := hook.Tell(t.Context(), event()); err != nil {
-			t.Errorf("%d: %v", status, err)
+			t.Errorf("%d: %v", srv.status, err)
 		}
 	}
-	for _, status = range []int{301, 307, 400, 401, 404, 410, 429, 500, 502, 503} {
+	for _, srv.status = range []int{301, 307, 400, 401, 404, 410, 429, 500, 502, 503} {
 		if err := hook.Tell(t.Context(), event()); err == nil {
-			t.Errorf("%d is taken for success", status)
+			t.Errorf("%d is taken for success", srv.status)
 		}
 	}
 }
 
 // What goes wrong on the way is told without the address, which may be a secret.
 func TestWebhookErrorsHideTheAddress(t *testing.T) {
-	key, err := deliver.ParseSecret(secretText)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hook := deliver.Webhook(http.DefaultClient, "http://127.0.0.1:1/canary?token=canary", key)
+	hook := deliver.Webhook(http.DefaultClient, "http://127.0.0.1:1/canary?token=canary", parseSecret(t, secretText))
 	if err := hook.Tell(t.Context(), event()); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("error %v", err)
 	}
@@ -221,34 +229,21 @@ func TestWebhookErrorsHideTheAddress(t *testing.T) {
 // with the old one both take the webhook; who knows neither does not.
 func TestWebhookOfTwoSecrets(t *testing.T) {
 	secrets := []string{"whsec_bmV3LWtleS0wMTIzNDU2Nzg5LTAxMjM0NTY3ODk=", secretText}
-	var keys []deliver.Secret
-	for _, text := range secrets {
-		key, err := deliver.ParseSecret(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys = append(keys, key)
-	}
-	var header http.Header
-	var body []byte
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		header = r.Header
-		body, _ = io.ReadAll(r.Body)
-	}))
-	defer srv.Close()
-	if err := deliver.Webhook(srv.Client(), srv.URL, keys...).Tell(t.Context(), event()); err != nil {
+	srv := newReceiver(t)
+	hook := deliver.Webhook(srv.Client(), srv.URL, parseSecret(t, secrets[0]), parseSecret(t, secrets[1]))
+	if err := hook.Tell(t.Context(), event()); err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]bool{secrets[0]: true, secrets[1]: true, "whsec_b3RoZXItMDEyMzQ1Njc4OS0wMTIzNDU2Nzg5": false} {
-		receiver, err := standardwebhooks.NewWebhook(text)
+		verifier, err := standardwebhooks.NewWebhook(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := receiver.Verify(body, header); (err == nil) != want {
+		if err := verifier.Verify(srv.body, srv.header); (err == nil) != want {
 			t.Errorf("verified with %s: %v, want success: %v", text, err, want)
 		}
 	}
-	if got := strings.Split(header.Get("webhook-signature"), " "); len(got) != 2 || !strings.HasPrefix(got[0], "v1,") || !strings.HasPrefix(got[1], "v1,") {
+	if got := strings.Split(srv.header.Get("webhook-signature"), " "); len(got) != 2 || !strings.HasPrefix(got[0], "v1,") || !strings.HasPrefix(got[1], "v1,") {
 		t.Errorf("signatures %q, want two of v1, a space between", got)
 	}
 }
