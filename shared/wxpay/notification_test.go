@@ -11,32 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestParseNotification(t *testing.T) {
-	body := newNotification(t, newRefundNotification())
-	n, err := ParseNotification(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want Notification
-	if err := json.Unmarshal(body, &want); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, n); diff != "" {
-		t.Errorf("notification (-encoding/json +ours):\n%s", diff)
-	}
-	plain, err := newAPIv3Key(t).Open(n.Resource)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := ParseRefundNotification(plain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(newRefundNotification(), l); diff != "" {
-		t.Errorf("notification (-want +got):\n%s", diff)
-	}
-}
-
 // A notification to a service provider, and what may be absent.
 func TestParseRefundNotificationForms(t *testing.T) {
 	for name, tt := range map[string]struct {
