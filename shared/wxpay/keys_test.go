@@ -51,42 +51,35 @@ func spellings(text string) map[string]string {
 	}
 }
 
-func TestParsePrivateKey(t *testing.T) {
-	key := merchantKey()
-	for form, text := range map[string]string{
-		"PKCS #8": pkcs8PEM(t, key),
-		"PKCS #1": pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)),
-	} {
-		for how, text := range spellings(text) {
-			got, err := ParsePrivateKey(text)
-			if err != nil || !got.key.Equal(key) {
-				t.Errorf("%s %s: error %v", form, how, err)
-			}
-		}
+func TestKeysAreReadInEverySpelling(t *testing.T) {
+	private, public := merchantKey(), &platformKey().PublicKey
+	cert := issue(t, serial1, platformKey(), date(1999), date(2030))
+	isPrivate := func(text string) (bool, error) {
+		got, err := ParsePrivateKey(text)
+		return err == nil && got.key.Equal(private), err
 	}
-}
-
-func TestParsePublicKey(t *testing.T) {
-	key := &platformKey().PublicKey
-	for form, text := range map[string]string{
-		"PKIX":    pkixPEM(t, key),
-		"PKCS #1": pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(key)),
-	} {
-		for how, text := range spellings(text) {
-			got, err := ParsePublicKey(text)
-			if err != nil || !got.Equal(key) {
-				t.Errorf("%s %s: error %v", form, how, err)
-			}
-		}
+	isPublic := func(text string) (bool, error) {
+		got, err := ParsePublicKey(text)
+		return err == nil && got.Equal(public), err
 	}
-}
-
-func TestParseCertificate(t *testing.T) {
-	want := issue(t, serial1, platformKey(), date(1999), date(2030))
-	for how, text := range spellings(certPEM(want)) {
+	isCert := func(text string) (bool, error) {
 		got, err := ParseCertificate(text)
-		if err != nil || !got.Equal(want) {
-			t.Errorf("%s: error %v", how, err)
+		return err == nil && got.Equal(cert), err
+	}
+	for form, tt := range map[string]struct {
+		text string
+		is   func(text string) (bool, error)
+	}{
+		"private key, PKCS #8": {pkcs8PEM(t, private), isPrivate},
+		"private key, PKCS #1": {pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private)), isPrivate},
+		"public key, PKIX":     {pkixPEM(t, public), isPublic},
+		"public key, PKCS #1":  {pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(public)), isPublic},
+		"certificate":          {certPEM(cert), isCert},
+	} {
+		for how, text := range spellings(tt.text) {
+			if ok, err := tt.is(text); !ok {
+				t.Errorf("%s %s: another one, or error %v", form, how, err)
+			}
 		}
 	}
 }
@@ -125,18 +118,14 @@ func TestParseKeysRefuse(t *testing.T) {
 
 	garble := func(text string) map[string]string {
 		return map[string]string{
-			"empty":            "",
-			"blank":            " \n",
-			"a word":           "canary-body",
-			"no PEM":           strings.ReplaceAll(text, "-----", "----"),
-			"no end":           text[:len(text)/2],
-			"cut in the midst": text[:len(text)/2] + text[len(text)*3/4:],
-			"garbled":          strings.Replace(text, "\nMII", "\nAAA", 1),
-			"not base64":       strings.Replace(text, "\nMII", "\n!!!", 1),
-			"twice":            text + text,
-			"one line":         strings.ReplaceAll(text, "\n", ""),
-			"one line, spaces": strings.ReplaceAll(text, "\n", " "),
-			"a path":           "/run/secrets/apiclient_key.pem",
+			"empty":    "",
+			"a word":   "canary-body",
+			"no PEM":   strings.ReplaceAll(text, "-----", "----"),
+			"no end":   text[:len(text)/2],
+			"garbled":  strings.Replace(text, "\nMII", "\nAAA", 1),
+			"twice":    text + text,
+			"one line": strings.ReplaceAll(text, "\n", ""),
+			"a path":   "/run/secrets/apiclient_key.pem",
 		}
 	}
 	for parser, tt := range map[string]struct {
@@ -188,13 +177,21 @@ func TestParseKeysRefuse(t *testing.T) {
 					if !errors.Is(err, ErrFormat) {
 						t.Errorf("error %v, want %v", err, ErrFormat)
 					}
-					checkSecrets(t, "error", fmt.Sprint(err))
-					for i := 64; i+16 < len(text); i += 16 {
-						if strings.Contains(fmt.Sprint(err), text[i:i+16]) {
-							t.Error("the error quotes the text:", err)
-						}
-					}
+					checkQuotes(t, "error", err, text)
 				})
+			}
+		}
+	}
+}
+
+// checkQuotes fails the test if an error holds a secret or a part of the texts that it is about.
+func checkQuotes(t testing.TB, where string, err error, texts ...string) {
+	t.Helper()
+	checkSecrets(t, where, fmt.Sprint(err))
+	for _, text := range texts {
+		for i := 64; i+16 < len(text); i += 16 {
+			if strings.Contains(fmt.Sprint(err), text[i:i+16]) {
+				t.Errorf("%s: it quotes the text: %v", where, err)
 			}
 		}
 	}
