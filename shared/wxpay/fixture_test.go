@@ -2,6 +2,7 @@ package wxpay
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -45,9 +46,11 @@ func newSigner() *Signer { return &Signer{MchID: mchID, SerialNo: mchSerial, Key
 
 func newPlatform() *Platform { return &Platform{Serial: pubID, Key: platformKey()} }
 
-func newAPIv3Key(t testing.TB) APIv3Key {
+func newAPIv3Key(t testing.TB) APIv3Key { return apiV3Key(t, apiV3Secret) }
+
+func apiV3Key(t testing.TB, text string) APIv3Key {
 	t.Helper()
-	k, err := ParseAPIv3Key(apiV3Secret)
+	k, err := ParseAPIv3Key(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,22 +178,28 @@ func verifyNow(k *Keyring, h http.Header, body []byte) error {
 	return k.verify(context.Background(), h, body, now())
 }
 
-// check fails the test if a text holds a secret or what is a customer's.
+// checkSecrets fails the test if a text holds a secret, what is a customer's, or
+// anything that was given to a test to hide.
 func checkSecrets(t testing.TB, where, text string) {
 	t.Helper()
 	key := merchantKey()
+	sealing := fmt.Sprintf("%x", md5.Sum([]byte(apiSecretText))) // the key of req_info
 	for name, secret := range map[string]string{
-		"the APIv3 key":       apiV3Secret,
 		"the APIv3 key (dec)": strings.Trim(fmt.Sprint([]byte(apiV3Secret[:8])), "[]"),
 		"the APIv3 key (hex)": fmt.Sprintf("%x", apiV3Secret[:8]),
 		"D in decimal":        key.D.String()[:24],
 		"D in hex":            key.D.Text(16)[:24],
 		"a prime in decimal":  key.Primes[0].String()[:24],
 		"an Authorization":    scheme + " mchid",
-		"a body":              "canary-body",
-		"a refund number":     "canary-refund",
+		"what it was given":   "canary", // the APIv3 key, the API key, a body or a refund number
 		"a card":              "0403",
 		"PEM":                 "BEGIN PRIVATE",
+
+		"the API key (dec)":        strings.Trim(fmt.Sprintf("%d", []byte(apiSecretText[:8])), "[]"),
+		"the API key (hex)":        fmt.Sprintf("%x", apiSecretText[:8]),
+		"the API key (HEX)":        fmt.Sprintf("%X", apiSecretText[:8]),
+		"the key of req_info":      sealing,
+		"the key of req_info (go)": strings.Trim(fmt.Sprintf("%#v", []byte(sealing[:8])), "[]byte{}"),
 	} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s holds %s: %s", where, name, text)

@@ -55,10 +55,7 @@ func ecb(t testing.TB, secret string, blocks []byte) []byte {
 // A vector made by hand, and its key, by the steps that WeChat Pay's page lists.
 func TestOpenReqInfoVector(t *testing.T) {
 	const secret = "192006250b4c09247ec02edce69f6a2d"
-	k, err := ParseAPIKey(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := apiKey(t, secret)
 	n := 16 - len(reqInfo)%16
 	sealed := base64.StdEncoding.EncodeToString(ecb(t, secret, append([]byte(reqInfo), bytes.Repeat([]byte{byte(n)}, n)...)))
 	plain, err := k.OpenReqInfo(sealed)
@@ -128,13 +125,6 @@ func TestOpenReqInfoRefuses(t *testing.T) {
 		"hex":                       hex.EncodeToString(raw),
 		"not sealed":                base64.StdEncoding.EncodeToString([]byte(strings.Repeat("canary-body.....", 4))),
 		"without padding":           seal([]byte("<root>canary</root>")[:16]),
-		"padding of 17":             seal(bytes.Repeat([]byte{17}, 32)),
-		"padding of 255":            seal(bytes.Repeat([]byte{255}, 16)),
-		"padding longer than all":   seal(append(make([]byte, 15), 17)),
-		"padding of zeros":          seal(append([]byte("<root>canary"), 0, 0, 0, 0)),
-		"padding as of ANSI X9.23":  seal(append([]byte("<root>canary"), 0, 0, 0, 4)),
-		"padding as of ISO 10126":   seal(append([]byte("<root>canary"), 9, 8, 7, 4)),
-		"padding as of ISO 7816":    seal(append([]byte("<root>canary"), 128, 0, 0, 0)),
 		"sealed with the key as is": sealPlainKey(t, apiSecretText),
 		"sealed with another key":   base64.StdEncoding.EncodeToString(ecb(t, strings.Repeat("k", 32), bytes.Repeat([]byte{16}, 16))),
 	}
@@ -162,7 +152,7 @@ func TestOpenReqInfoRefuses(t *testing.T) {
 		if !errors.Is(err, ErrOpen) || plain != nil {
 			t.Errorf("%s: %q, error %v, want none and %v", name, plain, err, ErrOpen)
 		}
-		checkKeys(t, name, fmt.Sprint(err))
+		checkSecrets(t, name, fmt.Sprint(err))
 	}
 	if _, err := (APIKey{}).OpenReqInfo(valid); !errors.Is(err, ErrOpen) {
 		t.Errorf("the zero key: error %v, want %v", err, ErrOpen)
@@ -218,26 +208,4 @@ func TestReqInfoFlippedBits(t *testing.T) {
 		sealed[bit/8] ^= 1 << (bit % 8)
 	}
 	t.Logf("%d flips, %d of them opened, none read", len(sealed)*8, opened)
-}
-
-// Why the documentation tells to ask before one believes: blocks of one notification fit
-// into another, and nothing shows it.
-func TestReqInfoCanBeCutAndPasted(t *testing.T) {
-	k := newAPIKey(t)
-	notification := func(amount string) []byte {
-		return []byte("<root><a>xxxxxxx</a><refund_fee>" + amount + "</refund_fee></root>")
-	}
-	open := func(s string) []byte {
-		b, err := base64.StdEncoding.DecodeString(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	small, large := open(k.SealReqInfo(notification("0000000000000001"))), open(k.SealReqInfo(notification("9999999999999999")))
-	forged := append(append(bytes.Clone(small[:32]), large[32:48]...), small[48:]...)
-	plain, err := k.OpenReqInfo(base64.StdEncoding.EncodeToString(forged))
-	if err != nil || !bytes.Equal(plain, notification("9999999999999999")) {
-		t.Errorf("opened %q, error %v: then the documentation of OpenReqInfo is too cautious", plain, err)
-	}
 }

@@ -15,24 +15,6 @@ const (
 	otherText = "other-canary-456789-0123456789-1"
 )
 
-func apiV3Key(t testing.TB, text string) APIv3Key {
-	t.Helper()
-	k, err := ParseAPIv3Key(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func apiKey(t testing.TB, text string) APIKey {
-	t.Helper()
-	k, err := ParseAPIKey(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
 // A key of a new one or an old one opens what either has sealed, however long, and
 // nothing else.
 func TestAPIv3KeyOr(t *testing.T) {

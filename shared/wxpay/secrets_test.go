@@ -26,6 +26,7 @@ func TestCheckSecretsFinds(t *testing.T) {
 	for _, text := range []string{
 		string(b), fmt.Sprint(merchantKey().D), fmt.Sprintf("%x", merchantKey().D), fmt.Sprintf("%+v", *merchantKey()), apiV3Secret, fmt.Sprint([]byte(apiV3Secret)),
 		fmt.Sprintf("%x", apiV3Secret), pkcs8PEM(t, merchantKey()), refundBody,
+		fmt.Sprintf("%+v", *newAPIKey(t).secret.Reveal()), fmt.Sprintf("%x", apiSecretText), fmt.Sprintf("%X", apiSecretText), fmt.Sprint([]byte(apiSecretText)),
 	} {
 		probe := &recorder{TB: t}
 		checkSecrets(probe, "", text)
