@@ -97,7 +97,7 @@ func TestCertificatesRetiredEarly(t *testing.T) {
 	}
 }
 
-// One valid list, one thing changed.
+// One valid list, one thing changed. What else does not open is in TestOpenRefusesAnyOneThingChanged.
 func TestCertificatesRefuse(t *testing.T) {
 	valid := newList(t)
 	first := &Platform{serial1, platformKey()}
@@ -113,10 +113,7 @@ func TestCertificatesRefuse(t *testing.T) {
 	text := func(body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { answer(w, first, 200, body) }
 	}
-	other, err := ParseAPIv3Key(strings.Repeat("k", 32))
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := apiV3Key(t, strings.Repeat("k", 32))
 	for _, tt := range []struct {
 		name  string
 		serve http.HandlerFunc
@@ -125,11 +122,7 @@ func TestCertificatesRefuse(t *testing.T) {
 		{"sealed with another key", change(func(l *listed) {
 			l.EncryptCertificate, _ = other.Seal("", "certificate", []byte(certPEM(issue(t, serial2, nextKey(), date(1999), date(2098)))))
 		}), ErrOpen},
-		{"sealed by SM4", change(func(l *listed) { l.EncryptCertificate.Algorithm = "AEAD_SM4_GCM" }), ErrOpen},
 		{"ciphertext changed", change(func(l *listed) { l.EncryptCertificate.Ciphertext = "AAAA" + l.EncryptCertificate.Ciphertext[4:] }), ErrOpen},
-		{"nonce of 11 bytes", change(func(l *listed) { l.EncryptCertificate.Nonce = l.EncryptCertificate.Nonce[1:] }), ErrOpen},
-		{"nonce empty", change(func(l *listed) { l.EncryptCertificate.Nonce = "" }), ErrOpen},
-		{"associated data changed", change(func(l *listed) { l.EncryptCertificate.AssociatedData = "" }), ErrOpen},
 		{"no encrypt_certificate", change(func(l *listed) { l.EncryptCertificate = Resource{} }), ErrOpen},
 		{"not a certificate", change(func(l *listed) { *l = list(t, serial2, "canary-body") }), ErrFormat},
 		{"a public key", change(func(l *listed) { *l = list(t, serial2, pkixPEM(t, &nextKey().PublicKey)) }), ErrFormat},
@@ -141,13 +134,10 @@ func TestCertificatesRefuse(t *testing.T) {
 		{"no serial", change(func(l *listed) { l.SerialNo = "" }), ErrFormat},
 		{"serial of a public key", change(func(l *listed) { l.SerialNo = pubID }), ErrFormat},
 		{"serial negative", change(func(l *listed) { l.SerialNo = "-" + l.SerialNo }), ErrFormat},
-		{"serial with a line feed", change(func(l *listed) { l.SerialNo += "\n" }), ErrFormat},
 		{"end in words", change(func(l *listed) { l.ExpireTime = "soon" }), ErrFormat},
 		{"empty list", signed([]listed{}), ErrFormat},
 		{"no list", text(`{}`), ErrFormat},
-		{"not an object", text(`[]`), ErrFormat},
 		{"not JSON", text(`<html>`), ErrFormat},
-		{"empty", text(``), ErrFormat},
 		{"unsigned", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, encodeList(t, valid)) }, ErrHeader},
 		{"signed by a forger", func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, &Platform{serial1, forgerKey()}, 200, encodeList(t, valid))
@@ -183,17 +173,6 @@ func TestCertificatesRefuse(t *testing.T) {
 			checkSecrets(t, "error", fmt.Sprint(err))
 		})
 	}
-	t.Run("zero key", func(t *testing.T) {
-		s := serve(t, signed(valid))
-		if _, err := newClient(s.URL).Certificates(t.Context(), APIv3Key{}); !errors.Is(err, ErrOpen) {
-			t.Errorf("error %v, want %v", err, ErrOpen)
-		}
-	})
-	t.Run("nobody there", func(t *testing.T) {
-		if _, err := newClient(closedPort(t)).Certificates(t.Context(), newAPIv3Key(t)); !errors.Is(err, ErrUnsent) {
-			t.Errorf("error %v, want %v", err, ErrUnsent)
-		}
-	})
 }
 
 // What a merchant of the newer kind is told.

