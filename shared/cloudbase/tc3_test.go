@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -155,18 +154,6 @@ func TestTC3SignsAsCloudBasesLibraryDoes(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestTC3CanonicalRequest(t *testing.T) {
-	c := newCall(t)
-	headers := lowerHeader(c.h)
-	want := "post\n//env-test.internal.ap-shanghai.tcb-api.tencentcloudapi.com/admin\nenv=env-test&seqId=s1\n" +
-		"content-type:multipart/form-data\nhost:env-test.internal.ap-shanghai.tcb-api.tencentcloudapi.com\nuser-agent:tcb-node-sdk/3.17.2\n" +
-		"x-client-timestamp:1700000000123\nx-sdk-version:tcb-node-sdk/3.17.2\nx-tcb-region:ap-shanghai\nx-tcb-source:wx_client,scf\n\n" +
-		"content-type;host;user-agent;x-client-timestamp;x-sdk-version;x-tcb-region;x-tcb-source\nHASH"
-	if diff := cmp.Diff(want, canonicalRequest("POST", c.u, slices.Sorted(maps.Keys(headers)), headers, "HASH")); diff != "" {
-		t.Errorf("canonical request (-want +got):\n%s", diff)
 	}
 }
 

@@ -57,22 +57,15 @@ func TestVerifyTC3Refuses(t *testing.T) {
 			c.h.Set("Host", "elsewhere")
 			*credential = c.signAs(*credential)
 		}, wxpay.ErrSignature},
-		{"no host in the address", func(c *call, _ *TC3Credential) { c.u.Host = "" }, wxpay.ErrSignature},
 		{"no host in the header", func(c *call, _ *TC3Credential) { c.h.Del("Host") }, nil},
-		{"a port", func(c *call, _ *TC3Credential) { c.u.Host += ":80" }, wxpay.ErrSignature},
 		{"another path", func(c *call, _ *TC3Credential) { c.u.Path = "/admin/" }, wxpay.ErrSignature},
-		{"no path", func(c *call, _ *TC3Credential) { c.u.Path = "" }, wxpay.ErrSignature},
 		{"the path escaped in vain", func(c *call, _ *TC3Credential) { c.u.RawPath = "/%61dmin" }, wxpay.ErrSignature},
-		{"the query in another order", func(c *call, _ *TC3Credential) { c.u.RawQuery = "seqId=s1&env=env-test" }, wxpay.ErrSignature},
-		{"no query", func(c *call, _ *TC3Credential) { c.u.RawQuery = "" }, wxpay.ErrSignature},
 		{"the query in the path", func(c *call, _ *TC3Credential) { c.u.Path += "?" + c.u.RawQuery; c.u.RawQuery = "" }, wxpay.ErrSignature},
 
 		{"a header's value in capitals", header("X-Tcb-Source", "WX_CLIENT,SCF"), nil}, // by the protocol
 		{"a header's value with space around", header("X-Tcb-Source", " wx_client,scf\t"), nil},
 		{"a signed header missing", func(c *call, _ *TC3Credential) { c.h.Del("X-Tcb-Source") }, wxpay.ErrSignature},
-		{"a signed header empty", header("X-Tcb-Source", ""), wxpay.ErrSignature},
 		{"a signed header twice", header("X-Tcb-Source", "wx_client,scf", "wx_client,scf"), wxpay.ErrSignature},
-		{"a signed header in halves", header("X-Tcb-Source", "wx_client", "scf"), wxpay.ErrSignature},
 		{"a signed header under two spellings", header("X-TCB-Source", "wx_client,scf"), wxpay.ErrSignature},
 		{"a header more", header("X-Timestamp", "1"), nil},
 		{"content type with a boundary", header("Content-Type", "multipart/form-data; boundary=x"), nil},
@@ -101,7 +94,6 @@ func TestVerifyTC3Refuses(t *testing.T) {
 			resign(c, credential, "User-Agent", "X-Client-Timestamp", "X-Sdk-Version", "X-Tcb-Region", "X-Tcb-Source")
 		}, nil},
 
-		{"JSON spelled otherwise", set(3, `{"sub_mch_id": "1900000109","out_refund_no":"R1","total_fee":100,"refund_fee":50}`), wxpay.ErrSignature},
 		{"bytes with a space behind", func(c *call, _ *TC3Credential) { c.params[3].Value = append(c.params[3].Value, ' ') }, wxpay.ErrSignature},
 		{"text with a space behind", set(0, "wx.wxPayApi "), nil},
 		{"text as bytes, with a space behind", func(c *call, _ *TC3Credential) { c.params[0] = Param{"action", []byte("wx.wxPayApi "), true} }, wxpay.ErrSignature},
@@ -140,7 +132,6 @@ func TestVerifyTC3Refuses(t *testing.T) {
 		{"a signed name twice", func(_ *call, credential *TC3Credential) {
 			credential.SignedParams[1] = "action"
 		}, wxpay.ErrSignature},
-		{"no parameters", func(c *call, _ *TC3Credential) { c.params = nil }, wxpay.ErrSignature},
 		{"no parameters, none signed", func(c *call, credential *TC3Credential) { c.params, credential.SignedParams = nil, nil }, wxpay.ErrSignature},
 
 		{"a second later", func(c *call, _ *TC3Credential) { c.at = c.at.Add(time.Second) }, wxpay.ErrSignature},
