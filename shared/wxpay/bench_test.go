@@ -85,28 +85,3 @@ func BenchmarkReadNotification(b *testing.B) {
 		})
 	}
 }
-
-// What a forger costs us, by where the notification is found out.
-func BenchmarkRefuse(b *testing.B) {
-	k := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey}, nil)
-	for name, mutate := range map[string]func(http.Header){
-		"probe":           func(h http.Header) { h.Set(headerSignature, probe) },
-		"stale":           func(h http.Header) { h.Set(headerTimestamp, "1554208460") },
-		"no header":       func(h http.Header) { h.Del(headerNonce) },
-		"unknown serial":  func(h http.Header) { h.Set(headerSerial, serial1) },
-		"bad signature":   func(h http.Header) { h.Set(headerNonce, nonce) },
-		"garbled base64":  func(h http.Header) { h.Set(headerSignature, "!") },
-		"another's shape": func(h http.Header) { h.Set(headerType, "WECHATPAY2-SM2-WITH-SM3") },
-	} {
-		b.Run(name, func(b *testing.B) {
-			h, body := fresh(b)
-			mutate(h)
-			b.ReportAllocs()
-			for b.Loop() {
-				if k.Verify(context.Background(), h, body) == nil {
-					b.Fatal("accepted")
-				}
-			}
-		})
-	}
-}

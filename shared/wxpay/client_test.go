@@ -60,14 +60,24 @@ func post(t testing.TB, c *Client) (Reply, error) {
 }
 
 func TestDoSignsTheRequestAndVerifiesTheReply(t *testing.T) {
+	const queryURI = refundsURI + "/R-1_2%7C3%2A4%405?sub_mchid=1900000109&a=%20b"
+	src := &source{certs: both()}
 	for _, tt := range []struct {
-		method, uri, body string
-		contentType       []string
+		name, method, uri, body string
+		agent                   string
+		keys                    *Keyring
+		platform                *Platform
+		headers                 http.Header // besides those that all requests have
 	}{
-		{"POST", refundsURI, refundBody, []string{"application/json"}},
-		{"GET", refundsURI + "/R-1_2%7C3%2A4%405?sub_mchid=1900000109&a=%20b", "", nil},
+		{"POST", "POST", refundsURI, refundBody, "", newClient().Keys, newPlatform(), http.Header{
+			"Content-Type": {"application/json"}, "User-Agent": {"wxrefund"}, headerSerial: {pubID},
+		}},
+		{"GET", "GET", queryURI, "", "", newClient().Keys, newPlatform(), http.Header{"User-Agent": {"wxrefund"}, headerSerial: {pubID}}},
+		{"without a public key, under a name of its own", "GET", queryURI, "", "shop/1.0", NewKeyring(nil, src.download), &Platform{serial1, platformKey()}, http.Header{
+			"User-Agent": {"shop/1.0"},
+		}},
 	} {
-		t.Run(tt.method, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				if r.Method != tt.method || r.RequestURI != tt.uri || string(body) != tt.body {
@@ -83,42 +93,22 @@ func TestDoSignsTheRequestAndVerifiesTheReply(t *testing.T) {
 				got := r.Header.Clone()
 				got.Del("Authorization")
 				got.Del("Content-Length")
-				want := http.Header{"Accept": {"application/json"}, "User-Agent": {"wxrefund"}, headerSerial: {pubID}}
-				if tt.contentType != nil {
-					want["Content-Type"] = tt.contentType
-				}
-				if diff := cmp.Diff(want, got); diff != "" {
+				tt.headers.Set("Accept", "application/json")
+				if diff := cmp.Diff(tt.headers, got); diff != "" {
 					t.Errorf("headers (-want +got):\n%s", diff)
 				}
-				answer(w, newPlatform(), 200, replyBody)
+				answer(w, tt.platform, 200, replyBody)
 			})
-			r, err := newClient(s.URL+"/").Do(t.Context(), tt.method, tt.uri, []byte(tt.body))
+			c := newClient(s.URL + "/")
+			c.Keys, c.UserAgent = tt.keys, tt.agent
+			r, err := c.Do(t.Context(), tt.method, tt.uri, []byte(tt.body))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Status != 200 || string(r.Body) != replyBody || !r.Verified || r.Header.Get(headerSerial) != pubID {
+			if r.Status != 200 || string(r.Body) != replyBody || !r.Verified || r.Header.Get(headerSerial) != tt.platform.Serial {
 				t.Errorf("reply %+v", r)
 			}
 		})
-	}
-}
-
-// What a client with certificates only sends, and a name of its own.
-func TestRequestsNameNoSerialWithoutAPublicKey(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := r.Header[headerSerial]; ok {
-			t.Errorf("%s sent without a public key", headerSerial)
-		}
-		if ua := r.UserAgent(); ua != "shop/1.0" {
-			t.Errorf("user agent %q", ua)
-		}
-		answer(w, &Platform{serial1, platformKey()}, 200, replyBody)
-	})
-	src := &source{certs: both()}
-	c := newClient(s.URL)
-	c.Keys, c.UserAgent = NewKeyring(nil, src.download), "shop/1.0"
-	if r, err := post(t, c); err != nil || !r.Verified {
-		t.Errorf("reply %+v, error %v", r, err)
 	}
 }
 

@@ -62,6 +62,22 @@ func mustKey(t *testing.T, k *Keyring, serial string) {
 	}
 }
 
+// mustBeUnknown asks for a key that there is none of.
+func mustBeUnknown(t *testing.T, k *Keyring, serial string) {
+	t.Helper()
+	if _, err := k.Key(t.Context(), serial); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("%s: key of %s: error %v, want %v", time.Now().Format(time.TimeOnly), serial, err, ErrUnknownKey)
+	}
+}
+
+// mustNotTell asks for a key of which it cannot be found out whether there is one.
+func mustNotTell(ctx context.Context, t *testing.T, k *Keyring, serial string) {
+	t.Helper()
+	if _, err := k.Key(ctx, serial); !couldNotTell(err) {
+		t.Errorf("%s: key of %s: error %v, want one that says that we could not find out", time.Now().Format(time.TimeOnly), serial, err)
+	}
+}
+
 // couldNotTell reports whether err says neither that the key is unknown nor
 // anything about the message.
 func couldNotTell(err error) bool {
@@ -79,17 +95,13 @@ func TestPublicKeysNeedNoDownload(t *testing.T) {
 	k := NewKeyring(keys, src.download)
 	delete(keys, pubID) // the keyring has its own copy
 	mustKey(t, k, pubID)
-	if _, err := k.Key(t.Context(), pubID+"9"); !errors.Is(err, ErrUnknownKey) {
-		t.Errorf("another public key: error %v, want %v", err, ErrUnknownKey)
-	}
+	mustBeUnknown(t, k, pubID+"9")
 	src.want(t, 0) // no list of certificates has a public key in it
 	if k.Preferred() != pubID {
 		t.Errorf("preferred %q, want %q", k.Preferred(), pubID)
 	}
 	k = NewKeyring(nil, nil)
-	if _, err := k.Key(t.Context(), serial1); !errors.Is(err, ErrUnknownKey) {
-		t.Errorf("no keys and no download: error %v, want %v", err, ErrUnknownKey)
-	}
+	mustBeUnknown(t, k, serial1)
 	if k.Preferred() != "" {
 		t.Errorf("preferred %q of no keys", k.Preferred())
 	}
@@ -131,9 +143,7 @@ func TestForgedSerialsCostOneDownloadAMinute(t *testing.T) {
 		k := NewKeyring(nil, src.download)
 		start := time.Now()
 		for i := 0; time.Since(start) < 10*time.Minute; i++ {
-			if _, err := k.Key(t.Context(), fmt.Sprintf("%040X", i)); !errors.Is(err, ErrUnknownKey) {
-				t.Fatalf("serial %d: error %v, want %v", i, err, ErrUnknownKey)
-			}
+			mustBeUnknown(t, k, fmt.Sprintf("%040X", i))
 			time.Sleep(50 * time.Millisecond)
 		}
 		src.want(t, 10)
@@ -143,13 +153,10 @@ func TestForgedSerialsCostOneDownloadAMinute(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 500 {
 			wg.Go(func() {
-				serial := fmt.Sprintf("%040X", i)
 				if i%5 == 0 {
-					serial = serial1 // a true one is not drowned
-				}
-				_, err := k.Key(t.Context(), serial)
-				if i%5 == 0 && err != nil || i%5 != 0 && !errors.Is(err, ErrUnknownKey) {
-					t.Errorf("serial %s: error %v", serial, err)
+					mustKey(t, k, serial1) // a true one is not drowned
+				} else {
+					mustBeUnknown(t, k, fmt.Sprintf("%040X", i))
 				}
 			})
 		}
@@ -184,22 +191,16 @@ func TestKeyringFailedDownload(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k := NewKeyring(nil, src.download)
 			for range 59 {
-				if _, err := k.Key(t.Context(), serial1); !couldNotTell(err) {
-					t.Errorf("error %v, want one that says that we could not find out", err)
-				}
+				mustNotTell(t.Context(), t, k, serial1)
 				time.Sleep(time.Second)
 			}
 			src.want(t, 1) // a failure counts
 			src.certs, src.err = both(), nil
-			if _, err := k.Key(t.Context(), serial1); !couldNotTell(err) {
-				t.Errorf("within the minute: error %v", err)
-			}
+			mustNotTell(t.Context(), t, k, serial1)
 			time.Sleep(time.Second)
 			mustKey(t, k, serial1)
 			src.want(t, 2)
-			if _, err := k.Key(t.Context(), "00"); !errors.Is(err, ErrUnknownKey) {
-				t.Errorf("after a good download: error %v, want %v", err, ErrUnknownKey)
-			}
+			mustBeUnknown(t, k, "00")
 		})
 	}
 }
@@ -212,9 +213,7 @@ func TestEmptyListOfCertificatesIsAFailure(t *testing.T) {
 		src.certs = nil
 		time.Sleep(keepFor)
 		mustKey(t, k, serial1) // an empty list does not take away what we have
-		if _, err := k.Key(t.Context(), "00"); !couldNotTell(err) {
-			t.Errorf("error %v, want one that says that we could not find out", err)
-		}
+		mustNotTell(t.Context(), t, k, "00")
 	})
 }
 
@@ -332,9 +331,7 @@ func TestCallerWhoComesTooLateAsksNothing(t *testing.T) {
 		k := NewKeyring(nil, src.download)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := k.Key(ctx, serial1); !couldNotTell(err) {
-			t.Errorf("error %v, want one that says that we could not find out", err)
-		}
+		mustNotTell(ctx, t, k, serial1)
 		src.want(t, 0)
 		mustKey(t, k, serial1)
 		if _, err := k.Key(ctx, serial1); err != nil {
@@ -373,32 +370,26 @@ func TestOnlyCertificatesInForceAreTrusted(t *testing.T) {
 		src.certs[0].NotAfter = time.Now().Add(time.Hour)
 		src.certs[1].NotBefore = time.Now().Add(time.Hour)
 		k := NewKeyring(nil, src.download)
-		unknown := func(serial string) {
-			t.Helper()
-			if _, err := k.Key(t.Context(), serial); !errors.Is(err, ErrUnknownKey) {
-				t.Errorf("%s: error %v, want %v", time.Now().Format(time.TimeOnly), err, ErrUnknownKey)
-			}
-		}
 		mustKey(t, k, serial1)
-		unknown(serial2)
+		mustBeUnknown(t, k, serial2)
 		time.Sleep(time.Hour)
 		mustKey(t, k, serial1) // to the end of its last second
 		mustKey(t, k, serial2)
 		time.Sleep(time.Second)
-		unknown(serial1) // which asks again
+		mustBeUnknown(t, k, serial1) // which asks again
 		src.want(t, 2)
 		// A certificate that is no longer listed is no longer a key.
 		src.certs = src.certs[:1]
 		src.certs[0].NotAfter = date(2030)
 		time.Sleep(pause)
 		mustKey(t, k, serial1)
-		unknown(serial2)
+		mustBeUnknown(t, k, serial2)
 		src.want(t, 3)
 		// Nor one without a key in it.
 		src.certs[0].Key = nil
 		time.Sleep(keepFor)
 		mustKey(t, k, serial1)
-		unknown(serial1)
+		mustBeUnknown(t, k, serial1)
 	})
 }
 
@@ -464,9 +455,7 @@ func TestFailedDownloadCallsNoNotificationForged(t *testing.T) {
 func TestMerchantWithoutCertificatesIsToldWhatIsMissing(t *testing.T) {
 	none := func(context.Context) ([]Certificate, error) { return nil, ErrNoCertificates }
 	k := NewKeyring(map[string]*rsa.PublicKey{publicKeyID + "1": {}}, none)
-	if _, err := k.Key(t.Context(), "5157F09E"); !errors.Is(err, ErrUnknownKey) {
-		t.Errorf("with a public key: %v, want ErrUnknownKey", err)
-	}
+	mustBeUnknown(t, k, "5157F09E")
 	k = NewKeyring(nil, none)
 	if _, err := k.Key(t.Context(), "5157F09E"); err == nil || errors.Is(err, ErrUnknownKey) || !strings.Contains(err.Error(), "public key") {
 		t.Errorf("without any key: %v, want what is missing", err)

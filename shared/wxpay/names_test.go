@@ -7,18 +7,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestSnakeName(t *testing.T) {
+func TestSnakeNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "", "out_refund_no": "out_refund_no", "outRefundNo": "out_refund_no", "returnCode": "return_code",
 		"ParsedContent": "parsed_content", "refund_status_0": "refund_status_0", "refundStatus_0": "refund_status_0", "退款": "退款",
 	} {
-		if got := SnakeName(name); got != want {
-			t.Errorf("SnakeName(%q) = %q, want %q", name, got, want)
+		if d := cmp.Diff(any(map[string]any{want: "aB"}), SnakeNames(map[string]any{name: "aB"})); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
 	}
-}
-
-func TestSnakeNames(t *testing.T) {
 	var v any
 	if err := json.Unmarshal([]byte(`{"outRefundNo":"aB","amount":{"payerTotal":1},"list":[{"goodsName":"x"},null,"aB"]}`), &v); err != nil {
 		t.Fatal(err)

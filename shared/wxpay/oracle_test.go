@@ -2,15 +2,12 @@ package wxpay
 
 import (
 	"bytes"
-	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"testing"
 	"time"
 
@@ -20,15 +17,12 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/signers"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/downloader"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/option"
-	"github.com/wechatpay-apiv3/wechatpay-go/services/refunddomestic"
-	"github.com/wechatpay-apiv3/wechatpay-go/utils"
 )
 
 // In this file WeChat Pay's own SDK judges what we write, and we judge what it
-// writes. A mistake that our two halves share cannot pass here.
+// writes. A mistake that our two halves share cannot pass here. How the SDK refunds,
+// asks and downloads certificates is tested at the sandbox.
 
 // requests are what is signed in these tests.
 var requests = []struct{ method, uri, body string }{
@@ -180,98 +174,5 @@ func TestOracleSameVerdicts(t *testing.T) {
 				t.Errorf("SDK: error %v, want accepted: %t", err, tt.sdk)
 			}
 		})
-	}
-}
-
-// toServer sends what is meant for WeChat Pay's fixed host to a server of ours.
-func toServer(t testing.TB, s *httptest.Server) *http.Client {
-	u, err := url.Parse(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-		r = r.Clone(r.Context())
-		r.URL.Scheme, r.URL.Host = u.Scheme, u.Host
-		return http.DefaultTransport.RoundTrip(r)
-	})}
-}
-
-// The SDK as a merchant's program, our half as WeChat Pay: what the sandbox does.
-func TestOracleSDKRefundsAtOurServer(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		c, err := ParseAuthorization(r.Header.Get("Authorization"))
-		if err == nil {
-			err = c.Verify(&merchantKey().PublicKey, r.Method, r.RequestURI, body, time.Now())
-		}
-		if err != nil || r.Header.Get(headerSerial) != pubID {
-			t.Errorf("%s %s with serial %q: %v", r.Method, r.RequestURI, r.Header.Get(headerSerial), err)
-		}
-		if r.Method == "GET" {
-			answer(w, newPlatform(), 404, `{"code":"RESOURCE_NOT_EXISTS","message":"退款单不存在"}`)
-			return
-		}
-		answer(w, newPlatform(), 200, `{"refund_id":"50000000382019052709732678859","out_refund_no":"R 1","status":"PROCESSING","amount":{"total":2,"refund":1}}`)
-	})
-	client, err := core.NewClient(t.Context(),
-		option.WithWechatPayPublicKeyAuthCipher(mchID, mchSerial, merchantKey(), pubID, &platformKey().PublicKey),
-		option.WithHTTPClient(toServer(t, s)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	svc := refunddomestic.RefundsApiService{Client: client}
-	refund, _, err := svc.Create(t.Context(), refunddomestic.CreateRequest{
-		OutTradeNo:  core.String("20210317161533000001"),
-		OutRefundNo: core.String("R 1"),
-		Reason:      core.String("商品已售完"),
-		Amount:      &refunddomestic.AmountReq{Refund: core.Int64(1), Total: core.Int64(2), Currency: core.String("CNY")},
-	})
-	if err != nil || *refund.RefundId != "50000000382019052709732678859" || *refund.Status != refunddomestic.STATUS_PROCESSING {
-		t.Errorf("refund %v, error %v", refund, err)
-	}
-	_, _, err = svc.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R|1@*")})
-	if !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") {
-		t.Errorf("query: error %v, want RESOURCE_NOT_EXISTS", err)
-	}
-}
-
-// The SDK downloads the list that the sandbox serves, and so do we.
-func TestOracleSDKDownloadsOurCertificates(t *testing.T) {
-	body := encodeList(t, newList(t))
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		c, err := ParseAuthorization(r.Header.Get("Authorization"))
-		if err == nil {
-			err = c.Verify(&merchantKey().PublicKey, r.Method, r.RequestURI, nil, time.Now())
-		}
-		if err != nil {
-			t.Error(err)
-		}
-		answer(w, &Platform{serial1, platformKey()}, 200, body)
-	})
-	client, err := core.NewClient(t.Context(),
-		option.WithMerchantCredential(mchID, mchSerial, merchantKey()),
-		option.WithHTTPClient(toServer(t, s)), option.WithoutValidator())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := downloader.NewCertificateDownloaderWithClient(t.Context(), client, apiV3Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.DownloadCertificates(t.Context()); err != nil { // now verified with what it has
-		t.Error("second download:", err)
-	}
-	ours, err := newClient(s.URL).Certificates(t.Context(), newAPIv3Key(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range ours {
-		theirs, ok := d.Get(t.Context(), c.SerialNo)
-		if !ok || !c.Key.Equal(theirs.PublicKey) || SerialNo(theirs) != utils.GetCertificateSerialNumber(*theirs) {
-			t.Errorf("certificate %s: the SDK has %t, or another key or serial", c.SerialNo, ok)
-		}
-	}
-	if n := len(d.GetAll(context.Background())); n != len(ours) {
-		t.Errorf("the SDK has %d certificates, we %d", n, len(ours))
 	}
 }

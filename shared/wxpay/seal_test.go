@@ -117,15 +117,21 @@ func TestOpenRefusesEveryFlippedBit(t *testing.T) {
 	t.Logf("%d flips, none opened", flips)
 }
 
-func TestParseAPIv3Key(t *testing.T) {
-	for n := range 66 {
-		_, err := ParseAPIv3Key(strings.Repeat("k", n))
-		if (err == nil) != (n == 32) || err != nil && !errors.Is(err, ErrFormat) {
-			t.Errorf("key of %d bytes: error %v", n, err)
+func TestKeysHave32Bytes(t *testing.T) {
+	for name, read := range map[string]func(string) (isZero bool, err error){
+		"API key":   func(s string) (bool, error) { k, err := ParseAPIKey(s); return k == APIKey{}, err },
+		"APIv3 key": func(s string) (bool, error) { k, err := ParseAPIv3Key(s); return k == APIv3Key{}, err },
+	} {
+		for n := range 66 {
+			isZero, err := read(strings.Repeat("k", n))
+			if (err == nil) != (n == 32) || err != nil && !errors.Is(err, ErrFormat) || isZero != (err != nil) {
+				t.Errorf("%s of %d bytes: error %v", name, n, err)
+			}
 		}
-	}
-	// 32 bytes, not 32 characters.
-	if _, err := ParseAPIv3Key(strings.Repeat("密", 32)); !errors.Is(err, ErrFormat) {
-		t.Errorf("key of 32 characters in 96 bytes: error %v, want %v", err, ErrFormat)
+		if _, err := read(strings.Repeat("密", 32)); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s of 32 characters in 96 bytes: error %v, want %v", name, err, ErrFormat)
+		}
+		_, err := read(apiSecretText + "\n")
+		checkSecrets(t, name, fmt.Sprint(err))
 	}
 }

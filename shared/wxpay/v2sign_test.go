@@ -334,17 +334,3 @@ func TestVerifyV2RefusesEveryFlippedBit(t *testing.T) {
 		t.Logf("%s: %d flips, %d of them not read, none accepted", st, len(body)*8, unread)
 	}
 }
-
-func TestParseAPIKey(t *testing.T) {
-	for n := range 66 {
-		k, err := ParseAPIKey(strings.Repeat("k", n))
-		if (err == nil) != (n == 32) || err != nil && !errors.Is(err, ErrFormat) || (k == APIKey{}) != (err != nil) {
-			t.Errorf("key of %d bytes: error %v", n, err)
-		}
-	}
-	if _, err := ParseAPIKey(strings.Repeat("密", 32)); !errors.Is(err, ErrFormat) {
-		t.Errorf("key of 32 characters in 96 bytes: error %v, want %v", err, ErrFormat)
-	}
-	_, err := ParseAPIKey(apiSecretText + "\n")
-	checkSecrets(t, "error", fmt.Sprint(err))
-}

@@ -3,7 +3,6 @@ package wxpay
 import (
 	"bytes"
 	"context"
-	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -241,23 +240,6 @@ func TestVerifyWindowExtremes(t *testing.T) {
 		}
 		if err := checkFresh(ts, now()); !errors.Is(err, ErrStale) {
 			t.Errorf("timestamp %d: error %v, want %v", ts, err, ErrStale)
-		}
-	}
-}
-
-func TestVerifyManyPublicKeys(t *testing.T) {
-	const newer = "PUB_KEY_ID_0119000001092025110100000000000002"
-	k := NewKeyring(map[string]*rsa.PublicKey{pubID: &platformKey().PublicKey, newer: &nextKey().PublicKey}, nil)
-	for serial, key := range map[string]*rsa.PrivateKey{pubID: platformKey(), newer: nextKey()} {
-		h, body := http.Header{}, []byte("{}")
-		(&Platform{serial, key}).sign(h, body, now(), nonce)
-		if err := verifyNow(k, h, body); err != nil {
-			t.Errorf("signed with %s: %v", serial, err)
-		}
-		// A key signs under its own name only.
-		(&Platform{serial, forgerKey()}).sign(h, body, now(), nonce)
-		if err := verifyNow(k, h, body); !errors.Is(err, ErrSignature) {
-			t.Errorf("forged as %s: error %v, want %v", serial, err, ErrSignature)
 		}
 	}
 }
