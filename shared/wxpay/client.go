@@ -130,17 +130,13 @@ func (c *Client) request(ctx context.Context, host, method, uri, authorization s
 }
 
 // prepare makes the HTTP client, once: a copy of the caller's, whose own settings
-// are not touched, or one of ours. What it keeps of connections lives as long as
-// the Client, therefore a program should have one and not one a call.
+// are not touched, or one of ours, which lives as long as the Client.
 func (c *Client) prepare() {
-	h := http.Client{}
+	c.http = NewHTTPClient(nil)
 	if c.HTTP != nil {
-		h = *c.HTTP
-	} else {
-		h = *NewHTTPClient(nil)
+		*c.http = *c.HTTP
+		c.http.CheckRedirect = noRedirect
 	}
-	h.CheckRedirect = noRedirect
-	c.http = &h
 }
 
 // withDefaultTimeout sees to it that every call ends.

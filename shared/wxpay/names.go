@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// SnakeName writes a name as WeChat Pay's own messages spell it: CloudBase's SDK
+// snakeName writes a name as WeChat Pay's own messages spell it: CloudBase's SDK
 // turns out_refund_no into outRefundNo, and its relays pass on either.
-func SnakeName(name string) string {
+func snakeName(name string) string {
 	var b strings.Builder
 	for i, r := range name {
 		if r >= 'A' && r <= 'Z' {
@@ -30,7 +30,7 @@ func SnakeNames(v any) any {
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for name, inner := range v {
-			name, inner = SnakeName(name), SnakeNames(inner)
+			name, inner = snakeName(name), SnakeNames(inner)
 			if other, twice := m[name]; twice && !reflect.DeepEqual(other, inner) {
 				inner = true
 			}
