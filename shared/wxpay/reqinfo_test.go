@@ -122,6 +122,7 @@ func TestOpenReqInfoRefuses(t *testing.T) {
 		"base64 with a space":      " " + valid,
 		"base64, something behind": valid + "=",
 		"without padding":          seal([]byte("<root>canary</root>")[:16]),
+		"padding of 17":            seal(bytes.Repeat([]byte{17}, 32)),
 		"sealed with another key":  base64.StdEncoding.EncodeToString(ecb(t, strings.Repeat("k", 32), bytes.Repeat([]byte{16}, 16))),
 	}
 	// A block that ends with n for the number of bytes of padding, one of which is
