@@ -66,6 +66,7 @@ func TestVerifyTC3Refuses(t *testing.T) {
 		{"a header's value with space around", header("X-Tcb-Source", " wx_client,scf\t"), nil},
 		{"a signed header missing", func(c *call, _ *TC3Credential) { c.h.Del("X-Tcb-Source") }, wxpay.ErrSignature},
 		{"a signed header twice", header("X-Tcb-Source", "wx_client,scf", "wx_client,scf"), wxpay.ErrSignature},
+		{"a signed header in halves", header("X-Tcb-Source", "wx_client", "scf"), wxpay.ErrSignature},
 		{"a signed header under two spellings", header("X-TCB-Source", "wx_client,scf"), wxpay.ErrSignature},
 		{"a header more", header("X-Timestamp", "1"), nil},
 		{"content type with a boundary", header("Content-Type", "multipart/form-data; boundary=x"), nil},
