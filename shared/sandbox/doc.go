@@ -15,9 +15,9 @@
 // and notifies in its own words. Where nothing is documented about those, what its
 // users report decides, and the tables say so.
 //
-// It is strict and, if it is let, a little hostile, since a client that has seen
-// only good days is not tested. And it misbehaves on demand: every fault that has a
-// name in [Sandbox.Control] is one that merchants have met.
+// It is strict and, with [Config.Hostile], repeats and reorders notifications, since
+// a client that has seen only good days is not tested. And it misbehaves on demand:
+// every fault that has a name in [Sandbox.Control] is one that merchants have met.
 //
 // Two clocks run in it. Signatures are always about real time, as both sides
 // check them against their own clocks. Everything else (when a refund settles,

@@ -17,7 +17,7 @@ var channels = map[string]func(world.Credentials, world.URLs) map[string]string{
 		return map[string]string{
 			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WXPAY_SERIAL_NO": c.SerialNo, "WXPAY_PRIVATE_KEY": c.PrivateKey, "WXPAY_APIV3_KEY": c.APIv3Key,
-			"WXPAY_PUBLIC_KEY_ID": c.PublicKeyID, "WXPAY_PUBLIC_KEY": c.PublicKey,
+			"WXPAY_PUBLIC_KEY_ID": strings.Join(c.PublicKeyIDs, ","), "WXPAY_PUBLIC_KEY": strings.Join(c.PublicKeys, ""),
 			"WXPAY_BASE_URL": u.WeChat,
 		}
 	},
@@ -57,7 +57,8 @@ func gatewaySettings(c world.Credentials, u world.URLs) map[string]string {
 }
 
 // Settings returns the environment variables with which one of our functions
-// talks to this sandbox over a channel.
+// talks to this sandbox over a channel. While two public keys of WeChat Pay are
+// valid, both are there.
 func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	of, ok := channels[channel]
 	if !ok {
@@ -83,8 +84,9 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	return out, nil
 }
 
-// Env returns the same as text that a shell can source, a variable a line. The
-// line feeds of keys are written as \n, which our functions understand.
+// Env returns what [Sandbox.Settings] does as text that a shell can source, a
+// variable a line. The line feeds of keys are written as \n, which our functions
+// understand.
 func (s *Sandbox) Env(channel string) (string, error) {
 	settings, err := s.Settings(channel)
 	if err != nil {

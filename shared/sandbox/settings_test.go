@@ -72,6 +72,28 @@ func TestAShellCanSourceTheEnvironment(t *testing.T) {
 	}
 }
 
+// TestSettingsHoldTheNewAndTheOldPublicKey rotates, so that a function which starts
+// afterwards must know both, and no third: our settings take two.
+func TestSettingsHoldTheNewAndTheOldPublicKey(t *testing.T) {
+	w := sandboxtest.New(t)
+	want, keys := w.SettingsOf("apiv3")["WXPAY_PUBLIC_KEY_ID"], w.SettingsOf("apiv3")["WXPAY_PUBLIC_KEY"]
+	for range 2 {
+		newest := w.Control("POST", "/_sandbox/keys/rotate", "", 200).Field("public_key_id").(string)
+		old, _, _ := strings.Cut(want, ",")
+		oldKey, _, _ := strings.Cut(strings.TrimPrefix(keys, "-----BEGIN "), "-----BEGIN ")
+		want = newest + "," + old
+		got := w.SettingsOf("apiv3")
+		keys = got["WXPAY_PUBLIC_KEY"]
+		if got["WXPAY_PUBLIC_KEY_ID"] != want || strings.Count(keys, "-----BEGIN ") != 2 || !strings.HasSuffix(keys, oldKey) {
+			t.Errorf("WXPAY_PUBLIC_KEY_ID %s, want %s; WXPAY_PUBLIC_KEY %s", got["WXPAY_PUBLIC_KEY_ID"], want, keys)
+		}
+	}
+	w.Advance("170h")
+	if got := w.SettingsOf("apiv3"); got["WXPAY_PUBLIC_KEY_ID"]+"," != want[:strings.Index(want, ",")+1] || strings.Count(got["WXPAY_PUBLIC_KEY"], "-----BEGIN ") != 1 {
+		t.Errorf("a week later %s, want the newest of %s", got["WXPAY_PUBLIC_KEY_ID"], want)
+	}
+}
+
 func TestNothingIsPostedWithoutANotificationURL(t *testing.T) {
 	w := sandboxtest.New(t, func(c *sandbox.Config) { c.NotifyURL = "" })
 	w.Order("T1")

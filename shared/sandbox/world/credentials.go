@@ -1,6 +1,10 @@
 package world
 
-import "wxrefund/shared/wxpay"
+import (
+	"slices"
+
+	"wxrefund/shared/wxpay"
+)
 
 // Credentials are everything that the merchant and its functions know.
 type Credentials struct {
@@ -23,25 +27,34 @@ type Credentials struct {
 	SecretID       string `json:"secret_id"`
 	SecretKey      string `json:"secret_key"`
 	EnvID          string `json:"env_id"`
+
+	// The newest public key and, while that is valid, the one before it: what a
+	// merchant knows while WeChat Pay signs with either.
+	PublicKeyIDs []string `json:"-"`
+	PublicKeys   []string `json:"-"` // PEM, in the same order
 }
 
 // Credentials returns them, with the newest keys of WeChat Pay.
 func (w *World) Credentials() (Credentials, error) {
 	certificates, publics := w.PlatformKeys()
-	platform, public := certificates[len(certificates)-1], publics[len(publics)-1]
+	platform := certificates[len(certificates)-1]
 	k := w.Keys
 	private, err := privatePEM(k.Merchant.RSA())
 	if err != nil {
 		return Credentials{}, err
 	}
-	publicKey, err := publicPEM(&public.Key.PublicKey)
-	if err != nil {
-		return Credentials{}, err
+	var ids, keys []string
+	for _, public := range slices.Backward(publics[max(0, len(publics)-2):]) {
+		key, err := publicPEM(&public.Key.PublicKey)
+		if err != nil {
+			return Credentials{}, err
+		}
+		ids, keys = append(ids, public.Serial), append(keys, key)
 	}
 	return Credentials{
 		AppID: AppID, MchID: MchID, SubMchID: SubMchID,
 		SerialNo: wxpay.SerialNo(k.Merchant.Cert), PrivateKey: private, APIv3Key: k.apiV3Text.Reveal(),
-		PublicKeyID: public.Serial, PublicKey: publicKey, APIKey: k.apiText.Reveal(),
+		PublicKeyID: ids[0], PublicKey: keys[0], PublicKeyIDs: ids, PublicKeys: keys, APIKey: k.apiText.Reveal(),
 		// The API certificate is the client certificate too.
 		ClientCert: k.Merchant.certPEM(), ClientKey: private, CACert: k.ca.certPEM(),
 		PlatformSerial: platform.Serial, PlatformCert: platform.Cert,
