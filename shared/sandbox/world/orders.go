@@ -95,8 +95,8 @@ func (w *World) Order(transactionID, outTradeNo string) (Order, []Refund, bool) 
 	return o.snapshot(), snapshots(o.refunds), true
 }
 
-// ErrClash is for a number that is taken.
-var ErrClash = errors.New("sandbox: number is taken")
+// ErrClash is for making under a number what there is already.
+var ErrClash = errors.New("exists already")
 
 // Pay makes a paid order of what is known of it; what is not is made up.
 func (w *World) Pay(in Order) (Order, error) {
@@ -135,9 +135,9 @@ func (w *World) Pay(in Order) (Order, error) {
 	}
 	switch {
 	case w.byTrade[o.outTradeNo] != nil:
-		return Order{}, fmt.Errorf("%w: /out_trade_no %s", ErrClash, o.outTradeNo)
+		return Order{}, fmt.Errorf("sandbox: /out_trade_no: %s %w", o.outTradeNo, ErrClash)
 	case w.byTransaction[o.transactionID] != nil:
-		return Order{}, fmt.Errorf("%w: /transaction_id %s", ErrClash, o.transactionID)
+		return Order{}, fmt.Errorf("sandbox: /transaction_id: %s %w", o.transactionID, ErrClash)
 	}
 	if o.openID == "" {
 		o.openID = "o" + w.rand.text(27, alphanumeric, "openid", o.outTradeNo)

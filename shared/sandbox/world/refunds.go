@@ -114,7 +114,7 @@ func (w *World) ApplyByHand(a Application, notification string) (Refund, error) 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refunds[a.OutRefundNo] != nil {
-		return Refund{}, fmt.Errorf("%w: /out_refund_no %s", ErrClash, a.OutRefundNo)
+		return Refund{}, fmt.Errorf("sandbox: /out_refund_no: %s %w", a.OutRefundNo, ErrClash)
 	}
 	by := Caller{byHand: true, Notification: notification}
 	if o, _ := w.find(a, by); o != nil {
