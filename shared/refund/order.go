@@ -88,7 +88,7 @@ func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
 // counts for nothing.
 func (a *orderAccount) checkPace(no string, pace time.Duration, now time.Time) *Error {
 	if wait := a.Sent.Add(pace).Sub(now); a.SentNo != no && wait > 0 && wait <= pace {
-		return limited(fmt.Sprintf("refunds of one order must be %v apart", pace), wait.Microseconds())
+		return limited(fmt.Sprintf("refunds of one order must be %v seconds apart", pace.Seconds()), wait.Microseconds())
 	}
 	return nil
 }
