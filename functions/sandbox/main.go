@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -79,7 +80,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case err != nil:
 		return 2
 	}
-	if err := serve(ctx, o, getenv, stdout, host.NewLogger(stderr, getenv)); err != nil {
+	if err := serve(ctx, o, getenv, stdout, newLogger(stderr, getenv)); err != nil {
 		fmt.Fprintln(stderr, "sandbox:", strings.TrimPrefix(err.Error(), "sandbox: "))
 		return 1
 	}
@@ -164,7 +165,7 @@ func timer(ctx context.Context, now func() time.Time, refunds *refund.Service) {
 		if now().Before(next) {
 			continue
 		}
-		run, cancel := context.WithTimeout(ctx, time.Minute)
+		run, cancel := context.WithTimeout(host.WithRequestID(ctx, rand.Text()), time.Minute)
 		refunds.HandleTimer(run, refund.Caller{Kind: refund.Server}, nil)
 		cancel()
 		next = now().Add(time.Minute)

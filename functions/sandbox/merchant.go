@@ -28,7 +28,9 @@ func merchantSide(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger)
 	mux.Handle("GET /{$}", wechat.Console())
 	mux.Handle("GET /_sandbox/console/", wechat.Console())
 	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
-	mux.Handle("/notify", listener)
+	mux.HandleFunc("/notify", func(w http.ResponseWriter, r *http.Request) {
+		listener.ServeHTTP(w, r.WithContext(host.WithRequestID(r.Context(), rand.Text())))
+	})
 	mux.Handle("/_sandbox/", wechat.Control())
 
 	guard := http.NewCrossOriginProtection()
@@ -72,12 +74,14 @@ func function(invoke invocation) http.Handler {
 			return
 		}
 		// Whoever hangs up does not cut a refund in two, as on the platforms.
+		id := rand.Text()
+		ctx := host.WithRequestID(context.WithoutCancel(r.Context()), id)
 		caller := host.Identity{}.Platform(r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE"))
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(struct { // who has hung up gets nothing
 			ErrMsg    string          `json:"errMsg"`
 			RequestID string          `json:"requestID"`
 			Result    json.RawMessage `json:"result"`
-		}{"cloud.callFunction:ok", rand.Text(), invoke(context.WithoutCancel(r.Context()), caller, event)})
+		}{"cloud.callFunction:ok", id, invoke(ctx, caller, event)})
 	})
 }

@@ -39,7 +39,7 @@ func (r request) begin(parent context.Context) (context.Context, context.CancelF
 	left -= min(left/10, maxMargin)
 
 	ctx := context.WithoutCancel(parent)
-	ctx = context.WithValue(ctx, requestKey{}, r.id)
+	ctx = WithRequestID(ctx, r.id)
 	ctx = context.WithValue(ctx, credentialsKey{}, r.credentials)
 	return context.WithTimeout(ctx, left)
 }

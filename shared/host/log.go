@@ -28,6 +28,11 @@ func (getenv level) Level() slog.Level {
 
 type requestKey struct{}
 
+// WithRequestID returns a context with which records are logged under a request's id.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestKey{}, id)
+}
+
 // A requestHandler adds the request id.
 type requestHandler struct{ slog.Handler }
 
