@@ -30,6 +30,8 @@ const (
 var commandsRun = []ran{
 	{"go run ./functions/sandbox", byQuickStart},
 	{"go run ./functions/notify", byOwnProcess},
+	{"go run ./functions/wxpayfunctions", byOwnProcess},
+	{"curl -H 'Authorization: Bearer", byOwnProcess},
 	{"go run ./functions/package", byCI},
 	{"go test ./...", byCI},
 	{"go test ", byName},

@@ -56,8 +56,12 @@ func TestQuickStart(t *testing.T) {
 // ownProcess is how a function is started in a process of its own.
 var ownProcess = regexp.MustCompile(`(?m)^ *curl -s '[^\n]*_sandbox/env[^\n]*\n *set -a;[^\n]*\n *go run ./functions/notify\n`)
 
-// A function in a process of its own, as the documents start it, answers the
-// sandbox's notifications.
+// ownDispatcher is how the function is started that has refunds notified there, and
+// how it is called.
+var ownDispatcher = regexp.MustCompile("(?s)```sh\n(export REFUND_SERVER_TOKEN=.*?go run ./functions/wxpayfunctions\n)```\n.*?```sh\n(.*?)```\n")
+
+// Functions in processes of their own, as the documents start them, refund and answer
+// the sandbox's notifications.
 func TestOwnProcess(t *testing.T) {
 	t.Parallel()
 	var blocks []string
@@ -72,20 +76,35 @@ func TestOwnProcess(t *testing.T) {
 	if len(blocks) == 0 {
 		t.Fatal("no document says how to start a function of its own")
 	}
-	w := process.StartSandbox(t)
-	port := process.FreePort(t)
-	// The binary that the tests have built stands for go run, which is not to be killed by halves.
-	script := strings.NewReplacer("PORT=9000", "PORT="+port, "go run ./functions/notify", "env").Replace(blocks[0])
-	var env []string
-	for l := range strings.Lines(at(t, w, t.TempDir(), script)) {
-		if name, _, ok := strings.Cut(strings.TrimSuffix(l, "\n"), "="); ok && regexp.MustCompile(`^(WXPAY|LEDGER|PORT)`).MatchString(name) {
-			env = append(env, strings.TrimSuffix(l, "\n"))
-		}
+	dispatcher := ownDispatcher.FindStringSubmatch(read(t, "functions/sandbox/README.md").text)
+	if dispatcher == nil {
+		t.Fatal("no document says how to start and call a function that refunds")
 	}
-	f := process.AwaitPlain(t, process.Start(t, process.Notify, append(env, "LEDGER_URL=sqlite:"+w.Ledger)))
+	w, dir := process.StartSandbox(t), t.TempDir()
+	ports := strings.NewReplacer("9000", process.FreePort(t), "9001", process.FreePort(t))
+	run := func(name, script string) *process.Plain {
+		t.Helper()
+		// The binary that the tests have built stands for go run, which is not to be killed by halves.
+		script = strings.Replace(ports.Replace(script), "go run ./functions/"+name, "env", 1)
+		var env []string
+		for l := range strings.Lines(at(t, w, dir, script)) {
+			if regexp.MustCompile(`^(WXPAY|LEDGER|PORT|REFUND)\w*=`).MatchString(l) {
+				env = append(env, strings.TrimSuffix(l, "\n"))
+			}
+		}
+		return process.AwaitPlain(t, process.Start(t, name, append(env, "LEDGER_URL=sqlite:"+w.Ledger)))
+	}
+	f := run(process.Notify, blocks[0])
 	if status, body := f.Post("{}"); status != 401 {
 		t.Errorf("a notification without a signature: got %d %s, want 401", status, body)
 	}
+	run(process.Dispatcher, dispatcher[1])
+	if got := at(t, w, dir, ports.Replace(dispatcher[2])); !strings.Contains(got, `{"code":0,`) {
+		t.Errorf("the refund: got %s, want code 0", got)
+	}
+	process.Await(t, "the notification", func() bool {
+		return strings.Contains(f.Process.Stderr.String(), `"msg":"acknowledged","out_refund_no":"refund-14"`)
+	})
 }
 
 // miniProgram stands for wx.cloud in README's example. It keeps the events that were
