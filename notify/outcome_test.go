@@ -54,6 +54,8 @@ func TestCloudPayRelayIsReadInFull(t *testing.T) {
 		"abnormal":                      {`"refundStatus":"SUCCESS"`, `"refundStatus":"CHANGE"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusAbnormal, "" }},
 		"processing":                    {`"refundStatus":"SUCCESS"`, `"refundStatus":"PROCESSING"`, func(o *refund.Outcome) { o.Refund.Status, o.Refund.SuccessTime = refund.StatusProcessing, "" }},
 		"a time without separators":     {`2026-01-02 03:04:05`, `20260102030405`, func(*refund.Outcome) {}},
+		"the same name twice":           {`"appid":"wx1"`, `"appid":"wx0","appid":"wx1"`, func(*refund.Outcome) {}},
+		"a byte that is not UTF-8":      {`"支付用户零钱"`, "\"\xff\"", func(o *refund.Outcome) { o.Refund.UserReceivedAccount = "\ufffd" }},
 		"no sub-merchant":               {`"subMchId":"1900000110",`, ``, func(o *refund.Outcome) { o.Merchant = refund.Merchant{} }},
 		"no amounts":                    {`"refundFee":60,"settlementRefundFee":57,"totalFee":100,`, ``, func(o *refund.Outcome) { a := &o.Refund.Amount; a.Refund, a.Total, a.SettlementRefund = 0, 0, nil }},
 		"a time that is an object":      {`"successTime":"2026-01-02 03:04:05"`, `"successTime":{}`, func(o *refund.Outcome) { o.Refund.SuccessTime = "" }},

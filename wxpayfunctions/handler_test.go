@@ -221,6 +221,7 @@ func TestEventWithOneThingWrongIsRefusedByName(t *testing.T) {
 		{"from without account", replace(`{"account":"AVAILABLE",`, `{`), "amount.from[0].account is required"},
 		{"long reason", replace(`商品已售完`, strings.Repeat("售", 27)), "reason must have at most 80 bytes"},
 		{"emoji", replace(`商品已售完`, `😀`), "reason holds a character"},
+		{"a byte that is not UTF-8", replace(`商品已售完`, "\xff"), "reason holds a character"},
 		{"control character", replace(`商品已售完`, `a\u0000b`), "reason holds a character"},
 		{"unknown account", replace(`"funds_account":"AVAILABLE"`, `"funds_account":"BASIC"`), "funds_account must be AVAILABLE"},
 		{"goods without id", replace(`"merchant_goods_id":"1217",`, ``), "goods_detail[0].merchant_goods_id is required"},
