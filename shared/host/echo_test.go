@@ -49,6 +49,7 @@ func (e *echo) build(_ context.Context, getenv func(string) string) (Function, e
 }
 
 func (e *echo) invoke(ctx context.Context, caller refund.Caller, event []byte) []byte {
+	began := time.Now()
 	var what struct{ Do string }
 	_ = json.Unmarshal(event, &what)
 	switch what.Do {
@@ -67,7 +68,9 @@ func (e *echo) invoke(ctx context.Context, caller refund.Caller, event []byte) [
 		"kind":           caller.Kind,
 		"openid":         caller.OpenID,
 		"event":          string(event),
-		"left_ms":        time.Until(deadline).Milliseconds(),
+		"began":          began,
+		"deadline":       deadline,
+		"expired":        errors.Is(ctx.Err(), context.DeadlineExceeded),
 		"secret_id":      credentials.SecretID,
 		"secret_key":     credentials.SecretKey.Reveal(),
 		"source":         credentials.Source,

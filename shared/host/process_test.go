@@ -94,9 +94,11 @@ type echoReply struct {
 	Kind          refund.CallerKind
 	OpenID        string
 	Event         string
-	LeftMs        int64  `json:"left_ms"`
-	SecretID      string `json:"secret_id"`
-	SecretKey     string `json:"secret_key"`
+	Began         time.Time
+	Deadline      time.Time // of the context
+	Expired       bool      // so the context ended before the reply
+	SecretID      string    `json:"secret_id"`
+	SecretKey     string    `json:"secret_key"`
 	Source        string
 	OK            bool
 	Builds        int
@@ -105,6 +107,18 @@ type echoReply struct {
 
 	Code    int // of a host's own reply
 	Message string
+}
+
+// ends checks that the context has so much time from the request's arrival at the
+// host. That was after the request was sent and before the function began, and both
+// may be long apart on a busy machine.
+func (r echoReply) ends(t *testing.T, name string, sent time.Time, after time.Duration) {
+	t.Helper()
+	// A platform that tells whole milliseconds cuts off what is less.
+	if r.Deadline.Before(sent.Add(after-time.Millisecond)) || r.Deadline.After(r.Began.Add(after)) {
+		t.Errorf("%s: the context ends %v after the request was sent and %v after the function began; want at least and at most %v",
+			name, r.Deadline.Sub(sent), r.Deadline.Sub(r.Began), after)
+	}
 }
 
 func parseEcho(t *testing.T, reply []byte) echoReply {
