@@ -151,7 +151,9 @@ func TestFieldsMayStandInDataOrParams(t *testing.T) {
 }
 
 // B5, B6 and A9: a valid event with one thing changed is refused, 400, by the name of
-// what is wrong. What stands for money and is none: see TestMoneyIsFenAnInteger.
+// what is wrong. What stands for money and is none is in TestMoneyIsFenAnInteger, what
+// is wrong together with other things in TestOneMessageNamesAllThatIsWrong, and what
+// cannot be read in TestUnreadableEventHasOneProblem.
 func TestEventWithOneThingWrongIsRefusedByName(t *testing.T) {
 	replace := func(old, new string) string {
 		if !strings.Contains(event, old) {
@@ -161,79 +163,49 @@ func TestEventWithOneThingWrongIsRefusedByName(t *testing.T) {
 	}
 	for _, c := range []struct{ name, event, says string }{
 		{"empty", ``, "not JSON"},
-		{"text", `refund`, "not JSON"},
 		{"cut off", event[:len(event)-1], "not JSON"},
-		{"array", `[]`, "must be a JSON object"},
 		{"null", `null`, "type is required"},
-		{"number", `5`, "must be a JSON object"},
-		{"trailing object", event + `{}`, "nothing behind"},
 		{"trailing bracket", event + `]`, "nothing behind"},
 		{"no type", replace(`"type":"wxpay_refund",`, ``), "type is required"},
-		{"null type", replace(`"wxpay_refund"`, `null`), "type is required"},
 		{"unknown type", replace(`"wxpay_refund"`, `"wxpay_refunds"`), "type must be wxpay_refund or wxpay_refund_query"},
 		{"type in other case", replace(`"wxpay_refund"`, `"WXPAY_REFUND"`), "type must be"},
 		{"prototype type", replace(`"wxpay_refund"`, `"__proto__"`), "type must be"},
 		{"array type", replace(`"wxpay_refund"`, `["wxpay_refund"]`), "type must be a string"},
 		{"long type", replace(`"wxpay_refund"`, `"`+strings.Repeat("x", 1<<20)+`"`), "at most"},
 		{"Type beside type", replace(`"type"`, `"Type":"wxpay_refund_query","type"`), "Type must be written type"},
-		{"Type alone", replace(`"type"`, `"Type"`), "Type must be written type"},
-		{"duplicate type", replace(`"type"`, `"type":"wxpay_refund_query","type"`), "type stands twice"},
-		{"duplicate amount", replace(`"refund":60`, `"refund":60,"refund":100`), "amount.refund stands twice"},
 		{"duplicate in an unknown object", replace(`"openId"`, `"openId":"x","openId"`), "userInfo.openId stands twice"},
-		{"other case", replace(`"amount"`, `"Amount"`), "Amount must be written amount"},
-		{"other case inside", replace(`"refund":60`, `"Refund":60`), "Refund must be written refund"},
 		{"other case in a list", replace(`"unit_price"`, `"Unit_Price"`), "Unit_Price must be written unit_price"},
-		{"fields in both places", replace(`"type"`, `"data":{"out_refund_no":"R2"},"type"`), "must not stand beside data"},
 		{"data is text", replace(`"type"`, `"data":"x","type"`), "data must be an object"},
-		{"Data in other case", replace(`"type"`, `"Data":{},"type"`), "Data must be written data"},
 		{"deep", replace(`"userInfo":{`, `"x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`,"userInfo":{`), "nested too deeply"},
 
-		{"no refund number", replace(`"out_refund_no":"R1",`, ``), "out_refund_no is required"},
 		{"number as refund number", replace(`"R1"`, `1`), "out_refund_no must be a string"},
 		{"long refund number", replace(`"R1"`, `"`+strings.Repeat("R", 65)+`"`), "out_refund_no must have at most 64"},
 		{"path as refund number", replace(`"R1"`, `"..%2f..%2fcertificates"`), "out_refund_no may hold"},
 		{"line feed in refund number", replace(`"R1"`, `"R1\n"`), "out_refund_no may hold"},
 		{"no order", strings.Replace(replace(`"transaction_id":"1217752501201407033233368018",`, ``), `"out_trade_no":"O1",`, ``, 1), "transaction_id or out_trade_no is required"},
 		{"long order number", replace(`"O1"`, `"`+strings.Repeat("O", 33)+`"`), "out_trade_no must have at most 32"},
-		{"zero", replace(`"refund":60`, `"refund":0`), "amount.refund must be at least 1"},
 		{"negative", replace(`"refund":60`, `"refund":-60`), "amount.refund must be at least 1"},
 		{"overflow downwards", replace(`"refund":60`, `"refund":-9223372036854775809`), "amount.refund must be at least 1"},
-		{"object", replace(`"refund":60`, `"refund":{}`), "amount.refund must be in fen, an integer (in other currencies the minor unit), not an object"},
-		{"float quantity", replace(`"refund_quantity":1`, `"refund_quantity":1.0`), "goods_detail[0].refund_quantity must be an integer, not a decimal"},
-		{"no refund", replace(`"refund":60,`, ``), "amount.refund is required"},
-		{"no total", replace(`"total":100,`, ``), "amount.total is required"},
 		{"zero total", replace(`"total":100,`, `"total":0,`), "amount.total must be at least 1"},
 		{"null amount", `{"type":"wxpay_refund","out_refund_no":"R1","out_trade_no":"O1","amount":null}`, "amount is required"},
 		{"empty refund number", replace(`"R1"`, `""`), "out_refund_no is required"},
-		{"null refund number", replace(`"R1"`, `null`), "out_refund_no is required"},
 		{"null in a list", replace(`[{"account":"AVAILABLE","amount":60}]`, `[null]`), "amount.from[0] must be an object, not null"},
-		{"no part", replace(`,"amount":60}`, `}`), "amount.from[0].amount is required"},
 		{"endless list", replace(`[{"account":"AVAILABLE","amount":60}]`, `[`+strings.Repeat(`{},`, 1000)+`{}]`), "amount.from must have at most"},
-		{"over the total", replace(`"refund":60`, `"refund":101`), "amount.refund must not exceed amount.total"},
-		{"no amount", `{"type":"wxpay_refund","out_refund_no":"R1","out_trade_no":"O1"}`, "amount"},
-		{"amount is a number", `{"type":"wxpay_refund","out_refund_no":"R1","out_trade_no":"O1","amount":60}`, "amount must be an object"},
 		{"no currency", replace(`"currency":"CNY",`, ``), "amount.currency is required"},
 		{"no such currency", replace(`"CNY"`, `"YUAN"`), "amount.currency must be a three-letter code"},
-		{"other currency", replace(`"CNY"`, `"EUR"`), "amount.currency must be CNY"},
 		{"from does not sum", replace(`"amount":60}`, `"amount":59}`), "amount.from must sum"},
 		{"from twice", replace(`{"account":"AVAILABLE","amount":60}`, `{"account":"AVAILABLE","amount":30},{"account":"AVAILABLE","amount":30}`), "twice"},
-		{"from is no list", replace(`[{"account":"AVAILABLE","amount":60}]`, `{}`), "amount.from must be an array"},
 		{"from without account", replace(`{"account":"AVAILABLE",`, `{`), "amount.from[0].account is required"},
 		{"long reason", replace(`商品已售完`, strings.Repeat("售", 27)), "reason must have at most 80 bytes"},
 		{"emoji", replace(`商品已售完`, `😀`), "reason holds a character"},
 		{"a byte that is not UTF-8", replace(`商品已售完`, "\xff"), "reason holds a character"},
 		{"control character", replace(`商品已售完`, `a\u0000b`), "reason holds a character"},
-		{"unknown account", replace(`"funds_account":"AVAILABLE"`, `"funds_account":"BASIC"`), "funds_account must be AVAILABLE"},
 		{"goods without id", replace(`"merchant_goods_id":"1217",`, ``), "goods_detail[0].merchant_goods_id is required"},
 		{"goods without price", replace(`"unit_price":528800,`, ``), "goods_detail[0].unit_price is required"},
 		{"goods without refund", replace(`"refund_amount":60,`, ``), "goods_detail[0].refund_amount is required"},
 		{"goods quantity", replace(`"refund_quantity":1`, `"refund_quantity":0`), "goods_detail[0].refund_quantity must be at least 1"},
 
-		{"query of nothing", `{"type":"wxpay_refund_query"}`, "refund_id or out_refund_no"},
-		{"query of text offset", `{"type":"wxpay_refund_query","out_trade_no":"O1","offset":"1"}`, "offset must be an integer"},
-		{"query of negative offset", `{"type":"wxpay_refund_query","out_trade_no":"O1","offset":-1}`, "offset must be at least 0"},
 		{"query with params and fields", `{"type":"wxpay_refund_query","out_trade_no":"O1","params":{"out_trade_no":"O1"}}`, "beside params"},
-		{"query of a path", `{"type":"wxpay_refund_query","out_refund_no":"a/../../x"}`, "out_refund_no may hold"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, up := setUp(t)
