@@ -66,17 +66,25 @@ func backends() []backend {
 	})
 }
 
+// over runs a test over an empty ledger of each backend that is picked.
+func over(t *testing.T, picked func(backend) bool, test func(t *testing.T, b backend, url string)) {
+	t.Parallel()
+	for _, b := range backends() {
+		if picked(b) {
+			t.Run(b.name, func(t *testing.T) {
+				t.Parallel()
+				test(t, b, b.fresh(t))
+			})
+		}
+	}
+}
+
 // overAll runs a test over every backend. Each call of open opens the same
 // ledger, which is empty at first; a private one can be opened once.
 func overAll(t *testing.T, test func(t *testing.T, b backend, open func() *Store)) {
-	t.Parallel()
-	for _, b := range backends() {
-		t.Run(b.name, func(t *testing.T) {
-			t.Parallel()
-			url := b.fresh(t)
-			test(t, b, func() *Store { return open(t, url) })
-		})
-	}
+	over(t, func(backend) bool { return true }, func(t *testing.T, b backend, url string) {
+		test(t, b, func() *Store { return open(t, url) })
+	})
 }
 
 func open(t testing.TB, url string) *Store {

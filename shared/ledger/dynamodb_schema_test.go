@@ -35,7 +35,7 @@ func marked(t *testing.T, url string) int {
 // D12: a table from before there was a marker, or with an older one, gets that of
 // the program which comes first, once, and keeps what is in it.
 func TestOlderSchemaOfDynamoDBIsUpgradedOnce(t *testing.T) {
-	url := newDynamoURL(t)
+	url := freshOf(t, "dynamodb")
 	before := open(t, url)
 	before.store.(*dynamo).schema.done.Store(true) // the program from before there was a marker
 	commit(t, before, dueItem("a", 0, "A", at(0)), item("b", 0, "B"))
@@ -88,10 +88,10 @@ func TestOlderSchemaOfDynamoDBIsUpgradedOnce(t *testing.T) {
 
 // D12: a newer one is a clear error, of every call, and is left as it is.
 func TestNewerSchemaOfDynamoDBIsRefusedAndLeftAlone(t *testing.T) {
-	url := newDynamoURL(t)
+	url := freshOf(t, "dynamodb")
 	commit(t, openKnowing(t, url, dynamoSchema+1), item("a", 0, "A"))
 	want := fmt.Sprintf("the database has schema %d, this program works with schemas up to %d: it needs a newer program", dynamoSchema+1, dynamoSchema)
-	for name, call := range newerCalls {
+	for name, call := range everyCall {
 		if err := call(t.Context(), open(t, url)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
@@ -105,7 +105,7 @@ func TestNewerSchemaOfDynamoDBIsRefusedAndLeftAlone(t *testing.T) {
 // A marker that is none, and a table that is none: both are said, and the next
 // call looks again.
 func TestDynamoDBBadMarkerIsRefusedUntilItIsGone(t *testing.T) {
-	url := newDynamoURL(t)
+	url := freshOf(t, "dynamodb")
 	s := open(t, url)
 	d := s.store.(*dynamo)
 	put := func(schema string) {

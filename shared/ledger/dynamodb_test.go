@@ -28,13 +28,6 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// newDynamoURL skips the test if there is no DynamoDB.
-func newDynamoURL(t *testing.T) string {
-	t.Helper()
-	t.Parallel()
-	return dynamodbBackend.fresh(t)
-}
-
 // A wire is a RoundTripper that sees each request: what it asks for and its body.
 // send passes it on.
 type wire func(req *http.Request, op, body string, send func() (*http.Response, error)) (*http.Response, error)
@@ -412,7 +405,7 @@ func dropping(op string, n int, afterwards func()) wire {
 
 // A commit whose answer is lost is repeated, and knows what it wrote itself.
 func TestDynamoDBCommitWhoseAnswerIsLostKnowsItself(t *testing.T) {
-	url := newDynamoURL(t)
+	url := freshOf(t, "dynamodb")
 	other := open(t, url)
 	for _, test := range []struct {
 		name string
@@ -525,7 +518,7 @@ func TestDynamoDBAnswerThatDoesNotComeIsGivenUp(t *testing.T) {
 
 // No request reads the whole table, and lists come from the index.
 func TestDynamoDBIsAskedWithoutScans(t *testing.T) {
-	url := newDynamoURL(t)
+	url := freshOf(t, "dynamodb")
 	var mu sync.Mutex
 	var seen []string
 	var queries []string
@@ -590,7 +583,7 @@ func TestDynamoDBIsAskedWithoutScans(t *testing.T) {
 
 // Pages of DynamoDB's end after a megabyte; lists do not.
 func TestDynamoDBListsMoreThanOneOfItsPages(t *testing.T) {
-	s := open(t, newDynamoURL(t))
+	s := open(t, freshOf(t, "dynamodb"))
 	var items []refund.Item
 	body := strings.Repeat("x", dynamoBody)
 	for i := 0; len(items) < 9; i++ { // all in one shard
@@ -637,20 +630,15 @@ func TestDynamoDBShardsAndPlacesNeverChange(t *testing.T) {
 }
 
 func TestDynamoDBTableIsMadeOnceAndOthersAreRefused(t *testing.T) {
-	url := newDynamoURL(t)
+	url := freshOf(t, "dynamodb")
 	d := open(t, url).store.(*dynamo)
 	base, creating, _ := strings.Cut(url, "?")
 	plain := strings.Replace(creating, "create=true", "create=false", 1)
 
 	// A table that is not there.
 	missing := open(t, base+"-missing?"+plain)
-	for name, err := range map[string]error{
-		"get":      second(missing.Get(t.Context(), "a")),
-		"get two":  second(missing.Get(t.Context(), "a", "b")),
-		"put":      missing.Commit(t.Context(), item("a", 0, "")),
-		"put two":  missing.Commit(t.Context(), item("a", 0, ""), item("b", 0, "")),
-		"list due": third(missing.List(t.Context(), at(0), "", 1)),
-	} {
+	for name, call := range everyCall {
+		err := call(t.Context(), missing)
 		if want := fmt.Sprintf("there is no table %q in ", d.table+"-missing"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
@@ -700,14 +688,10 @@ func TestDynamoDBTableIsMadeOnceAndOthersAreRefused(t *testing.T) {
 		_, err := Open(t.Context(), base+name+"?"+creating)
 		errs := map[string]error{"open": err}
 		l := open(t, base+name+"?"+plain)
-		if name != "-part" {
-			errs["list"] = third(l.List(t.Context(), at(0), "", 1))
-		}
-		if name == "-id" {
-			errs["get"] = second(l.Get(t.Context(), "a"))
-			errs["get two"] = second(l.Get(t.Context(), "a", "b"))
-			errs["put"] = l.Commit(t.Context(), item("a", 0, ""))
-			errs["put two"] = l.Commit(t.Context(), item("a", 0, ""), item("b", 0, ""))
+		for what, call := range everyCall {
+			if name == "-id" || what == "list" && name != "-part" {
+				errs[what] = call(t.Context(), l)
+			}
 		}
 		for call, err := range errs {
 			if want := fmt.Sprintf("table %q is not a ledger's: %s", d.table+name, want); err == nil || !strings.Contains(err.Error(), want) {
@@ -721,6 +705,3 @@ func TestDynamoDBTableIsMadeOnceAndOthersAreRefused(t *testing.T) {
 		t.Errorf("part: got %v", err)
 	}
 }
-
-func second[T any](_ T, err error) error        { return err }
-func third[T, U any](_ T, _ U, err error) error { return err }

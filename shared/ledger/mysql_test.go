@@ -6,18 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
-
-// mysqlURL returns the URL of an empty ledger, or skips the test.
-func mysqlURL(t *testing.T) string {
-	t.Helper()
-	t.Parallel()
-	all := backends()
-	return all[slices.IndexFunc(all, func(b backend) bool { return b.scheme == "mysql" })].fresh(t)
-}
 
 // TLS is on and proves who the server is, but on this machine; the URL decides
 // otherwise if it says so.
@@ -66,7 +57,7 @@ func TestMySQLRefusesBadURLsWithoutShowingPasswords(t *testing.T) {
 	if err := os.WriteFile(noPEM, []byte("tiger"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for rest, want := range map[string]string{
+	refusesURLs(t, "mysql", map[string]string{
 		"":                                 "malformed",
 		"//u:tig/er@h/d":                   "percent-encoded",
 		"//u:tig%er@h/d":                   "percent-encoded",
@@ -81,21 +72,11 @@ func TestMySQLRefusesBadURLsWithoutShowingPasswords(t *testing.T) {
 		"//u:tiger@h/d?tls_ca=/none":       "/none",
 		"//u:tiger@h/d?tls_ca=" + noPEM:    "no certificate",
 		"//u:tiger@h/d?tls=false&tls_ca=x": "tls_ca needs tls=true",
-	} {
-		s, err := Open(t.Context(), "mysql:"+rest)
-		if err == nil {
-			s.Close()
-			t.Errorf("%q: no error", rest)
-			continue
-		}
-		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tig") || !strings.HasPrefix(err.Error(), "ledger: open mysql: ") {
-			t.Errorf("%q: got %q, want %q and no password", rest, err, want)
-		}
-	}
+	})
 }
 
 func TestMySQLSessionsAreStrictAndReadCommitted(t *testing.T) {
-	s := open(t, mysqlURL(t))
+	s := open(t, freshOf(t, "mysql"))
 	commit(t, s, item("a", 0, "A"))
 	db := s.store.(*server).db
 	tx, err := db.BeginTx(t.Context(), nil)

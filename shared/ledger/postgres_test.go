@@ -12,14 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// postgresURL returns the URL of an empty ledger, or skips the test.
-func postgresURL(t *testing.T) string {
-	t.Helper()
-	t.Parallel()
-	all := backends()
-	return all[slices.IndexFunc(all, func(b backend) bool { return b.scheme == "postgres" })].fresh(t)
-}
-
 // TLS is on and proves who the server is, but on this machine; the URL decides
 // otherwise if it says so, the environment does not.
 func TestPostgresFarFromThisMachineMustProveItself(t *testing.T) {
@@ -66,7 +58,7 @@ func TestPostgresFarFromThisMachineMustProveItself(t *testing.T) {
 
 func TestPostgresRefusesBadURLsWithoutShowingPasswords(t *testing.T) {
 	t.Parallel()
-	for rest, want := range map[string]string{
+	refusesURLs(t, "postgres", map[string]string{
 		"":                                "malformed",
 		"db":                              "malformed",
 		"//u:tig/er@h/d":                  "percent-encoded",
@@ -77,23 +69,13 @@ func TestPostgresRefusesBadURLsWithoutShowingPasswords(t *testing.T) {
 		"//u:tiger@h/d?sslmode=maybe":     "sslmode",
 		"//u:tiger@h/d?sslrootcert=/none": "/none",
 		"//u:tiger@h:0/d":                 "not one that PostgreSQL understands",
-	} {
-		s, err := Open(t.Context(), "postgres:"+rest)
-		if err == nil {
-			s.Close()
-			t.Errorf("%q: no error", rest)
-			continue
-		}
-		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tig") || !strings.HasPrefix(err.Error(), "ledger: open postgres: ") {
-			t.Errorf("%q: got %q, want %q and no password", rest, err, want)
-		}
-	}
+	})
 }
 
 // What is set for a transaction ends with it, and nothing stays behind in the
 // connection: the next one to use it may be a stranger, behind a pooler.
 func TestPostgresTransactionsLeaveNothingInTheConnection(t *testing.T) {
-	url := postgresURL(t)
+	url := freshOf(t, "postgres")
 	for name, value := range map[string]string{
 		"synchronous_commit": "off", "default_transaction_isolation": "serializable",
 		"default_transaction_read_only": "off", "pool_max_conns": "1",

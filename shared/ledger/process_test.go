@@ -9,8 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,94 +27,85 @@ var kills = flag.Int("kills", 20, "how often to kill a writing process")
 // races may be raised for a longer run.
 var races = flag.Int("races", 10, "how often two processes race for an order")
 
-// Several processes claim, count and reserve on one file: no claim is won
+// overShared runs a test over the backends that several processes can share.
+func overShared(t *testing.T, test func(t *testing.T, b backend, url string)) {
+	over(t, func(b backend) bool { return !b.private }, test)
+}
+
+// Several processes claim, count and reserve on one ledger: no claim is won
 // twice, no increment is lost, and the order is not overdrawn.
-func TestProcessesSharingAFileLoseNothing(t *testing.T) {
-	t.Parallel()
-	raceProcesses(t, "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"))
-}
+func TestProcessesSharingALedgerLoseNothing(t *testing.T) {
+	overShared(t, func(t *testing.T, _ backend, url string) {
+		s := open(t, url)
+		commit(t, s, item("order", 0, `{"total":3000,"reserved":0}`))
 
-func raceProcesses(t *testing.T, url string) {
-	t.Helper()
-	s := open(t, url)
-	commit(t, s, item("order", 0, `{"total":3000,"reserved":0}`))
-
-	children := make([]*child, 4)
-	for i := range children {
-		children[i] = startChild(t, "race", url)
-	}
-	for _, c := range children {
-		c.start.Close()
-	}
-	winner := map[string]int{}
-	var reserved int64
-	for _, c := range children {
-		var report raceReport
-		if out := c.finish(t); json.Unmarshal(out, &report) != nil {
-			t.Fatalf("a child printed %q", out)
+		children := make([]*child, 4)
+		for i := range children {
+			children[i] = startChild(t, "race", url)
 		}
-		for _, claim := range report.Won {
-			if winner[claim] != 0 {
-				t.Errorf("%s was won by two", claim)
+		for _, c := range children {
+			c.start.Close()
+		}
+		winner := map[string]int{}
+		var reserved int64
+		for _, c := range children {
+			var report raceReport
+			if out := c.finish(t); json.Unmarshal(out, &report) != nil {
+				t.Fatalf("a child printed %q", out)
 			}
-			winner[claim] = c.cmd.Process.Pid
+			for _, claim := range report.Won {
+				if winner[claim] != 0 {
+					t.Errorf("%s was won by two", claim)
+				}
+				winner[claim] = c.cmd.Process.Pid
+			}
+			reserved += report.Reserved
 		}
-		reserved += report.Reserved
-	}
-	for i := range raceClaims {
-		claim := fmt.Sprint("claim/", i)
-		if got := string(get(t, s, refund.Key(claim))[0].Body); got != strconv.Itoa(winner[claim]) {
-			t.Errorf("%s belongs to %s, it was won by %d", claim, got, winner[claim])
+		for i := range raceClaims {
+			claim := fmt.Sprint("claim/", i)
+			if got := string(get(t, s, refund.Key(claim))[0].Body); got != strconv.Itoa(winner[claim]) {
+				t.Errorf("%s belongs to %s, it was won by %d", claim, got, winner[claim])
+			}
 		}
-	}
-	want := int64(len(children) * 4 * raceIncrements)
-	same(t, "counter", get(t, s, "counter"), []refund.Item{item("counter", want, strconv.FormatInt(want, 10))})
-	var a account
-	if err := json.Unmarshal(get(t, s, "order")[0].Body, &a); err != nil {
-		t.Fatal(err)
-	}
-	if a.Reserved != reserved || a.Reserved > a.Total {
-		t.Errorf("reserved %d of %d, the children reserved %d", a.Reserved, a.Total, reserved)
-	}
+		want := int64(len(children) * 4 * raceIncrements)
+		same(t, "counter", get(t, s, "counter"), []refund.Item{item("counter", want, strconv.FormatInt(want, 10))})
+		var a account
+		if err := json.Unmarshal(get(t, s, "order")[0].Body, &a); err != nil {
+			t.Fatal(err)
+		}
+		if a.Reserved != reserved || a.Reserved > a.Total {
+			t.Errorf("reserved %d of %d, the children reserved %d", a.Reserved, a.Total, reserved)
+		}
+	})
 }
 
-// Several processes open a file that does not exist yet: one makes it, the
-// others wait for that, and none fails.
-func TestProcessesMayOpenAFreshFileAtOnce(t *testing.T) {
-	t.Parallel()
-	for range 3 {
-		openByProcesses(t, "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), 6)
-	}
-}
-
-func openByProcesses(t *testing.T, url string, n int) {
-	t.Helper()
-	children := make([]*child, n)
-	for i := range children {
-		children[i] = startChild(t, "first", url)
-	}
-	for _, c := range children {
-		c.start.Close()
-	}
-	for _, c := range children {
-		c.finish(t)
-	}
-	s := open(t, url)
-	for _, c := range children {
-		if key := refund.Key(fmt.Sprint("child/", c.cmd.Process.Pid)); get(t, s, key)[0].Version != 1 {
-			t.Errorf("%s is missing", key)
+// Several processes open a ledger that does not exist yet: whoever comes first makes
+// it, the others wait for that, and none fails.
+func TestProcessesMayOpenAFreshLedgerAtOnce(t *testing.T) {
+	overShared(t, func(t *testing.T, _ backend, url string) {
+		children := make([]*child, 16)
+		for i := range children {
+			children[i] = startChild(t, "first", url)
 		}
-	}
+		for _, c := range children {
+			c.start.Close()
+		}
+		for _, c := range children {
+			c.finish(t)
+		}
+		s := open(t, url)
+		for _, c := range children {
+			if key := refund.Key(fmt.Sprint("child/", c.cmd.Process.Pid)); get(t, s, key)[0].Version != 1 {
+				t.Errorf("%s is missing", key)
+			}
+		}
+	})
 }
 
 // A7: two processes claim 60 of an order of 100 at the same time, again and again:
 // each time one of them gets it and the other is refused for want of room.
 func TestOneOfTwoProcessesGetsAnOrder(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, _ func() *Store) {
-		if b.private {
-			t.Skip("a process cannot share it")
-		}
-		url := b.fresh(t)
+	overShared(t, func(t *testing.T, _ backend, url string) {
 		s := open(t, url)
 		children := []*child{startChild(t, "pair", url), startChild(t, "pair", url)}
 		var answers []*bufio.Scanner
@@ -152,67 +143,86 @@ func TestOneOfTwoProcessesGetsAnOrder(t *testing.T) {
 	})
 }
 
-// D2: a process is killed again and again while it writes. Each time the file is
-// sound, every commit that was acknowledged is there, and the one that was
-// under way is there as a whole or not at all.
+// D2: a process is killed again and again while it writes. Each time every commit that
+// was acknowledged is there, and the one that was under way is there as a whole or not
+// at all.
 func TestKilledProcessLosesNoAcknowledgedCommit(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	killWriters(t, "sqlite:"+path, *kills, func() { checkIntegrity(t, path) })
+	overShared(t, func(t *testing.T, b backend, url string) {
+		rounds := *kills
+		if b.remote {
+			rounds = (rounds + 1) / 2
+		}
+		stored, unacknowledged := 0, 0
+		for round := range rounds {
+			c := startChild(t, "write", url)
+			c.start.Close()
+			lines := bufio.NewScanner(c.stdout)
+			if !lines.Scan() {
+				t.Fatalf("the child wrote nothing: %s", c.stderr.String())
+			}
+			// The child is writing now. All it prints until it dies is read.
+			time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { c.cmd.Process.Kill() })
+			acknowledged := stored
+			for more := true; more; more = lines.Scan() {
+				n, err := strconv.Atoi(lines.Text())
+				if err != nil || n != acknowledged {
+					t.Fatalf("the child printed %q after %d", lines.Text(), acknowledged)
+				}
+				acknowledged++
+			}
+			c.cmd.Wait() // killed
+			if c.stderr.Len() > 0 {
+				t.Fatal(c.stderr.String())
+			}
+
+			rest(t, b, url)
+			s := open(t, url)
+			was := stored
+			stored = int(get(t, s, "count")[0].Version)
+			if stored != acknowledged && stored != acknowledged+1 {
+				t.Fatalf("round %d: %d commits were acknowledged, %d are stored", round, acknowledged, stored)
+			}
+			unacknowledged += stored - acknowledged
+			for n := was; n <= stored; n++ { // the last is one that must not be there
+				want := written(n)
+				got := get(t, s, want[0].Key, want[2].Key)
+				for i, item := range []refund.Item{want[0], want[2]} {
+					if n == stored {
+						item = refund.Item{Key: item.Key}
+					} else {
+						item.Version++
+					}
+					same(t, fmt.Sprintf("round %d, commit %d", round, n), got[i:i+1], []refund.Item{item})
+				}
+			}
+			s.Close()
+			if t.Failed() {
+				return
+			}
+		}
+		t.Logf("%d commits in %d lives, %d of them stored but not acknowledged", stored, rounds, unacknowledged)
+	})
 }
 
-// killWriters calls dead each time that a process has been killed.
-func killWriters(t *testing.T, url string, kills int, dead func()) {
+// rest waits until nothing is at work any more on what a killed process sent last, and
+// examines a file.
+func rest(t *testing.T, b backend, url string) {
 	t.Helper()
-	stored, unacknowledged := 0, 0
-	for round := range kills {
-		c := startChild(t, "write", url)
-		c.start.Close()
-		lines := bufio.NewScanner(c.stdout)
-		if !lines.Scan() {
-			t.Fatalf("the child wrote nothing: %s", c.stderr.String())
-		}
-		// The child is writing now. All it prints until it dies is read.
-		time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { c.cmd.Process.Kill() })
-		acknowledged := stored
-		for more := true; more; more = lines.Scan() {
-			n, err := strconv.Atoi(lines.Text())
-			if err != nil || n != acknowledged {
-				t.Fatalf("the child printed %q after %d", lines.Text(), acknowledged)
-			}
-			acknowledged++
-		}
-		c.cmd.Wait() // killed
-		if c.stderr.Len() > 0 {
-			t.Fatal(c.stderr.String())
-		}
-
-		dead()
+	switch b.scheme {
+	case "sqlite":
+		checkIntegrity(t, strings.TrimPrefix(url, "sqlite:"))
+	case "dynamodb": // it is soon done with
 		s := open(t, url)
-		was := stored
-		stored = int(get(t, s, "count")[0].Version)
-		if stored != acknowledged && stored != acknowledged+1 {
-			t.Fatalf("round %d: %d commits were acknowledged, %d are stored", round, acknowledged, stored)
+		defer s.Close()
+		for was, count := int64(-1), int64(-2); was != count; time.Sleep(100 * time.Millisecond) {
+			was, count = count, get(t, s, "count")[0].Version
 		}
-		unacknowledged += stored - acknowledged
-		for n := was; n <= stored; n++ { // the last is one that must not be there
-			want := written(n)
-			got := get(t, s, want[0].Key, want[2].Key)
-			for i, item := range []refund.Item{want[0], want[2]} {
-				if n == stored {
-					item = refund.Item{Key: item.Key}
-				} else {
-					item.Version++
-				}
-				same(t, fmt.Sprintf("round %d, commit %d", round, n), got[i:i+1], []refund.Item{item})
-			}
-		}
-		s.Close()
-		if t.Failed() {
-			return
+	default: // the lock of a row that is in every commit waits for that
+		var version int
+		if err := database(t, url).QueryRowContext(t.Context(), `SELECT version FROM wxrefund_items WHERE item_key = 'count' FOR UPDATE`).Scan(&version); err != nil {
+			t.Fatal(err)
 		}
 	}
-	t.Logf("%d commits in %d lives, %d of them stored but not acknowledged", stored, kills, unacknowledged)
 }
 
 // checkIntegrity has SQLite examine the whole file, over a connection that is

@@ -7,31 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"wxrefund/shared/refund"
 )
-
-// D12: a table whose schema is newer or unknown is refused, and left to the program
-// that has it open.
-func TestUnknownSchemaOfAServerIsRefused(t *testing.T) {
-	overServers(t, func(t *testing.T, url string) {
-		s := open(t, url)
-		commit(t, s, item("a", 0, "A"))
-		for comment, want := range map[string]string{
-			"wxrefund schema 4": "the database has schema 4, this program works with schemas up to 3",
-			"":                  "the table is not ours",
-			"wxrefund schema x": "the table is not ours",
-		} {
-			setComment(t, url, comment)
-			_, err := open(t, url).Get(t.Context(), "a")
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%q: got %v, want %q", comment, err, want)
-			}
-		}
-		// The program that had it open goes on.
-		same(t, "still", get(t, s, "a"), []refund.Item{item("a", 1, "A")})
-	})
-}
 
 func setComment(t *testing.T, url, comment string) {
 	t.Helper()

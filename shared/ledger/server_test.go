@@ -82,15 +82,7 @@ func administer(t testing.TB, env, create, drop string) {
 
 // overServers runs a test over the backends that are a [server].
 func overServers(t *testing.T, test func(t *testing.T, url string)) {
-	t.Parallel()
-	for _, b := range backends() {
-		if b.scheme == "postgres" || b.scheme == "mysql" {
-			t.Run(b.name, func(t *testing.T) {
-				t.Parallel()
-				test(t, b.fresh(t))
-			})
-		}
-	}
+	over(t, func(b backend) bool { return b.scheme == "postgres" || b.scheme == "mysql" }, func(t *testing.T, _ backend, url string) { test(t, url) })
 }
 
 // A connection that lay unused is dropped, though no timer ran meanwhile.
