@@ -28,7 +28,9 @@ func (f *fixture) sendV2(t testing.TB, change func(*notification2)) *httptest.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.APIKey = key
+	if f.APIKey == (wxpay.APIKey{}) {
+		f.APIKey = key
+	}
 	m := &notification2{
 		outer: wxpay.Fields{"return_code": "SUCCESS", "appid": "wx8888888888888888", "mch_id": mchid, "nonce_str": "TeqClE3i0mvn3DrK"},
 		inner: wxpay.Fields{
