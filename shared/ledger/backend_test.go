@@ -1,24 +1,21 @@
 package ledger
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"wxrefund/shared/needs"
 )
 
-// fresh returns the URL of an empty ledger. It ends the test if the backend's
-// variable is not set: as skipped, but where everything must be tested, as failed.
+// fresh returns the URL of an empty ledger, or ends the test if the backend's variable
+// is not set.
 func (b backend) fresh(t testing.TB) string {
 	t.Helper()
-	env := os.Getenv(b.env)
-	if b.env != "" && env == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not set", b.env)
-		}
-		t.Skipf("%s is not set", b.env)
+	if b.env == "" {
+		return b.url(t, "")
 	}
-	return b.url(t, env)
+	return b.url(t, needs.Env(t, b.env))
 }
 
 // freshOf returns the URL of an empty ledger of one scheme, or ends the test. The

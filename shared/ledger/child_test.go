@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxrefund/shared/needs"
 	"wxrefund/shared/refund"
 )
 
@@ -32,24 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	code := m.Run()
-	if missing := missing(); len(missing) > 0 {
-		fmt.Println("not all tests ran; the others need", strings.Join(missing, ", "))
-	}
-	os.Exit(code)
-}
-
-// missing lists what the tests that were skipped, or not even built, would need.
-func missing() (all []string) {
-	for _, b := range backends() {
-		if b.env != "" && os.Getenv(b.env) == "" {
-			all = append(all, b.env)
-		}
-	}
-	if !heavy {
-		all = append(all, "-tags heavy")
-	}
-	return all
+	os.Exit(needs.Main(m))
 }
 
 func runChild(job string) error {

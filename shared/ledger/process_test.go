@@ -17,10 +17,6 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// heavy says that the tests which kill processes and start servers of their own are
-// among those that run.
-const heavy = true
-
 // kills may be raised for a longer run.
 var kills = flag.Int("kills", 20, "how often to kill a writing process")
 

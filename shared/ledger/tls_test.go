@@ -17,11 +17,14 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"wxrefund/shared/needs"
 )
 
 // Database servers of the tests' own, whose certificates the tests make. They
@@ -35,15 +38,25 @@ type authority struct {
 
 func newAuthority(t *testing.T) authority {
 	t.Helper()
+	var a authority
+	a.cert, a.key = certify(t, &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, nil)
+	return a
+}
+
+// certify makes a certificate, which an authority signs or, without one, its own key.
+func certify(t *testing.T, template *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	if by == nil {
+		by = &authority{template, key}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, by.cert, &key.PublicKey, by.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +64,7 @@ func newAuthority(t *testing.T) authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return authority{cert, key}
+	return cert, key
 }
 
 // write puts the authority's certificate into a file, and returns its path.
@@ -63,24 +76,15 @@ func (a authority) write(t *testing.T, dir, name string) string {
 // server makes files with a certificate for a name and the far host, and its key.
 func (a authority) server(t *testing.T, dir string) (cert, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
+	public, private := certify(t, &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.ParseIP(farHost)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &private.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	}, &a)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return writePEM(t, filepath.Join(dir, "server.crt"), "CERTIFICATE", der), writePEM(t, filepath.Join(dir, "server.key"), "PRIVATE KEY", pkcs8)
+	return writePEM(t, filepath.Join(dir, "server.crt"), "CERTIFICATE", public.Raw), writePEM(t, filepath.Join(dir, "server.key"), "PRIVATE KEY", pkcs8)
 }
 
 func writePEM(t *testing.T, path, kind string, der []byte) string {
@@ -89,31 +93,6 @@ func writePEM(t *testing.T, path, kind string, der []byte) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// program finds a program of a database server, or skips the test: the variable
-// that names another server of the kind must be set where it has to be here.
-func program(t *testing.T, patterns ...string) string {
-	t.Helper()
-	for _, pattern := range patterns {
-		if path, err := exec.LookPath(pattern); err == nil {
-			return path
-		}
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			return found[len(found)-1]
-		}
-	}
-	lacks(t, fmt.Sprintf("one of %q", patterns))
-	return ""
-}
-
-// lacks skips a test that needs what this machine has not; in CI it fails it.
-func lacks(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("this test lacks %s", what)
-	}
-	t.Skipf("this test lacks %s", what)
 }
 
 // serverDir is a directory that belongs to an unprivileged user, as whom commands
@@ -129,7 +108,7 @@ func serverDir(t *testing.T, name string) (dir string, command func(program stri
 	if os.Getuid() == 0 {
 		u, err := user.Lookup(name)
 		if err != nil {
-			lacks(t, "a user to run the server as: "+err.Error())
+			needs.Skip(t, "a user to run the server as: "+err.Error())
 		}
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)
@@ -236,7 +215,10 @@ func TestPostgresServerMustProveWhoItIs(t *testing.T) {
 	if !hasDriver("postgres") {
 		t.Skip("this program has no PostgreSQL")
 	}
-	initdb := program(t, "initdb", "/usr/lib/postgresql/*/bin/initdb")
+	// Where Debian has it, which is on nobody's path.
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	slices.Reverse(found)
+	initdb := needs.Program(t, append([]string{"initdb"}, found...)...)
 	dir, command := serverDir(t, "postgres")
 	ours, others := newAuthority(t), newAuthority(t)
 	cert, key := ours.server(t, dir)
@@ -276,8 +258,8 @@ func TestMySQLServerMustProveWhoItIs(t *testing.T) {
 	if !hasDriver("mysql") {
 		t.Skip("this program has no MySQL")
 	}
-	install := program(t, "mariadb-install-db", "mysql_install_db")
-	daemon := program(t, "mariadbd", "/usr/sbin/mariadbd", "/usr/sbin/mysqld")
+	install := needs.Program(t, "mariadb-install-db", "mysql_install_db")
+	daemon := needs.Program(t, "mariadbd", "/usr/sbin/mariadbd", "/usr/sbin/mysqld")
 	dir, command := serverDir(t, "mysql")
 	ours, others := newAuthority(t), newAuthority(t)
 	cert, key := ours.server(t, dir)

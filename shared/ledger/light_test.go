@@ -1,5 +1,0 @@
-//go:build !heavy
-
-package ledger
-
-const heavy = false
