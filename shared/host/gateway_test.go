@@ -98,24 +98,28 @@ func TestGatewayEventsBecomeTheRequestsThatWereSent(t *testing.T) {
 			}
 			golden(t, tt.name, reply)
 
-			// the gateways' own types must be able to read it
-			var v2 events.LambdaFunctionURLResponse
-			if err := json.Unmarshal(reply, &v2); err != nil {
-				t.Fatal(err)
-			}
-			body := v2.Body
-			if v2.IsBase64Encoded {
-				b, err := base64.StdEncoding.DecodeString(body)
-				if err != nil {
-					t.Fatal(err)
-				}
-				body = string(b)
-			}
-			if v2.StatusCode != http.StatusCreated || body != tt.body {
-				t.Errorf("got %d %q, want the body back", v2.StatusCode, body)
+			if status, body := unpacked(t, reply); status != http.StatusCreated || body != tt.body {
+				t.Errorf("got %d %q, want the body back", status, body)
 			}
 		})
 	}
+}
+
+// unpacked reads a reply by the gateways' own type, which must be able to.
+func unpacked(t *testing.T, reply []byte) (status int, body string) {
+	t.Helper()
+	var v2 events.LambdaFunctionURLResponse
+	if err := json.Unmarshal(reply, &v2); err != nil {
+		t.Fatalf("reply %q: %v", reply, err)
+	}
+	if !v2.IsBase64Encoded {
+		return v2.StatusCode, v2.Body
+	}
+	b, err := base64.StdEncoding.DecodeString(v2.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v2.StatusCode, string(b)
 }
 
 func golden(t *testing.T, name string, got []byte) {
@@ -166,10 +170,9 @@ func TestBrokenGatewayEventsAreRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := testServer(t, Function{}) // calling anything would panic, which is a 500
-			var got struct{ StatusCode int }
 			reply := s.event(t.Context(), nobody, []byte(tt.event))
-			if err := json.Unmarshal(reply, &got); err != nil || got.StatusCode != tt.status {
-				t.Errorf("got %s (%v), want status %d", reply, err, tt.status)
+			if status, _ := unpacked(t, reply); status != tt.status {
+				t.Errorf("got %s, want status %d", reply, tt.status)
 			}
 		})
 	}
@@ -235,19 +238,7 @@ func FuzzGatewayEvent(f *testing.F) {
 		if !shaped {
 			return
 		}
-		var got events.LambdaFunctionURLResponse
-		if err := json.Unmarshal(reply, &got); err != nil {
-			t.Fatalf("reply %q: %v", reply, err)
-		}
-		back := got.Body
-		if got.IsBase64Encoded {
-			b, err := base64.StdEncoding.DecodeString(back)
-			if err != nil {
-				t.Fatal(err)
-			}
-			back = string(b)
-		}
-		if got.StatusCode == http.StatusOK && back != body {
+		if status, back := unpacked(t, reply); status == http.StatusOK && back != body {
 			t.Fatalf("body %q came back as %q", body, back)
 		}
 	})

@@ -85,19 +85,10 @@ func TestForgedEventsGainNothing(t *testing.T) {
 	for _, tt := range tests {
 		reply := s.event(t.Context(), is(tt.who), []byte(tt.event))
 		if tt.http {
-			var packed struct{ Body string }
-			if err := json.Unmarshal(reply, &packed); err != nil {
-				t.Fatal(err)
-			}
-			reply = []byte(packed.Body)
+			_, body := unpacked(t, reply)
+			reply = []byte(body)
 		}
-		var got struct {
-			Kind   refund.CallerKind
-			OpenID string
-		}
-		if err := json.Unmarshal(reply, &got); err != nil {
-			t.Fatalf("%s: %s: %v", tt.name, reply, err)
-		}
+		got := parseEcho(t, reply)
 		if want := tt.who.OpenID; got.Kind != tt.want || !tt.http && got.OpenID != want || tt.http && got.OpenID != "" {
 			t.Errorf("%s: got %+v, want kind %d", tt.name, got, tt.want)
 		}
@@ -216,22 +207,6 @@ func TestFailedBuildIsRepeatedAndShownToServersAlone(t *testing.T) {
 	}
 }
 
-// A switch that is neither on nor off is off, and is named to servers.
-func TestMalformedSwitchIsOffAndNamed(t *testing.T) {
-	getenv := settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "yes", "TRUST_WX_HEADERS": "true"})
-	s := newServer(getenv, NewLogger(new(logBuffer), getenv), func(context.Context, func(string) string) (Function, error) {
-		return Function{Invoke: replyCaller}, nil
-	})
-	got := s.invoke(t.Context(), func(id Identity) refund.Caller { return id.Platform("", "wx_trigger") }, nil)
-	if !strings.Contains(string(got), "REFUND_TRUST_FUNCTIONS") {
-		t.Errorf("got %s, want the variable named", got)
-	}
-	got = s.invoke(t.Context(), func(id Identity) refund.Caller { return id.Platform("oALICE", "wx_client,scf") }, nil)
-	if strings.Contains(string(got), "REFUND_TRUST_FUNCTIONS") {
-		t.Errorf("got %s: a user was shown the setting", got)
-	}
-}
-
 func TestConcurrentInvocationsShareOneBuild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		builds := 0
@@ -302,6 +277,7 @@ func TestFunctionIsBuiltAheadOfTheFirstInvocation(t *testing.T) {
 	}
 }
 
+// A caller who hangs up ends nothing.
 func TestContextEndsBeforeThePlatformsDeadline(t *testing.T) {
 	const second = time.Second
 	tests := []struct {
@@ -325,7 +301,7 @@ func TestContextEndsBeforeThePlatformsDeadline(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				parent := t.Context()
+				parent, hangUp := context.WithCancel(t.Context())
 				if tt.deadline != 0 {
 					var cancel context.CancelFunc
 					parent, cancel = context.WithTimeout(parent, tt.deadline)
@@ -333,22 +309,13 @@ func TestContextEndsBeforeThePlatformsDeadline(t *testing.T) {
 				}
 				ctx, cancel := request{limit: tt.limit}.begin(parent)
 				defer cancel()
+				hangUp()
 				deadline, ok := ctx.Deadline()
 				if left := time.Until(deadline); !ok || left != tt.want || ctx.Err() != nil {
 					t.Errorf("got %s (%v, %v), want %s", left, ok, ctx.Err(), tt.want)
 				}
 			})
 		})
-	}
-}
-
-func TestCallerWhoHangsUpEndsNothing(t *testing.T) {
-	parent, hangUp := context.WithCancel(t.Context())
-	ctx, cancel := request{}.begin(parent)
-	defer cancel()
-	hangUp()
-	if ctx.Err() != nil {
-		t.Error(ctx.Err())
 	}
 }
 
@@ -393,7 +360,7 @@ func TestCredentialsAreOfTheRequest(t *testing.T) {
 	}
 }
 
-func TestLogHasRequestIDsAndTheCurrentLevel(t *testing.T) {
+func TestLogHasRequestIDsTheCurrentLevelAndUTC(t *testing.T) {
 	env := map[string]string{}
 	var out strings.Builder
 	log := NewLogger(&out, settings(env))
@@ -421,13 +388,10 @@ func TestLogHasRequestIDsAndTheCurrentLevel(t *testing.T) {
 	if diff := cmp.Diff([]string{"without <nil> <nil>", "with req-1 1", "seen req-1 <nil>", "unknown level req-1 <nil>"}, got); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-}
 
-func TestLogIsInUTC(t *testing.T) {
-	var out bytes.Buffer
-	log := NewLogger(&out, settings(nil))
+	out.Reset()
 	at := time.Date(2026, 11, 22, 10, 5, 0, 0, time.FixedZone("UTC+8", 8*60*60))
-	if err := log.Handler().Handle(t.Context(), slog.NewRecord(at, slog.LevelInfo, "x", 0)); err != nil {
+	if err := log.Handler().Handle(t.Context(), slog.NewRecord(at, slog.LevelError, "x", 0)); err != nil {
 		t.Fatal(err)
 	}
 	if got := out.String(); !strings.Contains(got, `"time":"2026-11-22T02:05:00Z"`) {

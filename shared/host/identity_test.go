@@ -78,9 +78,6 @@ func TestCallerIsKnownByOpenIDAndSource(t *testing.T) {
 
 		// tokens that nobody knows
 		{"wx_paycallback", alice, alice, unlisted, unlisted},
-		{"app_client", alice, alice, unlisted, unlisted},
-		{"qq_client", alice, alice, unlisted, unlisted},
-		{"wx_cloudrun", alice, alice, unlisted, unlisted},
 		{"webclient", alice, alice, unlisted, unlisted},
 		{"anonymous", alice, alice, unlisted, unlisted},
 		{"something_new", alice, alice, unlisted, unlisted},
@@ -93,7 +90,6 @@ func TestCallerIsKnownByOpenIDAndSource(t *testing.T) {
 		{"wx_client;scf", alice, alice, unlisted, unlisted},
 		{"scf,something_new", alice, alice, unlisted, unlisted},
 		{"something_new,wx_trigger", alice, alice, unlisted, unlisted},
-		{"lambda", alice, alice, unlisted, unlisted},
 		{"bearer", alice, alice, unlisted, unlisted},
 	}
 	for _, tt := range tests {
@@ -114,9 +110,6 @@ func TestCallerIsKnownByOpenIDAndSource(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestOddOpenIDsAreStillUsers(t *testing.T) {
 	// An openid that makes no sense is still not the absence of one.
 	for _, openid := range []string{" ", "\x00", "oALICE,oBOB"} {
 		if got, want := (Identity{}).Platform(openid, ""), (refund.Caller{Kind: refund.User, OpenID: openid}); got != want {
@@ -125,7 +118,8 @@ func TestOddOpenIDsAreStillUsers(t *testing.T) {
 	}
 }
 
-// Both settings add to what is known, and take nothing away from it.
+// Both settings add to what is known, and take nothing away from it. A function among
+// the clients is trusted with nothing, even if functions are.
 func TestSettingsAddSources(t *testing.T) {
 	for _, tt := range []struct {
 		clients, servers string
@@ -158,13 +152,9 @@ func TestSettingsAddSources(t *testing.T) {
 			}
 		}
 	}
-}
-
-// A function that its merchant counts among the clients is trusted with nothing.
-func TestFunctionAmongClientsIsNotTrusted(t *testing.T) {
 	id := Identity{TrustFunctions: true, ClientSources: []string{"scf"}}
 	if got := id.Platform("", "wx_client,scf"); got.Kind != refund.Nobody {
-		t.Errorf("got %+v, want nobody", got)
+		t.Errorf("a function among the clients: got %+v, want nobody", got)
 	}
 }
 

@@ -3,7 +3,6 @@
 package host
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -105,16 +104,10 @@ func TestLambdaInvocations(t *testing.T) {
 	}
 
 	for _, name := range []string{"lambda-url", "apigw-v1"} {
-		var packed struct {
-			StatusCode int
-			Headers    map[string]string
-			Body       string
-		}
-		if err := json.Unmarshal([]byte(api.invoke(string(recorded(t, name)), time.Second)), &packed); err != nil {
-			t.Fatal(err)
-		}
-		if got := parseEcho(t, []byte(packed.Body)); packed.StatusCode != 200 || packed.Headers["Content-Type"] != "application/json" || got.Kind != refund.Nobody {
-			t.Errorf("%s: got %+v", name, packed)
+		reply := api.invoke(string(recorded(t, name)), time.Second)
+		status, body := unpacked(t, []byte(reply))
+		if got := parseEcho(t, []byte(body)); status != 200 || !strings.Contains(reply, `"Content-Type":"application/json"`) || got.Kind != refund.Nobody {
+			t.Errorf("%s: got %s", name, reply)
 		}
 	}
 

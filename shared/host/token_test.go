@@ -142,7 +142,8 @@ func TestFunctionThatNeedsTheTokenIsReachedWithItAlone(t *testing.T) {
 	}
 }
 
-// Over HTTP, too, a server gets to see what is wrong with the settings; the public does not.
+// A server gets to see what is wrong with the settings, over HTTP too; the public does
+// not. A switch that is neither on nor off is off.
 func TestMisconfigurationIsShownToServersAlone(t *testing.T) {
 	getenv := settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "yes", "REFUND_SERVER_TOKEN": newToken})
 	s := newServer(getenv, NewLogger(new(logBuffer), getenv), func(context.Context, func(string) string) (Function, error) {
@@ -156,6 +157,12 @@ func TestMisconfigurationIsShownToServersAlone(t *testing.T) {
 		res := s.serve(httptest.NewRequest("POST", "/", nil), nil, func(id Identity) refund.Caller { return id.Headers(h) })
 		if res.status != 503 || string(res.body) != want {
 			t.Errorf("got %d %s, want 503 %s", res.status, res.body, want)
+		}
+	}
+	for openid, want := range map[string]string{"": "REFUND_TRUST_FUNCTIONS", "oALICE": unavailable} {
+		got := s.invoke(t.Context(), func(id Identity) refund.Caller { return id.Platform(openid, "wx_trigger,scf") }, nil)
+		if !strings.Contains(string(got), want) {
+			t.Errorf("direct, openid %q: got %s, want %q", openid, got, want)
 		}
 	}
 }
