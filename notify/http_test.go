@@ -179,14 +179,12 @@ func TestValidNotificationIsSettledAndEveryRepeatAcknowledged(t *testing.T) {
 }
 
 // C1, C3, C7, C8 and C23: a valid notification with one thing changed gets the status
-// that says what is wrong with it, and nothing is recorded.
+// that says what is wrong with it, and nothing is recorded. All that a signature, an
+// envelope or what is sealed can have wrong with it is in package wxpay's tests.
 func TestNotificationWithOneThingChangedIsRefused(t *testing.T) {
 	other, _ := wxpay.ParseAPIv3Key("another-key-of-thirty-two-bytes!")
 	header := func(name, value string) func(*message) {
 		return func(m *message) { m.request = func(r *http.Request) { r.Header.Set(name, value) } }
-	}
-	without := func(name string) func(*message) {
-		return func(m *message) { m.request = func(r *http.Request) { r.Header.Del(name) } }
 	}
 	sealed := func(change func(*wxpay.Resource)) func(*message) {
 		return func(m *message) {
@@ -215,17 +213,11 @@ func TestNotificationWithOneThingChangedIsRefused(t *testing.T) {
 		}, 413},
 		{"breaks off", func(m *message) { m.request = func(r *http.Request) { r.Body = io.NopCloser(failing{}) } }, 400},
 
-		{"no signature", without("Wechatpay-Signature"), 401},
-		{"no timestamp", without("Wechatpay-Timestamp"), 401},
-		{"no nonce", without("Wechatpay-Nonce"), 401},
-		{"no serial", without("Wechatpay-Serial"), 401},
+		{"no signature", func(m *message) { m.request = func(r *http.Request) { r.Header.Del("Wechatpay-Signature") } }, 401},
 		{"signed by a stranger", func(m *message) { m.key = strangerKey() }, 401},
 		{"other serial", header("Wechatpay-Serial", "PUB_KEY_ID_X"), 401},
-		{"text as timestamp", header("Wechatpay-Timestamp", "soon"), 401},
-		{"changed nonce", header("Wechatpay-Nonce", "x"), 401},
 		{"probe", header("Wechatpay-Signature", "WECHATPAY/SIGNTEST/abc"), 401},
 		{"old", func(m *message) { m.at = time.Now().Add(-301 * time.Second) }, 401},
-		{"from the future", func(m *message) { m.at = time.Now().Add(301 * time.Second) }, 401},
 		{"changed body", func(m *message) {
 			m.request = func(r *http.Request) {
 				b, _ := io.ReadAll(r.Body)
@@ -235,21 +227,14 @@ func TestNotificationWithOneThingChangedIsRefused(t *testing.T) {
 
 		{"empty body", func(m *message) { m.body = func([]byte) []byte { return nil } }, 400},
 		{"no JSON", func(m *message) { m.body = func([]byte) []byte { return []byte("{") } }, 400},
-		{"null", func(m *message) { m.body = func([]byte) []byte { return []byte("null") } }, 400},
-		{"array", func(m *message) { m.body = func([]byte) []byte { return []byte("[]") } }, 400},
-		{"no resource", func(m *message) { m.seal = func([]byte) wxpay.Resource { return wxpay.Resource{} } }, 400},
 		{"unknown event", func(m *message) { m.notification.EventType = "REFUND.WHATEVER" }, 400},
 		{"a payment", func(m *message) { m.notification.EventType = "TRANSACTION.SUCCESS" }, 400},
 		{"event and status differ", func(m *message) { m.notification.EventType = "REFUND.CLOSED" }, 400},
-		{"no id", func(m *message) { m.notification.ID = "" }, 400},
 		{"sealed with another key", func(m *message) {
 			m.seal = func(plain []byte) wxpay.Resource { r, _ := other.Seal("refund", "refund", plain); return r }
 		}, 400},
-		{"damaged tag", sealed(func(r *wxpay.Resource) { r.Ciphertext = r.Ciphertext[:len(r.Ciphertext)-4] + "AAAA" }), 400},
-		{"no base64", sealed(func(r *wxpay.Resource) { r.Ciphertext = "!" }), 400},
 		{"short nonce", sealed(func(r *wxpay.Resource) { r.Nonce = "short" }), 400},
 		{"other algorithm", sealed(func(r *wxpay.Resource) { r.Algorithm = "AEAD_SM4_GCM" }), 400},
-		{"other associated data", sealed(func(r *wxpay.Resource) { r.AssociatedData = "payment" }), 400},
 		{"plain text no JSON", func(m *message) {
 			seal := m.seal
 			m.seal = func([]byte) wxpay.Resource { return seal([]byte("soon")) }
@@ -472,15 +457,15 @@ func TestUnreadableOptionalFieldsAreLeftOutAndNamedInTheLog(t *testing.T) {
 		"a decimal, and a time":           {`"success_time":"2026-11-22T10:05:00+08:00"`, `"success_time":"soon","amount2":1.5`, "[success_time]"},
 		"a payer's amount that is a text": {`"payer_total":100`, `"payer_total":"6222"`, "[amount.payer_total]"},
 		"a payer's amount below zero":     {`"payer_total":100`, `"payer_total":-6222`, "[amount.payer_total]"},
+		"a summary that is an object":     {`"summary":"退款成功"`, `"summary":{}`, "[summary]"},
 	} {
 		var log strings.Builder
 		f := setUp(t)
 		f.Log = slog.New(slog.NewTextHandler(&log, nil))
 		w := f.send(t, func(m *message) {
+			replace := func(b []byte) []byte { return []byte(strings.Replace(string(b), c.old, c.new, 1)) }
 			seal := m.seal
-			m.seal = func(plain []byte) wxpay.Resource {
-				return seal([]byte(strings.Replace(string(plain), c.old, c.new, 1)))
-			}
+			m.seal, m.body = func(plain []byte) wxpay.Resource { return seal(replace(plain)) }, replace
 		})
 		if got := f.recorded(t); w.Code != 200 || got != "SUCCESS" {
 			t.Errorf("%s: %d %s, recorded %s", name, w.Code, w.Body, got)
@@ -488,17 +473,6 @@ func TestUnreadableOptionalFieldsAreLeftOutAndNamedInTheLog(t *testing.T) {
 		if strings.Contains(log.String(), "left out") != (c.leftOut != "") || c.leftOut != "" && !strings.Contains(log.String(), c.leftOut) || strings.Contains(log.String(), "6222") {
 			t.Errorf("%s: the log says %s", name, &log)
 		}
-	}
-	var log strings.Builder
-	f := setUp(t)
-	f.Log = slog.New(slog.NewTextHandler(&log, nil))
-	w := f.send(t, func(m *message) {
-		m.body = func(b []byte) []byte {
-			return []byte(strings.Replace(string(b), `"summary":"退款成功"`, `"summary":{}`, 1))
-		}
-	})
-	if w.Code != 200 || !strings.Contains(log.String(), "fields=[summary]") {
-		t.Errorf("an unreadable field of the envelope: %d %s: %s", w.Code, w.Body, &log)
 	}
 }
 

@@ -84,7 +84,8 @@ func TestV2NotificationIsAHintOnly(t *testing.T) {
 	}
 }
 
-// C9 and the rest: a valid v2 notification with one thing changed is refused, in XML.
+// C9 and the rest: a valid v2 notification with one thing changed is refused, in XML. All
+// that XML can have wrong with it is in package wxpay's tests.
 func TestV2NotificationWithOneThingChangedIsRefused(t *testing.T) {
 	other, _ := wxpay.ParseAPIKey("another-key-of-thirty-two-bytes!")
 	body := func(old, new string) func(*notification2) {
@@ -110,14 +111,11 @@ func TestV2NotificationWithOneThingChangedIsRefused(t *testing.T) {
 			seal := m.seal
 			m.seal = func([]byte) string { return seal([]byte("soon")) }
 		}, 400},
-		{"a payment", func(m *notification2) { m.outer["transaction_id"] = "1"; m.seal = nil }, 400},
 		{"DOCTYPE", body("<xml>", `<!DOCTYPE xml [<!ENTITY x SYSTEM "file:///etc/passwd">]><xml>`), 400},
 		{"entity", body("<nonce_str>", "<nonce_str>&x;"), 400},
 		{"second root", body("</xml>", "</xml><xml></xml>"), 400},
 		{"duplicate element", body("<mch_id>", "<mch_id>1</mch_id><mch_id>"), 400},
-		{"nested", body("<mch_id>", "<mch_id><a>1</a>"), 400},
 		{"deep", body("<xml>", strings.Repeat("<xml>", 5000)), 400},
-		{"cut off", body("</xml>", ""), 400},
 	} {
 		f := setUp(t)
 		w := f.sendV2(t, c.change)
