@@ -87,6 +87,11 @@ func overAll(t *testing.T, test func(t *testing.T, b backend, open func() *Store
 	})
 }
 
+// overShared runs a test over the backends that may be opened more than once.
+func overShared(t *testing.T, test func(t *testing.T, b backend, url string)) {
+	over(t, func(b backend) bool { return !b.private }, test)
+}
+
 func open(t testing.TB, url string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), url)
@@ -840,5 +845,22 @@ func TestReopeningKeepsEverything(t *testing.T) {
 		if diff := cmp.Diff([][]string{{"a"}}, pages(t, again, at(9), 5)); diff != "" {
 			t.Errorf("due (-want +got):\n%s", diff)
 		}
+	})
+}
+
+// Several may open a fresh ledger at once: one of them makes it.
+func TestFreshLedgerMayBeOpenedByManyAtOnce(t *testing.T) {
+	overShared(t, func(t *testing.T, _ backend, url string) {
+		together(8, func(i int) {
+			s, err := Open(t.Context(), url)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			if err := s.Commit(t.Context(), item(fmt.Sprint(i), 0, "")); err != nil {
+				t.Error(err)
+			}
+		})
 	})
 }

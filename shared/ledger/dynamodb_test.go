@@ -629,7 +629,7 @@ func TestDynamoDBShardsAndPlacesNeverChange(t *testing.T) {
 	}
 }
 
-func TestDynamoDBTableIsMadeOnceAndOthersAreRefused(t *testing.T) {
+func TestDynamoDBTableOfAnotherIsRefused(t *testing.T) {
 	url := freshOf(t, "dynamodb")
 	d := open(t, url).store.(*dynamo)
 	base, creating, _ := strings.Cut(url, "?")
@@ -643,19 +643,6 @@ func TestDynamoDBTableIsMadeOnceAndOthersAreRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
 	}
-
-	// It is made once, by however many ask for it.
-	together(8, func(i int) {
-		s, err := Open(t.Context(), base+"-fresh?"+creating)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer s.Close()
-		if err := s.Commit(t.Context(), item(fmt.Sprint(i), 0, "")); err != nil {
-			t.Error(err)
-		}
-	})
 
 	// Tables of another's.
 	other := func(name string, keys, index []types.KeySchemaElement, p types.ProjectionType) {

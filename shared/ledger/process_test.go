@@ -23,11 +23,6 @@ var kills = flag.Int("kills", 20, "how often to kill a writing process")
 // races may be raised for a longer run.
 var races = flag.Int("races", 10, "how often two processes race for an order")
 
-// overShared runs a test over the backends that several processes can share.
-func overShared(t *testing.T, test func(t *testing.T, b backend, url string)) {
-	over(t, func(b backend) bool { return !b.private }, test)
-}
-
 // Several processes claim, count and reserve on one ledger: no claim is won
 // twice, no increment is lost, and the order is not overdrawn.
 func TestProcessesSharingALedgerLoseNothing(t *testing.T) {

@@ -137,23 +137,6 @@ func TestSQLiteStatementsUseIndexes(t *testing.T) {
 	}
 }
 
-// Within one process too, several ledgers may open a fresh file at once.
-func TestLedgersMayOpenAFreshFileAtOnce(t *testing.T) {
-	t.Parallel()
-	url := "sqlite:" + filepath.Join(t.TempDir(), "l.db")
-	together(8, func(i int) {
-		s, err := Open(t.Context(), url)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer s.Close()
-		if err := s.Commit(t.Context(), item(fmt.Sprint(i), 0, "")); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // lockFile takes the write lock of a file as another process would.
 func lockFile(t *testing.T, path string) (release func()) {
 	t.Helper()
