@@ -148,7 +148,7 @@ func (w *world) act(a act, name string) {
 	case "settle":
 		for _, u := range w.upstreams() {
 			if u.OutRefundNo == a.No || strings.HasPrefix(u.OutRefundNo, a.No+"-") {
-				w.control(http.MethodPost, "refunds/"+u.OutRefundNo+"/settle", map[string]any{"status": a.Status}, nil)
+				w.settle(u.OutRefundNo, a.Status)
 			}
 		}
 	case "whole relay", "false relay", "stranger's whole relay", "nobody's whole relay":
@@ -160,10 +160,7 @@ func (w *world) act(a act, name string) {
 		if u, ok := w.upstream(a.No); ok && a.Do == "relay" && u.Status != "PROCESSING" {
 			status = u.Status
 		}
-		c := w.begin(name, 10*time.Second)
-		c.forged = a.Do == "stranger's relay"
-		w.side.relay(c, a.Do != "stranger's relay", w.system.hint(a.No, status))
-		c.end()
+		w.relay(a, name, w.system.hint(a.No, status))
 	case "replay":
 		if l, ok := w.seen(a.No); ok {
 			w.deliver(l, "", name)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 )
@@ -18,19 +19,17 @@ type upstreamRefund struct {
 	Amount        struct{ Refund, Total int64 }
 }
 
-// control drives WeChat Pay's side as a developer would. It returns the status.
-func (w *world) control(method, path string, in, out any) int {
-	var body []byte
+// control drives WeChat Pay's side as a developer would. It reports whether WeChat Pay
+// did as it was told.
+func (w *world) control(method, path string, in, out any) bool {
+	r := httptest.NewRequest(method, "http://127.0.0.1/_sandbox/"+path, nil)
+	r.RemoteAddr = "127.0.0.1:40000"
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
 			panic(err)
 		}
-		body = b
-	}
-	r := httptest.NewRequest(method, "http://127.0.0.1/_sandbox/"+path, bytes.NewReader(body))
-	r.RemoteAddr = "127.0.0.1:40000"
-	if in != nil {
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
 		r.Header.Set("Content-Type", "application/json")
 	}
 	rec := httptest.NewRecorder()
@@ -40,7 +39,7 @@ func (w *world) control(method, path string, in, out any) int {
 			panic(err)
 		}
 	}
-	return rec.Code
+	return rec.Code == http.StatusOK
 }
 
 // upstreams is what WeChat Pay holds, oldest first.
@@ -68,32 +67,21 @@ func (w *world) pay(o order) {
 	if o.Coupon > 0 {
 		in["promotion_detail"] = []map[string]any{{"promotion_id": "COUPON-" + o.Trade, "scope": "GLOBAL", "type": o.CouponType, "amount": o.Coupon}}
 	}
-	if status := w.control(http.MethodPost, "orders", in, nil); status != http.StatusOK {
-		panic(fmt.Sprintf("the order %+v is answered with %d", o, status))
+	if !w.control(http.MethodPost, "orders", in, nil) {
+		panic(fmt.Sprintf("the order %+v is refused", o))
 	}
 }
 
-// refuseOnce has the sandbox refuse the next application, which is made at this very
-// instant, for certain.
-func (w *world) refuseOnce(no string) (stop func()) {
+// fault has the sandbox misbehave, and returns how to stop it.
+func (w *world) fault(in map[string]any) (stop func()) {
 	var out struct{ ID string }
-	code := pick(w.random.of("refuse", no), "USER_ACCOUNT_ABNORMAL", "NOT_ENOUGH")
-	if status := w.control(http.MethodPost, "faults", map[string]any{"err_code": code, "count": 1}, &out); status != http.StatusOK {
-		panic(fmt.Sprintf("a refusal of %s is answered with %d", no, status))
+	if !w.control(http.MethodPost, "faults", in, &out) {
+		panic(fmt.Sprintf("the fault %v is refused", in))
 	}
 	return func() { w.control(http.MethodDelete, "faults/"+out.ID, nil, nil) }
 }
 
-// fault has the sandbox misbehave, and returns how to stop it. The part "query"
-// is an error code that questions are answered with.
-func (w *world) fault(part, name string, rate float64) (stop func()) {
-	var out struct{ ID string }
-	in := map[string]any{part: name, "rate": rate}
-	if part == "query" {
-		in = map[string]any{"err_code": name, "on": "query", "rate": rate}
-	}
-	if status := w.control(http.MethodPost, "faults", in, &out); status != http.StatusOK {
-		panic(fmt.Sprintf("the fault %s:%s is answered with %d", part, name, status))
-	}
-	return func() { w.control(http.MethodDelete, "faults/"+out.ID, nil, nil) }
+// settle has a refund come to an end.
+func (w *world) settle(no, status string) {
+	w.control(http.MethodPost, "refunds/"+no+"/settle", map[string]any{"status": status}, nil)
 }

@@ -31,15 +31,7 @@
 // before it has stored them. It meets the same histories, so that a figure which
 // is zero for us is shown to be one that can fail.
 //
-//	go test ./functions/simulation                                  some hundred histories
-//	go test -tags heavy ./functions/simulation                      some thousand
-//	go test ./functions/simulation -run TestReport -v               the figures as a table
-//	go test ./functions/simulation -run TestSimulation -v -seed 17  one history, step by step
-//	go test ./functions/simulation -run TestSimulation -v -seed 17 -channel wecom
-//	go test ./functions/simulation -run TestSimulation -v -seed 1510 -plain    a regression's seed
-//	go test ./functions/simulation -run TestFixedHistories -v -channel cloudpay
-//	go test ./functions/simulation -run TestSimulation -channel global -histories 1000000 -timeout 0
-//	go test ./functions/simulation -run TestReport -v -races 10000
+// README.md has the commands, the rules that are checked, and the figures.
 //
 // The same seed gives the same history to the nanosecond: whatever is random is drawn
 // by purpose and not by turn (see [randomness]), and no two parts of the world ever

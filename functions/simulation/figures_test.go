@@ -16,20 +16,17 @@ func (f figures) add(g figures) {
 }
 
 // prefixed lists what begins so, in order.
-func (f figures) prefixed(prefix string) []string {
+func (f figures) prefixed(prefixes ...string) []string {
 	var names []string
-	for k := range f {
-		if strings.HasPrefix(k, prefix) {
-			names = append(names, k)
+	for _, prefix := range prefixes {
+		for k := range f {
+			if strings.HasPrefix(k, prefix) {
+				names = append(names, k)
+			}
 		}
 	}
 	slices.Sort(names)
 	return names
-}
-
-// ofScenarios lists how often it came to what the fixed histories are about.
-func (f figures) ofScenarios() []string {
-	return slices.Concat(f.prefixed("numbers taken"), f.prefixed("clients told"), f.prefixed("claims given up"), f.prefixed("amends"), f.prefixed("settled by"), f.prefixed("empty queries"))
 }
 
 // String is the summary for a log.

@@ -1,7 +1,6 @@
 package simulation_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
@@ -56,10 +55,17 @@ func (w *world) forge(no, name string) {
 // invent writes a notification whose content is right and whose signature is the
 // forger's, under WeChat Pay's name.
 func (w *world) invent(no, status string) notification {
-	o := w.history.Orders[0]
+	l := compose(w.history.Orders[0], no, status, keys().settings["WXPAY_PUBLIC_KEY_ID"])
+	l.id = "invented"
+	return l
+}
+
+// compose writes a notification of APIv3 about a refund of 1 fen, which the stranger signs
+// as whoever has that serial number.
+func compose(o order, no, status, serial string) notification {
 	plain, err := json.Marshal(wxpay.RefundNotification{
 		MchID: keys().settings["WXPAY_MCHID"], TransactionID: o.Transaction, OutTradeNo: o.Trade,
-		RefundID: "50300000000000000000000000001", OutRefundNo: no, RefundStatus: status,
+		RefundID: "50" + no, OutRefundNo: no, RefundStatus: status, SuccessTime: "2026-11-22T10:05:00+08:00",
 		Amount: wxpay.NotificationAmount{Total: o.Total, Refund: 1, PayerTotal: new(o.Total), PayerRefund: new(int64(1))},
 	})
 	if err != nil {
@@ -69,16 +75,13 @@ func (w *world) invent(no, status string) notification {
 	if err != nil {
 		panic(err)
 	}
-	body, err := json.Marshal(wxpay.Notification{
-		ID: "EVIL", EventType: "REFUND." + status, ResourceType: "encrypt-resource", Resource: sealed,
-	})
+	body, err := json.Marshal(wxpay.Notification{ID: "E" + no, EventType: "REFUND." + status, ResourceType: "encrypt-resource", Resource: sealed})
 	if err != nil {
 		panic(err)
 	}
 	h := http.Header{"Content-Type": {"application/json"}}
-	forger := &wxpay.Platform{Serial: keys().settings["WXPAY_PUBLIC_KEY_ID"], Key: strangerKey()}
-	if err := forger.Sign(h, body, time.Now()); err != nil {
+	if err := (&wxpay.Platform{Serial: serial, Key: strangerKey()}).Sign(h, body, time.Now()); err != nil {
 		panic(err)
 	}
-	return notification{id: "invented", header: h, body: bytes.TrimSpace(body)}
+	return notification{header: h, body: body}
 }

@@ -14,24 +14,8 @@ import (
 
 // The invariants see every commit at the instant at which it takes effect, every
 // request that reaches WeChat Pay and every acknowledgement, and hold them
-// against these rules:
-//
-//	I1 one upstream refund per refund number, and only numbers that a client has named
-//	I2 refunds of an order within its total and at most fifty, upstream and in the ledger
-//	I3 ledger state = upstream state once all is quiet
-//	I4 no state moves backwards
-//	I5 no acknowledged notification without a durable row
-//	I6 no business effect more than once per refund and final state; each subscriber
-//	   receives each, in order, and again only if its answer was lost
-//	I7 nothing unverified changes state
-//	I8 no secret and no full personal datum in any log, but for the openid that the dispatcher denies
-//	I9 what counts under a number is what WeChat Pay holds under it: ours if the order and
-//	   the amount are, else somebody else's, which counts on its own order and of which no subscriber hears
-//	I10 a doubt ends by itself, not before nothing can be on its way nor later than a day after
-//	   the last submission; the timer submits again for some hours only, and nobody does while
-//	   a refund by hand stands beside the claim
-//
-// They keep a copy of the ledger of their own, made of what was committed.
+// against the rules I1 to I10 of README.md. They keep a copy of the ledger of their own,
+// made of what was committed.
 type invariants struct {
 	w  *world
 	on bool // the naive handler is not held to any of it
@@ -283,12 +267,10 @@ func (v *invariants) leaves(c *call, no string, n int) {
 	v.mu.Lock()
 	v.sending[no] += n
 	now := v.sending[no]
-	v.mu.Unlock()
 	if n > 0 {
-		v.mu.Lock()
 		v.of(no).sent = time.Since(v.w.start)
-		v.mu.Unlock()
 	}
+	v.mu.Unlock()
 	if n > 0 && now > 1 && v.w.history.Skew == 0 {
 		v.violates("A6", "%s is submitted %d times at once (%s)", no, now, c.name)
 	}

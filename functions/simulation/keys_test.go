@@ -34,10 +34,9 @@ type keySet struct {
 	settings map[string]string // of APIv3
 	of       map[string]*setup // by channel
 
-	merchant *wxpay.PrivateKey
-	public   *rsa.PublicKey
-	secret   wxpay.APIv3Key
-	client   *x509.Certificate // of mutual TLS
+	public *rsa.PublicKey
+	secret wxpay.APIv3Key
+	client *x509.Certificate // of mutual TLS
 }
 
 // A setup is what one channel's environment makes of our side.
@@ -76,9 +75,6 @@ func newKeySet() (*keySet, error) {
 	}
 	k.settings = k.of[apiv3].settings
 	if k.client, err = clientCertificate(k.of["global"].settings["WXPAY_CLIENT_CERT"]); err != nil {
-		return nil, err
-	}
-	if k.merchant, err = wxpay.ParsePrivateKey(k.settings["WXPAY_PRIVATE_KEY"]); err != nil {
 		return nil, err
 	}
 	if k.public, err = wxpay.ParsePublicKey(k.settings["WXPAY_PUBLIC_KEY"]); err != nil {

@@ -2,14 +2,12 @@ package simulation_test
 
 import (
 	"context"
-	"crypto/rsa"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	"wxrefund/shared/channel"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
 )
@@ -32,17 +30,8 @@ func (n *naive) renumbers() bool                  { return true }
 func (n *naive) tick(*call)                       {}
 func (n *naive) relay(*call, bool, []byte) []byte { return nil } // it hears by notifications
 
-func (n *naive) channel(c *call) *channel.APIv3 {
-	k := keys()
-	return &channel.APIv3{
-		Client: &wxpay.Client{
-			Signer: &wxpay.Signer{MchID: k.settings["WXPAY_MCHID"], SerialNo: k.settings["WXPAY_SERIAL_NO"], Key: k.merchant},
-			Keys:   wxpay.NewKeyring(map[string]*rsa.PublicKey{k.settings["WXPAY_PUBLIC_KEY_ID"]: k.public}, nil),
-			HTTP:   &http.Client{Transport: &wire{n.w, func() *call { return c }}},
-			Hosts:  []string{wechatURL},
-		},
-		NotifyURL: notifyURL,
-	}
+func (n *naive) channel(c *call) refund.Channel {
+	return n.w.system.wired(keys().of[apiv3].system, &http.Client{Transport: &wire{n.w, func() *call { return c }}})
 }
 
 func (n *naive) dispatch(c *call, event []byte) []byte {
@@ -86,17 +75,15 @@ func (n *naive) access(c *call, no, verb string, do func()) error {
 
 // notification verifies, acknowledges, and then goes to work.
 func (n *naive) notification(c *call, w http.ResponseWriter, r *http.Request) {
-	k := keys()
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
-		ring := wxpay.NewKeyring(map[string]*rsa.PublicKey{k.settings["WXPAY_PUBLIC_KEY_ID"]: k.public}, nil)
-		err = ring.Verify(r.Context(), r.Header, body)
+		err = ring().Verify(r.Context(), r.Header, body)
 	}
 	if err != nil {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	l, err := read(k.secret, body)
+	l, err := read(keys().secret, body)
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return

@@ -74,137 +74,118 @@ func (u *payingUpstream) Refund(_ context.Context, req refund.Request) (refund.R
 	}, nil
 }
 
-// A finish is what came of a contest.
+// A finish is what came of contests.
 type finish struct {
-	over    bool   // more was refunded than the order allows
-	twice   bool   // one number was submitted more than once
-	strange string // neither: what else was not as it should be
+	over, twice int      // in how many an order was refunded beyond its total, or one number submitted more than once
+	strange     []string // what else was not as it should be
 }
 
 // hold lets a contest run. ask submits one refund and reports whether it was
 // accepted.
-func (c contest) hold(up *payingUpstream, order string, ask func(refund.Request) (bool, error)) (out finish) {
-	up.mu.Lock()
-	up.paid, up.calls = map[string]int64{}, 0
-	up.mu.Unlock()
-	start := make(chan struct{})
-	won := make([]bool, len(c.amounts))
-	errs := make([]error, len(c.amounts))
-	var wg sync.WaitGroup
-	for i, fen := range c.amounts {
-		no := fmt.Sprintf("%s-%d", order, i)
+func (c contest) hold(name string, up *payingUpstream, ask func(refund.Request) (bool, error), out *finish) {
+	won, errs := make([]bool, len(c.amounts)), make([]error, len(c.amounts))
+	atOnce(len(c.amounts), func(i int) {
+		no := fmt.Sprintf("%s-%d", name, i)
 		if c.same {
-			no = order + "-0"
+			no = name + "-0"
 		}
-		wg.Go(func() {
-			<-start
-			won[i], errs[i] = ask(refund.Request{
-				OutRefundNo: no, OutTradeNo: order, Amount: refund.RequestAmount{Refund: fen, Total: c.total, Currency: "CNY"},
-			})
+		won[i], errs[i] = ask(refund.Request{
+			OutRefundNo: no, OutTradeNo: name, Amount: refund.RequestAmount{Refund: c.amounts[i], Total: c.total, Currency: "CNY"},
 		})
-	}
-	close(start)
-	wg.Wait()
+	})
 	var sum int64
 	for _, fen := range up.paid {
 		sum += fen
 	}
-	out.over = sum > c.total || len(up.paid) > refund.MaxRefunds
-	out.twice = c.same && up.calls > 1
+	if sum > c.total || len(up.paid) > refund.MaxRefunds {
+		out.over++
+	}
+	if c.same && up.calls > 1 {
+		out.twice++
+	}
+	strange := func(format string, args ...any) {
+		out.strange = append(out.strange, fmt.Sprintf("%s %+v: ", name, c)+fmt.Sprintf(format, args...))
+	}
 	winners := 0
-	for i := range won {
-		if errs[i] != nil {
-			out.strange = errs[i].Error()
-		}
+	for i, fen := range c.amounts {
 		if won[i] {
 			winners++
 		}
-		switch fits := c.amounts[i] <= c.total-sum && len(up.paid) < refund.MaxRefunds; {
+		switch fits := fen <= c.total-sum && len(up.paid) < refund.MaxRefunds; {
+		case errs[i] != nil:
+			strange("%v", errs[i])
 		case c.same && !won[i]:
-			out.strange = "one of the callers of a number was not told that it is refunded"
-		case !c.same && !won[i] && fits:
-			out.strange = fmt.Sprintf("a refund of %d was refused, and %d of %d are left", c.amounts[i], c.total-sum, c.total)
+			strange("one of the callers of a number was not told that it is refunded")
+		case !won[i] && fits:
+			strange("a refund of %d was refused, and %d of %d are left", fen, c.total-sum, c.total)
 		}
 	}
 	if !c.same && winners != len(up.paid) {
-		out.strange = fmt.Sprintf("%d were told that they won, and %d were paid", winners, len(up.paid))
+		strange("%d were told that they won, and %d were paid", winners, len(up.paid))
 	}
-	return out
 }
 
-// A summary of races.
-type summary struct{ races, over, twice int }
+// atOnce does something n times at once.
+func atOnce(n int, f func(i int)) {
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { <-start; f(i) })
+	}
+	close(start)
+	wg.Wait()
+}
 
-// raceOurs runs contests, each caller with an instance of its own over one ledger.
-func raceOurs(t *testing.T, n int) (sum summary) {
+// holdContests runs n contests, each caller with an instance of its own over one ledger, and
+// the same with the check of published templates.
+func holdContests(t *testing.T, n int) (us, them finish) {
 	t.Helper()
 	store, err := ledger.Open(t.Context(), "sqlite::memory:")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	up := &payingUpstream{}
-	ask := func(req refund.Request) (bool, error) {
-		s := &refund.Service{Channel: up, Ledger: store, Merchant: refund.Merchant{MchID: "1900000001"}}
-		for {
-			_, err := s.Refund(context.Background(), refund.Caller{Kind: refund.Server}, req)
-			switch {
-			case err == nil:
-				return true, nil
-			case refund.IsCode(err, refund.CodeConflict):
-				return false, nil
-			case !refund.IsCode(err, refund.CodeUnavailable): // "repeat identically"
-				return false, err
+	for i := range n {
+		c, name := drawContest(randomness(i).of("contest")), fmt.Sprintf("O%d", i)
+		up := &payingUpstream{paid: map[string]int64{}}
+		c.hold(name, up, func(req refund.Request) (bool, error) {
+			s := &refund.Service{Channel: up, Ledger: store, Merchant: refund.Merchant{MchID: "1900000001"}}
+			for {
+				_, err := s.Refund(context.Background(), refund.Caller{Kind: refund.Server}, req)
+				switch {
+				case err == nil:
+					return true, nil
+				case refund.IsCode(err, refund.CodeConflict):
+					return false, nil
+				case !refund.IsCode(err, refund.CodeUnavailable): // "repeat identically"
+					return false, err
+				}
 			}
-		}
-	}
-	for i := range n {
-		c := drawContest(randomness(i).of("contest"))
-		out := c.hold(up, fmt.Sprintf("O%d", i), ask)
-		sum.add(out)
-		if out.over || out.strange != "" {
-			t.Errorf("contest %d %+v: over=%t %s", i, c, out.over, out.strange)
-		}
-	}
-	return sum
-}
-
-// raceNaive runs the same contests with the check of published templates.
-func raceNaive(n int) (sum summary) {
-	up := &payingUpstream{}
-	for i := range n {
-		rows := newTable()
-		c := drawContest(randomness(i).of("contest"))
-		sum.add(c.hold(up, fmt.Sprintf("O%d", i), func(req refund.Request) (bool, error) {
+		}, &us)
+		naively, rows := &payingUpstream{paid: map[string]int64{}}, newTable()
+		c.hold(name, naively, func(req refund.Request) (bool, error) {
 			_, err := rows.refund(req,
-				func() (refund.Refund, error) { return up.Refund(context.Background(), req) },
+				func() (refund.Refund, error) { return naively.Refund(context.Background(), req) },
 				func(_ string, do func()) error { do(); return nil })
 			return err == nil, nil
-		}))
+		}, &them)
 	}
-	return sum
-}
-
-func (s *summary) add(r finish) {
-	s.races++
-	if r.over {
-		s.over++
+	for _, what := range us.strange {
+		t.Error(what)
 	}
-	if r.twice {
-		s.twice++
-	}
-}
-
-// Of two refunds that together exceed the order exactly one wins, and so on for
-// any number and any amounts.
-func TestRaces(t *testing.T) {
-	n := size(flags.races, 1000, 200, 200)
-	us, them := raceOurs(t, n), raceNaive(n)
 	if us.over > 0 || us.twice > 0 {
 		t.Errorf("%d races: %d over-refunds and %d double submissions, want none", n, us.over, us.twice)
 	}
 	if them.over == 0 {
 		t.Error("the naive check lets nothing through: these races prove nothing")
 	}
+	return us, them
+}
+
+// Of two refunds that together exceed the order exactly one wins, and so on for
+// any number and any amounts.
+func TestRaces(t *testing.T) {
+	n := size(flags.races, 1000, 200, 200)
+	us, them := holdContests(t, n)
 	t.Logf("%d races: over-refunds %d, naive %d; numbers submitted more than once %d, naive %d", n, us.over, them.over, us.twice, them.twice)
 }

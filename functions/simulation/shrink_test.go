@@ -27,47 +27,37 @@ func shrink(t *testing.T, h *history) *history {
 
 // smallers are the histories with one thing less.
 func smallers(h *history) (out []*history) {
-	for i := range h.Acts {
+	with := func(change func(s *history)) {
 		s := *h
-		s.Acts = slices.Delete(slices.Clone(h.Acts), i, i+1)
+		s.Wishes = slices.Clone(h.Wishes)
+		change(&s)
 		out = append(out, &s)
+	}
+	for i := range h.Acts {
+		with(func(s *history) { s.Acts = without(h.Acts, i) })
 	}
 	for i := range h.Stuck {
-		s := *h
-		s.Stuck = slices.Delete(slices.Clone(h.Stuck), i, i+1)
-		out = append(out, &s)
+		with(func(s *history) { s.Stuck = without(h.Stuck, i) })
 	}
 	for i := range h.Faults {
-		s := *h
-		s.Faults = slices.Delete(slices.Clone(h.Faults), i, i+1)
-		out = append(out, &s)
+		with(func(s *history) { s.Faults = without(h.Faults, i) })
 	}
-	for i := range h.Wishes {
-		s := *h
-		s.Wishes = slices.Delete(slices.Clone(h.Wishes), i, i+1)
-		out = append(out, &s)
-		if h.Wishes[i].Twice > 0 {
-			s := *h
-			s.Wishes = slices.Clone(h.Wishes)
-			s.Wishes[i].Twice = 0
-			out = append(out, &s)
+	for i, f := range h.Wishes {
+		with(func(s *history) { s.Wishes = without(h.Wishes, i) })
+		if f.Twice > 0 {
+			with(func(s *history) { s.Wishes[i].Twice = 0 })
 		}
-		if h.Wishes[i].Tries > 1 {
-			s := *h
-			s.Wishes = slices.Clone(h.Wishes)
-			s.Wishes[i].Tries--
-			out = append(out, &s)
+		if f.Tries > 1 {
+			with(func(s *history) { s.Wishes[i].Tries-- })
 		}
 	}
 	if h.Skew > 0 {
-		s := *h
-		s.Skew = 0
-		out = append(out, &s)
+		with(func(s *history) { s.Skew = 0 })
 	}
 	if h.Timers > 1 {
-		s := *h
-		s.Timers = 1
-		out = append(out, &s)
+		with(func(s *history) { s.Timers = 1 })
 	}
 	return out
 }
+
+func without[T any](all []T, i int) []T { return slices.Delete(slices.Clone(all), i, i+1) }

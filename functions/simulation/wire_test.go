@@ -57,7 +57,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch how := t.w.sticks(no); how {
 		case "":
 		case stuckRefused:
-			heed = func() func() { return t.w.refuseOnce(no) }
+			// The sandbox refuses the next application, which is made at that very instant.
+			code := pick(t.w.random.of("refuse", no), "USER_ACCOUNT_ABNORMAL", "NOT_ENOUGH")
+			heed = func() func() { return t.w.fault(map[string]any{"err_code": code, "count": 1}) }
 		default:
 			t.w.logf(c.name, "%s %s: %s", verb, no, how)
 			if how == stuckLost {

@@ -126,10 +126,10 @@ func (h *history) end() time.Duration { return h.Heal + settleDown + h.Rest }
 // lasting has the sandbox commit the faults that nothing heals.
 func (w *world) lasting() {
 	if w.history.NoNotifications {
-		w.fault("notify", "lose", 1)
+		w.fault(map[string]any{"notify": "lose", "rate": 1})
 	}
 	if w.history.Empty {
-		w.fault("upstream", "empty_lists", 1)
+		w.fault(map[string]any{"upstream": "empty_lists", "rate": 1})
 	}
 }
 
@@ -160,7 +160,7 @@ func (w *world) live() {
 			if u.Status == "ABNORMAL" {
 				w.spawn(func() {
 					w.sleepUntil(w.history.Heal + time.Duration(i+1)*time.Minute + time.Millisecond)
-					w.control(http.MethodPost, "refunds/"+u.OutRefundNo+"/settle", map[string]any{"status": "SUCCESS"}, nil)
+					w.settle(u.OutRefundNo, "SUCCESS")
 				})
 			}
 		}
@@ -195,7 +195,11 @@ func (w *world) runFault(v faultWindow, own time.Duration) {
 		return
 	}
 	w.sleepUntil(max(0, v.From-time.Millisecond) + own)
-	stop := w.fault(part, name, v.Rate)
+	in := map[string]any{part: name, "rate": v.Rate}
+	if part == "query" { // an error code that questions are answered with
+		in = map[string]any{"err_code": name, "on": "query", "rate": v.Rate}
+	}
+	stop := w.fault(in)
 	w.count("faults", 1)
 	w.logf("wechat", "from now on %s at %v", v.What, v.Rate)
 	w.sleepUntil(v.To + own)
