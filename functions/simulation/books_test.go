@@ -36,7 +36,7 @@ func (w *world) compareBooks() {
 		case "CLAIMED":
 			w.count("stuck claims", 1)
 			w.invariants.mu.Lock()
-			silent := w.invariants.alarms[no] == 0 && !w.invariants.young(no)
+			silent := len(w.invariants.of(no).kinds) == 0 && !w.invariants.young(no)
 			w.invariants.mu.Unlock()
 			if silent {
 				w.invariants.violates("I3", "%s is stuck without an alarm", no)

@@ -82,24 +82,22 @@ func (v *invariants) suspended(no string) bool {
 
 // attempted checks that a submission is about to leave (I10).
 func (v *invariants) attempted(c *call, no string, before, next refundRow) {
-	now := time.Since(v.w.start)
+	now, heard := time.Since(v.w.start), c.told(no)
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	of := v.of(no)
 	if before.State != "claimed" {
 		of.since, of.hands = now, v.handsBeside(next, 0)
-		v.mu.Unlock()
 		return
 	}
-	since, late := of.since, v.handsBeside(next, noticed) > of.hands
-	v.mu.Unlock()
 	byTimer := strings.HasPrefix(c.name, "timer ")
-	if late {
+	if v.handsBeside(next, noticed) > of.hands {
 		v.violates("I10", "%s is submitted again, although a refund by hand stands beside it (%s)", no, c.name)
 	}
-	if byTimer && now-since > longestRetry {
-		v.violates("I10", "%s is submitted by the timer %v after its claim", no, now-since)
+	if byTimer && now-of.since > longestRetry {
+		v.violates("I10", "%s is submitted by the timer %v after its claim", no, now-of.since)
 	}
-	if heard := c.told(no); byTimer && !heard.absent {
+	if byTimer && !heard.absent {
 		v.violates("I10", "%s is submitted by the timer, which has heard %+v", no, heard)
 	}
 }
@@ -128,16 +126,12 @@ func (v *invariants) ended() {
 	if v.w.history.Empty || v.w.history.Failure == "http" {
 		return
 	}
-	var doubtful []string
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	for no, r := range v.rows {
 		if r.State == "claimed" && !v.young(no) {
-			doubtful = append(doubtful, no)
+			v.violates("I10", "%s is still in doubt in the end", no)
 		}
-	}
-	v.mu.Unlock()
-	for _, no := range doubtful {
-		v.violates("I10", "%s is still in doubt in the end", no)
 	}
 }
 
@@ -173,8 +167,8 @@ func (w *world) compareUntold(u upstreamRefund) {
 		w.invariants.violates("I3", "%s is %s and holds %d, and nobody has told how it stands", no, row.State, row.Held)
 	}
 	w.invariants.mu.Lock()
-	kinds := slices.Clone(w.invariants.of(no).kinds)
-	w.invariants.mu.Unlock()
+	defer w.invariants.mu.Unlock()
+	kinds := w.invariants.of(no).kinds
 	// What is counted and not told of is a person's to look up, who must be told: at
 	// once of a claim in doubt, after a day of what was accepted. The refund by hand
 	// beside it is another cause.
@@ -201,6 +195,7 @@ func (w *world) owner(u upstreamRefund, row refundRow) {
 		v.violates("I9", "%s is on our books as ours, and WeChat Pay holds %d of %s", no, u.Amount.Refund, u.OutTradeNo)
 	}
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	home, also := v.accounts[v.home(row.Order)], v.home(row.Also)
 	stray := home.Trade != u.OutTradeNo && home.Wechat != u.TransactionID || also != "" && also != v.home(row.Order)
 	var listed []string
@@ -209,7 +204,6 @@ func (w *world) owner(u upstreamRefund, row refundRow) {
 			listed = append(listed, key)
 		}
 	}
-	v.mu.Unlock()
 	if stray || len(listed) != 1 {
 		v.violates("I9", "%s of %s counts on %+v (%v)", no, u.OutTradeNo, home, listed)
 	}

@@ -23,13 +23,13 @@ type invariants struct {
 	mu         sync.Mutex
 	rows       map[string]refundRow
 	accounts   map[string]accountRow
-	effects    map[string]int // how often a refund has come to a final state
-	alarms     map[string]int
-	sending    map[string]int  // submissions of a refund under way, as their senders see it
+	effects    map[string]int  // how often a refund has come to a final state
 	deliveries []*owedDelivery // what was ever owed to subscribers
 	claims     map[string]*claims
 	hands      map[string]time.Duration // since when the ledger knows of a refund by hand
-	found      []string                 // what was violated
+
+	finding sync.Mutex // of found alone, so that a violation can be noted while mu is held
+	found   []string   // what was violated
 }
 
 // claims are what was ever claimed under a number.
@@ -38,6 +38,7 @@ type claims struct {
 	since    time.Duration // when the present one was claimed
 	hands    int           // refunds by hand that its order had then
 	sent     time.Duration // when a submission last left
+	sending  int           // submissions under way, as their senders see it
 	kinds    []string      // codes of the alarms about it
 }
 
@@ -52,8 +53,7 @@ func (v *invariants) of(no string) *claims {
 func newInvariants(w *world, on bool) *invariants {
 	return &invariants{
 		w: w, on: on, rows: map[string]refundRow{}, accounts: map[string]accountRow{},
-		effects: map[string]int{}, alarms: map[string]int{}, sending: map[string]int{},
-		claims: map[string]*claims{}, hands: map[string]time.Duration{},
+		effects: map[string]int{}, claims: map[string]*claims{}, hands: map[string]time.Duration{},
 	}
 }
 
@@ -64,8 +64,8 @@ func (v *invariants) violates(which, format string, args ...any) {
 	}
 	text := fmt.Sprintf("%s at %v: ", which, time.Since(v.w.start)) + fmt.Sprintf(format, args...)
 	v.w.logf("invariants", "VIOLATED %s", text)
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	v.finding.Lock()
+	defer v.finding.Unlock()
 	if len(v.found) < 20 {
 		v.found = append(v.found, text)
 	}
@@ -170,10 +170,9 @@ func (v *invariants) moved(c *call, no string, before, next refundRow) {
 	}
 	if next.final() {
 		v.mu.Lock()
+		defer v.mu.Unlock()
 		v.effects[no+" "+next.State]++
-		n := v.effects[no+" "+next.State]
-		v.mu.Unlock()
-		if n > 1 {
+		if n := v.effects[no+" "+next.State]; n > 1 {
 			v.violates("I6", "%s comes to %s for the %dth time", no, next.State, n)
 		}
 	}
@@ -182,7 +181,8 @@ func (v *invariants) moved(c *call, no string, before, next refundRow) {
 // balance holds the accounts against the refunds that count in them (I2).
 func (v *invariants) balance() {
 	v.mu.Lock()
-	var wrong []string
+	defer v.mu.Unlock()
+	wrong := func(format string, args ...any) { v.violates("I2", format, args...) }
 	sums, members, claims := map[string]int64{}, map[string][]string{}, map[string][]string{}
 	for no, r := range v.rows {
 		home, also := v.home(r.Order), v.home(r.Also)
@@ -194,7 +194,7 @@ func (v *invariants) balance() {
 			claims[also] = append(claims[also], no)
 		}
 		if want := r.fen(); r.holds() && r.Held != want || !r.holds() && r.Held != 0 {
-			wrong = append(wrong, fmt.Sprintf("%s in state %s of %d fen holds %d", no, r.State, want, r.Held))
+			wrong("%s in state %s of %d fen holds %d", no, r.State, want, r.Held)
 		}
 	}
 	for key, a := range v.accounts {
@@ -204,11 +204,11 @@ func (v *invariants) balance() {
 		have, want := numbers(a.Members), members[key]
 		slices.Sort(want)
 		if a.Reserved != sums[key] || !slices.Equal(have, want) {
-			wrong = append(wrong, fmt.Sprintf("%s reserves %d for %v, its refunds hold %d: %v", key, a.Reserved, have, sums[key], want))
+			wrong("%s reserves %d for %v, its refunds hold %d: %v", key, a.Reserved, have, sums[key], want)
 		}
 		slices.Sort(claims[key])
 		if have := numbers(a.Claims); !slices.Equal(have, claims[key]) {
-			wrong = append(wrong, fmt.Sprintf("%s counts %v by their callers' other name, want %v", key, have, claims[key]))
+			wrong("%s counts %v by their callers' other name, want %v", key, have, claims[key])
 		}
 		// A claim in doubt that names another total than WeChat Pay has confirmed since
 		// is one that WeChat Pay will refuse: it takes nothing from the order.
@@ -219,15 +219,11 @@ func (v *invariants) balance() {
 			}
 		}
 		if a.Confirmed && sure > a.Total && !v.w.history.mixed() {
-			wrong = append(wrong, fmt.Sprintf("%s reserves %d of %d", key, a.Reserved, a.Total))
+			wrong("%s reserves %d of %d", key, a.Reserved, a.Total)
 		}
 		if len(a.Members)+len(a.Claims) > refund.MaxRefunds && !v.w.history.mixed() || len(a.Members) > refund.MaxRefunds {
-			wrong = append(wrong, fmt.Sprintf("%s has %d refunds", key, len(a.Members)))
+			wrong("%s has %d refunds", key, len(a.Members))
 		}
-	}
-	v.mu.Unlock()
-	for _, text := range wrong {
-		v.violates("I2", "%s", text)
 	}
 }
 
@@ -265,14 +261,15 @@ func (h *history) mixed() bool {
 // request and no money.
 func (v *invariants) leaves(c *call, no string, n int) {
 	v.mu.Lock()
-	v.sending[no] += n
-	now := v.sending[no]
-	if n > 0 {
-		v.of(no).sent = time.Since(v.w.start)
+	defer v.mu.Unlock()
+	of := v.of(no)
+	of.sending += n
+	if n < 0 {
+		return
 	}
-	v.mu.Unlock()
-	if n > 0 && now > 1 && v.w.history.Skew == 0 {
-		v.violates("A6", "%s is submitted %d times at once (%s)", no, now, c.name)
+	of.sent = time.Since(v.w.start)
+	if of.sending > 1 && v.w.history.Skew == 0 {
+		v.violates("A6", "%s is submitted %d times at once (%s)", no, of.sending, c.name)
 	}
 }
 
@@ -351,7 +348,6 @@ func (v *invariants) logged(c *call, r slog.Record) {
 	v.w.logf(c.name, "ALARM %s: %s", no, why)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.alarms[no]++
 	if of := v.of(no); !slices.Contains(of.kinds, code) {
 		of.kinds = append(of.kinds, code)
 	}

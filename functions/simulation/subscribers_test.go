@@ -81,17 +81,14 @@ func (v *invariants) owedDelivery(id, to string) *owedDelivery {
 // delivering notes that a delivery is under way until end is called (D3).
 func (v *invariants) delivering(c *call, name string, n refund.Event) (end func()) {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	b := v.owedDelivery(n.ID, name)
 	if b == nil {
-		v.mu.Unlock()
 		v.violates("I6", "%s receives %s, which is not in the ledger", name, n.ID)
 		return func() {}
 	}
-	b.running++
-	under := b.running
-	v.mu.Unlock()
-	if under > 1 && v.w.history.Skew == 0 {
-		v.violates("D3", "%s receives %s %d times at once (%s)", name, n.ID, under, c.name)
+	if b.running++; b.running > 1 && v.w.history.Skew == 0 {
+		v.violates("D3", "%s receives %s %d times at once (%s)", name, n.ID, b.running, c.name)
 	}
 	return func() {
 		v.mu.Lock()
@@ -105,38 +102,29 @@ func (v *invariants) delivering(c *call, name string, n refund.Event) (end func(
 func (v *invariants) taken(c *call, name string, n refund.Event) {
 	v.w.logf(c.name, "DELIVERS %s to %s: %s", n.Refund.OutRefundNo, name, n.Status)
 	v.w.count("deliveries", 1)
+	u, held := v.w.upstream(n.Refund.OutRefundNo)
+	wrong := func(what string) { v.violates("I6", "%s of %s to %s %s", n.Status, n.Refund.OutRefundNo, name, what) }
 	v.mu.Lock()
+	defer v.mu.Unlock()
+	if row := v.rows[n.Refund.OutRefundNo]; row.Taken || held && !row.Foreign && !row.Request.about(u) {
+		wrong("is of somebody else's refund")
+	}
 	b := v.owedDelivery(n.ID, name)
-	var wrong []string
 	switch {
-	case b == nil:
+	case b == nil: // see [invariants.delivering]
+		return
 	case b.status != string(n.Status):
-		wrong = append(wrong, "is not what the ledger owes: "+b.status)
+		wrong("is not what the ledger owes: " + b.status)
 	case b.settled && v.w.history.Skew == 0:
-		wrong = append(wrong, "is delivered although the ledger owes it no more")
+		wrong("is delivered although the ledger owes it no more")
 	}
-	for _, earlier := range v.deliveries {
-		if earlier == b {
-			break
-		}
-		if b != nil && earlier.no == b.no && earlier.to == name && !earlier.settled {
-			wrong = append(wrong, "overtakes "+earlier.status)
+	for _, earlier := range v.deliveries[:slices.Index(v.deliveries, b)] {
+		if earlier.no == b.no && earlier.to == name && !earlier.settled {
+			wrong("overtakes " + earlier.status)
 		}
 	}
-	row := v.rows[n.Refund.OutRefundNo]
-	again := b != nil && b.taken > 0
-	if b != nil {
-		b.taken++
-	}
-	v.mu.Unlock()
-	if again {
+	if b.taken++; b.taken > 1 {
 		v.w.count("deliveries repeated after a lost answer", 1)
-	}
-	if u, ok := v.w.upstream(n.Refund.OutRefundNo); row.Taken || ok && !row.Foreign && !row.Request.about(u) {
-		wrong = append(wrong, "is of somebody else's refund")
-	}
-	for _, text := range wrong {
-		v.violates("I6", "%s of %s to %s %s", n.Status, n.Refund.OutRefundNo, name, text)
 	}
 }
 
@@ -145,8 +133,9 @@ func (v *invariants) taken(c *call, name string, n refund.Event) {
 // nobody took.
 func (v *invariants) owes(c *call, no string, before, next refundRow) {
 	settles := next.State != before.State && (next.State == "success" || next.State == "closed" || next.State == "abnormal")
-	var wrong []string
+	wrong := func(what string) { v.violates("I6", "%s: %s (%s)", no, what, c.name) }
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	fresh := 0
 	for _, n := range next.Notices {
 		for _, d := range n.Owed {
@@ -155,12 +144,12 @@ func (v *invariants) owes(c *call, no string, before, next refundRow) {
 				fresh++
 			}
 			if d.Lost {
-				wrong = append(wrong, d.To+" is given up")
+				wrong(d.To + " is given up")
 			}
 		}
 	}
 	if want := len(v.w.history.Subscribers); settles && fresh < want {
-		wrong = append(wrong, "it settles and is owed to too few")
+		wrong("it settles and is owed to too few")
 	}
 	for _, b := range v.deliveries {
 		if b.no != no || b.settled || next.owed(b.id, b.to) {
@@ -168,12 +157,8 @@ func (v *invariants) owes(c *call, no string, before, next refundRow) {
 		}
 		b.settled = true
 		if b.taken == 0 && slices.Contains(v.w.history.Subscribers, b.to) {
-			wrong = append(wrong, "dropped for "+b.to+", who never took it")
+			wrong("dropped for " + b.to + ", who never took it")
 		}
-	}
-	v.mu.Unlock()
-	for _, text := range wrong {
-		v.violates("I6", "%s: %s (%s)", no, text, c.name)
 	}
 }
 
@@ -191,17 +176,13 @@ func (r refundRow) owed(id, to string) bool {
 
 // allDelivered checks the end: everybody has taken everything.
 func (v *invariants) allDelivered() {
-	var wrong []string
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, b := range v.deliveries {
-		v.w.counts["deliveries owed"]++
+		v.w.count("deliveries owed", 1)
 		if !b.settled || b.taken == 0 && slices.Contains(v.w.history.Subscribers, b.to) {
-			wrong = append(wrong, b.status+" of "+b.no+" to "+b.to)
+			v.w.count("deliveries lost", 1)
+			v.violates("I6", "still owed at the end: %s of %s to %s", b.status, b.no, b.to)
 		}
-	}
-	v.mu.Unlock()
-	for _, text := range wrong {
-		v.w.count("deliveries lost", 1)
-		v.violates("I6", "still owed at the end: %s", text)
 	}
 }
