@@ -619,7 +619,8 @@ func TestKilledNotifysNotificationHasOneEffect(t *testing.T) {
 }
 
 // A2: whoever comes while a submission may still run is told to come back, and is
-// not let at the money that it may move. A notification is believed at once.
+// not let at the money that it may move. (A notification is believed at once: see
+// [TestKilledDispatchersRefundIsMadeOnce].)
 func TestRunningSubmissionKeepsItsMoney(t *testing.T) {
 	t.Parallel()
 	p := &crashCase{World: NewWorld(t), crash: crash{at: "claim.after", during: refunding}, fen: partFen}
@@ -644,12 +645,6 @@ func TestRunningSubmissionKeepsItsMoney(t *testing.T) {
 		}
 	}
 	p.next = refunding
-	p.goOn()
-	p.check()
-
-	p = &crashCase{World: NewWorld(t), crash: crash{at: "call.after", during: refunding}, next: notifying, fen: partFen}
-	p.order = p.World.Order(wholeFen)
-	p.die()
 	p.goOn()
 	p.check()
 }

@@ -126,20 +126,6 @@ func (f *SCF) Dispatch(event string) Reply {
 	return Parse(f.t, f.Invoke(Invocation{Event: event}))
 }
 
-// Transcript shows one invocation and its reply.
-func (i Invocation) Transcript(reply []byte) string {
-	r := i.Request()
-	shown := map[string]any{
-		"Payload": json.RawMessage(r.Payload), "RequestId": r.RequestId, "Deadline": r.Deadline,
-		"Namespace": r.Namespace, "FunctionName": r.FunctionName, "TimeLimitInMs": r.TimeLimitInMs, "Environment": r.Environment,
-	}
-	b, err := json.Marshal(shown)
-	if err != nil {
-		panic(err) // the payload was accepted, so it is JSON
-	}
-	return fmt.Sprintf("Function.Invoke\n> %s\n< %s", b, reply)
-}
-
 // Operator is the openid of the one user who may refund.
 const Operator = "oOperator"
 

@@ -3,9 +3,6 @@
 package process
 
 import (
-	"encoding/json"
-	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,37 +49,5 @@ func TestSandboxProgramEnds(t *testing.T) {
 		if got := p.Process.Stdout.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, `{"ready":true,`) {
 			t.Errorf("%v: standard output is %q, want the ready line alone", s, got)
 		}
-	}
-}
-
-// A sandbox program that is killed has lost nothing of ours.
-func TestSandboxProgramIsKilled(t *testing.T) {
-	t.Parallel()
-	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
-	quiet := []string{"-ledger", ledger, "-pace", "0s", "-timer=false"} // five at once, and nobody asks about them
-	p := StartSandbox(t, quiet...)
-	o := p.Order(100)
-	dispatch := func(p *World, event string) Reply {
-		t.Helper()
-		var wrapper struct{ Result json.RawMessage }
-		Decode(t, p.Post("/functions/wxpayFunctions", event), &wrapper)
-		return Parse(t, wrapper.Result)
-	}
-	for i := range 5 {
-		if got := dispatch(p, RefundEvent(o, fmt.Sprintf("R%d", i), 10)); got.Code != 0 {
-			t.Fatalf("refund: got %+v, want code 0", got)
-		}
-	}
-	p.Process.Signal(syscall.SIGKILL, -1)
-
-	p = StartSandbox(t, quiet...)
-	if got := dispatch(p, QueryEvent("out_trade_no", o.OutTradeNo)); got.Data.TotalRefundCount != 5 {
-		t.Errorf("after the kill: got %+v, want five refunds", got)
-	}
-	if got := dispatch(p, RefundEvent(o, "R5", 51)); got.Code != 409 {
-		t.Errorf("more than is left: got %+v, want 409", got)
-	}
-	if got := p.Refunds(); len(got) != 0 {
-		t.Errorf("WeChat holds %+v, want nothing: its memory is its own", got)
 	}
 }
