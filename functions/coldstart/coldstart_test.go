@@ -211,13 +211,12 @@ func running(b *testing.B, binary string, env []string) (end func()) {
 
 // firstOnSCF starts a function as SCF does and returns the time to its first reply.
 func firstOnSCF(b *testing.B, s coldStart, env []string) (time.Duration, []byte) {
-	address := freeAddress(b)
-	_, port, _ := net.SplitHostPort(address)
+	port := process.FreePort(b)
 	begin := time.Now()
 	defer running(b, s.binary, append(env, "_LAMBDA_SERVER_PORT="+port))()
 	var client *rpc.Client
 	for {
-		conn, err := net.Dial("tcp", address)
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			client = rpc.NewClient(conn)
 			break
@@ -237,17 +236,6 @@ func firstOnSCF(b *testing.B, s coldStart, env []string) (time.Duration, []byte)
 		b.Fatalf("%s: got %v, %+v", s.name, err, res.Error)
 	}
 	return took, res.Payload
-}
-
-// freeAddress returns an address on which nobody listens.
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // firstOnLambda starts a function as Lambda does and returns the time to its first reply.

@@ -5,6 +5,7 @@ package process
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const (
-	relayed = `{"code":"SUCCESS","message":"成功","errcode":0,"errmsg":"SUCCESS"}`
-)
+// relayed is notify's answer to a relay.
+const relayed = `{"code":"SUCCESS","message":"成功","errcode":0,"errmsg":"SUCCESS"}`
 
 // The dispatcher refunds on every platform, and serves no HTTP on those that have
 // direct invocations.
@@ -250,6 +250,17 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 			t.Errorf("%s: got caller %v, openid %v, want %s, %v", name, record["caller"], record["openid"], want, openid)
 		}
 	}
+	onSCF := func(f *SCF, environment map[string]string) func(id, event string) []byte {
+		return func(id, event string) []byte {
+			return f.Invoke(Invocation{Event: event, Environment: environment, ID: id})
+		}
+	}
+	posted := func(f *Plain, header []string) func(id, event string) []byte {
+		return func(id, event string) []byte {
+			_, body := f.Post(event, append(slices.Clone(header), "X-Request-Id", id)...)
+			return body
+		}
+	}
 	plainly := func(event string) string { return event }
 	forged := func(event string) string { return forge(event, "") }
 
@@ -276,21 +287,15 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 			if f == trusting && r.trusting != "" {
 				name, want = name+", functions trusted", r.trusting
 			}
-			invoke := func(id, event string) []byte {
-				return f.Invoke(Invocation{Event: event, Environment: r.environment, ID: id})
-			}
-			check(name, want, f.Process, invoke, plainly)
-			check(name+", forged", want, f.Process, invoke, forged)
+			check(name, want, f.Process, onSCF(f, r.environment), plainly)
+			check(name+", forged", want, f.Process, onSCF(f, r.environment), forged)
 		}
-		check("SCF: "+r.name+", HTTP-shaped", nobody, strict.Process, func(id, event string) []byte {
-			return strict.Invoke(Invocation{Event: event, Environment: r.environment, ID: id})
-		}, func(event string) string { return forge(event, `"httpMethod":"POST","path":"/",`) })
+		check("SCF: "+r.name+", HTTP-shaped", nobody, strict.Process, onSCF(strict, r.environment),
+			func(event string) string { return forge(event, `"httpMethod":"POST","path":"/",`) })
 	}
 	listed := StartSCF(t, Dispatcher, w.With("REFUND_CLIENT_SOURCES=my_client, other_client", "REFUND_SERVER_SOURCES=wx_paycallback"))
 	for s, want := range map[string]string{"my_client": nobody, "wx_paycallback": server, "anonymous": unlisted} {
-		check("SCF: sources of one's own: "+s, want, listed.Process, func(id, event string) []byte {
-			return listed.Invoke(Invocation{Event: event, Environment: source(s), ID: id})
-		}, plainly)
+		check("SCF: sources of one's own: "+s, want, listed.Process, onSCF(listed, source(s)), plainly)
 	}
 
 	onLambda := StartLambda(t, Dispatcher, w.With("TRUST_WX_HEADERS=true", "WX_OPENID="+stranger, "TCB_SOURCE=wx_client"))
@@ -323,10 +328,7 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 			if trusted {
 				want = r.want
 			}
-			invoke := func(id, event string) []byte {
-				_, body := container.Post(event, append(r.header, "X-Request-Id", id)...)
-				return body
-			}
+			invoke := posted(container, r.header)
 			name := fmt.Sprintf("plain HTTP: %s, trusted: %v", r.name, trusted)
 			check(name, want, container.Process, invoke, plainly)
 			check(name+", forged", want, container.Process, invoke, forged)
@@ -344,10 +346,7 @@ func TestCallerIsWhomThePlatformNames(t *testing.T) {
 		"a wrong token":                 {[]string{"Authorization", "Bearer " + token[1:] + "0"}, nobody},
 		"a wrong token and an operator": {[]string{"Authorization", "Bearer x", "X-WX-OPENID", Operator, "X-WX-SOURCE", "wx_client"}, asAdmin},
 	} {
-		check("plain HTTP: "+name, r.want, tokens.Process, func(id, event string) []byte {
-			_, body := tokens.Post(event, append(r.header, "X-Request-Id", id)...)
-			return body
-		}, plainly)
+		check("plain HTTP: "+name, r.want, tokens.Process, posted(tokens, r.header), plainly)
 	}
 	if strings.Contains(tokens.Process.Stderr.String(), "CANARY") {
 		t.Errorf("a token is in the log:\n%s", tokens.Process.Stderr)
