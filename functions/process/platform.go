@@ -1,7 +1,9 @@
 package process
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -194,37 +196,37 @@ func RunLambda(t testing.TB, start func(api string) *Process) *Lambda {
 // Invoke invokes the function; an error of the runtime is fatal.
 func (f *Lambda) Invoke(id, event string, left time.Duration) []byte {
 	f.t.Helper()
-	select {
-	case f.next <- lambdaEvent{id, event, time.Now().Add(left)}:
-	case <-f.Process.Ended:
-		f.t.Fatalf("%s has ended:\n%s", f.Process.Cmd, f.Process.Stderr)
-	case <-time.After(20 * time.Second):
-		f.t.Fatal("nobody asks for the next invocation")
+	answer, err := f.send(id, event, left)
+	if err != nil {
+		f.t.Fatalf("%s: %v\n%s", f.Process.Cmd, err, f.Process.Stderr)
 	}
-	select {
-	case a := <-f.answers:
-		if a.id != id || a.verb != "response" {
-			f.t.Fatalf("got %s of %s: %s; want a response to %s", a.verb, a.id, a.body, id)
-		}
-		return a.body
-	case <-time.After(left + 10*time.Second):
-		f.t.Fatal("no answer")
-	}
-	return nil
+	return answer
 }
 
 // Try invokes a function that may die of it.
 func (f *Lambda) Try(event string, left time.Duration) (string, error) {
+	answer, err := f.send("r1", event, left)
+	return string(answer), err
+}
+
+func (f *Lambda) send(id, event string, left time.Duration) ([]byte, error) {
 	select {
-	case f.next <- lambdaEvent{"r1", event, time.Now().Add(left)}:
+	case f.next <- lambdaEvent{id, event, time.Now().Add(left)}:
 	case <-f.Process.Ended:
-		return "", fmt.Errorf("%v before it was called", f.Process.Cmd.ProcessState)
+		return nil, fmt.Errorf("%v before it was called", f.Process.Cmd.ProcessState)
+	case <-time.After(20 * time.Second):
+		return nil, errors.New("nobody asks for the next invocation")
 	}
 	select {
 	case a := <-f.answers:
-		return string(a.body), nil
+		if a.id != id || a.verb != "response" {
+			return nil, fmt.Errorf("got %s of %s: %s; want a response to %s", a.verb, a.id, a.body, id)
+		}
+		return a.body, nil
 	case <-f.Process.Ended:
-		return "", fmt.Errorf("%v", f.Process.Cmd.ProcessState)
+		return nil, fmt.Errorf("%v", f.Process.Cmd.ProcessState)
+	case <-time.After(left + 10*time.Second):
+		return nil, errors.New("no answer")
 	}
 }
 
@@ -274,32 +276,31 @@ func (f *Plain) Post(body string, header ...string) (int, []byte) {
 // Deliver posts a notification.
 func (f *Plain) Deliver(l Notification) (int, []byte) {
 	f.t.Helper()
-	r, err := http.NewRequestWithContext(f.t.Context(), "POST", f.URL+"/any/path", strings.NewReader(string(l.Body)))
+	status, body, err := f.send(l, 40*time.Second)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	r.Header = l.Header.Clone()
-	status, _, body := Send(f.t, &http.Client{Timeout: 40 * time.Second}, r)
 	return status, body
 }
 
 // Try posts a notification, and returns the status and the answer if there is one.
 func (f *Plain) Try(l Notification) (string, error) {
-	r, err := http.NewRequestWithContext(f.t.Context(), "POST", f.URL, strings.NewReader(string(l.Body)))
+	status, body, err := f.send(l, 10*time.Second)
+	return fmt.Sprintf("%d %s", status, body), err
+}
+
+func (f *Plain) send(l Notification, patience time.Duration) (status int, body []byte, err error) {
+	r, err := http.NewRequestWithContext(f.t.Context(), "POST", f.URL+"/any/path", bytes.NewReader(l.Body))
 	if err != nil {
-		return "", err
+		return 0, nil, err
 	}
 	r.Header = l.Header.Clone()
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	res, err := c.Do(r)
 	if err != nil {
-		return "", err
+		return 0, nil, err
 	}
 	defer res.Body.Close()
-	var body strings.Builder
-	if err := res.Write(&body); err != nil {
-		return "", err
-	}
-	_, text, _ := strings.Cut(body.String(), "\r\n\r\n")
-	return fmt.Sprint(res.StatusCode, " ", text), nil
+	body, err = io.ReadAll(res.Body)
+	return res.StatusCode, body, err
 }

@@ -26,15 +26,14 @@ type system struct {
 	forges func(w *world, no, status string) []notification
 	hint   func(no, status string) []byte // what a relay says
 
-	byTrade               bool     // orders have one name, the merchant's
-	byOrder               bool     // it is asked about orders, and our ledger is not
-	foreign               bool     // orders may be in any currency
-	served                bool     // the merchant is served by a service provider
-	handNotification      string   // the kind of notifications about refunds made by hand; "": APIv3's
-	unsigned              bool     // its answers bear no signature, so that faults of signatures do not apply
-	unsignedNotifications bool     // nor do faults of notifications
-	paced                 bool     // it always wants a minute between two refunds of one order
-	faults                []string // what goes wrong there and nowhere else
+	byTrade          bool     // orders have one name, the merchant's
+	byOrder          bool     // it is asked about orders, and our ledger is not
+	foreign          bool     // orders may be in any currency
+	served           bool     // the merchant is served by a service provider
+	handNotification string   // the kind of notifications about refunds made by hand; "": APIv3's
+	unsigned         bool     // neither its answers nor its notifications bear a signature, so that faults of them do not apply
+	paced            bool     // it always wants a minute between two refunds of one order
+	faults           []string // what goes wrong there and nowhere else
 }
 
 // A question is what one of our requests is about.
@@ -85,7 +84,7 @@ func systems() map[string]*system {
 			},
 			asks: asksGateway, reads: readsModule, opens: opensTemplate, hint: hintTemplate,
 			forges:   forgesRelay,
-			unsigned: true, unsignedNotifications: true,
+			unsigned: true,
 			faults: []string{
 				"err_code:RATELIMIT_EXCEEDED", "err_code:SERVICE_UNAVAILABLE", "err_code:NO_AUTH", "err_code:PARAM_ERROR",
 				"query:RESOURCE_NOT_EXISTS", "query:SYSTEM_ERROR", "query:FREQUENCY_LIMITED",
@@ -99,7 +98,7 @@ func systems() map[string]*system {
 			},
 			asks: asksGateway, reads: readsPay, opens: opensCloudPay, hint: hintCloudPay,
 			forges:  forgesRelay,
-			byOrder: true, served: true, unsigned: true, unsignedNotifications: true,
+			byOrder: true, served: true, unsigned: true,
 			faults: append(faultsV2(), "err_code:NOAUTH"),
 		},
 		"global": {
@@ -121,7 +120,7 @@ func systems() map[string]*system {
 			asks: asksWeCom, reads: readsWeCom, hint: hintTemplate,
 			opens:   func(*world, notification) (no, status string, believed trust) { return "", "", forged },
 			forges:  forgesRelay,
-			byTrade: true, unsigned: true, unsignedNotifications: true, paced: true,
+			byTrade: true, unsigned: true, paced: true,
 			faults: []string{
 				"err_code:40014", "err_code:42001", "err_code:-1", "err_code:45009", "err_code:60020", "err_code:720502", "err_code:720507",
 				"query:-1", "query:45009", "query:42001", "query:720509",
@@ -198,9 +197,8 @@ func (h *history) fit(r *rand.Rand) {
 		if v.What == "upstream:slow" && s.byOrder {
 			h.Faults[i].Rate = min(v.Rate, 0.5)
 		}
-		signatures := v.What == "upstream:bad_signature" || v.What == "upstream:unsigned"
-		notifications := slices.Contains([]string{"notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale"}, v.What)
-		if s.unsigned && signatures || s.unsignedNotifications && notifications {
+		signatures := []string{"upstream:bad_signature", "upstream:unsigned", "notify:tamper", "notify:signtest", "notify:wrong_serial", "notify:stale"}
+		if s.unsigned && slices.Contains(signatures, v.What) {
 			h.Faults[i].What = pick(r, s.faults...)
 		}
 	}
