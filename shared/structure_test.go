@@ -5,12 +5,10 @@ package shared_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -126,19 +124,4 @@ func TestFilesAreShort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// section returns the text from a heading to the next of the same or a higher level.
-func section(t *testing.T, text, heading string) string {
-	t.Helper()
-	_, after, ok := strings.Cut(text, "\n"+heading+"\n")
-	if !ok {
-		t.Fatalf("README has no section %q", heading)
-	}
-	level := strings.Count(strings.SplitN(heading, " ", 2)[0], "#")
-	end := regexp.MustCompile(fmt.Sprintf("(?m)^#{1,%d} ", level)).FindStringIndex(after)
-	if end == nil {
-		return after
-	}
-	return after[:end[0]]
 }
