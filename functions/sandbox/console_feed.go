@@ -114,9 +114,9 @@ func show(d refund.Inspection) sandbox.MerchantRefund {
 func pending(o refund.PendingDelivery) sandbox.MerchantEvent {
 	switch {
 	case o.GivenUp:
-		return sandbox.MerchantEvent{At: o.Since, What: "given_up", Detail: fmt.Sprintf("%s (%d): %s", o.To, o.Tries, o.Why)}
-	case o.Tries > 0 && o.Why != "":
-		return sandbox.MerchantEvent{At: o.Since, What: "undelivered", Detail: fmt.Sprintf("%s (%d): %s", o.To, o.Tries, o.Why)}
+		return sandbox.MerchantEvent{At: o.Since, What: "given_up", Detail: fmt.Sprintf("%s (%d): %s", o.To, o.Attempts, o.Why)}
+	case o.Attempts > 0 && o.Why != "":
+		return sandbox.MerchantEvent{At: o.Since, What: "undelivered", Detail: fmt.Sprintf("%s (%d): %s", o.To, o.Attempts, o.Why)}
 	}
 	return sandbox.MerchantEvent{At: o.Since, What: "owed", Detail: o.To}
 }

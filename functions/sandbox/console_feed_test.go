@@ -99,7 +99,7 @@ func TestPendingDeliveriesBecomeLinesOfTheConsole(t *testing.T) {
 		t.Errorf("shown (-want +got):\n%s", d)
 	}
 	d.History = nil
-	d.Pending = []refund.PendingDelivery{{To: "scf:a", Since: at}, {To: "scf:b", Since: at, Tries: 2, Why: "FAIL"}, {To: "scf:c", Since: at, Tries: 9, Why: "FAIL", GivenUp: true}}
+	d.Pending = []refund.PendingDelivery{{To: "scf:a", Since: at}, {To: "scf:b", Since: at, Attempts: 2, Why: "FAIL"}, {To: "scf:c", Since: at, Attempts: 9, Why: "FAIL", GivenUp: true}}
 	lines := []sandbox.MerchantEvent{
 		{At: at, What: "owed", Detail: "scf:a"}, {At: at, What: "undelivered", Detail: "scf:b (2): FAIL"}, {At: at, What: "given_up", Detail: "scf:c (9): FAIL"},
 	}

@@ -57,7 +57,7 @@ func (c *APIv3) Query(ctx context.Context, l refund.Lookup) (refund.Page, error)
 func single(r refund.Refund, err error) (refund.Page, error) {
 	if err != nil {
 		if e, ok := errors.AsType[*refund.Error](err); ok {
-			e.MaybeTaken = false
+			e.MaybeNumberTaken = false
 		}
 		return refund.Page{}, err
 	}
@@ -142,7 +142,7 @@ type meaning struct {
 
 // refusal is the error that a code with this meaning becomes.
 func (m meaning) refusal(upstream, message string) *refund.Error {
-	return &refund.Error{Code: m.code, Next: m.next, MaybeTaken: m.taken, Upstream: upstream, Message: message}
+	return &refund.Error{Code: m.code, Next: m.next, MaybeNumberTaken: m.taken, Upstream: upstream, Message: message}
 }
 
 // apiv3Errors is the error table of APIv3's refund document, its general

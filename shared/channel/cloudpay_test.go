@@ -579,7 +579,7 @@ func TestCloudPayEmptyLists(t *testing.T) {
 			for _, l := range lookups {
 				_, err := ch.Query(t.Context(), l)
 				isUnknown(t, fmt.Sprintf("%s, %s, %+v", name, form, l), err)
-				if got := refund.AsError(err).Exists; got != c.exists {
+				if got := refund.AsError(err).CountedOnly; got != c.exists {
 					t.Errorf("%s, %s, %+v: exists %v: %v", name, form, l, got, err)
 				}
 			}

@@ -328,8 +328,8 @@ func checkRow(t *testing.T, call, what string, row errorRow, err error) {
 	}
 	// E1: of an application alone, and in few words, a refusal may mean that its number is another refund's.
 	taken := call == "refund" && slices.Contains([]string{"ERROR", "INVALID_REQUEST", "REFUND_FEE_MISMATCH", "720599"}, row.code)
-	if e.MaybeTaken != taken {
-		t.Errorf("%s: maybe taken %v, want %v", what, e.MaybeTaken, taken)
+	if e.MaybeNumberTaken != taken {
+		t.Errorf("%s: maybe taken %v, want %v", what, e.MaybeNumberTaken, taken)
 	}
 	var pause time.Duration
 	if row.want == refund.CodeUnavailable && row.next == refund.Later {

@@ -274,7 +274,7 @@ func (v *v2) about(told, asked string) error {
 func (v *v2) answer(l refund.Lookup) (refund.Page, error) {
 	if v.counts() {
 		e := unknown("WeChat Pay counts the refund and tells nothing of it", nil)
-		e.Exists = true
+		e.CountedOnly = true
 		return refund.Page{}, e
 	}
 	page := v.page(l)

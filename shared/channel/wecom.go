@@ -66,7 +66,7 @@ func (c *WeCom) Refund(ctx context.Context, req refund.Request) (refund.Refund, 
 		Amount: &wecomAmount{req.Amount.Refund, req.Amount.Total, req.Amount.Currency},
 	})
 	if e := refund.AsError(err); err != nil && aboutRefunds(e.Upstream) && e.Upstream != wecomNoOrder {
-		e.MaybeTaken = true // which code of the family says so is not public
+		e.MaybeNumberTaken = true // which code of the family says so is not public
 	}
 	if err != nil {
 		return refund.Refund{}, err

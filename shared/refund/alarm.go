@@ -13,7 +13,7 @@ import (
 // the sentence beside it is for reading.
 const (
 	alarmStuck         = "claim_in_doubt"      // a claim has had no answer for a day
-	alarmHand          = "refund_by_hand"      // somebody else's refund appeared beside a claim in doubt
+	alarmExternal      = "refund_by_hand"      // somebody else's refund appeared beside a claim in doubt
 	alarmUntold        = "refund_untold"       // the upstream counts the refund and reports nothing of it
 	alarmVanished      = "accepted_not_found"  // the upstream does not know what it had accepted
 	alarmPanic         = "panic"               // looking after one refund has failed by a defect
@@ -74,13 +74,13 @@ func (tx *txn) raise(code, why string, now time.Time) {
 	tx.raised = append(tx.raised, code)
 	if since := now.Sub(c.LoggedAt); since >= alarmAgain || since < 0 {
 		c.LoggedAt = now
-		tx.alarms = append(tx.alarms, alarm{code, why, tx.met(*c)})
+		tx.alarms = append(tx.alarms, alarm{code, why, tx.timesMet(*c)})
 	}
 }
 
-// met is how often a lasting cause has been met, this time included. The count alone
+// timesMet is how often a lasting cause has been timesMet, this time included. The count alone
 // is no change that is worth a commit: it is stored with the next one.
-func (tx *txn) met(c Cause) int {
+func (tx *txn) timesMet(c Cause) int {
 	n := c.Count
 	for _, code := range tx.raised {
 		if code == c.Code {
@@ -90,34 +90,34 @@ func (tx *txn) met(c Cause) int {
 	return n
 }
 
-// ended lists the codes of lasting causes that the record's present state has ended.
-func (r *record) ended() []string {
+// endedCauses lists the codes of lasting causes that the record's present state has endedCauses.
+func (r *record) endedCauses() []string {
 	switch {
 	case r.State == Claimed:
 		return nil
 	case r.State.Final() || r.State == Rejected:
-		return []string{alarmStuck, alarmHand, alarmUntold}
+		return []string{alarmStuck, alarmExternal, alarmUntold}
 	}
-	return []string{alarmStuck, alarmHand}
+	return []string{alarmStuck, alarmExternal}
 }
 
-// old reports whether the refund has waited for an answer for longer than it should.
-func (r *record) old(now time.Time) bool { return now.Sub(r.ClaimedAt) > stuckAfter }
+// overdue reports whether the refund has waited for an answer for longer than it should.
+func (r *record) overdue(now time.Time) bool { return now.Sub(r.ClaimedAt) > stuckAfter }
 
-// explained reports whether another cause of alarm says why a claim has no answer.
-func (r *record) explained() bool {
-	return slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.Code == alarmUntold || c.Code == alarmHand })
+// doubtExplained reports whether another cause of alarm says why a claim has no answer.
+func (r *record) doubtExplained() bool {
+	return slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.Code == alarmUntold || c.Code == alarmExternal })
 }
 
-// calm closes the causes of alarm that have ended: those named, unless they were
+// closeCauses closes the causes of alarm that have ended: those named, unless they were
 // raised by the same change, and those that cannot go on in the record's present state.
-func (tx *txn) calm(codes ...string) {
+func (tx *txn) closeCauses(codes ...string) {
 	codes = slices.DeleteFunc(codes, func(code string) bool { return slices.Contains(tx.raised, code) })
-	codes = append(codes, tx.rec.ended()...)
+	codes = append(codes, tx.rec.endedCauses()...)
 	tx.rec.Causes = slices.DeleteFunc(tx.rec.Causes, func(c Cause) bool {
 		over := slices.Contains(codes, c.Code)
 		if over {
-			c.Count = tx.met(c)
+			c.Count = tx.timesMet(c)
 			tx.closed = append(tx.closed, c)
 		}
 		return over

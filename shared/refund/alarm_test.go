@@ -14,7 +14,7 @@ import (
 func TestAcceptedRefundWithoutAnyOutcomeIsAnAlarm(t *testing.T) {
 	f := clocked(t)
 	f.must(t, request("R1", 60))
-	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}
+	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", CountedOnly: true}
 	f.wait(t, 24*time.Hour)
 	f.wantAlarms(t, "", 0, "within a day")
 	f.wait(t, 12*time.Hour)

@@ -92,7 +92,7 @@ func twoOrders(one, other, known string) *Error {
 
 // reserve makes the refund reserve that much of its order, and count there or not.
 func (tx *txn) reserve(minor int64, counted bool) {
-	m := member{No: tx.no, At: tx.rec.ClaimedAt, Held: minor, External: tx.rec.external()}
+	m := orderEntry{No: tx.no, At: tx.rec.ClaimedAt, Held: minor, External: tx.rec.external()}
 	if tx.rec.State == Claimed {
 		m.Total = tx.rec.Request.Amount.Total
 	}
@@ -103,21 +103,21 @@ func (tx *txn) reserve(minor int64, counted bool) {
 			account.put(m, minor-tx.rec.Held)
 		}
 		if second != nil {
-			place(&second.Claims, m)
+			place(&second.Provisional, m)
 		}
 	case tx.rec.Counted:
 		if account != nil {
 			account.remove(tx.no, tx.rec.Held)
 		}
 		if second != nil {
-			second.Claims = without(second.Claims, tx.no)
+			second.Provisional = without(second.Provisional, tx.no)
 		}
 	}
 	tx.rec.Held, tx.rec.Counted = minor, counted
 }
 
-// move makes the refund count in other accounts than before.
-func (tx *txn) move(order, second Key) {
+// reassign makes the refund count in other accounts than before.
+func (tx *txn) reassign(order, second Key) {
 	if tx.rec.Order == order && tx.rec.SecondOrder == second {
 		return
 	}
@@ -147,34 +147,34 @@ func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
 				break
 			}
 		}
-		tx.move(tx.resolve(order), "")
+		tx.reassign(tx.resolve(order), "")
 	}
 	if len(named) == 1 {
-		tx.assignOrderByOneName(named[0], transactionID, outTradeNo)
+		tx.assignOrderByOneNumber(named[0], transactionID, outTradeNo)
 		return ""
 	}
-	why := tx.joinNames(transactionID, outTradeNo)
-	tx.move(tx.rec.Order, "") // whatever else the caller has called it
+	why := tx.joinOrderNumbers(transactionID, outTradeNo)
+	tx.reassign(tx.rec.Order, "") // whatever else the caller has called it
 	return why
 }
 
-// assignOrderByOneName makes the refund count on the order of the one name that the
+// assignOrderByOneNumber makes the refund count on the order of the one name that the
 // upstream reports. Whatever other name the caller has given, or the account has, is
 // not confirmed by that.
-func (tx *txn) assignOrderByOneName(name Key, transactionID, outTradeNo string) {
+func (tx *txn) assignOrderByOneNumber(name Key, transactionID, outTradeNo string) {
 	named, order := tx.resolve(name), tx.resolve(tx.rec.Order)
 	if !tx.exists(named) { // a name that nobody here has heard of
 		a := tx.accounts[named]
 		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
 	}
 	if named != order {
-		tx.move(named, order)
+		tx.reassign(named, order)
 	}
 }
 
-// joinNames learns from the upstream that both names name the refund's order, and
+// joinOrderNumbers learns from the upstream that both names name the refund's order, and
 // merges their accounts. It returns what contradicts that, "" if nothing.
-func (tx *txn) joinNames(transactionID, outTradeNo string) string {
+func (tx *txn) joinOrderNumbers(transactionID, outTradeNo string) string {
 	home := tx.resolve(tx.rec.Order)
 	a := tx.accounts[home]
 	for _, n := range []struct {

@@ -5,7 +5,7 @@ import "strings"
 // Bounds of what a record keeps of an upstream's answer, so that none of them
 // outgrows what a ledger can take (DynamoDB: 400 KB an item).
 const (
-	maxName       = 64       // bytes of a number or a currency; WeChat Pay's have 32
+	maxNumber     = 64       // bytes of a number or a currency; WeChat Pay's have 32
 	maxText       = 512      // bytes of a text that nothing hangs on
 	maxPromotions = 64 << 10 // bytes of the promotions, encoded
 )
@@ -18,7 +18,7 @@ func bounded(r Refund) Refund {
 			*text = strings.ToValidUTF8((*text)[:maxText], "")
 		}
 	}
-	if len(r.RefundID) > maxName {
+	if len(r.RefundID) > maxNumber {
 		r.RefundID = "" // a name by which nobody could ask
 	}
 	if len(r.Amount.From) > maxText/8 {
@@ -45,7 +45,7 @@ func size(v any) int {
 	return len(encode(v))
 }
 
-// named reports whether the names in an answer are such as can be kept.
-func (r Refund) named() bool {
-	return max(len(r.TransactionID), len(r.OutTradeNo), len(r.Amount.Currency), len(r.Amount.PayerCurrency)) <= maxName
+// numbersFit reports whether the names in an answer are such as can be kept.
+func (r Refund) numbersFit() bool {
+	return max(len(r.TransactionID), len(r.OutTradeNo), len(r.Amount.Currency), len(r.Amount.PayerCurrency)) <= maxNumber
 }

@@ -43,7 +43,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 					return err
 				}
 				looked = true
-				freed, lookErr := s.dropSettledClaims(ctx, tx)
+				freed, lookErr := s.dropMisplaced(ctx, tx)
 				if lookErr != nil {
 					return lookErr
 				}
@@ -66,7 +66,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 	})
 	if err == nil && rec.State == Claimed {
 		crash("claim.after")
-		s.log(ctx, slog.LevelInfo, "claimed", req.OutRefundNo, "attempt", rec.Attempt, "caller", caller)
+		s.log(ctx, slog.LevelInfo, "claimed", req.OutRefundNo, "attempt", rec.Submission, "caller", caller)
 	}
 	return rec, err
 }
@@ -88,8 +88,8 @@ func (tx *txn) claim(caller Caller, req Request, rules rules, now time.Time) err
 	}
 	if rec.external() { // of a refund that was not made here we know what the upstream reported
 		switch field := mismatch(req, rec.Refund); {
-		case !req.about(rec.Refund):
-			return takenError("", rec.view())
+		case !req.matches(rec.Refund):
+			return numberTakenError("", rec.view())
 		case field != "":
 			return conflictf("%s differs from the refund that has this out_refund_no", field)
 		}
@@ -174,7 +174,7 @@ func (tx *txn) startSubmission(rules rules, now time.Time) error {
 	}
 	if rules.pace > 0 {
 		for _, a := range tx.ownAccounts() {
-			a.Sent, a.SentNo = now, tx.no
+			a.SubmittedAt, a.SubmittedNo = now, tx.no
 		}
 	}
 	rec.openSubmission(now)
@@ -185,8 +185,8 @@ func (tx *txn) startSubmission(rules rules, now time.Time) error {
 
 // submit calls the upstream once and settles what it answers.
 func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
-	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, attempt: rec.Attempt, revision: rec.Revision}
-	if time.Now().Round(0).Sub(rec.begun) > sendWithin {
+	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, submission: rec.Submission, revision: rec.Revision}
+	if time.Now().Round(0).Sub(rec.begun) > submitWithin {
 		// The function stood still meanwhile. Whoever relies on how long a submission
 		// can live may have given this one up.
 		e := unavailable("too much time has passed before this refund could be sent; repeat identically", nil)
@@ -208,7 +208,7 @@ func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
 			s.penalize(ctx)
 		}()
 	}
-	if out.Err != nil && out.Err.MaybeTaken {
+	if out.Err != nil && out.Err.MaybeNumberTaken {
 		switch st, known, err := s.lookUp(ctx, rec, out.Err); {
 		case err != nil:
 			return Refund{}, err
@@ -252,7 +252,7 @@ func (s *Service) lookUp(ctx context.Context, rec record, refused *Error) (st Se
 // however we know; else why not.
 func (st Settlement) answer(refused *Error) (Refund, error) {
 	switch {
-	case st.taken:
+	case st.numberTaken:
 		return Refund{}, st.refusal
 	case st.State != Claimed && st.State != Rejected:
 		return st.Refund, nil
@@ -278,21 +278,21 @@ func (s *Service) rules() rules {
 	return rules{most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: max(0, cmp.Or(s.Pace, spec.Pace)), resend: spec.Resend}
 }
 
-// dropSettledClaims takes out of the order's account what counts there by a caller's
+// dropMisplaced takes out of the order's account what counts there by a caller's
 // other name and belongs to another order, as has turned out since. A program of
 // the version before leaves it there. It reports whether there was any.
-func (s *Service) dropSettledClaims(ctx context.Context, tx *txn) (dropped bool, err error) {
+func (s *Service) dropMisplaced(ctx context.Context, tx *txn) (dropped bool, err error) {
 	for _, home := range slices.Compact([]Key{tx.resolve(tx.rec.Order), tx.resolve(tx.rec.SecondOrder)}) {
 		if tx.accounts[home] == nil {
 			continue
 		}
-		for _, m := range tx.accounts[home].Claims {
+		for _, m := range tx.accounts[home].Provisional {
 			err := s.update(ctx, m.No, []Key{home}, func(other *txn, _ time.Time) error {
 				if !other.misplaced(home) {
 					return errUnchanged
 				}
 				a := other.accounts[other.resolve(home)]
-				a.Claims = without(a.Claims, m.No)
+				a.Provisional = without(a.Provisional, m.No)
 				other.rec.SecondOrder = ""
 				other.keepQueryAt, dropped = true, true
 				return nil

@@ -24,9 +24,9 @@ const (
 	// a signature of more than five minutes, and a gateway holds a call for a
 	// minute; what is left is for clocks that differ by two minutes, twice.
 	submissionLife = 15 * time.Minute
-	// sendWithin is how long after its record in the ledger a submission may leave.
+	// submitWithin is how long after its record in the ledger a submission may leave.
 	// A function that was frozen in between does not send.
-	sendWithin = lease
+	submitWithin = lease
 	// quietPeriod is how long after the last submission a claim is given up at the
 	// earliest; with submitFor it makes a day.
 	quietPeriod = 18 * time.Hour
@@ -41,7 +41,7 @@ const (
 // lastSubmitted is when the last submission was recorded. Records of earlier versions say
 // so in their history alone.
 func (r *record) lastSubmitted() time.Time {
-	at := r.SentAt
+	at := r.SubmittedAt
 	for _, e := range r.History {
 		if e.What == "sent" && e.At.After(at) {
 			at = e.At
@@ -63,7 +63,7 @@ func (r *record) countNotFound(asked time.Time) (ended bool) {
 	}
 	r.NotFound++
 	quiet := quietPeriod
-	if r.Denied != nil { // a certain refusal, newer than what is in doubt, shortens the day
+	if r.InterimRefusal != nil { // a certain refusal, newer than what is in doubt, shortens the day
 		quiet = submissionLife
 	}
 	return r.NotFound >= minNotFound && asked.Sub(r.NotFoundAt) >= submissionLife && !asked.Before(r.lastSubmitted().Add(quiet))
@@ -73,7 +73,7 @@ func (r *record) countNotFound(asked time.Time) (ended bool) {
 // again, with other content too.
 func (tx *txn) release(why string, now time.Time) {
 	rec := &tx.rec
-	refusal := rec.Denied
+	refusal := rec.InterimRefusal
 	if refusal == nil {
 		refusal = &Error{
 			Code: CodeRejected, Next: LaterOrFix,
@@ -82,7 +82,7 @@ func (tx *txn) release(why string, now time.Time) {
 	}
 	rec.State, rec.Refusal, rec.Released = Rejected, refusal, true
 	rec.Revision++
-	rec.Open, rec.Lease, rec.Denied, rec.Cancelled = nil, time.Time{}, nil, false
+	rec.Open, rec.Lease, rec.InterimRefusal, rec.Cancelled = nil, time.Time{}, nil, false
 	rec.Absent = true
 	rec.note(HistoryEntry{At: now, What: "released", Note: why})
 	tx.reserve(0, false)
@@ -90,7 +90,9 @@ func (tx *txn) release(why string, now time.Time) {
 
 // worthResubmitting reports whether submitting the same again may succeed: not after a
 // refusal for certain, unless that was one that time mends.
-func (r *record) worthResubmitting() bool { return r.Denied == nil || r.Denied.Next == Later }
+func (r *record) worthResubmitting() bool {
+	return r.InterimRefusal == nil || r.InterimRefusal.Next == Later
+}
 
 // suspended says why a claim in doubt is not submitted again, "" if it may be.
 func (tx *txn) suspended() string {
@@ -112,12 +114,12 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 	var rec record
 	err := s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
 		again, ended = false, false
-		if tx.rec.State != Claimed || tx.rec.Revision != known.Revision || tx.rec.Attempt != known.Attempt || tx.running(now) {
+		if tx.rec.State != Claimed || tx.rec.Revision != known.Revision || tx.rec.Submission != known.Submission || tx.running(now) {
 			return errUnchanged // somebody has gone on with it meanwhile
 		}
 		why := tx.suspended()
 		if why != "" && !tx.rec.Cancelled {
-			tx.raise(alarmHand, why, now)
+			tx.raise(alarmExternal, why, now)
 		}
 		switch {
 		case why == "" && tx.rec.worthResubmitting() && now.Sub(tx.rec.ClaimedAt) <= submitFor:
@@ -131,7 +133,7 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 					tx.rec.NotFound, asked.Sub(tx.rec.lastSubmitted()).Round(time.Minute)), now)
 			}
 		}
-		tx.calm(alarmPanic)
+		tx.closeCauses(alarmPanic)
 		rec = tx.rec
 		return nil
 	})
@@ -173,9 +175,9 @@ type Release struct {
 	OutRefundNo string
 	By          string // who decides, for the history
 
-	// Looked says that this person has seen on the merchant platform that there is no
+	// ConfirmedAbsent says that this person has seen on the merchant platform that there is no
 	// such refund. It counts only where the upstream's answers cannot show it.
-	Looked bool
+	ConfirmedAbsent bool
 }
 
 // Release gives a claim in doubt up, after asking the upstream. It is refused with
@@ -205,7 +207,7 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 	case err == nil:
 		return conflictf("the upstream holds this refund: it is %s", st.State)
 	case e.Code == CodeNotFound:
-	case e.Code == CodeUnavailable && !e.Exists && r.Looked:
+	case e.Code == CodeUnavailable && !e.CountedOnly && r.ConfirmedAbsent:
 		note += ", who has seen that there is none"
 	default:
 		return unavailable("the upstream cannot say whether it holds this refund, so it is not released", err)
@@ -214,11 +216,11 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 		if err := tx.inDoubt(); err != nil {
 			return err
 		}
-		if tx.rec.Revision != known.Revision || tx.rec.Attempt != known.Attempt {
+		if tx.rec.Revision != known.Revision || tx.rec.Submission != known.Submission {
 			return conflictf("this refund has been submitted again meanwhile; try again later")
 		}
 		tx.release(note, now)
-		tx.calm()
+		tx.closeCauses()
 		return nil
 	})
 }

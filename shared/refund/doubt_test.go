@@ -96,7 +96,7 @@ func TestOnlyNotFoundEndsADoubt(t *testing.T) {
 	}{
 		"silence":             {noAnswer(refund.Request{}), "claim_in_doubt"},
 		"a refused query":     {&refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "NO_AUTH", Message: "no"}, "claim_in_doubt"},
-		"counted and no more": {&refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}, "refund_untold"},
+		"counted and no more": {&refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", CountedOnly: true}, "refund_untold"},
 	} {
 		f := doubtful(t, "R1", 60)
 		f.up.queryErr = c.err
@@ -198,8 +198,8 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 func TestReleaseWhereTheUpstreamCannotTell(t *testing.T) {
 	f := doubtful(t, "R1", 60)
 	f.advance(16 * time.Minute)
-	looked := refund.Release{OutRefundNo: "R1", By: "ann", Looked: true}
-	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Message: "empty lists", Exists: true}
+	looked := refund.Release{OutRefundNo: "R1", By: "ann", ConfirmedAbsent: true}
+	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Message: "empty lists", CountedOnly: true}
 	wantCode(t, f.Release(t.Context(), looked), refund.CodeUnavailable, refund.SameNumber)
 	f.up.queryErr = noAnswer(refund.Request{})
 	if err := f.Release(t.Context(), looked); err != nil {

@@ -42,13 +42,13 @@ type Error struct {
 	Unsent     bool          `json:"unsent,omitempty"`      // with CodeUnavailable: the request certainly did not leave this machine
 	Err        error         `json:"-"`                     // cause, for the log only
 
-	// MaybeTaken: the upstream answers so, among others, if a refund of other content
+	// MaybeNumberTaken: the upstream answers so, among others, if a refund of other content
 	// has the number. Only a query can settle which it is.
-	MaybeTaken bool `json:"maybe_taken,omitempty"`
+	MaybeNumberTaken bool `json:"maybe_taken,omitempty"`
 
-	// Exists, with CodeUnavailable: the upstream counts the refund that was asked
+	// CountedOnly, with CodeUnavailable: the upstream counts the refund that was asked
 	// about, and reports nothing else of it.
-	Exists bool `json:"exists,omitempty"`
+	CountedOnly bool `json:"exists,omitempty"`
 }
 
 func (e *Error) Error() string {

@@ -106,13 +106,13 @@ func (w *randomWorld) accept(req refund.Request) (*refund.Refund, error) {
 		if r.OutTradeNo == "O-"+o && r.Amount.Refund == req.Amount.Refund {
 			return r, nil
 		}
-		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "differs", MaybeTaken: true}
+		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "differs", MaybeNumberTaken: true}
 	}
 	if req.Amount.Total != 100 {
 		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.AfterFix, Upstream: "PARAM_ERROR", Message: "total"}
 	}
 	if w.spent(o)+req.Amount.Refund > 100 {
-		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "too much", MaybeTaken: true}
+		return nil, &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "too much", MaybeNumberTaken: true}
 	}
 	r := &refund.Refund{RefundID: "5000" + req.OutRefundNo, OutRefundNo: req.OutRefundNo, TransactionID: "T-" + o, OutTradeNo: "O-" + o,
 		Status: refund.StatusProcessing, Amount: refund.Amount{Total: 100, Refund: req.Amount.Refund, Currency: "CNY"}}

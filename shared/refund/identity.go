@@ -2,11 +2,11 @@ package refund
 
 import "slices"
 
-// about reports whether what an upstream reports under this request's number is about
+// matches reports whether what an upstream reports under this request's number is matches
 // this request: the amount agrees, and one of the order's names that both know
 // agrees, or none is known to both. A number alone proves nothing: environments
 // share numbers, and people use them by hand.
-func (r Request) about(reported Refund) bool {
+func (r Request) matches(reported Refund) bool {
 	if reported.Amount.Refund != 0 && reported.Amount.Refund != r.Amount.Refund {
 		return false
 	}
@@ -22,15 +22,15 @@ func (r Request) about(reported Refund) bool {
 // maxContents bounds the contents that one number can have been submitted with.
 const maxContents = 20
 
-// recall reports whether what the upstream reports is about the refund that was claimed
+// findContent reports whether what the upstream reports is about the refund that was claimed
 // here, with its present content or with any that was ever submitted under the
 // number. The content that it is about becomes the present one.
-func (r *record) recall(reported Refund) bool {
-	if r.State != Claimed && r.State != Rejected && r.expected().about(reported) || r.Request.about(reported) {
+func (r *record) findContent(reported Refund) bool {
+	if r.State != Claimed && r.State != Rejected && r.expected().matches(reported) || r.Request.matches(reported) {
 		return true
 	}
 	for i := len(r.Contents) - 1; i >= 0; i-- {
-		if c := r.Contents[i]; c.about(reported) {
+		if c := r.Contents[i]; c.matches(reported) {
 			r.Contents = slices.Delete(r.Contents, i, i+1)
 			r.keepContent()
 			r.Request = c
@@ -57,10 +57,10 @@ func (r *record) identified() bool {
 }
 
 // external reports whether the refund that counts under this number was not made here.
-func (r *record) external() bool { return r.External || r.Taken }
+func (r *record) external() bool { return r.External || r.NumberTaken }
 
-// takenError is the error of whoever claims a number that somebody else's refund has.
-func takenError(upstream string, other Refund) *Error {
+// numberTakenError is the error of whoever claims a number that somebody else's refund has.
+func numberTakenError(upstream string, other Refund) *Error {
 	order := other.OutTradeNo
 	if order == "" {
 		order = other.TransactionID

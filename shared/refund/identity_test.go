@@ -74,8 +74,8 @@ func TestTakenNumberEndsOurClaimAndTellsNoSubscriber(t *testing.T) {
 					f.later(t, time.Hour)
 				}
 				f.up.before = nil
-				if d := f.inspect(t, "64"); d.State != refund.Rejected || !d.Taken {
-					t.Errorf("our claim is %s, taken %t", d.State, d.Taken)
+				if d := f.inspect(t, "64"); d.State != refund.Rejected || !d.NumberTaken {
+					t.Errorf("our claim is %s, taken %t", d.State, d.NumberTaken)
 				}
 				if e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, o.order) {
 					t.Errorf("a repeat gets %q, want whose the number is", e.Message)
@@ -109,7 +109,7 @@ func TestTakenNumberEndsOurClaimAndTellsNoSubscriber(t *testing.T) {
 }
 
 func maybeTaken(refund.Request) error {
-	return &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "refused", MaybeTaken: true}
+	return &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "INVALID_REQUEST", Message: "refused", MaybeNumberTaken: true}
 }
 
 // The words that may mean a taken number mean something else where the upstream

@@ -16,7 +16,7 @@ type Inspection struct {
 	Refund      Refund  // what the upstream has reported, completed by what was claimed
 	Held        int64   // minor units that it reserves on its order's account
 	Refusal     *Error  // why it was rejected, nil unless it was
-	Taken       bool    // rejected, since somebody else's refund has the number: Refund and Held are that one's
+	NumberTaken bool    // rejected, since somebody else's refund has the number: Refund and Held are that one's
 	Causes      []Cause // lasting causes of alarm that go on
 	ClaimedAt   time.Time
 	History     []HistoryEntry    // oldest first
@@ -25,12 +25,12 @@ type Inspection struct {
 
 // A PendingDelivery is one event of a refund that one subscriber has not acknowledged.
 type PendingDelivery struct {
-	To      string
-	Since   time.Time
-	Tries   int
-	Next    time.Time // when it is delivered again; zero: at once
-	GivenUp bool
-	Why     string // of the last failure
+	To       string
+	Since    time.Time
+	Attempts int
+	Next     time.Time // when it is delivered again; zero: at once
+	GivenUp  bool
+	Why      string // of the last failure
 }
 
 // inspectAtOnce is how many items are read from the ledger at a time.
@@ -67,12 +67,12 @@ func (r *record) inspection() Inspection {
 	var pending []PendingDelivery
 	for _, e := range r.Outbox {
 		for _, d := range e.Deliveries {
-			pending = append(pending, PendingDelivery{To: d.To, Since: e.At, Tries: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
+			pending = append(pending, PendingDelivery{To: d.To, Since: e.At, Attempts: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
 		}
 	}
 	return Inspection{
 		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Request: r.Request, Refund: r.view(),
-		Held: r.Held, Refusal: r.Refusal, Taken: r.Taken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: pending,
+		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: pending,
 	}
 }
 

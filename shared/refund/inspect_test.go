@@ -96,11 +96,11 @@ func TestInspectShowsPendingDeliveriesUntilAcknowledged(t *testing.T) {
 	bad.answer = failing
 	f.must(t, request("R1", 60))
 	f.settle(t, notification("R1", 60, refund.StatusSuccess))
-	if got := f.inspect(t, "R1").Pending; len(got) != 2 || got[0].To != "good" || got[0].Tries != 0 || got[0].Since.IsZero() {
+	if got := f.inspect(t, "R1").Pending; len(got) != 2 || got[0].To != "good" || got[0].Attempts != 0 || got[0].Since.IsZero() {
 		t.Errorf("before: %+v, want both", got)
 	}
 	f.Deliver(t.Context(), "R1")
-	if got := f.inspect(t, "R1").Pending; len(got) != 1 || got[0].To != "bad" || got[0].Tries != 1 || got[0].Why != errFailing.Error() || got[0].Next.IsZero() || got[0].GivenUp {
+	if got := f.inspect(t, "R1").Pending; len(got) != 1 || got[0].To != "bad" || got[0].Attempts != 1 || got[0].Why != errFailing.Error() || got[0].Next.IsZero() || got[0].GivenUp {
 		t.Errorf("after one try: %+v, want the bad one", got)
 	}
 	bad.answer = nil

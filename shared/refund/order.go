@@ -13,25 +13,25 @@ type orderAccount struct {
 	// SameAs is set when this item is only a second name of another account.
 	SameAs Key `json:"same_as,omitempty"`
 
-	TransactionID string   `json:"transaction_id,omitempty"`
-	OutTradeNo    string   `json:"out_trade_no,omitempty"`
-	Currency      string   `json:"currency,omitempty"`
-	Total         int64    `json:"total,omitempty"`     // minor units; counts only if Confirmed
-	Confirmed     bool     `json:"confirmed,omitempty"` // whether the upstream has reported the total, or has accepted a refund that named it
-	Reserved      int64    `json:"reserved,omitempty"`  // minor units
-	Members       []member `json:"members,omitempty"`   // refunds that count, oldest first
+	TransactionID string       `json:"transaction_id,omitempty"`
+	OutTradeNo    string       `json:"out_trade_no,omitempty"`
+	Currency      string       `json:"currency,omitempty"`
+	Total         int64        `json:"total,omitempty"`     // minor units; counts only if Confirmed
+	Confirmed     bool         `json:"confirmed,omitempty"` // whether the upstream has reported the total, or has accepted a refund that named it
+	Reserved      int64        `json:"reserved,omitempty"`  // minor units
+	Entries       []orderEntry `json:"members,omitempty"`   // refunds that count, oldest first
 
-	// Claims are refunds that count in another account and name this order by their
+	// Provisional are refunds that count in another account and name this order by their
 	// caller's other name. They count here too until the upstream says whose they are.
-	Claims []member `json:"claims,omitempty"`
+	Provisional []orderEntry `json:"claims,omitempty"`
 
 	// The last submission, where submissions for one order are to be apart.
-	Sent   time.Time `json:"sent,omitzero"`
-	SentNo string    `json:"sent_no,omitempty"`
+	SubmittedAt time.Time `json:"sent,omitzero"`
+	SubmittedNo string    `json:"sent_no,omitempty"`
 }
 
-// A member is one refund of an order.
-type member struct {
+// A orderEntry is one refund of an order.
+type orderEntry struct {
 	No       string    `json:"no" ledger:"key"`
 	At       time.Time `json:"at"`
 	Held     int64     `json:"held,omitempty"`    // minor units that it reserves
@@ -61,7 +61,7 @@ func orderKeys(transactionID, outTradeNo string) []Key {
 // reserve counts against whatever the next one names.
 func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
 	left := amount.Total - a.Reserved
-	for _, m := range a.Claims {
+	for _, m := range a.Provisional {
 		left -= m.Held
 	}
 	left = max(0, left)
@@ -70,7 +70,7 @@ func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
 		return conflictf("amount.currency must be %s, the currency of the order", a.Currency)
 	case a.Confirmed && a.Total != amount.Total:
 		return conflictf("amount.total differs from the order's total, which is %d", a.Total)
-	case len(a.Members)+len(a.Claims) >= most:
+	case len(a.Entries)+len(a.Provisional) >= most:
 		return conflictf("the order has had %d refunds, and no order may have more", most)
 	case amount.Refund > left:
 		e := conflictf("amount.refund is more than what is left of the order: %d of %d", left, amount.Total)
@@ -87,7 +87,7 @@ func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
 // at once. A last submission that lies ahead was written by a wrong clock and
 // counts for nothing.
 func (a *orderAccount) checkPace(no string, pace time.Duration, now time.Time) *Error {
-	if wait := a.Sent.Add(pace).Sub(now); a.SentNo != no && wait > 0 && wait <= pace {
+	if wait := a.SubmittedAt.Add(pace).Sub(now); a.SubmittedNo != no && wait > 0 && wait <= pace {
 		return limited(fmt.Sprintf("refunds of one order must be %v seconds apart", pace.Seconds()), wait.Microseconds())
 	}
 	return nil
@@ -95,15 +95,15 @@ func (a *orderAccount) checkPace(no string, pace time.Duration, now time.Time) *
 
 // put makes a refund count, reserving that much more, whether or not the order has
 // room: the upstream's word stands above our limits.
-func (a *orderAccount) put(m member, more int64) {
+func (a *orderAccount) put(m orderEntry, more int64) {
 	a.Reserved += more
-	place(&a.Members, m)
+	place(&a.Entries, m)
 	a.sort()
 }
 
 // place puts a refund into a list in which it stands once.
-func place(list *[]member, m member) {
-	i := slices.IndexFunc(*list, func(n member) bool { return n.No == m.No })
+func place(list *[]orderEntry, m orderEntry) {
+	i := slices.IndexFunc(*list, func(n orderEntry) bool { return n.No == m.No })
 	if i < 0 {
 		*list = append(*list, m)
 		return
@@ -114,24 +114,24 @@ func place(list *[]member, m member) {
 // remove takes a refund out as if it had never been, with what it reserves.
 func (a *orderAccount) remove(no string, held int64) {
 	a.Reserved -= held
-	a.Members = without(a.Members, no)
+	a.Entries = without(a.Entries, no)
 }
 
-func without(list []member, no string) []member {
-	return slices.DeleteFunc(list, func(m member) bool { return m.No == no })
+func without(list []orderEntry, no string) []orderEntry {
+	return slices.DeleteFunc(list, func(m orderEntry) bool { return m.No == no })
 }
 
 // all lists the refunds that count, by either name, oldest first.
-func (a *orderAccount) all() []member {
-	all := slices.Concat(a.Members, a.Claims)
-	slices.SortStableFunc(all, func(x, y member) int { return x.At.Compare(y.At) })
+func (a *orderAccount) all() []orderEntry {
+	all := slices.Concat(a.Entries, a.Provisional)
+	slices.SortStableFunc(all, func(x, y orderEntry) int { return x.At.Compare(y.At) })
 	return all
 }
 
 // external counts the refunds of the order that were not made here, closed ones too:
 // what matters is whether there is one more than before.
 func (a *orderAccount) external() (n int) {
-	for _, m := range a.Members {
+	for _, m := range a.Entries {
 		if m.External {
 			n++
 		}
@@ -140,7 +140,7 @@ func (a *orderAccount) external() (n int) {
 }
 
 func (a *orderAccount) sort() {
-	slices.SortStableFunc(a.Members, func(x, y member) int { return x.At.Compare(y.At) })
+	slices.SortStableFunc(a.Entries, func(x, y orderEntry) int { return x.At.Compare(y.At) })
 }
 
 // inDoubt is what refunds reserve that nobody has answered yet.
@@ -157,7 +157,7 @@ func (a *orderAccount) inDoubt() (sum int64) {
 // that names another total does not count: the upstream will refuse it.
 func (a *orderAccount) exceeded() bool {
 	sum := a.Reserved
-	for _, m := range a.Members {
+	for _, m := range a.Entries {
 		if m.Total != 0 && m.Total != a.Total {
 			sum -= m.Held
 		}
@@ -186,20 +186,20 @@ func (a *orderAccount) confirm(total int64, currency string) {
 // in the one by its caller's other name, and in the other by itself, counts once.
 func (a *orderAccount) absorb(b orderAccount) {
 	a.Reserved += b.Reserved
-	for _, m := range b.Members {
-		place(&a.Members, m)
+	for _, m := range b.Entries {
+		place(&a.Entries, m)
 	}
 	a.sort()
-	for _, m := range b.Claims {
-		place(&a.Claims, m)
+	for _, m := range b.Provisional {
+		place(&a.Provisional, m)
 	}
-	a.Claims = slices.DeleteFunc(a.Claims, func(m member) bool {
-		return slices.ContainsFunc(a.Members, func(n member) bool { return n.No == m.No })
+	a.Provisional = slices.DeleteFunc(a.Provisional, func(m orderEntry) bool {
+		return slices.ContainsFunc(a.Entries, func(n orderEntry) bool { return n.No == m.No })
 	})
 	if b.Confirmed && !a.Confirmed {
 		a.Total, a.Confirmed, a.Currency = b.Total, true, b.Currency
 	}
-	if b.Sent.After(a.Sent) {
-		a.Sent, a.SentNo = b.Sent, b.SentNo
+	if b.SubmittedAt.After(a.SubmittedAt) {
+		a.SubmittedAt, a.SubmittedNo = b.SubmittedAt, b.SubmittedNo
 	}
 }

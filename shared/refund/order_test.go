@@ -328,7 +328,7 @@ func TestOrderThatIsOnlyCountedIsListedFromTheLedger(t *testing.T) {
 	f := setUp(t)
 	f.must(t, request("R1", 60))
 	f.up.byOrder()
-	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty lists", Exists: true}
+	f.up.queryErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty lists", CountedOnly: true}
 	p, err := f.QueryOrder(t.Context(), server, refund.Lookup{OutTradeNo: "O1"})
 	if err != nil || p.TotalRefundCount != 1 || p.Refunds[0].OutRefundNo != "R1" {
 		t.Errorf("%+v, %v", p, err)

@@ -161,15 +161,15 @@ func (d *delivery) due(now time.Time) time.Time {
 	if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease+clockSkew {
 		return d.Lease
 	}
-	if d.aheadOfRule(now) {
+	if d.implausiblyLate(now) {
 		return time.Time{}
 	}
 	return d.Next
 }
 
-// aheadOfRule reports whether the delivery is due later than any rule can have set,
+// implausiblyLate reports whether the delivery is due later than any rule can have set,
 // as by a wrong clock.
-func (d *delivery) aheadOfRule(now time.Time) bool {
+func (d *delivery) implausiblyLate(now time.Time) bool {
 	return d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew
 }
 

@@ -53,7 +53,7 @@ func (s *Service) Confirm(ctx context.Context, outRefundNo string) (Settlement, 
 
 // settled reports whether the refund that has the number is in a state that the
 // upstream will not change any more.
-func (r *record) settled() bool { return r.State.Final() || r.Taken && r.atRest() }
+func (r *record) settled() bool { return r.State.Final() || r.NumberTaken && r.atRest() }
 
 func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool) (Settlement, error) {
 	if err := s.Channel.Spec().Number("out_refund_no", no); err != nil {
@@ -153,7 +153,7 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 		return Page{}, unavailable("a refund of this order is in doubt, and the upstream does not know it yet; query again", err)
 	}
 	if err != nil {
-		if AsError(err).Exists && len(known) > 0 { // it counts them and reports nothing: the ledger knows more
+		if AsError(err).CountedOnly && len(known) > 0 { // it counts them and reports nothing: the ledger knows more
 			return s.listOrder(ctx, l)
 		}
 		return Page{}, AsError(err)
@@ -177,7 +177,7 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 // among them has not moved: whatever the ledger knows of it by the time of an
 // answer has come meanwhile, or was refused.
 func (s *Service) orderRecords(ctx context.Context, l Lookup) ([]record, error) {
-	var all []member
+	var all []orderEntry
 	for _, name := range []Lookup{{TransactionID: l.TransactionID}, {OutTradeNo: l.OutTradeNo}} {
 		if name == (Lookup{}) {
 			continue
@@ -197,7 +197,7 @@ func (s *Service) orderRecords(ctx context.Context, l Lookup) ([]record, error) 
 }
 
 // records reads the refunds of an account.
-func (s *Service) records(ctx context.Context, members []member) ([]record, error) {
+func (s *Service) records(ctx context.Context, members []orderEntry) ([]record, error) {
 	keys := make([]Key, 0, len(members))
 	for _, m := range members {
 		keys = append(keys, refundKey(m.No))

@@ -142,7 +142,7 @@ func (s *Service) recoverPanic(ctx context.Context, no string) {
 
 // queryDue asks about one refund, if it is still due and nobody else has taken it up.
 func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
-	rec, taken, err := s.takeQuery(ctx, no)
+	rec, taken, err := s.leaseQuery(ctx, no)
 	if err != nil || !taken {
 		if err != nil {
 			s.log(ctx, slog.LevelError, "unsettled", no, "error", err)
@@ -161,13 +161,13 @@ func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
 		}
 	case e.Code == CodeNotFound && rec.State == Claimed:
 		return s.resubmitOrRelease(ctx, rec, asked, t)
-	case e.Code == CodeNotFound && rec.State == Rejected && !rec.Taken:
+	case e.Code == CodeNotFound && rec.State == Rejected && !rec.NumberTaken:
 		if err := s.confirmRejection(ctx, no, rec.Revision); err != nil {
 			s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
 		}
 	case e.Code == CodeNotFound:
 		s.raise(ctx, no, alarmVanished, "the upstream does not know a refund that it had accepted")
-	case e.Exists && (rec.State == Claimed || rec.old(s.now())):
+	case e.CountedOnly && (rec.State == Claimed || rec.overdue(s.now())):
 		s.raise(ctx, no, alarmUntold, "the upstream counts this refund and tells nothing of it, so that its outcome must be looked up by a person")
 	default:
 		s.log(ctx, slog.LevelWarn, "unsettled", no, "state", rec.State, "error", err)
@@ -175,9 +175,9 @@ func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
 	return t
 }
 
-// takeQuery makes this run the one that asks: it puts the next question off, which
+// leaseQuery makes this run the one that asks: it puts the next question off, which
 // only one of several can do. taken is false if there is nothing to do any more.
-func (s *Service) takeQuery(ctx context.Context, no string) (rec record, taken bool, err error) {
+func (s *Service) leaseQuery(ctx context.Context, no string) (rec record, taken bool, err error) {
 	tx, err := s.begin(ctx, no)
 	if err != nil {
 		return record{}, false, err
@@ -188,7 +188,7 @@ func (s *Service) takeQuery(ctx context.Context, no string) (rec record, taken b
 	}
 	tx.rec.Queries++
 	tx.rec.notAhead(now)
-	if tx.rec.State == Claimed && tx.rec.old(now) && !tx.rec.explained() {
+	if tx.rec.State == Claimed && tx.rec.overdue(now) && !tx.rec.doubtExplained() {
 		tx.raise(alarmStuck, "a claim has had no answer for a day: stuck, until the upstream says whether it holds it or a person decides", now)
 	}
 	s.logAlarms(ctx, tx, map[string]bool{})

@@ -17,11 +17,11 @@ type record struct {
 	SecondOrder     Key            `json:"also,omitempty"`      // another one, of the caller's other name, until the upstream says whose it is
 	Held            int64          `json:"held,omitempty"`      // minor units that it reserves there now
 	Counted         bool           `json:"counted,omitempty"`   // whether it counts against MaxRefunds there
-	Attempt         int            `json:"attempt,omitempty"`   // number of the last submission
+	Submission      int            `json:"attempt,omitempty"`   // number of the last submission
 	Open            []int          `json:"open,omitempty"`      // submissions of which nothing certain is known
 	Lease           time.Time      `json:"lease,omitzero"`      // the last submission is left alone until then
-	SentAt          time.Time      `json:"sent_at,omitzero"`    // when the last submission was recorded
-	Denied          *Error         `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
+	SubmittedAt     time.Time      `json:"sent_at,omitzero"`    // when the last submission was recorded
+	InterimRefusal  *Error         `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
 	NotFound        int            `json:"absences,omitempty"`  // how often the upstream has not known it, asked when nothing could be on its way
 	NotFoundAt      time.Time      `json:"absent_at,omitzero"`  // when it first did not
 	ExternalRefunds int            `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
@@ -32,7 +32,7 @@ type record struct {
 	Refusal         *Error         `json:"refusal,omitempty"`   // the last certain refusal
 	Absent          bool           `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
 	Released        bool           `json:"released,omitempty"`  // rejected, since the upstream never had it
-	Taken           bool           `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
+	NumberTaken     bool           `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
 	ClaimedAt       time.Time      `json:"claimed_at"`
 	History         []HistoryEntry `json:"history"`
 	Outbox          []outboxEntry  `json:"notices,omitempty"`   // events that subscribers have not acknowledged yet, oldest first
@@ -63,7 +63,7 @@ func (r *record) note(e HistoryEntry) {
 
 // reserves reports whether the refund that counts under the number takes money from its order.
 func (r *record) reserves() bool {
-	if r.Taken {
+	if r.NumberTaken {
 		return r.Refund.Status != StatusClosed
 	}
 	return r.State.reserves()
@@ -74,7 +74,7 @@ func (r *record) reserves() bool {
 // that one.
 func (r *record) expected() Request {
 	e := r.Request
-	if r.Taken {
+	if r.NumberTaken {
 		e = Request{OutRefundNo: e.OutRefundNo}
 	}
 	e.TransactionID = cmp.Or(r.Refund.TransactionID, e.TransactionID)
@@ -90,7 +90,7 @@ func (r *record) expected() Request {
 func (r *record) view() Refund {
 	v := r.Refund
 	v.OutRefundNo = r.Request.OutRefundNo
-	if r.Taken {
+	if r.NumberTaken {
 		return v
 	}
 	fill(&v, Refund{
@@ -110,10 +110,10 @@ const maxOpen = 64
 // it; of very many the older ones are no longer kept apart, and number 0, which
 // nothing ever closes, stands for them.
 func (r *record) openSubmission(now time.Time) {
-	r.Attempt++
-	r.SentAt, r.Denied, r.NotFound, r.NotFoundAt = now, nil, 0, time.Time{}
+	r.Submission++
+	r.SubmittedAt, r.InterimRefusal, r.NotFound, r.NotFoundAt = now, nil, 0, time.Time{}
 	r.begun = time.Now().Round(0) // by the wall clock, which does not stop with the process
-	r.Open = append(r.Open, r.Attempt)
+	r.Open = append(r.Open, r.Submission)
 	if len(r.Open) > maxOpen {
 		r.Open = slices.Replace(r.Open, 0, 2, 0)
 	}
@@ -136,7 +136,7 @@ const maxRejectedQueries = 20
 // notification never will.
 func (r *record) atRest() bool {
 	switch {
-	case r.Taken:
+	case r.NumberTaken:
 		return r.Refund.Status == StatusSuccess || r.Refund.Status == StatusClosed
 	case r.State == Rejected:
 		return r.Absent || r.Queries >= maxRejectedQueries
@@ -153,7 +153,7 @@ func (r *record) queryDueNow(now time.Time) bool {
 // notAhead brings times that lie ahead, which a wrong clock has set, down to now:
 // what is counted from them must not take longer than it should.
 func (r *record) notAhead(now time.Time) {
-	for _, at := range []*time.Time{&r.SentAt, &r.ClaimedAt} {
+	for _, at := range []*time.Time{&r.SubmittedAt, &r.ClaimedAt} {
 		if at.After(now) {
 			*at = now
 		}

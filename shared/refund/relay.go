@@ -30,9 +30,9 @@ func (s *Service) Relayed(ctx context.Context, caller Caller, out Outcome) (Sett
 	}
 	to, said := stateOf(out.Refund.Status)
 	st, err := s.confirm(ctx, out.OutRefundNo, func(rec *record) bool {
-		return !rec.settled() || said && !rec.Taken && to != rec.State
+		return !rec.settled() || said && !rec.NumberTaken && to != rec.State
 	})
-	if e := AsError(err); err != nil && e.Exists && s.TrustRelay && caller.Kind == Server && said && out.Refund.Amount.Refund > 0 {
+	if e := AsError(err); err != nil && e.CountedOnly && s.TrustRelay && caller.Kind == Server && said && out.Refund.Amount.Refund > 0 {
 		out.Source = Relay
 		if st, err = s.settle(ctx, out); err == nil && st.contradicts {
 			err = unavailable("this relay contradicts the record, and the upstream cannot say what is true", nil)

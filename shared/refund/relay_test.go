@@ -65,7 +65,7 @@ func TestHintsOfOneSourceAreBounded(t *testing.T) {
 // Where queries say that a refund exists and no more, what an attested relay says
 // settles it, if the merchant has said so; nobody else's word does.
 func TestTrustedRelaySettlesWhereQueriesTellNothing(t *testing.T) {
-	exists := &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", Exists: true}
+	exists := &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "empty", CountedOnly: true}
 	for _, c := range []struct {
 		name   string
 		trust  bool

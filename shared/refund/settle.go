@@ -25,10 +25,10 @@ type Outcome struct {
 	Merchant Merchant // of a notification: whom it is about
 	EventID  string   // of a notification
 
-	attempt  int    // of a reply: which submission it answers
-	revision int    // of a reply or query: the record's when the upstream was asked
-	listed   bool   // one of an order's list, which never moves a final state
-	refused  *Error // of a query: the refusal that made us ask
+	submission int    // of a reply: which submission it answers
+	revision   int    // of a reply or query: the record's when the upstream was asked
+	listed     bool   // one of an order's list, which never moves a final state
+	refused    *Error // of a query: the refusal that made us ask
 }
 
 // A Settlement is what the ledger says once an outcome has been settled.
@@ -41,7 +41,7 @@ type Settlement struct {
 	contradicts bool   // the outcome contradicts the record, and nothing was settled
 	revision    int    // of the record now
 	refusal     *Error // of a rejected refund
-	taken       bool   // somebody else's refund has the number
+	numberTaken bool   // somebody else's refund has the number
 }
 
 // Settle applies an outcome to the ledger: the one way in which every
@@ -57,12 +57,12 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	if err != nil {
 		return st, unavailable("this notification contradicts the record, and the upstream has not confirmed it", err)
 	}
-	return asked, s.learnNames(ctx, out, asked)
+	return asked, s.learnOrderNumbers(ctx, out, asked)
 }
 
-// learnNames takes an order's names from a notification that the upstream has
+// learnOrderNumbers takes an order's names from a notification that the upstream has
 // confirmed when it was asked: its answer may name one of them only.
-func (s *Service) learnNames(ctx context.Context, notification Outcome, asked Settlement) error {
+func (s *Service) learnOrderNumbers(ctx context.Context, notification Outcome, asked Settlement) error {
 	r := notification.Refund
 	if to, _ := stateOf(r.Status); to != asked.State || r.TransactionID == "" || r.OutTradeNo == "" {
 		return nil
@@ -71,7 +71,7 @@ func (s *Service) learnNames(ctx context.Context, notification Outcome, asked Se
 	defer cancel()
 	return s.update(ctx, notification.OutRefundNo, orderKeys(r.TransactionID, r.OutTradeNo), func(tx *txn, now time.Time) error {
 		expected := tx.rec.expected()
-		if tx.rec.State != asked.State || tx.secondAccount() == nil || mismatch(expected, r) != "" && !expected.about(r) {
+		if tx.rec.State != asked.State || tx.secondAccount() == nil || mismatch(expected, r) != "" && !expected.matches(r) {
 			return errUnchanged
 		}
 		tx.alarm(alarmTwoOrders, tx.assignOrder(r.TransactionID, r.OutTradeNo), now)
@@ -91,7 +91,7 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		if st, err = tx.settle(out, s.Merchant, s.subscriberNames(), now); err != nil {
 			return err
 		}
-		tx.calm()
+		tx.closeCauses()
 		rec = &tx.rec
 		tx.logArgs = []any{"source", out.Source, "state", st.State}
 		crash("settle.before")
@@ -106,7 +106,7 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	} else if out.Err != nil {
 		s.log(ctx, slog.LevelWarn, "unsettled", out.OutRefundNo, "state", st.State, "source", out.Source, "error", out.Err)
 	}
-	st.Refund, st.revision, st.refusal, st.taken = rec.view(), rec.Revision, rec.Refusal, rec.Taken
+	st.Refund, st.revision, st.refusal, st.numberTaken = rec.view(), rec.Revision, rec.Refusal, rec.NumberTaken
 	return st, nil
 }
 
@@ -137,11 +137,11 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 	}
 	to, ok := stateOf(out.Refund.Status)
 	amount := out.Refund.Amount
-	if !ok || !out.Refund.named() || amount.Refund < 0 || amount.Refund == 0 && !tx.amountMayLack(out) || amount.Refund > maxMoney || amount.Total > maxMoney {
+	if !ok || !out.Refund.numbersFit() || amount.Refund < 0 || amount.Refund == 0 && !tx.amountMayLack(out) || amount.Refund > maxMoney || amount.Total > maxMoney {
 		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", errUnreadable)
 	}
 	out.Refund = bounded(out.Refund)
-	if out.Source == Reply && out.attempt == tx.rec.Attempt {
+	if out.Source == Reply && out.submission == tx.rec.Submission {
 		tx.rec.Lease = time.Time{}
 	}
 	if why := tx.contradiction(out, ours); why != "" {
@@ -150,7 +150,7 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 	if before == unknown && out.Refund.TransactionID == "" && out.Refund.OutTradeNo == "" {
 		return Settlement{}, unavailable("the upstream names no order for this refund", nil)
 	}
-	if st, done := tx.settleTaken(out, to, now); done {
+	if st, done := tx.settleNumberTaken(out, to, now); done {
 		return st, nil
 	}
 	fresh := out.Source != Notification && out.Source != Relay && out.revision == tx.rec.Revision && !(out.listed && before.Final())
@@ -164,7 +164,7 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 	}
 	tx.apply(out, to, v, now)
 	if out.Source == Query {
-		tx.calm(upstreamCauses()...)
+		tx.closeCauses(upstreamCauses()...)
 	}
 	if st.Changed {
 		tx.alarm(alarmOverflow, tx.rec.enqueue(subscribers, now), now)
@@ -179,7 +179,7 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 // else could. Nor can the answer lack it where a submission was refused in words that
 // may mean that the number is taken: it alone says whose the refund is.
 func (tx *txn) amountMayLack(out Outcome) bool {
-	refused := out.refused != nil || tx.rec.State == Rejected || tx.rec.Denied != nil && tx.rec.Denied.MaybeTaken
+	refused := out.refused != nil || tx.rec.State == Rejected || tx.rec.InterimRefusal != nil && tx.rec.InterimRefusal.MaybeNumberTaken
 	return out.Source != Notification && tx.rec.State != unknown && !refused
 }
 
@@ -203,7 +203,7 @@ func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	}
 	expected := tx.rec.expected()
 	field := mismatch(expected, out.Refund)
-	if out.Source == Reply && (field == "transaction_id" || field == "out_trade_no") && expected.about(out.Refund) {
+	if out.Source == Reply && (field == "transaction_id" || field == "out_trade_no") && expected.matches(out.Refund) {
 		field = mismatch(Request{Amount: expected.Amount}, out.Refund)
 	}
 	if field != "" {
@@ -251,7 +251,7 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 		rec.State, rec.Refusal, rec.Queries = to, nil, 0
 		rec.Revision++
 		rec.Open, rec.Lease = nil, time.Time{}
-		rec.Denied, rec.NotFound, rec.NotFoundAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
+		rec.InterimRefusal, rec.NotFound, rec.NotFoundAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
 		rec.note(HistoryEntry{At: now, What: string(to), Source: out.Source, ID: out.EventID})
 	}
 	tx.updateOrder(out.Refund, now)
@@ -310,15 +310,15 @@ func (tx *txn) confirm(a *orderAccount, reported Refund, now time.Time) {
 // in doubt.
 func (tx *txn) settleRefusal(out Outcome, now time.Time) {
 	rec := &tx.rec
-	if out.Source != Reply || !slices.Contains(rec.Open, out.attempt) {
+	if out.Source != Reply || !slices.Contains(rec.Open, out.submission) {
 		return // overtaken: something else has brought certainty meanwhile
 	}
-	if out.attempt == rec.Attempt {
+	if out.submission == rec.Submission {
 		rec.Lease = time.Time{}
 	}
 	certain := out.Err.Code != CodeUnavailable || out.Err.Unsent
 	if certain {
-		rec.closeSubmission(out.attempt)
+		rec.closeSubmission(out.submission)
 	}
 	if out.Err.Code == CodeUnavailable {
 		rec.note(HistoryEntry{At: now, What: "unanswered", Source: out.Source, Note: out.Err.Upstream})
@@ -328,12 +328,12 @@ func (tx *txn) settleRefusal(out Outcome, now time.Time) {
 	refusal := *out.Err
 	refusal.Err = nil
 	if rec.State != Claimed || len(rec.Open) > 0 {
-		if out.attempt == rec.Attempt {
-			rec.Denied = &refusal
+		if out.submission == rec.Submission {
+			rec.InterimRefusal = &refusal
 		}
 		return
 	}
-	rec.State, rec.Refusal, rec.Denied = Rejected, &refusal, nil
+	rec.State, rec.Refusal, rec.InterimRefusal = Rejected, &refusal, nil
 	rec.Revision++
 	tx.reserve(0, false)
 }

@@ -38,12 +38,12 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 	return s.eachDue(ctx, now.Add(farFuture), func(it Item) (bool, error) {
 		no, ok := it.RefundNo()
 		var rec record
-		if !ok || !it.Due.After(now) || decode(it, &rec) != nil || !rec.aheadOfRule(now) {
+		if !ok || !it.Due.After(now) || decode(it, &rec) != nil || !rec.implausiblyLate(now) {
 			return time.Now().Before(end), nil
 		}
 		s.log(ctx, slog.LevelWarn, "clock", no, "alarm", alarmClock, "due", it.Due, "why", "no rule sets a time so far ahead: some instance's clock runs ahead; ignored")
 		s.amend(ctx, no, func(tx *txn, now time.Time) {
-			if tx.rec.aheadOfRule(now) {
+			if tx.rec.implausiblyLate(now) {
 				tx.rec.QueryAt = now
 				tx.rec.notAhead(now)
 			}
@@ -52,15 +52,15 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 	})
 }
 
-// aheadOfRule reports whether the record is due later than any rule can have set, as
+// implausiblyLate reports whether the record is due later than any rule can have set, as
 // by a wrong clock.
-func (r *record) aheadOfRule(now time.Time) bool {
+func (r *record) implausiblyLate(now time.Time) bool {
 	if !r.atRest() && r.QueryAt.After(now) && r.queryDueNow(now) {
 		return true
 	}
 	for _, e := range r.Outbox {
 		for _, d := range e.Deliveries {
-			if !d.GivenUp && d.aheadOfRule(now) {
+			if !d.GivenUp && d.implausiblyLate(now) {
 				return true
 			}
 		}

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// settleTaken settles what is reported of a refund under our number that is not the
+// settleNumberTaken settles what is reported of a refund under our number that is not the
 // one that was claimed here: our claim was never accepted and never will be, since
 // numbers are unique, and the other refund counts on its own order. done is false
 // if the outcome is about ours.
-func (tx *txn) settleTaken(out Outcome, to State, now time.Time) (st Settlement, done bool) {
+func (tx *txn) settleNumberTaken(out Outcome, to State, now time.Time) (st Settlement, done bool) {
 	rec := &tx.rec
 	if rec.State == unknown || rec.External {
 		return st, false
 	}
-	if rec.Taken && rec.expected().about(out.Refund) {
-		return tx.followTaken(out, to, now), true
+	if rec.NumberTaken && rec.expected().matches(out.Refund) {
+		return tx.followNumberTaken(out, to, now), true
 	}
-	if content := rec.Request; rec.recall(out.Refund) {
-		if rec.Taken || difference(content, rec.Request) != "" {
-			if rec.Taken { // the upstream takes back what it has said of the number
+	if content := rec.Request; rec.findContent(out.Refund) {
+		if rec.NumberTaken || difference(content, rec.Request) != "" {
+			if rec.NumberTaken { // the upstream takes back what it has said of the number
 				tx.reserve(0, false)
-				rec.Taken, rec.Refund = false, Refund{}
+				rec.NumberTaken, rec.Refund = false, Refund{}
 			}
 			tx.recount(now)
 		}
@@ -37,9 +37,9 @@ func (tx *txn) settleTaken(out Outcome, to State, now time.Time) (st Settlement,
 	if out.refused != nil {
 		upstream = out.refused.Upstream
 	}
-	rec.State, rec.Taken, rec.Refusal = Rejected, true, takenError(upstream, out.Refund)
+	rec.State, rec.NumberTaken, rec.Refusal = Rejected, true, numberTakenError(upstream, out.Refund)
 	rec.Revision++
-	rec.Queries, rec.Open, rec.Lease, rec.Denied, rec.Cancelled = 0, nil, time.Time{}, nil, false
+	rec.Queries, rec.Open, rec.Lease, rec.InterimRefusal, rec.Cancelled = 0, nil, time.Time{}, nil, false
 	rec.Refund, rec.Order, rec.SecondOrder = out.Refund, "", ""
 	rec.note(HistoryEntry{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
 	tx.alarm(alarmTaken, rec.Refusal.Message, now)
@@ -47,9 +47,9 @@ func (tx *txn) settleTaken(out Outcome, to State, now time.Time) (st Settlement,
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
 }
 
-// followTaken settles what becomes known further of the refund that has our number. No
+// followNumberTaken settles what becomes known further of the refund that has our number. No
 // subscriber is told: they would believe that it is ours.
-func (tx *txn) followTaken(out Outcome, to State, now time.Time) Settlement {
+func (tx *txn) followNumberTaken(out Outcome, to State, now time.Time) Settlement {
 	rec := &tx.rec
 	st := Settlement{State: rec.State}
 	from, _ := stateOf(rec.Refund.Status)
@@ -68,7 +68,7 @@ func (tx *txn) followTaken(out Outcome, to State, now time.Time) Settlement {
 	}
 	tx.updateOrder(out.Refund, now)
 	if out.Source == Query {
-		tx.calm(upstreamCauses()...)
+		tx.closeCauses(upstreamCauses()...)
 	}
 	return st
 }

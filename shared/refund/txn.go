@@ -116,7 +116,7 @@ func (tx *txn) missing() []Key {
 	for _, a := range tx.accounts {
 		add(a.SameAs)
 	}
-	if len(tx.rec.Contents) > 0 || tx.rec.Taken { // which of them the upstream means decides the order
+	if len(tx.rec.Contents) > 0 || tx.rec.NumberTaken { // which of them the upstream means decides the order
 		for _, c := range append(tx.rec.Contents, tx.rec.Request) {
 			for _, k := range orderKeys(c.TransactionID, c.OutTradeNo) {
 				add(k)
@@ -140,7 +140,7 @@ func (s *Service) commit(ctx context.Context, tx *txn, now time.Time) error {
 func (tx *txn) changes(now time.Time) (items []Item) {
 	if k := refundKey(tx.no); tx.differs(k, tx.rec, new(record)) {
 		for i := range tx.rec.Causes {
-			tx.rec.Causes[i].Count = tx.met(tx.rec.Causes[i])
+			tx.rec.Causes[i].Count = tx.timesMet(tx.rec.Causes[i])
 		}
 		if !tx.keepQueryAt {
 			tx.rec.QueryAt = tx.rec.nextQueryAt(now)
