@@ -23,6 +23,8 @@ type decoder struct {
 	order    map[string]int  // of each field that was looked for: the order of the types
 	wrong    map[string]bool // fields with a problem
 	problems []problem
+
+	outRefundNo string // of the event, for the log; "" if it names none
 }
 
 type problem struct{ path, message string }
@@ -235,6 +237,7 @@ func (h *Handler) read(d *decoder, event object, dst any, problems func(refund.S
 	v := reflect.ValueOf(dst).Elem()
 	if o := d.business(event, v.Type(), wraps); o != nil {
 		d.fields("", o, v)
+		d.outRefundNo = short(v.FieldByName("OutRefundNo").String())
 		if err := h.check(d, dst); err != nil {
 			return err
 		}

@@ -53,7 +53,8 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 			reply = encode(nil, &refund.Error{Code: refund.CodeInternal, Next: refund.SameNumber, Message: "internal error; the log has the details"})
 		}
 	}()
-	data, err := h.dispatch(ctx, caller, event)
+	d := newDecoder()
+	data, err := h.dispatch(ctx, caller, d, event)
 	if err != nil {
 		e := refund.AsError(err)
 		level := slog.LevelInfo
@@ -61,14 +62,18 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 			level = slog.LevelError
 		}
 		if e.Code != refund.CodeDenied { // which is on record with who was denied
-			h.log.Log(ctx, level, "refused", "code", e.Code, "upstream", e.Upstream, "message", e.Message, "cause", e.Err)
+			log := h.log
+			if d.outRefundNo != "" {
+				log = log.With("out_refund_no", d.outRefundNo)
+			}
+			log.Log(ctx, level, "refused", "code", e.Code, "upstream", e.Upstream, "message", e.Message, "cause", e.Err)
 		}
 	}
 	return encode(data, err)
 }
 
-func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, event []byte) (any, error) {
-	// First of all, so that whoever may not learns nothing else, whatever he sends.
+func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, d *decoder, event []byte) (any, error) {
+	// First of all, so that whoever may not learns nothing else, whatever they send.
 	if err := h.refunds.Admit(ctx, caller); err != nil {
 		return nil, err
 	}
@@ -83,7 +88,6 @@ func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, event []by
 	if !ok && v != nil {
 		return nil, refuse("the event must be a JSON object, not %s", kind(v))
 	}
-	d := newDecoder()
 	name := d.eventType(o)
 	if d.wrong["type"] {
 		return nil, d.err()

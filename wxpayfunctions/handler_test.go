@@ -343,8 +343,10 @@ func TestEachRefusalIsOneLogRecord(t *testing.T) {
 		event  string
 		want   string
 	}{
-		"a stranger":   {refund.Caller{Kind: refund.User, OpenID: "oStranger"}, event, `level=WARN msg=denied out_refund_no="" caller="user oS****er" openid=oStranger`},
+		"a stranger":   {refund.Caller{Kind: refund.User, OpenID: "oStranger"}, event, `level=WARN msg=denied caller="user oS****er" openid=oStranger`},
 		"no operation": {server, `{"type":"x"}`, "level=INFO msg=refused code=invalid"},
+		"a refund":     {server, `{"type":"wxpay_refund","data":{"out_refund_no":"R1"}}`, "level=INFO msg=refused out_refund_no=R1 code=invalid"},
+		"a query":      {server, `{"type":"wxpay_refund_query","out_refund_no":"R 1"}`, `level=INFO msg=refused out_refund_no="R 1" code=invalid`},
 	} {
 		var out strings.Builder
 		log := slog.New(slog.NewTextHandler(&out, nil))

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A Service answers for refunds: it owns every rule and both seams below it
-// own none. Channel, Ledger and Merchant are required. Its methods may
+// A Service makes and follows refunds. Every rule about them is in it; Channel and
+// Ledger hold none. Channel, Ledger and Merchant are required. Its methods may
 // be called at once from many goroutines and from many processes on one ledger.
 type Service struct {
 	Channel  Channel
@@ -66,10 +66,15 @@ func (s *Service) now() time.Time {
 	return now().UTC().Truncate(time.Millisecond)
 }
 
+// log logs one event; no is the number of the refund that it is about, "" if it is about none.
 func (s *Service) log(ctx context.Context, level slog.Level, event string, no string, args ...any) {
-	if s.Log != nil {
-		s.Log.Log(ctx, level, event, append([]any{"out_refund_no", no}, args...)...)
+	if s.Log == nil {
+		return
 	}
+	if no != "" {
+		args = append([]any{"out_refund_no", no}, args...)
+	}
+	s.Log.Log(ctx, level, event, args...)
 }
 
 // Admit says whether the caller may refund and query at all. A denial is logged.

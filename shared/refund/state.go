@@ -1,10 +1,16 @@
 package refund
 
+import "log/slog"
+
 // State is what the ledger says of a refund.
 //
-//	claimed -> processing -> success, closed        final
-//	        \             -> abnormal -> processing, success, closed
-//	         -> rejected                            nothing happened upstream, for certain
+//	claimed    -> processing, abnormal, success, closed
+//	           -> rejected                             nothing happened upstream, for certain
+//	processing -> abnormal, success, closed
+//	abnormal   -> processing, success, closed
+//
+// Success and closed are final. Whichever state is left out on the way was passed between
+// two answers. [steps] has the moves that an upstream should not make, too.
 type State string
 
 const (
@@ -45,6 +51,15 @@ const (
 	Relay        Source = "relay"  // an unsigned message of the platform
 )
 
+// LogValue is the source in the log's words. Ledgers hold a notification under the word
+// that earlier versions had for it.
+func (s Source) LogValue() slog.Value {
+	if s == Notification {
+		return slog.StringValue("notification")
+	}
+	return slog.StringValue(string(s))
+}
+
 // verdict says what an outcome does to a record.
 type verdict int
 
@@ -67,7 +82,7 @@ type step struct {
 }
 
 // steps is the whole state machine but for refusals, which speak only for
-// their own attempt and never against what the upstream has confirmed.
+// their own submission and never against what the upstream has confirmed.
 func steps() []step {
 	return []step{
 		{unknown, Processing, move, move}, // a refund that was never claimed here: external

@@ -1,6 +1,9 @@
 package refund
 
-import "testing"
+import (
+	"log/slog"
+	"testing"
+)
 
 // The table of the state machine, row by row, as it was decided: what a late outcome
 // does, what a fresh answer does.
@@ -44,6 +47,17 @@ func TestStateOfKnowsTheDocumentedStatusesOnly(t *testing.T) {
 	for _, status := range []Status{"", "success", "REFUND", "CHANGE"} {
 		if got, ok := stateOf(status); ok {
 			t.Errorf("stateOf(%q) = %q, want none", status, got)
+		}
+	}
+}
+
+// The log has the plain words; what is stored stays readable to earlier versions.
+func TestLogCallsANotificationSo(t *testing.T) {
+	for source, want := range map[Source][2]string{
+		Notification: {"notification", `"letter"`}, Reply: {"reply", `"reply"`}, Query: {"query", `"query"`}, Relay: {"relay", `"relay"`},
+	} {
+		if got := [2]string{slog.AnyValue(source).Resolve().String(), string(encode(source))}; got != want {
+			t.Errorf("%q: logged and stored as %v, want %v", string(source), got, want)
 		}
 	}
 }
