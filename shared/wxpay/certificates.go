@@ -27,8 +27,8 @@ type certificateList struct {
 // certificates, so a [Keyring] may call it to get them.
 //
 // The first reply of all cannot be verified, since the keys to do so are in it.
-// Instead each certificate is opened with key: nobody but WeChat Pay and the
-// merchant could have sealed it. Only then is the reply's own signature verified
+// Instead each certificate is decrypted with key, which only WeChat Pay and the
+// merchant have: nobody else could have encrypted it. Only then is the reply's own signature verified
 // with what was inside, which shows that the list is today's and not an old one
 // played back. One entry that does not open condemns the whole list.
 //

@@ -25,7 +25,7 @@ type Credential struct {
 // Whether the signature is one is not looked at before [Credential.Verify].
 //
 // The attributes may come in any order, since the SDKs disagree about it. An
-// attribute that is there twice or that APIv3 does not know is refused: the one
+// attribute that occurs twice or that APIv3 does not know is refused: the one
 // could be read in two ways, the other is a client's mistake that the real
 // server would not let pass either.
 func ParseAuthorization(header string) (Credential, error) {

@@ -2,9 +2,10 @@
 //
 // Everything in APIv3 rests on two secrets and their public halves. A merchant
 // signs its requests with its own RSA key ([Signer]); WeChat Pay signs its
-// replies and its notifications with one of the platform's ([Platform]), and
+// replies and its notifications with one of its platform keys ([Platform]), and
 // seals what is confidential in them with the 32 bytes that it shares with the
-// merchant ([APIv3Key]). Whoever verifies is handed the raw bytes of a message
+// merchant ([APIv3Key]). To seal is to encrypt so that a change would be noticed, to
+// open is to decrypt (AEAD); of v2's req_info only the first half is true. Whoever verifies is handed the raw bytes of a message
 // and believes nothing in them before the signature holds: [Keyring.Verify] and
 // [Credential.Verify] come first, [ParseNotification] and [APIv3Key.Open] after.
 //

@@ -6,7 +6,7 @@ import "errors"
 // them with [errors.Is]. Their texts are fit for a log: they hold no body, no
 // Authorization header and no key.
 var (
-	// ErrHeader: a Wechatpay-* or Authorization header is missing, there twice, or malformed.
+	// ErrHeader: a Wechatpay-* or Authorization header is missing, occurs twice, or is malformed.
 	ErrHeader = errors.New("wxpay: bad header")
 
 	// ErrStale: the timestamp is 300 seconds or more from now, in the past or in the future.

@@ -10,8 +10,8 @@ import (
 )
 
 // ParseClientCertificate reads the merchant's API certificate and its private key,
-// apiclient_cert.pem and apiclient_key.pem, with which a client shows itself to
-// WeChat Pay in TLS: v2 refunds are not taken without (mutual TLS). PEM is read as
+// apiclient_cert.pem and apiclient_key.pem, by which WeChat Pay knows the client in
+// TLS: v2 refunds are not taken without (mutual TLS). PEM is read as
 // by [ParseCertificate] and [ParsePrivateKey]. A fault is [ErrFormat], and so is a
 // key that is another certificate's; nothing of either is in its text.
 //

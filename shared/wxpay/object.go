@@ -12,7 +12,7 @@ import (
 // A member says where a member of a JSON object goes: a string with its least
 // and greatest length in bytes, an integer, an integer that may not be told, or an
 // object with members of its own. A loose one decides nothing: where it cannot be
-// read, or is there twice, it counts as absent and its name is put down.
+// read, or occurs twice, it counts as absent and its name is put down.
 type member struct {
 	name     string
 	text     *string
@@ -37,7 +37,7 @@ func (m *member) clear() {
 // counts as absent. left names the loose ones that could not be read, a comma
 // between two.
 //
-// A member that decides and is there twice is refused. All that is filled in are
+// A member that decides and occurs twice is refused. All that is filled in are
 // parts of one copy of data, which keeps the cost of a notification at three
 // allocations each time.
 //

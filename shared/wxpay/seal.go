@@ -49,7 +49,7 @@ func ParseAPIv3Key(s string) (APIv3Key, error) {
 }
 
 // Or returns a key that seals as k and opens what was sealed with k or with old.
-// While a merchant changes his key, WeChat Pay repeats notifications that it has sealed
+// While a merchant changes its key, WeChat Pay repeats notifications that it has sealed
 // with the one before.
 func (k APIv3Key) Or(old APIv3Key) APIv3Key {
 	if k.aead.Reveal() == nil {

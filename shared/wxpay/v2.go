@@ -31,7 +31,7 @@ type Fields map[string]string
 // Read are a root, its children and their text: nothing else occurs in these
 // messages. encoding/xml finds the tokens, which it does without ever fetching
 // or expanding anything; it would pass over a DOCTYPE, a second root, attributes
-// and elements that are there twice, and here they are refused. So are comments:
+// and elements that occur twice, and here they are refused. So are comments:
 // of <a>1<!---->2</a> one reader makes 12, another 1.
 func ParseFields(body []byte, root string) (Fields, error) {
 	if len(body) > maxMessage {
@@ -92,7 +92,7 @@ func (r *fieldsReader) take(token xml.Token, raw []byte) (fault string) {
 }
 
 // open goes on by a start tag. The name is entered at once, so that an element that
-// is there twice is refused before its text is read.
+// occurs twice is refused before its text is read.
 func (r *fieldsReader) open(t xml.StartElement) (fault string) {
 	switch {
 	case len(t.Attr) > 0 || t.Name.Space != "":

@@ -44,7 +44,7 @@ func ParseAPIKey(s string) (APIKey, error) {
 }
 
 // Or returns a key that signs and seals as k, and verifies and opens what was made
-// with k or with old: while a merchant changes his key, there is still some of that
+// with k or with old: while a merchant changes its key, there is still some of that
 // on its way.
 func (k APIKey) Or(old APIKey) APIKey {
 	if k.secret.Reveal() == nil {
@@ -144,7 +144,7 @@ func (k APIKey) message(f Fields) []byte {
 //
 // A message that can be read in two ways is refused (see ambiguous), since a
 // forger who sits in the connection profits of that without the key: of a genuine
-// answer he makes one that hides fields in the value before them, such as the
+// answer they make one that hides fields in the value before them, such as the
 // total_refund_count that says that more refunds were made, or the fee of one of
 // them. No honest answer is lost by it. The values in answers are numbers of
 // refunds and orders, amounts, words and times of WeChat Pay's; nothing that

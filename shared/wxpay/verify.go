@@ -41,9 +41,9 @@ const (
 // five minutes, not that it is the first of its kind: within the window it may
 // be played back, and it is the reader's business to do nothing twice.
 //
-// The tests run from cheap to dear, so that a flood of forged notifications costs
+// The checks run from cheap to expensive, so that a flood of forged notifications costs
 // next to nothing: no RSA is done, and no certificate asked for, before all that
-// can be seen with the naked eye is right.
+// can be checked without it is right.
 func (k *Keyring) Verify(ctx context.Context, h http.Header, body []byte) error {
 	return k.verify(ctx, h, body, time.Now())
 }
