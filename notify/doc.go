@@ -5,7 +5,7 @@
 // bytes, and only then JSON, and only then the sealed resource. SUCCESS is said
 // once the outcome is durable and never before, since WeChat Pay does not
 // repeat what was acknowledged. Repeats are settled like the first and change
-// nothing. An event that a subscriber does not take in the time that is left is
+// nothing. An event that a subscriber does not acknowledge in the time that is left is
 // delivered later; that is no reason for WeChat Pay to repeat anything.
 //
 // Sources: the CloudBase template's wxpay_refund says what a notification must be

@@ -20,8 +20,8 @@ import (
 type Handler struct {
 	Refunds *refund.Service
 	Keys    *wxpay.Keyring // WeChat Pay's keys, which the client of the channel refreshes
-	Secret  wxpay.APIv3Key // opens what an APIv3 notification seals
-	APIKey  wxpay.APIKey   // opens what a v2 notification seals
+	Secret  wxpay.APIv3Key // decrypts the resource of an APIv3 notification
+	APIKey  wxpay.APIKey   // decrypts the req_info of a v2 notification
 	Log     *slog.Logger
 }
 
@@ -37,7 +37,7 @@ const (
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
-	// Who drips his bytes must not keep the function: not every server can set this.
+	// A client that drips its bytes must not keep the function: not every server can set this.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerWithin))
 
 	a := h.answer(ctx, w, r)
@@ -155,46 +155,46 @@ func events() map[string]refund.Status {
 
 // read opens a verified notification.
 func (h *Handler) read(ctx context.Context, body []byte) (refund.Outcome, error) {
-	n, err := wxpay.ParseNotification(body)
+	envelope, err := wxpay.ParseNotification(body)
 	if err != nil {
 		return refund.Outcome{}, err
 	}
-	status, ok := events()[n.EventType]
+	status, ok := events()[envelope.EventType]
 	if !ok {
 		return refund.Outcome{}, fmt.Errorf("notify: event_type is not that of a refund")
 	}
-	plain, err := h.Secret.Open(n.Resource)
+	plain, err := h.Secret.Open(envelope.Resource)
 	if err != nil {
 		return refund.Outcome{}, err
 	}
-	l, err := wxpay.ParseRefundNotification(plain)
+	opened, err := wxpay.ParseRefundNotification(plain)
 	if err != nil {
 		return refund.Outcome{}, err
 	}
-	if refund.Status(l.RefundStatus) != status {
+	if refund.Status(opened.RefundStatus) != status {
 		return refund.Outcome{}, fmt.Errorf("notify: refund_status and event_type differ")
 	}
-	if left := strings.Trim(n.LeftOut+", "+l.LeftOut, ", "); left != "" { // by name: a value may be somebody's
-		h.Log.WarnContext(ctx, "left out", "out_refund_no", l.OutRefundNo, "fields", strings.Split(left, ", "))
+	if left := strings.Trim(envelope.LeftOut+", "+opened.LeftOut, ", "); left != "" { // by name: a value may be somebody's
+		h.Log.WarnContext(ctx, "left out", "out_refund_no", opened.OutRefundNo, "fields", strings.Split(left, ", "))
 	}
 	return refund.Outcome{
 		Source:      refund.Notification,
-		EventID:     n.ID,
-		OutRefundNo: l.OutRefundNo,
-		Merchant:    refund.Merchant{MchID: cmp.Or(l.MchID, l.SpMchID), SubMchID: l.SubMchID},
+		EventID:     envelope.ID,
+		OutRefundNo: opened.OutRefundNo,
+		Merchant:    refund.Merchant{MchID: cmp.Or(opened.MchID, opened.SpMchID), SubMchID: opened.SubMchID},
 		Refund: refund.Refund{
-			RefundID:            l.RefundID,
-			OutRefundNo:         l.OutRefundNo,
-			TransactionID:       l.TransactionID,
-			OutTradeNo:          l.OutTradeNo,
-			UserReceivedAccount: l.UserReceivedAccount,
-			SuccessTime:         l.SuccessTime,
+			RefundID:            opened.RefundID,
+			OutRefundNo:         opened.OutRefundNo,
+			TransactionID:       opened.TransactionID,
+			OutTradeNo:          opened.OutTradeNo,
+			UserReceivedAccount: opened.UserReceivedAccount,
+			SuccessTime:         opened.SuccessTime,
 			Status:              status,
 			Amount: refund.Amount{
-				Total:       l.Amount.Total,
-				Refund:      l.Amount.Refund,
-				PayerTotal:  l.Amount.PayerTotal,
-				PayerRefund: l.Amount.PayerRefund,
+				Total:       opened.Amount.Total,
+				Refund:      opened.Amount.Refund,
+				PayerTotal:  opened.Amount.PayerTotal,
+				PayerRefund: opened.Amount.PayerRefund,
 			},
 		},
 	}, nil

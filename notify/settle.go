@@ -9,16 +9,16 @@ import (
 // notSettled is what an upstream or a relay is answered that should repeat.
 const notSettled = "the notification cannot be settled now"
 
-// settle has record make an outcome durable, together with the deliveries that it
+// settle makes an outcome durable by apply, together with the deliveries that it
 // calls for, and then uses the time that is left to deliver. After an error nothing
 // may be acknowledged, since what was acknowledged is not repeated. A delivery that
 // fails is no error: the reconciler goes on with it.
-func (h *Handler) settle(ctx context.Context, out refund.Outcome, record func(context.Context, refund.Outcome) (refund.Settlement, error)) error {
+func (h *Handler) settle(ctx context.Context, out refund.Outcome, apply func(context.Context, refund.Outcome) (refund.Settlement, error)) error {
 	log := h.Log.With("out_refund_no", out.OutRefundNo)
 	if out.EventID != "" {
 		log = log.With("event_id", out.EventID)
 	}
-	st, err := record(ctx, out)
+	st, err := apply(ctx, out)
 	if err != nil {
 		log.ErrorContext(ctx, "unsettled", "error", err)
 		return err
@@ -28,7 +28,7 @@ func (h *Handler) settle(ctx context.Context, out refund.Outcome, record func(co
 	return nil
 }
 
-// confirm records a hint, which nobody has signed: the upstream is asked about the
+// confirm takes a hint, which nobody has signed: the upstream is asked about the
 // refund, and what it answers is settled. The caller is whoever brought the hint.
 func (h *Handler) confirm(caller refund.Caller) func(context.Context, refund.Outcome) (refund.Settlement, error) {
 	return func(ctx context.Context, out refund.Outcome) (refund.Settlement, error) {
