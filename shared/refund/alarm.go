@@ -13,16 +13,16 @@ import (
 // the sentence beside it is for reading.
 const (
 	alarmStuck         = "claim_in_doubt"      // a claim has had no answer for a day
-	alarmExternal      = "refund_by_hand"      // somebody else's refund appeared beside a claim in doubt
+	alarmExternal      = "refund_by_hand"      // an external refund appeared beside a claim in doubt
 	alarmUntold        = "refund_untold"       // the upstream counts the refund and reports nothing of it
 	alarmVanished      = "accepted_not_found"  // the upstream does not know what it had accepted
 	alarmPanic         = "panic"               // looking after one refund has failed by a defect
-	alarmTaken         = "number_taken"        // somebody else's refund has the number
-	alarmContradiction = "contradiction"       // what a notification or an answer tells contradicts the record
+	alarmTaken         = "number_taken"        // an external refund has the number
+	alarmContradiction = "contradiction"       // a notification or an answer contradicts the record
 	alarmReversed      = "reversed"            // the upstream has taken back what it had said
 	alarmDiffers       = "differs"             // the upstream reports another order, total or currency than is on record
 	alarmExcess        = "order_exceeded"      // the order's refunds exceed its total
-	alarmTwoOrders     = "two_orders"          // a name or an id leads to two orders or refunds
+	alarmTwoOrders     = "two_orders"          // an order number or a refund_id leads to two orders or refunds
 	alarmSubscriber    = "subscriber_given_up" // a subscriber has not acknowledged an event for three days
 	alarmOverflow      = "outbox_full"         // so many events wait for subscribers that the oldest was dropped
 	alarmUnreadable    = "item_unreadable"     // an item of the ledger cannot be read
@@ -34,7 +34,7 @@ const (
 // An alarm is what a person should look at.
 type alarm struct {
 	code, why string
-	count     int // how often its cause has been met; 0: it is no lasting one
+	count     int // how often its cause has occurred; 0: it is no lasting one
 }
 
 // A Cause is a lasting cause of alarm, as long as it goes on.
@@ -42,7 +42,7 @@ type Cause struct {
 	Code     string    `json:"code" ledger:"key"`
 	Since    time.Time `json:"since"`
 	LoggedAt time.Time `json:"told"`  // when its alarm was last logged
-	Count    int       `json:"count"` // how often it has been met
+	Count    int       `json:"count"` // how often it has occurred
 }
 
 // upstreamCauses are the causes that what the upstream reports can have, and can end.
@@ -78,7 +78,7 @@ func (tx *txn) raise(code, why string, now time.Time) {
 	}
 }
 
-// timesMet is how often a lasting cause has been timesMet, this time included. The count alone
+// timesMet is how often a lasting cause has occurred, this time included. The count alone
 // is no change that is worth a commit: it is stored with the next one.
 func (tx *txn) timesMet(c Cause) int {
 	n := c.Count
@@ -90,7 +90,7 @@ func (tx *txn) timesMet(c Cause) int {
 	return n
 }
 
-// endedCauses lists the codes of lasting causes that the record's present state has endedCauses.
+// endedCauses lists the codes of lasting causes that the record's present state has ended.
 func (r *record) endedCauses() []string {
 	switch {
 	case r.State == Claimed:
@@ -101,7 +101,7 @@ func (r *record) endedCauses() []string {
 	return []string{alarmStuck, alarmExternal}
 }
 
-// overdue reports whether the refund has waited for an answer for longer than it should.
+// overdue reports whether the claim is older than any doubt that ends by itself.
 func (r *record) overdue(now time.Time) bool { return now.Sub(r.ClaimedAt) > stuckAfter }
 
 // doubtExplained reports whether another cause of alarm says why a claim has no answer.
@@ -163,7 +163,7 @@ func (s *Service) raise(ctx context.Context, no, code, why string) {
 	s.amend(ctx, no, func(tx *txn, now time.Time) { tx.raise(code, why, now) })
 }
 
-// amend makes a small change to a record, which no money hangs on.
+// amend makes a small change to a record that touches neither state nor money.
 func (s *Service) amend(ctx context.Context, no string, change func(tx *txn, now time.Time)) {
 	err := s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
 		if tx.rec.State == unknown {

@@ -2,11 +2,11 @@ package refund
 
 import "cmp"
 
-// This file decides on which order a refund counts. Callers name an order by one
-// name or two, upstreams report one or both, and only a report of both proves that they
-// are one order's.
+// This file decides on which order a refund counts. An order has two numbers,
+// transaction_id and out_trade_no. Callers give one or both, upstreams report one or
+// both, and only a report of both proves that they are one order's.
 
-// resolve follows an order's name to the key of its account.
+// resolve follows an order number's key to that of the order's account.
 func (tx *txn) resolve(k Key) Key {
 	for range len(tx.accounts) { // a bound, should items ever point in a circle
 		a := tx.accounts[k]
@@ -21,8 +21,8 @@ func (tx *txn) resolve(k Key) Key {
 // account returns the account in which the refund counts; nil if nobody has named its order.
 func (tx *txn) account() *orderAccount { return tx.accounts[tx.resolve(tx.rec.Order)] }
 
-// secondAccount returns the account in which the refund counts by its caller's other
-// name; nil if there is none, or if it has turned out to be the same.
+// secondAccount returns the account in which the refund counts by its caller's second
+// order number; nil if there is none, or if it has turned out to be the same.
 func (tx *txn) secondAccount() *orderAccount {
 	if k := tx.resolve(tx.rec.SecondOrder); k != "" && k != tx.resolve(tx.rec.Order) {
 		return tx.accounts[k]
@@ -31,7 +31,7 @@ func (tx *txn) secondAccount() *orderAccount {
 }
 
 // ownAccounts are the accounts in which the refund counts: one, or two while nobody
-// but the caller says that both names are one order's.
+// but the caller says that both numbers are one order's.
 func (tx *txn) ownAccounts() (accounts []*orderAccount) {
 	for _, a := range []*orderAccount{tx.account(), tx.secondAccount()} {
 		if a != nil {
@@ -55,9 +55,9 @@ func (tx *txn) exists(k Key) bool {
 	return tx.items[k].Version > 0 || a.TransactionID != "" || a.OutTradeNo != "" || a.SameAs != ""
 }
 
-// chooseOrder chooses the accounts in which a new refund counts: one for each name
-// that the caller gives, since only the upstream can say that they are one order's.
-// WeChat's own number comes first. It returns why the names cannot be one order's
+// chooseOrder chooses the accounts in which a new refund counts: one for each
+// order number that the caller gives, since only the upstream can say that both are one
+// order's. WeChat's own number comes first. It returns why they cannot be one order's
 // by what the upstream has said before; nil if they can.
 func (tx *txn) chooseOrder(transactionID, outTradeNo string) *Error {
 	keys := orderKeys(transactionID, outTradeNo)
@@ -130,7 +130,7 @@ func (tx *txn) reassign(order, second Key) {
 }
 
 // assignOrder makes the refund count on the order that the upstream names, and on no
-// other. Two names are one order's only if one answer has both. It returns what
+// other. Two numbers are one order's only if one answer has both. It returns what
 // contradicts the ledger, "" if nothing.
 func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
 	named := orderKeys(transactionID, outTradeNo)
@@ -139,7 +139,7 @@ func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
 	}
 	home := tx.account()
 	if home == nil || home.isAnother(transactionID, outTradeNo) {
-		// Not the order that was claimed: it is the one that is named, by the name that leads to it.
+		// Not the order that was claimed: it is the one that is reported, under the number that leads to it.
 		order := named[0]
 		for _, k := range named {
 			if r := tx.resolve(k); tx.exists(r) && !tx.accounts[r].isAnother(transactionID, outTradeNo) {
@@ -154,16 +154,16 @@ func (tx *txn) assignOrder(transactionID, outTradeNo string) string {
 		return ""
 	}
 	why := tx.joinOrderNumbers(transactionID, outTradeNo)
-	tx.reassign(tx.rec.Order, "") // whatever else the caller has called it
+	tx.reassign(tx.rec.Order, "") // whatever second number the caller has given
 	return why
 }
 
-// assignOrderByOneNumber makes the refund count on the order of the one name that the
-// upstream reports. Whatever other name the caller has given, or the account has, is
-// not confirmed by that.
-func (tx *txn) assignOrderByOneNumber(name Key, transactionID, outTradeNo string) {
-	named, order := tx.resolve(name), tx.resolve(tx.rec.Order)
-	if !tx.exists(named) { // a name that nobody here has heard of
+// assignOrderByOneNumber makes the refund count on the order of the one number that
+// the upstream reports. A second number that the caller has given, or that the account
+// has, is not confirmed by that.
+func (tx *txn) assignOrderByOneNumber(number Key, transactionID, outTradeNo string) {
+	named, order := tx.resolve(number), tx.resolve(tx.rec.Order)
+	if !tx.exists(named) { // a number that nobody here has used
 		a := tx.accounts[named]
 		a.TransactionID, a.OutTradeNo = transactionID, outTradeNo
 	}
@@ -172,7 +172,7 @@ func (tx *txn) assignOrderByOneNumber(name Key, transactionID, outTradeNo string
 	}
 }
 
-// joinOrderNumbers learns from the upstream that both names name the refund's order, and
+// joinOrderNumbers learns from the upstream that both numbers are those of the refund's order, and
 // merges their accounts. It returns what contradicts that, "" if nothing.
 func (tx *txn) joinOrderNumbers(transactionID, outTradeNo string) string {
 	home := tx.resolve(tx.rec.Order)

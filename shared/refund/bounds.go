@@ -6,11 +6,11 @@ import "strings"
 // outgrows what a ledger can take (DynamoDB: 400 KB an item).
 const (
 	maxNumber     = 64       // bytes of a number or a currency; WeChat Pay's have 32
-	maxText       = 512      // bytes of a text that nothing hangs on
+	maxText       = 512      // bytes of a text that no rule reads
 	maxPromotions = 64 << 10 // bytes of the promotions, encoded
 )
 
-// bounded cuts what nothing hangs on to a size that can be kept: long texts, then
+// bounded cuts what no rule reads to a size that can be kept: long texts, then
 // the promotions' articles, then the promotions that do not fit.
 func bounded(r Refund) Refund {
 	for _, text := range []*string{&r.Channel, &r.UserReceivedAccount, &r.SuccessTime, &r.CreateTime, &r.FundsAccount} {
@@ -19,7 +19,7 @@ func bounded(r Refund) Refund {
 		}
 	}
 	if len(r.RefundID) > maxNumber {
-		r.RefundID = "" // a name by which nobody could ask
+		r.RefundID = "" // nobody could ask by it
 	}
 	if len(r.Amount.From) > maxText/8 {
 		r.Amount.From = nil
@@ -45,7 +45,7 @@ func size(v any) int {
 	return len(encode(v))
 }
 
-// numbersFit reports whether the names in an answer are such as can be kept.
+// numbersFit reports whether order numbers and currencies in an answer are short enough to be kept.
 func (r Refund) numbersFit() bool {
 	return max(len(r.TransactionID), len(r.OutTradeNo), len(r.Amount.Currency), len(r.Amount.PayerCurrency)) <= maxNumber
 }

@@ -100,8 +100,8 @@ func printable(s string, most int) string {
 	return `"` + cut + `"`
 }
 
-// evidence is what the log keeps of whoever was not admitted: his openid in full,
-// so that it can be copied into REFUND_OPERATORS, or where he came from. Nothing
+// evidence is what the log keeps of whoever was not admitted: their openid in full,
+// so that it can be copied into REFUND_OPERATORS, or the source that they came from. Nothing
 // else that we write holds an openid in full.
 func (c Caller) evidence() []any {
 	switch {

@@ -11,8 +11,8 @@ type Channel interface {
 	Refund(ctx context.Context, req Request) (Refund, error)
 
 	// Query asks about one refund, which is then the page's only one, or about an
-	// order's refunds from l.Offset on; by what names it can be asked is in Spec.
-	// [CodeNotFound] means that the upstream does not know the name now; a request
+	// order's refunds from l.Offset on; by what numbers it can be asked is in Spec.
+	// [CodeNotFound] means that the upstream does not know the number now; a request
 	// on its way may still make it known.
 	Query(ctx context.Context, l Lookup) (Page, error)
 

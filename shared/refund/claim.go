@@ -188,7 +188,7 @@ func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
 	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, submission: rec.Submission, revision: rec.Revision}
 	if time.Now().Round(0).Sub(rec.begun) > submitWithin {
 		// The function stood still meanwhile. Whoever relies on how long a submission
-		// can live may have given this one up.
+		// can live may have released this claim.
 		e := unavailable("too much time has passed before this refund could be sent; repeat identically", nil)
 		e.Unsent = true
 		out.Err = e
@@ -278,9 +278,9 @@ func (s *Service) rules() rules {
 	return rules{most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: max(0, cmp.Or(s.Pace, spec.Pace)), resend: spec.Resend}
 }
 
-// dropMisplaced takes out of the order's account what counts there by a caller's
-// other name and belongs to another order, as has turned out since. A program of
-// the version before leaves it there. It reports whether there was any.
+// dropMisplaced takes out of the order's account what counts there under its caller's
+// second order number and belongs to another order, as has turned out since. A program
+// of the version before leaves it there. It reports whether there was any.
 func (s *Service) dropMisplaced(ctx context.Context, tx *txn) (dropped bool, err error) {
 	for _, home := range slices.Compact([]Key{tx.resolve(tx.rec.Order), tx.resolve(tx.rec.SecondOrder)}) {
 		if tx.accounts[home] == nil {
@@ -305,9 +305,9 @@ func (s *Service) dropMisplaced(ctx context.Context, tx *txn) (dropped bool, err
 	return dropped, nil
 }
 
-// misplaced reports whether the refund counts in an account by its caller's other
-// name, and that name is known to be another order's: both names of the order that
-// it is of are known.
+// misplaced reports whether a provisional entry of the refund in that account is to go:
+// the refund is not counted there any more, or the upstream has named both numbers of
+// its order, and this account is another one.
 func (tx *txn) misplaced(in Key) bool {
 	if tx.rec.State == unknown || !tx.rec.Counted || tx.secondAccount() != tx.accounts[tx.resolve(in)] {
 		return true

@@ -169,7 +169,7 @@ func (s *Service) reschedule(ctx context.Context, no string, e *outboxEntry, d *
 	d.Next = now.Add(deliveryBackoff(d.Attempts))
 	if d.Next.After(e.At.Add(giveUpAfter)) {
 		d.GivenUp, d.Next = true, time.Time{}
-		s.alarm(ctx, no, alarm{code: alarmSubscriber, why: "a subscriber has not taken this event for three days and is given up"},
+		s.alarm(ctx, no, alarm{code: alarmSubscriber, why: "a subscriber has not acknowledged this event for three days and is given up"},
 			"to", d.To, "event_id", e.ID, "tries", d.Attempts, "error", cause)
 	}
 }
@@ -186,7 +186,7 @@ func timeLeft(ctx context.Context) time.Duration {
 }
 
 // slowSubscribers keeps one run from waiting again and again for a subscriber that
-// does not answer, so that the others are told in time.
+// does not answer, so that the others get their events in time.
 type slowSubscribers struct {
 	mu       sync.Mutex
 	failures map[string]int // that took long, in a row, by subscriber

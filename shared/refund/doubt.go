@@ -12,7 +12,7 @@ import (
 // (4014959631) says: what is not found is sent again, unchanged. So it is, for
 // some hours; then it is only asked about, and once the upstream has said often
 // enough that it holds nothing, long enough after anything could still be on its
-// way, the claim is given up and its amount is free.
+// way, the claim is released: its amount is free.
 const (
 	// submitFor is how long after its claim a refund is submitted again by the
 	// reconciler. What an upstream has not taken in six hours of retries, it will
@@ -27,13 +27,13 @@ const (
 	// submitWithin is how long after its record in the ledger a submission may leave.
 	// A function that was frozen in between does not send.
 	submitWithin = lease
-	// quietPeriod is how long after the last submission a claim is given up at the
+	// quietPeriod is how long after the last submission a claim is released at the
 	// earliest; with submitFor it makes a day.
 	quietPeriod = 18 * time.Hour
 	// minNotFound is how often the upstream must have said that it holds nothing,
 	// each time asked after submissionLife.
 	minNotFound = 3
-	// stuckAfter is when a refund without an answer becomes an alarm: later than a
+	// stuckAfter is when a claim without an answer becomes an alarm: later than a
 	// doubt ends that can end by itself.
 	stuckAfter = 25 * time.Hour
 )
@@ -51,7 +51,7 @@ func (r *record) lastSubmitted() time.Time {
 }
 
 // countNotFound counts that the upstream, asked at some time, held nothing under the
-// number. It reports whether the claim is to be given up. The clocks of those who
+// number. It reports whether the claim is to be released. The clocks of those who
 // submit and of those who ask may differ by any time, so that submissionLife must
 // also lie between the first such answer and the last.
 func (r *record) countNotFound(asked time.Time) (ended bool) {
@@ -69,8 +69,8 @@ func (r *record) countNotFound(asked time.Time) (ended bool) {
 	return r.NotFound >= minNotFound && asked.Sub(r.NotFoundAt) >= submissionLife && !asked.Before(r.lastSubmitted().Add(quiet))
 }
 
-// release gives the claim up: its amount is free, and the number may be claimed
-// again, with other content too.
+// release ends the claim as never carried out: its amount is free, and the number may
+// be claimed again, with other content too.
 func (tx *txn) release(why string, now time.Time) {
 	rec := &tx.rec
 	refusal := rec.InterimRefusal
@@ -107,7 +107,7 @@ func (tx *txn) suspended() string {
 
 // resubmitOrRelease goes on with a claim of which the upstream has said, asked at some
 // time, that it does not know it: it is submitted again, or that answer is counted
-// until there are enough of them to give the claim up.
+// until there are enough of them to release the claim.
 func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked time.Time, t Summary) Summary {
 	no := known.Request.OutRefundNo
 	var again, ended bool
@@ -153,9 +153,9 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 	return t
 }
 
-// Cancel withdraws a claim in doubt: it is never submitted again, only asked
-// about, and ends as soon as its outcome is known or the upstream has said long
-// enough that it holds nothing. by names who decided, for the history.
+// Cancel stops a claim in doubt: it is never submitted again, only asked about, and
+// ends as soon as its outcome is known or the upstream has said long enough that it
+// holds nothing. by names who decided, for the history.
 // [CodeConflict] if the refund is not in doubt.
 func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
 	return s.update(ctx, outRefundNo, nil, func(tx *txn, now time.Time) error {
@@ -170,17 +170,18 @@ func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
 	})
 }
 
-// A Release is a person's decision to give a claim in doubt up before it ends by itself.
+// A Release is a person's decision to end a claim in doubt as never carried out, before it
+// ends so by itself.
 type Release struct {
 	OutRefundNo string
 	By          string // who decides, for the history
 
-	// ConfirmedAbsent says that this person has seen on the merchant platform that there is no
-	// such refund. It counts only where the upstream's answers cannot show it.
+	// ConfirmedAbsent says that this person has seen on the merchant platform that there is
+	// no such refund. It counts only where the upstream's answers cannot show it.
 	ConfirmedAbsent bool
 }
 
-// Release gives a claim in doubt up, after asking the upstream. It is refused with
+// Release releases a claim in doubt, after asking the upstream. It is refused with
 // [CodeConflict] and the time from which on it may be tried again while a
 // submission may still be carried out, with [CodeConflict] if the refund is not in
 // doubt or the upstream holds it (which is settled on the way), and with
@@ -202,7 +203,7 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 	st, err := s.ask(ctx, r.OutRefundNo, known.Revision)
 	note := "by " + r.By
 	switch e := AsError(err); {
-	case err == nil && st.State == Rejected: // somebody else's refund has the number: our claim has ended by that
+	case err == nil && st.State == Rejected: // an external refund has the number: our claim has ended by that
 		return nil
 	case err == nil:
 		return conflictf("the upstream holds this refund: it is %s", st.State)

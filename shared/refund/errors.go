@@ -20,7 +20,9 @@ const (
 	CodeInternal    Code = "internal"    // ours
 )
 
-// Next says what may be done after an error.
+// Next says what may be done after an error. The dispatcher's reply has four words for
+// the six: retry is "never" for [AfterFix] and "later" for [LaterOrFix], since it says
+// whether the same request may be repeated; what to correct is in message.
 type Next string
 
 const (
@@ -42,12 +44,12 @@ type Error struct {
 	Unsent     bool          `json:"unsent,omitempty"`      // with CodeUnavailable: the request certainly did not leave this machine
 	Err        error         `json:"-"`                     // cause, for the log only
 
-	// MaybeNumberTaken: the upstream answers so, among others, if a refund of other content
-	// has the number. Only a query can settle which it is.
+	// MaybeNumberTaken: the upstream has several reasons for this refusal, and one of
+	// them is that a refund of other content has the number. Only a query tells which.
 	MaybeNumberTaken bool `json:"maybe_taken,omitempty"`
 
 	// CountedOnly, with CodeUnavailable: the upstream counts the refund that was asked
-	// about, and reports nothing else of it.
+	// about, so that it exists, and reports neither status nor amount.
 	CountedOnly bool `json:"exists,omitempty"`
 }
 

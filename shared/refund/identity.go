@@ -2,10 +2,10 @@ package refund
 
 import "slices"
 
-// matches reports whether what an upstream reports under this request's number is matches
-// this request: the amount agrees, and one of the order's names that both know
-// agrees, or none is known to both. A number alone proves nothing: environments
-// share numbers, and people use them by hand.
+// matches reports whether what an upstream reports under this request's number is this
+// request's refund: the amount agrees, and one of the order's numbers that both have
+// agrees, or they have none in common. A refund number alone proves nothing:
+// environments share numbers, and people type them on the merchant platform.
 func (r Request) matches(reported Refund) bool {
 	if reported.Amount.Refund != 0 && reported.Amount.Refund != r.Amount.Refund {
 		return false
@@ -22,9 +22,9 @@ func (r Request) matches(reported Refund) bool {
 // maxContents bounds the contents that one number can have been submitted with.
 const maxContents = 20
 
-// findContent reports whether what the upstream reports is about the refund that was claimed
-// here, with its present content or with any that was ever submitted under the
-// number. The content that it is about becomes the present one.
+// findContent finds the content that the upstream's report matches: the present one, or any
+// other that was ever submitted under the number, which becomes the present one. It
+// reports whether there is one, so that the refund is the one that was claimed here.
 func (r *record) findContent(reported Refund) bool {
 	if r.State != Claimed && r.State != Rejected && r.expected().matches(reported) || r.Request.matches(reported) {
 		return true
@@ -59,7 +59,7 @@ func (r *record) identified() bool {
 // external reports whether the refund that counts under this number was not made here.
 func (r *record) external() bool { return r.External || r.NumberTaken }
 
-// numberTakenError is the error of whoever claims a number that somebody else's refund has.
+// numberTakenError is the error of whoever claims a number that an external refund has.
 func numberTakenError(upstream string, other Refund) *Error {
 	order := other.OutTradeNo
 	if order == "" {

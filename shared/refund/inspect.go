@@ -16,7 +16,7 @@ type Inspection struct {
 	Refund      Refund  // what the upstream has reported, completed by what was claimed
 	Held        int64   // minor units that it reserves on its order's account
 	Refusal     *Error  // why it was rejected, nil unless it was
-	NumberTaken bool    // rejected, since somebody else's refund has the number: Refund and Held are that one's
+	NumberTaken bool    // rejected, since an external refund has the number: Refund and Held are that one's
 	Causes      []Cause // lasting causes of alarm that go on
 	ClaimedAt   time.Time
 	History     []HistoryEntry    // oldest first

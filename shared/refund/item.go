@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// Keys of the ledger. A refund stands under its number; its refund_id is a
-// second name that leads there.
+// Keys of the ledger. A refund stands under its number; its refund_id leads there.
 func refundKey(outRefundNo string) Key { return Key("refund/" + outRefundNo) }
 func refundIDKey(refundID string) Key  { return Key("refund_id/" + refundID) }
 func isRefundID(k Key) bool            { return strings.HasPrefix(string(k), "refund_id/") }
@@ -46,15 +45,15 @@ func decode(it Item, body any) error {
 // version does not know, however deep: while functions are being upgraded, one of
 // the version before must not take away what the next one has written.
 func preserve(old, next []byte, body any) []byte {
-	was, ok := object(old)
+	stored, ok := object(old)
 	if !ok {
 		return next // it did not exist, or is no object
 	}
-	is, ok := object(next)
-	if !ok || !carry(is, was, reflect.TypeOf(body)) {
+	merged, ok := object(next)
+	if !ok || !carry(merged, stored, reflect.TypeOf(body)) {
 		return next
 	}
-	return encode(is)
+	return encode(merged)
 }
 
 // object reads a JSON object with its numbers as they are written.
@@ -64,9 +63,9 @@ func object(b []byte) (m map[string]any, ok bool) {
 	return m, dec.Decode(&m) == nil && m != nil
 }
 
-// carry adds to is what was holds beyond the fields of a type, and reports whether
+// carry adds to next what stored holds beyond the fields of a type, and reports whether
 // there was anything.
-func carry(is, was map[string]any, t reflect.Type) (found bool) {
+func carry(next, stored map[string]any, t reflect.Type) (found bool) {
 	t = element(t)
 	if t.Kind() != reflect.Struct {
 		return false
@@ -77,13 +76,13 @@ func carry(is, was map[string]any, t reflect.Type) (found bool) {
 			known[name] = f
 		}
 	}
-	for name, value := range was {
+	for name, value := range stored {
 		f, ok := known[name]
 		if !ok {
-			is[name], found = value, true
+			next[name], found = value, true
 			continue
 		}
-		switch now := is[name].(type) {
+		switch now := next[name].(type) {
 		case map[string]any:
 			if before, ok := value.(map[string]any); ok && carry(now, before, f.Type) {
 				found = true
@@ -100,7 +99,7 @@ func carry(is, was map[string]any, t reflect.Type) (found bool) {
 // carryList does the same with lists: an element goes on if its key is the same
 // (the field with the tag ledger:"key") or, where elements have none, if all that
 // this version knows of it is.
-func carryList(is, was []any, t reflect.Type) (found bool) {
+func carryList(next, stored []any, t reflect.Type) (found bool) {
 	t = element(t)
 	if t.Kind() != reflect.Struct {
 		return false
@@ -111,12 +110,12 @@ func carryList(is, was []any, t reflect.Type) (found bool) {
 			key, _, _ = strings.Cut(f.Tag.Get("json"), ",")
 		}
 	}
-	for _, v := range is {
+	for _, v := range next {
 		now, ok := v.(map[string]any)
 		if !ok {
 			continue
 		}
-		for _, w := range was {
+		for _, w := range stored {
 			before, ok := w.(map[string]any)
 			if !ok || key != "" && now[key] != before[key] || key == "" && !covers(before, now) {
 				continue

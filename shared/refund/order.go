@@ -10,7 +10,7 @@ import (
 // reserved, and by which refunds. Every claim reserves here in the same commit, so
 // that of two refunds that together exceed the order one loses.
 type orderAccount struct {
-	// SameAs is set when this item is only a second name of another account.
+	// SameAs is set when this item only leads from the order's second number to its account.
 	SameAs Key `json:"same_as,omitempty"`
 
 	TransactionID string       `json:"transaction_id,omitempty"`
@@ -21,8 +21,9 @@ type orderAccount struct {
 	Reserved      int64        `json:"reserved,omitempty"`  // minor units
 	Entries       []orderEntry `json:"members,omitempty"`   // refunds that count, oldest first
 
-	// Provisional are refunds that count in another account and name this order by their
-	// caller's other name. They count here too until the upstream says whose they are.
+	// Provisional are refunds that count in another account and name this order by
+	// their caller's second order number. They count here too until the upstream says
+	// whose they are.
 	Provisional []orderEntry `json:"claims,omitempty"`
 
 	// The last submission, where submissions for one order are to be apart.
@@ -30,19 +31,19 @@ type orderAccount struct {
 	SubmittedNo string    `json:"sent_no,omitempty"`
 }
 
-// A orderEntry is one refund of an order.
+// An orderEntry is one refund of an order.
 type orderEntry struct {
 	No       string    `json:"no" ledger:"key"`
 	At       time.Time `json:"at"`
 	Held     int64     `json:"held,omitempty"`    // minor units that it reserves
-	External bool      `json:"foreign,omitempty"` // made by hand, or by another system
+	External bool      `json:"foreign,omitempty"` // not made here: on the merchant platform, or by another system
 	Total    int64     `json:"total,omitempty"`   // that its claim names for the order, while nobody has answered it
 }
 
 func transactionKey(id string) Key { return Key("order/transaction_id/" + id) }
 func tradeKey(no string) Key       { return Key("order/out_trade_no/" + no) }
 
-// orderKeys are the names under which an order's account may stand. WeChat's
+// orderKeys are the keys under which an order's account may stand. WeChat's
 // own number comes first: it wins where both are given.
 func orderKeys(transactionID, outTradeNo string) []Key {
 	var keys []Key
@@ -121,7 +122,7 @@ func without(list []orderEntry, no string) []orderEntry {
 	return slices.DeleteFunc(list, func(m orderEntry) bool { return m.No == no })
 }
 
-// all lists the refunds that count, by either name, oldest first.
+// all lists the refunds that count, provisionally too, oldest first.
 func (a *orderAccount) all() []orderEntry {
 	all := slices.Concat(a.Entries, a.Provisional)
 	slices.SortStableFunc(all, func(x, y orderEntry) int { return x.At.Compare(y.At) })
@@ -165,7 +166,7 @@ func (a *orderAccount) exceeded() bool {
 	return a.Confirmed && sum > a.Total
 }
 
-// isAnother reports whether one of the names is known to be another order's.
+// isAnother reports whether one of the numbers is known to be another order's.
 func (a *orderAccount) isAnother(transactionID, outTradeNo string) bool {
 	return differ(a.TransactionID, transactionID) || differ(a.OutTradeNo, outTradeNo)
 }
@@ -183,7 +184,7 @@ func (a *orderAccount) confirm(total int64, currency string) {
 }
 
 // absorb adds another account of the same order to this one. A refund that counted
-// in the one by its caller's other name, and in the other by itself, counts once.
+// provisionally in the one, and by itself in the other, counts once.
 func (a *orderAccount) absorb(b orderAccount) {
 	a.Reserved += b.Reserved
 	for _, m := range b.Entries {

@@ -167,8 +167,8 @@ func (d *delivery) due(now time.Time) time.Time {
 	return d.Next
 }
 
-// implausiblyLate reports whether the delivery is due later than any rule can have set,
-// as by a wrong clock.
+// implausiblyLate reports whether the delivery is due later than any backoff allows: a
+// wrong clock has set that.
 func (d *delivery) implausiblyLate(now time.Time) bool {
 	return d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew
 }

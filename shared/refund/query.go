@@ -178,11 +178,11 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 // answer has come meanwhile, or was refused.
 func (s *Service) orderRecords(ctx context.Context, l Lookup) ([]record, error) {
 	var all []orderEntry
-	for _, name := range []Lookup{{TransactionID: l.TransactionID}, {OutTradeNo: l.OutTradeNo}} {
-		if name == (Lookup{}) {
+	for _, number := range []Lookup{{TransactionID: l.TransactionID}, {OutTradeNo: l.OutTradeNo}} {
+		if number == (Lookup{}) {
 			continue
 		}
-		a, err := s.order(ctx, name)
+		a, err := s.order(ctx, number)
 		if err != nil {
 			return nil, err
 		}
@@ -251,7 +251,7 @@ func (s *Service) order(ctx context.Context, l Lookup) (orderAccount, error) {
 		key = tradeKey(l.OutTradeNo)
 	}
 	var a orderAccount
-	for range 3 { // an account has two names, so one step suffices; a bound, should items ever point in a circle
+	for range 3 { // an order has two numbers, so one step suffices; a bound, should items ever point in a circle
 		items, err := s.Ledger.Get(ctx, key)
 		if err != nil {
 			return orderAccount{}, ledgerError(err)

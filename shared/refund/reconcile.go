@@ -15,8 +15,8 @@ import (
 type Summary struct {
 	Checked     int `json:"checked"`     // refunds that this run took up
 	Settled     int `json:"settled"`     // of them, those whose state moved
-	Resubmitted int `json:"resubmitted"` // of them, those that the upstream did not know and that were sent again
-	Released    int `json:"released"`    // of them, those that the upstream never had and that were given up
+	Resubmitted int `json:"resubmitted"` // of them, those that the upstream did not know and that were submitted again
+	Released    int `json:"released"`    // of them, those that the upstream never had and that were released
 	Delivered   int `json:"delivered"`   // events that subscribers acknowledged
 	Remaining   int `json:"remaining"`   // refunds that are due and were not reached; at most maxRemaining are counted
 }
@@ -142,8 +142,8 @@ func (s *Service) recoverPanic(ctx context.Context, no string) {
 
 // queryDue asks about one refund, if it is still due and nobody else has taken it up.
 func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
-	rec, taken, err := s.leaseQuery(ctx, no)
-	if err != nil || !taken {
+	rec, leased, err := s.leaseQuery(ctx, no)
+	if err != nil || !leased {
 		if err != nil {
 			s.log(ctx, slog.LevelError, "unsettled", no, "error", err)
 		}
@@ -175,9 +175,9 @@ func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
 	return t
 }
 
-// leaseQuery makes this run the one that asks: it puts the next question off, which
-// only one of several can do. taken is false if there is nothing to do any more.
-func (s *Service) leaseQuery(ctx context.Context, no string) (rec record, taken bool, err error) {
+// leaseQuery makes this run the one that asks: it puts the next query off, which only
+// one of several can do. leased is false if there is nothing to do any more.
+func (s *Service) leaseQuery(ctx context.Context, no string) (rec record, leased bool, err error) {
 	tx, err := s.begin(ctx, no)
 	if err != nil {
 		return record{}, false, err

@@ -7,32 +7,35 @@ import (
 )
 
 // A record is what the ledger holds of one refund.
+//
+// Where a field's JSON name differs from its own, here and in the other types that are
+// stored, that is the name under which ledgers of earlier versions hold it: it stays.
 type record struct {
 	State           State          `json:"state"`
-	External        bool           `json:"foreign,omitempty"`   // never claimed here: made by hand or by another system
+	External        bool           `json:"foreign,omitempty"`   // never claimed here: made on the merchant platform or by another system
 	Request         Request        `json:"request"`             // what was claimed; of an external refund, what the upstream reported
 	Refund          Refund         `json:"refund"`              // what the upstream has reported so far
 	Contents        []Request      `json:"contents,omitempty"`  // other contents that were ever submitted under the number, oldest first
 	Order           Key            `json:"order"`               // the order account that it counts in
-	SecondOrder     Key            `json:"also,omitempty"`      // another one, of the caller's other name, until the upstream says whose it is
+	SecondOrder     Key            `json:"also,omitempty"`      // another one, of the caller's second order number, until the upstream says whose it is
 	Held            int64          `json:"held,omitempty"`      // minor units that it reserves there now
 	Counted         bool           `json:"counted,omitempty"`   // whether it counts against MaxRefunds there
 	Submission      int            `json:"attempt,omitempty"`   // number of the last submission
 	Open            []int          `json:"open,omitempty"`      // submissions of which nothing certain is known
 	Lease           time.Time      `json:"lease,omitzero"`      // the last submission is left alone until then
 	SubmittedAt     time.Time      `json:"sent_at,omitzero"`    // when the last submission was recorded
-	InterimRefusal  *Error         `json:"denied,omitempty"`    // the last submission was refused for certain, and an earlier one is in doubt
+	InterimRefusal  *Error         `json:"denied,omitempty"`    // the upstream refused the last submission for certain, and an earlier one is in doubt
 	NotFound        int            `json:"absences,omitempty"`  // how often the upstream has not known it, asked when nothing could be on its way
 	NotFoundAt      time.Time      `json:"absent_at,omitzero"`  // when it first did not
-	ExternalRefunds int            `json:"hands,omitempty"`     // refunds by somebody else that the order had when this one was claimed
-	Cancelled       bool           `json:"cancelled,omitempty"` // withdrawn: never submitted again by itself
+	ExternalRefunds int            `json:"hands,omitempty"`     // external refunds that the order had when this one was claimed
+	Cancelled       bool           `json:"cancelled,omitempty"` // never submitted again by itself; "withdrawn" in the history
 	Queries         int            `json:"asked,omitempty"`     // queries by the reconciler since the state moved
 	QueryAt         time.Time      `json:"ask_at,omitzero"`     // when its next one is due, unless the record is at rest
 	Revision        int            `json:"moves"`               // how often the state moved: fresh answers have the present one, overtaken ones another
 	Refusal         *Error         `json:"refusal,omitempty"`   // the last certain refusal
 	Absent          bool           `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
 	Released        bool           `json:"released,omitempty"`  // rejected, since the upstream never had it
-	NumberTaken     bool           `json:"taken,omitempty"`     // rejected, since somebody else's refund has the number: Refund is that one, Order and Held are its
+	NumberTaken     bool           `json:"taken,omitempty"`     // rejected, since an external refund has the number: Refund is that one, Order and Held are its
 	ClaimedAt       time.Time      `json:"claimed_at"`
 	History         []HistoryEntry `json:"history"`
 	Outbox          []outboxEntry  `json:"notices,omitempty"`   // events that subscribers have not acknowledged yet, oldest first
@@ -70,7 +73,7 @@ func (r *record) reserves() bool {
 }
 
 // expected is the claim, corrected by what the upstream has reported since: what
-// further reports must agree with. Of a number that somebody else's refund has, it is
+// further reports must agree with. Of a number that an external refund has, it is
 // that one.
 func (r *record) expected() Request {
 	e := r.Request
@@ -120,8 +123,8 @@ func (r *record) openSubmission(now time.Time) {
 }
 
 // closeSubmission takes a submission of which something certain is known off the list.
-func (r *record) closeSubmission(attempt int) {
-	r.Open = slices.DeleteFunc(r.Open, func(n int) bool { return n == attempt })
+func (r *record) closeSubmission(submission int) {
+	r.Open = slices.DeleteFunc(r.Open, func(n int) bool { return n == submission })
 }
 
 // maxRejectedQueries is how often the upstream is asked whether it holds what it refused:
@@ -131,8 +134,8 @@ const maxRejectedQueries = 20
 // atRest reports whether the upstream need not be asked any more.
 //
 // A rejected refund is asked about until the upstream has said that it holds
-// nothing under the number. Somebody else may have used the number, on the
-// merchant platform for one, which the words of a refusal do not say and which a lost
+// nothing under the number. An external refund may have used the number, as one
+// made on the merchant platform, which the words of a refusal do not say and which a lost
 // notification never will.
 func (r *record) atRest() bool {
 	switch {

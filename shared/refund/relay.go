@@ -9,8 +9,8 @@ import (
 )
 
 // How many hints one source may give: each makes the upstream be asked once. What
-// the platform attests to be the merchant's, or what opens with his key, comes as
-// often as he may refund.
+// the platform attests to be the merchant's, or what opens with the merchant's key,
+// comes as often as the merchant may refund.
 const (
 	hintRate, hintBurst         = 150, 300 // a second, and at once
 	unlistedRate, unlistedBurst = 5, 20    // of a source that nobody has listed

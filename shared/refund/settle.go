@@ -41,7 +41,7 @@ type Settlement struct {
 	contradicts bool   // the outcome contradicts the record, and nothing was settled
 	revision    int    // of the record now
 	refusal     *Error // of a rejected refund
-	numberTaken bool   // somebody else's refund has the number
+	numberTaken bool   // an external refund has the number
 }
 
 // Settle applies an outcome to the ledger: the one way in which every
@@ -60,8 +60,8 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	return asked, s.learnOrderNumbers(ctx, out, asked)
 }
 
-// learnOrderNumbers takes an order's names from a notification that the upstream has
-// confirmed when it was asked: its answer may name one of them only.
+// learnOrderNumbers takes both numbers of an order from a notification that the
+// upstream has confirmed when it was asked: its answer may have one of them only.
 func (s *Service) learnOrderNumbers(ctx context.Context, notification Outcome, asked Settlement) error {
 	r := notification.Refund
 	if to, _ := stateOf(r.Status); to != asked.State || r.TransactionID == "" || r.OutTradeNo == "" {
@@ -188,9 +188,9 @@ const maxMoney = int64(1)<<53 - 1
 
 // contradiction says why an outcome cannot be applied as it is, "" if it can: a
 // notification, or the answer to a submission, that differs from what is on record. An
-// answer that accepts our submission may name another order in one of its names, since
-// the upstream follows one of two. Whose refund a query reports,
-// [txn.settleTaken] judges.
+// answer that accepts our submission may name another order by one of the two numbers,
+// since the upstream follows the other. Whose refund a query reports,
+// [txn.settleNumberTaken] judges.
 func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	if out.Source == Query {
 		return ""

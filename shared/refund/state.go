@@ -5,12 +5,13 @@ import "log/slog"
 // State is what the ledger says of a refund.
 //
 //	claimed    -> processing, abnormal, success, closed
-//	           -> rejected                             nothing happened upstream, for certain
+//	           -> rejected
 //	processing -> abnormal, success, closed
 //	abnormal   -> processing, success, closed
 //
-// Success and closed are final. Whichever state is left out on the way was passed between
-// two answers. [steps] has the moves that an upstream should not make, too.
+// Rejected means that nothing happened upstream, for certain; success and closed are
+// final. A claim may become any of the four at the first answer that comes. [steps] has
+// what else an upstream may say, too.
 type State string
 
 const (

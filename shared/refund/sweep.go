@@ -17,7 +17,7 @@ type sweep struct {
 
 const sweepKey = Key("reconcile/sweep")
 
-// sweep brings what is due later than its rule can have set back to its time. One
+// sweep brings what is due later than any backoff allows back to its time. One
 // of several reconcilers does it, once an hour, until end.
 func (s *Service) sweep(ctx context.Context, end time.Time) error {
 	items, err := s.Ledger.Get(ctx, sweepKey)
@@ -52,8 +52,8 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 	})
 }
 
-// implausiblyLate reports whether the record is due later than any rule can have set, as
-// by a wrong clock.
+// implausiblyLate reports whether the record is due later than any backoff allows: a wrong
+// clock has set that.
 func (r *record) implausiblyLate(now time.Time) bool {
 	if !r.atRest() && r.QueryAt.After(now) && r.queryDueNow(now) {
 		return true

@@ -47,8 +47,8 @@ func (tx *txn) settleNumberTaken(out Outcome, to State, now time.Time) (st Settl
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
 }
 
-// followNumberTaken settles what becomes known further of the refund that has our number. No
-// subscriber is told: they would believe that it is ours.
+// followNumberTaken settles what becomes known further of the external refund that has
+// our number. No event is enqueued: subscribers would believe that it is ours.
 func (tx *txn) followNumberTaken(out Outcome, to State, now time.Time) Settlement {
 	rec := &tx.rec
 	st := Settlement{State: rec.State}

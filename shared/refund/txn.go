@@ -9,7 +9,7 @@ import (
 )
 
 // A txn is a unit of work on one refund: the refund, its order's account and the
-// names that lead to both, as they were read. It is changed in memory, and what
+// numbers that lead to both, as they were read. It is changed in memory, and what
 // has changed is written in one commit.
 type txn struct {
 	no          string
@@ -27,7 +27,7 @@ type txn struct {
 
 // update changes a refund and what depends on it in one transaction, anew from the
 // beginning whenever somebody else was faster. keys are further items that the
-// caller knows to matter: the order's names, the refund_id. What change returns,
+// caller knows to matter: the order's numbers, the refund_id. What change returns,
 // other than [errUnchanged], is update's error, and then nothing is written.
 func (s *Service) update(ctx context.Context, no string, keys []Key, change func(tx *txn, now time.Time) error) error {
 	logged := map[string]bool{}
@@ -162,14 +162,14 @@ func (tx *txn) changes(now time.Time) (items []Item) {
 
 // differs reports whether a value is no longer the one that was read. Another version
 // may have written that one, so that both are compared as this version writes them;
-// was is where the stored one is decoded to. On the way it finds out what known says.
-func (tx *txn) differs(k Key, is, was any) bool {
-	stored, next := tx.items[k], encode(is)
+// scratch is where the stored one is decoded to. On the way it finds out what known says.
+func (tx *txn) differs(k Key, value, scratch any) bool {
+	stored, next := tx.items[k], encode(value)
 	if bytes.Equal(stored.Body, next) {
 		return false
 	}
-	_ = decode(stored, was) // as when it was read
-	read := encode(was)
+	_ = decode(stored, scratch) // as when it was read
+	read := encode(scratch)
 	if bytes.Equal(stored.Body, read) {
 		tx.known[k] = true
 	}
