@@ -81,11 +81,13 @@ const envHead = `# What serverless.yml and go run ./functions/package read. Copy
 # For serverless.yml leave empty what you do not need, but leave no line out: for one
 # that is missing scf deploys the word "undefined".
 # A key or certificate is PEM: on one line, as awk '{printf "%s\\n", $0}' apiclient_key.pem
-# prints it, or over many lines in double quotes.
+# prints it, or over many lines in double quotes. file:PATH, relative to this file, is
+# copied in by go run ./functions/package for tcb; scf would deploy the path alone.
 #
 # 本文件由 go run ./functions/package -settings env 生成。复制为 .env（git 会忽略）后填写；
 # 运行 go run ./functions/package 会指出缺失或写错的变量。用 serverless.yml 部署时不需要的留空，
 # 但不要删行，否则 scf 会部署成 "undefined"。密钥和证书写成以 \n 连接的一行，或用双引号括起的多行 PEM。
+# file:PATH（相对本文件的路径）由 go run ./functions/package 读入，供 tcb 部署；scf 只会部署路径本身。
 `
 
 // envExample is .env.example: all that a deployment to CloudBase or SCF may set.

@@ -79,6 +79,7 @@ func Check(ctx context.Context, settings map[string]string) error {
 	_, url := r.system(nil)
 	r.bool("REFUND_TRUST_FUNCTIONS")
 	r.bool("TRUST_WX_HEADERS")
+	r.environment("TCB_ENV", r.get("TCB_ENV"))
 	r.misspelt(slices.Collect(maps.Keys(settings)))
 	if url != "" && !strings.HasPrefix(url, "sqlite:") && !strings.Contains(url, "tls_ca=") && !strings.Contains(url, "sslrootcert=") {
 		if store, err := ledger.Open(ctx, url); err != nil {
@@ -139,17 +140,21 @@ func merchant(r *reader) refund.Merchant {
 }
 
 func apiv3(r *reader, sys *System) {
-	merchant := merchant(r)
+	merchant, private := merchant(r), parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, wxpay.ParsePrivateKey)
 	client := &wxpay.Client{
 		Signer: &wxpay.Signer{
 			MchID:    merchant.MchID,
 			SerialNo: r.serial("WXPAY_SERIAL_NO", r.required("WXPAY_SERIAL_NO")),
-			Key:      parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, wxpay.ParsePrivateKey),
+			Key:      private,
 		},
 		Hosts: r.hosts(),
 	}
 	sys.Secret = either(pair(r, "WXPAY_APIV3_KEY", twoKeys(r.required("WXPAY_APIV3_KEY")), wxpay.ParseAPIv3Key))
-	sys.Keys = keyring(r, client, sys.Secret)
+	public := publicKeys(r)
+	if private != nil && slices.ContainsFunc(public, func(k publicKey) bool { return k.key.Equal(private.Public()) }) {
+		r.problem("WXPAY_PUBLIC_KEY", "is the merchant's own, of WXPAY_PRIVATE_KEY: it must be WeChat Pay's, from the merchant platform")
+	}
+	sys.Keys = keyring(public, client, sys.Secret)
 	client.Keys = sys.Keys
 	sys.Refunds.Merchant = merchant
 	sys.Refunds.Channel = &channel.APIv3{
@@ -238,7 +243,7 @@ func gateway(r *reader) *cloudbase.Gateway {
 	at := r.url("TCB_API_URL")
 	r.gateway = &cloudbase.Gateway{
 		URL:   cmp.Or(at, "https://tcb-api.tencentcloudapi.com/admin"),
-		EnvID: r.required("TCB_ENV"),
+		EnvID: r.environment("TCB_ENV", r.required("TCB_ENV")),
 		HTTP:  wxpay.NewHTTPClient(nil),
 		Credentials: func(ctx context.Context) (cloudbase.Credentials, error) {
 			if lent, ok := host.CredentialsFrom(ctx); ok {
@@ -257,8 +262,8 @@ func gateway(r *reader) *cloudbase.Gateway {
 // the platform certificates that WeChat Pay lists: while a merchant is moved from
 // the one to the other, messages are signed by either. Of two public keys the first
 // is asked for.
-func keyring(r *reader, client *wxpay.Client, secret wxpay.APIv3Key) *wxpay.Keyring {
-	public, all := map[string]*rsa.PublicKey{}, publicKeys(r)
+func keyring(all []publicKey, client *wxpay.Client, secret wxpay.APIv3Key) *wxpay.Keyring {
+	public := map[string]*rsa.PublicKey{}
 	for _, k := range all {
 		public[k.id] = k.key
 	}

@@ -25,13 +25,16 @@ import (
 	"wxrefund/shared/sandbox"
 )
 
-var key = sync.OnceValue(func() *rsa.PrivateKey {
+// key is the merchant's, wechatKey WeChat Pay's.
+var key, wechatKey = sync.OnceValue(newKeyPair), sync.OnceValue(newKeyPair)
+
+func newKeyPair() *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
 	}
 	return k
-})
+}
 
 func privatePEM() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key())}))
@@ -46,8 +49,8 @@ func certificatePEM() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b}))
 }
 
-func publicPEM() string {
-	b, err := x509.MarshalPKIXPublicKey(&key().PublicKey)
+func publicPEM(k *rsa.PrivateKey) string {
+	b, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
 	if err != nil {
 		panic(err)
 	}
@@ -60,7 +63,7 @@ func complete() map[string]string {
 		"WXPAY_CHANNEL": "apiv3", "WXPAY_MCHID": "1900000109", "WXPAY_SUB_MCHID": "1900000110",
 		"WXPAY_SERIAL_NO": "5157F09EFDC096DE15EBE81A47057A72", "WXPAY_PRIVATE_KEY": privatePEM(),
 		"WXPAY_APIV3_KEY":     "0123456789abcdef0123456789ABCDEF",
-		"WXPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0119000001092026112200000001", "WXPAY_PUBLIC_KEY": publicPEM(),
+		"WXPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0119000001092026112200000001", "WXPAY_PUBLIC_KEY": publicPEM(wechatKey()),
 		"WXPAY_NOTIFY_URL": "https://shop.example/notify", "WXPAY_BASE_URL": "http://127.0.0.1:8701",
 		"LEDGER_URL": "sqlite::memory:", "REFUND_OPERATORS": " oA, oB ,", "REFUND_MAX_FEN": "5000", "REFUND_PACE": "1m", "LOG_LEVEL": "debug",
 	}
@@ -119,7 +122,7 @@ func TestEachMissingOrMalformedSettingIsNamed(t *testing.T) {
 		{"WXPAY_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\ncanary-secret\n-----END PRIVATE KEY-----\n", "is malformed: it must be an RSA private key"},
 		{"WXPAY_PRIVATE_KEY", "file:/nowhere/canary-secret", "cannot be read"},
 		{"WXPAY_PUBLIC_KEY", "canary-secret", "is malformed"},
-		{"WXPAY_PRIVATE_KEY", publicPEM(), "is malformed: it is a public key; it must be an RSA private key"},
+		{"WXPAY_PRIVATE_KEY", publicPEM(wechatKey()), "is malformed: it is a public key; it must be an RSA private key"},
 		{"WXPAY_PRIVATE_KEY", certificatePEM(), "is malformed: it is a certificate; it must be"},
 		{"WXPAY_PRIVATE_KEY", "-----BEGIN ENCRYPTED PRIVATE KEY-----\ncanary-secret\n-----END ENCRYPTED PRIVATE KEY-----", "is malformed: it is a private key behind a password; it must be"},
 		{"WXPAY_PRIVATE_KEY", privatePEM()[:200], "is malformed: it breaks off before its last line: only a part of it has arrived; it must be"},
@@ -128,6 +131,8 @@ func TestEachMissingOrMalformedSettingIsNamed(t *testing.T) {
 		{"WXPAY_PRIVATE_KEY", `"` + strings.ReplaceAll(privatePEM(), "\n", `\n`) + `"`, "has quotes around it: leave them out"},
 		{"WXPAY_PUBLIC_KEY", privatePEM(), "is malformed: it is a private key; it must be an RSA public key"},
 		{"WXPAY_PUBLIC_KEY", certificatePEM(), "is malformed: it is a certificate; it must be an RSA public key"},
+		{"WXPAY_PUBLIC_KEY", publicPEM(key()), "is the merchant's own, of WXPAY_PRIVATE_KEY: it must be WeChat Pay's"},
+		{"WXPAY_PUBLIC_KEY_ID", "5157F09EFDC096DE15EBE81A47057A72", "is malformed: the id of a WeChat Pay public key begins with PUB_KEY_ID_"},
 		{"WXPAY_MCHID", "abc", "must be the merchant number, digits alone"},
 		{"WXPAY_MCHID", "wx8888888888888888", "is an app id: it must be the merchant number"},
 		{"WXPAY_MCHID", `"1900000109"`, "has quotes around it"},
@@ -139,6 +144,9 @@ func TestEachMissingOrMalformedSettingIsNamed(t *testing.T) {
 		{"REFUND_CLIENT_SOURCES", "undefined", "is the word undefined"},
 		{"REFUND_SERVER_SOURCES", "undefined", "is the word undefined"},
 		{"REFUND_SERVER_TOKEN", "'canary-secret-0123456789-0123456789'", "has quotes around it"},
+		{"REFUND_OPERATORS", "oA，oB", "must have commas between its entries"},
+		{"REFUND_OPERATORS", "oA; oB", "must have commas between its entries"},
+		{"REFUND_OPERATORS", "oA,oB oC", "must have commas between its entries"},
 		{"REFUND_OPERATORS", "${env:REFUND_OPERATORS}", "is a placeholder that"},
 		{"WXPAY_APIV3_KEY", "{{env.WXPAY_APIV3_KEY}}", "is a placeholder that"},
 		{"WXPAY_SERIAL_NO", "PUB_KEY_ID_0119000001092026112200000001", "is the id of WeChat Pay's public key"},
@@ -180,7 +188,8 @@ func TestMisspeltSettingsAreNamed(t *testing.T) {
 		"WXPAY_MCH_ID": "WXPAY_MCHID", "WXPAY_API_V3_KEY": "WXPAY_APIV3_KEY", "wxpay_mchid": "WXPAY_MCHID", "WXPAY_SERIAL": "WXPAY_SERIAL_NO",
 		"REFUND_MAXFEN": "REFUND_MAX_FEN", "REFUND_OPERATOR": "REFUND_OPERATORS", "NOTIFY_FUNCTION": "NOTIFY_FUNCTIONS",
 		"NOTIFY_WEBHOOK_URI": "NOTIFY_WEBHOOK_URL", "LEDGER_URI": "LEDGER_URL", "CLOUDPAY_TRUST_RELAYS": "CLOUDPAY_TRUST_RELAY", "WECOM_CORP_ID": "WECOM_CORPID",
-		"WXPAY_MCHID_OF_OTHERS": "", "WXPAY_": "", "NOTIFY_SOCKET": "", "REFUND_PAGES": "", "REFUND_OPERATING": "", "TCB_ENVIRONMENT": "", "MCHID": "",
+		"REFUND_MAX": "REFUND_MAX_FEN", "WXPAY_SUB": "WXPAY_SUB_MCHID", "NOTIFY_FUNCTIONSX": "NOTIFY_FUNCTIONS",
+		"TCB_ENVID": "", "TCB_API": "", "REFUND_": "", "REFUND": "", "WXPAY_MCHID_OF_OTHERS": "", "WXPAY_": "", "NOTIFY_SOCKET": "", "REFUND_PAGES": "", "REFUND_OPERATING": "", "TCB_ENVIRONMENT": "", "MCHID": "",
 	} {
 		t.Setenv(name, "canary-secret") // Load asks the process which names there are
 		s := complete()
@@ -277,14 +286,20 @@ func TestCheckOfAnotherMachinesSettings(t *testing.T) {
 	}
 	for change, says := range map[[2]string]string{
 		{"LEDGER_URL", good["LEDGER_URL"] + "?tls=true&tls_ca=/nowhere/of/that/machine.pem"}: "",
-		{"WXPAY_MCH_ID", "1"}:                   "", // beside the right one
-		{"REFUND_TRUST_FUNCTIONS", "yes"}:       "REFUND_TRUST_FUNCTIONS must be one of true, false",
-		{"TRUST_WX_HEADERS", "1"}:               "TRUST_WX_HEADERS must be one of true, false",
-		{"REFUND_MAXFEN", "1"}:                  "REFUND_MAXFEN is not a setting: did you mean REFUND_MAX_FEN?",
-		{"WXPAY_PRIVATE_KEY", publicPEM()}:      "WXPAY_PRIVATE_KEY is malformed: it is a public key",
-		{"WXPAY_PUBLIC_KEY_ID", ""}:             "WXPAY_PUBLIC_KEY_ID is missing beside WXPAY_PUBLIC_KEY",
-		{"LEDGER_URL", "mysql://h:port/canary"}: "LEDGER_URL: ",
-		{"_LAMBDA_SERVER_PORT", "1"}:            "",
+		{"WXPAY_MCH_ID", "1"}:                         "", // beside the right one
+		{"REFUND_TRUST_FUNCTIONS", "yes"}:             "REFUND_TRUST_FUNCTIONS must be one of true, false",
+		{"TCB_ENVID", "shop"}:                         "TCB_ENVID is not a setting: did you mean TCB_ENV?",
+		{"TCB_ENV_ID", "shop"}:                        "TCB_ENV_ID is not a setting: did you mean TCB_ENV?",
+		{"TCB_UUID", "1"}:                             "",
+		{"TCB_ENVIRONMENT", "1"}:                      "",
+		{"TCB_ENV", "https://shop"}:                   "TCB_ENV must be the id of a CloudBase environment",
+		{"TCB_ENV", "shop-1_g2H"}:                     "",
+		{"TRUST_WX_HEADERS", "1"}:                     "TRUST_WX_HEADERS must be one of true, false",
+		{"REFUND_MAXFEN", "1"}:                        "REFUND_MAXFEN is not a setting: did you mean REFUND_MAX_FEN?",
+		{"WXPAY_PRIVATE_KEY", publicPEM(wechatKey())}: "WXPAY_PRIVATE_KEY is malformed: it is a public key",
+		{"WXPAY_PUBLIC_KEY_ID", ""}:                   "WXPAY_PUBLIC_KEY_ID is missing beside WXPAY_PUBLIC_KEY",
+		{"LEDGER_URL", "mysql://h:port/canary"}:       "LEDGER_URL: ",
+		{"_LAMBDA_SERVER_PORT", "1"}:                  "",
 	} {
 		s := maps.Clone(good)
 		delete(s, "REFUND_MAX_FEN")

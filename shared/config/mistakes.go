@@ -97,6 +97,9 @@ func (r *reader) misspelt(names []string) {
 		if known[name] || r.raw(name) == "" {
 			continue
 		}
+		if !r.elsewhere && strings.HasPrefix(name, "TCB_") {
+			continue // CloudBase sets some of its own where functions run
+		}
 		best, least := "", 3
 		for _, right := range missing {
 			if d := misspelling(name, right); d < least {
@@ -110,17 +113,21 @@ func (r *reader) misspelt(names []string) {
 }
 
 // misspelling tells how many letters of a name are not as in the right one; 3 or more:
-// it is another name. Underscores and the case of letters do not count.
+// it is another name. Underscores and the case of letters do not count. A name that
+// lacks the last word, as REFUND_MAX does, counts as 2.
 func misspelling(name, right string) int {
 	name = strings.ToUpper(name)
 	prefix, rest, _ := strings.Cut(right, "_")
-	if !slices.Contains([]string{"WXPAY", "REFUND", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM"}, prefix) || !strings.HasPrefix(name, prefix) {
+	if !slices.Contains([]string{"WXPAY", "REFUND", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM", "TCB"}, prefix) || !strings.HasPrefix(name, prefix) {
 		return 3
 	}
 	letters := func(s string) string { return strings.ReplaceAll(s, "_", "") }
-	right = letters(rest)
-	d := distance(letters(strings.TrimPrefix(name, prefix)), right)
-	if d > 1 && len(right) < 6 {
+	got, want := letters(strings.TrimPrefix(name, prefix)), letters(rest)
+	d := distance(got, want)
+	switch {
+	case got != "" && name == right[:strings.LastIndex(right, "_")]:
+		return min(d, 2)
+	case d > 1 && len(want) < 6 && !strings.HasPrefix(got, want):
 		return 3 // a short one is near to too many
 	}
 	return d

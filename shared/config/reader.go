@@ -119,6 +119,17 @@ func (r *reader) merchant(name, v string) string {
 	return v
 }
 
+// environment checks that a setting is the id of a CloudBase environment.
+func (r *reader) environment(name, v string) string {
+	other := func(c rune) bool {
+		return !strings.ContainsRune("-_", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	}
+	if strings.ContainsFunc(v, other) {
+		r.problem(name, "must be the id of a CloudBase environment, such as shop-1g2h3j4k5l")
+	}
+	return v
+}
+
 // serial checks that a setting is the serial number of a certificate.
 func (r *reader) serial(name, v string) string {
 	const want = "must be the serial number of the merchant API certificate, hexadecimal digits alone"
@@ -144,9 +155,14 @@ func (r *reader) oneOf(name, fallback string, allowed ...string) string {
 
 func (r *reader) bool(name string) bool { return r.oneOf(name, "false", "true", "false") == "true" }
 
+// list reads what stands between commas. Another separator would make one entry of
+// several, which then none of them is.
 func (r *reader) list(name string) []string {
 	var list []string
 	for _, v := range strings.Split(r.get(name), ",") {
+		if strings.ContainsAny(strings.TrimSpace(v), "，；、;| ") {
+			r.problem(name, "must have commas between its entries, as in a,b, and nothing else")
+		}
 		if v = strings.TrimSpace(v); v != "" {
 			list = append(list, v)
 		}

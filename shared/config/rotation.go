@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/rsa"
 	"fmt"
+	"slices"
 	"strings"
 
 	"wxrefund/shared/wxpay"
@@ -103,6 +104,8 @@ func publicKeys(r *reader) []publicKey {
 		r.problem(name, "is malformed: the two are the same")
 	case len(ids) != len(texts):
 		r.problem(keys, fmt.Sprintf("is malformed: it must hold as many keys as %s has ids, which is %d, and holds %d", name, len(ids), len(texts)))
+	case slices.ContainsFunc(ids, func(id string) bool { return !strings.HasPrefix(id, "PUB_KEY_ID_") }):
+		r.problem(name, "is malformed: the id of a WeChat Pay public key begins with PUB_KEY_ID_")
 	}
 	parsed := pair(r, keys, texts, wxpay.ParsePublicKey)
 	if len(parsed) != len(ids) {

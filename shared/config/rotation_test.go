@@ -173,7 +173,7 @@ func verifies(t *testing.T, sys *config.System, id string, k publicKey) error {
 
 // Keys and ids that do not fit each other are named.
 func TestPublicKeysThatDoNotFit(t *testing.T) {
-	first, second := publicPEM(), newPublicKey(t).text
+	first, second := publicPEM(wechatKey()), newPublicKey(t).text
 	const fit = "WXPAY_PUBLIC_KEY is malformed: it must hold as many keys as WXPAY_PUBLIC_KEY_ID has ids, which is "
 	for _, c := range []struct {
 		ids, keys string

@@ -23,6 +23,7 @@ func TestSubscribersAreReadOrRefused(t *testing.T) {
 		{"env-1", "", "http://localhost:9000/", hook, []string{"webhook"}, ""},
 		{"env-1", "", "https://shop.example", "whsec_" + hook + "  " + hook, []string{"webhook"}, ""},
 		{"", "scf:a1", "", "", nil, "TCB_ENV is missing"},
+		{"https://e", "scf:a1", "", "", nil, "TCB_ENV must be the id of a CloudBase environment"},
 		{"e", "a1", "", "", nil, "NOTIFY_FUNCTIONS must be a list such as"},
 		{"e", "scf:", "", "", nil, "NOTIFY_FUNCTIONS must be a list such as"},
 		{"e", "scf:1a", "", "", nil, "NOTIFY_FUNCTIONS must be a list such as"},
