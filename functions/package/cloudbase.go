@@ -2,16 +2,20 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"wxrefund/shared/config"
 )
@@ -73,13 +77,16 @@ func writeCloudBase(ctx context.Context, dir, envFile string, chosen []target) (
 	if err != nil {
 		return "", err
 	}
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return "", fmt.Errorf("%s is not UTF-8, perhaps UTF-16 as Notepad and PowerShell write it: save it again as UTF-8", envFile)
+	}
 	env, err := dotenv(string(text))
 	if err != nil {
 		return "", fmt.Errorf("%s cannot be read:\n%w", envFile, err)
 	}
-	c, left, err := cloudBase(ctx, env, filepath.Dir(envFile), chosen)
+	c, brought, left, err := cloudBase(ctx, env, filepath.Dir(envFile), chosen)
 	if err != nil {
-		return "", fmt.Errorf("%s does not fit:\n%w", envFile, err)
+		return "", fmt.Errorf("%s is wrong:\n%w", envFile, err)
 	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -95,6 +102,9 @@ func writeCloudBase(ctx context.Context, dir, envFile string, chosen []target) (
 		return "", err
 	}
 	said = fmt.Sprintf("%s deploys %s: cd %s && tcb fn deploy --all --force", file, filepath.Base(c.FunctionRoot), filepath.Dir(file))
+	if len(brought) > 0 {
+		said += fmt.Sprintf("\nread from files and copied in (scf, which copies nothing, would deploy their paths): %s", strings.Join(brought, ", "))
+	}
 	if len(left) > 0 {
 		said += fmt.Sprintf("\nleft out, since no function on SCF reads them with this WXPAY_CHANNEL: %s", strings.Join(left, ", "))
 	}
@@ -102,13 +112,15 @@ func writeCloudBase(ctx context.Context, dir, envFile string, chosen []target) (
 }
 
 // cloudBase makes the configuration from the variables of the .env in a folder. It
-// returns the names of settings that are filled in and that the functions have no use
-// for. Its error is all that is wrong, a line each.
-func cloudBase(ctx context.Context, env map[string]string, folder string, chosen []target) (c cloudBaseConfig, left []string, err error) {
+// returns the names of settings whose values it has read from files, and of those that
+// are filled in and that the functions have no use for. Its error is all that is wrong,
+// a line each.
+func cloudBase(ctx context.Context, env map[string]string, folder string, chosen []target) (c cloudBaseConfig, brought, left []string, err error) {
 	var problems []string
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	variables, left := deployedVariables(env)
-	for _, name := range bringFiles(variables, folder) {
+	brought, failed := bringFiles(variables, folder)
+	for _, name := range failed {
 		problem("%s names a file that cannot be read", name)
 	}
 	all := maps.Clone(env)
@@ -127,7 +139,10 @@ func cloudBase(ctx context.Context, env map[string]string, folder string, chosen
 		c.Region = "ap-shanghai"
 	}
 	if !slices.Contains([]string{"ap-shanghai", "ap-guangzhou"}, c.Region) {
-		problem("SCF_REGION must be ap-shanghai or ap-guangzhou, which are CloudBase's")
+		problem("SCF_REGION must be ap-shanghai or ap-guangzhou, which are CloudBase's; for SCF in another region build with -env '', and deploy with serverless.yml")
+	}
+	if v := variables["WXPAY_NOTIFY_URL"]; v != "" && !reachable(v) {
+		problem("WXPAY_NOTIFY_URL must be an https address in public, which WeChat Pay reaches; http and an address of this machine or a private network are for the sandbox")
 	}
 	var vpc *cloudBaseVPC
 	switch v := (cloudBaseVPC{env["SCF_VPC_ID"], env["SCF_SUBNET_ID"]}); {
@@ -136,24 +151,34 @@ func cloudBase(ctx context.Context, env map[string]string, folder string, chosen
 	case v != cloudBaseVPC{}:
 		problem("SCF_VPC_ID and SCF_SUBNET_ID need each other")
 	}
-	scheme, _, _ := strings.Cut(env["LEDGER_URL"], ":")
-	if name := "scf-" + scheme; slices.ContainsFunc(chosen, func(t target) bool { return t.name == name }) {
-		c.FunctionRoot = "../" + name
-	} else if len(problems) == 0 {
-		problem("LEDGER_URL must be that of a package for SCF which is built: mysql: or postgres:")
+	scheme, _, _ := strings.Cut(variables["LEDGER_URL"], ":")
+	if root, offer := ledgerPackage(scheme, chosen); root != "" {
+		c.FunctionRoot = "../" + root
+	} else {
+		// What config offers instead has no package for SCF.
+		problems = slices.DeleteFunc(problems, func(p string) bool { return strings.HasPrefix(p, "LEDGER_URL must begin with") })
+		if !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, "LEDGER_URL") }) {
+			problem("LEDGER_URL must be that of a package for SCF which is built: %s", offer)
+		}
 	}
-	size := 0
+	size, lengths := 0, map[string]int{}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		size += len(name) + len(variables[name])
+		lengths[name] = len(name) + len(variables[name])
+		size += lengths[name]
 		if strings.Contains(variables[name], "{{") && !strings.HasPrefix(variables[name], "{{") { // which config has told
 			problem("%s holds {{, which tcb takes for the beginning of a placeholder", name)
 		}
 	}
 	if size > maxVariables {
-		problem("the variables of a function have %d bytes, and SCF takes %d: bring a key in a file, as file:PATH", size, maxVariables)
+		largest := slices.SortedFunc(maps.Keys(lengths), func(a, b string) int { return cmp.Or(cmp.Compare(lengths[b], lengths[a]), cmp.Compare(a, b)) })
+		for i, name := range largest {
+			largest[i] = fmt.Sprintf("%s (%d)", name, lengths[name])
+		}
+		problem("the variables of a function have %d bytes, and SCF takes %d; the largest are %s. A relative file:PATH is copied in, only an absolute one, as of a layer below /opt, is read where the function runs",
+			size, maxVariables, strings.Join(largest[:min(3, len(largest))], ", "))
 	}
 	if len(problems) > 0 {
-		return c, nil, errors.New("  " + strings.Join(problems, "\n  "))
+		return c, nil, nil, errors.New("  " + strings.Join(problems, "\n  "))
 	}
 	for _, f := range functions {
 		one := cloudBaseFunction{
@@ -164,7 +189,36 @@ func cloudBase(ctx context.Context, env map[string]string, folder string, chosen
 		}
 		c.Functions = append(c.Functions, one)
 	}
-	return c, left, nil
+	return c, brought, left, nil
+}
+
+// ledgerPackage returns the chosen package for SCF with a ledger of a scheme; "": there
+// is none. It offers the schemes of those that are chosen, and tells which to choose.
+func ledgerPackage(scheme string, chosen []target) (name, offer string) {
+	var schemes []string
+	for _, t := range chosen {
+		if s, ok := strings.CutPrefix(t.name, "scf-"); ok && s == scheme {
+			return t.name, ""
+		} else if ok {
+			schemes = append(schemes, s+":")
+		}
+	}
+	offer = strings.Join(schemes, " or ")
+	if all, err := choose("scf-" + scheme); err == nil {
+		offer += fmt.Sprintf("; for %s: build %s too, without -only", scheme, all[0].name)
+	}
+	return "", offer
+}
+
+// reachable tells whether WeChat Pay may reach an address: by https, and not where
+// nobody but this machine or its network does.
+func reachable(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "localhost" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return ip == nil || ip.IsGlobalUnicast() && !ip.IsPrivate()
 }
 
 // deployedVariables are those that a function on SCF reads on the channel, and those of
@@ -198,8 +252,9 @@ const ownPrefix = "OWN_"
 
 // bringFiles puts the contents of a file in the place of file:PATH, if the path is
 // relative, to a folder: no such file is where the functions run. One that is absolute
-// is there, and read there. It returns the names of those that cannot be read.
-func bringFiles(variables map[string]string, folder string) (failed []string) {
+// is there, and read there. It returns the names of those that it has read, and of those
+// that cannot be read.
+func bringFiles(variables map[string]string, folder string) (brought, failed []string) {
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		path, ok := strings.CutPrefix(variables[name], "file:")
 		if !ok || filepath.IsAbs(path) {
@@ -211,6 +266,7 @@ func bringFiles(variables map[string]string, folder string) (failed []string) {
 			continue
 		}
 		variables[name] = strings.TrimSpace(string(b))
+		brought = append(brought, name)
 	}
-	return failed
+	return brought, failed
 }

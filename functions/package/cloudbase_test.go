@@ -144,7 +144,7 @@ func TestCloudBaseConfigurationOfEachChannel(t *testing.T) {
 		}
 	}
 	// And the schema refuses what it refused before.
-	c, _, err := cloudBase(t.Context(), sampleEnv(), "", targets)
+	c, _, _, err := cloudBase(t.Context(), sampleEnv(), "", targets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,14 @@ func TestCloudBaseConfigurationThatCannotBe(t *testing.T) {
 	}{
 		{map[string]string{"TCB_ENV": "", "NOTIFY_FUNCTIONS": ""}, []string{"TCB_ENV is missing: it is the environment to deploy to"}},
 		{map[string]string{"TCB_ENV": "", "NOTIFY_FUNCTIONS": "scf:a1"}, []string{"TCB_ENV is missing"}},
-		{map[string]string{"SCF_REGION": "ap-beijing"}, []string{"SCF_REGION must be ap-shanghai or ap-guangzhou, which are CloudBase's"}},
+		{map[string]string{"SCF_REGION": "ap-beijing"}, []string{"SCF_REGION must be ap-shanghai or ap-guangzhou, which are CloudBase's; for SCF in another region build with -env ''"}},
+		{map[string]string{"WXPAY_NOTIFY_URL": "http://shop.example/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
+		{map[string]string{"WXPAY_NOTIFY_URL": "https://127.0.0.1:8700/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
+		{map[string]string{"WXPAY_NOTIFY_URL": "https://localhost/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
+		{map[string]string{"WXPAY_NOTIFY_URL": "https://10.0.0.5/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
+		{map[string]string{"TCB_ENV": "https://canary"}, []string{"TCB_ENV must be the id of a CloudBase environment"}},
+		{map[string]string{"LEDGER_URL": "redis://canary", "WXPAY_MCHID": ""}, []string{
+			"WXPAY_MCHID is missing", "LEDGER_URL must be that of a package for SCF which is built: mysql: or postgres:"}},
 		{map[string]string{"SCF_SUBNET_ID": ""}, []string{"SCF_VPC_ID and SCF_SUBNET_ID need each other"}},
 		{map[string]string{"LEDGER_URL": "dynamodb://canary?region=ap-east-1"}, []string{"LEDGER_URL must be that of a package for SCF which is built: mysql: or postgres:"}},
 		{map[string]string{"LEDGER_URL": "sqlite:canary.db"}, []string{"LEDGER_URL is SQLite, which loses refunds on SCF and Lambda; LEDGER_ALLOW_SQLITE=true allows it all the same"}},
@@ -180,6 +187,8 @@ func TestCloudBaseConfigurationThatCannotBe(t *testing.T) {
 			"WXPAY_MCHID is missing", "WXPAY_MCH_ID is not a setting: did you mean WXPAY_MCHID?",
 			"WXPAY_APIV3_KEY is malformed: it has 6 bytes; it must have 32 bytes", "SCF_VPC_ID and SCF_SUBNET_ID need each other"}},
 		{map[string]string{"REFUND_OPERATORS": strings.Repeat("canary,", 600)}, []string{"the variables of a function have "}},
+		{map[string]string{"REFUND_OPERATORS": strings.Repeat("canary,", 600), "WXPAY_MCHID": strings.Repeat("1", 90)}, []string{
+			"the variables of a function have 5025 bytes, and SCF takes 4096; the largest are REFUND_OPERATORS (4216), WXPAY_MCHID (101), "}},
 		{map[string]string{"REFUND_OPERATORS": "can{{ary"}, []string{"REFUND_OPERATORS holds {{, which tcb takes for the beginning of a placeholder"}},
 		{map[string]string{"WXPAY_PRIVATE_KEY": "file:canary.pem"}, []string{"WXPAY_PRIVATE_KEY names a file that cannot be read"}},
 	} {
@@ -235,6 +244,9 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(said, "would deploy their paths): WXPAY_PRIVATE_KEY\n") {
+		t.Errorf("got %q, want the key named that was copied in", said)
+	}
 	if !strings.Contains(said, "left out, since no function on SCF reads them with this WXPAY_CHANNEL: LEDGER_ALLOW_SQLITE, WXPAY_APPID, WXPAY_BASE_URL, TENCENTCLOUD_SECRETID, TENCENTCLOUD_SECRETKEY") {
 		t.Errorf("got %q, want what is left out named", said)
 	}
@@ -275,7 +287,18 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 			t.Errorf("%q, %s: got %q, %v, want %q", tt.env, tt.target, said, err, tt.says)
 		}
 	}
-	if _, err := write(t.TempDir(), file, "scf-postgres"); err == nil || !strings.Contains(err.Error(), "LEDGER_URL must be that of a package for SCF which is built") {
+	for text, says := range map[string]string{
+		"\xff\xfeA\x00=\x001\x00": "is not UTF-8", "A\x00=\x001\x00": "is not UTF-8", "A=\xff": "is not UTF-8", "LEDGER_URL=x": "is wrong:\n  ",
+	} {
+		other := filepath.Join(t.TempDir(), ".env")
+		if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := write(out, other, "scf-mysql"); err == nil || !strings.Contains(err.Error(), other+" "+says) {
+			t.Errorf("%q: got %v, want %q", text, err, says)
+		}
+	}
+	if _, err := write(t.TempDir(), file, "scf-postgres"); err == nil || !strings.Contains(err.Error(), "LEDGER_URL must be that of a package for SCF which is built: postgres:; for mysql: build scf-mysql too, without -only") {
 		t.Errorf("MySQL with the package for PostgreSQL: %v", err)
 	}
 }

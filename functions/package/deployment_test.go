@@ -37,7 +37,7 @@ func readFiles(t *testing.T) files {
 	for _, name := range []string{serverlessFile, templateFile, envFile, englishFile, chineseFile} {
 		f[name] = readFile(t, name)
 	}
-	c, _, err := cloudBase(t.Context(), sampleEnv(), "", targets)
+	c, _, _, err := cloudBase(t.Context(), sampleEnv(), "", targets)
 	if err != nil {
 		t.Fatal(err)
 	}

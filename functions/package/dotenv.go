@@ -43,8 +43,14 @@ func dotenv(text string) (map[string]string, error) {
 			env[name], found[name] = value, first
 		}
 	}
+	if n := len(errs) - maxProblems; n > 0 {
+		errs = append(errs[:maxProblems], fmt.Errorf("and %d more", n))
+	}
 	return env, errors.Join(errs...)
 }
+
+// maxProblems is how many lines are named: who reads them has another kind of file.
+const maxProblems = 10
 
 // dotenvValue reads a value that begins in a line with text, and returns its last line.
 func dotenvValue(lines []string, at int, text string) (value string, last int, err error) {
@@ -56,6 +62,9 @@ func dotenvValue(lines []string, at int, text string) (value string, last int, e
 	}
 	value, _, _ = strings.Cut(strings.ReplaceAll(text, "\t#", " #"), " #")
 	if strings.Contains(value, "#") && !strings.HasPrefix(value, "#") {
+		if strings.Contains(value, "://") {
+			return "", at, errors.New("has a # in it, where some readers end it: in a user or password of a URL write %23")
+		}
 		return "", at, errors.New("has a # in it, where some readers end it: put the value into single quotes")
 	}
 	if strings.HasPrefix(value, "#") {

@@ -65,6 +65,7 @@ func TestDotenvRefusesWhatIsAmbiguous(t *testing.T) {
 		"A B=canary":                            "line 1 is no NAME=value",
 		"=canary":                               "line 1 is no NAME=value",
 		"A=cana#ry":                             "line 1: A has a # in it, where some readers end it: put the value into single quotes",
+		"A=mysql://u:cana#ry@h":                 "line 1: A has a # in it, where some readers end it: in a user or password of a URL write %23",
 		"A=\"canary\nB=2":                       "line 1: A has a quote that nothing closes\n",
 		"A='canary' too":                        "line 1: A has something behind its closing quote",
 		"A=\"canary\"\"":                        "line 1: A has something behind its closing quote",
@@ -76,6 +77,9 @@ func TestDotenvRefusesWhatIsAmbiguous(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error()+"\n", want) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
+	}
+	if _, err := dotenv(strings.Repeat("x\n", 217)); err == nil || strings.Count(err.Error(), "\n") != 10 || !strings.HasSuffix(err.Error(), "\nline 10 is no NAME=value\nand 207 more") {
+		t.Errorf("217 lines that are none: got %v, want ten of them and how many more", err)
 	}
 	// All of them at once, and what is whole is read all the same.
 	got, err := dotenv("A=1\nx\nB='y' z\nC=3\nD=-----BEGIN X-----\nMIIE\n\n")
