@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	// What is wrong is told before minutes have passed.
 	said, err := writeCloudBase(ctx, *dir, *env, chosen)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\nTo build the packages without cloudbaserc.json: -env ''", err)
 	}
 	if _, err := fmt.Fprintf(out, "%-16s %-16s %12s %12s\n", "package", "function", "zip, bytes", "unzipped"); err != nil {
 		return err

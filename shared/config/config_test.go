@@ -187,8 +187,10 @@ func TestMisspeltSettingsAreNamed(t *testing.T) {
 	for name, right := range map[string]string{
 		"WXPAY_MCH_ID": "WXPAY_MCHID", "WXPAY_API_V3_KEY": "WXPAY_APIV3_KEY", "wxpay_mchid": "WXPAY_MCHID", "WXPAY_SERIAL": "WXPAY_SERIAL_NO",
 		"REFUND_MAXFEN": "REFUND_MAX_FEN", "REFUND_OPERATOR": "REFUND_OPERATORS", "NOTIFY_FUNCTION": "NOTIFY_FUNCTIONS",
-		"NOTIFY_WEBHOOK_URI": "NOTIFY_WEBHOOK_URL", "LEDGER_URI": "LEDGER_URL", "CLOUDPAY_TRUST_RELAYS": "CLOUDPAY_TRUST_RELAY", "WECOM_CORP_ID": "WECOM_CORPID",
+		"NOTIFY_WEBHOOK_URI": "NOTIFY_WEBHOOK_URL", "LEDGER_URI": "LEDGER_URL",
 		"REFUND_MAX": "REFUND_MAX_FEN", "WXPAY_SUB": "WXPAY_SUB_MCHID", "NOTIFY_FUNCTIONSX": "NOTIFY_FUNCTIONS",
+		// This channel reads none of the settings that these are near to.
+		"WECOM_CORP_ID": "", "CLOUDPAY_TRUST_RELAYS": "", "WXPAY_APP_ID": "", "WXPAY_CERT": "", "WXPAY_MCH_CERT": "",
 		"TCB_ENVID": "", "TCB_API": "", "REFUND_": "", "REFUND": "", "WXPAY_MCHID_OF_OTHERS": "", "WXPAY_": "", "NOTIFY_SOCKET": "", "REFUND_PAGES": "", "REFUND_OPERATING": "", "TCB_ENVIRONMENT": "", "MCHID": "",
 	} {
 		t.Setenv(name, "canary-secret") // Load asks the process which names there are
@@ -211,11 +213,15 @@ func TestMisspeltSettingsAreNamed(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
 	}
-	// Who has set the right one too has the other for another program.
-	s := complete()
-	s["WXPAY_MCH_ID"] = "1900000109"
-	if _, err := load(t, s); err != nil {
-		t.Error(err)
+	// Who has set the right one too has the other for another program, and the next
+	// best setting was not meant either.
+	for _, name := range []string{"WXPAY_MCH_ID", "WXPAY_API_V3_KEY", "WXPAY_APIV3KEY", "WXPAY_SERIAL", "LEDGER_URI"} {
+		t.Setenv(name, "canary-secret")
+		s := complete()
+		s[name] = "canary-secret"
+		if _, err := load(t, s); err != nil {
+			t.Errorf("%s beside the right one: %v", name, err)
+		}
 	}
 }
 
@@ -283,6 +289,10 @@ func TestCheckOfAnotherMachinesSettings(t *testing.T) {
 	}
 	if err := config.Check(t.Context(), global); err != nil {
 		t.Errorf("good settings of Global: %v", err)
+	}
+	wecom := map[string]string{"WXPAY_CHANNEL": "wecom", "WECOM_CORP_ID": "ww1"}
+	if err := config.Check(t.Context(), wecom); err == nil || !strings.Contains(err.Error(), "WECOM_CORP_ID is not a setting: did you mean WECOM_CORPID?") {
+		t.Errorf("WECOM_CORP_ID on wecom: %v", err)
 	}
 	for change, says := range map[[2]string]string{
 		{"LEDGER_URL", good["LEDGER_URL"] + "?tls=true&tls_ca=/nowhere/of/that/machine.pem"}: "",

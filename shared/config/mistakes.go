@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,17 +83,14 @@ func malformed(name, v string) string {
 }
 
 // misspelt finds, among the names of variables, those that are nearly one of ours:
-// a limit that is not read is a limit that does not hold. Whoever has set the right
-// one too has the other for a program of his own.
+// a limit that is not read is a limit that does not hold. A name whose nearest setting
+// is set, or is not for this channel, is that of a program of the merchant's own.
 func (r *reader) misspelt(names []string) {
-	var missing []string
-	known := map[string]bool{}
-	for _, s := range Settings() {
+	settings, known := Settings(), map[string]bool{}
+	for _, s := range settings {
 		known[s.Name] = true
-		if r.raw(s.Name) == "" {
-			missing = append(missing, s.Name)
-		}
 	}
+	channel := cmp.Or(r.raw("WXPAY_CHANNEL"), "apiv3")
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		if known[name] || r.raw(name) == "" {
 			continue
@@ -100,14 +98,15 @@ func (r *reader) misspelt(names []string) {
 		if !r.elsewhere && strings.HasPrefix(name, "TCB_") {
 			continue // CloudBase sets some of its own where functions run
 		}
-		best, least := "", 3
-		for _, right := range missing {
-			if d := misspelling(name, right); d < least {
-				best, least = right, d
+		best, least := Setting{}, 3
+		for _, s := range settings {
+			d := misspelling(name, s.Name)
+			if d < least || d == least && d < 3 && r.raw(s.Name) != "" {
+				best, least = s, d
 			}
 		}
-		if best != "" {
-			r.problem(name, "is not a setting: did you mean "+best+"?")
+		if reads, _ := best.Reads(channel); reads && r.raw(best.Name) == "" {
+			r.problem(name, "is not a setting: did you mean "+best.Name+"?")
 		}
 	}
 }
