@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"wxrefund/functions/own"
@@ -18,7 +19,11 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, own.Subscribers(getenv, log)...)
+		subscribers, err := own.Subscribers(getenv, log)
+		if err != nil {
+			return host.Function{}, errors.Join(err, sys.Close())
+		}
+		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, subscribers...)
 		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 		return host.Function{Invoke: h.Invoke, HTTP: h}, nil
 	}))

@@ -10,12 +10,12 @@ import (
 
 // Subscribers are the merchant's code as a function that delivers events has it: none,
 // or the one that OnSettled returns.
-func Subscribers(getenv func(string) string, log *slog.Logger) []refund.Subscriber {
-	tell := OnSettled(getenv, log)
-	if tell == nil {
-		return nil
+func Subscribers(getenv func(string) string, log *slog.Logger) ([]refund.Subscriber, error) {
+	tell, err := OnSettled(getenv, log)
+	if err != nil || tell == nil {
+		return nil, err
 	}
-	return []refund.Subscriber{{Name: refund.OwnCode, Tell: tell}}
+	return []refund.Subscriber{{Name: refund.OwnCode, Tell: tell}}, nil
 }
 
 // OnSettled returns what is called with every refund that has succeeded, was closed or
@@ -28,12 +28,14 @@ func Subscribers(getenv func(string) string, log *slog.Logger) []refund.Subscrib
 //
 // The functions notify and reconcile and the sandbox call OnSettled once each, when they
 // start. getenv reads their variables, a database's address for example; what is opened
-// here stays open. Let the names of such variables begin with OWN_: those in .env become
+// here stays open. Return what fails as an error: the function then serves nothing and is
+// built anew by the next call. A nil function drops the events that wait for your code, so
+// that the variables it needs must be set for notify and reconcile alike. Let the names of such variables begin with OWN_: those in .env become
 // part of cloudbaserc.json by themselves; serverless.yml and template.yaml must name them.
 //
 //	return func(ctx context.Context, event refund.Event) error {
 //		return orders.Refunded(ctx, event.ID, event.Refund.OutTradeNo, event.Status)
-//	}
-func OnSettled(getenv func(string) string, log *slog.Logger) func(ctx context.Context, event refund.Event) error {
-	return nil
+//	}, nil
+func OnSettled(getenv func(string) string, log *slog.Logger) (func(ctx context.Context, event refund.Event) error, error) {
+	return nil, nil //nolint:nilnil // no code of the merchant's own
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"wxrefund/functions/own"
@@ -17,7 +18,11 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, own.Subscribers(getenv, log)...)
+		subscribers, err := own.Subscribers(getenv, log)
+		if err != nil {
+			return host.Function{}, errors.Join(err, sys.Close())
+		}
+		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, subscribers...)
 		return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true}, nil
 	}))
 }

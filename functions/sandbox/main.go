@@ -195,7 +195,11 @@ func load(ctx context.Context, o options, wechat *sandbox.Sandbox, getenv func(s
 		return nil, err
 	}
 	sys.Refunds.Now, sys.Refunds.Pace = wechat.Now, o.pace
-	sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, own.Subscribers(getenv, log)...)
+	subscribers, err := own.Subscribers(getenv, log)
+	if err != nil {
+		return nil, errors.Join(err, sys.Close())
+	}
+	sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, subscribers...)
 	return sys, nil
 }
 
