@@ -25,7 +25,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 			}
 			now := s.now()
 			// Another caller's submission of the same refund may be about to end: its answer is ours too.
-			if tx.running(now) && difference(tx.rec.Request, req) == "" {
+			if tx.rec.running(now) && difference(tx.rec.Request, req) == "" {
 				left := time.Until(giveUp)
 				if left <= 0 {
 					e := unavailable("this refund is being submitted right now; repeat identically after a pause", nil)
@@ -74,9 +74,9 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 // running reports whether a submission that may still be answered is under way.
 // A lease that ends later than any can is one of a clock that has stepped back
 // since: it counts for nothing, or the refund would be stuck behind it.
-func (tx *txn) running(now time.Time) bool {
-	left := tx.rec.Lease.Sub(now)
-	return tx.rec.State == Claimed && left > 0 && left <= lease+clockSkew
+func (r *record) running(now time.Time) bool {
+	left := r.Lease.Sub(now)
+	return r.State == Claimed && left > 0 && left <= lease+clockSkew
 }
 
 // claim decides what a request means for what is on record. The refund is in state

@@ -114,7 +114,7 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 	var rec record
 	err := s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
 		again, ended = false, false
-		if tx.rec.State != Claimed || tx.rec.Revision != known.Revision || tx.rec.Submission != known.Submission || tx.running(now) {
+		if tx.rec.State != Claimed || tx.rec.Revision != known.Revision || tx.rec.Submission != known.Submission || tx.rec.running(now) {
 			return errUnchanged // somebody has gone on with it meanwhile
 		}
 		why := tx.suspended()

@@ -12,6 +12,7 @@ type Inspection struct {
 	OutRefundNo string
 	State       State
 	External    bool    // never claimed here
+	InDoubt     bool    // claimed and submitted, and nobody waits for the answer any more
 	Request     Request // what was claimed; of an external refund, what the upstream reported
 	Refund      Refund  // what the upstream has reported, completed by what was claimed
 	Held        int64   // minor units that it reserves on its order's account
@@ -42,6 +43,7 @@ const inspectAtOnce = 25
 // admitted or denied.
 func (s *Service) Inspect(ctx context.Context, outRefundNos ...string) ([]Inspection, error) {
 	var out []Inspection
+	now := s.now()
 	for chunk := range slices.Chunk(outRefundNos, inspectAtOnce) {
 		keys := make([]Key, len(chunk))
 		for i, no := range chunk {
@@ -57,13 +59,13 @@ func (s *Service) Inspect(ctx context.Context, outRefundNos ...string) ([]Inspec
 				return nil, err
 			}
 			rec.Request.OutRefundNo = chunk[i]
-			out = append(out, rec.inspection())
+			out = append(out, rec.inspection(now))
 		}
 	}
 	return out, nil
 }
 
-func (r *record) inspection() Inspection {
+func (r *record) inspection(now time.Time) Inspection {
 	var pending []PendingDelivery
 	for _, e := range r.Outbox {
 		for _, d := range e.Deliveries {
@@ -71,7 +73,8 @@ func (r *record) inspection() Inspection {
 		}
 	}
 	return Inspection{
-		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Request: r.Request, Refund: r.view(),
+		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, InDoubt: r.State == Claimed && len(r.Open) > 0 && !r.running(now),
+		Request: r.Request, Refund: r.view(),
 		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: pending,
 	}
 }
