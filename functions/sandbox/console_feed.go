@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -13,61 +13,106 @@ import (
 	"wxrefund/shared/sandbox"
 )
 
-// maxNumbers bounds how many refund numbers are remembered, the newest.
-const maxNumbers = 1000
+const (
+	// listedAtOnce is how many items of the ledger are listed at a time.
+	listedAtOnce = 1000
+
+	// mostLists bounds how often that is done: a page may be short.
+	mostLists = 1000
+
+	// lookEvery is how often a ledger is looked at that others may write to.
+	lookEvery = 10 * time.Second
+)
 
 // A consoleFeed shows the console the merchant's refunds: it sees every commit to the
-// ledger to learn which refunds there are, and reads them again when it is asked.
+// ledger to learn which have changed, and reads them when it is asked.
+//
+// What others write to the ledger it learns by looking for what is due there, which
+// is what is still open. A ledger has no list of all there ever was, so that what was
+// settled in an earlier run is shown only to whoever asks for it by its number.
 type consoleFeed struct {
-	changed func() // called after every commit
+	changed func(outRefundNos ...string) // called after every commit
 
 	mu      sync.Mutex
 	refunds *refund.Service
-	numbers []string // in the order of their last change
+	listed  map[string]int64 // versions of what was due when it was looked for last
 }
 
 // attach puts the feed between a service and its ledger. What is open in a
-// ledger from an earlier run is listed as well.
+// ledger from an earlier run is shown as well.
 func (f *consoleFeed) attach(ctx context.Context, refunds *refund.Service) error {
+	f.mu.Lock()
+	f.refunds = refunds
+	f.mu.Unlock()
+	if err := f.look(ctx, refunds.Ledger); err != nil {
+		return err
+	}
+	refunds.Ledger = watchedLedger{refunds.Ledger, f}
+	return nil
+}
+
+// look finds out what is due in the ledger and was not, or was otherwise, and what is
+// not any more.
+func (f *consoleFeed) look(ctx context.Context, ledger refund.Ledger) error {
+	now := map[string]int64{}
 	cursor, end := "", time.Now().AddDate(100, 0, 0)
-	for range maxNumbers { // a page may be short, so their number is bounded too
-		open, next, err := refunds.Ledger.List(ctx, end, cursor, maxNumbers)
+	for range mostLists {
+		due, next, err := ledger.List(ctx, end, cursor, listedAtOnce)
 		if err != nil {
 			return err
 		}
-		f.note(open)
+		for _, it := range due {
+			if no, ok := it.RefundNo(); ok {
+				now[no] = it.Version
+			}
+		}
 		if cursor = next; cursor == "" {
 			break
 		}
 	}
-	refunds.Ledger = watchedLedger{refunds.Ledger, f}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.refunds = refunds
+	before := f.listed
+	f.listed = now
+	f.mu.Unlock()
+	var changed []string
+	for no, version := range now {
+		if before[no] != version {
+			changed = append(changed, no)
+		}
+	}
+	for no := range before {
+		if _, still := now[no]; !still {
+			changed = append(changed, no)
+		}
+	}
+	if len(changed) > 0 {
+		f.changed(changed...)
+	}
 	return nil
 }
 
-// note remembers the refunds among items as the newest.
-func (f *consoleFeed) note(items []refund.Item) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, it := range items {
-		if no, ok := it.RefundNo(); ok {
-			f.numbers = append(slices.DeleteFunc(f.numbers, func(n string) bool { return n == no }), no)
+// follow looks now and then, until ctx ends.
+func (f *consoleFeed) follow(ctx context.Context, ledger refund.Ledger, log *slog.Logger) {
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		if err := f.look(ctx, ledger); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "the console does not learn what others write to the ledger", "error", err)
 		}
 	}
-	f.numbers = slices.Delete(f.numbers, 0, max(0, len(f.numbers)-maxNumbers))
 }
 
-// newest returns the refunds that changed last, as the ledger has them now.
-func (f *consoleFeed) newest(ctx context.Context, most int) ([]sandbox.MerchantRefund, error) {
+// read returns refunds as the ledger has them now; what it does not have is left out.
+func (f *consoleFeed) read(ctx context.Context, outRefundNos ...string) ([]sandbox.MerchantRefund, error) {
 	f.mu.Lock()
-	refunds, numbers := f.refunds, slices.Clone(f.numbers[max(0, len(f.numbers)-most):])
+	refunds := f.refunds
 	f.mu.Unlock()
-	if refunds == nil {
-		return nil, nil
-	}
-	inspections, err := refunds.Inspect(ctx, numbers...)
+	inspections, err := refunds.Inspect(ctx, outRefundNos...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +131,7 @@ func show(d refund.Inspection) sandbox.MerchantRefund {
 	out := sandbox.MerchantRefund{
 		OutRefundNo: d.OutRefundNo, RefundID: r.RefundID, OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID,
 		State: string(d.State), External: d.External, Refund: r.Amount.Refund, Total: r.Amount.Total, Currency: r.Amount.Currency,
-		Held: d.Held, At: d.ClaimedAt,
+		Held: d.Held, InDoubt: d.InDoubt, Owed: len(d.Pending) > 0, At: d.ClaimedAt,
 	}
 	if d.State == refund.Success {
 		out.Arrived = d.Held
@@ -142,9 +187,15 @@ type watchedLedger struct {
 
 func (w watchedLedger) Commit(ctx context.Context, items ...refund.Item) error {
 	err := w.Ledger.Commit(ctx, items...)
-	if err == nil {
-		w.feed.note(items)
-		w.feed.changed()
+	if err != nil {
+		return err
 	}
-	return err
+	var changed []string
+	for _, it := range items {
+		if no, ok := it.RefundNo(); ok {
+			changed = append(changed, no)
+		}
+	}
+	w.feed.changed(changed...)
+	return nil
 }

@@ -16,20 +16,24 @@ import (
 	"wxrefund/shared/sandbox"
 )
 
-// A stateView is what a test reads of the console's state.
-type stateView struct {
-	Refunds []struct {
-		OutRefundNo  string `json:"out_refund_no"`
-		Ours, WeChat *struct{ State, Refusal string }
-		Held         int             `json:"difference_held"`
-		Event        json.RawMessage `json:"event"`
-	}
+// A refundView is what a test reads of a refund in the console.
+type refundView struct {
+	OutRefundNo  string `json:"out_refund_no"`
+	Ours, WeChat *struct{ State, Refusal string }
+	InDoubt      bool            `json:"in_doubt"`
+	Held         int             `json:"difference_held"`
+	Event        json.RawMessage `json:"event"`
 }
 
-func (p *program) state() (v stateView) {
+// refunds are those that the console lists, the newest first.
+func (p *program) refunds(query string) []refundView {
 	p.t.Helper()
-	p.control("GET", "/_sandbox/state", "", &v)
-	return v
+	var list struct {
+		Total   int
+		Refunds []refundView
+	}
+	p.control("GET", "/_sandbox/view/refunds?limit=200&"+query, "", &list)
+	return list.Refunds
 }
 
 // The console shows the merchant's records: also of a refund that WeChat refused, of one
@@ -50,35 +54,41 @@ func TestTheConsoleShowsTheMerchantsRecords(t *testing.T) {
 		t.Errorf("R3: got %+v, want an unknown outcome", r)
 	}
 	var got []string
-	for _, r := range p.state().Refunds {
+	for _, r := range p.refunds("") {
 		wechat := "-"
 		if r.WeChat != nil {
 			wechat = r.WeChat.State
 		}
-		got = append(got, fmt.Sprintf("%s %s %s %d %v", r.OutRefundNo, r.Ours.State, wechat, r.Held, strings.HasPrefix(r.Ours.Refusal, "NOT_ENOUGH: ")))
+		got = append(got, fmt.Sprintf("%s %s %s %d %v %v", r.OutRefundNo, r.Ours.State, wechat, r.Held, r.InDoubt, strings.HasPrefix(r.Ours.Refusal, "NOT_ENOUGH: ")))
 	}
-	want := []string{"R3 claimed - 5 false", "R2 rejected - 0 true", "R1 processing PROCESSING 0 false", "R0 success SUCCESS 0 false"}
+	want := []string{"R3 claimed - 5 true false", "R2 rejected - 0 false true", "R1 processing PROCESSING 0 false false", "R0 success SUCCESS 0 false false"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("both sides (-want +got):\n%s", d)
 	}
 	// What the console sends to repeat a refund is taken for the same one.
-	for _, r := range p.state().Refunds {
-		if r.OutRefundNo == "R1" {
-			if again := p.succeed(string(r.Event)); again.OutRefundNo != "R1" || again.Status != "PROCESSING" {
-				t.Errorf("R1 again: got %+v", again)
-			}
-		}
+	var r1 refundView
+	p.control("GET", "/_sandbox/view/refunds/R1", "", &r1)
+	if again := p.succeed(string(r1.Event)); again.OutRefundNo != "R1" || again.Status != "PROCESSING" {
+		t.Errorf("R1 again: got %+v", again)
 	}
 	p.stop()
 
 	p = start(t, "-ledger", ledger, "-timer=false")
 	open := map[string]bool{}
-	for _, r := range p.state().Refunds {
+	for _, r := range p.refunds("") {
 		open[r.OutRefundNo] = r.Ours != nil && r.WeChat == nil
 	}
 	// R2 is open too: WeChat is asked whether it really holds nothing under the number.
 	if d := cmp.Diff(map[string]bool{"R1": true, "R2": true, "R3": true}, open); d != "" {
 		t.Errorf("after a restart, the merchant's alone (-want +got):\n%s", d)
+	}
+	// R0 has ended, so that it is in no list of the ledger; by its number it is found.
+	var r0 refundView
+	if p.control("GET", "/_sandbox/view/refunds/R0", "", &r0); r0.Ours == nil || r0.Ours.State != "success" || r0.WeChat != nil {
+		t.Errorf("R0: got %+v, want the merchant's record", r0)
+	}
+	if n := len(p.refunds("")); n != 4 {
+		t.Errorf("now %d are listed, want all four", n)
 	}
 }
 

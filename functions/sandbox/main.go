@@ -52,7 +52,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8700", "address of our side: the functions, /notify, /_sandbox")
 	f.StringVar(&o.wechat, "wechat", "127.0.0.1:8701", "address of WeChat's side")
 	f.StringVar(&o.wechatTLS, "wechat-tls", "127.0.0.1:8702", "address of WeChat's side with mutual TLS")
-	f.StringVar(&o.ledger, "ledger", "sqlite::memory:", "`URL` of the ledger")
+	f.StringVar(&o.ledger, "ledger", memoryLedger, "`URL` of the ledger")
 	f.StringVar(&o.channel, "channel", "apiv3", "upstream system")
 	f.Float64Var(&o.speed, "speed", 60, "virtual seconds in a second: settlement and repeats")
 	f.Int64Var(&o.seed, "seed", 1, "what all chance comes from")
@@ -105,7 +105,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	var feed consoleFeed
 	wechat, err := sandbox.New(sandbox.Config{
 		Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log,
-		Channel: o.channel, MerchantRefunds: feed.newest,
+		Channel: o.channel, MerchantRefunds: feed.read,
 	})
 	if err != nil {
 		return err
@@ -138,6 +138,12 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 			}
 			return nil
 		},
+		func(ctx context.Context) error {
+			if o.ledger != memoryLedger { // others may write to it
+				feed.follow(ctx, sys.Refunds.Ledger, log)
+			}
+			return nil
+		},
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], merchantSide(sys, wechat, log), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
@@ -146,6 +152,9 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		},
 	)
 }
+
+// memoryLedger is one that ends with the process.
+const memoryLedger = "sqlite::memory:"
 
 // noPace is what both sides call it when refunds of one order need not wait.
 const noPace = -1

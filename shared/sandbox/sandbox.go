@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"wxrefund/shared/sandbox/apiv3"
@@ -57,9 +58,10 @@ type Config struct {
 	// Channel is the upstream system that the merchant uses, for the console to show.
 	Channel string
 
-	// MerchantRefunds returns the newest refunds that the merchant has on record, at
-	// most so many, for the console to show beside WeChat's. Nil: it shows those alone.
-	MerchantRefunds func(ctx context.Context, most int) ([]MerchantRefund, error)
+	// MerchantRefunds reads what the merchant has on record, for the console to show
+	// beside what WeChat has. Which numbers to read [Sandbox.MerchantChanged] tells. Nil: it
+	// shows WeChat's alone.
+	MerchantRefunds MerchantRefunds
 }
 
 // Keys are the secrets of one sandbox and of the merchant in it. They exist in
@@ -78,10 +80,12 @@ type URLs struct {
 }
 
 // A MerchantRefund is what the merchant's side, the one that is being developed, has on
-// record of a refund; a MerchantEvent is a line of its history.
+// record of a refund; a MerchantEvent is a line of its history, and MerchantRefunds reads
+// the former by their numbers.
 type (
-	MerchantRefund = control.MerchantRefund
-	MerchantEvent  = control.MerchantEvent
+	MerchantRefund  = control.MerchantRefund
+	MerchantEvent   = control.MerchantEvent
+	MerchantRefunds = control.MerchantRefunds
 )
 
 // A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
@@ -119,7 +123,12 @@ func New(cfg Config) (*Sandbox, error) {
 // Run settles refunds and sends notifications as the virtual clock reaches
 // them, until ctx ends. It starts all the goroutines there are and returns when
 // they have ended. It may be called once.
-func (s *Sandbox) Run(ctx context.Context) error { return s.world.Run(ctx) }
+func (s *Sandbox) Run(ctx context.Context) error {
+	var kept sync.WaitGroup
+	defer kept.Wait()
+	kept.Go(func() { s.control.Keep(ctx) })
+	return s.world.Run(ctx)
+}
 
 // Now is the virtual time.
 func (s *Sandbox) Now() time.Time { return s.world.Now() }
@@ -131,9 +140,9 @@ func (s *Sandbox) SetURLs(urls URLs) { s.world.SetURLs(world.URLs(urls)) }
 // TLSConfig is for the listener that demands the merchant's client certificate.
 func (s *Sandbox) TLSConfig() *tls.Config { return s.world.TLSConfig() }
 
-// MerchantChanged tells those who watch the console that the merchant's records have
-// changed. It may be called at any time and does not block.
-func (s *Sandbox) MerchantChanged() { s.world.Broadcast() }
+// MerchantChanged tells the console that the merchant's records of refunds have changed.
+// It may be called at any time and does not block.
+func (s *Sandbox) MerchantChanged(outRefundNos ...string) { s.control.MerchantChanged(outRefundNos...) }
 
 // WeChat returns the side that plays WeChat Pay and its siblings. It serves the
 // paths of the real hosts at its root, over TLS as well: what demands a client

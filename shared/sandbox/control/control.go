@@ -1,5 +1,5 @@
 // Package control is how people and programs on this machine see and drive a sandbox:
-// JSON below /_sandbox/, and a stream of states for the console.
+// JSON below /_sandbox/, and a stream of what changes for the console.
 package control
 
 import (
@@ -30,6 +30,7 @@ var statuses = []struct {
 	{world.ErrNoRefund, http.StatusNotFound},
 	{world.ErrNoDelivery, http.StatusNotFound},
 	{world.ErrNoFault, http.StatusNotFound},
+	{errNoOrder, http.StatusNotFound},
 	{world.ErrClash, http.StatusConflict},
 	{world.ErrFinal, http.StatusConflict},
 	{world.ErrTooManyKeys, http.StatusConflict},
@@ -37,7 +38,7 @@ var statuses = []struct {
 }
 
 // An endpoint is one of the control doors. What it returns is written as JSON, or as
-// text if it is that.
+// text or a file if it is that.
 type endpoint struct {
 	pattern string
 	handle  func(*Door, *http.Request, []byte) (any, error)
@@ -61,27 +62,62 @@ var endpoints = []endpoint{
 	{"POST /_sandbox/keys/rotate", (*Door).postRotate},
 	{"POST /_sandbox/hostile", (*Door).postHostile},
 	{"GET /_sandbox/state", (*Door).getState},
+	{"GET /_sandbox/view/refunds", (*Door).viewRefunds},
+	{"GET /_sandbox/view/refunds.csv", (*Door).viewRefundsCSV},
+	{"GET /_sandbox/view/refunds/{out_refund_no}", (*Door).viewRefund},
+	{"GET /_sandbox/view/orders", (*Door).viewOrders},
+	{"GET /_sandbox/view/orders/{out_trade_no}", (*Door).viewOrder},
+	{"GET /_sandbox/view/notifications", (*Door).viewNotifications},
 }
 
 // A Config is what the control doors show of what is not in the world.
 type Config struct {
-	Channel         string                                                        // the upstream system that the merchant's side uses
-	MerchantRefunds func(ctx context.Context, most int) ([]MerchantRefund, error) // the merchant's newest refunds; nil: they are not shown
-	Env             func(channel string) (string, error)                          // the environment of one of our functions
-	Subscribers     func() any                                                    // the example functions
+	Channel         string                               // the upstream system that the merchant's side uses
+	MerchantRefunds MerchantRefunds                      // reads the merchant's records; nil: they are not shown
+	Env             func(channel string) (string, error) // the environment of one of our functions
+	Subscribers     func() any                           // the example functions
 }
 
 // A Door lets people and programs on this machine control a world.
 type Door struct {
 	cfg   Config
 	world *world.World
+	index *index
 
 	mu       sync.Mutex
 	watchers int // pages that are kept up to date
 }
 
 // New opens the control doors of a world.
-func New(w *world.World, cfg Config) *Door { return &Door{cfg: cfg, world: w} }
+func New(w *world.World, cfg Config) *Door {
+	return &Door{cfg: cfg, world: w, index: newIndex(w, cfg.MerchantRefunds)}
+}
+
+// MerchantChanged tells that the merchant has written refunds, so that they are read
+// again. It may be called at any time and does not block.
+func (d *Door) MerchantChanged(outRefundNos ...string) {
+	d.index.merchantChanged(outRefundNos)
+	d.world.Broadcast()
+}
+
+// Keep keeps what can be listed up to date until ctx or the world ends: whoever comes
+// later does not wait for all of it to be read.
+func (d *Door) Keep(ctx context.Context) {
+	for {
+		changed := d.world.Changed() // first, so that nothing is missed between the look and the wait
+		d.index.refresh(ctx)
+		if !d.world.Pause(ctx, leastPause) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		case <-d.world.Done():
+			return
+		}
+	}
+}
 
 // Handler serves everything below /_sandbox/. It shows secrets, so it is for this
 // machine alone.
@@ -205,12 +241,15 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 
 func write(w http.ResponseWriter, out any, err error) {
 	if err == nil {
-		if text, ok := out.(string); ok {
+		switch out := out.(type) {
+		case string:
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			_, _ = io.WriteString(w, text)
-			return
+			_, _ = io.WriteString(w, out)
+		case file:
+			out.write(w)
+		default:
+			writeJSON(w, http.StatusOK, out)
 		}
-		writeJSON(w, http.StatusOK, out)
 		return
 	}
 	no := refusal{http.StatusBadRequest, strings.TrimPrefix(err.Error(), "sandbox: ")}

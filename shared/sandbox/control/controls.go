@@ -210,8 +210,6 @@ func (d *Door) postHostile(_ *http.Request, body []byte) (any, error) {
 	return in, nil
 }
 
-func (d *Door) getState(r *http.Request, _ []byte) (any, error) { return d.state(r.Context()), nil }
-
 func (d *Door) getSubscribers(*http.Request, []byte) (any, error) {
 	return map[string]any{"subscribers": d.cfg.Subscribers()}, nil
 }

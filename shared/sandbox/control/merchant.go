@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
@@ -17,6 +18,8 @@ type MerchantRefund struct {
 	State    string // in the merchant's own words
 	External bool   // the merchant's side has never asked for it
 	Refusal  string // why it was refused; empty unless it was
+	InDoubt  bool   // it was sent, and the merchant's side does not know what came of it
+	Owed     bool   // somebody whom the merchant's side tells of its refunds has not acknowledged what came of it
 	Refund   int64
 	Total    int64 // of its order; 0: not known
 	Currency string
@@ -35,3 +38,7 @@ type MerchantEvent struct {
 	What   string // claimed, sent, processing, success, ...
 	Detail string // where the event came from, an error code, a subscriber's name
 }
+
+// MerchantRefunds returns what the merchant has on record of refunds, by its numbers. What
+// it does not know is left out.
+type MerchantRefunds func(ctx context.Context, outRefundNos ...string) ([]MerchantRefund, error)

@@ -3,38 +3,37 @@ package control
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
 	"wxrefund/shared/sandbox/world"
 )
 
-// shown is how many orders, refunds and deliveries a state holds at most of each,
-// the newest.
-const shown = 200
-
-// merchantTime bounds how long the merchant's ledger may take to be read.
-const merchantTime = 2 * time.Second
-
-// A stateObject is all that the console shows: WeChat's records, ours beside
-// them, and what is going to happen. There are no secrets in it, and of personal data
-// only the two ends.
+// A stateObject is how the sandbox stands, and the figures of all that has happened in
+// it; what has happened is in lists of its own. There are no secrets in it, nor anywhere in
+// those, and of personal data only the two ends.
 type stateObject struct {
-	Now           string          `json:"now"` // virtual
-	Speed         float64         `json:"speed"`
-	Seed          int64           `json:"seed"`
-	Channel       string          `json:"channel"`
-	Hostile       bool            `json:"hostile"`
-	Pace          float64         `json:"pace"`     // least seconds between two refunds of one order
-	Schedule      []int64         `json:"schedule"` // of repeats: seconds after the send before
-	Orders        []orderState    `json:"orders"`   // the newest first, as all lists of things that happened
-	Refunds       []refundState   `json:"refunds"`
-	Notifications []deliveryState `json:"deliveries"`
-	Older         int             `json:"older"` // how many refunds are too old to be here
-	Faults        []world.Fault   `json:"faults"`
-	Known         knownFaults     `json:"known"`
-	Keys          []keyState      `json:"keys"`
-	OursError     string          `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
+	Revision  int64         `json:"revision"`
+	Now       string        `json:"now"` // virtual
+	Speed     float64       `json:"speed"`
+	Seed      int64         `json:"seed"`
+	Channel   string        `json:"channel"`
+	Hostile   bool          `json:"hostile"`
+	Pace      float64       `json:"pace"`     // least seconds between two refunds of one order
+	Schedule  []int64       `json:"schedule"` // of repeats: seconds after the send before
+	Faults    []world.Fault `json:"faults"`
+	Known     knownFaults   `json:"known"`
+	Keys      []keyState    `json:"keys"`
+	OursError string        `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
+	Totals    totals        `json:"totals"`
+	Next      *nextDelivery `json:"next_delivery"` // null: none is to be sent
+}
+
+// A nextDelivery is the notification that is sent next, and when.
+type nextDelivery struct {
+	At string `json:"at"`
+	ID string `json:"id"`
 }
 
 // An orderState says how much of an order went back. Refunded, Open and Remaining
@@ -81,50 +80,58 @@ type knownFaults struct {
 	ErrCode  []string `json:"err_code"`
 }
 
-// state reads everything at one time; the merchant's records are read just before.
+// state reads how everything stands.
 func (d *Door) state(ctx context.Context) stateObject {
-	var merchant []MerchantRefund
-	var err error
-	if d.cfg.MerchantRefunds != nil {
-		ctx, cancel := context.WithTimeout(ctx, merchantTime)
-		merchant, err = d.cfg.MerchantRefunds(ctx, shown)
-		cancel()
-	}
-	numbers := make([]string, len(merchant))
-	for i, o := range merchant {
-		numbers[i] = o.OutRefundNo
-	}
-	now := d.world.Snapshot(shown, numbers...)
+	d.index.refresh(ctx)
+	now := d.world.Snapshot()
 	upstream, notify, codes := d.world.KnownFaults()
 	out := stateObject{
 		Now: world.StampMS(now.Now), Speed: now.Speed, Seed: now.Seed, Channel: d.cfg.Channel, Hostile: now.Hostile, Pace: max(0, now.Pace).Seconds(),
-		Orders: []orderState{}, Notifications: []deliveryState{}, Faults: now.Faults,
-		Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes},
-	}
-	if err != nil {
-		out.OursError = "our side's ledger cannot be read: " + err.Error()
+		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes},
 	}
 	for _, pause := range world.Schedule {
 		out.Schedule = append(out.Schedule, int64(pause/time.Second))
 	}
-	for _, o := range now.Orders {
-		out.Orders = append(out.Orders, orderState{
-			OutTradeNo: o.OutTradeNo, TransactionID: o.TransactionID, Total: o.Total, Currency: o.Currency,
-			OpenID: mask(o.OpenID), At: world.StampMS(o.Paid), Refunded: o.Refunded, Open: o.Total - o.Refunded - o.Left, Remaining: o.Left,
-		})
-	}
-	for _, n := range now.Notifications {
-		x := deliveryState{deliveryObject: deliver(n), Repeats: n.Repeats, Kept: n.HeldBack, Attempts: []attemptState{}}
-		for _, a := range n.Attempts {
-			x.Attempts = append(x.Attempts, attemptState{a, a.Cause()})
-		}
-		out.Notifications = append(out.Notifications, x)
-	}
 	for _, k := range now.Keys {
 		out.Keys = append(out.Keys, keyState{k.Kind, k.Serial, world.StampMS(k.From), world.StampMS(k.Until), k.Newest})
 	}
-	out.Refunds, out.Older = refundStates(now, merchant), now.Older
+	d.index.summarize(&out)
 	return out
+}
+
+// summarize puts into a state what is known of the lists.
+func (x *index) summarize(out *stateObject) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	out.Revision, out.Totals = x.recent.Revision(), x.totals.clone()
+	if n := x.upcoming.first(); n != nil {
+		out.Next = &nextDelivery{world.StampMS(n.next), n.id}
+	}
+	if x.failure != nil {
+		out.OursError = "our side's ledger cannot be read: " + x.failure.Error()
+	}
+}
+
+func stateOfOrder(o world.Order) orderState {
+	return orderState{
+		OutTradeNo: o.OutTradeNo, TransactionID: o.TransactionID, Total: o.Total, Currency: o.Currency,
+		OpenID: mask(o.OpenID), At: world.StampMS(o.Paid), Refunded: o.Refunded, Open: o.Total - o.Refunded - o.Left, Remaining: o.Left,
+	}
+}
+
+func stateOfDelivery(n world.Delivery) deliveryState {
+	out := deliveryState{deliveryObject: deliver(n), Repeats: n.Repeats, Kept: n.HeldBack, Attempts: []attemptState{}}
+	for _, a := range n.Attempts {
+		out.Attempts = append(out.Attempts, attemptState{a, a.Cause()})
+	}
+	return out
+}
+
+func (d *Door) getState(r *http.Request, _ []byte) (any, error) {
+	if err := readParams(r).bad(); err != nil {
+		return nil, err
+	}
+	return d.state(r.Context()), nil
 }
 
 // mask leaves the two ends of what tells who somebody is.

@@ -1,13 +1,11 @@
 package control_test
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,27 +17,47 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// A stateView is what a test reads of a state.
+// A stateView is what a test reads of a state, and of the lists beside it.
 type stateView struct {
-	Now        time.Time `json:"now"`
-	Hostile    bool      `json:"hostile"`
-	Schedule   []int     `json:"schedule"`
-	Orders     []orderView
-	Refunds    []refundView
-	Deliveries []struct {
-		ID      string
-		State   string
-		Repeats int
-		Kept    bool
-	}
-	Older  int
-	Faults []struct{ ID string }
-	Keys   []struct {
+	Now      time.Time `json:"now"`
+	Hostile  bool      `json:"hostile"`
+	Schedule []int     `json:"schedule"`
+	Faults   []struct{ ID string }
+	Keys     []struct {
 		Kind, Serial string
 		From, Until  time.Time
 		Newest       bool
 	}
-	OursError string `json:"ours_error"`
+	OursError string     `json:"ours_error"`
+	Totals    totalsView `json:"totals"`
+	Next      *struct {
+		At time.Time
+		ID string
+	} `json:"next_delivery"`
+
+	Orders     []orderView    `json:"-"`
+	Refunds    []refundView   `json:"-"`
+	Deliveries []deliveryView `json:"-"`
+}
+
+type totalsView struct {
+	Refunds, Orders, Notifications, Open, Undelivered, Owed int
+
+	InDoubt            int            `json:"in_doubt"`
+	States             map[string]int `json:"states"`
+	NotificationStates map[string]int `json:"notification_states"`
+	Money              []moneyView    `json:"money"`
+}
+
+type moneyView struct {
+	Currency                           string
+	Refunds, Held, Arrived, Difference int
+}
+
+type deliveryView struct {
+	ID, State string
+	Repeats   int
+	Kept      bool
 }
 
 type orderView struct {
@@ -50,6 +68,11 @@ type orderView struct {
 
 type refundView struct {
 	OutRefundNo  string `json:"out_refund_no"`
+	RefundID     string `json:"refund_id"`
+	Status       string
+	InDoubt      bool `json:"in_doubt"`
+	Undelivered  bool
+	Owed         bool
 	WeChat, Ours *struct {
 		State         string
 		Held, Arrived int
@@ -58,6 +81,10 @@ type refundView struct {
 	Arrived  int `json:"difference_arrived"`
 	Can      []string
 	ByHand   bool `json:"by_hand"`
+	Event    json.RawMessage
+	Order    *orderView
+	Siblings []refundView
+	Notices  []deliveryView `json:"deliveries"`
 	Timeline []struct {
 		At                        time.Time
 		Side, What, Detail, Cause string
@@ -74,9 +101,38 @@ func (r refundView) line() (out []string) {
 	return out
 }
 
+// state reads the state and all that there is in the lists.
 func state(w *sandboxtest.World) (out stateView) {
 	w.T.Helper()
 	w.Control("GET", "/_sandbox/state", "", 200).Decode(w.T, &out)
+	out.Refunds, out.Orders, out.Deliveries = view(w, "refunds").Refunds, view(w, "orders").Orders, view(w, "notifications").Deliveries
+	for i, r := range out.Refunds {
+		out.Refunds[i] = refundView{}
+		w.Control("GET", "/_sandbox/view/refunds/"+url.PathEscape(r.OutRefundNo), "", 200).Decode(w.T, &out.Refunds[i])
+	}
+	return out
+}
+
+// A listView is what a test reads of a list.
+type listView struct {
+	Total, Offset int
+	Refunds       []refundView
+	Orders        []orderView
+	Deliveries    []deliveryView
+}
+
+// numbers are those of the refunds, in their order.
+func (v listView) numbers() (out []string) {
+	for _, r := range v.Refunds {
+		out = append(out, r.OutRefundNo)
+	}
+	return out
+}
+
+// view reads a list.
+func view(w *sandboxtest.World, path string) (out listView) {
+	w.T.Helper()
+	w.Control("GET", "/_sandbox/view/"+path, "", 200).Decode(w.T, &out)
 	return out
 }
 
@@ -225,22 +281,19 @@ func TestStateSaysThatOnlyTheNewKeyIsRefused(t *testing.T) {
 // The merchant's records are laid beside WeChat's, and the difference is in fen.
 func TestStateTellsInFenHowOurRecordsDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var merchant []sandbox.MerchantRefund
-		var failure error
-		w := sandboxtest.New(t, func(c *sandbox.Config) {
-			c.MerchantRefunds = func(context.Context, int) ([]sandbox.MerchantRefund, error) { return merchant, failure }
-		})
+		m := merchant{}
+		w := sandboxtest.New(t, func(c *sandbox.Config) { c.MerchantRefunds = m.read })
 		w.Run()
 		w.Order("T1")
 		claimed := time.Now()
 		time.Sleep(time.Second)
 		w.Refund("T1", "R1", 60)
-		merchant = []sandbox.MerchantRefund{{
+		m.writes(w, sandbox.MerchantRefund{
 			OutRefundNo: "R1", State: "processing", Refund: 60, Held: 60, Currency: "CNY", At: claimed,
 			History: []sandbox.MerchantEvent{{At: claimed, What: "claimed", Detail: "server"}, {At: claimed, What: "sent"}, {At: time.Now(), What: "processing", Detail: "reply"}},
-		}, {
+		}, sandbox.MerchantRefund{
 			OutRefundNo: "R9", State: "claimed", Refund: 5, Held: 5, Currency: "CNY", At: claimed,
-		}}
+		})
 		by := func() map[string]refundView {
 			out := map[string]refundView{}
 			for _, r := range state(w).Refunds {
@@ -262,25 +315,18 @@ func TestStateTellsInFenHowOurRecordsDiffer(t *testing.T) {
 		if r := by()["R1"]; r.Held != 0 || r.Arrived != -60 {
 			t.Errorf("R1, of whose arrival the merchant does not know: got %d and %d, want 0 and -60", r.Held, r.Arrived)
 		}
-		failure, merchant = errors.New("no disk"), nil
-		if s := state(w); !strings.Contains(s.OursError, "no disk") || len(s.Refunds) != 1 {
-			t.Errorf("without the merchant's records: got %q and %d refunds, want why, and WeChat's own", s.OursError, len(s.Refunds))
+		if d := cmp.Diff([]moneyView{{"CNY", 2, 65, 0, 65}}, state(w).Totals.Money); d != "" {
+			t.Errorf("money (-want +got):\n%s", d)
 		}
-	})
-}
-
-// A state holds two hundred of each at most, the newest.
-func TestStateHoldsTwoHundredOfEachAtMost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := sandboxtest.New(t)
-		w.Order("T0")
-		for i := range 205 {
-			w.Control("POST", "/_sandbox/orders", fmt.Sprintf(`{"out_trade_no":"T%d","total":10}`, i+1), 200)
-			w.Control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":"T%d","out_refund_no":"R%d","amount":1}`, i+1, i+1), 200)
+		m.failure = errors.New("no disk")
+		w.Sandbox.MerchantChanged("R1")
+		if s := state(w); !strings.Contains(s.OursError, "no disk") || len(s.Refunds) != 2 {
+			t.Errorf("without the merchant's records: got %q and %d refunds, want why, and what was known", s.OursError, len(s.Refunds))
 		}
-		s := state(w)
-		if len(s.Orders) != 200 || len(s.Refunds) != 200 || s.Older != 5 || s.Orders[0].OutTradeNo != "T205" {
-			t.Errorf("got %d orders, %d refunds, %d older, the first %s; want 200, 200, 5, T205", len(s.Orders), len(s.Refunds), s.Older, s.Orders[0].OutTradeNo)
+		m.failure = nil
+		m.writes(w, sandbox.MerchantRefund{OutRefundNo: "R1", State: "success", Refund: 60, Held: 60, Arrived: 60, Currency: "CNY", At: claimed})
+		if s := state(w); s.OursError != "" || s.Totals.Money[0].Difference != 5 {
+			t.Errorf("with them again: got %q and a difference of %d, want 5", s.OursError, s.Totals.Money[0].Difference)
 		}
 	})
 }
@@ -294,7 +340,10 @@ func TestStateHoldsNoSecrets(t *testing.T) {
 		w.Refund("T1", "R1")
 		w.Advance("10m")
 		w.Control("POST", "/_sandbox/keys/rotate", "", 200)
-		state := string(w.Control("GET", "/_sandbox/state", "", 200).Body)
+		state := ""
+		for _, path := range []string{"state", "view/refunds", "view/refunds/R1", "view/refunds.csv", "view/orders", "view/orders/T1", "view/notifications"} {
+			state += string(w.Control("GET", "/_sandbox/"+path, "", 200).Body)
+		}
 		var credentials map[string]string
 		w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &credentials)
 		for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_id", "secret_key", "public_key", "platform_cert"} {
@@ -343,137 +392,6 @@ func TestHostilityCanBeSwitched(t *testing.T) {
 			w.Control("POST", "/_sandbox/hostile", bad, 400)
 		}
 	})
-}
-
-// A watcher is a page that reads the stream.
-type watcher struct {
-	t      *testing.T
-	status int
-	header http.Header
-	lines  *bufio.Reader
-	close  func()
-}
-
-func watch(t *testing.T, url string, header ...string) *watcher {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "GET", url+"/_sandbox/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &watcher{t, res.StatusCode, res.Header, bufio.NewReader(res.Body), func() { cancel(); res.Body.Close() }}
-	t.Cleanup(w.close)
-	return w
-}
-
-// next reads one event; it ends the test if there is none. What has to wait for the
-// heartbeat, every ten seconds, was not sent when it changed.
-func (w *watcher) next() (out stateView) {
-	w.t.Helper()
-	defer func(began time.Time) {
-		if took := time.Since(began); took > 8*time.Second {
-			w.t.Errorf("a change was sent after %v", took)
-		}
-	}(time.Now())
-	for {
-		line, err := w.lines.ReadString('\n')
-		if err != nil {
-			w.t.Fatalf("the stream broke off: %v", err)
-		}
-		if data, ok := strings.CutPrefix(line, "data: "); ok {
-			if err := json.Unmarshal([]byte(data), &out); err != nil {
-				w.t.Fatal(err)
-			}
-			return out
-		}
-	}
-}
-
-// Whoever watches is sent the state at once and after each change, and is let go
-// when the sandbox ends.
-func TestWatchersAreSentEachChange(t *testing.T) {
-	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Speed = 100 })
-	w.Receiver.Answer = func(int, *http.Request) (*http.Response, error) {
-		time.Sleep(400 * time.Millisecond) // so that the sending is one change and the answer another
-		return sandboxtest.Respond(200, ""), nil
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Sandbox.Run(ctx) }()
-	server := httptest.NewServer(w.Sandbox.Control())
-	t.Cleanup(server.Close)
-
-	page := watch(t, server.URL)
-	if page.status != 200 || page.header.Get("Content-Type") != "text/event-stream; charset=utf-8" || page.header.Get("Cache-Control") != "no-store" {
-		t.Fatalf("got %d %v", page.status, page.header)
-	}
-	if got := page.next(); len(got.Orders) != 0 {
-		t.Errorf("at first: got %d orders, want none", len(got.Orders))
-	}
-	w.Order("T1")
-	if got := page.next(); len(got.Orders) != 1 {
-		t.Errorf("after an order: got %d orders, want 1", len(got.Orders))
-	}
-	w.Refund("T1", "R1")
-	if got := page.next(); len(got.Refunds) != 1 || got.Refunds[0].WeChat.State != "PROCESSING" {
-		t.Errorf("after a refund: got %+v, want it accepted and not settled yet", got.Refunds)
-	}
-	for got := page.next(); len(got.Deliveries) != 1 || got.Deliveries[0].State != "delivered"; got = page.next() {
-		if len(got.Deliveries) > 1 {
-			t.Fatalf("deliveries: got %+v", got.Deliveries)
-		}
-	}
-	time.Sleep(300 * time.Millisecond) // now it waits for event
-	w.Sandbox.MerchantChanged()
-	page.next()
-
-	time.Sleep(300 * time.Millisecond)
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	for {
-		if _, err := page.lines.ReadString('\n'); err != nil {
-			break
-		}
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("the stream ended %v after the sandbox", took)
-	}
-}
-
-// Pages are counted, and a place becomes free when one goes.
-func TestWatchersAreBounded(t *testing.T) {
-	w := sandboxtest.New(t)
-	server := httptest.NewServer(w.Sandbox.Control())
-	t.Cleanup(server.Close)
-	var pages []*watcher
-	for range 8 {
-		p := watch(t, server.URL)
-		p.next()
-		pages = append(pages, p)
-	}
-	if p := watch(t, server.URL); p.status != 503 {
-		t.Errorf("the ninth: got %d, want 503", p.status)
-	}
-	pages[3].close()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		p := watch(t, server.URL)
-		if p.status == 200 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("no place becomes free")
-		}
-	}
 }
 
 // The console shows the pace that holds everywhere.

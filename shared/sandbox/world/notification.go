@@ -87,6 +87,7 @@ func (w *World) notify(r *refund, now time.Time, byHand bool) *delivery {
 	}
 	w.deliveries[d.id] = d
 	w.notifications = append(w.notifications, d)
+	r.notices = append(r.notices, d)
 	d.number = len(w.notifications)
 	if d.heldBack {
 		w.heldBack = append(w.heldBack, d)
@@ -94,6 +95,7 @@ func (w *World) notify(r *refund, now time.Time, byHand bool) *delivery {
 	if d.state == DeliveryPending {
 		w.plan(task{at: d.next, delivery: d})
 	}
+	w.touch(d)
 	return d
 }
 

@@ -8,6 +8,7 @@ import (
 
 // An order is a payment that a user has made.
 type order struct {
+	number        int // orders are counted
 	outTradeNo    string
 	transactionID string
 	openID        string
@@ -50,6 +51,7 @@ type Order struct {
 	TradeState      string      `json:"trade_state,omitempty"` // only in answers
 	PromotionDetail []Promotion `json:"promotion_detail,omitempty"`
 
+	Number     int       `json:"-"` // orders are counted, from 1
 	Paid       time.Time `json:"-"` // when it was made here, virtual
 	Owned      bool      `json:"-"` // SubMchID says whose it is; else it may be the merchant's own or not
 	Cash       int64     `json:"-"` // what the payer paid, in fen
@@ -64,7 +66,7 @@ func (o *order) snapshot() Order {
 		OutTradeNo: o.outTradeNo, TransactionID: o.transactionID, SubMchID: o.subMchID,
 		Total: o.total, Currency: o.currency, OpenID: o.openID, SuccessTime: Stamp(o.success),
 		TradeState: "SUCCESS", PromotionDetail: o.promotions,
-		Paid: o.paid, Owned: o.owned, Cash: o.cash(o.total - o.worth()), Settlement: o.total, Left: o.left(),
+		Number: o.number, Paid: o.paid, Owned: o.owned, Cash: o.cash(o.total - o.worth()), Settlement: o.total, Left: o.left(),
 	}
 	for _, p := range o.promotions {
 		if p.Unfunded() {
@@ -145,6 +147,8 @@ func (w *World) Pay(in Order) (Order, error) {
 	o.account = accounts[w.rand.draw("account", o.outTradeNo).IntN(len(accounts))]
 	w.byTrade[o.outTradeNo], w.byTransaction[o.transactionID] = o, o
 	w.orders = append(w.orders, o)
+	o.number = len(w.orders)
+	w.touch(o)
 	w.Log.Info("order paid", "out_trade_no", o.outTradeNo, "total", o.total)
 	return o.snapshot(), nil
 }

@@ -38,8 +38,9 @@ type refund struct {
 	subMchID     string
 	public       bool // notifications about it are signed with a public key, not with a platform certificate
 	byHand       bool
-	notification string   // the kind of notifications about it, see [NotificationKind]; empty: none is sent
-	past         []Change // the states that it has had since it was accepted
+	notices      []*delivery // about it, in order
+	notification string      // the kind of notifications about it, see [NotificationKind]; empty: none is sent
+	past         []Change    // the states that it has had since it was accepted
 }
 
 // A Caller is what a request tells besides its body.
@@ -264,7 +265,7 @@ func (w *World) accept(o *order, a Application, by Caller, now time.Time) *refun
 	w.refunds[a.OutRefundNo] = r
 	w.accepted = append(w.accepted, r)
 	w.plan(task{at: r.due, refund: r})
-	w.Broadcast()
+	w.touch(o, r)
 	w.Log.Info("refund accepted", "out_refund_no", a.OutRefundNo, "refund", a.Amount.Refund, "by_hand", by.byHand)
 	return r
 }

@@ -133,7 +133,7 @@ func (w *World) startSend(d *delivery, extra bool) *sending {
 	}
 	d.heldBack = false
 	w.inFlight++
-	w.Broadcast()
+	w.touch(d)
 	return s
 }
 
@@ -194,7 +194,7 @@ func (w *World) finishSend(s *sending, a Attempt, acknowledged bool) {
 	}
 	w.release(d)
 	w.inFlight--
-	w.Broadcast()
+	w.touch(d)
 	signal(w.finished)
 	signal(w.wake)
 	w.Log.Info("notification sent", "out_refund_no", d.outRefundNo, "event_type", d.event,
@@ -208,6 +208,7 @@ func (w *World) release(d *delivery) {
 		if k.heldBack && k.number < d.number {
 			k.heldBack, k.next = false, now
 			w.plan(task{at: now, delivery: k})
+			w.touch(k)
 		}
 		return !k.heldBack
 	})
@@ -272,6 +273,7 @@ func reason(ctx context.Context, err error) string {
 
 // A Delivery is a notification and all attempts to deliver it, at one time.
 type Delivery struct {
+	Number       int // notifications are counted, from 1
 	ID           string
 	Event        string // REFUND.SUCCESS, ...
 	OutRefundNo  string
@@ -288,7 +290,7 @@ type Delivery struct {
 
 func (d *delivery) snapshot() Delivery {
 	return Delivery{
-		ID: d.id, Event: d.event, OutRefundNo: d.outRefundNo, Notification: d.kind.Name, URL: d.url, State: d.state,
+		Number: d.number, ID: d.id, Event: d.event, OutRefundNo: d.outRefundNo, Notification: d.kind.Name, URL: d.url, State: d.state,
 		Fault: d.fault, Made: d.made, Next: d.next, Repeats: d.repeats, HeldBack: d.heldBack, Attempts: append([]Attempt{}, d.attempts...),
 	}
 }

@@ -41,7 +41,7 @@ func (w *World) settle(r *refund, status string, byHand bool) *delivery {
 	}
 	r.status, r.due = status, time.Time{}
 	r.past = append(r.past, Change{now, status})
-	w.Broadcast()
+	w.touch(r.order, r)
 	w.Log.Info("refund settled", "out_refund_no", r.application.OutRefundNo, "status", status)
 	return w.notify(r, now, byHand)
 }

@@ -7,20 +7,15 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// A Snapshot is how everything stood at one time, for people to look at.
+// A Snapshot is how everything stood at one time that is not a list of what happened.
 type Snapshot struct {
-	Now           time.Time // virtual
-	Speed         float64
-	Seed          int64
-	Hostile       bool
-	Pace          time.Duration
-	Orders        []Order               // the newest first
-	Refunds       []Refund              // the newest first, then those that were asked for besides
-	Notifications []Delivery            // the newest first
-	About         map[string][]Delivery // all about each of Refunds, by its number, the oldest first
-	Older         int                   // how many refunds are left out
-	Faults        []Fault
-	Keys          []Key
+	Now     time.Time // virtual
+	Speed   float64
+	Seed    int64
+	Hostile bool
+	Pace    time.Duration
+	Faults  []Fault
+	Keys    []Key
 }
 
 // A Key is a key and its age, not the key itself.
@@ -31,47 +26,15 @@ type Key struct {
 	Newest      bool
 }
 
-// Snapshot returns the newest of everything, at most so many of each, and the
-// refunds besides that have one of the numbers.
-func (w *World) Snapshot(most int, numbers ...string) Snapshot {
+// Snapshot returns how the world stands.
+func (w *World) Snapshot() Snapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.now()
-	out := Snapshot{
+	return Snapshot{
 		Now: now, Speed: w.cfg.Speed, Seed: w.cfg.Seed, Hostile: w.hostile, Pace: w.cfg.Pace,
-		About: map[string][]Delivery{}, Older: max(0, len(w.accepted)-most), Faults: w.faultsInForce(), Keys: w.keyAges(now),
+		Faults: w.faultsInForce(), Keys: w.keyAges(now),
 	}
-	for _, o := range newest(w.orders, most) {
-		out.Orders = append(out.Orders, o.snapshot())
-	}
-	for _, d := range newest(w.notifications, most) {
-		out.Notifications = append(out.Notifications, d.snapshot())
-	}
-	shown := map[string]bool{}
-	for _, r := range newest(w.accepted, most) {
-		out.Refunds = append(out.Refunds, r.snapshot())
-		shown[r.application.OutRefundNo] = true
-	}
-	for _, no := range numbers {
-		if r := w.refunds[no]; r != nil && !shown[no] {
-			out.Refunds = append(out.Refunds, r.snapshot())
-			shown[no] = true
-			out.Older--
-		}
-	}
-	for _, d := range w.notifications {
-		if shown[d.outRefundNo] {
-			out.About[d.outRefundNo] = append(out.About[d.outRefundNo], d.snapshot())
-		}
-	}
-	return out
-}
-
-// newest returns the last of a list, the newest first.
-func newest[T any](all []T, most int) []T {
-	out := slices.Clone(all[max(0, len(all)-most):])
-	slices.Reverse(out)
-	return out
 }
 
 // keyAges is made with w.mu held.

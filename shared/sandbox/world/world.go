@@ -79,6 +79,7 @@ type World struct {
 	accepted               []*refund          // in order
 	deliveries             map[string]*delivery
 	notifications          []*delivery // in order
+	recent                 Recent[any] // of *order, *refund and *delivery
 	heldBack               []*delivery // those that wait to be overtaken
 	faults                 []*fault
 	tasks                  taskQueue
