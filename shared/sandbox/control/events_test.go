@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -52,6 +53,7 @@ type event struct {
 
 	Revision      int
 	Totals        totalsView
+	Next          *nextView `json:"next_delivery"`
 	Refunds       []refundView
 	Orders        []orderView
 	Notifications []string
@@ -175,6 +177,7 @@ type stream struct {
 	events chan event
 	read   func() // is called before each write is taken
 	bytes  int
+	end    func()
 }
 
 func (s *stream) Header() http.Header              { return s.header }
@@ -196,16 +199,17 @@ func (s *stream) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// open opens a stream that ends with the test.
+// open opens a stream that ends with the test, or before.
 func open(t *testing.T, w *sandboxtest.World, read func()) *stream {
-	s := &stream{http.Header{}, make(chan event, 10_000), read, 0}
+	s := &stream{header: http.Header{}, events: make(chan event, 10_000), read: read}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan bool)
 	go func() {
 		w.Sandbox.Control().ServeHTTP(s, sandboxtest.ControlRequest("GET", "/_sandbox/events", "").WithContext(ctx))
 		close(ended)
 	}()
-	t.Cleanup(func() { cancel(); <-ended })
+	s.end = func() { cancel(); <-ended }
+	t.Cleanup(s.end)
 	synctest.Wait()
 	return s
 }
@@ -366,4 +370,38 @@ func TestWatchersAreBounded(t *testing.T) {
 			t.Fatal("no place becomes free")
 		}
 	}
+}
+
+// Why the merchant's records cannot be read is told when it happens and when it has passed.
+// A ledger that hangs is waited for once, by however many.
+func TestALedgerThatCannotBeReadIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := merchant{}
+		w := sandboxtest.New(t, func(c *sandbox.Config) { c.MerchantRefunds = m.read })
+		page := open(t, w, func() {})
+		m.hangs = true
+		m.writes(w, sandbox.MerchantRefund{OutRefundNo: "R1", State: "claimed", Refund: 1, Held: 1, Currency: "CNY", At: time.Now()})
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() { view(w, "refunds") })
+		}
+		all.Wait()
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("five who ask were answered after %v, want 2s", took)
+		}
+		time.Sleep(time.Second)
+		if got := page.got(); len(got) != 2 || got[1].OursError == nil || !strings.Contains(*got[1].OursError, "deadline") {
+			t.Errorf("a ledger that hangs: got %+v, want that it does", got)
+		}
+		m.hangs = false
+		w.Sandbox.MerchantChanged()
+		time.Sleep(time.Second)
+		if got := page.got(); len(got) != 1 || string(got[0].has["ours_error"]) != "null" || len(got[0].Refunds) != 1 {
+			t.Errorf("it answers again: got %+v, want that, and the refund", got)
+		}
+		if listed := view(w, "refunds"); listed.Total != 1 {
+			t.Errorf("got %d refunds, want the one that could not be read", listed.Total)
+		}
+	})
 }

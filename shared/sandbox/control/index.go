@@ -351,7 +351,7 @@ func (x *index) putNotice(d world.Delivery) *entry {
 	}
 	x.totals.NotificationStates[d.State]++
 	x.recent.Touch(e)
-	if d.Next != e.next && !d.Next.IsZero() {
+	if !d.Next.Equal(e.next) && !d.Next.IsZero() {
 		heap.Push(&x.upcoming, upcoming{d.Next, e})
 	}
 	before, after := e.unacknowledged(), d.State != world.DeliveryDelivered

@@ -13,6 +13,7 @@ type merchant struct {
 	mu      sync.Mutex
 	records map[string]sandbox.MerchantRefund
 	failure error
+	hangs   bool // and answers only whoever gives up
 	asked   []string // the numbers that were read
 }
 
@@ -31,9 +32,13 @@ func (m *merchant) writes(w *sandboxtest.World, refunds ...sandbox.MerchantRefun
 	w.Sandbox.MerchantChanged(numbers...)
 }
 
-func (m *merchant) read(_ context.Context, outRefundNos ...string) (out []sandbox.MerchantRefund, err error) {
+func (m *merchant) read(ctx context.Context, outRefundNos ...string) (out []sandbox.MerchantRefund, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	m.asked = append(m.asked, outRefundNos...)
 	for _, no := range outRefundNos {
 		if r, ok := m.records[no]; ok {

@@ -30,10 +30,7 @@ type stateView struct {
 	}
 	OursError string     `json:"ours_error"`
 	Totals    totalsView `json:"totals"`
-	Next      *struct {
-		At time.Time
-		ID string
-	} `json:"next_delivery"`
+	Next      *nextView  `json:"next_delivery"`
 
 	Orders     []orderView    `json:"-"`
 	Refunds    []refundView   `json:"-"`
@@ -47,6 +44,11 @@ type totalsView struct {
 	States             map[string]int `json:"states"`
 	NotificationStates map[string]int `json:"notification_states"`
 	Money              []moneyView    `json:"money"`
+}
+
+type nextView struct {
+	At time.Time
+	ID string
 }
 
 type moneyView struct {
