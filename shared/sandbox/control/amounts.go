@@ -41,7 +41,7 @@ func decimal(minor int64, currency string) string {
 // the minor unit for each number of decimals; -1 where it has more than those.
 type amount [maxDigits + 1]int64
 
-var formAmount = regexp.MustCompile(`^(?:[A-Z]{0,3}[\p{Sc}\s]\s*)?([0-9][0-9,]{0,15})(?:\.([0-9]{1,3}))?$`)
+var formAmount = regexp.MustCompile(`^(?:[A-Z]{0,3}[\p{Sc}\p{Z}]\p{Z}*)?([0-9][0-9,]{0,15})(?:\.([0-9]{1,3}))?$`)
 
 // parseAmount reads one; ok is false if it is not one.
 func parseAmount(text string) (a amount, ok bool) {
