@@ -38,6 +38,11 @@ type consoleFeed struct {
 	listed  map[string]int64 // versions of what was due when it was looked for last
 }
 
+// A lister is what the feed looks at of a ledger.
+type lister interface {
+	List(ctx context.Context, due time.Time, cursor string, limit int) ([]refund.Item, string, error)
+}
+
 // attach puts the feed between a service and its ledger. What is open in a
 // ledger from an earlier run is shown as well.
 func (f *consoleFeed) attach(ctx context.Context, refunds *refund.Service) error {
@@ -53,7 +58,7 @@ func (f *consoleFeed) attach(ctx context.Context, refunds *refund.Service) error
 
 // look finds out what is due in the ledger and was not, or was otherwise, and what is
 // not any more.
-func (f *consoleFeed) look(ctx context.Context, ledger refund.Ledger) error {
+func (f *consoleFeed) look(ctx context.Context, ledger lister) error {
 	now := map[string]int64{}
 	cursor, end := "", time.Now().AddDate(100, 0, 0)
 	for range mostLists {
@@ -92,7 +97,7 @@ func (f *consoleFeed) look(ctx context.Context, ledger refund.Ledger) error {
 }
 
 // follow looks now and then, until ctx ends.
-func (f *consoleFeed) follow(ctx context.Context, ledger refund.Ledger, log *slog.Logger) {
+func (f *consoleFeed) follow(ctx context.Context, ledger lister, log *slog.Logger) {
 	again := time.NewTicker(lookEvery)
 	defer again.Stop()
 	for {

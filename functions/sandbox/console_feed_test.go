@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +119,13 @@ func TestPendingDeliveriesBecomeLinesOfTheConsole(t *testing.T) {
 	if d := cmp.Diff(lines, show(d).History); d != "" {
 		t.Errorf("what is pending (-want +got):\n%s", d)
 	}
+	if got := show(d); !got.Owed || got.InDoubt {
+		t.Errorf("what is pending: got owed %t and in doubt %t, want only the former", got.Owed, got.InDoubt)
+	}
+	d.Pending, d.InDoubt = nil, true
+	if got := show(d); got.Owed || !got.InDoubt {
+		t.Errorf("in doubt: got owed %t and in doubt %t, want only the latter", got.Owed, got.InDoubt)
+	}
 	d.External, d.State, d.Refusal = true, refund.Rejected, &refund.Error{Message: "no", Upstream: "X"}
 	if got := show(d); got.Event != nil || got.Arrived != 0 || got.Refusal != "X: no" || !got.External {
 		t.Errorf("foreign and rejected: got %+v", got)
@@ -144,5 +154,100 @@ func TestAnOpenStreamDoesNotKeepTheProgramFromEnding(t *testing.T) {
 	}
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("the program took %v to end, want at most 2s", took)
+	}
+}
+
+// What another process writes to the ledger is told of when it is looked at again, and also
+// when it is not due any more.
+func TestTheFeedLearnsWhatOthersWriteToTheLedger(t *testing.T) {
+	var ledger due
+	var told []string
+	feed := consoleFeed{changed: func(numbers ...string) { told = append(told, numbers...) }}
+	for _, step := range []struct {
+		due  due
+		want []string
+	}{
+		{due{{"R1", 1}, {"R2", 1}}, []string{"R1", "R2"}},
+		{due{{"R1", 1}, {"R2", 1}}, nil},
+		{due{{"R1", 2}, {"R2", 1}, {"R3", 1}}, []string{"R1", "R3"}},
+		{due{{"R3", 1}}, []string{"R1", "R2"}},
+		{due{}, []string{"R3"}},
+	} {
+		ledger, told = step.due, nil
+		if err := feed.look(t.Context(), ledger); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(told)
+		if d := cmp.Diff(step.want, told); d != "" {
+			t.Errorf("of %v (-want +got):\n%s", step.due, d)
+		}
+	}
+}
+
+// due is a ledger in which refunds are due, one on each page, and other things.
+type due []struct {
+	no      string
+	version int64
+}
+
+func (d due) List(_ context.Context, _ time.Time, cursor string, _ int) (items []refund.Item, next string, err error) {
+	at := len(cursor)
+	if at < len(d) {
+		items = []refund.Item{{Key: refund.Key("refund/" + d[at].no), Version: d[at].version}, {Key: "order/out_trade_no/T1", Version: int64(at)}}
+	}
+	if at+1 < len(d) {
+		next = cursor + "x"
+	}
+	return items, next, nil
+}
+
+// Two hundred refunds by way of our functions, from the claim to the acknowledgement, with
+// our ledger beside: what a page is sent.
+func TestTwoHundredRefundsCostAPageLessThanAMegabyte(t *testing.T) {
+	p := start(t, "-speed", "600", "-timer=false")
+	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var all atomic.Int64
+	events := make(chan string, 10_000)
+	go func() {
+		for lines := bufio.NewReader(res.Body); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return // the test has ended
+			}
+			all.Add(int64(len(line)))
+			events <- line
+		}
+	}()
+	for i := range 200 {
+		o := p.order()
+		p.succeed(refundEvent(o, o.OutTradeNo+"-r1", 60))
+		p.control("POST", "/_sandbox/refunds/"+o.OutTradeNo+"-r1/settle", `{"status":"SUCCESS"}`, nil)
+		if i%5 == 0 {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	await(t, "all to be settled and acknowledged", func() bool {
+		for {
+			select {
+			case line := <-events:
+				if strings.Contains(line, `"success":200}`) && strings.Contains(line, `"delivered":200,`) {
+					return true
+				}
+			default:
+				return false
+			}
+		}
+	})
+	t.Logf("%d bytes", all.Load())
+	if n := all.Load(); n >= 1e6 {
+		t.Errorf("got %d bytes, want less than a megabyte", n)
 	}
 }

@@ -117,3 +117,32 @@ func TestInspectShowsPendingDeliveriesUntilAcknowledged(t *testing.T) {
 		t.Errorf("after the second: %+v pending, told (-want +got):\n%s", d.Pending, diff)
 	}
 }
+
+// In doubt is a claim that was sent and that nobody waits for any more: not while the
+// upstream may still answer, but from when it has not, until it is known what came of it.
+func TestInspectSaysWhatIsInDoubt(t *testing.T) {
+	f := setUp(t)
+	inDoubt := func() bool {
+		all, err := f.Inspect(t.Context(), "R1")
+		if err != nil || len(all) != 1 {
+			t.Fatalf("got %d inspections and %v", len(all), err)
+		}
+		return all[0].InDoubt
+	}
+	f.up.before = func(r refund.Request) error {
+		if inDoubt() {
+			t.Error("in doubt while it is being sent")
+		}
+		return noAnswer(r)
+	}
+	if _, err := f.Refund(t.Context(), server, request("R1", 60)); err == nil {
+		t.Fatal("R1 was answered")
+	}
+	if !inDoubt() {
+		t.Error("not in doubt without an answer")
+	}
+	f.settle(t, notification("R1", 60, refund.StatusProcessing))
+	if inDoubt() {
+		t.Error("in doubt though the upstream has it")
+	}
+}
