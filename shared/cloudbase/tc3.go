@@ -95,7 +95,7 @@ func payload(params []Param) (values map[string][]byte, names []string, once boo
 	values = make(map[string][]byte, len(params))
 	once = true
 	for _, p := range params {
-		name := escape(strings.ToLower(strings.TrimFunc(p.Name, isSpace)))
+		name := signedName(p.Name)
 		value := p.Value
 		if !p.Binary {
 			value = bytes.TrimFunc(value, isSpace)
@@ -112,6 +112,9 @@ func payload(params []Param) (values map[string][]byte, names []string, once boo
 	}
 	return values, names, once
 }
+
+// signedName is a parameter's name as it is signed.
+func signedName(name string) string { return escape(strings.ToLower(strings.TrimFunc(name, isSpace))) }
 
 // payloadHash hashes the values in the order of names, whatever the media type: a
 // call signs alike as JSON and as a form. Nothing in a value is escaped; how it can

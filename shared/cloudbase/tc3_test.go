@@ -76,6 +76,7 @@ type recorded struct {
 	Timestamp     int64
 	Headers       map[string]string
 	Authorization string
+	Before22      string `json:"before_2_2"` // by 1.0.0-beta.0, if that is another one
 	Params        []struct {
 		Name, Value, Base64 string
 		Binary              bool
@@ -135,7 +136,11 @@ func TestTC3SignsAsCloudBasesLibraryDoes(t *testing.T) {
 					t.Errorf("Authorization (-want +got):\n%s", diff)
 				}
 			}
-			for how, header := range map[string]string{"recorded": r.Authorization, "ours": c.sign()} {
+			headers := map[string]string{"recorded": r.Authorization, "ours": c.sign()}
+			if r.Before22 != "" {
+				headers["recorded, before 2.2"] = r.Before22
+			}
+			for how, header := range headers {
 				got, err := ParseTC3(header)
 				if err != nil {
 					t.Fatalf("%s: %v", how, err)

@@ -129,12 +129,12 @@ func (c TC3Credential) Verify(secretKey, method string, u *url.URL, h http.Heade
 	if err != nil {
 		return err
 	}
-	values, err := c.payload(params)
+	names, values, err := c.payload(params)
 	if err != nil {
 		return err
 	}
 	// In the order in which the header lists them: the library sorts otherwise than we.
-	request := canonicalRequest(method, u, c.SignedHeaders, headers, payloadHash(c.SignedParams, values))
+	request := canonicalRequest(method, u, c.SignedHeaders, headers, payloadHash(names, values))
 	// A line feed in the address or a header would let one line pass for two.
 	if strings.Count(request, "\n") != len(c.SignedHeaders)+5 {
 		return fmt.Errorf("%w: a line feed where none can be", wxpay.ErrSignature)
@@ -170,23 +170,48 @@ func (c TC3Credential) headers(u *url.URL, h http.Header) (map[string][]string, 
 	return headers, nil
 }
 
-// payload returns the values of the parameters, which must be exactly those signed.
-// SignedParams is not itself signed, so it is only ever compared: what it leaves out
-// is refused, not passed over.
-func (c TC3Credential) payload(params []Param) (map[string][]byte, error) {
-	values, names, once := payload(params)
-	if !once || len(names) != len(c.SignedParams) {
-		return nil, fmt.Errorf("%w: other parameters than those signed", wxpay.ErrSignature)
+// payload returns the parameters that are hashed, in the order in which they are listed,
+// and their values; they must be exactly those signed. SignedParams is not itself signed,
+// so it is only ever compared: what it leaves out is refused, not passed over.
+//
+// What is empty is never hashed. The library has listed it nevertheless before its
+// version 2.2, so that it is listed as a whole or not at all.
+func (c TC3Credential) payload(params []Param) (names []string, values map[string][]byte, err error) {
+	refuse := func(why string) ([]string, map[string][]byte, error) {
+		return nil, nil, fmt.Errorf("%w: %s", wxpay.ErrSignature, why)
 	}
+	values, all, once := payload(params)
+	if !once {
+		return refuse("a parameter is there twice")
+	}
+	empty := emptyNames(params)
 	for _, name := range c.SignedParams {
 		value, ok := values[name]
-		if !ok {
-			return nil, fmt.Errorf("%w: other parameters than those signed", wxpay.ErrSignature)
+		switch {
+		case ok:
+			names = append(names, name)
+		case !empty[name]:
+			return refuse("other parameters than those signed")
 		}
 		// It could be the end of one parameter and the beginning of the next.
 		if bytes.Contains(value, []byte("\r\n&")) {
-			return nil, fmt.Errorf("%w: a value may be taken for several parameters", wxpay.ErrSignature)
+			return refuse("a value may be taken for several parameters")
 		}
 	}
-	return values, nil
+	listed := len(c.SignedParams) - len(names)
+	if len(names) != len(all) || listed != 0 && listed != len(empty) {
+		return refuse("other parameters than those signed")
+	}
+	return names, values, nil
+}
+
+// emptyNames returns the names of parameters in which there is nothing to sign.
+func emptyNames(params []Param) map[string]bool {
+	empty := map[string]bool{}
+	for _, p := range params {
+		if !p.Binary && len(bytes.TrimFunc(p.Value, isSpace)) == 0 {
+			empty[signedName(p.Name)] = true
+		}
+	}
+	return empty
 }

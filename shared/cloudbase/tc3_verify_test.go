@@ -133,6 +133,18 @@ func TestVerifyTC3Refuses(t *testing.T) {
 		{"a signed name twice", func(_ *call, credential *TC3Credential) {
 			credential.SignedParams[1] = "action"
 		}, wxpay.ErrSignature},
+		{"all that is empty listed, as before 2.2", func(_ *call, credential *TC3Credential) {
+			credential.SignedParams = append(credential.SignedParams, "crossauthorizationtoken", "tcb_sessiontoken")
+		}, nil},
+		{"some of what is empty listed", func(_ *call, credential *TC3Credential) {
+			credential.SignedParams = append(credential.SignedParams, "tcb_sessiontoken")
+		}, wxpay.ErrSignature},
+		{"what is not there listed as empty", func(_ *call, credential *TC3Credential) {
+			credential.SignedParams = append(credential.SignedParams, "crossauthorizationtoken", "x")
+		}, wxpay.ErrSignature},
+		{"all that is empty listed, and a parameter not", func(_ *call, credential *TC3Credential) {
+			credential.SignedParams = append(credential.SignedParams[1:], "crossauthorizationtoken", "tcb_sessiontoken")
+		}, wxpay.ErrSignature},
 		{"no parameters, none signed", func(c *call, credential *TC3Credential) { c.params, credential.SignedParams = nil, nil }, wxpay.ErrSignature},
 
 		{"a second later", func(c *call, _ *TC3Credential) { c.at = c.at.Add(time.Second) }, wxpay.ErrSignature},

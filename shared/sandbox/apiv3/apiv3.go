@@ -115,7 +115,7 @@ func (d *Door) authenticate(x *door.Exchange) *world.Refusal {
 		return world.Refuse(world.CodeSign).Say(unauthorizedForm)
 	case c.MchID != world.MchID:
 		return world.Refuse(world.CodeNoMerchant)
-	case c.SerialNo != wxpay.SerialNo(d.world.Keys.Merchant.Cert):
+	case !strings.EqualFold(c.SerialNo, wxpay.SerialNo(d.world.Keys.Merchant.Cert)): // openssl writes it in capitals, others do not
 		return world.Refuse(world.CodeSign).Say(unauthorizedSerial)
 	}
 	uri := r.RequestURI

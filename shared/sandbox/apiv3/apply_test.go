@@ -330,6 +330,8 @@ func TestOnlyTheMerchantsSignedRequestsAreLetIn(t *testing.T) {
 		{"scheme", header("Authorization", "Bearer x"), 401, "SIGN_ERROR", "Http头Authorization认证类型不正确"},
 		{"merchant", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.MchID = "1900000002" }), 404, "MCH_NOT_EXISTS", ""},
 		{"serial", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.SerialNo = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1" }), 401, "SIGN_ERROR", "商户证书序列号有误"},
+		{"serial in lower case", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.SerialNo = strings.ToLower(s.SerialNo) }), 200, "", ""},
+		{"serial in both cases", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.SerialNo = strings.ToLower(s.SerialNo[:20]) + s.SerialNo[20:] }), 200, "", ""},
 		{"key", signed(sandboxtest.RefundsPath, validRefund, func(s *wxpay.Signer) { s.Key = other.Signer.Key }), 401, "SIGN_ERROR", "错误的签名，验签失败"},
 		{"path", signed(sandboxtest.RefundsPath+"/", validRefund, asIs), 401, "SIGN_ERROR", "错误的签名，验签失败"},
 		{"body", signed(sandboxtest.RefundsPath, validRefund+" ", asIs), 401, "SIGN_ERROR", "错误的签名，验签失败"},
