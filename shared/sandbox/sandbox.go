@@ -12,6 +12,7 @@ import (
 	"wxrefund/shared/sandbox/cloudbase"
 	"wxrefund/shared/sandbox/console"
 	"wxrefund/shared/sandbox/control"
+	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/v2"
 	"wxrefund/shared/sandbox/wecom"
 	"wxrefund/shared/sandbox/world"
@@ -74,7 +75,7 @@ func GenerateKeys() (*Keys, error) { return world.GenerateKeys() }
 // URLs are where the parts of the whole program listen.
 type URLs struct {
 	WeChat    string // WeChat's side, http
-	WeChatTLS string // WeChat's side, https with a client certificate
+	WeChatTLS string // WeChat's side, https
 	Notify    string // the merchant's side: the address for notifications
 	Relay     string // the merchant's side: where CloudBase calls the function that is notified of refunds
 }
@@ -137,7 +138,8 @@ func (s *Sandbox) Now() time.Time { return s.world.Now() }
 // before Settings and Env.
 func (s *Sandbox) SetURLs(urls URLs) { s.world.SetURLs(world.URLs(urls)) }
 
-// TLSConfig is for the listener that demands the merchant's client certificate.
+// TLSConfig is for a listener of [Sandbox.WeChat] under the names of the real hosts. It
+// asks for the merchant's client certificate and takes connections without one.
 func (s *Sandbox) TLSConfig() *tls.Config { return s.world.TLSConfig() }
 
 // MerchantChanged tells the console that the merchant's records of refunds have changed.
@@ -146,13 +148,14 @@ func (s *Sandbox) MerchantChanged(outRefundNos ...string) { s.control.MerchantCh
 
 // WeChat returns the side that plays WeChat Pay and its siblings. It serves the
 // paths of the real hosts at its root, over TLS as well: what demands a client
-// certificate looks for it in the connection.
+// certificate looks for it in the connection. All that it does not know, the system
+// that would have it refuses in its own words.
 func (s *Sandbox) WeChat() http.Handler {
 	mux := http.NewServeMux()
-	for _, door := range []interface{ Routes(*http.ServeMux) }{s.apiv3, s.v2, s.cloudbase, s.wecom} {
-		door.Routes(mux)
+	for _, each := range []interface{ Routes(*http.ServeMux) }{s.apiv3, s.v2, s.cloudbase, s.wecom} {
+		each.Routes(mux)
 	}
-	return mux
+	return door.Front(s.world, mux)
 }
 
 // Control returns the side that inspects and drives the sandbox, everything

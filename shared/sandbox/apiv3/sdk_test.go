@@ -3,7 +3,6 @@ package apiv3_test
 import (
 	"context"
 	"crypto/rsa"
-	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -213,23 +212,5 @@ func TestTheOfficialSDKActsForAServedMerchant(t *testing.T) {
 	_, _, err = api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1")})
 	if !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") {
 		t.Errorf("query without sub_mchid: %v, want RESOURCE_NOT_EXISTS", err)
-	}
-}
-
-func TestTheTLSSideDemandsAClientCertificate(t *testing.T) {
-	w := sandboxtest.New(t)
-	at, config := sandboxtest.TLSServer(t, w)
-	stranger := config.Clone()
-	stranger.Certificates = nil
-	for name, config := range map[string]*tls.Config{"with": config, "without": stranger} {
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
-		response, err := client.Get(at + "/v3/certificates")
-		if name == "with" && err != nil || name == "without" && err == nil {
-			t.Errorf("%s client certificate: error %v", name, err)
-		}
-		if err == nil {
-			response.Body.Close()
-		}
-		client.CloseIdleConnections()
 	}
 }

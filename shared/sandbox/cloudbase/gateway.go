@@ -80,8 +80,13 @@ func New(w *world.World, pay *v2.Door, cfg Config) (*Door, error) {
 	return &Door{cfg: cfg, world: w, pay: pay, invocations: map[string][]Invocation{}}, nil
 }
 
-// Routes adds the gateway's path.
-func (d *Door) Routes(mux *http.ServeMux) { mux.HandleFunc("/admin", d.serve) }
+// Routes adds the gateway's path, and refuses those below it.
+func (d *Door) Routes(mux *http.ServeMux) {
+	mux.HandleFunc("/admin", d.serve)
+	mux.HandleFunc("/admin/", func(w http.ResponseWriter, r *http.Request) {
+		d.no(w, call{Exchange: door.Open(d.world, r)}, http.StatusNotFound, errPath, world.UpstreamFault{})
+	})
+}
 
 // actions are what the gateway can be asked for, here.
 var actions = map[string]func(*Door, http.ResponseWriter, call){
@@ -93,6 +98,8 @@ var actions = map[string]func(*Door, http.ResponseWriter, call){
 // documented.
 var (
 	errBody   = gatewayError{"INVALID_PARAM", "request body is not valid"}
+	errPath   = gatewayError{"INVALID_PARAM", "path is not valid"}
+	errMethod = gatewayError{"INVALID_PARAM", "method is not valid"}
 	errAction = gatewayError{"INVALID_PARAM", "action is not valid"}
 	errData   = gatewayError{"INVALID_PARAM", "request_data is not valid"}
 	errAPI    = gatewayError{"INVALID_PARAM", "apiName is not valid"}
@@ -111,7 +118,11 @@ func (e gatewayError) Error() string { return e.code + ": " + e.message }
 // a server comes this way.
 func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 	c := call{Exchange: door.Open(d.world, r)}
-	if c.Read(w) != nil || r.Method != http.MethodPost {
+	switch {
+	case r.Method != http.MethodPost:
+		d.no(w, c, http.StatusMethodNotAllowed, errMethod, world.UpstreamFault{})
+		return
+	case c.Read(w) != nil:
 		d.refuse(w, c, errBody)
 		return
 	}
@@ -215,9 +226,11 @@ func readForm(r *multipart.Reader) ([]cloudbase.Param, error) {
 
 // refuse writes the gateway's own "no".
 func (d *Door) refuse(w http.ResponseWriter, c call, e gatewayError) {
-	d.write(w, c, http.StatusOK, mediaGateway, map[string]string{
-		"code": e.code, "message": e.message, "requestId": c.ID,
-	}, world.UpstreamFault{})
+	d.no(w, c, http.StatusOK, e, world.UpstreamFault{})
+}
+
+func (d *Door) no(w http.ResponseWriter, c call, status int, e gatewayError, fault world.UpstreamFault) {
+	d.write(w, c, status, mediaGateway, map[string]string{"code": e.code, "message": e.message, "requestId": c.ID}, fault)
 }
 
 func (d *Door) write(w http.ResponseWriter, c call, status int, media string, v any, fault world.UpstreamFault) {
@@ -239,9 +252,7 @@ func (d *Door) write(w http.ResponseWriter, c call, status int, media string, v 
 
 // fail answers for what is behind the gateway.
 func (d *Door) fail(w http.ResponseWriter, c call, fault world.UpstreamFault) {
-	d.write(w, c, http.StatusInternalServerError, mediaGateway, map[string]string{
-		"code": errFailed.code, "message": errFailed.message, "requestId": c.ID,
-	}, fault)
+	d.no(w, c, http.StatusInternalServerError, errFailed, fault)
 }
 
 // wxPayAPI is the action wx.wxPayApi.

@@ -8,8 +8,6 @@
 package v2
 
 import (
-	"bytes"
-	"crypto/tls"
 	"net/http"
 	"slices"
 	"strconv"
@@ -96,19 +94,27 @@ type Door struct{ world *world.World }
 // New opens the door to a world.
 func New(w *world.World) *Door { return &Door{w} }
 
-// Routes adds WeChat Pay Global's paths.
+// Routes adds WeChat Pay Global's paths. Of those that nobody has, the ones below
+// /secapi/ demand a certificate all the same: the web server does not know them apart.
 func (d *Door) Routes(mux *http.ServeMux) {
 	for _, e := range endpoints {
 		mux.HandleFunc(e.path, func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, e) })
+	}
+	for root, secure := range map[string]bool{"/pay": false, "/secapi": true} {
+		nowhere := func(w http.ResponseWriter, r *http.Request) {
+			if !secure || door.Certificate(d.world, w, r) {
+				d.write(w, door.Open(d.world, r), http.StatusNotFound, transport("请求的接口不存在"), world.UpstreamFault{})
+			}
+		}
+		mux.HandleFunc(root, nowhere)
+		mux.HandleFunc(root+"/", nowhere)
 	}
 }
 
 // serve checks who asks, carries the request out and answers.
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	x := door.Open(d.world, r)
-	if e.secure && !d.isMerchant(r.TLS) {
-		// Said by the web server, before WeChat Pay sees anything.
-		http.Error(w, "<html><head><title>400 No required SSL certificate was sent</title></head></html>", http.StatusBadRequest)
+	if e.secure && !door.Certificate(d.world, w, r) {
 		return
 	}
 	if no := x.Read(w); no != nil {
@@ -142,12 +148,6 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		return door.Reply{Object: m, No: no}
 	})
 	d.answer(w, x, f, out, fault)
-}
-
-// isMerchant tells whether a connection was made with the merchant's certificate.
-// That it is valid has been seen to by the listener, see [world.World.TLSConfig].
-func (d *Door) isMerchant(c *tls.ConnectionState) bool {
-	return c != nil && len(c.PeerCertificates) > 0 && bytes.Equal(c.PeerCertificates[0].Raw, d.world.Keys.Merchant.Cert.Raw)
 }
 
 // checkNames checks who asks.

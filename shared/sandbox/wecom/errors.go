@@ -2,6 +2,7 @@ package wecom
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strconv"
 
@@ -18,7 +19,12 @@ const (
 	badToken  = "token"
 	oldToken  = "token expired"
 	badJSON   = "json"
+	wrongPost = "require GET"
+	noPath    = "path"
 )
+
+// methodRules name the rule that was broken by the method that was right.
+var methodRules = map[string]string{http.MethodGet: wrongPost, http.MethodPost: world.RulePost}
 
 // words are WeCom's error numbers. Of those about refunds, 7205xx, only the
 // first is known; the others are made up, for clients that must not know them.
@@ -32,6 +38,7 @@ var words = map[int]string{
 	41002:  "corpid missing",
 	41004:  "corpsecret missing",
 	42001:  "access_token expired",
+	43001:  "require GET method",
 	43002:  "require POST method",
 	45009:  "api freq out of limit",
 	47001:  "data format error",
@@ -74,6 +81,7 @@ var (
 	rules = map[string]int{
 		noCorpID: 41002, noSecret: 41004, badCorpID: 40013, badSecret: 40001,
 		noToken: 41001, badToken: 40014, oldToken: 42001, badJSON: 47001,
+		wrongPost: 43001, noPath: 404, // made up: which number it has at WeCom no document says
 		world.RulePost: 43002, world.RuleWrong: 45009,
 		world.RuleNoRefund: 720509, world.RuleRefunded: 720503, world.RuleTooMuch: 720504, world.RuleOverdue: 720505, world.RulePartials: 720506,
 		world.RuleContent: 720502, world.RuleMismatch: 720511,

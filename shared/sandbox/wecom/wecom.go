@@ -55,19 +55,24 @@ type Door struct {
 // New opens the door to a world.
 func New(w *world.World) *Door { return &Door{world: w} }
 
-// Routes adds WeCom's paths.
+// Routes adds WeCom's paths, and refuses the others below /cgi-bin/.
 func (d *Door) Routes(mux *http.ServeMux) {
 	for _, e := range endpoints {
 		mux.HandleFunc(e.path, func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, e) })
 	}
+	nowhere := func(w http.ResponseWriter, r *http.Request) {
+		d.answer(w, door.Open(d.world, r), door.Reply{No: world.Refuse(world.CodeNotFound).Say("no such path").Under(noPath)}, world.UpstreamFault{})
+	}
+	mux.HandleFunc("/cgi-bin", nowhere)
+	mux.HandleFunc("/cgi-bin/", nowhere)
 }
 
-// serve checks who asks, carries the request out and answers, everything with 200.
+// serve checks who asks, carries the request out and answers, all that it knows with 200.
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	x := door.Open(d.world, r)
 	no := x.Read(w)
 	if no == nil && r.Method != e.method {
-		no = world.Refuse(world.CodeInvalid).Say("require " + e.method + " method").Under(world.RulePost)
+		no = world.Refuse(world.CodeInvalid).Under(methodRules[e.method])
 	}
 	if no == nil && !e.open {
 		no = d.checkToken(r.URL.Query().Get("access_token"))
@@ -95,8 +100,11 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 		code, words = translate(out.No)
 		words = fmt.Sprintf("%s, hint: [%s], from ip: 127.0.0.1, more info at https://open.work.weixin.qq.com/devtool/query?e=%d",
 			words, x.ID[:24], code)
-		if out.Failed(fault) {
+		switch {
+		case out.Failed(fault):
 			status = http.StatusInternalServerError
+		case out.No.Rule == noPath:
+			status = http.StatusNotFound
 		}
 	} else if b, err := json.Marshal(out.Object); err != nil || json.Unmarshal(b, &fields) != nil {
 		d.world.Log.Error("answer not written", "error", err)

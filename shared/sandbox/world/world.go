@@ -39,7 +39,7 @@ type Vocabulary struct {
 // URLs are where the parts of the whole program listen.
 type URLs struct {
 	WeChat    string // WeChat's side, http
-	WeChatTLS string // WeChat's side, https with a client certificate
+	WeChatTLS string // WeChat's side, https
 	Notify    string // the merchant's side: the address for notifications
 	Relay     string // the merchant's side: where CloudBase calls the function that is notified of refunds
 }
@@ -204,7 +204,8 @@ func (w *World) SetHostile(on bool) {
 	w.Log.Info("hostility switched", "on", on)
 }
 
-// TLSConfig is for a listener that demands the merchant's client certificate.
+// TLSConfig is for a listener that asks for the merchant's client certificate, and leaves
+// it to the doors to miss it.
 func (w *World) TLSConfig() *tls.Config { return w.Keys.tls() }
 
 // NextRequestID returns the identity of the next request, as Request-Id begins.
