@@ -88,3 +88,27 @@ func TestAnyReasonIsSignedAndRefunded(t *testing.T) {
 		})
 	}
 }
+
+// A refund by hand may notify in v2, and whatever the channel, notify opens that and takes
+// it, for an order that has never been refunded before as for any other.
+func TestANotificationInV2OfARefundByHandOpensOnEveryChannel(t *testing.T) {
+	for _, channel := range []string{"apiv3", "cloudbase", "cloudpay", "global", "wecom"} {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "-channel", channel, "-speed", "0.001", "-hostile=false", "-timer=false")
+			o := p.order()
+			for _, no := range []string{"hand-1", "hand-2"} {
+				p.control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":%q,"amount":10,"notification":"v2"}`, o.OutTradeNo, no), nil)
+				p.control("POST", "/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`, nil)
+				if d := p.deliveries(no); len(d) != 1 || d[0].State != "delivered" || len(d[0].Attempts) != 1 {
+					t.Errorf("%s: %+v, want it delivered at once", no, d)
+				}
+				if got := p.recorded(o)[no]; got != "SUCCESS" {
+					t.Errorf("%s: our ledger says %q, want SUCCESS", no, got)
+				}
+				p.succeed(refundEvent(o, "own-"+no, 10))
+				p.pass("1m")
+			}
+		})
+	}
+}

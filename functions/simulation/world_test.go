@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -92,7 +93,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, log io.Wr
 		w.ctx, end = context.WithCancel(context.Background())
 		var err error
 		w.wechat, err = sandbox.New(sandbox.Config{
-			Seed: int64(h.Seed), Hostile: true, Pace: h.Pace, NotifyURL: notifyURL, Keys: keys().sandbox, Transport: &notificationTransport{w},
+			Seed: int64(h.Seed), Hostile: true, Pace: cmp.Or(h.Pace, -1), NotifyURL: notifyURL, Keys: keys().sandbox, Transport: &notificationTransport{w},
 			ModuleFailure: h.Failure,
 		})
 		if err != nil {

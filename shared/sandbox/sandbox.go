@@ -31,8 +31,8 @@ type Config struct {
 	Speed float64
 
 	// Pace is the least virtual time between two refunds of one order, on every
-	// system; what comes sooner is refused as too frequent. The real ones ask for a
-	// minute. Zero: only WeCom insists, on its minute. Negative: nobody does.
+	// system; what comes sooner is refused as too frequent. Zero: a minute, as at the
+	// real ones. Negative: none.
 	Pace time.Duration
 
 	// NotifyURL is the address that is set on the merchant platform: used when a

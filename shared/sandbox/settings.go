@@ -24,7 +24,7 @@ var channels = map[string]func(world.Credentials, world.URLs) map[string]string{
 	"global": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{
 			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
-			"WXPAY_API_KEY": c.APIKey, "WXPAY_SIGN_TYPE": string(wxpay.SignHMACSHA256),
+			"WXPAY_SIGN_TYPE":   string(wxpay.SignHMACSHA256),
 			"WXPAY_CLIENT_CERT": c.ClientCert, "WXPAY_CLIENT_KEY": c.ClientKey, "WXPAY_CA_CERT": c.CACert,
 			"WXPAY_BASE_URL": u.WeChatTLS,
 		}
@@ -79,6 +79,7 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 		out["NOTIFY_FUNCTIONS"] = strings.Join(names, ",")
 	}
 	out["WXPAY_CHANNEL"], out["WXPAY_NOTIFY_URL"] = channel, urls.Notify
+	out["WXPAY_API_KEY"] = c.APIKey // refunds by hand may notify in v2, whatever the channel
 	// Here a function for SCF or Lambda runs on the developer's own disk.
 	out["LEDGER_ALLOW_SQLITE"] = "true"
 	return out, nil

@@ -205,10 +205,10 @@ func TestRefundsOfOneOrderAreAPaceApartOnEverySystem(t *testing.T) {
 	})
 }
 
-// Without a pace nobody waits, nor where only WeCom insists on its minute.
-func TestWithoutAPaceOnlyWeComInsistsOnAMinute(t *testing.T) {
+// Unless it is said otherwise every system insists on a minute, as the real ones do.
+func TestEverySystemInsistsOnAMinuteUnlessTold(t *testing.T) {
 	everywhere(t, func(t *testing.T, name string, u upstream, world func(...func(*sandbox.Config)) *sandboxtest.World) {
-		for pace, limited := range map[time.Duration]bool{-1: false, 0: name == "wecom"} {
+		for pace, limited := range map[time.Duration]bool{-1: false, 0: true} {
 			w := world(paced(pace))
 			u.refund(w, by("ORDER-A"), "refund-1", 100)
 			if got := u.refund(w, by("ORDER-A"), "refund-2", 100); (got.code != "") != limited {

@@ -62,6 +62,9 @@ func (d *Door) postRefundByHand(_ *http.Request, body []byte) (any, error) {
 		return nil, err
 	}
 	a := in.Application
+	if d.cfg.Channel == "cloudpay" { // where the merchant is one whom a service provider serves
+		a.SubMchID = world.SubMchID
+	}
 	amount := any(&a.Amount.Refund)
 	if bytes.HasPrefix(in.Amount, []byte("{")) {
 		amount = &a.Amount

@@ -398,7 +398,7 @@ func TestHostilityCanBeSwitched(t *testing.T) {
 
 // The console shows the pace that holds everywhere.
 func TestStateTellsThePace(t *testing.T) {
-	for pace, want := range map[time.Duration]float64{time.Minute: 60, 1500 * time.Millisecond: 1.5, -1: 0, 0: 0} {
+	for pace, want := range map[time.Duration]float64{time.Minute: 60, 1500 * time.Millisecond: 1.5, -1: 0, 0: 60} {
 		if got := sandboxtest.New(t, func(c *sandbox.Config) { c.Pace = pace }).Control("GET", "/_sandbox/state", "", 200).Field("pace"); got != want {
 			t.Errorf("pace %v: state tells %v, want %v", pace, got, want)
 		}

@@ -37,7 +37,7 @@ func World(t testing.TB) *world.World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := world.New(world.Config{Seed: 1, Keys: k})
+	w, err := world.New(world.Config{Seed: 1, Pace: -1, Keys: k})
 	if err != nil {
 		t.Fatal(err)
 	}

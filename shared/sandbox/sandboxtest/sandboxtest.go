@@ -38,12 +38,12 @@ type World struct {
 // NotifyURL is the address that is set on the merchant platform.
 const NotifyURL = "https://merchant.example/notify"
 
-// New returns a sandbox that does not run yet, of seed 1, whose merchant acknowledges
-// every notification.
+// New returns a sandbox that does not run yet, of seed 1, without a pace, whose merchant
+// acknowledges every notification.
 func New(t testing.TB, mutate ...func(*sandbox.Config)) *World {
 	t.Helper()
 	r := &Receiver{}
-	cfg := sandbox.Config{Seed: 1, NotifyURL: NotifyURL, Transport: r, Keys: Keys()}
+	cfg := sandbox.Config{Seed: 1, Pace: -1, NotifyURL: NotifyURL, Transport: r, Keys: Keys()}
 	for _, m := range mutate {
 		m(&cfg)
 	}

@@ -17,7 +17,7 @@ var queryForm = schema.Schema{
 	{Path: "/nonce_str", Required: true, Min: 1, Max: 32},
 	{Path: "/sub_mch_id", Max: 32, Form: schema.FormDigits},
 	{Path: "/refund_id", Max: 32},
-	{Path: "/out_refund_no", Max: 32, Form: schema.FormNumber},
+	{Path: "/out_refund_no", Max: 64, Form: schema.FormNumber},
 	{Path: "/transaction_id", Max: 32},
 	{Path: "/out_trade_no", Max: 32, Form: schema.FormNumber},
 	{Path: "/offset", Kind: schema.Number},

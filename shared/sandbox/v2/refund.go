@@ -15,14 +15,15 @@ type literal = json.Number
 
 var formInteger = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
-// applyForm is the body of POST /secapi/pay/refund at WeChat Pay Global. The
-// address for notifications is not in its first version, and in later ones.
+// applyForm is the body of POST /secapi/pay/refund at WeChat Pay Global and at home.
+// The first version of Global's document has no address for notifications, and refund
+// numbers of 32; later ones (4013636606) and the one at home (4011984092) have 64.
 var applyForm = schema.Schema{
 	{Path: "/nonce_str", Required: true, Min: 1, Max: 32},
 	{Path: "/sub_mch_id", Max: 32, Form: schema.FormDigits},
 	{Path: "/transaction_id", Max: 32},
 	{Path: "/out_trade_no", Max: 32, Form: schema.FormNumber},
-	{Path: "/out_refund_no", Required: true, Min: 1, Max: 32, Form: schema.FormNumber},
+	{Path: "/out_refund_no", Required: true, Min: 1, Max: 64, Form: schema.FormNumber},
 	{Path: "/total_fee", Kind: schema.Number, Required: true, Min: 1},
 	{Path: "/refund_fee", Kind: schema.Number, Required: true, Min: 1},
 	{Path: "/refund_fee_type", Max: 8, Form: schema.FormCurrency},

@@ -30,13 +30,7 @@ var endpoints = []endpoint{
 	{path: "/cgi-bin/miniapppay/get_refund_detail", method: http.MethodPost, query: true, handle: (*Door).refundDetail},
 }
 
-const (
-	tokenLife = 2 * time.Hour
-
-	// pace is how long after a refund the next one of the same order may be
-	// applied for. Here it is documented as a limit, elsewhere as a rule.
-	pace = time.Minute
-)
+const tokenLife = 2 * time.Hour
 
 // A token lets an app call WeCom, for a while.
 type token struct {
@@ -211,7 +205,7 @@ func (d *Door) refund(x *door.Exchange) door.Reply {
 		case in.AppID != world.AppID:
 			return door.Reply{No: world.Refuse(world.CodeInvalid).Under(world.RuleMismatch)}
 		}
-		r, no := d.world.Apply(in.Application, world.Caller{Pace: pace})
+		r, no := d.world.Apply(in.Application, world.Caller{})
 		return door.Reply{Object: detail{OutRefundNo: r.OutRefundNo, Amount: amount{
 			Refund: r.Amount.Refund, PayerRefund: r.Amount.PayerRefund, DiscountRefund: r.Amount.DiscountRefund, Currency: r.Amount.Currency,
 		}, PromotionDetail: discounts(r)}, No: no}

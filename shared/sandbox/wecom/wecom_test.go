@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"wxrefund/shared/sandbox"
 	"wxrefund/shared/sandbox/sandboxtest"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,7 +96,7 @@ func TestEachRuleRefusesByItsNumber(t *testing.T) {
 		{"/reason", "x", func(w *sandboxtest.World) { w.WeCom(sandboxtest.WeComPath, sandboxtest.WeComRefund) }, 720502},
 		{"/reason", "商品已售完", func(w *sandboxtest.World) { w.WeCom(sandboxtest.WeComPath, sandboxtest.WeComRefund) }, 0},
 	} {
-		w := sandboxtest.New(t)
+		w := sandboxtest.New(t, func(c *sandbox.Config) { c.Pace = time.Minute })
 		w.Order("T00001")
 		if tt.before != nil {
 			tt.before(w)

@@ -11,6 +11,10 @@ const (
 	// refundable is how long after its payment an order can be refunded.
 	refundable = 365 * 24 * time.Hour
 
+	// realPace is how far apart two refunds of one order are: WeChat Pay's documents
+	// 4012552567 (note 9) and 4011984092 (note 8), Global's 4012354972, WeCom's 97333.
+	realPace = time.Minute
+
 	// maxPartials is how many refunds an order can have. Closed ones count.
 	maxPartials = 50
 )
@@ -48,7 +52,6 @@ type Caller struct {
 	Serial       string        // the key that it can verify with, if it says so
 	Notification string        // the kind of notifications that it will get; empty: none
 	Foreign      bool          // orders may be in any currency: who names none means the order's
-	Pace         time.Duration // the least time between two refunds of one order that its system insists on whatever is configured
 	byHand       bool          // on the merchant platform: no request at all
 }
 
@@ -216,7 +219,7 @@ func (w *World) checkOrder(o *order, a Application, by Caller, now time.Time) *R
 	if now.Sub(o.success) > oldOrder && w.limits.exceeded(limitOld) {
 		return Refuse(CodeFrequency)
 	}
-	return o.checkPace(cmp.Or(w.cfg.Pace, by.Pace), by, now)
+	return o.checkPace(w.cfg.Pace, by, now)
 }
 
 // checkPace refuses a refund that follows another one of its order too soon. That
@@ -258,7 +261,7 @@ func (w *World) accept(o *order, a Application, by Caller, now time.Time) *refun
 	if !o.owned && !by.byHand {
 		o.owned, o.subMchID = true, a.SubMchID
 	}
-	if by.byHand {
+	if by.byHand && o.owned {
 		r.subMchID = o.subMchID
 	}
 	o.refunds = append(o.refunds, r)

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,7 +24,7 @@ type Config struct {
 	Seed      int64             // what all chance comes from, but for keys and nonces
 	Hostile   bool              // notifications come twice and out of order now and then
 	Speed     float64           // virtual seconds in a real one; zero means one
-	Pace      time.Duration     // least time between two refunds of one order; zero: only where the caller insists; negative: none
+	Pace      time.Duration     // least time between two refunds of one order; zero: a minute; negative: none
 	NotifyURL string            // set on the merchant platform; empty: that of URLs
 	Transport http.RoundTripper // posts notifications; nil: over the network
 	Keys      *Keys             // nil: New generates some
@@ -90,9 +91,7 @@ type World struct {
 
 // New returns a world in which nothing has happened yet.
 func New(cfg Config, doors ...Vocabulary) (*World, error) {
-	if cfg.Speed == 0 {
-		cfg.Speed = 1
-	}
+	cfg.Speed, cfg.Pace = cmp.Or(cfg.Speed, 1), cmp.Or(cfg.Pace, realPace)
 	if !(cfg.Speed > 0 && cfg.Speed <= 1e6) {
 		return nil, fmt.Errorf("sandbox: speed %v is not above 0 and at most a million", cfg.Speed)
 	}
