@@ -17,7 +17,8 @@ import (
 	"wxrefund/wxpayfunctions"
 )
 
-// maxBody bounds an event before a function looks at it, in bytes.
+// maxBody bounds what is read of an event, in bytes. It is more than any function takes,
+// so that what is longer is refused as too large by the function, in its own words.
 const maxBody = 1 << 20
 
 // merchantSide are the functions as the platforms would call them, and the
@@ -68,11 +69,12 @@ func local(next http.Handler) http.Handler {
 // stand for the identity that the platform would inject.
 func function(invoke invocation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		event, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		event, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 		if err != nil {
-			http.Error(w, "the event is too large or broke off", http.StatusRequestEntityTooLarge)
+			http.Error(w, "the event broke off", http.StatusBadRequest)
 			return
 		}
+		_, _ = io.CopyN(io.Discard, r.Body, 8*maxBody) // who sends that much reads our answer only then
 		// Whoever hangs up does not cut a refund in two, as on the platforms.
 		id := rand.Text()
 		ctx := host.WithRequestID(context.WithoutCancel(r.Context()), id)

@@ -139,7 +139,7 @@ func doors(t *testing.T) []string {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		for _, m := range regexp.MustCompile(`"((?:GET|POST|DELETE) /_sandbox/[^"]*)"`).FindAllStringSubmatch(string(b), -1) {
+		for _, m := range regexp.MustCompile(`"((?:GET|POST|DELETE) /_sandbox/[^"?]*)[?"]`).FindAllStringSubmatch(string(b), -1) {
 			if !strings.Contains(m[1], "/_sandbox/console/") {
 				all = append(all, m[1])
 			}

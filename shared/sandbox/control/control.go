@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"mime"
@@ -38,14 +39,15 @@ var statuses = []struct {
 }
 
 // An endpoint is one of the control doors. What it returns is written as JSON, or as
-// text or a file if it is that.
+// text or a file if it is that. Behind a ? in the pattern are the names that its query may
+// have, with & between them, or * if it looks at the query itself.
 type endpoint struct {
 	pattern string
 	handle  func(*Door, *http.Request, []byte) (any, error)
 }
 
 var endpoints = []endpoint{
-	{"GET /_sandbox/env", (*Door).getEnv},
+	{"GET /_sandbox/env?channel", (*Door).getEnv},
 	{"GET /_sandbox/credentials", (*Door).getCredentials},
 	{"POST /_sandbox/orders", (*Door).postOrder},
 	{"GET /_sandbox/refunds", (*Door).getRefunds},
@@ -62,12 +64,12 @@ var endpoints = []endpoint{
 	{"POST /_sandbox/keys/rotate", (*Door).postRotate},
 	{"POST /_sandbox/hostile", (*Door).postHostile},
 	{"GET /_sandbox/state", (*Door).getState},
-	{"GET /_sandbox/view/refunds", (*Door).viewRefunds},
-	{"GET /_sandbox/view/refunds.csv", (*Door).viewRefundsCSV},
+	{"GET /_sandbox/view/refunds?*", (*Door).viewRefunds},
+	{"GET /_sandbox/view/refunds.csv?*", (*Door).viewRefundsCSV},
 	{"GET /_sandbox/view/refunds/{out_refund_no}", (*Door).viewRefund},
-	{"GET /_sandbox/view/orders", (*Door).viewOrders},
+	{"GET /_sandbox/view/orders?*", (*Door).viewOrders},
 	{"GET /_sandbox/view/orders/{out_trade_no}", (*Door).viewOrder},
-	{"GET /_sandbox/view/notifications", (*Door).viewNotifications},
+	{"GET /_sandbox/view/notifications?*", (*Door).viewNotifications},
 }
 
 // A Config is what the control doors show of what is not in the world.
@@ -124,8 +126,12 @@ func (d *Door) Keep(ctx context.Context) {
 func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
-		mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) {
+		pattern, names, _ := strings.Cut(e.pattern, "?")
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			body, no := readBody(w, r)
+			if no == nil {
+				no = checkQuery(r, names)
+			}
 			if no != nil {
 				no.write(w)
 				return
@@ -137,7 +143,13 @@ func (d *Door) Handler() http.Handler {
 			write(w, out, err)
 		})
 	}
-	mux.HandleFunc("GET /_sandbox/events", d.serveEvents)
+	mux.HandleFunc("GET /_sandbox/events", func(w http.ResponseWriter, r *http.Request) {
+		if no := checkQuery(r, ""); no != nil {
+			no.write(w)
+			return
+		}
+		d.serveEvents(w, r)
+	})
 	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -225,18 +237,36 @@ func loopbackHost(hostport string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// readBody reads a body, which must be called JSON if there is one: a form
-// on another site cannot send that.
+// readBody reads a body, which is JSON. What calls it something else is refused, which a
+// form on another site cannot but do; that other sites do not get this far is for
+// [refuseStranger] to see to, since a script there can leave the name out.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		return nil, &refusal{http.StatusRequestEntityTooLarge, "the body is incomplete or longer than 64 KiB"}
 	}
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if len(body) > 0 && kind != "application/json" {
-		return nil, &refusal{http.StatusUnsupportedMediaType, "Content-Type must be application/json"}
+	media := r.Header.Get("Content-Type")
+	kind, _, _ := mime.ParseMediaType(media)
+	if len(body) > 0 && media != "" && kind != "application/json" {
+		return nil, &refusal{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type must be application/json or left out, not %.80q", media)}
 	}
 	return body, nil
+}
+
+// checkQuery refuses names in a query that an endpoint does not know, or that are there
+// twice: whoever asks for ?limit=5 would take all for five.
+func checkQuery(r *http.Request, names string) *refusal {
+	if names == "*" {
+		return nil
+	}
+	p := readParams(r)
+	for _, name := range strings.FieldsFunc(names, func(c rune) bool { return c == '&' }) {
+		p.text(name)
+	}
+	if err := p.bad(); err != nil {
+		return &refusal{http.StatusBadRequest, err.Error()}
+	}
+	return nil
 }
 
 func write(w http.ResponseWriter, out any, err error) {

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -67,12 +68,25 @@ func TestOnlyProgramsOnThisMachineMayControl(t *testing.T) {
 	}
 	for kind, status := range map[string]int{
 		"application/json": 200, "application/json; charset=utf-8": 200,
-		"text/plain": 415, "application/x-www-form-urlencoded": 415, "": 415,
+		"": 200, "text/plain": 415, "application/x-www-form-urlencoded": 415, "multipart/form-data; boundary=x": 415, "x": 415,
 	} {
 		r := sandboxtest.ControlRequest("POST", "/_sandbox/orders", `{"total":1}`)
 		r.Header.Set("Content-Type", kind)
-		if a := sandboxtest.Serve(w.Sandbox.Control(), r); a.Status != status {
-			t.Errorf("Content-Type %q: %d, want %d", kind, a.Status, status)
+		if kind == "" {
+			r.Header.Del("Content-Type") // as curl without -d, and a script of any site
+		}
+		a := sandboxtest.Serve(w.Sandbox.Control(), r)
+		if e, _ := a.Field("error").(string); a.Status != status || status == 415 && !strings.Contains(e, kind) {
+			t.Errorf("Content-Type %q: %d %s, want %d", kind, a.Status, a.Body, status)
+		}
+		// From another site it gets in under no name.
+		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"} {
+			r := r.Clone(t.Context())
+			r.Body = io.NopCloser(strings.NewReader(`{"total":1}`))
+			r.Header.Set(name, value)
+			if a := sandboxtest.Serve(w.Sandbox.Control(), r); a.Status != 403 {
+				t.Errorf("Content-Type %q, %s %s: %d %s, want 403", kind, name, value, a.Status, a.Body)
+			}
 		}
 	}
 }
@@ -89,6 +103,15 @@ func TestUnknownPathsAreRefusedInJSON(t *testing.T) {
 		{"PUT", "/_sandbox/refunds", "{}", 405},
 		{"GET", "/_sandbox/env?channel=x", "", 400},
 		{"GET", "/_sandbox/env?channel=apiv3", "", 200},
+		{"GET", "/_sandbox/env?chanel=apiv3", "", 400},
+		{"GET", "/_sandbox/env?channel=apiv3&channel=wecom", "", 400},
+		{"GET", "/_sandbox/env?channel=apiv3;x", "", 400},
+		{"POST", "/_sandbox/keys/rotate", `{"x":1}`, 400},
+		{"POST", "/_sandbox/keys/rotate", `{`, 400},
+		{"DELETE", "/_sandbox/faults", `{"id":"fault-1"}`, 400},
+		{"DELETE", "/_sandbox/faults/fault-1", `{"id":"fault-1"}`, 400},
+		{"POST", "/_sandbox/deliveries/x/resend", `{"now":true}`, 400},
+		{"POST", "/_sandbox/keys/rotate", `{}`, 200},
 		{"POST", "/_sandbox/orders", strings.Repeat(" ", 70_000), 413},
 		{"POST", "/_sandbox/orders", "", 400},
 		{"POST", "/_sandbox/clock", `{"advance":"x"}`, 400},

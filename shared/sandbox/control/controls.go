@@ -24,6 +24,14 @@ func read(form schema.Schema, body []byte, v any) error {
 	return nil
 }
 
+// nothing holds a body against the form of who takes none: {} is as good as no body.
+func nothing(body []byte) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	return read(nil, body, &struct{}{})
+}
+
 func (d *Door) getEnv(r *http.Request, _ []byte) (any, error) {
 	channel := r.URL.Query().Get("channel")
 	if channel == "" {
@@ -94,7 +102,10 @@ func (d *Door) getDeliveries(*http.Request, []byte) (any, error) {
 	return map[string]any{"deliveries": out}, nil
 }
 
-func (d *Door) postResend(r *http.Request, _ []byte) (any, error) {
+func (d *Door) postResend(r *http.Request, body []byte) (any, error) {
+	if err := nothing(body); err != nil {
+		return nil, err
+	}
 	out, err := d.world.Resend(context.WithoutCancel(r.Context()), r.PathValue("id"))
 	if err != nil {
 		return nil, err
@@ -165,12 +176,18 @@ func (d *Door) postFault(_ *http.Request, body []byte) (any, error) {
 	return d.world.AddFault(in)
 }
 
-func (d *Door) deleteFaults(*http.Request, []byte) (any, error) {
+func (d *Door) deleteFaults(_ *http.Request, body []byte) (any, error) {
+	if err := nothing(body); err != nil {
+		return nil, err
+	}
 	d.world.DeleteFaults()
 	return d.faults(), nil
 }
 
-func (d *Door) deleteFault(r *http.Request, _ []byte) (any, error) {
+func (d *Door) deleteFault(r *http.Request, body []byte) (any, error) {
+	if err := nothing(body); err != nil {
+		return nil, err
+	}
 	if err := d.world.DeleteFault(r.PathValue("id")); err != nil {
 		return nil, err
 	}
@@ -191,7 +208,10 @@ func (d *Door) postClock(r *http.Request, body []byte) (any, error) {
 	return d.world.Advance(context.WithoutCancel(r.Context()), by), nil // nobody may leave the clock half way
 }
 
-func (d *Door) postRotate(*http.Request, []byte) (any, error) {
+func (d *Door) postRotate(_ *http.Request, body []byte) (any, error) {
+	if err := nothing(body); err != nil {
+		return nil, err
+	}
 	certificate, public, err := d.world.Rotate()
 	if err != nil {
 		return nil, err

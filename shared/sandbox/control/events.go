@@ -44,10 +44,6 @@ func (d *Door) watch(by int) bool {
 // page goes or the sandbox ends. Each page is served by itself: one that reads slowly
 // gets the changes together, and nobody waits for it.
 func (d *Door) serveEvents(w http.ResponseWriter, r *http.Request) {
-	if err := readParams(r).bad(); err != nil {
-		write(w, nil, err)
-		return
-	}
 	if !d.watch(1) {
 		Error(w, http.StatusServiceUnavailable, fmt.Sprintf("%d pages are watching already; close one", maxWatchers))
 		return

@@ -13,7 +13,7 @@ type merchant struct {
 	mu      sync.Mutex
 	records map[string]sandbox.MerchantRefund
 	failure error
-	hangs   bool // and answers only whoever gives up
+	hangs   bool     // and answers only whoever gives up
 	asked   []string // the numbers that were read
 }
 

@@ -60,9 +60,6 @@ func rows(entries []*entry) []row {
 }
 
 func (d *Door) viewRefund(r *http.Request, _ []byte) (any, error) {
-	if err := readParams(r).bad(); err != nil {
-		return nil, err
-	}
 	no := r.PathValue("out_refund_no")
 	x := d.index
 	x.refresh(r.Context())
@@ -124,9 +121,6 @@ func (d *Door) viewOrders(r *http.Request, _ []byte) (any, error) {
 }
 
 func (d *Door) viewOrder(r *http.Request, _ []byte) (any, error) {
-	if err := readParams(r).bad(); err != nil {
-		return nil, err
-	}
 	x := d.index
 	x.refresh(r.Context())
 	x.mu.Lock()

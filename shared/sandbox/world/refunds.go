@@ -49,10 +49,10 @@ type refund struct {
 
 // A Caller is what a request tells besides its body.
 type Caller struct {
-	Serial       string        // the key that it can verify with, if it says so
-	Notification string        // the kind of notifications that it will get; empty: none
-	Foreign      bool          // orders may be in any currency: who names none means the order's
-	byHand       bool          // on the merchant platform: no request at all
+	Serial       string // the key that it can verify with, if it says so
+	Notification string // the kind of notifications that it will get; empty: none
+	Foreign      bool   // orders may be in any currency: who names none means the order's
+	byHand       bool   // on the merchant platform: no request at all
 }
 
 // Apply decides about an application whose form is right.
