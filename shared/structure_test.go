@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"shared/sandbox/cloudbase": {"shared/cloudbase", "shared/sandbox/apiv3", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/v2", "shared/sandbox/world", "shared/wxpay"}, // its module speaks APIv3, its CloudPay v2
 	"shared/sandbox/console":   {"shared/sandbox/control"},
 	"shared/sandbox/control":   {"shared/sandbox/schema", "shared/sandbox/world"},
-	"shared/sandbox/door":      {"shared/sandbox/world"},
+	"shared/sandbox/door":      {"shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/schema":    {"shared/strictjson"},
 	"shared/sandbox/v2":        {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
 	"shared/sandbox/wecom":     {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world"},

@@ -89,6 +89,9 @@ type (
 	MerchantRefunds = control.MerchantRefunds
 )
 
+// An Exchange is a request and its answer, as the journal keeps them.
+type Exchange = world.Exchange
+
 // A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
 // several goroutines at a time.
 type Sandbox struct {
@@ -149,13 +152,35 @@ func (s *Sandbox) MerchantChanged(outRefundNos ...string) { s.control.MerchantCh
 // WeChat returns the side that plays WeChat Pay and its siblings. It serves the
 // paths of the real hosts at its root, over TLS as well: what demands a client
 // certificate looks for it in the connection. All that it does not know, the system
-// that would have it refuses in its own words.
+// that would have it refuses in its own words. What it is asked and what it answers is
+// kept in a journal, see [Sandbox.Journal].
 func (s *Sandbox) WeChat() http.Handler {
 	mux := http.NewServeMux()
 	for _, each := range []interface{ Routes(*http.ServeMux) }{s.apiv3, s.v2, s.cloudbase, s.wecom} {
 		each.Routes(mux)
 	}
-	return door.Front(s.world, mux)
+	return door.Recorded(s.world, world.ExchangeCall, func(r *http.Request, _ *Exchange) bool {
+		return r.Method != http.MethodConnect // what goes through a tunnel is recorded at its end
+	}, door.Front(s.world, mux))
+}
+
+// Journal puts what a function of the merchant's side is asked and answers into the journal
+// that the console shows, beside what goes to and comes from WeChat's side. Once it has answered,
+// judge completes the exchange with who has called and whether the answer says no. What WeChat's
+// side sends is in the journal as its notification, and not for a second time.
+func (s *Sandbox) Journal(judge func(*http.Request, *Exchange), function http.Handler) http.Handler {
+	recorded := door.Recorded(s.world, world.ExchangeFunction, func(r *http.Request, x *Exchange) bool {
+		x.Request.Opened = s.world.Unseal(x.Request.Body)
+		judge(r, x)
+		return true
+	}, function)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.world.Sending(r.Header.Get("Request-Id")) {
+			function.ServeHTTP(w, r)
+			return
+		}
+		recorded.ServeHTTP(w, r)
+	})
 }
 
 // Control returns the side that inspects and drives the sandbox, everything

@@ -79,14 +79,15 @@ func (d *Door) admit(w http.ResponseWriter, x *door.Exchange) *world.Refusal {
 	if no := x.Read(w); no != nil {
 		return no
 	}
-	if r.Header.Get("Accept") == "" || r.Header.Get("User-Agent") == "" {
+	if !x.Check("headers", r.Header.Get("Accept") != "" && r.Header.Get("User-Agent") != "", "Accept and User-Agent") {
 		return world.Refuse(world.CodeInvalid).Say("Http头缺少Accept或User-Agent")
 	}
 	if no := d.authenticate(x); no != nil {
 		return no
 	}
 	if r.Method == http.MethodPost {
-		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if !x.Check("content_type", err == nil && kind == "application/json", r.Header.Get("Content-Type")) {
 			return world.Refuse("UNSUPPORTED_MEDIA")
 		}
 	}
@@ -106,16 +107,17 @@ const (
 func (d *Door) authenticate(x *door.Exchange) *world.Refusal {
 	r := x.Request
 	header := r.Header.Get("Authorization")
-	if scheme, rest, ok := strings.Cut(header, " "); ok && rest != "" && scheme != "WECHATPAY2-SHA256-RSA2048" {
+	if scheme, rest, ok := strings.Cut(header, " "); ok && rest != "" && !x.Check("scheme", scheme == "WECHATPAY2-SHA256-RSA2048", scheme) {
 		return world.Refuse(world.CodeSign).Say(unauthorizedScheme)
 	}
 	c, err := wxpay.ParseAuthorization(header)
 	switch {
-	case err != nil:
+	case !x.Check("authorization", err == nil, "the form of the header"):
 		return world.Refuse(world.CodeSign).Say(unauthorizedForm)
-	case c.MchID != world.MchID:
+	case !x.Check("merchant", c.MchID == world.MchID, c.MchID):
 		return world.Refuse(world.CodeNoMerchant)
-	case !strings.EqualFold(c.SerialNo, wxpay.SerialNo(d.world.Keys.Merchant.Cert)): // openssl writes it in capitals, others do not
+	// openssl writes it in capitals, others do not
+	case !x.Check("serial", strings.EqualFold(c.SerialNo, wxpay.SerialNo(d.world.Keys.Merchant.Cert)), "the merchant's certificate "+c.SerialNo):
 		return world.Refuse(world.CodeSign).Say(unauthorizedSerial)
 	}
 	uri := r.RequestURI
@@ -123,10 +125,10 @@ func (d *Door) authenticate(x *door.Exchange) *world.Refusal {
 		uri = r.URL.RequestURI()
 	}
 	err = c.Verify(&d.world.Keys.Merchant.RSA().PublicKey, r.Method, uri, x.Body, time.Now())
-	switch {
-	case errors.Is(err, wxpay.ErrStale):
+	switch age := time.Since(time.Unix(c.Timestamp, 0)).Truncate(time.Second); {
+	case !x.Check("timestamp", !errors.Is(err, wxpay.ErrStale), age.String()+" old"):
 		return world.Refuse(world.CodeSign).Say(unauthorizedTime)
-	case err != nil:
+	case !x.Check("signature", err == nil, "RSA with SHA-256, by the key of the merchant's certificate"):
 		return refuseSignature(r.Method, uri, c, x.Body)
 	}
 	return nil
@@ -160,6 +162,7 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 	}
 	status, cause, object := http.StatusOK, 0, out.Object
 	if no := out.No; no != nil {
+		x.Record.Refuse(no.Code)
 		status, cause = no.Status(), no.Cause()
 		object = struct {
 			Code    string `json:"code"`

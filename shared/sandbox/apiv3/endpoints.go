@@ -3,6 +3,7 @@ package apiv3
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/schema"
@@ -20,7 +21,7 @@ func (d *Door) postRefund(x *door.Exchange) door.Reply {
 
 func (d *Door) postRefundBody(x *door.Exchange) (world.Refund, *world.Refusal) {
 	var a world.Application
-	if v := ApplySchema.Read(x.Body, &a); v != nil {
+	if v := x.CheckBody(ApplySchema.Read(x.Body, &a)); v != nil {
 		return world.Refund{}, world.RefuseBody(v)
 	}
 	if no := world.CheckSubMchID(a.SubMchID); no != nil {
@@ -89,6 +90,7 @@ func (d *Door) getCertificates(x *door.Exchange) door.Reply {
 	}
 	keys, _ := d.world.PlatformKeys()
 	slices.Reverse(keys)
+	var opened strings.Builder
 	out := struct {
 		Data []sealedCertificate `json:"data"`
 	}{}
@@ -97,7 +99,9 @@ func (d *Door) getCertificates(x *door.Exchange) door.Reply {
 		if err != nil {
 			return door.Reply{No: world.Refuse(world.CodeSystem)}
 		}
+		opened.WriteString(k.Cert)
 		out.Data = append(out.Data, sealedCertificate{k.Serial, world.Stamp(k.From), world.Stamp(k.Expires), sealed})
 	}
+	x.Record.OpenResponse(opened.String())
 	return door.Reply{Object: out}
 }

@@ -13,7 +13,7 @@ import (
 // Vocabulary is how APIv3 notifies: in JSON, sealed and signed.
 var Vocabulary = world.Vocabulary{Notifications: []world.NotificationKind{{
 	Name: world.NotificationV3, Media: "application/json", Signed: true, Sealed: true,
-	Write: writeNotification, Objection: objection,
+	Write: writeNotification, Open: openNotification, Objection: objection,
 }}}
 
 // Plain is what a notification of APIv3 seals.
@@ -47,6 +47,15 @@ func writeNotification(n world.Notice) ([]byte, error) {
 		ID: n.ID, CreateTime: world.Stamp(n.At), EventType: n.Event,
 		ResourceType: "encrypt-resource", Summary: n.Summary, Resource: sealed,
 	})
+}
+
+// openNotification returns the resource of a notification.
+func openNotification(k *world.Keys, body []byte) ([]byte, error) {
+	n, err := wxpay.ParseNotification(body)
+	if err != nil {
+		return nil, err
+	}
+	return k.APIv3.Open(n.Resource)
 }
 
 // objection says why an answer does not acknowledge a notification; nothing if it

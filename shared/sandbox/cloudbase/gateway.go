@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,17 @@ func (c call) param(name string) []byte {
 		}
 	}
 	return nil
+}
+
+// inner is the call that is wrapped in one of the gateway: what is called, and with what.
+func (c call) inner() string {
+	var lines []string
+	for _, name := range []string{"function_name", "request_data", "apiName", "requestData"} {
+		if value := c.param(name); len(value) > 0 {
+			lines = append(lines, string(value))
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // A Config is what can be chosen about an environment.
@@ -135,9 +147,10 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, c, *err)
 		return
 	}
+	c.Record.OpenRequest(c.inner())
 	action, ok := actions[string(c.param("action"))]
 	switch {
-	case string(c.param("envName")) != d.world.Keys.EnvID:
+	case !c.Check("environment", string(c.param("envName")) == d.world.Keys.EnvID, string(c.param("envName"))):
 		d.refuse(w, c, errEnv)
 	case !ok:
 		d.refuse(w, c, errAction)
@@ -152,15 +165,15 @@ func (d *Door) authenticateCall(c call) *gatewayError {
 	r := c.Request
 	credential, err := cloudbase.ParseTC3(r.Header.Get("Authorization"))
 	seconds, bad := strconv.ParseInt(r.Header.Get("X-Timestamp"), 10, 64)
-	if err != nil || bad != nil || credential.SecretID != d.world.Keys.SecretID {
+	if !c.Check("authorization", err == nil && bad == nil && credential.SecretID == d.world.Keys.SecretID, "TC3-HMAC-SHA256, SecretId "+credential.SecretID) {
 		return &errSign
 	}
 	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	err = credential.Verify(d.world.Keys.SecretKey.Reveal(), r.Method, u, r.Header, c.params, time.Unix(seconds, 0), time.Now())
-	switch {
-	case errors.Is(err, wxpay.ErrStale):
+	switch age := time.Since(time.Unix(seconds, 0)).Truncate(time.Second); {
+	case !c.Check("timestamp", !errors.Is(err, wxpay.ErrStale), age.String()+" old"):
 		return &errStale
-	case err != nil:
+	case !c.Check("signature", err == nil, "TC3-HMAC-SHA256 by the SecretKey"):
 		return &errSign
 	}
 	return nil
@@ -230,6 +243,7 @@ func (d *Door) refuse(w http.ResponseWriter, c call, e gatewayError) {
 }
 
 func (d *Door) no(w http.ResponseWriter, c call, status int, e gatewayError, fault world.UpstreamFault) {
+	c.Record.Refuse(e.code)
 	d.write(w, c, status, mediaGateway, map[string]string{"code": e.code, "message": e.message, "requestId": c.ID}, fault)
 }
 
@@ -257,13 +271,17 @@ func (d *Door) fail(w http.ResponseWriter, c call, fault world.UpstreamFault) {
 
 // wxPayAPI is the action wx.wxPayApi.
 func (d *Door) wxPayAPI(w http.ResponseWriter, c call) {
-	m, fault, err := d.pay.CloudPay(string(c.param("apiName")), c.param("requestData"), c.param("apiOptions"))
+	m, fault, err := d.pay.CloudPay(c.Exchange, string(c.param("apiName")), c.param("requestData"), c.param("apiOptions"))
 	switch {
 	case err != nil:
 		d.refuse(w, c, errAPI)
 	case m == nil:
 		d.fail(w, c, fault)
 	default:
+		if m["return_code"] != "SUCCESS" || m["result_code"] != "SUCCESS" {
+			code, _ := m["err_code"].(string)
+			c.Record.Refuse(code)
+		}
 		d.write(w, c, http.StatusOK, mediaPay, m, fault)
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // A hosted is a function that the environment has. What it returns is JSON.
-type hosted func(*Door, json.RawMessage) (out any, fault world.UpstreamFault, ok bool)
+type hosted func(*Door, call, json.RawMessage) (out any, fault world.UpstreamFault, ok bool)
 
 // functions are those that can be called through the gateway: the one of the
 // template for WeChat Pay, which the platform hosts.
@@ -30,7 +30,7 @@ func (d *Door) invokeFunction(w http.ResponseWriter, c call) {
 		d.refuse(w, c, errData)
 		return
 	}
-	out, fault, ok := f(d, data)
+	out, fault, ok := f(d, c, data)
 	if !ok {
 		d.fail(w, c, fault)
 		return
@@ -40,6 +40,7 @@ func (d *Door) invokeFunction(w http.ResponseWriter, c call) {
 		d.fail(w, c, fault)
 		return
 	}
+	c.Record.OpenResponse(string(text))
 	d.write(w, c, http.StatusOK, mediaGateway, map[string]any{
 		"requestId": c.ID, "data": map[string]string{"response_data": string(text)},
 	}, fault)
@@ -51,7 +52,7 @@ var system = world.System{Codes: world.Answerable}
 // A method is one of the module's.
 type method struct {
 	query bool
-	call  func(*Door, json.RawMessage) door.Reply
+	call  func(*Door, call, json.RawMessage) door.Reply
 }
 
 var methods = map[string]method{
@@ -61,7 +62,7 @@ var methods = map[string]method{
 
 // module is cloudbase_module. It speaks APIv3 on behalf of the merchant, who has
 // left its number, its keys and the address for notifications with the template.
-func (d *Door) module(event json.RawMessage) (any, world.UpstreamFault, bool) {
+func (d *Door) module(c call, event json.RawMessage) (any, world.UpstreamFault, bool) {
 	var in struct {
 		Name string          `json:"name"`
 		Data json.RawMessage `json:"data"`
@@ -71,11 +72,12 @@ func (d *Door) module(event json.RawMessage) (any, world.UpstreamFault, bool) {
 	if err != nil || !ok {
 		return map[string]any{"code": -1, "msg": "Unimplemented method"}, world.UpstreamFault{}, true
 	}
-	out, fault := door.Carry(d.world, system, m.query, func() door.Reply { return m.call(d, in.Data) })
+	out, fault := door.Carry(d.world, system, m.query, func() door.Reply { return m.call(d, c, in.Data) })
 	switch {
 	case out.Failed(fault):
 		return nil, fault, false
 	case out.No != nil:
+		c.Record.Refuse(out.No.Code)
 		return d.moduleFailure(in.Data, out.No), fault, true
 	}
 	return map[string]any{"code": 0, "data": out.Object}, fault, true
@@ -91,10 +93,10 @@ var moduleQueryForm = schema.Schema{
 	{Path: "/params/out_refund_no", Label: "商户退款单号", Required: true, Min: 1, Max: 64, Form: schema.FormNumber},
 }
 
-func (d *Door) moduleRefund(data json.RawMessage) door.Reply {
+func (d *Door) moduleRefund(c call, data json.RawMessage) door.Reply {
 	return door.Limited(d.world, func() door.Reply {
 		var a world.Application
-		if v := moduleForm.Read(data, &a); v != nil {
+		if v := c.CheckBody(moduleForm.Read(data, &a)); v != nil {
 			return door.Reply{No: world.RefuseBody(v)}
 		}
 		r, no := d.world.Apply(a, world.Caller{Notification: world.NotificationTemplate})
@@ -102,7 +104,7 @@ func (d *Door) moduleRefund(data json.RawMessage) door.Reply {
 	})
 }
 
-func (d *Door) moduleQuery(data json.RawMessage) door.Reply {
+func (d *Door) moduleQuery(c call, data json.RawMessage) door.Reply {
 	if d.world.Exceeded(world.LimitQuery) {
 		return door.Reply{No: world.Refuse(world.CodeFrequency)}
 	}
@@ -111,7 +113,7 @@ func (d *Door) moduleQuery(data json.RawMessage) door.Reply {
 			OutRefundNo string `json:"out_refund_no"`
 		} `json:"params"`
 	}
-	if v := moduleQueryForm.Read(data, &in); v != nil {
+	if v := c.CheckBody(moduleQueryForm.Read(data, &in)); v != nil {
 		return door.Reply{No: world.RefuseBody(v)}
 	}
 	r, ok := d.world.Refund(in.Params.OutRefundNo)

@@ -40,7 +40,7 @@ type Invocation struct {
 const maxInvocations = 500
 
 // call makes an example subscriber a function of the environment.
-func (e subscriber) call(d *Door, event json.RawMessage) (any, world.UpstreamFault, bool) {
+func (e subscriber) call(d *Door, _ call, event json.RawMessage) (any, world.UpstreamFault, bool) {
 	var in struct {
 		ID        string `json:"id"`
 		EventType string `json:"event_type"`

@@ -32,6 +32,7 @@ var statuses = []struct {
 	{world.ErrNoDelivery, http.StatusNotFound},
 	{world.ErrNoFault, http.StatusNotFound},
 	{errNoOrder, http.StatusNotFound},
+	{errNoExchange, http.StatusNotFound},
 	{world.ErrClash, http.StatusConflict},
 	{world.ErrFinal, http.StatusConflict},
 	{world.ErrTooManyKeys, http.StatusConflict},
@@ -70,6 +71,9 @@ var endpoints = []endpoint{
 	{"GET /_sandbox/view/orders?*", (*Door).viewOrders},
 	{"GET /_sandbox/view/orders/{out_trade_no}", (*Door).viewOrder},
 	{"GET /_sandbox/view/notifications?*", (*Door).viewNotifications},
+	{"GET /_sandbox/view/exchanges?*", (*Door).getExchanges},
+	{"GET /_sandbox/view/exchanges/{id}", (*Door).getExchange},
+	{"GET /_sandbox/view/day?*", (*Door).getDay},
 }
 
 // A Config is what the control doors show of what is not in the world.

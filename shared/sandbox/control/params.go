@@ -97,6 +97,15 @@ func (p *params) among(name string, words ...string) []string {
 	return chosen
 }
 
+// one is one of the given words; empty if it is not there.
+func (p *params) one(name string, words ...string) string {
+	text := p.text(name)
+	if text != "" && !slices.Contains(words, text) {
+		p.fail(name, "one of "+strings.Join(words, ", "))
+	}
+	return text
+}
+
 // moment is a time, or a day of China's; zero if it is not there. The day is there for
 // who means all of it: the time is its beginning, or with end its last moment.
 func (p *params) moment(name string, end bool) time.Time {

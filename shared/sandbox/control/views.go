@@ -23,6 +23,8 @@ type refundDetail struct {
 	Notices  []deliveryState `json:"deliveries"` // the oldest first
 	Order    *orderState     `json:"order"`
 	Siblings []row           `json:"siblings"` // the other refunds of its order, the newest first
+
+	Exchanges []exchangeSummary `json:"exchanges"` // the newest of the journal that have to do with it
 }
 
 // An orderDetail is an order with its refunds, the newest first.
@@ -67,6 +69,7 @@ func (d *Door) viewRefund(r *http.Request, _ []byte) (any, error) {
 	merchant := x.look(r.Context(), no)
 	wechat, _ := d.world.Refund(no)
 	about := d.world.About(no)
+	exchanges := d.exchangesAbout(no)
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -74,7 +77,7 @@ func (d *Door) viewRefund(r *http.Request, _ []byte) (any, error) {
 	if e == nil || !e.known() {
 		return nil, world.ErrNoRefund
 	}
-	out := refundDetail{row: e.row, Can: append([]string{}, wechat.Can...), Event: merchant.Event, Timeline: timeline(wechat, merchant, about), Notices: []deliveryState{}}
+	out := refundDetail{row: e.row, Can: append([]string{}, wechat.Can...), Event: merchant.Event, Timeline: timeline(wechat, merchant, about), Notices: []deliveryState{}, Exchanges: exchanges}
 	for _, n := range about {
 		out.Notices = append(out.Notices, stateOfDelivery(n))
 	}

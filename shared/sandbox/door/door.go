@@ -28,12 +28,13 @@ const (
 type Exchange struct {
 	Request *http.Request
 	Body    []byte
-	ID      string // Request-Id without its end
+	ID      string        // Request-Id without its end
+	Record  *world.Record // for the journal; nil: it is not recorded
 }
 
 // Open begins an exchange.
 func Open(w *world.World, r *http.Request) *Exchange {
-	return &Exchange{Request: r, ID: w.NextRequestID()}
+	return &Exchange{Request: r, ID: w.NextRequestID(), Record: world.RecordOf(r.Context())}
 }
 
 // Read takes the body in.
@@ -93,6 +94,7 @@ func (r Reply) Failed(fault world.UpstreamFault) bool {
 // Suffer lets a fault take its time or the connection. It tells whether there is
 // still something to answer.
 func Suffer(in *world.World, w http.ResponseWriter, r *http.Request, fault world.UpstreamFault) bool {
+	world.RecordOf(r.Context()).Suffer(fault.Name)
 	switch {
 	case fault.Silent:
 		in.Pause(r.Context(), silence)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 
 	"wxrefund/shared/sandbox/world"
@@ -51,14 +52,15 @@ func Front(w *world.World, mux *http.ServeMux) http.Handler {
 // Certificate tells whether a connection shows the merchant's certificate, which some
 // paths demand; if not, it has answered as the web server does, before WeChat Pay sees
 // anything. Over plain HTTP nobody can show one.
-func Certificate(w *world.World, out http.ResponseWriter, r *http.Request) bool {
+func Certificate(w *world.World, out http.ResponseWriter, x *Exchange) bool {
+	r := x.Request
 	switch {
 	case wrongCertificate(w, r.TLS):
 		refuseCertificate(w, out, r, certificateWrong)
 	case r.TLS == nil || len(r.TLS.PeerCertificates) == 0:
 		refuseCertificate(w, out, r, certificateMissing)
 	default:
-		return true
+		return x.Check("certificate", true, "the merchant's client certificate")
 	}
 	return false
 }
@@ -70,6 +72,9 @@ func wrongCertificate(w *world.World, c *tls.ConnectionState) bool {
 }
 
 func refuseCertificate(w *world.World, out http.ResponseWriter, r *http.Request, why string) {
+	record := world.RecordOf(r.Context())
+	record.Check("certificate", false, why)
+	record.Refuse(strconv.Itoa(http.StatusBadRequest))
 	h := out.Header()
 	h.Set("Server", "nginx")
 	h.Set("Content-Type", "text/html")

@@ -52,7 +52,7 @@ var ErrNoAPI = errors.New("v2: no such method of CloudPay")
 // provider that signs on the merchant's behalf. The reply's object is what the gateway
 // is to answer, also where a rule was broken; it is nil if nothing behind the gateway
 // has answered. The error is ErrNoAPI alone.
-func (d *Door) CloudPay(api string, data, options []byte) (Message, world.UpstreamFault, error) {
+func (d *Door) CloudPay(x *door.Exchange, api string, data, options []byte) (Message, world.UpstreamFault, error) {
 	query := api == "queryRefund"
 	form, handle := cloudPay.apply, (*Door).refund
 	switch {
@@ -63,10 +63,11 @@ func (d *Door) CloudPay(api string, data, options []byte) (Message, world.Upstre
 	}
 	node, ok := readPay(data)
 	if v := form.Check(node); !ok || v != nil && v.Type() {
+		x.Check("body", false, "requestData is not an object of CloudPay's")
 		// A string where a number should be never gets as far as WeChat Pay.
 		return Message{"return_code": "FAIL", "return_msg": "参数格式校验错误"}, world.UpstreamFault{}, nil
 	}
-	q := asked{node: node}
+	q := asked{Exchange: x, node: node}
 	if q.text("function_name") != "" {
 		q.notification = world.NotificationCloudPay
 	}

@@ -41,7 +41,7 @@ func xml(query bool) func(*world.World, string, []byte) string {
 		if query {
 			handle, form = (*Door).refundQuery, global.query
 		}
-		m, no := handle(New(w), global, asked{tree(form, f), global.notification})
+		m, no := handle(New(w), global, asked{new(door.Exchange), tree(form, f), global.notification})
 		if no == nil {
 			if _, err := w.Keys.API.Sign(m.fields(), wxpay.SignMD5); err != nil {
 				return "an answer that cannot be signed: " + err.Error()

@@ -18,7 +18,7 @@ import (
 var Vocabulary = world.Vocabulary{
 	Codes: answerable,
 	Notifications: []world.NotificationKind{
-		{Name: world.NotificationV2, Media: "text/xml", Sealed: true, Write: writeXML, Objection: objection},
+		{Name: world.NotificationV2, Media: "text/xml", Sealed: true, Write: writeXML, Open: openXML, Objection: objection},
 		{Name: world.NotificationCloudPay, Relayed: true, Media: "application/json", Write: writeCloudPay, Objection: objectionCloudPay},
 	},
 }
@@ -57,6 +57,20 @@ func writeXML(n world.Notice) ([]byte, error) {
 	f := whose(n.Refund).fields()
 	f["req_info"] = n.Keys.API.SealReqInfo(plain)
 	return f.XML(), nil
+}
+
+// openXML returns what is sealed in a notification.
+func openXML(k *world.Keys, body []byte) ([]byte, error) {
+	f, err := wxpay.ParseFields(body, "xml")
+	if err != nil {
+		return nil, err
+	}
+	plain, err := k.API.OpenReqInfo(f["req_info"])
+	if err != nil {
+		return nil, err
+	}
+	_, err = wxpay.ParseFields(plain, "root") // nothing else tells a changed seal from a proper one
+	return plain, err
 }
 
 func writeCloudPay(n world.Notice) ([]byte, error) {

@@ -49,6 +49,7 @@ var global = dialect{System: system, apply: applyForm, query: queryForm, foreign
 
 // asked is a request of v2, whatever it was written in.
 type asked struct {
+	*door.Exchange
 	node         map[string]any // as a schema reads it
 	notification string         // the kind of notifications that are wanted
 }
@@ -102,8 +103,9 @@ func (d *Door) Routes(mux *http.ServeMux) {
 	}
 	for root, secure := range map[string]bool{"/pay": false, "/secapi": true} {
 		nowhere := func(w http.ResponseWriter, r *http.Request) {
-			if !secure || door.Certificate(d.world, w, r) {
-				d.write(w, door.Open(d.world, r), http.StatusNotFound, transport("请求的接口不存在"), world.UpstreamFault{})
+			x := door.Open(d.world, r)
+			if !secure || door.Certificate(d.world, w, x) {
+				d.write(w, x, http.StatusNotFound, transport("请求的接口不存在"), world.UpstreamFault{})
 			}
 		}
 		mux.HandleFunc(root, nowhere)
@@ -114,7 +116,7 @@ func (d *Door) Routes(mux *http.ServeMux) {
 // serve checks who asks, carries the request out and answers.
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	x := door.Open(d.world, r)
-	if e.secure && !door.Certificate(d.world, w, r) {
+	if e.secure && !door.Certificate(d.world, w, x) {
 		return
 	}
 	if no := x.Read(w); no != nil {
@@ -126,12 +128,13 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		return
 	}
 	f, err := wxpay.ParseFields(x.Body, "xml")
-	if err != nil {
+	if !x.Check("xml", err == nil, "the form of the body") {
 		d.write(w, x, http.StatusOK, transport("XML格式错误"), world.UpstreamFault{})
 		return
 	}
 	no := checkNames(f)
-	if no == nil && d.world.Keys.API.VerifyRequest(f, signType(f)) != nil {
+	x.Check("merchant", no == nil, f["mch_id"]+" with "+f["appid"])
+	if no == nil && !x.Check("signature", d.world.Keys.API.VerifyRequest(f, signType(f)) == nil, string(signType(f))+" by the API key") {
 		d.write(w, x, http.StatusOK, transport("签名错误"), world.UpstreamFault{})
 		return
 	}
@@ -144,7 +147,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		form = global.query
 	}
 	out, fault := door.Carry(d.world, global.System, e.query, func() door.Reply {
-		m, no := e.handle(d, global, asked{tree(form, f), global.notification})
+		m, no := e.handle(d, global, asked{x, tree(form, f), global.notification})
 		return door.Reply{Object: m, No: no}
 	})
 	d.answer(w, x, f, out, fault)
@@ -209,6 +212,9 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, f wxpay.Fields, o
 		t = wxpay.SignMD5
 	}
 	m.result(out.No)
+	if code, ok := m["err_code"].(string); ok {
+		x.Record.Refuse(code)
+	}
 	for _, name := range merchantNames {
 		if f[name] != "" {
 			m[name] = f[name]
@@ -252,6 +258,9 @@ func (d *Door) sign(m Message, t wxpay.SignType) {
 func (d *Door) write(w http.ResponseWriter, x *door.Exchange, status int, f wxpay.Fields, fault world.UpstreamFault) {
 	if !door.Suffer(d.world, w, x.Request, fault) {
 		return
+	}
+	if f["return_code"] == "FAIL" {
+		x.Record.Refuse(f["return_code"])
 	}
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	door.Wrote(d.world, x.Request, status, fault)

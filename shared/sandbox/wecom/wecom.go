@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -70,6 +71,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	}
 	if no == nil && !e.open {
 		no = d.checkToken(r.URL.Query().Get("access_token"))
+		x.Check("token", no == nil, "access_token")
 	}
 	switch {
 	case no != nil:
@@ -92,6 +94,7 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 	code, words := 0, "ok"
 	if out.No != nil {
 		code, words = translate(out.No)
+		x.Record.Refuse(strconv.Itoa(code))
 		words = fmt.Sprintf("%s, hint: [%s], from ip: 127.0.0.1, more info at https://open.work.weixin.qq.com/devtool/query?e=%d",
 			words, x.ID[:24], code)
 		switch {
@@ -113,6 +116,8 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 // getToken gives out the token, the same one while it is valid.
 func (d *Door) getToken(x *door.Exchange) door.Reply {
 	query := x.Request.URL.Query()
+	x.Check("corpid", query.Get("corpid") == d.world.Keys.CorpID, query.Get("corpid"))
+	x.Check("corpsecret", query.Get("corpsecret") == d.world.Keys.CorpSecret.Reveal(), "")
 	switch {
 	case query.Get("corpid") == "":
 		return door.Reply{No: world.Refuse(world.CodeParam).Under(noCorpID)}
@@ -131,6 +136,7 @@ func (d *Door) getToken(x *door.Exchange) door.Reply {
 		d.tokens = append([]token{{world.Random(64), now.Add(tokenLife)}}, d.tokens[:min(len(d.tokens), 1)]...)
 	}
 	t := d.tokens[0]
+	x.Record.Hide(t.text)
 	return door.Reply{Object: map[string]any{"access_token": t.text, "expires_in": int64((t.expires.Sub(now) + time.Second - 1) / time.Second)}}
 }
 
@@ -178,7 +184,7 @@ func read(x *door.Exchange, form schema.Schema, v any) *world.Refusal {
 	if err != nil || !ok {
 		return world.Refuse(world.CodeParam).Under(badJSON)
 	}
-	if v := form.Check(node); v != nil {
+	if v := x.CheckBody(form.Check(node)); v != nil {
 		return world.Refuse(world.CodeParam).Say("invalid Request Parameter: " + v.English())
 	}
 	b, err := json.Marshal(form.Known(node))

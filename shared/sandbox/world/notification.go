@@ -15,6 +15,9 @@ type NotificationKind struct {
 	// Write writes the notification: once, however often it is sent.
 	Write func(Notice) ([]byte, error)
 
+	// Open returns what is sealed in it; nil: nothing is.
+	Open func(keys *Keys, body []byte) ([]byte, error)
+
 	// Objection says why an answer does not acknowledge; nothing if it does.
 	Objection func(status int, answer []byte) string
 }

@@ -68,7 +68,8 @@ type Attempt struct {
 	LatencyMS int64  `json:"latency_ms"` // real time
 	Reply     string `json:"reply"`
 	Error     string `json:"error"`
-	Fault     string `json:"fault,omitempty"` // that this send was made to suffer
+	Fault     string `json:"fault,omitempty"`    // that this send was made to suffer
+	Exchange  string `json:"exchange,omitempty"` // where it stands in the journal
 
 	Started time.Time `json:"-"` // virtual, as At
 	why     string    // what the fault should have it refused for
@@ -153,7 +154,8 @@ func (w *World) send(ctx context.Context, s *sending) {
 	defer cancel()
 	defer context.AfterFunc(w.ended, cancel)()
 	started := time.Now()
-	a, ok := w.post(ctx, s)
+	record := w.Record(ExchangeNotification)
+	a, ok := w.post(ctx, s, record)
 	a.At, a.Started = StampMS(s.started), s.started
 	a.newKey = s.key.Cert == "" && s.key.Serial != w.Keys.publicID
 	a.LatencyMS = time.Since(started).Milliseconds()
@@ -163,6 +165,7 @@ func (w *World) send(ctx context.Context, s *sending) {
 			ok, a.Error = false, "acknowledged, though it must not have been believed: "+s.fault.teaches
 		}
 	}
+	a.Exchange = record.sent(s, a)
 	w.finishSend(s, a, ok)
 }
 
@@ -215,7 +218,7 @@ func (w *World) release(d *delivery) {
 }
 
 // post sends a notification as WeChat Pay does, with a signature of its own each time.
-func (w *World) post(ctx context.Context, s *sending) (Attempt, bool) {
+func (w *World) post(ctx context.Context, s *sending, record *Record) (Attempt, bool) {
 	d := s.delivery
 	h := http.Header{
 		"Content-Type": {d.kind.Media},
@@ -241,13 +244,18 @@ func (w *World) post(ctx context.Context, s *sending) (Attempt, bool) {
 		return Attempt{Error: "the notification URL is not one"}, false
 	}
 	request.Header, request.Close = h, true
+	record.Asked(request, body)
 
+	id := h.Get("Request-Id")
+	w.journal.setSending(id, true)
+	defer w.journal.setSending(id, false)
 	response, err := w.client.Do(request)
 	if err != nil {
 		return Attempt{Error: reason(ctx, err)}, false
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	record.Answered(response.StatusCode, response.Header, answer)
 	a := Attempt{Status: response.StatusCode, Reply: strings.ToValidUTF8(string(answer[:min(len(answer), shownAnswer)]), "")}
 	switch {
 	case err != nil:

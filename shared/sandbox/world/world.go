@@ -66,6 +66,7 @@ type World struct {
 	finished chan struct{} // a notification has been answered, or not
 	stepping lock.Mutex    // held by whoever does the tasks
 	changes  broadcaster   // tells that there is something new to see
+	journal  journal       // what went over the wire
 	born     time.Time     // virtual
 
 	mu      sync.Mutex // of all that follows

@@ -1,0 +1,120 @@
+package control_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
+)
+
+func TestExchangesArePagedNewestFirst(t *testing.T) {
+	w := sandboxtest.New(t)
+	w.Order("T1")
+	for i := range 3 {
+		w.Refund("T1", fmt.Sprintf("R%d", i))
+	}
+	w.Apply("T2", "R3", 1) // refused: there is no such order
+	w.Control("POST", "/_sandbox/refunds/R0/settle", `{"status":"SUCCESS"}`, 200)
+	for query, want := range map[string]string{
+		"":                           "5: notification/R0 call/R3 call/R2 call/R1 call/R0",
+		"?limit=2":                   "5: notification/R0 call/R3",
+		"?limit=2&offset=3":          "5: call/R1 call/R0",
+		"?offset=9":                  "5:",
+		"?kind=call&refused=true":    "1: call/R3",
+		"?refused=false&kind=call":   "4: call/R3 call/R2 call/R1 call/R0",
+		"?refund=R0":                 "2: notification/R0 call/R0",
+		"?refund=R3":                 "1: call/R3",
+		"?refund=R":                  "0:",
+		"?kind=function":             "0:",
+		"?kind=notification&limit=1": "1: notification/R0",
+	} {
+		var page struct {
+			Total     int
+			Exchanges []struct {
+				Kind        string
+				OutRefundNo string `json:"out_refund_no"`
+			}
+		}
+		w.Control("GET", "/_sandbox/view/exchanges"+query, "", 200).Decode(t, &page)
+		got := fmt.Sprintf("%d:", page.Total)
+		for _, x := range page.Exchanges {
+			got += " " + x.Kind + "/" + x.OutRefundNo
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", query, got, want)
+		}
+	}
+}
+
+// What is misspelt is refused by its name, and never taken for everything.
+func TestQueriesOfTheJournalAreStrict(t *testing.T) {
+	w := sandboxtest.New(t)
+	for path, says := range map[string]string{
+		"exchanges?Refund=R1":          "?Refund",
+		"exchanges?refund=R1&refund=R": "refund",
+		"exchanges?kind=calls":         "kind",
+		"exchanges?refused=1":          "refused",
+		"exchanges?limit=0":            "limit",
+		"exchanges?limit=201":          "limit",
+		"exchanges?limit=x":            "limit",
+		"exchanges?offset=-1":          "offset",
+		"exchanges?%zz":                "query",
+		"day?date=2024-02-30":          "date",
+		"day?date=20240229":            "date",
+		"day?hour=1":                   "hour",
+	} {
+		if a := w.Control("GET", "/_sandbox/view/"+path, "", 400); !strings.Contains(fmt.Sprint(a.Field("error")), says) {
+			t.Errorf("%s: %s, want it to name %s", path, a.Body, says)
+		}
+	}
+	for _, id := range []string{"x1", "1", "x", "%20"} {
+		w.Control("GET", "/_sandbox/view/exchanges/"+id, "", 404)
+	}
+}
+
+// A day shows by the hour what WeChat Pay has accepted and settled, and what of the merchant's was
+// claimed then and is of unknown outcome now.
+func TestTheDaysChart(t *testing.T) {
+	m := merchant{}
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.MerchantRefunds = m.read })
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	w.Refund("T1", "R2")
+	w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+	claimed := w.Sandbox.Now()
+	m.writes(w, sandbox.MerchantRefund{OutRefundNo: "D1", State: "claimed", InDoubt: true, At: claimed})
+	m.writes(w, sandbox.MerchantRefund{OutRefundNo: "D2", State: "claimed", At: claimed})
+	m.writes(w, sandbox.MerchantRefund{OutRefundNo: "D3", State: "success", At: claimed})
+	type hour struct {
+		Hour, Accepted, Settled int
+		InDoubt                 int `json:"in_doubt"`
+	}
+	var day struct {
+		Date  string
+		Hours []hour
+	}
+	w.Control("GET", "/_sandbox/view/day?date="+claimed.Format(time.DateOnly), "", 200).Decode(t, &day)
+	if len(day.Hours) != 24 || day.Date != claimed.Format(time.DateOnly) {
+		t.Fatalf("got %+v, want 24 hours of the day", day)
+	}
+	var sum hour
+	for i, h := range day.Hours {
+		if h.Hour != i {
+			t.Errorf("hour %d stands at %d", h.Hour, i)
+		}
+		sum.Accepted, sum.Settled, sum.InDoubt = sum.Accepted+h.Accepted, sum.Settled+h.Settled, sum.InDoubt+h.InDoubt
+	}
+	// All of it was now, unless the clock struck the hour meanwhile.
+	if sum != (hour{Accepted: 2, Settled: 1, InDoubt: 1}) || day.Hours[claimed.Hour()].InDoubt != 1 {
+		t.Errorf("got %+v, want two accepted, one settled and one in doubt", day.Hours)
+	}
+	w.Control("GET", "/_sandbox/view/day?date=2001-01-01", "", 200).Decode(t, &day)
+	for _, h := range day.Hours {
+		if h.Accepted+h.Settled+h.InDoubt != 0 {
+			t.Errorf("another day: got %+v, want nothing", h)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package world
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// hidden stands for what must not be written down.
+const hidden = "****"
+
+// signatures are the schemes of Authorization that hold no secret.
+var signatures = []string{"WECHATPAY2-SHA256-RSA2048", "TC3-HMAC-SHA256"}
+
+// hideHeader masks what lets somebody in, and who a user is.
+func hideHeader(name, value string) string {
+	switch lower := strings.ToLower(name); {
+	case lower == "authorization":
+		scheme, _, ok := strings.Cut(value, " ")
+		switch {
+		case slices.Contains(signatures, scheme):
+			return value
+		case ok:
+			return scheme + " " + hidden
+		}
+		return hidden
+	case strings.Contains(lower, "cookie"), strings.Contains(lower, "openid"), lower == "proxy-authorization", secretName(lower):
+		return hidden
+	}
+	return value
+}
+
+// secretName tells whether what goes by a name is a secret.
+func secretName(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasSuffix(name, "token") || strings.HasSuffix(name, "secret") || strings.HasSuffix(name, "password")
+}
+
+// hideQuery masks the secrets of a query, and has them masked wherever else they stand.
+func (r *Record) hideQuery(uri string) string {
+	path, query, ok := strings.Cut(uri, "?")
+	if !ok {
+		return uri
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); value == "" || err == nil && !secretName(plain) {
+			continue
+		}
+		pairs[i] = name + "=" + hidden
+		if plain, err := url.QueryUnescape(value); err == nil && len(plain) >= leastSecret {
+			r.Hide(plain)
+		}
+	}
+	return path + "?" + strings.Join(pairs, "&")
+}
+
+// leastSecret is how long a text must be for it to be looked for everywhere: a shorter one is
+// no secret, and would be found in other words.
+const leastSecret = 8
+
+// Secrets in bodies: members of JSON, also of such that is a text in other JSON, and parts of
+// a form.
+var (
+	secretMember = regexp.MustCompile(`(?i)(\\*"[\w-]*(?:token|secret|password)\\*"\s*:\s*\\*")[^"\\]+`)
+	secretPart   = regexp.MustCompile(`(?i)(name="[\w-]*(?:token|secret|password)"\r?\n(?:[^\r\n]+\r?\n)*\r?\n)[^\r\n]+`)
+)
+
+// hide masks all secrets of the exchange: those that it was told, those of the keys, and what
+// goes by the name of one.
+func (r *Record) hide() {
+	k := r.world.Keys
+	secrets := append(r.hidden, k.apiV3Text.Reveal(), k.apiText.Reveal(), k.CorpSecret.Reveal(), k.SecretKey.Reveal())
+	mask := func(text *string) {
+		for _, s := range secrets {
+			if s != "" {
+				*text = strings.ReplaceAll(*text, s, hidden)
+			}
+		}
+	}
+	mask(&r.x.Path)
+	for _, m := range []*Message{&r.x.Request, &r.x.Response} {
+		for i := range m.Headers {
+			mask(&m.Headers[i][1])
+		}
+		for _, text := range []*string{&m.Body, &m.Opened} {
+			// The expressions are slow, and hardly ever needed.
+			if lower := strings.ToLower(*text); strings.Contains(lower, "token") || strings.Contains(lower, "secret") || strings.Contains(lower, "password") {
+				*text = secretMember.ReplaceAllString(*text, "${1}"+hidden)
+				*text = secretPart.ReplaceAllString(*text, "${1}"+hidden)
+			}
+			mask(text)
+		}
+	}
+	for i := range r.x.Checks {
+		mask(&r.x.Checks[i].Detail)
+	}
+}
