@@ -105,7 +105,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	var feed consoleFeed
 	wechat, err := sandbox.New(sandbox.Config{
 		Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log,
-		Channel: o.channel, MerchantRefunds: feed.read,
+		Channel: o.channel, NoTimer: !o.timer, MerchantRefunds: feed.read,
 	})
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		func(ctx context.Context) error { return wechat.Run(ctx) },
 		func(ctx context.Context) error {
 			if o.timer {
-				timer(ctx, wechat.Now, sys.Refunds)
+				timer(ctx, wechat, sys.Refunds)
 			}
 			return nil
 		},
@@ -162,22 +162,26 @@ const noPace = -1
 // timer runs the reconciler every virtual minute, as a platform's trigger would.
 // When the clock is moved on it runs once, soon after: what it asks is answered as
 // of then.
-func timer(ctx context.Context, now func() time.Time, refunds *refund.Service) {
+func timer(ctx context.Context, wechat *sandbox.Sandbox, refunds *refund.Service) {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
-	for next := now().Add(time.Minute); ; {
+	for next := wechat.Now().Add(time.Minute); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-look.C:
 		}
-		if now().Before(next) {
+		if wechat.Now().Before(next) {
 			continue
 		}
-		run, cancel := context.WithTimeout(host.WithRequestID(ctx, rand.Text()), time.Minute)
-		refunds.HandleTimer(run, refund.Caller{Kind: refund.Server}, nil)
-		cancel()
-		next = now().Add(time.Minute)
+		if wechat.TimerRuns() {
+			wechat.JournalRun("/functions/reconcile", worth, func() []byte {
+				run, cancel := context.WithTimeout(host.WithRequestID(ctx, rand.Text()), time.Minute)
+				defer cancel()
+				return refunds.HandleTimer(run, refund.Caller{Kind: refund.Server}, nil)
+			})
+		}
+		next = wechat.Now().Add(time.Minute)
 	}
 }
 

@@ -29,18 +29,21 @@ func merchantSide(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger)
 	mux.Handle("GET /{$}", wechat.Console())
 	mux.Handle("GET /_sandbox/console/", wechat.Console())
 	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
-	mux.HandleFunc("/notify", func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/notify", wechat.Journal(judgeNotification, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		listener.ServeHTTP(w, r.WithContext(host.WithRequestID(r.Context(), rand.Text())))
-	})
+	})))
 	mux.Handle("/_sandbox/", wechat.Control())
 
 	guard := http.NewCrossOriginProtection()
-	for name, invoke := range map[string]invocation{
-		"wxpayFunctions": dispatcher.Invoke,
-		"notify":         listener.Invoke,
-		"reconcile":      sys.Refunds.HandleTimer,
+	for name, f := range map[string]struct {
+		invoke invocation
+		admit  func(refund.Caller) error // for the journal; the function decides
+	}{
+		"wxpayFunctions": {dispatcher.Invoke, sys.Refunds.Policy.Admit},
+		"notify":         {listener.Invoke, relays},
+		"reconcile":      {sys.Refunds.HandleTimer, anybody},
 	} {
-		mux.Handle("POST /functions/"+name, guard.Handler(local(function(invoke))))
+		mux.Handle("POST /functions/"+name, wechat.Journal(judgeCall(f.admit), guard.Handler(local(function(f.invoke)))))
 	}
 	return mux
 }

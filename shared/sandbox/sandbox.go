@@ -63,6 +63,9 @@ type Config struct {
 	// beside what WeChat has. Which numbers to read [Sandbox.MerchantChanged] tells. Nil: it
 	// shows WeChat's alone.
 	MerchantRefunds MerchantRefunds
+
+	// NoTimer says that nobody runs the timer of the merchant's side, for the console to show.
+	NoTimer bool
 }
 
 // Keys are the secrets of one sandbox and of the merchant in it. They exist in
@@ -89,8 +92,12 @@ type (
 	MerchantRefunds = control.MerchantRefunds
 )
 
-// An Exchange is a request and its answer, as the journal keeps them.
-type Exchange = world.Exchange
+// An Exchange is a request and its answer, as the journal keeps them, and a Check one
+// thing that was looked at.
+type (
+	Exchange = world.Exchange
+	Check    = world.Check
+)
 
 // A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
 // several goroutines at a time.
@@ -118,7 +125,7 @@ func New(cfg Config) (*Sandbox, error) {
 		return nil, err
 	}
 	s.control = control.New(w, control.Config{
-		Channel: cfg.Channel, MerchantRefunds: cfg.MerchantRefunds, Env: s.Env,
+		Channel: cfg.Channel, NoTimer: cfg.NoTimer, MerchantRefunds: cfg.MerchantRefunds, Env: s.Env,
 		Subscribers: func() any { return s.cloudbase.Subscribers() },
 	})
 	return s, nil
@@ -181,6 +188,19 @@ func (s *Sandbox) Journal(judge func(*http.Request, *Exchange), function http.Ha
 		}
 		recorded.ServeHTTP(w, r)
 	})
+}
+
+// TimerRuns tells whether the timer of the merchant's side may run now, which a fault can
+// forbid. Whoever runs it asks each time.
+func (s *Sandbox) TimerRuns() bool { return s.world.TimerRuns() }
+
+// JournalRun does the same for a run that nobody has asked for over HTTP, that of a timer. It
+// is kept if worth says so.
+func (s *Sandbox) JournalRun(path string, worth func(*Exchange) bool, run func() []byte) {
+	record := s.world.Record(world.ExchangeFunction)
+	record.Asked(&http.Request{Method: "TIMER", RequestURI: path}, nil)
+	record.Answered(http.StatusOK, nil, run())
+	record.Keep(worth)
 }
 
 // Control returns the side that inspects and drives the sandbox, everything

@@ -82,6 +82,7 @@ type Config struct {
 	MerchantRefunds MerchantRefunds                      // reads the merchant's records; nil: they are not shown
 	Env             func(channel string) (string, error) // the environment of one of our functions
 	Subscribers     func() any                           // the example functions
+	NoTimer         bool                                 // nobody runs the merchant's timer
 }
 
 // A Door lets people and programs on this machine control a world.

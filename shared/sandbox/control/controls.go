@@ -145,6 +145,7 @@ type faultList struct {
 		Upstream map[string]string `json:"upstream"` // what a client learns from it
 		ErrCode  []string          `json:"err_code"`
 		Notify   map[string]string `json:"notify"`
+		Timer    map[string]string `json:"timer"`
 	} `json:"known"`
 }
 
@@ -152,6 +153,7 @@ func (d *Door) faults() faultList {
 	out := faultList{Faults: d.world.Faults()}
 	upstream, notify, codes := d.world.KnownFaults()
 	out.Known.Upstream, out.Known.ErrCode, out.Known.Notify = teachings(upstream), codes, teachings(notify)
+	out.Known.Timer = teachings(world.TimerFaults)
 	return out
 }
 
@@ -170,8 +172,8 @@ func (d *Door) postFault(_ *http.Request, body []byte) (any, error) {
 	if err := read(faultForm(d.world), body, &in); err != nil {
 		return nil, err
 	}
-	if in.Upstream == "" && in.ErrCode == "" && in.Notify == "" {
-		return nil, errors.New("one of /upstream, /err_code and /notify is needed")
+	if in.Upstream == "" && in.ErrCode == "" && in.Notify == "" && in.Timer == "" {
+		return nil, errors.New("one of /upstream, /err_code, /notify and /timer is needed")
 	}
 	return d.world.AddFault(in)
 }

@@ -54,6 +54,7 @@ func faultForm(w *world.World) schema.Schema {
 		{Path: "/err_code", Enum: codes},
 		{Path: "/on", Enum: []string{world.OnApply, world.OnQuery}},
 		{Path: "/notify", Enum: faultNames(notify)},
+		{Path: "/timer", Enum: faultNames(world.TimerFaults)},
 		{Path: "/rate", Kind: schema.Fraction},
 		{Path: "/count", Kind: schema.Number, Min: 1, Max: 1e6},
 	}

@@ -21,12 +21,14 @@ type stateObject struct {
 	Channel   string        `json:"channel"`
 	Hostile   bool          `json:"hostile"`
 	Pace      float64       `json:"pace"`     // least seconds between two refunds of one order
+	Timer     bool          `json:"timer"`    // that of the merchant's side runs
 	Schedule  []int64       `json:"schedule"` // of repeats: seconds after the send before
 	Faults    []world.Fault `json:"faults"`
 	Known     knownFaults   `json:"known"`
 	Keys      []keyState    `json:"keys"`
 	OursError string        `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
 	Totals    totals        `json:"totals"`
+	Exchanges int           `json:"exchanges"`     // how many have been recorded, also those that are no longer kept
 	Next      *nextDelivery `json:"next_delivery"` // null: none is to be sent
 }
 
@@ -78,6 +80,7 @@ type knownFaults struct {
 	Upstream []string `json:"upstream"`
 	Notify   []string `json:"notify"`
 	ErrCode  []string `json:"err_code"`
+	Timer    []string `json:"timer"`
 }
 
 // state reads how everything stands.
@@ -87,7 +90,8 @@ func (d *Door) state(ctx context.Context) stateObject {
 	upstream, notify, codes := d.world.KnownFaults()
 	out := stateObject{
 		Now: world.StampMS(now.Now), Speed: now.Speed, Seed: now.Seed, Channel: d.cfg.Channel, Hostile: now.Hostile, Pace: max(0, now.Pace).Seconds(),
-		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes},
+		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes, Timer: faultNames(world.TimerFaults)},
+		Exchanges: d.world.Recorded(), Timer: !d.cfg.NoTimer && !d.world.TimerStopped(),
 	}
 	for _, pause := range world.Schedule {
 		out.Schedule = append(out.Schedule, int64(pause/time.Second))

@@ -114,6 +114,7 @@ const (
 	partUpstream = iota
 	partCode
 	partNotify
+	partTimer
 	parts
 )
 
@@ -130,6 +131,7 @@ type Fault struct {
 	ErrCode  string   `json:"err_code,omitempty"`
 	On       string   `json:"on,omitempty"` // what err_code applies to; absent: applications
 	Notify   string   `json:"notify,omitempty"`
+	Timer    string   `json:"timer,omitempty"` // stop: the merchant's timer stands still
 	Rate     *float64 `json:"rate,omitempty"`  // how probable it is; absent: certain
 	Count    *int     `json:"count,omitempty"` // how often it applies; absent: until it is deleted
 	Applied  int      `json:"struck"`          // how often it has
@@ -162,8 +164,8 @@ func (w *World) AddFault(o Fault) (Fault, error) {
 	}
 	w.faultNumber++
 	o.ID = fmt.Sprintf("f%d", w.faultNumber)
-	w.faults = append(w.faults, &fault{Fault: o, number: w.faultNumber, names: [parts]string{o.Upstream, o.ErrCode, o.Notify}})
-	w.Log.Info("fault added", "id", o.ID, "upstream", o.Upstream, "err_code", o.ErrCode, "notify", o.Notify)
+	w.faults = append(w.faults, &fault{Fault: o, number: w.faultNumber, names: [parts]string{o.Upstream, o.ErrCode, o.Notify, o.Timer}})
+	w.Log.Info("fault added", "id", o.ID, "upstream", o.Upstream, "err_code", o.ErrCode, "notify", o.Notify, "timer", o.Timer)
 	return o, nil
 }
 
@@ -292,5 +294,5 @@ func (f *fault) usedUp(part int) bool {
 
 // spent faults are not in force any more.
 func (f *fault) spent() bool {
-	return f.usedUp(partUpstream) && f.usedUp(partCode) && f.usedUp(partNotify)
+	return f.usedUp(partUpstream) && f.usedUp(partCode) && f.usedUp(partNotify) && f.usedUp(partTimer)
 }

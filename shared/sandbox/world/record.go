@@ -90,10 +90,12 @@ func (r *Record) Asked(request *http.Request, body []byte) {
 	r.x.Path = r.hideQuery(uri)
 	r.x.Request = r.message(request.Header, body)
 	host := request.Host
-	if host == "" {
+	if host == "" && request.URL != nil {
 		host = request.URL.Host
 	}
-	r.x.Request.Headers = append([][2]string{{"Host", host}}, r.x.Request.Headers...)
+	if host != "" {
+		r.x.Request.Headers = append([][2]string{{"Host", host}}, r.x.Request.Headers...)
+	}
 }
 
 // Answered notes the answer; a status of 0 says that there was none.

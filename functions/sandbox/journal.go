@@ -1,0 +1,83 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"wxrefund/shared/host"
+	"wxrefund/shared/refund"
+	"wxrefund/shared/sandbox"
+)
+
+// A said is what of a function's reply tells whether it says no.
+type said struct {
+	Code    any    `json:"code"` // a number of the dispatcher's, a word of notify's
+	ErrCode string `json:"err_code"`
+	Error   string `json:"error"` // of reconcile
+}
+
+// no returns the code of a reply that says no; empty: it says yes.
+func (s said) no() string {
+	switch {
+	case s.Error != "":
+		return "500"
+	case s.Code == nil, s.Code == 0.0, s.Code == "SUCCESS":
+		return ""
+	}
+	return cmp.Or(s.ErrCode, fmt.Sprint(s.Code))
+}
+
+// judgeCall completes the journal's exchange of a call of a function: who has called, whether
+// he may (admit says why not), and whether the function says no.
+func judgeCall(admit func(refund.Caller) error) func(*http.Request, *sandbox.Exchange) {
+	return func(r *http.Request, x *sandbox.Exchange) {
+		x.OpenID, x.Source = r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE")
+		if x.Status != http.StatusOK { // no function was called
+			x.Refused, x.Code = true, fmt.Sprint(x.Status)
+			return
+		}
+		caller := host.Identity{}.Platform(x.OpenID, x.Source)
+		detail, err := caller.LogValue().String(), admit(caller)
+		if err != nil {
+			detail += ": " + err.Error()
+		}
+		x.Checks = append(x.Checks, sandbox.Check{What: "identity", OK: err == nil, Detail: detail})
+		var wrapper struct{ Result said }
+		_ = json.Unmarshal([]byte(x.Response.Body), &wrapper) // what was cut is no refusal
+		x.Code = wrapper.Result.no()
+		x.Refused = x.Code != ""
+	}
+}
+
+// judgeNotification completes that of a notification which WeChat's side has not sent.
+func judgeNotification(_ *http.Request, x *sandbox.Exchange) {
+	if x.Refused = x.Status != http.StatusOK; x.Refused {
+		x.Code = fmt.Sprint(x.Status)
+	}
+}
+
+// anybody and relays say who may call reconcile and notify.
+func anybody(refund.Caller) error { return nil }
+
+func relays(c refund.Caller) error {
+	if c.Kind != refund.Server && c.Kind != refund.Unlisted {
+		return errors.New("this caller may not notify")
+	}
+	return nil
+}
+
+// worth tells whether a run of the timer has done anything, or failed to.
+func worth(x *sandbox.Exchange) bool {
+	var reply struct {
+		said
+		refund.Summary
+	}
+	_ = json.Unmarshal([]byte(x.Response.Body), &reply)
+	x.Code = reply.no()
+	x.Refused = x.Code != ""
+	reply.Remaining = 0
+	return x.Refused || reply.Summary != (refund.Summary{})
+}
