@@ -1,12 +1,14 @@
 package world
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // record puts one exchange with a body into the journal.
@@ -120,6 +122,28 @@ func TestRefundsAreFoundInAnyText(t *testing.T) {
 	}
 }
 
+func TestRefundsAreFoundInThePath(t *testing.T) {
+	for uri, want := range map[string]string{
+		"/v3/refund/domestic/refunds/R1":                                  "R1",
+		"/v3/refund/domestic/refunds/R1?sub_mchid=1":                      "R1",
+		"/v3/refund/domestic/refunds/R%7C1":                               "R|1",
+		"/v3/refund/domestic/refunds/%zz":                                 "",
+		"/v3/refund/domestic/refunds/":                                    "",
+		"/v3/refund/domestic/refunds/503001/apply-abnormal-refund":        "503001",
+		"/v3/refund/domestic/refunds/503001/apply-abnormal-refund?a=/b/c": "503001",
+	} {
+		x := Exchange{Path: uri}
+		if got := strings.Join(x.numbers(), " "); got != want {
+			t.Errorf("%s is about %q, want %q", uri, got, want)
+		}
+	}
+	// It is shown under the merchant's number.
+	x := Exchange{Path: "/refunds/503001/x", Request: Message{Body: `{"out_refund_no":"R1"}`}}
+	if got := strings.Join(x.numbers(), " "); got != "R1 503001" {
+		t.Errorf("got %q, want both, the merchant's first", got)
+	}
+}
+
 // An exchange that names no refund belongs to those of the order that it names.
 func TestExchangesAreFoundByTheOtherNumbers(t *testing.T) {
 	w := newWorld(t)
@@ -181,4 +205,29 @@ func TestADayCountsItsRefundsByTheHour(t *testing.T) {
 	if got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
+}
+
+// Whatever comes, it can be written down, and the merchant's secrets never are.
+func FuzzRecord(f *testing.F) {
+	f.Add("/cgi-bin/gettoken?corpsecret=SECRET&corp%73ecret=SECRET", "Authorization", "Bearer SECRET", []byte(`{"access_token":"SECRET","out_refund_no":"R1"}`))
+	f.Add("/v3/refund/domestic/refunds/R1?a", "X-Wx-Openid", "o", []byte("--b\r\nContent-Disposition: form-data; name=\"wxCloudSessionToken\"\r\n\r\nSECRET\r\n--b--"))
+	f.Add("/?&=&token=%zz", "Cookie", "SECRET", []byte("<out_refund_no><![CDATA[R1]]>\xff"))
+	w := newWorld(f)
+	secret := w.Keys.CorpSecret.Reveal()
+	f.Fuzz(func(t *testing.T, uri, name, value string, body []byte) {
+		own := func(s string) string { return strings.ReplaceAll(s, "SECRET", secret) }
+		r := w.Record(ExchangeCall)
+		r.Asked(&http.Request{Method: "POST", RequestURI: "/" + own(uri), Header: http.Header{name: {own(value)}}}, []byte(own(string(body))))
+		r.Check("x", true, own(value))
+		r.OpenRequest(own(string(body)))
+		r.Answered(200, http.Header{name: {own(value)}}, []byte(own(string(body))))
+		x := r.Keep(func(*Exchange) bool { return true })
+		written := fmt.Sprintf("%+v", x)
+		if strings.Contains(written, secret) {
+			t.Errorf("a secret was written down: %s", written)
+		}
+		if !utf8.ValidString(x.Request.Body) || len(x.About) > 4*maxAbout {
+			t.Errorf("got %+v", x)
+		}
+	})
 }

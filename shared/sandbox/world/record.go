@@ -152,23 +152,29 @@ var formNamed = regexp.MustCompile(`out(?:_refund_no|RefundNo)(?:_\d+)?(?:\\*"\s
 // numbers are the refunds that an exchange names: in the request, else in the answer. It is
 // read from the texts, so that what was refused before anybody understood it is found as well.
 func (x *Exchange) numbers() []string {
-	var out []string
-	if _, rest, ok := strings.Cut(x.Path, "/refunds/"); ok {
-		if number, err := url.PathUnescape(rest[:strings.IndexAny(rest+"?", "/?")]); err == nil && number != "" {
-			out = append(out, number)
-		}
+	out := append(x.Request.numbers(), x.numberInPath()...)
+	if len(out) == 0 {
+		out = x.Response.numbers()
 	}
-	for _, m := range []Message{x.Request, x.Response} {
-		for _, text := range []string{m.Body, m.Opened} {
-			for _, found := range formNamed.FindAllStringSubmatch(text, maxAbout) {
-				if !slices.Contains(out, found[1]) {
-					out = append(out, found[1])
-				}
+	return out
+}
+
+func (m Message) numbers() (out []string) {
+	for _, text := range []string{m.Body, m.Opened} {
+		for _, found := range formNamed.FindAllStringSubmatch(text, maxAbout) {
+			if !slices.Contains(out, found[1]) {
+				out = append(out, found[1])
 			}
 		}
-		if len(out) > 0 {
-			break
-		}
 	}
-	return out[:min(len(out), maxAbout)]
+	return out
+}
+
+// numberInPath is what APIv3 has there: the merchant's number of a refund, or WeChat Pay's.
+func (x *Exchange) numberInPath() []string {
+	_, rest, ok := strings.Cut(x.Path, "/refunds/")
+	if number, err := url.PathUnescape(rest[:strings.IndexAny(rest+"?", "/?")]); ok && err == nil && number != "" {
+		return []string{number}
+	}
+	return nil
 }
