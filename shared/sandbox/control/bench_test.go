@@ -16,15 +16,14 @@ import (
 const many = 20_000
 
 // busy returns the control doors of a world with that many refunds, each with an order of
-// its own, a record of the merchant's and a notification that nobody has taken; and how
-// many bytes what can be listed takes.
-func busy(t testing.TB, n int) (*Door, uint64) {
+// its own and a record of the merchant's; what the merchant is asked for, and how many
+// bytes what can be listed takes.
+func busy(t testing.TB, n int) (d *Door, asked *int, bytes uint64) {
 	t.Helper()
 	w := doortest.World(t)
-	w.SetURLs(world.URLs{Notify: "http://127.0.0.1:1/"})
 	numbers := make([]string, n)
 	for i := range n {
-		trade := fmt.Sprintf("T20261126101112%06d", i)
+		trade := tradeNo(i)
 		numbers[i] = trade + "-r1"
 		if _, err := w.Pay(world.Order{OutTradeNo: trade, Total: 10000}); err != nil {
 			t.Fatal(err)
@@ -33,7 +32,9 @@ func busy(t testing.TB, n int) (*Door, uint64) {
 			t.Fatal(no)
 		}
 	}
-	d := New(w, Config{MerchantRefunds: func(_ context.Context, numbers ...string) (out []MerchantRefund, _ error) {
+	asked = new(int)
+	d = New(w, Config{MerchantRefunds: func(_ context.Context, numbers ...string) (out []MerchantRefund, _ error) {
+		*asked += len(numbers)
 		for _, no := range numbers {
 			out = append(out, MerchantRefund{OutRefundNo: no, State: "processing", Refund: 100, Total: 10000, Held: 100, Currency: "CNY", At: time.Now()})
 		}
@@ -42,8 +43,11 @@ func busy(t testing.TB, n int) (*Door, uint64) {
 	before := memory()
 	d.MerchantChanged(numbers...)
 	d.index.refresh(context.Background())
-	return d, memory() - before
+	return d, asked, memory() - before
 }
+
+// tradeNo is an order's number, as long as those that the console makes up.
+func tradeNo(i int) string { return fmt.Sprintf("T20261126101112%06d", i) }
 
 // memory is what is in use, in bytes.
 func memory() uint64 {
@@ -53,8 +57,8 @@ func memory() uint64 {
 	return m.HeapAlloc
 }
 
-// get asks for a door's answer and returns its size.
-func get(t testing.TB, d *Door, path string) int {
+// get asks for a door's answer.
+func get(t testing.TB, d *Door, path string) []byte {
 	t.Helper()
 	r := httptest.NewRequest("GET", path, nil)
 	r.RemoteAddr, r.Host = "127.0.0.1:50000", "localhost"
@@ -63,13 +67,13 @@ func get(t testing.TB, d *Door, path string) int {
 	if answer.Code != 200 {
 		t.Fatalf("%s: %d %s", path, answer.Code, answer.Body)
 	}
-	return answer.Body.Len()
+	return answer.Body.Bytes()
 }
 
 // What a page asks for, with twenty thousand refunds.
 func BenchmarkViews(b *testing.B) {
-	d, bytes := busy(b, many)
-	last := fmt.Sprintf("T20261126101112%06d", many-1)
+	d, _, bytes := busy(b, many)
+	last := tradeNo(many - 1)
 	for _, path := range []string{
 		"state", "view/refunds", "view/refunds?offset=19900", "view/refunds?q=0.60", "view/refunds?q=" + last, "view/refunds?state=open&min=9000&owed=false",
 		"view/refunds/" + last + "-r1", "view/orders/" + last, "view/orders", "view/notifications", "view/refunds.csv",
