@@ -8,8 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"wxrefund/shared/sandbox/schema"
 	"wxrefund/shared/sandbox/world"
 )
+
+// maxNumber is the greatest length of a refund's number, in bytes.
+const maxNumber = 64
 
 // errNoOrder is for a number that no order has.
 var errNoOrder = errors.New("sandbox: no order has this number")
@@ -63,6 +67,9 @@ func rows(entries []*entry) []row {
 
 func (d *Door) viewRefund(r *http.Request, _ []byte) (any, error) {
 	no := r.PathValue("out_refund_no")
+	if len(no) > maxNumber || !schema.FormNumber.MatchString(no) {
+		return nil, world.ErrNoRefund // and no ledger needs to be asked, which may refuse it
+	}
 	x := d.index
 	x.refresh(r.Context())
 	// One of an earlier run may be in the ledger and not in the list.

@@ -202,7 +202,16 @@ func TestALinkFindsWhatTheLedgerAloneHas(t *testing.T) {
 	if got.Status != "success" || got.WeChat != nil || view(w, "refunds").Total != 1 {
 		t.Errorf("got %+v, want the merchant's record, listed", got)
 	}
+	m.asked = nil
 	w.Control("GET", "/_sandbox/view/refunds/R2", "", 404)
+	// What cannot be a number is not asked for: a ledger may refuse it, and with it what is
+	// read at the same time.
+	for _, no := range []string{strings.Repeat("x", 65), "%E9%80%80", "R%202", "R%2F2"} {
+		w.Control("GET", "/_sandbox/view/refunds/"+no, "", 404)
+	}
+	if d := cmp.Diff([]string{"R2"}, m.asked); d != "" {
+		t.Errorf("what the merchant was asked for (-want +got):\n%s", d)
+	}
 }
 
 // The file holds what is chosen and no formulas, and long numbers stay as they are.
