@@ -51,7 +51,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.SetOutput(stderr)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8700", "address of our side: the functions, /notify, /_sandbox")
 	f.StringVar(&o.wechat, "wechat", "127.0.0.1:8701", "address of WeChat's side")
-	f.StringVar(&o.wechatTLS, "wechat-tls", "127.0.0.1:8702", "address of WeChat's side with mutual TLS")
+	f.StringVar(&o.wechatTLS, "wechat-tls", "127.0.0.1:8702", "address of WeChat's side with TLS, under the real hosts' names")
 	f.StringVar(&o.ledger, "ledger", memoryLedger, "`URL` of the ledger")
 	f.StringVar(&o.channel, "channel", "apiv3", "upstream system")
 	f.Float64Var(&o.speed, "speed", 60, "virtual seconds in a second: settlement and repeats")

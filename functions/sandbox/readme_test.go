@@ -64,7 +64,7 @@ func TestREADMECommandsRun(t *testing.T) {
 		case strings.Contains(script, "go run"):
 			script = regexp.MustCompile("go run .*").ReplaceAllString(script, "env")
 		}
-		command := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(script, "http://127.0.0.1:8700", p.ready.Listen))
+		command := exec.CommandContext(t.Context(), "sh", "-ec", strings.NewReplacer("http://127.0.0.1:8700", p.ready.Listen, "http://127.0.0.1:8701", p.ready.WeChat).Replace(script))
 		command.Dir = dir
 		out, err := command.Output()
 		if err != nil || bytes.Contains(out, []byte(`{"error":`)) {

@@ -251,3 +251,33 @@ func TestTheProxyLeadsToTheTLSSideAlone(t *testing.T) {
 		t.Errorf("without a TLS side: %v", err)
 	}
 }
+
+// FuzzAnyPath asks for anything by any method: it is answered by one of the systems in its
+// form or by nginx's page, never by the server's own text, and makes no refund.
+func FuzzAnyPath(f *testing.F) {
+	for _, path := range []string{"/", "/v3/", "//pay//x", "/pay/../cgi-bin/gettoken", "/secapi/%2e%2e/pay/refundquery", "/admin/?x=1", "/cgi-bin/%00", "/v3/refund/domestic/refunds/a%2Fb", "*", "/pay/;x"} {
+		f.Add("POST", path, false)
+		f.Add("GET", path, true)
+	}
+	f.Fuzz(func(t *testing.T, method, path string, certificate bool) {
+		u, err := url.Parse(path)
+		if err != nil || method == "" || method == http.MethodConnect || method == http.MethodHead {
+			return
+		}
+		w := sandboxtest.New(t)
+		w.Order("T1")
+		r := w.RequestV2("/", nil)
+		if !certificate {
+			r.TLS = nil
+		}
+		r.Method, r.URL, r.RequestURI = method, u, path
+		a := sandboxtest.Serve(w.Sandbox.WeChat(), r)
+		body := string(a.Body)
+		if !json.Valid(a.Body) && !strings.HasPrefix(body, "<xml>") && body != pageMissing || a.Status >= 500 || a.Status >= 300 && a.Status < 400 {
+			t.Errorf("%q %q: %d %q", method, path, a.Status, body)
+		}
+		if list := w.Control("GET", "/_sandbox/refunds", "", 200); strings.Contains(string(list.Body), "refund_id") {
+			t.Errorf("%q %q has made a refund", method, path)
+		}
+	})
+}

@@ -49,7 +49,7 @@ type endpoint struct {
 
 var endpoints = []endpoint{
 	{"GET /_sandbox/env?channel", (*Door).getEnv},
-	{"GET /_sandbox/credentials", (*Door).getCredentials},
+	{"GET /_sandbox/credentials?only", (*Door).getCredentials},
 	{"POST /_sandbox/orders", (*Door).postOrder},
 	{"GET /_sandbox/refunds", (*Door).getRefunds},
 	{"POST /_sandbox/refunds", (*Door).postRefundByHand},

@@ -104,6 +104,9 @@ func TestUnknownPathsAreRefusedInJSON(t *testing.T) {
 		{"GET", "/_sandbox/env?channel=x", "", 400},
 		{"GET", "/_sandbox/env?channel=apiv3", "", 200},
 		{"GET", "/_sandbox/env?chanel=apiv3", "", 400},
+		{"GET", "/_sandbox/credentials?only=ca_cert", "", 200},
+		{"GET", "/_sandbox/credentials?only=x", "", 400},
+		{"GET", "/_sandbox/credentials?only=", "", 400},
 		{"GET", "/_sandbox/env?channel=apiv3&channel=wecom", "", 400},
 		{"GET", "/_sandbox/env?channel=apiv3;x", "", 400},
 		{"POST", "/_sandbox/keys/rotate", `{"x":1}`, 400},
@@ -201,6 +204,12 @@ func TestCredentialsAreOfUse(t *testing.T) {
 	}
 	if got := wxpay.SerialNo(cert); got != a.Field("serial_no") || len(got) != 40 {
 		t.Errorf("serial_no %v, but the API certificate's is %s", a.Field("serial_no"), got)
+	}
+	// One by itself is a file: nothing is around it.
+	for _, name := range []string{"ca_cert", "client_key", "mchid"} {
+		if b := w.Control("GET", "/_sandbox/credentials?only="+name, "", 200); string(b.Body) != a.Field(name) {
+			t.Errorf("%s by itself: %s", name, b.Body)
+		}
 	}
 	if h := a.Header.Get("Cache-Control"); h != "no-store" {
 		t.Errorf("Cache-Control %q", h)

@@ -6,7 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"wxrefund/shared/sandbox/schema"
@@ -40,7 +44,27 @@ func (d *Door) getEnv(r *http.Request, _ []byte) (any, error) {
 	return d.cfg.Env(channel)
 }
 
-func (d *Door) getCredentials(*http.Request, []byte) (any, error) { return d.world.Credentials() }
+// getCredentials returns all, or of ?only one as text: a certificate is a file then.
+func (d *Door) getCredentials(r *http.Request, _ []byte) (any, error) {
+	all, err := d.world.Credentials()
+	if err != nil || !r.URL.Query().Has("only") {
+		return all, err
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		return nil, err
+	}
+	var values map[string]any
+	if err := json.Unmarshal(b, &values); err != nil {
+		return nil, err
+	}
+	only := r.URL.Query().Get("only")
+	text, ok := values[only].(string)
+	if !ok {
+		return nil, fmt.Errorf("?only must be one of %s", strings.Join(slices.Sorted(maps.Keys(values)), ", "))
+	}
+	return text, nil
+}
 
 func (d *Door) postOrder(_ *http.Request, body []byte) (any, error) {
 	var in world.Order

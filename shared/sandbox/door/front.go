@@ -38,12 +38,12 @@ func Front(w *world.World, mux *http.ServeMux) http.Handler {
 			refuseCertificate(w, out, r, certificateWrong)
 			return
 		}
-		if p := r.URL.EscapedPath(); path.Clean(p) != p {
+		if p := r.URL.EscapedPath(); path.Clean("/"+p) != p || r.RequestURI == "*" {
 			first, _, _ := strings.Cut(strings.Trim(path.Clean("/"+r.URL.Path), "/"), "/")
 			u := *r.URL
-			u.Path, u.RawPath = "/"+first+"/-", "" // there is nothing at any door
+			u.Path, u.RawPath = path.Join("/", first, "-"), "" // there is nothing at any door
 			r = r.WithContext(r.Context())
-			r.URL = &u
+			r.URL, r.RequestURI = &u, u.Path
 		}
 		mux.ServeHTTP(out, r)
 	})
