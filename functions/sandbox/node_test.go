@@ -1,0 +1,45 @@
+//go:build heavy
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"wxrefund/shared/needs"
+)
+
+// The documents' lines for Node lead a client whose host is fixed to the sandbox, word for
+// word but for the port.
+func TestTheDocumentsLinesForNodeLeadAFixedHostHere(t *testing.T) {
+	node := needs.Program(t, "node")
+	p := start(t, "-speed", "0.001")
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, ca := p.request("GET", "/_sandbox/credentials?only=ca_cert", "")
+	write("ca.pem", ca)
+	write("get.js", `require('https').get('https://api.mch.weixin.qq.com/v3/x', r => r.pipe(process.stdout))`)
+	_, port, _ := strings.Cut(strings.TrimPrefix(p.ready.WeChatTLS, "https://"), ":")
+	for _, name := range readmes {
+		lines := regexp.MustCompile("(?s)```js\n(const tls = .*?)```\n").FindStringSubmatch(readme(t, name))
+		if lines == nil || !strings.Contains(lines[1], "8702") {
+			t.Fatalf("%s has no lines for Node", name)
+		}
+		write("hosts.cjs", strings.Replace(lines[1], "8702", port, 1))
+		command := exec.CommandContext(t.Context(), node, "get.js")
+		command.Dir = dir
+		command.Env = append(os.Environ(), "NODE_OPTIONS=--require=./hosts.cjs", "NODE_EXTRA_CA_CERTS=ca.pem")
+		out, err := command.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), `"code":"RESOURCE_NOT_EXISTS"`) {
+			t.Errorf("%s: %v %s", name, err, out)
+		}
+	}
+}
