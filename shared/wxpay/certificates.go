@@ -67,7 +67,7 @@ func (c *Client) Certificates(ctx context.Context, key APIv3Key) ([]Certificate,
 	// While a merchant moves to a public key, the list may be signed with that.
 	var public map[string]*rsa.PublicKey
 	if c.Keys != nil {
-		public = c.Keys.public
+		public = c.Keys.public.Load().keys
 	}
 	opened := NewKeyring(public, func(context.Context) ([]Certificate, error) { return certs, nil })
 	if err := opened.Verify(ctx, r.Header, r.Body); err != nil {

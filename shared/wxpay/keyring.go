@@ -48,8 +48,7 @@ type Certificate struct {
 // once: while WeChat Pay changes from one to the next, it signs with either, at
 // random, for a week. A Keyring may be used by many at the same time.
 type Keyring struct {
-	public    map[string]*rsa.PublicKey
-	preferred string
+	public atomic.Pointer[given]
 
 	// Certificates are not looked for before a message needs one: a function that
 	// starts cold to refuse a forged notification should fetch nothing.
@@ -58,6 +57,13 @@ type Keyring struct {
 	list     atomic.Pointer[listing]
 
 	check func(key *rsa.PublicKey, message, sig []byte) error // the RSA step, so that tests can count it
+}
+
+// given are the public keys that we were given, and the ID of the preferred one. They
+// are replaced as a whole, never changed.
+type given struct {
+	keys      map[string]*rsa.PublicKey
+	preferred string
 }
 
 // A listing is what we know of the platform certificates. It is replaced by whoever
@@ -78,13 +84,15 @@ type listing struct {
 //		return client.Certificates(ctx, apiV3Key)
 //	})
 func NewKeyring(publicKeys map[string]*rsa.PublicKey, download func(ctx context.Context) ([]Certificate, error)) *Keyring {
-	k := &Keyring{public: maps.Clone(publicKeys), download: download, check: checkRSA}
-	for id := range k.public {
+	k := &Keyring{download: download, check: checkRSA}
+	public := given{keys: maps.Clone(publicKeys)}
+	for id := range public.keys {
 		// The IDs contain a date, so the greatest is the newest.
 		if strings.HasPrefix(id, publicKeyID) {
-			k.preferred = max(k.preferred, id)
+			public.preferred = max(public.preferred, id)
 		}
 	}
+	k.public.Store(&public)
 	k.list.Store(&listing{})
 	return k
 }
@@ -92,15 +100,24 @@ func NewKeyring(publicKeys map[string]*rsa.PublicKey, download func(ctx context.
 // Preferred returns the ID of the public key that WeChat Pay should sign its
 // replies with: what a request carries as Wechatpay-Serial. "" if there are only
 // certificates, of which WeChat Pay chooses by itself.
-func (k *Keyring) Preferred() string { return k.preferred }
+func (k *Keyring) Preferred() string { return k.public.Load().preferred }
 
 // Prefer makes the public key of that ID the preferred one, in place of that whose
 // ID is the greatest. It does nothing if the keyring has no such public key, and is
 // not for a keyring that is in use.
 func (k *Keyring) Prefer(id string) {
-	if k.public[id] != nil && strings.HasPrefix(id, publicKeyID) {
-		k.preferred = id
+	if keys := k.public.Load().keys; keys[id] != nil && strings.HasPrefix(id, publicKeyID) {
+		k.public.Store(&given{keys, id})
 	}
+}
+
+// Adopt gives the keyring the public keys that other has, and the preferred one of
+// them, in place of its own, and lets it look for certificates anew when it needs
+// one. It is for a process that outlives a change of its settings, and may be called
+// while the keyring is in use.
+func (k *Keyring) Adopt(other *Keyring) {
+	k.public.Store(other.public.Load())
+	k.list.Store(&listing{})
 }
 
 // Key returns the key of that serial: a public key's ID or a certificate's
@@ -119,7 +136,7 @@ func (k *Keyring) Key(ctx context.Context, serial string) (*rsa.PublicKey, error
 
 // key is [Keyring.Key] at a given time.
 func (k *Keyring) key(ctx context.Context, serial string, now time.Time) (*rsa.PublicKey, error) {
-	if key := k.public[serial]; key != nil {
+	if key := k.public.Load().keys[serial]; key != nil {
 		return key, nil
 	}
 	// A public key's ID is never on the list, so a false one is not asked for.
@@ -183,7 +200,7 @@ func (k *Keyring) fetch(ctx context.Context, now time.Time, limit time.Duration)
 
 	certs, err := k.download(ctx)
 	switch {
-	case errors.Is(err, ErrNoCertificates) && len(k.public) > 0:
+	case errors.Is(err, ErrNoCertificates) && len(k.public.Load().keys) > 0:
 		err = nil // a merchant of public keys only: now we know that no other key signs for it
 	case err == nil && len(certs) == 0:
 		err = errors.New("the list is empty")

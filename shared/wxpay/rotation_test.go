@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 const (
@@ -127,6 +129,42 @@ func TestNewestPublicKeyIsPreferred(t *testing.T) {
 			t.Errorf("after Prefer(%q): %q, want %q", c.id, got, c.want)
 		}
 	}
+}
+
+// A keyring in use takes another's public keys over, and asks for certificates at once,
+// though it has just done so.
+func TestAKeyringInUseAdoptsNewKeys(t *testing.T) {
+	public := func(id string) map[string]*rsa.PublicKey {
+		return map[string]*rsa.PublicKey{pubID + id: &platformKey().PublicKey}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{certs: both()}
+		k := NewKeyring(public("1"), src.download)
+		mustKey(t, k, serial1)
+		mustBeUnknown(t, k, "7777") // which asked, and may not ask again for a minute
+		src.want(t, 1)
+		other := NewKeyring(public("2"), nil)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for range 100 {
+					_, _ = k.Key(t.Context(), pubID+"1") // known or not, by when it is asked for
+					if got := k.Preferred(); got != pubID+"1" && got != pubID+"2" {
+						t.Errorf("preferred %q", got)
+					}
+				}
+			})
+		}
+		k.Adopt(other)
+		all.Wait()
+		mustKey(t, k, pubID+"2")
+		mustBeUnknown(t, k, pubID+"1")
+		if got := k.Preferred(); got != pubID+"2" {
+			t.Errorf("preferred %q, want %q", got, pubID+"2")
+		}
+		mustKey(t, k, serial2)
+		src.want(t, 2)
+	})
 }
 
 // A list of certificates that is still sealed with the old key is read.
