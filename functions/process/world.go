@@ -50,7 +50,7 @@ func newWorld(t testing.TB, subscribers bool) *World {
 		t.Fatal(err)
 	}
 	w := &World{t: t, Ledger: filepath.Join(t.TempDir(), "ledger.db"), Inbox: new(Inbox)}
-	s, err := sandbox.New(sandbox.Config{Seed: 1, Speed: 0.001, Pace: -1, Keys: k, Transport: w.Inbox, Subscribers: subscribers})
+	s, err := sandbox.New(sandbox.Config{Seed: 1, Speed: 0.001, Pace: -1, Keys: k, Merchant: "public-key", Transport: w.Inbox, Subscribers: subscribers})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ type options struct {
 	hostile, subscribers       bool
 	timer                      bool
 	pace                       time.Duration
+	merchant                   string
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
@@ -61,6 +62,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.BoolVar(&o.timer, "timer", true, "run the timer every virtual minute")
 	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund")
 	f.DurationVar(&o.pace, "pace", time.Minute, "least virtual time between two refunds of one order, on WeChat's side and ours; 0s: none")
+	f.StringVar(&o.merchant, "merchant", "switching", "which of WeChat Pay's keys the merchant has: certificate, switching or public-key")
 	if err = f.Parse(args); err != nil {
 		return o, err
 	}
@@ -103,9 +105,11 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	}
 	defer ports.close()
 	var feed consoleFeed
+	var keys keyWatch
 	wechat, err := sandbox.New(sandbox.Config{
 		Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log,
 		Channel: o.channel, NoTimer: !o.timer, MerchantRefunds: feed.read,
+		Merchant: o.merchant, KeysRotated: keys.rotated,
 	})
 	if err != nil {
 		return err
@@ -123,6 +127,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	defer func() { _ = sys.Close() }() // the process ends anyway
+	keys.attach(ctx, sys, wechat, o.channel, log)
 	if err := feed.attach(ctx, sys.Refunds); err != nil {
 		return err
 	}

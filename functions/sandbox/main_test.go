@@ -346,6 +346,7 @@ func TestWrongFlagsAreOneLineAndAnExitCode(t *testing.T) {
 		{[]string{"-pace", "1"}, 2, `invalid value "1" for flag -pace`},
 		{[]string{"start"}, 2, `"start"`},
 		{[]string{"-channel", "nope"}, 1, `"nope"`},
+		{[]string{"-merchant", "nope"}, 1, `"nope" is not one of certificate, switching, public-key`},
 		{[]string{"-speed", "-1"}, 1, "speed"},
 		{[]string{"-speed", "0"}, 1, "speed"},
 		{[]string{"-speed", "NaN"}, 1, "speed"},

@@ -62,7 +62,7 @@ func newKeySet() (*keySet, error) {
 	if k.sandbox, err = sandbox.GenerateKeys(); err != nil {
 		return nil, err
 	}
-	s, err := sandbox.New(sandbox.Config{Keys: k.sandbox, NotifyURL: notifyURL})
+	s, err := sandbox.New(sandbox.Config{Merchant: "public-key", Keys: k.sandbox, NotifyURL: notifyURL})
 	if err != nil {
 		return nil, err
 	}

@@ -94,7 +94,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, log io.Wr
 		var err error
 		w.wechat, err = sandbox.New(sandbox.Config{
 			Seed: int64(h.Seed), Hostile: true, Pace: cmp.Or(h.Pace, -1), NotifyURL: notifyURL, Keys: keys().sandbox, Transport: &notificationTransport{w},
-			ModuleFailure: h.Failure,
+			ModuleFailure: h.Failure, Merchant: "public-key",
 		})
 		if err != nil {
 			t.Fatal(err)

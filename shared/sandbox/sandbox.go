@@ -35,6 +35,11 @@ type Config struct {
 	// real ones. Negative: none.
 	Pace time.Duration
 
+	// Merchant is the merchant's kind, by the keys of WeChat Pay that it has: certificate
+	// (the platform certificates alone), public-key (the public key alone), or switching
+	// (both, on the way from the one to the other). Empty: switching.
+	Merchant string
+
 	// NotifyURL is the address that is set on the merchant platform: used when a
 	// refund names none, and for refunds made by hand. Empty: that of [URLs].
 	NotifyURL string
@@ -52,6 +57,10 @@ type Config struct {
 
 	// Keys are what GenerateKeys makes. Nil: New generates some.
 	Keys *Keys
+
+	// KeysRotated is called when WeChat Pay has new keys, which [Sandbox.Settings] then
+	// holds, and before anything is signed with them. Nil: nobody is told.
+	KeysRotated func()
 
 	// Log gets what happens, and no secrets. Nil: nothing is logged.
 	Log *slog.Logger
@@ -113,8 +122,8 @@ type Sandbox struct {
 // New returns a sandbox in which nothing has happened yet.
 func New(cfg Config) (*Sandbox, error) {
 	w, err := world.New(world.Config{
-		Seed: cfg.Seed, Hostile: cfg.Hostile, Speed: cfg.Speed, Pace: cfg.Pace, NotifyURL: cfg.NotifyURL,
-		Transport: cfg.Transport, Keys: cfg.Keys, Log: cfg.Log,
+		Seed: cfg.Seed, Hostile: cfg.Hostile, Speed: cfg.Speed, Merchant: cfg.Merchant, Pace: cfg.Pace, NotifyURL: cfg.NotifyURL,
+		Transport: cfg.Transport, Keys: cfg.Keys, Rotated: cfg.KeysRotated, Log: cfg.Log,
 	}, apiv3.Vocabulary, v2.Vocabulary, cloudbase.Vocabulary, wecom.Vocabulary)
 	if err != nil {
 		return nil, err

@@ -14,12 +14,15 @@ import (
 // functions must know to use them.
 var channels = map[string]func(world.Credentials, world.URLs) map[string]string{
 	"apiv3": func(c world.Credentials, u world.URLs) map[string]string {
-		return map[string]string{
+		out := map[string]string{
 			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WXPAY_SERIAL_NO": c.SerialNo, "WXPAY_PRIVATE_KEY": c.PrivateKey, "WXPAY_APIV3_KEY": c.APIv3Key,
-			"WXPAY_PUBLIC_KEY_ID": strings.Join(c.PublicKeyIDs, ","), "WXPAY_PUBLIC_KEY": strings.Join(c.PublicKeys, ""),
 			"WXPAY_BASE_URL": u.WeChat,
 		}
+		if len(c.PublicKeyIDs) > 0 {
+			out["WXPAY_PUBLIC_KEY_ID"], out["WXPAY_PUBLIC_KEY"] = strings.Join(c.PublicKeyIDs, ","), strings.Join(c.PublicKeys, "")
+		}
+		return out
 	},
 	"global": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{
@@ -58,7 +61,7 @@ func gatewaySettings(c world.Credentials, u world.URLs) map[string]string {
 
 // Settings returns the environment variables with which one of our functions
 // talks to this sandbox over a channel. While two public keys of WeChat Pay are
-// valid, both are there.
+// valid, both are there; of a merchant who has certificates alone, none is.
 func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	of, ok := channels[channel]
 	if !ok {

@@ -72,6 +72,23 @@ func TestAShellCanSourceTheEnvironment(t *testing.T) {
 	}
 }
 
+// Whoever has no public key is told of none, so that our functions download certificates.
+func TestSettingsHoldAPublicKeyIfTheMerchantHasOne(t *testing.T) {
+	for merchant, want := range map[string]bool{"": true, "switching": true, "public-key": true, "certificate": false} {
+		w := sandboxtest.New(t, func(c *sandbox.Config) { c.Merchant = merchant })
+		for range 2 {
+			env := string(w.Control("GET", "/_sandbox/env?channel=apiv3", "", 200).Body)
+			settings := w.SettingsOf("apiv3")
+			for _, name := range []string{"WXPAY_PUBLIC_KEY", "WXPAY_PUBLIC_KEY_ID"} {
+				if _, got := settings[name]; got != want || strings.Contains(env, "\n"+name+"=") != want {
+					t.Errorf("%q: %s in the settings: %t, want %t; the environment:\n%s", merchant, name, got, want, env)
+				}
+			}
+			w.Control("POST", "/_sandbox/keys/rotate", "", 200)
+		}
+	}
+}
+
 // TestSettingsHoldTheNewAndTheOldPublicKey rotates, so that a function which starts
 // afterwards must know both, and no third: our settings take two.
 func TestSettingsHoldTheNewAndTheOldPublicKey(t *testing.T) {
@@ -113,11 +130,14 @@ func TestNothingIsPostedWithoutANotificationURL(t *testing.T) {
 func TestUnusableConfigsAreRefused(t *testing.T) {
 	for name, cfg := range map[string]sandbox.Config{
 		"speed below zero": {Speed: -1}, "speed too great": {Speed: 1e9},
-		"URL with a query": {NotifyURL: "http://x.example/?a"},
+		"URL with a query": {NotifyURL: "http://x.example/?a"}, "certificate, switching, public-key": {Merchant: "both"},
 	} {
 		cfg.Keys = sandboxtest.Keys()
-		if s, err := sandbox.New(cfg); err == nil {
+		s, err := sandbox.New(cfg)
+		if err == nil {
 			t.Errorf("%s: New() = %v, want an error", name, s)
+		} else if cfg.Merchant != "" && !strings.Contains(err.Error(), name) {
+			t.Errorf("merchant %s: %v, want the kinds that there are: %s", cfg.Merchant, err, name)
 		}
 	}
 }

@@ -91,7 +91,6 @@ func (d *Door) admit(w http.ResponseWriter, x *door.Exchange) *world.Refusal {
 			return world.Refuse("UNSUPPORTED_MEDIA")
 		}
 	}
-	d.world.UseKey(serial(x))
 	return nil
 }
 

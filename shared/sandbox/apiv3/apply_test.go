@@ -390,17 +390,48 @@ func TestABadSignatureIsShownWhatWasVerified(t *testing.T) {
 	}
 }
 
+// The merchant's kind decides which keys there are, and the name that a client sends
+// chooses among those alone.
 func TestRepliesAreSignedWithTheKeyThatTheClientNames(t *testing.T) {
-	w := sandboxtest.New(t)
-	platform := w.Control("GET", "/_sandbox/credentials", "", 200).Field("platform_serial").(string)
-	public := w.Settings["WXPAY_PUBLIC_KEY_ID"]
-	for serial, want := range map[string]string{public: public, platform: platform, "": platform, "PUB_KEY_ID_0": platform} {
-		w.Serial = serial
-		a := w.Call("GET", sandboxtest.RefundsPath+"/R1", "")
-		if a.Status != 404 {
-			t.Fatalf("%d %s", a.Status, a.Body)
+	both := sandboxtest.New(t).Control("GET", "/_sandbox/credentials", "", 200) // of the same keys
+	platform, public := both.Field("platform_serial").(string), both.Field("public_key_id").(string)
+	for merchant, want := range map[string]map[string]string{
+		"":            {public: public, platform: platform, "": platform, "PUB_KEY_ID_0": platform, "merchant": platform},
+		"switching":   {public: public, platform: platform, "": platform, "PUB_KEY_ID_0": platform, "merchant": platform},
+		"certificate": {public: platform, platform: platform, "": platform, "PUB_KEY_ID_0": platform, "merchant": platform},
+		"public-key":  {public: public, platform: public, "": public, "PUB_KEY_ID_0": public, "merchant": public},
+	} {
+		w := sandboxtest.New(t, func(c *sandbox.Config) { c.Merchant = merchant })
+		w.Order("T1")
+		w.Refund("T1", "R1")
+		for serial, want := range want {
+			if w.Serial = serial; serial == "merchant" { // its own: a mistake that many make
+				w.Serial = w.Signer.SerialNo
+			}
+			for path, status := range map[string]int{sandboxtest.RefundsPath + "/R1": 200, sandboxtest.RefundsPath + "/R2": 404} {
+				a := w.Call("GET", path, "")
+				if a.Status != status {
+					t.Fatalf("%q, %q: %d %s", merchant, serial, a.Status, a.Body)
+				}
+				w.VerifyReply(a, want)
+			}
 		}
-		w.VerifyReply(a, want)
+	}
+}
+
+func TestAMerchantOfThePublicKeyHasNoCertificates(t *testing.T) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Merchant = "public-key" })
+	for range 2 {
+		a := w.Call("GET", "/v3/certificates", "")
+		if words, _ := a.Field("message").(string); a.Status != 404 || a.Field("code") != "RESOURCE_NOT_EXISTS" || !strings.HasPrefix(words, "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥") {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		w.VerifyReply(a, w.Serial)
+		w.Serial = w.Control("POST", "/_sandbox/keys/rotate", "", 200).Field("public_key_id").(string) // which does not bring one
+	}
+	a := w.Call("GET", "/v3/certificates?algorithm_type=SM2", "")
+	if a.Status != 400 {
+		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }
 

@@ -27,7 +27,7 @@ func (d *Door) postRefundBody(x *door.Exchange) (world.Refund, *world.Refusal) {
 	if no := world.CheckSubMchID(a.SubMchID); no != nil {
 		return world.Refund{}, no
 	}
-	return d.world.Apply(a, world.Caller{Serial: serial(x), Notification: world.NotificationV3})
+	return d.world.Apply(a, world.Caller{Notification: world.NotificationV3})
 }
 
 // getRefund is GET /v3/refund/domestic/refunds/{out_refund_no}.
@@ -77,6 +77,10 @@ type sealedCertificate struct {
 	EncryptCertificate wxpay.Resource `json:"encrypt_certificate"`
 }
 
+// noCertificates are WeChat Pay's words to a merchant who has the public key alone
+// (wechatpay-java#400, of March 2026; those of before named another page).
+const noCertificates = "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。可查看指引https://pay.weixin.qq.com/doc/v3/merchant/4012153196"
+
 // getCertificates is GET /v3/certificates: the newest first, each sealed with
 // the key that only the merchant has, since a client cannot verify the signature
 // of this answer before it has read it.
@@ -89,6 +93,9 @@ func (d *Door) getCertificates(x *door.Exchange) door.Reply {
 		return door.Reply{No: world.RefuseField("query", "algorithm_type", a, "only RSA is played here", world.Refuse(world.CodeParam).Message)}
 	}
 	keys, _ := d.world.PlatformKeys()
+	if len(keys) == 0 {
+		return door.Reply{No: world.Refuse(world.CodeNotFound).Say(noCertificates)}
+	}
 	slices.Reverse(keys)
 	var opened strings.Builder
 	out := struct {

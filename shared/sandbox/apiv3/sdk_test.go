@@ -1,11 +1,15 @@
 package apiv3_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rsa"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,8 +38,13 @@ func (r redirect) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // sdkWorld is a sandbox on a real listener, and an HTTP client for the SDK.
-func sdkWorld(t *testing.T) (*sandboxtest.World, *http.Client) {
-	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Transport = nil })
+// The public key signs so many of a hundred notifications; an empty share: the first day's.
+func sdkWorld(t *testing.T, merchant, share string) (*sandboxtest.World, *http.Client) {
+	t.Helper()
+	w := sandboxtest.New(t, func(c *sandbox.Config) { c.Transport, c.Merchant = nil, merchant })
+	if share != "" {
+		w.Control("POST", "/_sandbox/keys/share", `{"percent":`+share+`}`, 200)
+	}
 	server := httptest.NewServer(w.Sandbox.WeChat())
 	t.Cleanup(server.Close)
 	to, err := url.Parse(server.URL)
@@ -55,47 +64,83 @@ func sdkKey(t *testing.T, w *sandboxtest.World) *rsa.PrivateKey {
 	return key
 }
 
-// sdkModes are the two ways in which the SDK can work; each returns a client and
-// what verifies notifications.
-var sdkModes = map[string]func(*testing.T, *sandboxtest.World, *http.Client) (*core.Client, auth.Verifier){
-	"certificates, downloaded": func(t *testing.T, w *sandboxtest.World, h *http.Client) (*core.Client, auth.Verifier) {
-		ctx, cancel := context.WithCancel(t.Context())
-		t.Cleanup(cancel)
-		first, err := core.NewClient(ctx, option.WithHTTPClient(h),
-			option.WithMerchantCredential(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w)), option.WithoutValidator())
-		if err != nil {
-			t.Fatal(err)
-		}
-		manager := downloader.NewCertificateDownloaderMgr(ctx)
-		t.Cleanup(manager.Stop)
-		if err := manager.RegisterDownloaderWithClient(ctx, first, w.Signer.MchID, w.Settings["WXPAY_APIV3_KEY"]); err != nil {
-			t.Fatal(err)
-		}
-		client, err := core.NewClient(ctx, option.WithHTTPClient(h),
-			option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w), manager))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return client, verifiers.NewSHA256WithRSAVerifier(manager.GetCertificateVisitor(w.Signer.MchID))
-	},
-	"public key": func(t *testing.T, w *sandboxtest.World, h *http.Client) (*core.Client, auth.Verifier) {
-		public, err := utils.LoadPublicKey(w.Settings["WXPAY_PUBLIC_KEY"])
-		if err != nil {
-			t.Fatal(err)
-		}
-		id := w.Settings["WXPAY_PUBLIC_KEY_ID"]
-		client, err := core.NewClient(t.Context(), option.WithHTTPClient(h),
-			option.WithWechatPayPublicKeyAuthCipher(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w), id, public))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return client, verifiers.NewSHA256WithRSAPubkeyVerifier(id, *public)
-	},
+// An sdkMode is a way in which the SDK can work: it returns a client and what verifies
+// notifications.
+type sdkMode func(*testing.T, *sandboxtest.World, *http.Client) (*core.Client, auth.Verifier)
+
+// sdkDownloader downloads certificates.
+func sdkDownloader(t *testing.T, w *sandboxtest.World, h *http.Client) (*downloader.CertificateDownloaderMgr, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	first, err := core.NewClient(ctx, option.WithHTTPClient(h),
+		option.WithMerchantCredential(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w)), option.WithoutValidator())
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager := downloader.NewCertificateDownloaderMgr(ctx)
+	t.Cleanup(manager.Stop)
+	return manager, manager.RegisterDownloaderWithClient(ctx, first, w.Signer.MchID, w.Settings["WXPAY_APIV3_KEY"])
+}
+
+func sdkCertificates(t *testing.T, w *sandboxtest.World, h *http.Client) (*core.Client, auth.Verifier) {
+	manager, err := sdkDownloader(t, w, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := core.NewClient(t.Context(), option.WithHTTPClient(h),
+		option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w), manager))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, verifiers.NewSHA256WithRSAVerifier(manager.GetCertificateVisitor(w.Signer.MchID))
+}
+
+func sdkPublicKey(t *testing.T, w *sandboxtest.World, h *http.Client) (*core.Client, auth.Verifier) {
+	public, err := utils.LoadPublicKey(w.Settings["WXPAY_PUBLIC_KEY"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := w.Settings["WXPAY_PUBLIC_KEY_ID"]
+	client, err := core.NewClient(t.Context(), option.WithHTTPClient(h),
+		option.WithWechatPayPublicKeyAuthCipher(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w), id, public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, verifiers.NewSHA256WithRSAPubkeyVerifier(id, *public)
+}
+
+// sdkBoth is what WeChat Pay asks of those who switch: to name the public key, and to
+// verify notifications with either.
+func sdkBoth(t *testing.T, w *sandboxtest.World, h *http.Client) (*core.Client, auth.Verifier) {
+	client, _ := sdkPublicKey(t, w, h)
+	public, err := utils.LoadPublicKey(w.Settings["WXPAY_PUBLIC_KEY"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := sdkDownloader(t, w, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, verifiers.NewSHA256WithRSACombinedVerifier(manager.GetCertificateVisitor(w.Signer.MchID), w.Settings["WXPAY_PUBLIC_KEY_ID"], *public)
+}
+
+// sdkRuns are the merchants with the modes that suit them.
+var sdkRuns = map[string]struct {
+	merchant, share string
+	mode            sdkMode
+}{
+	"certificates, downloaded":             {"certificate", "", sdkCertificates},
+	"certificates, as the switch begins":   {"switching", "", sdkCertificates},
+	"both, as the switch begins":           {"switching", "", sdkBoth},
+	"both, in the middle of the switch":    {"switching", "50", sdkBoth},
+	"public key, at the end of the switch": {"switching", "100", sdkPublicKey},
+	"public key":                           {"public-key", "", sdkPublicKey},
 }
 
 func TestTheOfficialSDKRefundsAsksAndReadsNotifications(t *testing.T) {
-	for mode, client := range sdkModes {
-		t.Run(mode, func(t *testing.T) {
+	for name, run := range sdkRuns {
+		t.Run(name, func(t *testing.T) {
 			type read struct {
 				request      *notify.Request
 				notification map[string]any
@@ -113,8 +158,8 @@ func TestTheOfficialSDKRefundsAsksAndReadsNotifications(t *testing.T) {
 			}))
 			defer merchant.Close()
 
-			w, h := sdkWorld(t)
-			c, verifier := client(t, w, h)
+			w, h := sdkWorld(t, run.merchant, run.share)
+			c, verifier := run.mode(t, w, h)
 			handler, _ = notify.NewRSANotifyHandler(w.Settings["WXPAY_APIV3_KEY"], verifier)
 			w.Order("SDK-1")
 			api := refunddomestic.RefundsApiService{Client: c}
@@ -193,8 +238,8 @@ func TestTheOfficialSDKRefundsAsksAndReadsNotifications(t *testing.T) {
 }
 
 func TestTheOfficialSDKActsForAServedMerchant(t *testing.T) {
-	w, h := sdkWorld(t)
-	c, _ := sdkModes["public key"](t, w, h)
+	w, h := sdkWorld(t, "public-key", "")
+	c, _ := sdkPublicKey(t, w, h)
 	w.Order("SDK-1")
 	api := refunddomestic.RefundsApiService{Client: c}
 	sub := w.Control("GET", "/_sandbox/credentials", "", 200).Field("sub_mchid").(string)
@@ -212,5 +257,69 @@ func TestTheOfficialSDKActsForAServedMerchant(t *testing.T) {
 	_, _, err = api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1")})
 	if !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") {
 		t.Errorf("query without sub_mchid: %v, want RESOURCE_NOT_EXISTS", err)
+	}
+}
+
+// Of many notifications in the middle of a switch either key signs some, and the SDK
+// verifies every one if it has both, and only its own if it has one.
+func TestTheOfficialSDKVerifiesEitherKeyWhileAMerchantSwitches(t *testing.T) {
+	w, h := sdkWorld(t, "switching", "50")
+	verified := map[string]map[bool]int{} // by mode and kind of key, how many
+	handlers := map[string]*notify.Handler{}
+	for name, mode := range map[string]sdkMode{"both": sdkBoth, "certificates": sdkCertificates, "public key": sdkPublicKey} {
+		_, verifier := mode(t, w, h)
+		handler, err := notify.NewRSANotifyHandler(w.Settings["WXPAY_APIV3_KEY"], verifier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handlers[name], verified[name] = handler, map[bool]int{}
+	}
+	sent := map[bool]int{}
+	merchant := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		public := r.Header.Get("Wechatpay-Serial") == w.Settings["WXPAY_PUBLIC_KEY_ID"]
+		sent[public]++
+		for name, handler := range handlers {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if _, err := handler.ParseNotifyRequest(r.Context(), r, &map[string]any{}); err == nil {
+				verified[name][public]++
+			}
+		}
+	}))
+	defer merchant.Close()
+	w.Order("SDK-1")
+	for i := range 40 {
+		no := fmt.Sprintf("R%d", i)
+		w.Call("POST", sandboxtest.RefundsPath, fmt.Sprintf(
+			`{"out_trade_no":"SDK-1","out_refund_no":%q,"notify_url":%q,"amount":{"refund":1,"total":10000,"currency":"CNY"}}`, no, merchant.URL+"/notify"))
+		w.Control("POST", "/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`, 200)
+	}
+	if sent[true] < 5 || sent[false] < 5 {
+		t.Errorf("%d notifications signed with the public key and %d with the certificate, want many of each", sent[true], sent[false])
+	}
+	want := map[string]map[bool]int{"both": sent, "certificates": {false: sent[false]}, "public key": {true: sent[true]}}
+	if diff := cmp.Diff(want, verified); diff != "" {
+		t.Errorf("verified (-want +got):\n%s", diff)
+	}
+}
+
+// What a merchant does not have the SDK does not get.
+func TestTheOfficialSDKFindsOnlyTheKeysOfItsMerchant(t *testing.T) {
+	w, h := sdkWorld(t, "public-key", "")
+	if _, err := sdkDownloader(t, w, h); !core.IsAPIError(err, "RESOURCE_NOT_EXISTS") || !strings.Contains(err.Error(), "无可用的平台证书") {
+		t.Errorf("downloading certificates: %v, want RESOURCE_NOT_EXISTS", err)
+	}
+	public := w.Settings // of the same keys, before that merchant was one of the public key
+	w, h = sdkWorld(t, "certificate", "")
+	w.Settings = public
+	w.Order("SDK-1")
+	w.Refund("SDK-1", "R1") // the SDK does not verify refusals
+	c, _ := sdkPublicKey(t, w, h)
+	_, _, err := (&refunddomestic.RefundsApiService{Client: c}).QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1")})
+	if err == nil || !strings.Contains(err.Error(), "does not match serial number") {
+		t.Errorf("an answer to who names a public key that is not in use: %v, want it signed by a certificate", err)
 	}
 }

@@ -206,7 +206,7 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 		"who.":       {"ours", "wechat"},
 		"detail.":    {"server", "reply", "letter", "query"},
 		"cause.": {
-			"body_changed", "probe", "unknown_serial", "stale", "new_key", "believed", "no_answer", "malformed", "not_verified",
+			"body_changed", "probe", "unknown_serial", "stale", "new_key", "either_key", "believed", "no_answer", "malformed", "not_verified",
 			"too_large", "unavailable", "not_success", "status",
 		},
 		"link.": {"live", "waiting"}, "applies.": {"once", "half", "always"}, "faults.on.": {"apply", "query"},

@@ -36,6 +36,7 @@ var statuses = []struct {
 	{world.ErrClash, http.StatusConflict},
 	{world.ErrFinal, http.StatusConflict},
 	{world.ErrTooManyKeys, http.StatusConflict},
+	{world.ErrNoSwitch, http.StatusConflict},
 	{world.ErrTooManyFaults, http.StatusConflict},
 }
 
@@ -63,6 +64,9 @@ var endpoints = []endpoint{
 	{"DELETE /_sandbox/faults/{id}", (*Door).deleteFault},
 	{"POST /_sandbox/clock", (*Door).postClock},
 	{"POST /_sandbox/keys/rotate", (*Door).postRotate},
+	{"GET /_sandbox/keys/share", (*Door).getShare},
+	{"POST /_sandbox/keys/share", (*Door).postShare},
+	{"DELETE /_sandbox/keys/share", (*Door).deleteShare},
 	{"POST /_sandbox/hostile", (*Door).postHostile},
 	{"GET /_sandbox/state", (*Door).getState},
 	{"GET /_sandbox/view/refunds?*", (*Door).viewRefunds},

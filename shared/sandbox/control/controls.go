@@ -234,20 +234,6 @@ func (d *Door) postClock(r *http.Request, body []byte) (any, error) {
 	return d.world.Advance(context.WithoutCancel(r.Context()), by), nil // nobody may leave the clock half way
 }
 
-func (d *Door) postRotate(_ *http.Request, body []byte) (any, error) {
-	if err := nothing(body); err != nil {
-		return nil, err
-	}
-	certificate, public, err := d.world.Rotate()
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{
-		"platform_serial": certificate.Serial, "public_key_id": public.Serial,
-		"old_until": world.Stamp(d.world.Now().Add(world.Overlap)),
-	}, nil
-}
-
 func (d *Door) postHostile(_ *http.Request, body []byte) (any, error) {
 	var in struct {
 		On bool `json:"on"`

@@ -13,14 +13,14 @@ import (
 
 // FuzzBodies sends any body to any endpoint.
 func FuzzBodies(f *testing.F) {
-	paths := []string{"orders", "refunds", "refunds/R0/settle", "faults", "clock", "deliveries/x/resend", "x"}
+	paths := []string{"orders", "refunds", "refunds/R0/settle", "faults", "clock", "deliveries/x/resend", "x", "keys/share"}
 	for i, body := range []string{
 		`{"out_trade_no":"T2","total":100,"openid":"o1","success_time":"2020-06-08T10:34:56+08:00","promotion_detail":[{"promotion_id":"1","scope":"GLOBAL","type":"CASH","amount":2}]}`,
 		`{"out_trade_no":"T1","out_refund_no":"H1","amount":{"refund":1}}`,
 		`{"status":"ABNORMAL"}`,
 		`{"upstream":"slow","notify":"reorder","rate":0.5,"count":3}`,
 		`{"advance":"1h"}`,
-		`{}`, ``,
+		`{}`, ``, `{"percent":0.1}`,
 	} {
 		f.Add(i, body)
 	}

@@ -64,7 +64,8 @@ func (w *World) Answering(status int, body string) {
 	w.Receiver.Answer = func(int, *http.Request) (*http.Response, error) { return Respond(status, body), nil }
 }
 
-// Strictly answers as a receiver of APIv3 must.
+// Strictly answers as a receiver of APIv3 must, that of a merchant who has both kinds of
+// WeChat Pay's keys.
 func (w *World) Strictly(_ int, r *http.Request) (*http.Response, error) {
 	body := make([]byte, r.ContentLength)
 	if _, err := r.Body.Read(body); err != nil {
@@ -77,7 +78,7 @@ func (w *World) Strictly(_ int, r *http.Request) (*http.Response, error) {
 	if d := time.Since(time.Unix(at, 0)); d > 5*time.Minute || d < -5*time.Minute {
 		return Respond(401, `{"code":"FAIL","message":"stale"}`), nil
 	}
-	if err := w.Verify(r.Header, body, w.Serial); err != nil {
+	if err := w.Verify(r.Header, body, r.Header.Get("Wechatpay-Serial")); err != nil {
 		return Respond(401, `{"code":"FAIL","message":"signature"}`), nil
 	}
 	return Respond(200, `{"code":"SUCCESS"}`), nil

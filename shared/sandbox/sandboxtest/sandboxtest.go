@@ -255,6 +255,11 @@ func (w *World) Notification(body []byte) (wxpay.Notification, wxpay.RefundNotif
 	return n, l
 }
 
+// JSONLog is a log that holds everything, an object a line.
+func JSONLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 // TextLog is a log that holds everything.
 func TextLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -291,20 +296,26 @@ func (w *World) VerifyReply(a Answer, serial string) {
 	}
 }
 
-// Verify checks the signature of a reply or a notification with the newest keys.
+// Verify checks the signature of a reply or a notification with the newest keys: it must
+// be that of the key of that serial.
 func (w *World) Verify(h http.Header, body []byte, serial string) error {
 	w.T.Helper()
 	c := w.Control("GET", "/_sandbox/credentials", "", 200)
 	if got := h.Get("Wechatpay-Serial"); got != serial {
 		return fmt.Errorf("signed with %s, want %s", got, serial)
 	}
-	text := c.Field("public_key").(string)
-	key, err := wxpay.ParsePublicKey(text)
-	if serial == c.Field("platform_serial") {
+	var key *rsa.PublicKey
+	var err error
+	switch serial {
+	case c.Field("public_key_id"):
+		key, err = wxpay.ParsePublicKey(c.Field("public_key").(string))
+	case c.Field("platform_serial"):
 		var cert *x509.Certificate
 		if cert, err = wxpay.ParseCertificate(c.Field("platform_cert").(string)); err == nil {
 			key = cert.PublicKey.(*rsa.PublicKey)
 		}
+	default:
+		err = fmt.Errorf("signed with %s, which is none of the newest keys", serial)
 	}
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ type Rule struct {
 	Label    string // what WeChat Pay's messages call the field
 	Kind     Kind
 	Required bool
-	Min, Max int64          // text: least characters, most bytes; list: elements; number: its value
+	Min, Max int64          // text: least characters, most bytes; list: elements; number: its value; fraction: most, instead of 1
 	Form     *regexp.Regexp // of a text
 	Enum     []string       // of a text
 }
@@ -40,7 +40,7 @@ type Kind int
 const (
 	Text     Kind = iota
 	Number        // an integer
-	Fraction      // from 0 to 1
+	Fraction      // from 0 to 1, or to Max
 	Boolean
 	Object
 	List
@@ -72,7 +72,7 @@ var (
 	issueMissing  = issue{"输入源“/body%[1]s”映射到字段“%[2]s”必填性规则校验失败，此字段为必填项", "%[1]s is missing"}
 	issueText     = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个 string 类型的 Json 值", "%[1]s must be a string"}
 	issueNumber   = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个合法的 64 位有符号整数", "%[1]s must be an integer"}
-	issueFraction = issue{"", "%[1]s must be a number from 0 to 1"}
+	issueFraction = issue{"", "%[1]s must be a number from 0 to %[4]s"}
 	issueBoolean  = issue{"", "%[1]s must be true or false"}
 	issueObject   = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个合法的 Json 对象", "%[1]s must be an object"}
 	issueList     = issue{"无法将 JSON 输入源“/body%[1]s”映射到目标字段“%[2]s”中，此字段需要一个合法的 Json 数组", "%[1]s must be an array"} // *
@@ -256,8 +256,9 @@ func (r Rule) check(value any) (issue, string, any) {
 		}
 	case Fraction:
 		literal, ok := value.(json.Number)
-		if f, err := literal.Float64(); !ok || err != nil || f < 0 || f > 1 {
-			return issueFraction, "", value
+		most := max(r.Max, 1)
+		if f, err := literal.Float64(); !ok || err != nil || f < 0 || f > float64(most) {
+			return issueFraction, strconv.FormatInt(most, 10), value
 		}
 	case Boolean:
 		if _, ok := value.(bool); !ok {

@@ -184,6 +184,7 @@ func TestOldAndNewKeysBothSignForAWeek(t *testing.T) {
 	if got := w.Call("GET", sandboxtest.RefundsPath+"/R1", "").Header.Get("Wechatpay-Serial"); got != oldPublic {
 		t.Errorf("reply signed by %s, want %s", got, oldPublic)
 	}
+	w.Control("POST", "/_sandbox/keys/share", `{"percent":100}`, 200)
 	for i := range 20 {
 		w.Refund("T1", fmt.Sprintf("R%d", i), 1)
 	}

@@ -6,7 +6,8 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// Credentials are everything that the merchant and its functions know.
+// Credentials are everything that the merchant and its functions know. Of a kind of
+// WeChat Pay's keys that the merchant does not have the fields are empty.
 type Credentials struct {
 	AppID          string `json:"appid"`
 	MchID          string `json:"mchid"`
@@ -37,7 +38,6 @@ type Credentials struct {
 // Credentials returns them, with the newest keys of WeChat Pay.
 func (w *World) Credentials() (Credentials, error) {
 	certificates, publics := w.PlatformKeys()
-	platform := certificates[len(certificates)-1]
 	k := w.Keys
 	private, err := privatePEM(k.Merchant.RSA())
 	if err != nil {
@@ -51,13 +51,19 @@ func (w *World) Credentials() (Credentials, error) {
 		}
 		ids, keys = append(ids, public.Serial), append(keys, key)
 	}
-	return Credentials{
+	out := Credentials{
 		AppID: AppID, MchID: MchID, SubMchID: SubMchID,
 		SerialNo: wxpay.SerialNo(k.Merchant.Cert), PrivateKey: private, APIv3Key: k.apiV3Text.Reveal(),
-		PublicKeyID: ids[0], PublicKey: keys[0], PublicKeyIDs: ids, PublicKeys: keys, APIKey: k.apiText.Reveal(),
+		PublicKeyIDs: ids, PublicKeys: keys, APIKey: k.apiText.Reveal(),
 		// The API certificate is the client certificate too.
 		ClientCert: k.Merchant.certPEM(), ClientKey: private, CACert: k.ca.certPEM(),
-		PlatformSerial: platform.Serial, PlatformCert: platform.Cert,
 		CorpID: k.CorpID, CorpSecret: k.CorpSecret.Reveal(), SecretID: k.SecretID, SecretKey: k.SecretKey.Reveal(), EnvID: k.EnvID,
-	}, nil
+	}
+	if len(ids) > 0 {
+		out.PublicKeyID, out.PublicKey = ids[0], keys[0]
+	}
+	if n := len(certificates); n > 0 {
+		out.PlatformSerial, out.PlatformCert = certificates[n-1].Serial, certificates[n-1].Cert
+	}
+	return out, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"wxrefund/shared/wxpay"
@@ -34,26 +33,32 @@ type PlatformKey struct {
 	Cert    string // PEM; empty for a public key, which has none
 	From    time.Time
 	Expires time.Time
+
+	unused bool // nothing is signed with it yet: the merchant's side is just being told
 }
 
 // Signer signs answers and notifications.
 func (k PlatformKey) Signer() *wxpay.Platform { return &wxpay.Platform{Serial: k.Serial, Key: k.Key} }
 
-// A keySet holds WeChat Pay's keys, of either kind the newest last. WeChat Pay has
-// two kinds at the same time: platform certificates for merchants of old, and
-// public keys for those who came since 2024 or have switched.
+// A keySet holds WeChat Pay's keys, of either kind the newest last: platform
+// certificates, and public keys, none of the kind that the merchant does not have.
 type keySet struct {
+	change                keyChange
 	certificates, publics []PlatformKey
 }
 
-func newKeySet(k *Keys, now time.Time) keySet {
-	return keySet{
-		certificates: []PlatformKey{{
+func newKeySet(k *Keys, merchant string, now time.Time) keySet {
+	s := keySet{change: keyChange{merchant: merchant, began: now}}
+	if merchant != MerchantPublicKey {
+		s.certificates = []PlatformKey{{
 			Serial: wxpay.SerialNo(k.platform.Cert), Key: k.platform.RSA(), Cert: k.platform.certPEM(),
 			From: now.Add(-24 * time.Hour), Expires: now.Add(lifetime),
-		}},
-		publics: []PlatformKey{{Serial: k.publicID, Key: k.public, Expires: now.Add(20 * lifetime)}},
+		}}
 	}
+	if merchant != MerchantCertificate {
+		s.publics = []PlatformKey{{Serial: k.publicID, Key: k.public, Expires: now.Add(20 * lifetime)}}
+	}
+	return s
 }
 
 // valid are the keys of a kind that are so at a time. The newest always is: the
@@ -65,35 +70,55 @@ func valid(keys []PlatformKey, now time.Time) []PlatformKey {
 	return keys
 }
 
-// named finds the key that a client says it can verify with.
-func (s keySet) named(serial string, now time.Time) (PlatformKey, bool) {
-	for _, k := range slices.Concat(valid(s.certificates, now), valid(s.publics, now)) {
+// signing are those of the valid keys that WeChat Pay signs with.
+func signing(keys []PlatformKey, now time.Time) []PlatformKey {
+	return valid(slices.DeleteFunc(slices.Clone(keys), func(k PlatformKey) bool { return k.unused }), now)
+}
+
+// reply is the key that an answer is signed with: the one that the client has named,
+// if the merchant has it, else one of the certificates, else a public key. So does
+// WeChat Pay: who names a public key before its switch has begun, or what is no key at
+// all, is answered with a certificate's signature and not refused (developers.weixin.qq.com
+// community/develop/doc/0004e8c40b09182972936db6d69400, WxJava#3454).
+func (s keySet) reply(serial string, now time.Time, from seededRand, about ...any) PlatformKey {
+	certificates, publics := signing(s.certificates, now), signing(s.publics, now)
+	for _, k := range slices.Concat(certificates, publics) {
 		if k.Serial == serial {
-			return k, true
+			return k
 		}
 	}
-	return PlatformKey{}, false
+	if len(certificates) == 0 {
+		certificates = publics
+	}
+	return pick(certificates, from, about...)
+}
+
+// notification is the key that a send of a notification is signed with.
+func (s keySet) notification(id string, send int, now time.Time, from seededRand) PlatformKey {
+	keys := s.certificates
+	if from.draw("key kind", id).Float64()*100 < s.change.share(now) {
+		keys = s.publics
+	}
+	return pick(signing(keys, now), from, id, send)
 }
 
 // pick chooses a key of a kind. While an old one and a new one are both valid,
-// chance decides each time, as during WeChat Pay's own switches: a client that
+// chance decides each time, as when WeChat Pay changes certificates: a client that
 // forgets the old key on the day it learns the new one is found out.
-func (s keySet) pick(public bool, now time.Time, from seededRand, about ...any) PlatformKey {
-	keys := valid(s.certificates, now)
-	if public {
-		keys = valid(s.publics, now)
-	}
+func pick(keys []PlatformKey, from seededRand, about ...any) PlatformKey {
 	return keys[from.draw("key", about...).IntN(len(keys))]
 }
-
-func isPublic(serial string) bool { return strings.HasPrefix(serial, publicKeyPrefix) }
 
 // ErrTooManyKeys is for rotating too often.
 var ErrTooManyKeys = errors.New("sandbox: too many keys are valid already; move the clock a week on first")
 
-// Rotate puts a new platform certificate and a new public key in force and sets
-// the end of the old ones.
+// Rotate puts a new platform certificate and a new public key in force, as far as
+// the merchant has either, and sets the end of the old ones. What the merchant does
+// not have is zero. Nothing is signed with the new keys before [Config.Rotated] has
+// returned: WeChat Pay shows them, too, before it uses them.
 func (w *World) Rotate() (certificate, public PlatformKey, err error) {
+	w.rotating.Lock()
+	defer w.rotating.Unlock()
 	// Making RSA keys takes long, so nobody is kept waiting for it.
 	var keys [2]*rsa.PrivateKey
 	for i := range keys {
@@ -101,72 +126,81 @@ func (w *World) Rotate() (certificate, public PlatformKey, err error) {
 			return certificate, public, fmt.Errorf("sandbox: generating a Key: %w", err)
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.clock.now()
-	w.keys.certificates, w.keys.publics = valid(w.keys.certificates, now), valid(w.keys.publics, now)
-	if len(w.keys.publics) >= maxRotations {
-		return certificate, public, ErrTooManyKeys
-	}
-
-	// Clients find the newest certificate by where its validity begins, so that is
-	// a day later each time. It cannot be the virtual now: clients check it
-	// against the real one.
-	w.rotations++
-	p, err := certify(template(platformName, validFrom.AddDate(0, 0, w.rotations)), keys[0], w.Keys.ca)
+	certificate, public, err = w.announce(keys)
 	if err != nil {
 		return certificate, public, err
 	}
-	certificate = PlatformKey{
-		Serial: wxpay.SerialNo(p.Cert), Key: keys[0], Cert: p.certPEM(),
-		From: now, Expires: now.Add(lifetime),
+	if w.cfg.Rotated != nil {
+		w.cfg.Rotated()
 	}
-	public = PlatformKey{
-		Serial: publicKeyPrefix + "01" + MchID + random(14, decimal), Key: keys[1],
-		From: now, Expires: now.Add(20 * lifetime),
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, kind := range w.keys.kinds() {
+		(*kind)[len(*kind)-1].unused = false
 	}
-	for _, kind := range []*[]PlatformKey{&w.keys.certificates, &w.keys.publics} {
-		old := &(*kind)[len(*kind)-1]
-		if end := now.Add(Overlap); end.Before(old.Expires) {
-			old.Expires = end
-		}
-	}
-	w.keys.certificates = append(w.keys.certificates, certificate)
-	w.keys.publics = append(w.keys.publics, public)
 	w.Log.Info("keys rotated", "certificate", certificate.Serial, "public_key", public.Serial)
 	return certificate, public, nil
 }
 
-// UseKey notes which key a request says that its sender can verify with.
-// Notifications are signed with the kind of key that the merchant works with: that
-// of its request, else that of its last request that named any.
-func (w *World) UseKey(serial string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.public = w.worksWithPublicKey(serial)
+// kinds are the lists of keys of the kinds that the merchant has.
+func (s *keySet) kinds() []*[]PlatformKey {
+	return slices.DeleteFunc([]*[]PlatformKey{&s.certificates, &s.publics}, func(keys *[]PlatformKey) bool { return len(*keys) == 0 })
 }
 
-// worksWithPublicKey is made with w.mu held.
-func (w *World) worksWithPublicKey(serial string) bool {
-	if _, ok := w.keys.named(serial, w.clock.now()); ok {
-		return isPublic(serial)
-	}
-	return w.public
-}
-
-// ReplyKey is the key that the client has asked for by its serial, else a platform
-// certificate's; about tells one answer from the others.
-func (w *World) ReplyKey(serial, about string) PlatformKey {
+// announce adds new keys, and sets the end of the old ones.
+func (w *World) announce(keys [2]*rsa.PrivateKey) (certificate, public PlatformKey, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.now()
-	if k, ok := w.keys.named(serial, now); ok {
-		return k
+	for _, kind := range w.keys.kinds() {
+		if *kind = valid(*kind, now); len(*kind) >= maxRotations {
+			return certificate, public, ErrTooManyKeys
+		}
 	}
-	return w.keys.pick(false, now, w.rand, about)
+	if len(w.keys.certificates) > 0 {
+		// Clients find the newest certificate by where its validity begins, so that is
+		// a day later each time. It cannot be the virtual now: clients check it
+		// against the real one.
+		w.rotations++
+		p, err := certify(template(platformName, validFrom.AddDate(0, 0, w.rotations)), keys[0], w.Keys.ca)
+		if err != nil {
+			return certificate, public, err
+		}
+		certificate = PlatformKey{
+			Serial: wxpay.SerialNo(p.Cert), Key: keys[0], Cert: p.certPEM(),
+			From: now, Expires: now.Add(lifetime), unused: true,
+		}
+		succeed(&w.keys.certificates, certificate)
+	}
+	if len(w.keys.publics) > 0 {
+		public = PlatformKey{
+			Serial: publicKeyPrefix + "01" + MchID + random(14, decimal), Key: keys[1],
+			From: now, Expires: now.Add(20 * lifetime), unused: true,
+		}
+		succeed(&w.keys.publics, public)
+	}
+	return certificate, public, nil
 }
 
-// PlatformKeys returns the keys of either kind that are valid now, the newest last.
+// succeed adds the newest of a kind and sets the end of the one before.
+func succeed(keys *[]PlatformKey, next PlatformKey) {
+	old := &(*keys)[len(*keys)-1]
+	if end := next.From.Add(Overlap); end.Before(old.Expires) {
+		old.Expires = end
+	}
+	*keys = append(*keys, next)
+}
+
+// ReplyKey is the key that an answer is signed with: serial is that of the key which
+// the client has named, and about tells one answer from the others.
+func (w *World) ReplyKey(serial, about string) PlatformKey {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.keys.reply(serial, w.clock.now(), w.rand, about)
+}
+
+// PlatformKeys returns the keys of either kind that are valid now, the newest last;
+// none of a kind that the merchant does not have.
 func (w *World) PlatformKeys() (certificates, publics []PlatformKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

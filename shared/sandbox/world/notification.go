@@ -65,7 +65,7 @@ func (w *World) notify(r *refund, now time.Time, byHand bool) *delivery {
 		return nil // who has made it must ask
 	}
 	d := &delivery{
-		outRefundNo: r.application.OutRefundNo, kind: kind, url: w.address(kind, r), public: r.public,
+		outRefundNo: r.application.OutRefundNo, kind: kind, url: w.address(kind, r),
 		event: "REFUND." + r.status, state: DeliveryPending, next: now, made: now,
 	}
 	if d.url == "" {

@@ -40,7 +40,6 @@ type refund struct {
 	account      string
 	split        split
 	subMchID     string
-	public       bool // notifications about it are signed with a public key, not with a platform certificate
 	byHand       bool
 	notices      []*delivery // about it, in order
 	notification string      // the kind of notifications about it, see [NotificationKind]; empty: none is sent
@@ -49,7 +48,6 @@ type refund struct {
 
 // A Caller is what a request tells besides its body.
 type Caller struct {
-	Serial       string // the key that it can verify with, if it says so
 	Notification string // the kind of notifications that it will get; empty: none
 	Foreign      bool   // orders may be in any currency: who names none means the order's
 	byHand       bool   // on the merchant platform: no request at all
@@ -256,7 +254,7 @@ func (w *World) accept(o *order, a Application, by Caller, now time.Time) *refun
 		id:      "503" + w.rand.digits(8, "refund_id", a.OutRefundNo) + now.Format("20060102") + fmt.Sprintf("%010d", len(w.accepted)+1),
 		channel: "ORIGINAL", account: o.account,
 		split:    o.divide(a.Amount.Refund),
-		subMchID: a.SubMchID, public: w.worksWithPublicKey(by.Serial), byHand: by.byHand, notification: by.Notification,
+		subMchID: a.SubMchID, byHand: by.byHand, notification: by.Notification,
 	}
 	if !o.owned && !by.byHand {
 		o.owned, o.subMchID = true, a.SubMchID

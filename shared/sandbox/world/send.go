@@ -48,7 +48,6 @@ type delivery struct {
 	kind        NotificationKind
 	url         string
 	body        []byte
-	public      bool // signed with a public key, not with a platform certificate
 
 	state      string
 	next       time.Time // when it is sent next; zero: never, or it is on its way
@@ -70,10 +69,12 @@ type Attempt struct {
 	Error     string `json:"error"`
 	Fault     string `json:"fault,omitempty"`    // that this send was made to suffer
 	Exchange  string `json:"exchange,omitempty"` // where it stands in the journal
+	Serial    string `json:"serial,omitempty"`   // of the key that it was signed with; empty if it was not
 
 	Started time.Time `json:"-"` // virtual, as At
 	why     string    // what the fault should have it refused for
 	newKey  bool      // signed with a public key that the merchant's side was not started with
+	either  bool      // signed with one kind of key, while the merchant switches to the other
 }
 
 // causes say in a word why a receiver did not acknowledge a notification that nothing
@@ -92,6 +93,8 @@ func (a Attempt) Cause() string {
 		return a.why
 	case a.Status == 401 && a.newKey:
 		return "new_key"
+	case a.Status == 401 && a.either:
+		return "either_key"
 	case causes[a.Status] != "":
 		return causes[a.Status]
 	case a.Status == 200 || a.Status == 204:
@@ -108,6 +111,7 @@ func (d *delivery) holdBack(now time.Time, most time.Duration) {
 // A sending is a notification that is being sent.
 type sending struct {
 	delivery *delivery
+	id       string    // Request-Id
 	extra    bool      // besides the schedule: by hand
 	started  time.Time // virtual
 	number   int       // which send of this notification it is
@@ -121,8 +125,8 @@ func (w *World) startSend(d *delivery, extra bool) *sending {
 	now := w.clock.now()
 	d.sends++
 	s := &sending{
-		delivery: d, extra: extra, started: now, number: d.sends,
-		key: w.keys.pick(d.public, now, w.rand, d.id, d.sends),
+		delivery: d, id: w.requestID("notification", d.id, d.sends), extra: extra, started: now, number: d.sends,
+		key: w.keys.notification(d.id, d.sends, now, w.rand),
 	}
 	// A repeat of what was acknowledged uses no fault up: whoever has asked for
 	// one is waiting for the next notification.
@@ -157,6 +161,9 @@ func (w *World) send(ctx context.Context, s *sending) {
 	record := w.Record(ExchangeNotification)
 	a, ok := w.post(ctx, s, record)
 	a.At, a.Started = StampMS(s.started), s.started
+	if s.delivery.kind.Signed {
+		a.Serial, a.either = s.key.Serial, w.cfg.Merchant == MerchantSwitching
+	}
 	a.newKey = s.key.Cert == "" && s.key.Serial != w.Keys.publicID
 	a.LatencyMS = time.Since(started).Milliseconds()
 	if s.fault != nil {
@@ -200,7 +207,7 @@ func (w *World) finishSend(s *sending, a Attempt, acknowledged bool) {
 	w.touch(d)
 	signal(w.finished)
 	signal(w.wake)
-	w.Log.Info("notification sent", "out_refund_no", d.outRefundNo, "event_type", d.event,
+	w.Log.Info("notification sent", "request_id", s.id, "out_refund_no", d.outRefundNo, "event_type", d.event,
 		"send", s.number, "status", a.Status, "state", d.state, "fault", a.Fault, "error", a.Error)
 }
 
@@ -225,7 +232,7 @@ func (w *World) post(ctx context.Context, s *sending, record *Record) (Attempt, 
 		"User-Agent":   {"Mozilla/4.0"},
 		"Accept":       {"*/*"},
 		"Pragma":       {"no-cache"},
-		"Request-Id":   {w.requestID("notification", d.id, s.number)},
+		"Request-Id":   {s.id},
 	}
 	body, now := d.body, time.Now()
 	if s.fault != nil {

@@ -49,7 +49,7 @@ func TestNotificationsAreRepeatedOnTheDocumentedSchedule(t *testing.T) {
 			}
 			nonces[p.Header.Get("Wechatpay-Nonce")] = true
 			if i%5 == 0 {
-				if err := w.Verify(p.Header, p.Body, w.Serial); err != nil {
+				if err := w.Verify(p.Header, p.Body, p.Header.Get("Wechatpay-Serial")); err != nil {
 					t.Errorf("send %d: %v", i, err)
 				}
 			}

@@ -9,13 +9,15 @@ import (
 
 // A Snapshot is how everything stood at one time that is not a list of what happened.
 type Snapshot struct {
-	Now     time.Time // virtual
-	Speed   float64
-	Seed    int64
-	Hostile bool
-	Pace    time.Duration
-	Faults  []Fault
-	Keys    []Key
+	Now      time.Time // virtual
+	Speed    float64
+	Seed     int64
+	Hostile  bool
+	Pace     time.Duration
+	Faults   []Fault
+	Keys     []Key   // none of a kind that the merchant does not have
+	Merchant string  // its kind, by its keys: MerchantCertificate, ...
+	Share    float64 // of how many notifications in a hundred the public key signs
 }
 
 // A Key is a key and its age, not the key itself.
@@ -34,6 +36,7 @@ func (w *World) Snapshot() Snapshot {
 	return Snapshot{
 		Now: now, Speed: w.cfg.Speed, Seed: w.cfg.Seed, Hostile: w.hostile, Pace: w.cfg.Pace,
 		Faults: w.faultsInForce(), Keys: w.keyAges(now),
+		Merchant: w.keys.change.merchant, Share: w.keys.change.share(now),
 	}
 }
 

@@ -25,9 +25,11 @@ type Config struct {
 	Hostile   bool              // notifications come twice and out of order now and then
 	Speed     float64           // virtual seconds in a real one; zero means one
 	Pace      time.Duration     // least time between two refunds of one order; zero: a minute; negative: none
+	Merchant  string            // which keys of WeChat Pay's it has; empty: [MerchantSwitching]
 	NotifyURL string            // set on the merchant platform; empty: that of URLs
 	Transport http.RoundTripper // posts notifications; nil: over the network
 	Keys      *Keys             // nil: New generates some
+	Rotated   func()            // called when there are new keys and before anything is signed with them; nil: nobody is told
 	Log       *slog.Logger      // gets what happens, and no secrets; nil: nothing is logged
 }
 
@@ -65,6 +67,7 @@ type World struct {
 	wake     chan struct{} // Run should look at the tasks again
 	finished chan struct{} // a notification has been answered, or not
 	stepping lock.Mutex    // held by whoever does the tasks
+	rotating sync.Mutex    // held by whoever changes the keys
 	changes  broadcaster   // tells that there is something new to see
 	journal  journal       // what went over the wire
 	born     time.Time     // virtual
@@ -72,7 +75,6 @@ type World struct {
 	mu      sync.Mutex // of all that follows
 	urls    URLs
 	keys    keySet
-	public  bool // the merchant works with WeChat Pay's public key
 	hostile bool
 
 	byTrade, byTransaction map[string]*order
@@ -98,6 +100,10 @@ func New(cfg Config, doors ...Vocabulary) (*World, error) {
 	}
 	if cfg.NotifyURL != "" && !schema.FormURL.MatchString(cfg.NotifyURL) {
 		return nil, errors.New("sandbox: the notification URL is not an http or https URL without a query")
+	}
+	cfg.Merchant = cmp.Or(cfg.Merchant, MerchantSwitching)
+	if !slices.Contains(merchants, cfg.Merchant) {
+		return nil, errMerchant(cfg.Merchant)
 	}
 	if cfg.Keys == nil {
 		keys, err := GenerateKeys()
@@ -125,7 +131,7 @@ func New(cfg Config, doors ...Vocabulary) (*World, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		wake: make(chan struct{}, 1), finished: make(chan struct{}, 1),
-		public: true, hostile: cfg.Hostile,
+		hostile: cfg.Hostile,
 		byTrade: map[string]*order{}, byTransaction: map[string]*order{},
 		refunds: map[string]*refund{}, deliveries: map[string]*delivery{},
 	}
@@ -136,7 +142,7 @@ func New(cfg Config, doors ...Vocabulary) (*World, error) {
 		}
 	}
 	w.born = w.clock.now()
-	w.keys = newKeySet(cfg.Keys, w.born)
+	w.keys = newKeySet(cfg.Keys, cfg.Merchant, w.born)
 	w.ended, w.end = context.WithCancel(context.Background())
 	return w, nil
 }

@@ -1,0 +1,83 @@
+package control_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/sandboxtest"
+)
+
+func TestTheShareOfThePublicKeyIsSetAndGivenBack(t *testing.T) {
+	w := sandboxtest.New(t)
+	share := func(method, body string, status int) (out map[string]any) {
+		w.Control(method, "/_sandbox/keys/share", body, status).Decode(t, &out)
+		return out
+	}
+	byDay := map[string]any{"merchant": "switching", "percent": 0.1, "by_hand": false}
+	if diff := cmp.Diff(byDay, share("GET", "", 200)); diff != "" {
+		t.Errorf("at first (-want +got):\n%s", diff)
+	}
+	for _, percent := range []string{"0", "0.1", "33.5", "100"} {
+		if got := share("POST", `{"percent":`+percent+`}`, 200); got["by_hand"] != true {
+			t.Errorf("%s: %v", percent, got)
+		}
+	}
+	for _, body := range []string{`{}`, ``, `{"percent":null}`, `{"percent":"50"}`, `{"percent":-0.1}`, `{"percent":100.1}`, `{"percent":1e999}`, `{"percent":1,"x":1}`, `{"Percent":1}`} {
+		if got := share("POST", body, 400); got["error"] == "" {
+			t.Errorf("%s: %v", body, got)
+		}
+	}
+	if diff := cmp.Diff(map[string]any{"merchant": "switching", "percent": 100.0, "by_hand": true}, share("GET", "", 200)); diff != "" {
+		t.Errorf("set (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(byDay, share("DELETE", "", 200)); diff != "" {
+		t.Errorf("given back (-want +got):\n%s", diff)
+	}
+	for merchant, percent := range map[string]float64{"certificate": 0, "public-key": 100} {
+		w = sandboxtest.New(t, func(c *sandbox.Config) { c.Merchant = merchant })
+		share("POST", `{"percent":50}`, 409)
+		share("DELETE", "", 409)
+		if diff := cmp.Diff(map[string]any{"merchant": merchant, "percent": percent, "by_hand": false}, share("GET", "", 200)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", merchant, diff)
+		}
+	}
+}
+
+// What a merchant does not have is neither shown nor renewed.
+func TestOnlyTheKeysOfTheMerchantsKindAreShown(t *testing.T) {
+	for merchant, want := range map[string]struct{ certificate, public bool }{
+		"": {true, true}, "certificate": {true, false}, "public-key": {false, true},
+	} {
+		w := sandboxtest.New(t, func(c *sandbox.Config) { c.Merchant = merchant })
+		for _, rotated := range []bool{false, true} {
+			serials := map[string]bool{}
+			for _, k := range state(w).Keys {
+				serials[k.Kind] = true
+			}
+			if diff := cmp.Diff(map[string]bool{"merchant": true, "certificate": want.certificate, "public_key": want.public}, map[string]bool{
+				"merchant": serials["merchant"], "certificate": serials["certificate"], "public_key": serials["public_key"],
+			}); diff != "" {
+				t.Errorf("%q: keys (-want +got):\n%s", merchant, diff)
+			}
+			c := w.Control("GET", "/_sandbox/credentials", "", 200)
+			for name, want := range map[string]bool{
+				"platform_serial": want.certificate, "platform_cert": want.certificate, "public_key_id": want.public, "public_key": want.public,
+			} {
+				if text, ok := c.Field(name).(string); !ok || (text != "") != want {
+					t.Errorf("%q: %s %q, want a text, empty: %t", merchant, name, text, !want)
+				}
+			}
+			if rotated {
+				break
+			}
+			a := w.Control("POST", "/_sandbox/keys/rotate", "", 200)
+			for name, want := range map[string]bool{"platform_serial": want.certificate, "public_key_id": want.public, "old_until": true} {
+				if (a.Field(name) != nil) != want {
+					t.Errorf("%q rotated to %s, want %s there: %t", merchant, a.Body, name, want)
+				}
+			}
+		}
+	}
+}
