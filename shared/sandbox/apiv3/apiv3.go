@@ -194,7 +194,7 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 			d.world.Log.Error("answer not signed", "error", err)
 		}
 	}
-	door.Wrote(d.world, x.Request, status, fault)
+	door.Wrote(d.world, x.Request, h.Get("Request-Id"), status, fault)
 	w.WriteHeader(status)
 	_, _ = w.Write(b) // the client may have gone; that is its affair
 }

@@ -259,7 +259,7 @@ func (d *Door) write(w http.ResponseWriter, c call, status int, media string, v 
 	}
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("X-Request-Id", c.ID)
-	door.Wrote(d.world, c.Request, status, fault)
+	door.Wrote(d.world, c.Request, c.ID, status, fault)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client may have gone; that is its affair
 }

@@ -107,9 +107,10 @@ func Suffer(in *world.World, w http.ResponseWriter, r *http.Request, fault world
 	return false
 }
 
-// Wrote notes an answer in the log.
-func Wrote(w *world.World, r *http.Request, status int, fault world.UpstreamFault) {
-	w.Log.Debug("answered", "method", r.Method, "path", r.URL.Path, "status", status, "fault", fault.Name)
+// Wrote notes an answer in the log, under the Request-Id that the client is told, where
+// its system tells one.
+func Wrote(w *world.World, r *http.Request, id string, status int, fault world.UpstreamFault) {
+	w.Log.Debug("answered", "request_id", id, "method", r.Method, "path", r.URL.Path, "status", status, "fault", fault.Name)
 }
 
 // HangUp breaks the connection in the middle of everything: with a reset where

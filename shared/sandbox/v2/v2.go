@@ -263,7 +263,7 @@ func (d *Door) write(w http.ResponseWriter, x *door.Exchange, status int, f wxpa
 		x.Record.Refuse(f["return_code"])
 	}
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-	door.Wrote(d.world, x.Request, status, fault)
+	door.Wrote(d.world, x.Request, x.ID, status, fault)
 	w.WriteHeader(status)
 	_, _ = w.Write(f.XML()) // the client may have gone; that is its affair
 }

@@ -109,7 +109,7 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 		return
 	}
 	fields["errcode"], fields["errmsg"] = code, words
-	door.Wrote(d.world, x.Request, status, fault)
+	door.Wrote(d.world, x.Request, x.ID, status, fault)
 	writeJSON(w, status, fields)
 }
 
