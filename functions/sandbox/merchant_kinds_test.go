@@ -111,6 +111,12 @@ func TestOurFunctionsVerifyForEveryKindOfMerchant(t *testing.T) {
 			p.pass("170h") // the old keys have ended, and so has a switch by day
 			p.refundAll("C", 12)
 			check("a week later", p.signers("C"), keys(c.then))
+
+			for range 2 { // more than our settings hold
+				p.control("POST", "/_sandbox/keys/rotate", "", nil)
+			}
+			p.refundAll("D", 12)
+			p.signers("D")
 		})
 	}
 }

@@ -36,6 +36,7 @@ var statuses = []struct {
 	{world.ErrClash, http.StatusConflict},
 	{world.ErrFinal, http.StatusConflict},
 	{world.ErrTooManyKeys, http.StatusConflict},
+	{world.ErrUnusedKeys, http.StatusConflict},
 	{world.ErrNoSwitch, http.StatusConflict},
 	{world.ErrTooManyFaults, http.StatusConflict},
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ type PlatformKey struct {
 	From    time.Time
 	Expires time.Time
 
-	unused bool // nothing is signed with it yet: the merchant's side is just being told
+	used time.Time // from when on WeChat Pay signs with it; what it shows before, merchants can prepare for
 }
 
 // Signer signs answers and notifications.
@@ -70,9 +71,23 @@ func valid(keys []PlatformKey, now time.Time) []PlatformKey {
 	return keys
 }
 
-// signing are those of the valid keys that WeChat Pay signs with.
+// usable are the valid keys that WeChat Pay signs with, if it is asked to. Only the newest
+// key can be one that it does not use yet.
+func usable(keys []PlatformKey, now time.Time) []PlatformKey {
+	if n := len(keys); n > 0 && keys[n-1].used.After(now) {
+		keys = keys[:n-1]
+	}
+	return valid(keys, now)
+}
+
+// signing are those that it signs with unasked: of the newest two, which are all that a
+// merchant's settings hold, those that are usable.
 func signing(keys []PlatformKey, now time.Time) []PlatformKey {
-	return valid(slices.DeleteFunc(slices.Clone(keys), func(k PlatformKey) bool { return k.unused }), now)
+	all, most := usable(keys, now), 2
+	if n := len(keys); n > 0 && keys[n-1].used.After(now) {
+		most = 1
+	}
+	return all[max(0, len(all)-most):]
 }
 
 // reply is the key that an answer is signed with: the one that the client has named,
@@ -81,16 +96,16 @@ func signing(keys []PlatformKey, now time.Time) []PlatformKey {
 // all, is answered with a certificate's signature and not refused (developers.weixin.qq.com
 // community/develop/doc/0004e8c40b09182972936db6d69400, WxJava#3454).
 func (s keySet) reply(serial string, now time.Time, from seededRand, about ...any) PlatformKey {
-	certificates, publics := signing(s.certificates, now), signing(s.publics, now)
-	for _, k := range slices.Concat(certificates, publics) {
+	for _, k := range slices.Concat(usable(s.certificates, now), usable(s.publics, now)) {
 		if k.Serial == serial {
 			return k
 		}
 	}
-	if len(certificates) == 0 {
-		certificates = publics
+	keys := s.certificates
+	if len(keys) == 0 {
+		keys = s.publics
 	}
-	return pick(certificates, from, about...)
+	return pick(signing(keys, now), from, about...)
 }
 
 // notification is the key that a send of a notification is signed with.
@@ -109,14 +124,18 @@ func pick(keys []PlatformKey, from seededRand, about ...any) PlatformKey {
 	return keys[from.draw("key", about...).IntN(len(keys))]
 }
 
-// ErrTooManyKeys is for rotating too often.
-var ErrTooManyKeys = errors.New("sandbox: too many keys are valid already; move the clock a week on first")
+// Errors of rotating too often.
+var (
+	ErrTooManyKeys = errors.New("sandbox: too many keys are valid already; move the clock a week on first")
+	ErrUnusedKeys  = errors.New("sandbox: there are new keys that nothing is signed with yet; move the clock on first")
+)
 
 // Rotate puts a new platform certificate and a new public key in force, as far as
 // the merchant has either, and sets the end of the old ones. What the merchant does
-// not have is zero. Nothing is signed with the new keys before [Config.Rotated] has
-// returned: WeChat Pay shows them, too, before it uses them.
-func (w *World) Rotate() (certificate, public PlatformKey, err error) {
+// not have is zero. Nothing is signed with the new keys for some virtual time, and in
+// any case not before [Config.Rotated] has returned: WeChat Pay, too, shows a certificate
+// 24 hours before it uses it.
+func (w *World) Rotate(in time.Duration) (certificate, public PlatformKey, err error) {
 	w.rotating.Lock()
 	defer w.rotating.Unlock()
 	// Making RSA keys takes long, so nobody is kept waiting for it.
@@ -126,7 +145,7 @@ func (w *World) Rotate() (certificate, public PlatformKey, err error) {
 			return certificate, public, fmt.Errorf("sandbox: generating a Key: %w", err)
 		}
 	}
-	certificate, public, err = w.announce(keys)
+	certificate, public, err = w.announce(keys, in)
 	if err != nil {
 		return certificate, public, err
 	}
@@ -135,8 +154,9 @@ func (w *World) Rotate() (certificate, public PlatformKey, err error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	used := w.clock.now().Add(in)
 	for _, kind := range w.keys.kinds() {
-		(*kind)[len(*kind)-1].unused = false
+		(*kind)[len(*kind)-1].used = used
 	}
 	w.Log.Info("keys rotated", "certificate", certificate.Serial, "public_key", public.Serial)
 	return certificate, public, nil
@@ -148,13 +168,17 @@ func (s *keySet) kinds() []*[]PlatformKey {
 }
 
 // announce adds new keys, and sets the end of the old ones.
-func (w *World) announce(keys [2]*rsa.PrivateKey) (certificate, public PlatformKey, err error) {
+func (w *World) announce(keys [2]*rsa.PrivateKey, in time.Duration) (certificate, public PlatformKey, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.now()
 	for _, kind := range w.keys.kinds() {
-		if *kind = valid(*kind, now); len(*kind) >= maxRotations {
+		*kind = valid(*kind, now)
+		switch n := len(*kind); {
+		case n >= maxRotations:
 			return certificate, public, ErrTooManyKeys
+		case (*kind)[n-1].used.After(now):
+			return certificate, public, ErrUnusedKeys
 		}
 	}
 	if len(w.keys.certificates) > 0 {
@@ -168,24 +192,28 @@ func (w *World) announce(keys [2]*rsa.PrivateKey) (certificate, public PlatformK
 		}
 		certificate = PlatformKey{
 			Serial: wxpay.SerialNo(p.Cert), Key: keys[0], Cert: p.certPEM(),
-			From: now, Expires: now.Add(lifetime), unused: true,
+			From: now, Expires: now.Add(lifetime), used: never(now),
 		}
-		succeed(&w.keys.certificates, certificate)
+		succeed(&w.keys.certificates, certificate, in)
 	}
 	if len(w.keys.publics) > 0 {
 		public = PlatformKey{
 			Serial: publicKeyPrefix + "01" + MchID + random(14, decimal), Key: keys[1],
-			From: now, Expires: now.Add(20 * lifetime), unused: true,
+			From: now, Expires: now.Add(20 * lifetime), used: never(now),
 		}
-		succeed(&w.keys.publics, public)
+		succeed(&w.keys.publics, public, in)
 	}
 	return certificate, public, nil
 }
 
-// succeed adds the newest of a kind and sets the end of the one before.
-func succeed(keys *[]PlatformKey, next PlatformKey) {
+// never is beyond whatever the clock is moved to.
+func never(now time.Time) time.Time { return now.Add(math.MaxInt64) }
+
+// succeed adds the newest of a kind, which is to be used in some time, and sets the end of
+// the one before.
+func succeed(keys *[]PlatformKey, next PlatformKey, in time.Duration) {
 	old := &(*keys)[len(*keys)-1]
-	if end := next.From.Add(Overlap); end.Before(old.Expires) {
+	if end := next.From.Add(in + Overlap); end.Before(old.Expires) {
 		old.Expires = end
 	}
 	*keys = append(*keys, next)
