@@ -26,6 +26,8 @@ type stateObject struct {
 	Faults    []world.Fault `json:"faults"`
 	Known     knownFaults   `json:"known"`
 	Keys      []keyState    `json:"keys"`
+	Merchant  string        `json:"merchant"`             // which keys of WeChat Pay's it has: certificate, switching, public-key
+	Share     float64       `json:"share"`                // of how many notifications in a hundred the public key signs
 	OursError string        `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
 	Totals    totals        `json:"totals"`
 	Exchanges int           `json:"exchanges"`     // how many have been recorded, also those that are no longer kept
@@ -91,7 +93,7 @@ func (d *Door) state(ctx context.Context) stateObject {
 	out := stateObject{
 		Now: world.StampMS(now.Now), Speed: now.Speed, Seed: now.Seed, Channel: d.cfg.Channel, Hostile: now.Hostile, Pace: max(0, now.Pace).Seconds(),
 		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes, Timer: faultNames(world.TimerFaults)},
-		Exchanges: d.world.Recorded(), Timer: !d.cfg.NoTimer && !d.world.TimerStopped(),
+		Exchanges: d.world.Recorded(), Merchant: now.Merchant, Share: now.Share, Timer: !d.cfg.NoTimer && !d.world.TimerStopped(),
 	}
 	for _, pause := range world.Schedule {
 		out.Schedule = append(out.Schedule, int64(pause/time.Second))

@@ -35,7 +35,7 @@ func Front(w *world.World, mux *http.ServeMux) http.Handler {
 			return
 		}
 		if wrongCertificate(w, r.TLS) {
-			refuseCertificate(w, out, r, certificateWrong)
+			refuseCertificate(w, out, r, w.NextRequestID(), certificateWrong)
 			return
 		}
 		if p := r.URL.EscapedPath(); path.Clean("/"+p) != p || r.RequestURI == "*" {
@@ -56,9 +56,9 @@ func Certificate(w *world.World, out http.ResponseWriter, x *Exchange) bool {
 	r := x.Request
 	switch {
 	case wrongCertificate(w, r.TLS):
-		refuseCertificate(w, out, r, certificateWrong)
+		refuseCertificate(w, out, r, x.ID, certificateWrong)
 	case r.TLS == nil || len(r.TLS.PeerCertificates) == 0:
-		refuseCertificate(w, out, r, certificateMissing)
+		refuseCertificate(w, out, r, x.ID, certificateMissing)
 	default:
 		return x.Check("certificate", true, "the merchant's client certificate")
 	}
@@ -71,7 +71,7 @@ func wrongCertificate(w *world.World, c *tls.ConnectionState) bool {
 	return c != nil && len(c.PeerCertificates) > 0 && !bytes.Equal(c.PeerCertificates[0].Raw, w.Keys.Merchant.Cert.Raw)
 }
 
-func refuseCertificate(w *world.World, out http.ResponseWriter, r *http.Request, why string) {
+func refuseCertificate(w *world.World, out http.ResponseWriter, r *http.Request, id, why string) {
 	record := world.RecordOf(r.Context())
 	record.Check("certificate", false, why)
 	record.Refuse(strconv.Itoa(http.StatusBadRequest))
@@ -79,7 +79,7 @@ func refuseCertificate(w *world.World, out http.ResponseWriter, r *http.Request,
 	h.Set("Server", "nginx")
 	h.Set("Content-Type", "text/html")
 	h.Set("Connection", "close") // as nginx: who has shown none will show none here
-	Wrote(w, r, http.StatusBadRequest, world.UpstreamFault{})
+	Wrote(w, r, id, http.StatusBadRequest, world.UpstreamFault{})
 	out.WriteHeader(http.StatusBadRequest)
 	_, _ = fmt.Fprintf(out, page, why) // the client may have gone; that is its affair
 }
