@@ -15,6 +15,9 @@
 // and notifies in its own words. Where nothing is documented about those, what its
 // users report decides, and the tables say so.
 //
+// Merchants know WeChat Pay by platform certificates, by its public key, or by both while
+// they are moved from the one to the other; [Config.Merchant] chooses.
+//
 // It is strict and, with [Config.Hostile], repeats and reorders notifications, since
 // a client that has seen only good days is not tested. And it misbehaves on demand:
 // every fault that has a name in [Sandbox.Control] is one that merchants have met.

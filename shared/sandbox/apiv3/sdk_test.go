@@ -306,6 +306,51 @@ func TestTheOfficialSDKVerifiesEitherKeyWhileAMerchantSwitches(t *testing.T) {
 	}
 }
 
+// Who looks at the list while a new certificate is shown and not used never meets one that
+// it does not know: the SDK looks once a day, and not when it meets one.
+func TestTheOfficialSDKIsNotLeftBehindByANewCertificate(t *testing.T) {
+	w, h := sdkWorld(t, "certificate", "")
+	manager, err := sdkDownloader(t, w, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := core.NewClient(t.Context(), option.WithHTTPClient(h), option.WithMerchantCredential(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w)),
+		option.WithVerifier(verifiers.NewSHA256WithRSAVerifier(manager.GetCertificateVisitor(w.Signer.MchID))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Order("SDK-1")
+	w.Refund("SDK-1", "R1")
+	api := refunddomestic.RefundsApiService{Client: client}
+	ask := func(when string) map[string]int {
+		t.Helper()
+		signed := map[string]int{}
+		for range 20 {
+			_, result, err := api.QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1")})
+			if err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+			signed[result.Response.Header.Get("Wechatpay-Serial")]++
+		}
+		return signed
+	}
+	old := w.Control("GET", "/_sandbox/credentials", "", 200).Field("platform_serial").(string)
+	fresh := w.Control("POST", "/_sandbox/keys/rotate", `{"in":"24h"}`, 200).Field("platform_serial").(string)
+	if got := ask("before it is used"); got[old] != 20 {
+		t.Errorf("before it is used: signed by %v, want %s alone", got, old)
+	}
+	manager.DownloadCertificates(t.Context())
+	w.Advance("24h")
+	ask("then") // whichever the SDK names, it verifies
+	if got := manager.GetNewestCertificateSerial(t.Context(), w.Signer.MchID); got != fresh {
+		t.Errorf("the newest certificate is %s, want %s", got, fresh)
+	}
+	w.Advance("168h")
+	if got := ask("a week later"); got[fresh] != 20 {
+		t.Errorf("a week later: signed by %v, want %s alone", got, fresh)
+	}
+}
+
 // What a merchant does not have the SDK does not get.
 func TestTheOfficialSDKFindsOnlyTheKeysOfItsMerchant(t *testing.T) {
 	w, h := sdkWorld(t, "public-key", "")
