@@ -175,9 +175,7 @@ func (s *Sandbox) WeChat() http.Handler {
 	for _, each := range []interface{ Routes(*http.ServeMux) }{s.apiv3, s.v2, s.cloudbase, s.wecom} {
 		each.Routes(mux)
 	}
-	return door.Recorded(s.world, world.ExchangeCall, func(r *http.Request, _ *Exchange) bool {
-		return r.Method != http.MethodConnect // what goes through a tunnel is recorded at its end
-	}, door.Front(s.world, mux))
+	return door.Recorded(s.world, world.ExchangeCall, nil, door.Front(s.world, mux))
 }
 
 // Journal puts what a function of the merchant's side is asked and answers into the journal

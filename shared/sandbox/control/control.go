@@ -76,9 +76,9 @@ var endpoints = []endpoint{
 	{"GET /_sandbox/view/orders?*", (*Door).viewOrders},
 	{"GET /_sandbox/view/orders/{out_trade_no}", (*Door).viewOrder},
 	{"GET /_sandbox/view/notifications?*", (*Door).viewNotifications},
-	{"GET /_sandbox/view/exchanges?*", (*Door).getExchanges},
-	{"GET /_sandbox/view/exchanges/{id}", (*Door).getExchange},
-	{"GET /_sandbox/view/day?*", (*Door).getDay},
+	{"GET /_sandbox/view/exchanges?*", (*Door).viewExchanges},
+	{"GET /_sandbox/view/exchanges/{id}", (*Door).viewExchange},
+	{"GET /_sandbox/view/day?*", (*Door).viewDay},
 }
 
 // A Config is what the control doors show of what is not in the world.
@@ -261,22 +261,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 		return nil, &refusal{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type must be application/json or left out, not %.80q", media)}
 	}
 	return body, nil
-}
-
-// checkQuery refuses names in a query that an endpoint does not know, or that are there
-// twice: whoever asks for ?limit=5 would take all for five.
-func checkQuery(r *http.Request, names string) *refusal {
-	if names == "*" {
-		return nil
-	}
-	p := readParams(r)
-	for _, name := range strings.FieldsFunc(names, func(c rune) bool { return c == '&' }) {
-		p.text(name)
-	}
-	if err := p.bad(); err != nil {
-		return &refusal{http.StatusBadRequest, err.Error()}
-	}
-	return nil
 }
 
 func write(w http.ResponseWriter, out any, err error) {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -16,44 +15,35 @@ type hourObject struct {
 	InDoubt  int `json:"in_doubt"` // claimed in that hour, and of unknown outcome still
 }
 
-// getDay counts by the hours of one virtual day in China.
-func (d *Door) getDay(r *http.Request, _ []byte) (any, error) {
+// viewDay counts by the hours of one virtual day in China.
+func (d *Door) viewDay(r *http.Request, _ []byte) (any, error) {
 	p := readParams(r)
-	midnight := p.moment("date", false)
+	day := p.day("date", d.world.Now())
 	if err := p.bad(); err != nil {
 		return nil, err
 	}
-	if midnight.IsZero() {
-		midnight = d.world.Now()
-	}
-	midnight = midnight.In(world.China)
-	year, month, day := midnight.Date()
-	midnight = time.Date(year, month, day, 0, 0, 0, 0, world.China)
-	counts := d.world.Day(midnight)
+	counts := d.world.Day(day)
 	out := make([]hourObject, len(counts))
 	for hour, c := range counts {
 		out[hour] = hourObject{Hour: hour, Accepted: c.Accepted, Settled: c.Settled}
 	}
-	for _, claimed := range d.inDoubt(r.Context()) {
-		if hour, ok := world.HourOf(midnight, claimed); ok {
+	d.index.refresh(r.Context())
+	for _, claimed := range d.index.inDoubt() {
+		if hour, ok := world.HourOf(day, claimed); ok {
 			out[hour].InDoubt++
 		}
 	}
-	return map[string]any{"date": midnight.Format(time.DateOnly), "hours": out}, nil
+	return map[string]any{"date": day.Format(time.DateOnly), "hours": out}, nil
 }
 
-// inDoubt are when the refunds were claimed of which the merchant's side does not know
-// whether WeChat Pay has them.
-func (d *Door) inDoubt(ctx context.Context) []time.Time {
-	x := d.index
-	x.refresh(ctx)
+// inDoubt are when the merchant's refunds were claimed of which he does not know what came.
+func (x *index) inDoubt() (claimed []time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	var out []time.Time
-	for _, e := range x.sorted {
+	for _, e := range x.refunds {
 		if e.InDoubt {
-			out = append(out, e.at)
+			claimed = append(claimed, e.merchant.at)
 		}
 	}
-	return out
+	return claimed
 }

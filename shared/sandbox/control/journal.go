@@ -3,12 +3,16 @@ package control
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"wxrefund/shared/sandbox/world"
 )
 
 // errNoExchange is for an ID that no exchange has, or none that is still kept.
 var errNoExchange = errors.New("sandbox: no exchange has this id, or it is no longer kept")
+
+// shownExchanges is how many of a refund's stand on its page, the newest.
+const shownExchanges = 50
 
 // An exchangeSummary is a line of the journal.
 type exchangeSummary struct {
@@ -67,38 +71,28 @@ func halfOf(m world.Message) messageObject {
 	return messageObject{append([][2]string{}, m.Headers...), m.Body, m.Cut, m.Opened}
 }
 
-// exchangesAbout are the newest that have to do with a refund.
-func (d *Door) exchangesAbout(outRefundNo string) []exchangeSummary {
-	return summaries(d.world.Exchanges(world.JournalQuery{Refund: outRefundNo}), page{limit: usualLimit})
-}
-
-func summaries(all []*world.Exchange, p page) []exchangeSummary {
+func summaries(all []*world.Exchange) []exchangeSummary {
 	out := []exchangeSummary{}
-	from := min(p.offset, len(all))
-	for _, x := range all[from:min(from+p.limit, len(all))] {
+	for _, x := range all {
 		out = append(out, summarize(x))
 	}
 	return out
 }
 
-func (d *Door) getExchanges(r *http.Request, _ []byte) (any, error) {
+func (d *Door) viewExchanges(r *http.Request, _ []byte) (any, error) {
 	p := readParams(r)
-	kinds := []string{world.ExchangeCall, world.ExchangeNotification, world.ExchangeFunction}
-	refused := p.flag("refused")
-	ask := world.JournalQuery{Refund: p.text("refund"), Kind: p.one("kind", kinds...), Refused: refused != nil && *refused}
-	part := p.page()
+	refund, kinds := p.text("refund"), p.among("kind", world.ExchangeCall, world.ExchangeNotification, world.ExchangeFunction)
+	refused, part := p.flag("refused"), p.page()
 	if err := p.bad(); err != nil {
 		return nil, err
 	}
-	all := d.world.Exchanges(ask)
-	return struct {
-		Total     int               `json:"total"`
-		Offset    int               `json:"offset"`
-		Exchanges []exchangeSummary `json:"exchanges"`
-	}{len(all), part.offset, summaries(all, part)}, nil
+	found, total := pick(d.world.Exchanges(refund), part, func(x *world.Exchange) bool {
+		return (kinds == nil || slices.Contains(kinds, x.Kind)) && is(refused, x.Refused)
+	})
+	return map[string]any{"total": total, "offset": part.offset, "exchanges": summaries(found)}, nil
 }
 
-func (d *Door) getExchange(r *http.Request, _ []byte) (any, error) {
+func (d *Door) viewExchange(r *http.Request, _ []byte) (any, error) {
 	x, ok := d.world.Exchange(r.PathValue("id"))
 	if !ok {
 		return nil, errNoExchange

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -24,7 +25,8 @@ func TestExchangesArePagedNewestFirst(t *testing.T) {
 		"?limit=2&offset=3":          "5: call/R1 call/R0",
 		"?offset=9":                  "5:",
 		"?kind=call&refused=true":    "1: call/R3",
-		"?refused=false&kind=call":   "4: call/R3 call/R2 call/R1 call/R0",
+		"?refused=false&kind=call":   "3: call/R2 call/R1 call/R0",
+		"?kind=call,function":        "4: call/R3 call/R2 call/R1 call/R0",
 		"?refund=R0":                 "2: notification/R0 call/R0",
 		"?refund=R3":                 "1: call/R3",
 		"?refund=R":                  "0:",
@@ -49,12 +51,48 @@ func TestExchangesArePagedNewestFirst(t *testing.T) {
 	}
 }
 
+// A refund's page has its exchanges, also one that WeChat Pay has refused, and the state counts them.
+func TestARefundIsShownWithItsExchanges(t *testing.T) {
+	w := sandboxtest.New(t, func(c *sandbox.Config) {
+		c.MerchantRefunds = func(_ context.Context, numbers ...string) (out []sandbox.MerchantRefund, err error) {
+			for _, no := range numbers {
+				if no == "R2" {
+					out = append(out, sandbox.MerchantRefund{OutRefundNo: no, OutTradeNo: "T2", State: "rejected", At: time.Now()})
+				}
+			}
+			return out, nil
+		}
+	})
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	w.Apply("T2", "R2", 1)
+	for i := range 60 {
+		w.Call("GET", sandboxtest.RefundsPath+"/R1?sub_mchid="+fmt.Sprint(i), "")
+	}
+	w.Sandbox.MerchantChanged("R2")
+	for no, want := range map[string]int{"R1": 50, "R2": 1} {
+		var refund struct {
+			Exchanges []struct {
+				ID          string
+				OutRefundNo string `json:"out_refund_no"`
+			}
+		}
+		w.Control("GET", "/_sandbox/view/refunds/"+no, "", 200).Decode(t, &refund)
+		if len(refund.Exchanges) != want || refund.Exchanges[0].OutRefundNo != no || no == "R1" && refund.Exchanges[0].ID != "x62" {
+			t.Errorf("%s: got %+v, want its newest %d", no, refund.Exchanges, want)
+		}
+	}
+	if got := w.Control("GET", "/_sandbox/state", "", 200).Field("exchanges"); got != 62.0 {
+		t.Errorf("the state counts %v exchanges, want 62", got)
+	}
+}
+
 // What is misspelt is refused by its name, and never taken for everything.
 func TestQueriesOfTheJournalAreStrict(t *testing.T) {
 	w := sandboxtest.New(t)
 	for path, says := range map[string]string{
-		"exchanges?Refund=R1":          "?Refund",
-		"exchanges?refund=R1&refund=R": "refund",
+		"exchanges?Refund=R1":          "?Refund is not known",
+		"exchanges?refund=R1&refund=R": "?refund",
 		"exchanges?kind=calls":         "kind",
 		"exchanges?refused=1":          "refused",
 		"exchanges?limit=0":            "limit",
@@ -64,7 +102,7 @@ func TestQueriesOfTheJournalAreStrict(t *testing.T) {
 		"exchanges?%zz":                "query",
 		"day?date=2024-02-30":          "date",
 		"day?date=20240229":            "date",
-		"day?hour=1":                   "hour",
+		"day?hour=1":                   "?hour is not known",
 	} {
 		if a := w.Control("GET", "/_sandbox/view/"+path, "", 400); !strings.Contains(fmt.Sprint(a.Field("error")), says) {
 			t.Errorf("%s: %s, want it to name %s", path, a.Body, says)
@@ -78,16 +116,18 @@ func TestQueriesOfTheJournalAreStrict(t *testing.T) {
 // A day shows by the hour what WeChat Pay has accepted and settled, and what of the merchant's was
 // claimed then and is of unknown outcome now.
 func TestTheDaysChart(t *testing.T) {
-	m := merchant{}
-	w := sandboxtest.New(t, func(c *sandbox.Config) { c.MerchantRefunds = m.read })
+	var claimed time.Time
+	w := sandboxtest.New(t, func(c *sandbox.Config) {
+		c.MerchantRefunds = func(context.Context, ...string) ([]sandbox.MerchantRefund, error) {
+			return []sandbox.MerchantRefund{{OutRefundNo: "D1", State: "claimed", At: claimed, InDoubt: true}, {OutRefundNo: "D2", State: "claimed", At: claimed}}, nil
+		}
+	})
 	w.Order("T1")
 	w.Refund("T1", "R1")
 	w.Refund("T1", "R2")
 	w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
-	claimed := w.Sandbox.Now()
-	m.writes(w, sandbox.MerchantRefund{OutRefundNo: "D1", State: "claimed", InDoubt: true, At: claimed})
-	m.writes(w, sandbox.MerchantRefund{OutRefundNo: "D2", State: "claimed", At: claimed})
-	m.writes(w, sandbox.MerchantRefund{OutRefundNo: "D3", State: "success", At: claimed})
+	claimed = w.Sandbox.Now()
+	w.Sandbox.MerchantChanged("D1", "D2")
 	type hour struct {
 		Hour, Accepted, Settled int
 		InDoubt                 int `json:"in_doubt"`

@@ -97,15 +97,6 @@ func (p *params) among(name string, words ...string) []string {
 	return chosen
 }
 
-// one is one of the given words; empty if it is not there.
-func (p *params) one(name string, words ...string) string {
-	text := p.text(name)
-	if text != "" && !slices.Contains(words, text) {
-		p.fail(name, "one of "+strings.Join(words, ", "))
-	}
-	return text
-}
-
 // moment is a time, or a day of China's; zero if it is not there. The day is there for
 // who means all of it: the time is its beginning, or with end its last moment.
 func (p *params) moment(name string, end bool) time.Time {
@@ -127,6 +118,19 @@ func (p *params) moment(name string, end bool) time.Time {
 	return day
 }
 
+// day is the midnight in China with which a day begins; that of otherwise if it is not there.
+func (p *params) day(name string, otherwise time.Time) time.Time {
+	text := p.text(name)
+	if text == "" {
+		text = otherwise.In(world.China).Format(time.DateOnly)
+	}
+	day, err := time.ParseInLocation(time.DateOnly, text, world.China)
+	if err != nil {
+		p.fail(name, "a day like 2026-11-26")
+	}
+	return day
+}
+
 // bad returns what is wrong with what has been read, and names that nobody has read.
 func (p *params) bad() error {
 	for _, name := range slices.Sorted(maps.Keys(p.values)) {
@@ -142,6 +146,22 @@ func (p *params) names() string {
 		return "none"
 	}
 	return strings.Join(slices.Sorted(maps.Keys(p.known)), ", ")
+}
+
+// checkQuery refuses names in a query that an endpoint does not know, or that are there
+// twice: whoever asks for ?limit=5 would take all for five.
+func checkQuery(r *http.Request, names string) *refusal {
+	if names == "*" {
+		return nil
+	}
+	p := readParams(r)
+	for _, name := range strings.FieldsFunc(names, func(c rune) bool { return c == '&' }) {
+		p.text(name)
+	}
+	if err := p.bad(); err != nil {
+		return &refusal{http.StatusBadRequest, err.Error()}
+	}
+	return nil
 }
 
 // A page is which part of a list is asked for.

@@ -28,7 +28,7 @@ type refundDetail struct {
 	Order    *orderState     `json:"order"`
 	Siblings []row           `json:"siblings"` // the other refunds of its order, the newest first
 
-	Exchanges []exchangeSummary `json:"exchanges"` // the newest of the journal that have to do with it
+	Exchanges []exchangeSummary `json:"exchanges"` // the newest first
 }
 
 // An orderDetail is an order with its refunds, the newest first.
@@ -76,7 +76,7 @@ func (d *Door) viewRefund(r *http.Request, _ []byte) (any, error) {
 	merchant := x.look(r.Context(), no)
 	wechat, _ := d.world.Refund(no)
 	about := d.world.About(no)
-	exchanges := d.exchangesAbout(no)
+	exchanges, _ := pick(d.world.Exchanges(no), page{limit: shownExchanges}, func(*world.Exchange) bool { return true })
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -84,7 +84,7 @@ func (d *Door) viewRefund(r *http.Request, _ []byte) (any, error) {
 	if e == nil || !e.known() {
 		return nil, world.ErrNoRefund
 	}
-	out := refundDetail{row: e.row, Can: append([]string{}, wechat.Can...), Event: merchant.Event, Timeline: timeline(wechat, merchant, about), Notices: []deliveryState{}, Exchanges: exchanges}
+	out := refundDetail{row: e.row, Can: append([]string{}, wechat.Can...), Event: merchant.Event, Timeline: timeline(wechat, merchant, about), Notices: []deliveryState{}, Exchanges: summaries(exchanges)}
 	for _, n := range about {
 		out.Notices = append(out.Notices, stateOfDelivery(n))
 	}

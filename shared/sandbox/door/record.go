@@ -15,6 +15,10 @@ import (
 // it. Once it is over judge may complete the exchange, or say that it is not kept; nil: all are.
 func Recorded(w *world.World, kind string, judge func(*http.Request, *world.Exchange) bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect { // what is asked through it comes by itself
+			next.ServeHTTP(out, r)
+			return
+		}
 		record := w.Record(kind)
 		var body []byte
 		if r.Body != nil && r.Body != http.NoBody {

@@ -137,29 +137,17 @@ func (j *journal) keep(x *Exchange) {
 	}
 }
 
-// A JournalQuery says which exchanges are asked for. The zero value: all.
-type JournalQuery struct {
-	Refund  string // the merchant's number of a refund
-	Kind    string
-	Refused bool // only those
-}
-
-// Exchanges returns those that are asked for, the newest first. What it returns must not
-// be changed.
-func (w *World) Exchanges(q JournalQuery) []*Exchange {
-	var refundID, outTradeNo, transactionID string
-	if r, ok := w.Refund(q.Refund); ok {
-		refundID, outTradeNo, transactionID = r.RefundID, r.OutTradeNo, r.TransactionID
-	}
+// Exchanges returns those that have to do with a refund, by the merchant's number, or all
+// if that is empty: the oldest first. What it returns must not be changed.
+func (w *World) Exchanges(outRefundNo string) []*Exchange {
+	r, _ := w.Refund(outRefundNo) // the zero value if it was refused
 	w.journal.mu.Lock()
 	kept := slices.Clone(w.journal.kept)
 	w.journal.mu.Unlock()
-	out := slices.DeleteFunc(kept, func(x *Exchange) bool {
-		return q.Kind != "" && x.Kind != q.Kind || q.Refused && !x.Refused ||
-			q.Refund != "" && !x.about(q.Refund, refundID, outTradeNo, transactionID)
-	})
-	slices.Reverse(out)
-	return out
+	if outRefundNo == "" {
+		return kept
+	}
+	return slices.DeleteFunc(kept, func(x *Exchange) bool { return !x.about(outRefundNo, r.RefundID, r.OutTradeNo, r.TransactionID) })
 }
 
 // Exchange returns one that is still kept. It must not be changed.
