@@ -159,7 +159,7 @@ func TestWhatAListDoesNotKnowIsRefusedByName(t *testing.T) {
 // alone has and calls otherwise.
 func TestARefundIsShownWithItsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := shop(t)
+		w, m := shop(t)
 		var got refundView
 		w.Control("GET", "/_sandbox/view/refunds/R4", "", 200).Decode(t, &got)
 		if d := cmp.Diff([]string{"R2", "R1"}, listView{Refunds: got.Siblings}.numbers()); d != "" {
@@ -185,6 +185,17 @@ func TestARefundIsShownWithItsOrder(t *testing.T) {
 		w.Control("GET", "/_sandbox/view/refunds/R%7C*@5", "", 200).Decode(t, &got)
 		if got.Status != "abnormal" || got.Order.Open != 7 || view(w, "refunds?state=open").Total != 2 {
 			t.Errorf("an abnormal refund: got %s, %d open in the order, want it open in all places", got.Status, got.Order.Open)
+		}
+		// Of an order that WeChat's side has never had, each by another of its names.
+		for no, names := range map[string][2]string{"E1": {"", "42"}, "E2": {"T9", "42"}, "E3": {"T9", ""}} {
+			m.writes(w, sandbox.MerchantRefund{OutRefundNo: no, OutTradeNo: names[0], TransactionID: names[1], State: "success", Refund: 1, Currency: "CNY", At: time.Now()})
+		}
+		for no, want := range map[string][]string{"E1": {"E2"}, "E2": {"E3", "E1"}, "E3": {"E2"}} {
+			var got refundView
+			w.Control("GET", "/_sandbox/view/refunds/"+no, "", 200).Decode(t, &got)
+			if d := cmp.Diff(want, listView{Refunds: got.Siblings}.numbers()); d != "" || got.Order != nil {
+				t.Errorf("%s: of order %v, siblings (-want +got):\n%s", no, got.Order, d)
+			}
 		}
 	})
 }
