@@ -1,0 +1,26 @@
+// What CloudBase's libraries have in common: calls of the template's module through the
+// gateway. They read nothing that is notified: the platform does, and calls a function.
+const { report, attempt } = require('./sandbox')
+
+// tryModule refunds and asks with a library's callFunction; another is that of somebody
+// with another key.
+module.exports = async function tryModule(callFunction, another) {
+  const call = async (name, data, by = callFunction) => (await by({ name: 'cloudbase_module', data: { name, data } })).result
+  const refund = (fen, by) => call('wxpay_refund', {
+    out_trade_no: 'T1', out_refund_no: 'R1', reason: '商品已售完', amount: { refund: fen, total: 10000, currency: 'CNY' },
+  }, by)
+  const find = number => call('wxpay_refund_query', { params: { out_refund_no: number } })
+  const summary = ({ code, data }) => `${code} ${data.status} ${data.amount.refund}`
+  const refused = ({ code, msg }) => `${code} ${JSON.parse(msg).code}`
+
+  const made = await refund(888)
+  report('refund', summary(made))
+  report('refund, again', (await refund(888)).data.refund_id === made.data.refund_id)
+  report('refund, of another amount', refused(await refund(889)))
+  report('query', summary(await find('R1')))
+  report('query, unknown', refused(await find('R0')))
+
+  const said = e => (String(e.message).match(/function not found|signature verification failed/) || [e.message])[0]
+  await attempt('call of an unknown function', () => callFunction({ name: 'nobody', data: {} }), said)
+  await attempt('call with another key', () => refund(888, another), said)
+}

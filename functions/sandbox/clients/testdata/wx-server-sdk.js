@@ -1,0 +1,32 @@
+// wx-server-sdk, of which the argument is the version's name in package.json: the
+// template's module, and CloudPay.
+const cloud = require(process.argv[2])
+const { sandbox, report } = require('./sandbox')
+const tryModule = require('./module')
+
+const { env_id: env, sub_mchid: subMchId, secret_key: secretKey } = sandbox.credentials
+
+async function main() {
+  cloud.init({ env })
+  const merchant = { subMchId, nonceStr: 'n' }
+  const refund = fields => cloud.cloudPay.refund({ ...merchant, outTradeNo: 'T2', totalFee: 10000, refundFee: 100, ...fields })
+  const said = (answer, ...names) => names.map(name => answer[name]).join(' ')
+
+  report('CloudPay refund', said(await refund({ outRefundNo: 'R2' }), 'returnCode', 'resultCode', 'refundFee', 'couponRefundFee'))
+  report('CloudPay refund, sum as text', said(await refund({ outRefundNo: 'R3', totalFee: '10000' }), 'returnCode', 'returnMsg'))
+  report('CloudPay refund, unknown order', said(await refund({ outRefundNo: 'R3', outTradeNo: 'T0' }), 'resultCode', 'errCodeDes'))
+  const found = await cloud.cloudPay.queryRefund({ ...merchant, outRefundNo: 'R2' })
+  report('CloudPay query', said(found, 'refundStatus_0', 'outRefundNo_0', 'couponRefundId_0_0'))
+
+  // It has its key from the environment, each time.
+  await tryModule(cloud.callFunction, async call => {
+    process.env.TENCENTCLOUD_SECRETKEY = 'x'.repeat(32)
+    try {
+      return await cloud.callFunction(call)
+    } finally {
+      process.env.TENCENTCLOUD_SECRETKEY = secretKey
+    }
+  })
+}
+
+main()
