@@ -129,6 +129,11 @@ func wantModule() outcomes {
 		"query, unknown":              "404 RESOURCE_NOT_EXISTS",
 		"call of an unknown function": "function not found",
 		"call with another key":       "signature verification failed",
+
+		// Who called, through what, and with which data.
+		"call of a function":            `["","scf",{"a":1}]`,
+		"call of a function for a user": `["oSomebody","wx_client,scf",{"a":1}]`,
+		"call of a function that fails": "it broke",
 	}
 }
 

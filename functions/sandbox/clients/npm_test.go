@@ -55,18 +55,14 @@ func (s *stage) node(dir string, script []string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	settings := s.SettingsOf("cloudbase")
-	gateway, err := json.Marshal(map[string]string{"URL": settings["TCB_API_URL"]})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.wechatTLS, "https://"), ":")
 	hosts := s.file("hosts.cjs", strings.ReplaceAll(linesForNode(s.t), "8702", port))
 	node := exec.CommandContext(s.t.Context(), needs.Program(s.t, "node"), append([]string{"--require", hosts}, script...)...)
 	node.Dir = dir
-	node.Env = append(os.Environ(), "NO_PROXY=*", "SANDBOX="+string(about), "WX_CONTEXT_KEYS=", "TCB_CONTEXT_CNFG="+string(gateway),
+	node.Env = append(os.Environ(), "NO_PROXY=*", "SANDBOX="+string(about), "WX_CONTEXT_KEYS=",
 		"NODE_EXTRA_CA_CERTS="+s.file("ca.pem", s.credentials["ca_cert"]), "CLIENT_P12="+s.pkcs12())
-	for _, name := range []string{"TCB_ENV", "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"} {
+	settings := s.SettingsOf("cloudbase")
+	for _, name := range []string{"TCB_CONTEXT_CNFG", "TCB_ENV", "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"} {
 		node.Env = append(node.Env, name+"="+settings[name])
 	}
 	var stderr bytes.Buffer

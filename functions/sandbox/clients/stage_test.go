@@ -2,7 +2,10 @@ package clients_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,7 +32,7 @@ type stage struct {
 type outcomes map[string]string
 
 // newStage starts a sandbox in which somebody has paid two orders, the second of them with
-// a coupon. Without a transport, notifications go over the network.
+// a coupon, and with two functions in the merchant's environment. Without a transport, notifications go over the network.
 func newStage(t *testing.T, kind string, transport http.RoundTripper) *stage {
 	t.Helper()
 	w := sandboxtest.New(t, func(c *sandbox.Config) {
@@ -42,6 +45,12 @@ func newStage(t *testing.T, kind string, transport http.RoundTripper) *stage {
 	s.wechat, s.control = wechat.URL, control.URL
 	s.wechatTLS, s.tls = sandboxtest.TLSServer(t, w)
 	w.Sandbox.SetURLs(sandbox.URLs{WeChat: s.wechat, WeChatTLS: s.wechatTLS})
+	w.Sandbox.SetFunctions(map[string]sandbox.Function{
+		"echo": func(_ context.Context, call sandbox.Call) (json.RawMessage, error) {
+			return json.Marshal([]any{call.OpenID, call.Source, call.Event})
+		},
+		"broken": func(context.Context, sandbox.Call) (json.RawMessage, error) { return nil, errors.New("it broke") },
+	})
 	w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &s.credentials)
 	w.Order("T1")
 	w.Pay(`{"out_trade_no":"T2","total":10000,"promotion_detail":[{"promotion_id":"9","scope":"GLOBAL","type":"CASH","amount":1000}]}`)
