@@ -121,7 +121,7 @@ func (s *server) load(ctx context.Context) (Function, Identity, error) {
 	if s.built {
 		return s.fn, s.id, nil
 	}
-	id, idErr := readIdentity(s.getenv)
+	id, idErr := ReadIdentity(s.getenv)
 	fn, fnErr := s.tryBuild(ctx)
 	if err := errors.Join(idErr, fnErr); err != nil {
 		s.log.ErrorContext(ctx, "not configured", "error", err)

@@ -44,10 +44,10 @@ type Identity struct {
 	ServerTokens   []secret.Value[string] // over plain HTTP, who brings one of them is a server
 }
 
-// readIdentity reads the rules from REFUND_CLIENT_SOURCES, REFUND_SERVER_SOURCES,
+// ReadIdentity reads the rules from REFUND_CLIENT_SOURCES, REFUND_SERVER_SOURCES,
 // REFUND_SERVER_TOKEN, REFUND_TRUST_FUNCTIONS and TRUST_WX_HEADERS. What is malformed
 // is an error, and counts as absent.
-func readIdentity(getenv func(string) string) (Identity, error) {
+func ReadIdentity(getenv func(string) string) (Identity, error) {
 	var errs []error
 	on := func(name string) bool {
 		switch value := strings.TrimSpace(getenv(name)); value {

@@ -139,7 +139,7 @@ func TestSettingsAddSources(t *testing.T) {
 		{"scf, wx_trigger", "", map[string]refund.Caller{"scf": stranger, "wx_trigger": stranger, "wx_client,scf": stranger, "": machine}},
 		{" , ", ",", map[string]refund.Caller{"wx_client": stranger, "": machine, "anonymous": unlisted}},
 	} {
-		id, err := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": tt.clients, "REFUND_SERVER_SOURCES": tt.servers, "REFUND_TRUST_FUNCTIONS": "false"}))
+		id, err := ReadIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": tt.clients, "REFUND_SERVER_SOURCES": tt.servers, "REFUND_TRUST_FUNCTIONS": "false"}))
 		if err != nil {
 			t.Errorf("clients %q, servers %q: %v", tt.clients, tt.servers, err)
 		}
@@ -163,7 +163,7 @@ func TestSourceOfClientsAndServersIsRefused(t *testing.T) {
 	for _, tt := range []struct{ clients, servers, token string }{
 		{"", "wx_http", "wx_http"}, {"", "scf,Web_Client", "Web_Client"}, {"my_app", "my_app", "my_app"}, {"MY_APP", "my_app", "my_app"},
 	} {
-		id, err := readIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": tt.clients, "REFUND_SERVER_SOURCES": tt.servers}))
+		id, err := ReadIdentity(settings(map[string]string{"REFUND_CLIENT_SOURCES": tt.clients, "REFUND_SERVER_SOURCES": tt.servers}))
 		if err == nil || !strings.Contains(err.Error(), "REFUND_SERVER_SOURCES") || !strings.Contains(err.Error(), "REFUND_CLIENT_SOURCES") || !strings.Contains(err.Error(), tt.token) {
 			t.Errorf("clients %q, servers %q: got %v, want both settings named, and the token", tt.clients, tt.servers, err)
 		}
@@ -184,7 +184,7 @@ func TestIdentitySwitchesAreTrueOrFalse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, name := range []string{"REFUND_TRUST_FUNCTIONS", "TRUST_WX_HEADERS"} {
-			id, err := readIdentity(settings(map[string]string{name: tt.value}))
+			id, err := ReadIdentity(settings(map[string]string{name: tt.value}))
 			if (err != nil) != tt.err {
 				t.Errorf("%s=%q: error %v, want one: %v", name, tt.value, err, tt.err)
 			}
@@ -194,7 +194,7 @@ func TestIdentitySwitchesAreTrueOrFalse(t *testing.T) {
 			}
 		}
 	}
-	_, err := readIdentity(settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "a", "TRUST_WX_HEADERS": "b"}))
+	_, err := ReadIdentity(settings(map[string]string{"REFUND_TRUST_FUNCTIONS": "a", "TRUST_WX_HEADERS": "b"}))
 	want := "REFUND_TRUST_FUNCTIONS: want true or false, got \"a\"\nTRUST_WX_HEADERS: want true or false, got \"b\""
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want both named", err)

@@ -46,7 +46,7 @@ func TestServerTokenMakesAServer(t *testing.T) {
 		{"two headers, one of another kind", oldToken, []string{"Basic eA==", "Bearer " + oldToken}, stranger},
 	} {
 		pairs := map[string]string{"REFUND_SERVER_TOKEN": tt.tokens}
-		id, err := readIdentity(settings(pairs))
+		id, err := ReadIdentity(settings(pairs))
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -61,7 +61,7 @@ func TestServerTokenMakesAServer(t *testing.T) {
 		for name, value := range trusted {
 			pairs[name] = value
 		}
-		id, _ = readIdentity(settings(pairs))
+		id, _ = ReadIdentity(settings(pairs))
 		h.Set("X-Wx-Openid", "oALICE")
 		h.Set("X-Wx-Source", "wx_client")
 		want := tt.want
@@ -89,7 +89,7 @@ func TestMalformedServerTokensAreRefusedUnshown(t *testing.T) {
 		newToken + ",CANARY密钥" + newToken:      "; the second of two has another character",
 		"CANARYCANARYCANARYCANARYCANARY\x7f12": "; it has another character",
 	} {
-		id, err := readIdentity(settings(map[string]string{"REFUND_SERVER_TOKEN": text}))
+		id, err := ReadIdentity(settings(map[string]string{"REFUND_SERVER_TOKEN": text}))
 		if says == "" {
 			if err != nil || len(id.ServerTokens) != 2 {
 				t.Errorf("got %d tokens, %v; want two", len(id.ServerTokens), err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -65,6 +66,10 @@ type Config struct {
 	// Log gets what happens, and no secrets. Nil: nothing is logged.
 	Log *slog.Logger
 
+	// Variables are more environment variables for a function of the merchant's, beside
+	// those of its channel: for [Sandbox.Settings] and [Sandbox.Env].
+	Variables map[string]string
+
 	// Channel is the upstream system that the merchant uses, for the console to show.
 	Channel string
 
@@ -92,6 +97,13 @@ type URLs struct {
 	Relay     string // the merchant's side: where CloudBase calls the function that is notified of refunds
 }
 
+// A Function is one of the merchant's own, which CloudBase's environment has, and a Call is
+// an invocation of it.
+type (
+	Function = cloudbase.Function
+	Call     = cloudbase.Call
+)
+
 // A MerchantRefund is what the merchant's side, the one that is being developed, has on
 // record of a refund; a MerchantEvent is a line of its history, and MerchantRefunds reads
 // the former by their numbers.
@@ -111,6 +123,8 @@ type (
 // A Sandbox is a WeChat Pay of one merchant. Its methods may be called from
 // several goroutines at a time.
 type Sandbox struct {
+	variables map[string]string
+
 	world     *world.World
 	apiv3     *apiv3.Door
 	v2        *v2.Door
@@ -128,14 +142,14 @@ func New(cfg Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{world: w, apiv3: apiv3.New(w), v2: v2.New(w), wecom: wecom.New(w)}
+	s := &Sandbox{variables: maps.Clone(cfg.Variables), world: w, apiv3: apiv3.New(w), v2: v2.New(w), wecom: wecom.New(w)}
 	s.cloudbase, err = cloudbase.New(w, s.v2, cloudbase.Config{ModuleFailure: cfg.ModuleFailure, Subscribers: cfg.Subscribers})
 	if err != nil {
 		return nil, err
 	}
 	s.control = control.New(w, control.Config{
 		Channel: cfg.Channel, NoTimer: cfg.NoTimer, MerchantRefunds: cfg.MerchantRefunds, Env: s.Env,
-		Subscribers: func() any { return s.cloudbase.Subscribers() },
+		Subscribers: func() any { return s.cloudbase.Subscribers() }, WebhookSecret: cfg.Variables["NOTIFY_WEBHOOK_SECRET"],
 	})
 	return s, nil
 }
@@ -156,6 +170,10 @@ func (s *Sandbox) Now() time.Time { return s.world.Now() }
 // SetURLs tells where everything listens, once that is known. It is needed
 // before Settings and Env.
 func (s *Sandbox) SetURLs(urls URLs) { s.world.SetURLs(world.URLs(urls)) }
+
+// SetFunctions tells which functions of the merchant's can be called through CloudBase's
+// gateway, by name: with CloudBase's own library, and by NOTIFY_FUNCTIONS.
+func (s *Sandbox) SetFunctions(functions map[string]Function) { s.cloudbase.SetFunctions(functions) }
 
 // TLSConfig is for a listener of [Sandbox.WeChat] under the names of the real hosts. It
 // asks for the merchant's client certificate and takes connections without one.

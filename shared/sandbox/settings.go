@@ -73,8 +73,10 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	}
 	urls := s.world.URLs()
 	out := of(c, urls)
+	maps.Copy(out, gatewaySettings(c, urls)) // the environment is there on every channel
+	// CloudBase's own library finds the gateway by this.
+	out["TCB_CONTEXT_CNFG"] = fmt.Sprintf(`{"URL":%q}`, out["TCB_API_URL"])
 	if subscribers := s.cloudbase.Subscribers(); len(subscribers) > 0 {
-		maps.Copy(out, gatewaySettings(c, urls))
 		var names []string
 		for _, each := range subscribers {
 			names = append(names, "scf:"+each.Name)
@@ -85,6 +87,7 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	out["WXPAY_API_KEY"] = c.APIKey // refunds by hand may notify in v2, whatever the channel
 	// Here a function for SCF or Lambda runs on the developer's own disk.
 	out["LEDGER_ALLOW_SQLITE"] = "true"
+	maps.Copy(out, s.variables)
 	return out, nil
 }
 

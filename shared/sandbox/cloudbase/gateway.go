@@ -81,6 +81,7 @@ type Door struct {
 	pay   *v2.Door
 
 	mu          sync.Mutex
+	merchant    map[string]Function     // the merchant's functions
 	invocations map[string][]Invocation // of each example subscriber
 }
 
@@ -262,6 +263,13 @@ func (d *Door) write(w http.ResponseWriter, c call, status int, media string, v 
 	door.Wrote(d.world, c.Request, c.ID, status, fault)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client may have gone; that is its affair
+}
+
+// respond writes what a function has returned.
+func (d *Door) respond(w http.ResponseWriter, c call, result string, fault world.UpstreamFault) {
+	d.write(w, c, http.StatusOK, mediaGateway, map[string]any{
+		"requestId": c.ID, "data": map[string]string{"response_data": result},
+	}, fault)
 }
 
 // fail answers for what is behind the gateway.

@@ -20,7 +20,12 @@ var functions = map[string]hosted{"cloudbase_module": (*Door).module}
 
 // invokeFunction is the action functions.invokeFunction.
 func (d *Door) invokeFunction(w http.ResponseWriter, c call) {
-	f, ok := d.function(string(c.param("function_name")))
+	name := string(c.param("function_name"))
+	if f, ok := d.merchantFunction(name); ok {
+		d.invokeMerchant(w, c, f)
+		return
+	}
+	f, ok := d.function(name)
 	if !ok {
 		d.refuse(w, c, errNone)
 		return
@@ -41,9 +46,7 @@ func (d *Door) invokeFunction(w http.ResponseWriter, c call) {
 		return
 	}
 	c.Record.OpenResponse(string(text))
-	d.write(w, c, http.StatusOK, mediaGateway, map[string]any{
-		"requestId": c.ID, "data": map[string]string{"response_data": string(text)},
-	}, fault)
+	d.respond(w, c, string(text), fault)
 }
 
 // system is the module as faults see it: it speaks of errors as APIv3 does.

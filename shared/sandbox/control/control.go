@@ -88,6 +88,7 @@ type Config struct {
 	Env             func(channel string) (string, error) // the environment of one of our functions
 	Subscribers     func() any                           // the example functions
 	NoTimer         bool                                 // nobody runs the merchant's timer
+	WebhookSecret   string                               // with which the merchant's side signs its webhook; empty: it has none
 }
 
 // A Door lets people and programs on this machine control a world.

@@ -46,7 +46,11 @@ func (d *Door) getEnv(r *http.Request, _ []byte) (any, error) {
 
 // getCredentials returns all, or of ?only one as text: a certificate is a file then.
 func (d *Door) getCredentials(r *http.Request, _ []byte) (any, error) {
-	all, err := d.world.Credentials()
+	c, err := d.world.Credentials()
+	all := struct {
+		world.Credentials
+		WebhookSecret string `json:"webhook_secret,omitempty"`
+	}{c, d.cfg.WebhookSecret}
 	if err != nil || !r.URL.Query().Has("only") {
 		return all, err
 	}
