@@ -53,58 +53,88 @@ func TestQuickStart(t *testing.T) {
 	}
 }
 
-// ownProcess is how a function is started in a process of its own.
-var ownProcess = regexp.MustCompile(`(?m)^ *curl -s '[^\n]*_sandbox/env[^\n]*\n *set -a;[^\n]*\n *go run ./functions/notify\n`)
+// ownScripts are the commands of the sandbox's document, in both languages the same, that
+// run a function, and then a command, in a process of its own.
+func ownScripts(t *testing.T) []string {
+	t.Helper()
+	var all [][]string
+	for path, heads := range map[string][2]string{
+		"functions/sandbox/README.md":    {"\n## A function in a process of its own\n", "\n## From other languages\n"},
+		"functions/sandbox/README.zh.md": {"\n## 在单独的进程里运行函数\n", "\n## 用其他语言接入\n"},
+	} {
+		_, text, _ := strings.Cut(read(t, path).text, heads[0])
+		text, _, found := strings.Cut(text, heads[1])
+		if !found {
+			t.Fatalf("%s has no part between %q", path, heads)
+		}
+		var scripts []string
+		for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {
+			scripts = append(scripts, m[1])
+		}
+		all = append(all, scripts)
+	}
+	if !slices.Equal(all[0], all[1]) || len(all[0]) != 7 {
+		t.Fatalf("the languages differ, or there are not seven scripts:\n%q\n%q", all[0], all[1])
+	}
+	return all[0]
+}
 
-// ownDispatcher is how the function is started that has refunds notified there, and
-// how it is called.
-var ownDispatcher = regexp.MustCompile("(?s)```sh\n(export REFUND_SERVER_TOKEN=.*?go run ./functions/wxpayfunctions\n)```\n.*?```sh\n(.*?)```\n")
-
-// Functions in processes of their own, as the documents start them, refund and answer
-// the sandbox's notifications.
+// Functions in processes of their own, as the document starts them, refund and answer the
+// sandbox's notifications; a command behind -- finds its sandbox. Every script is run as it
+// stands, but for the ports; the binaries that the tests have built stand for go run, which
+// is not to be killed by halves.
 func TestOwnProcess(t *testing.T) {
 	t.Parallel()
-	var blocks []string
-	for _, d := range documents(t) {
-		for _, block := range ownProcess.FindAllString(d.text, -1) {
-			block = strings.ReplaceAll(block, "    ", "")
-			if blocks = append(blocks, block); block != blocks[0] {
-				t.Errorf("%s starts a function another way:\n%s", d.path, block)
+	scripts := ownScripts(t)
+	programs := regexp.MustCompile(`go run \./functions/(\w+)`)
+	run := func(script, flags string) string {
+		return programs.ReplaceAllStringFunc(script, func(s string) string {
+			name := programs.FindStringSubmatch(s)[1]
+			s = "exec " + process.Binary(t, name)
+			if name == process.Sandbox {
+				s += flags
 			}
-		}
+			return s
+		})
 	}
-	if len(blocks) == 0 {
-		t.Fatal("no document says how to start a function of its own")
-	}
-	dispatcher := ownDispatcher.FindStringSubmatch(read(t, "functions/sandbox/README.md").text)
-	if dispatcher == nil {
-		t.Fatal("no document says how to start and call a function that refunds")
-	}
-	w, dir := process.StartSandbox(t), t.TempDir()
-	ports := strings.NewReplacer("9000", process.FreePort(t), "9001", process.FreePort(t))
-	run := func(name, script string) *process.Plain {
+	// debug runs the three terminals, and returns the first two.
+	debug := func(scripts []string) (sandbox, function *process.Process, console string) {
 		t.Helper()
-		// The binary that the tests have built stands for go run, which is not to be killed by halves.
-		script = strings.Replace(ports.Replace(script), "go run ./functions/"+name, "env", 1)
-		var env []string
-		for l := range strings.Lines(at(t, w, dir, script)) {
-			if regexp.MustCompile(`^(WXPAY|LEDGER|PORT|REFUND)\w*=`).MatchString(l) {
-				env = append(env, strings.TrimSuffix(l, "\n"))
-			}
+		dir, console := t.TempDir(), "127.0.0.1:"+process.FreePort(t)
+		ports := strings.NewReplacer("127.0.0.1:8700", console, "9000", process.FreePort(t), "9001", process.FreePort(t))
+		terminal := func(script string) *process.Process {
+			return process.StartCommand(t, []string{"PATH=" + os.Getenv("PATH")}, "sh", "-ec", "cd "+dir+"\n"+ports.Replace(script))
 		}
-		return process.AwaitPlain(t, process.Start(t, name, append(env, "LEDGER_URL=sqlite:"+w.Ledger)))
+		sandbox = terminal(run(scripts[0], " -listen "+console+" -wechat 127.0.0.1:0 -wechat-tls 127.0.0.1:0"))
+		process.Await(t, "the sandbox", func() bool { return strings.Contains(sandbox.Stdout.String(), `"ready":true`) || !sandbox.Running() })
+		function = terminal(run(scripts[1], ""))
+		process.Await(t, "the function", func() bool {
+			return strings.Contains(function.Stderr.String(), `"msg":"listening"`) || !function.Running()
+		})
+		if got := shell(t, dir, ports.Replace(scripts[2])); !strings.Contains(got, `"result":{"code":0,`) {
+			t.Fatalf("the refund: got %s, want code 0", got)
+		}
+		return sandbox, function, console
 	}
-	f := run(process.Notify, blocks[0])
-	if status, body := f.Post("{}"); status != 401 {
-		t.Errorf("a notification without a signature: got %d %s, want 401", status, body)
+	says := func(p *process.Process, words string) {
+		t.Helper()
+		process.Await(t, words, func() bool { return strings.Contains(p.Stderr.String(), words) })
 	}
-	run(process.Dispatcher, dispatcher[1])
-	if got := at(t, w, dir, ports.Replace(dispatcher[2])); !strings.Contains(got, `{"code":0,`) {
-		t.Errorf("the refund: got %s, want code 0", got)
-	}
-	process.Await(t, "the notification", func() bool {
-		return strings.Contains(f.Process.Stderr.String(), `"msg":"acknowledged","out_refund_no":"refund-14"`)
+
+	_, notify, console := debug(scripts[0:3])
+	says(notify, `"msg":"settled","out_refund_no":"refund-14","state":"success","source":"notification"`)
+	says(notify, `"msg":"acknowledged","out_refund_no":"refund-14"`)
+	process.Await(t, "the delivery", func() bool {
+		return strings.Contains(shell(t, t.TempDir(), "curl -s http://"+console+"/_sandbox/deliveries"), `"state":"delivered"`)
 	})
+
+	sandbox, dispatcher, _ := debug(scripts[3:6])
+	says(dispatcher, `"msg":"claimed","out_refund_no":"refund-15"`)
+	says(sandbox, `"msg":"settled","out_refund_no":"refund-15","state":"success"`)
+
+	if got := shell(t, t.TempDir(), run(scripts[6], "")); !strings.Contains(got, `"total":100`) || strings.Count(got, "\n") != 1 {
+		t.Errorf("the command: got %q, want the order alone", got)
+	}
 }
 
 // miniProgram stands for wx.cloud in README's example. It keeps the events that were

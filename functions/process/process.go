@@ -126,11 +126,17 @@ type Process struct {
 // until the test ends.
 func Start(t testing.TB, name string, env []string, args ...string) *Process {
 	t.Helper()
+	return StartCommand(t, env, append([]string{Binary(t, name)}, args...)...)
+}
+
+// Binary returns where a program is, built as it is deployed.
+func Binary(t testing.TB, name string) string {
+	t.Helper()
 	dir, err := binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return StartCommand(t, env, append([]string{filepath.Join(dir, name)}, args...)...)
+	return filepath.Join(dir, name)
 }
 
 // StartCommand runs any program so.

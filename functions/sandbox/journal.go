@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"wxrefund/shared/config"
 	"wxrefund/shared/host"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
@@ -30,24 +31,49 @@ func (s said) no() string {
 	return cmp.Or(s.ErrCode, fmt.Sprint(s.Code))
 }
 
+// An admission says why a caller may not call one of our functions, for the journal: the
+// function decides.
+type admission func(refund.Caller) error
+
+// admissions are those of our functions, by name, but for those that run elsewhere.
+func admissions(sys *config.System, elsewhere forwards) map[string]admission {
+	all := map[string]admission{
+		"wxpayFunctions": sys.Refunds.Policy.Admit,
+		"wxpayRefund":    sys.Refunds.Policy.Admit,
+		"notify":         relays,
+		"reconcile":      anybody,
+	}
+	for name := range elsewhere {
+		delete(all, name)
+	}
+	return all
+}
+
 // judgeCall completes the journal's exchange of a call of a function: who has called, whether
-// he may (admit says why not), and whether the function says no.
-func judgeCall(admit func(refund.Caller) error) func(*http.Request, *sandbox.Exchange) {
+// he may, and whether the function says no.
+func judgeCall(admit map[string]admission) func(*http.Request, *sandbox.Exchange) {
 	return func(r *http.Request, x *sandbox.Exchange) {
 		x.OpenID, x.Source = r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE")
 		if x.Status != http.StatusOK { // no function was called
 			x.Refused, x.Code = true, fmt.Sprint(x.Status)
 			return
 		}
-		caller := host.Identity{}.Platform(x.OpenID, x.Source)
-		detail, err := caller.LogValue().String(), admit(caller)
-		if err != nil {
-			detail += ": " + err.Error()
+		if may, ours := admit[r.PathValue("name")]; ours {
+			caller := host.Identity{}.Platform(x.OpenID, x.Source)
+			detail, err := caller.LogValue().String(), may(caller)
+			if err != nil {
+				detail += ": " + err.Error()
+			}
+			x.Checks = append(x.Checks, sandbox.Check{What: "identity", OK: err == nil, Detail: detail})
 		}
-		x.Checks = append(x.Checks, sandbox.Check{What: "identity", OK: err == nil, Detail: detail})
-		var wrapper struct{ Result said }
+		var wrapper struct {
+			ErrCode int // the function has not run to its end
+			Result  said
+		}
 		_ = json.Unmarshal([]byte(x.Response.Body), &wrapper) // what was cut is no refusal
-		x.Code = wrapper.Result.no()
+		if x.Code = wrapper.Result.no(); wrapper.ErrCode != 0 {
+			x.Code = fmt.Sprint(wrapper.ErrCode)
+		}
 		x.Refused = x.Code != ""
 	}
 }

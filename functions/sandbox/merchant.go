@@ -4,17 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 
-	"wxrefund/notify"
-	"wxrefund/shared/config"
 	"wxrefund/shared/host"
-	"wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
-	"wxrefund/wxpayfunctions"
 )
 
 // maxBody bounds what is read of an event, in bytes. It is more than any function takes,
@@ -23,33 +20,26 @@ const maxBody = 1 << 20
 
 // merchantSide are the functions as the platforms would call them, and the
 // console and control of WeChat's side.
-func merchantSide(sys *config.System, wechat *sandbox.Sandbox, log *slog.Logger) http.Handler {
-	dispatcher := wxpayfunctions.New(sys.Refunds, log)
+func merchantSide(listener http.Handler, functions map[string]sandbox.Function, admit map[string]admission, wechat *sandbox.Sandbox, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", wechat.Console())
 	mux.Handle("GET /_sandbox/console/", wechat.Console())
-	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 	mux.Handle("/notify", wechat.Journal(judgeNotification, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		listener.ServeHTTP(w, r.WithContext(host.WithRequestID(r.Context(), rand.Text())))
 	})))
 	mux.Handle("/_sandbox/", wechat.Control())
 
 	guard := http.NewCrossOriginProtection()
-	for name, f := range map[string]struct {
-		invoke invocation
-		admit  func(refund.Caller) error // for the journal; the function decides
-	}{
-		"wxpayFunctions": {dispatcher.Invoke, sys.Refunds.Policy.Admit},
-		"notify":         {listener.Invoke, relays},
-		"reconcile":      {sys.Refunds.HandleTimer, anybody},
-	} {
-		mux.Handle("POST /functions/"+name, wechat.Journal(judgeCall(f.admit), guard.Handler(local(function(f.invoke)))))
-	}
+	mux.Handle("POST /functions/{name}", wechat.Journal(judgeCall(admit), guard.Handler(local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, ok := functions[r.PathValue("name")]
+		if !ok {
+			fail(w, http.StatusNotFound, rand.Text(), codeNoFunction, "| errMsg: FunctionName parameter could not be found")
+			return
+		}
+		function(f, log).ServeHTTP(w, r)
+	})))))
 	return mux
 }
-
-// An invocation is a function as the platform calls it.
-type invocation func(ctx context.Context, caller refund.Caller, event []byte) []byte
 
 // local refuses requests under a name that is not this machine's: a page of some
 // other site must not be able to refund through the browser, neither across
@@ -68,9 +58,9 @@ func local(next http.Handler) http.Handler {
 	})
 }
 
-// function wraps an invocation as wx.cloud.callFunction shows it. Two headers
+// function wraps a function as wx.cloud.callFunction shows it. Two headers
 // stand for the identity that the platform would inject.
-func function(invoke invocation) http.Handler {
+func function(f sandbox.Function, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		event, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 		if err != nil {
@@ -81,12 +71,34 @@ func function(invoke invocation) http.Handler {
 		// Whoever hangs up does not cut a refund in two, as on the platforms.
 		id := rand.Text()
 		ctx := host.WithRequestID(context.WithoutCancel(r.Context()), id)
-		caller := host.Identity{}.Platform(r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE"))
+		result, err := f(ctx, sandbox.Call{OpenID: r.Header.Get("X-WX-OPENID"), Source: r.Header.Get("X-WX-SOURCE"), Event: event})
+		if err != nil {
+			log.WarnContext(ctx, "function failed", "error", err)
+			fail(w, http.StatusOK, id, codeFailed, "functions execute fail | errMsg: "+err.Error())
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(struct { // who has hung up gets nothing
 			ErrMsg    string          `json:"errMsg"`
 			RequestID string          `json:"requestID"`
 			Result    json.RawMessage `json:"result"`
-		}{"cloud.callFunction:ok", id, invoke(ctx, caller, event)})
+		}{"cloud.callFunction:ok", id, result})
 	})
+}
+
+// Codes of wx.cloud.callFunction for a call that has no result, as its users report them.
+const (
+	codeNoFunction = -501000
+	codeFailed     = -504002
+)
+
+// fail answers with what wx.cloud.callFunction fails with.
+func fail(w http.ResponseWriter, status int, id string, code int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct { // who has hung up gets nothing
+		ErrMsg    string `json:"errMsg"`
+		ErrCode   int    `json:"errCode"`
+		RequestID string `json:"requestID"`
+	}{fmt.Sprintf("cloud.callFunction:fail errCode: %d %s", code, text), code, id})
 }

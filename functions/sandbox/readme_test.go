@@ -56,13 +56,8 @@ func TestREADMECommandsRun(t *testing.T) {
 	var answers []string
 	dir := t.TempDir()
 	for _, script := range scripts(readme(t, readmes[0])) {
-		switch {
-		case strings.Contains(script, "./functions/sandbox"):
-			continue // it runs already
-		case strings.Contains(script, "Authorization: Bearer"):
-			continue // it calls a function that does not run here
-		case strings.Contains(script, "go run"):
-			script = regexp.MustCompile("go run .*").ReplaceAllString(script, "env")
+		if strings.Contains(script, "./functions/") {
+			continue // it runs already, and functions of their own are another test's
 		}
 		command := exec.CommandContext(t.Context(), "sh", "-ec", strings.NewReplacer("http://127.0.0.1:8700", p.ready.Listen, "http://127.0.0.1:8701", p.ready.WeChat).Replace(script))
 		command.Dir = dir
@@ -77,13 +72,8 @@ func TestREADMECommandsRun(t *testing.T) {
 	for _, m := range regexp.MustCompile(`"result":\{"code":(\d+)`).FindAllStringSubmatch(all, -1) {
 		codes = append(codes, m[1])
 	}
-	if got, want := strings.Join(codes, " "), "0 0 403 503 0"; got != want {
+	if got, want := strings.Join(codes, " "), "0 0 403 503 0 0 0"; got != want {
 		t.Errorf("the functions reply %s, want %s", got, want)
-	}
-	for _, name := range []string{"WXPAY_PRIVATE_KEY", "WXPAY_MCHID", "LEDGER_URL=sqlite:refunds.db", "PORT=9000", "PORT=9001", "WXPAY_NOTIFY_URL=http://127.0.0.1:9000/"} {
-		if !strings.Contains(all, "\n"+name) {
-			t.Errorf("a function of its own does not get %s", name)
-		}
 	}
 }
 
@@ -115,7 +105,7 @@ func TestREADMETables(t *testing.T) {
 		what, pattern string
 		want          []string
 	}{
-		{"flags", `^-`, flags},
+		{"flags", `^-\w`, flags},
 		{"faults", `^[\w]+$`, faults},
 		{"doors", `^[A-Z]+ /_sandbox/`, doors(t)},
 	} {

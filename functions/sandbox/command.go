@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"wxrefund/shared/sandbox"
+)
+
+// How long a command may go on once it is to end, in real time. Who presses Ctrl-C has
+// interrupted it too, and then it ends by itself.
+const (
+	patience = 300 * time.Millisecond // until it is told
+	farewell = time.Second            // and then until it is killed
+)
+
+// The exit codes that shells have for a command that cannot be run, and for one that was
+// ended by a signal.
+const (
+	codeNotExecutable = 126
+	codeNotFound      = 127
+	codeSignal        = 128 // and the signal's number
+)
+
+// findCommand tells whether a command can be run: its exit code if not.
+func findCommand(command []string) (code int, err error) {
+	if _, err = exec.LookPath(command[0]); err == nil {
+		return 0, nil
+	}
+	code = codeNotExecutable
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		code = codeNotFound
+	}
+	return code, fmt.Errorf("the command cannot be run: %w", err)
+}
+
+// runCommand runs the command that was given, and returns its exit code once it has ended.
+// If ctx ends it is told to end too. Its standard output is its own: the ready line goes to
+// standard error.
+func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready, stdout, stderr io.Writer) (code int, err error) {
+	variables, err := wechat.Settings(o.channel)
+	if err != nil {
+		return 0, err
+	}
+	variables["WXREFUND_SANDBOX"] = r.Listen
+	if err := json.NewEncoder(stderr).Encode(r); err != nil {
+		return 0, err
+	}
+	c := exec.CommandContext(ctx, o.command[0], o.command[1:]...)
+	c.Env = os.Environ()
+	for name, value := range variables {
+		c.Env = append(c.Env, name+"="+value) // the last of a name counts
+	}
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, stdout, stderr
+	if !terminal() { // from which Ctrl-C reaches all that the command has started
+		lead(c)
+	}
+	c.Cancel = func() error {
+		time.Sleep(patience)
+		return tell(c, syscall.SIGTERM)
+	}
+	c.WaitDelay = farewell
+	if err := c.Start(); err != nil {
+		return codeNotExecutable, err
+	}
+	_ = c.Wait() // how it has ended its state tells
+	if ctx.Err() != nil {
+		_ = tell(c, syscall.SIGKILL) // what it has left behind, if anything
+	}
+	if status, ok := c.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return codeSignal + int(status.Signal()), nil
+	}
+	return c.ProcessState.ExitCode(), nil
+}
+
+// terminal tells whether somebody sits at the standard input.
+func terminal() bool {
+	in, err := os.Stdin.Stat()
+	if err != nil || in.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(in, null)
+}

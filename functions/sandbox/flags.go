@@ -1,0 +1,130 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// memoryLedger is one that ends with the process.
+const memoryLedger = "sqlite::memory:"
+
+// options are the flags, and the command behind them.
+type options struct {
+	listen, wechat, wechatTLS  string
+	ledger, channel, operators string
+	speed                      float64
+	seed                       int64
+	hostile, subscribers       bool
+	timer                      bool
+	pace                       time.Duration
+	merchant                   string
+	notify, webhook            address
+	functions                  forwards
+	command                    []string // nothing: none
+
+	given []string // the flags that were set
+}
+
+// set tells whether a flag was given.
+func (o options) set(name string) bool { return slices.Contains(o.given, name) }
+
+// parse reads the flags, and behind -- the command.
+func parse(args []string, stderr io.Writer) (o options, err error) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args, o.command = args[:i], args[i+1:]
+		if len(o.command) == 0 {
+			return o, report(stderr, "sandbox: a command is missing behind --")
+		}
+	}
+	f := flag.NewFlagSet("sandbox", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprintln(stderr, "Usage: sandbox [flags] [-- COMMAND ...]\n\n"+
+			"Behind -- stands a command to run: it finds the sandbox by its variables, and the sandbox ends with it.")
+		f.PrintDefaults()
+	}
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8700", "address of our side: the functions, /notify, /_sandbox; with a command any port")
+	f.StringVar(&o.wechat, "wechat", "127.0.0.1:8701", "address of WeChat's side; with a command any port")
+	f.StringVar(&o.wechatTLS, "wechat-tls", "127.0.0.1:8702", "address of WeChat's side with TLS, under the real hosts' names; with a command any port")
+	f.StringVar(&o.ledger, "ledger", memoryLedger, "`URL` of the ledger")
+	f.StringVar(&o.channel, "channel", "apiv3", "upstream system")
+	f.Float64Var(&o.speed, "speed", 60, "virtual seconds in a second: settlement and repeats")
+	f.Int64Var(&o.seed, "seed", 1, "what all chance comes from")
+	f.BoolVar(&o.hostile, "hostile", true, "send notifications twice and out of order")
+	f.BoolVar(&o.subscribers, "subscribers", false, "tell three example functions of each settled refund")
+	f.BoolVar(&o.timer, "timer", true, "run the timer every virtual minute")
+	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund; in place of REFUND_OPERATORS")
+	f.DurationVar(&o.pace, "pace", time.Minute, "least virtual time between two refunds of one order, on WeChat's side and ours; 0s: none; in place of REFUND_PACE")
+	f.StringVar(&o.merchant, "merchant", "switching", "which of WeChat Pay's keys the merchant has: certificate, switching or public-key")
+	f.Var(&o.notify, "notify", "`URL` to which WeChat's side posts notifications, in place of our /notify")
+	f.Var(&o.webhook, "webhook", "`URL` that our side tells of each settled refund, signed")
+	f.Var(&o.functions, "function", "`NAME=URL`: calls of the function NAME go to URL, by POST; repeatable")
+	if err = f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, report(stderr, fmt.Sprintf("sandbox: unexpected argument %q; a command stands behind --", f.Arg(0)))
+	}
+	f.Visit(func(g *flag.Flag) { o.given = append(o.given, g.Name) })
+	if len(o.command) > 0 { // beside another sandbox, and another command
+		for name, listen := range map[string]*string{"listen": &o.listen, "wechat": &o.wechat, "wechat-tls": &o.wechatTLS} {
+			if !o.set(name) {
+				*listen = "127.0.0.1:0"
+			}
+		}
+	}
+	return o, nil
+}
+
+// report writes a line about the flags, and returns it as an error.
+func report(stderr io.Writer, line string) error {
+	err := fmt.Errorf("%s", line)
+	fmt.Fprintln(stderr, err)
+	return err
+}
+
+// An address is a flag: an absolute http or https URL.
+type address string
+
+func (a *address) String() string { return string(*a) }
+
+func (a *address) Set(v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
+		return fmt.Errorf("want an address such as http://127.0.0.1:9000/")
+	}
+	*a = address(v)
+	return nil
+}
+
+// forwards is a flag that may be repeated: where calls of some functions go.
+type forwards map[string]string
+
+func (f *forwards) String() string { return "" }
+
+// functionName is what Tencent SCF allows as a function's name.
+const functionName = `^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]$`
+
+func (f *forwards) Set(v string) error {
+	name, text, _ := strings.Cut(v, "=")
+	var at address
+	switch {
+	case !regexp.MustCompile(functionName).MatchString(name) || at.Set(text) != nil:
+		return fmt.Errorf("want a function's name and an address, such as notify=http://127.0.0.1:9000/")
+	case (*f)[name] != "":
+		return fmt.Errorf("the function %s is given twice", name)
+	case name == "cloudbase_module":
+		return fmt.Errorf("cloudbase_module is the platform's own function")
+	}
+	if *f == nil {
+		*f = forwards{}
+	}
+	(*f)[name] = text
+	return nil
+}
