@@ -128,3 +128,14 @@ func (f *forwards) Set(v string) error {
 	(*f)[name] = text
 	return nil
 }
+
+// backTo finds a function that would be called at an address of the sandbox itself, which
+// would go round until there are no connections left.
+func (f forwards) backTo(address string) (name string) {
+	for name, url := range f {
+		if strings.HasPrefix(url+"/", address) {
+			return name
+		}
+	}
+	return ""
+}

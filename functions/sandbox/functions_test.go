@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -250,6 +251,20 @@ func TestAFunctionOfOnesOwnMayNotTakeForEver(t *testing.T) {
 	}
 }
 
+// A function whose address is the sandbox's own would call itself, and is refused.
+func TestAFunctionCannotLeadBack(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	for path, code := range map[string]int{"": 1, "/functions/wxpayFunctions": 1, "0/elsewhere": 0} {
+		var stdout, stderr buffer
+		at := "127.0.0.1:" + port
+		got := run(t.Context(), []string{"-listen", at, "-function", "wxpayFunctions=http://" + at + path, "--", "true"}, noVariables, &stdout, &stderr)
+		if got != code || strings.Contains(stderr.String(), "leads back to this sandbox") != (code == 1) {
+			t.Errorf("%q: got %d, %s; want %d", path, got, &stderr, code)
+		}
+	}
+}
+
 // The timer calls reconcile where it runs, as a trigger does and as a server. While it does
 // not answer that is logged once.
 func TestTheTimerCallsReconcileInItsProcess(t *testing.T) {
@@ -285,4 +300,16 @@ func TestRelayedNotificationsGoToAFunctionOfOnesOwn(t *testing.T) {
 			t.Errorf("%s: the function got %s", channel, body)
 		}
 	}
+}
+
+// freePort returns a port that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
 }

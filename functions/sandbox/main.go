@@ -78,6 +78,9 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		Notify:    cmp.Or(string(o.notify), "http://"+ports.address(0)+"/notify"),
 		Relay:     "http://" + ports.address(0) + "/functions/notify",
 	}
+	if name := o.functions.backTo("http://" + ports.address(0) + "/"); name != "" {
+		return fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
+	}
 	wechat.SetURLs(urls)
 	sys, id, err := load(ctx, o, wechat, getenv, log)
 	if err != nil {

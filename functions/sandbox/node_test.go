@@ -3,7 +3,6 @@
 package main
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,16 +63,4 @@ func TestACloudFunctionRunsBehindTheLinesOfTheDocument(t *testing.T) {
 	if _, answer := p.request("POST", "/functions/mine", `{"fail":true}`); !strings.Contains(answer, "answered with status 500: Error: it broke") {
 		t.Errorf("a function that fails: got %s", answer)
 	}
-}
-
-// freePort returns a port that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

@@ -1,6 +1,7 @@
 package cloudbase
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,7 @@ var entrances = []doortest.Entrance{
 	{Name: "the template's module", Head: "cloudbase_module", Accepts: true, Enter: invoke,
 		Body: `{"name":"wxpay_refund","data":{"out_trade_no":"T1","out_refund_no":"R1","amount":{"refund":1,"total":10000,"currency":"CNY"}}}`},
 	{Name: "the module's query", Head: "cloudbase_module", Body: `{"name":"wxpay_refund_query","data":{"params":{"out_refund_no":"R0"}}}`, Enter: invoke},
+	{Name: "the merchant's function", Head: "echo", Body: `{"type":"wxpay_refund","n":[1,{"a":null}]}`, Enter: invoke},
 	{Name: "CloudPay", Head: "\n\x12wx5a4db0c0ffee0109", Accepts: true, Enter: pay("refund"),
 		Body: `{"sub_mch_id":"1900000109","nonce_str":"n","out_trade_no":"T00001","out_refund_no":"R1","total_fee":10000,"refund_fee":1,"function_name":"f"}`},
 	{Name: "CloudPay's query", Body: `{"sub_mch_id":"1900000109","nonce_str":"n","out_trade_no":"T1","offset":0}`, Enter: pay("queryRefund")},
@@ -38,6 +40,7 @@ func open(w *world.World) *Door {
 	if err != nil {
 		panic(err)
 	}
+	d.SetFunctions(map[string]Function{"echo": func(_ context.Context, c Call) (json.RawMessage, error) { return c.Event, nil }})
 	return d
 }
 

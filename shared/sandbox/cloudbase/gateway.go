@@ -2,7 +2,7 @@
 // reach an environment, and what is behind it: the module of the template for WeChat Pay
 // ("CloudBase template, wxpay_refund",
 // https://developers.weixin.qq.com/miniprogram/dev/wxcloud/template-guide/basic/wxpay/docs/api_wxpay_refund.html),
-// CloudPay, and example functions of a merchant.
+// CloudPay, the merchant's functions, and examples of such.
 package cloudbase
 
 import (
