@@ -9,18 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
 	"wxrefund/shared/sandbox"
 )
 
-// How long a command may go on once it is to end, in real time. Who presses Ctrl-C has
-// interrupted it too, and then it ends by itself.
-const (
-	patience = 300 * time.Millisecond // until it is told
-	farewell = time.Second            // and then until it is killed
-)
+// farewell is how long a command may go on, in real time, once it has been told to end.
+const farewell = 1200 * time.Millisecond
 
 // The exit codes that shells have for a command that cannot be run, and for one that was
 // ended by a signal.
@@ -43,7 +40,7 @@ func findCommand(command []string) (code int, err error) {
 }
 
 // runCommand runs the command that was given, and returns its exit code once it has ended.
-// If ctx ends it is told to end too. Its standard output is its own: the ready line goes to
+// If ctx ends it is told so by the signal that ended us. Its standard output is its own: the ready line goes to
 // standard error.
 func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready, stdout, stderr io.Writer) (code int, err error) {
 	variables, err := wechat.Settings(o.channel)
@@ -60,12 +57,16 @@ func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready
 		c.Env = append(c.Env, name+"="+value) // the last of a name counts
 	}
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, stdout, stderr
-	if !terminal() { // from which Ctrl-C reaches all that the command has started
+	apart := !terminal()
+	if apart {
 		lead(c)
 	}
 	c.Cancel = func() error {
-		time.Sleep(patience)
-		return tell(c, syscall.SIGTERM)
+		s := cause(ctx)
+		if s == syscall.SIGINT && !apart {
+			return nil // Ctrl-C at a terminal reaches all that runs there
+		}
+		return tell(c, s)
 	}
 	c.WaitDelay = farewell
 	if err := c.Start(); err != nil {
@@ -79,6 +80,14 @@ func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready
 		return codeSignal + int(status.Signal()), nil
 	}
 	return c.ProcessState.ExitCode(), nil
+}
+
+// cause is the signal that has ended ctx, or else one that asks for the end.
+func cause(ctx context.Context) syscall.Signal {
+	if err := context.Cause(ctx); err != nil && strings.HasPrefix(err.Error(), os.Interrupt.String()) {
+		return syscall.SIGINT
+	}
+	return syscall.SIGTERM
 }
 
 // terminal tells whether somebody sits at the standard input.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,14 +75,15 @@ func TestTheExitCodeIsTheCommands(t *testing.T) {
 // even if they will not.
 func TestTheCommandEndsWithTheSandbox(t *testing.T) {
 	t.Parallel()
-	for script, want := range map[string]int{
+	for script, want := range map[string]int{ // told by SIGTERM, but for the first
+		"trap 'exit 4' INT; echo up; sleep 60 & wait":                 4,
 		"echo up; exec sleep 60":                                      143,
 		"echo up; sleep 60; true":                                     143,
 		"trap 'exit 3' TERM; echo up; sleep 60 & wait":                3,
 		"trap '' TERM; echo up; sleep 60 & echo $! > $PIDS; sleep 60": 137,
 	} {
 		pids := filepath.Join(t.TempDir(), "pids")
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancelCause(t.Context())
 		var stdout, stderr buffer
 		code := make(chan int, 1)
 		go func() {
@@ -89,7 +91,11 @@ func TestTheCommandEndsWithTheSandbox(t *testing.T) {
 		}()
 		await(t, "the command", func() bool { return stdout.String() == "up\n" })
 		begin := time.Now()
-		cancel()
+		if strings.Contains(script, "INT") {
+			cancel(errors.New("interrupt signal received")) // as package signal has it
+		} else {
+			cancel(nil)
+		}
 		if got := <-code; got != want {
 			t.Errorf("%q: got %d, want %d\n%s", script, got, want, &stderr)
 		}

@@ -39,24 +39,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case err != nil:
 		return 2
 	}
-	code := 0
-	if err := serve(ctx, o, getenv, stdout, stderr, &code); err != nil {
+	code, err := serve(ctx, o, getenv, stdout, stderr)
+	if err != nil {
 		fmt.Fprintln(stderr, "sandbox:", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "sandbox: "), "\n", "; "))
 		return cmp.Or(code, 1)
 	}
 	return code
 }
 
-// serve puts everything together and runs it. The command's exit code goes to code.
-func serve(ctx context.Context, o options, getenv func(string) string, stdout, stderr io.Writer, code *int) error {
-	var err error
-	if *code, err = o.check(); err != nil {
-		return err
+// serve puts everything together and runs it. It returns the command's exit code.
+func serve(ctx context.Context, o options, getenv func(string) string, stdout, stderr io.Writer) (code int, err error) {
+	if code, err = o.check(); err != nil {
+		return code, err
 	}
 	log := newLogger(stderr, o.quiet(getenv))
 	ports, err := listen(ctx, o.listen, o.wechat, o.wechatTLS)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer ports.close()
 	var feed consoleFeed
@@ -69,7 +68,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		Merchant: o.merchant, KeysRotated: keys.rotated,
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	feed.changed = wechat.MerchantChanged
 	urls := sandbox.URLs{
@@ -79,17 +78,17 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		Relay:     "http://" + ports.address(0) + "/functions/notify",
 	}
 	if name := o.functions.backTo("http://" + ports.address(0) + "/"); name != "" {
-		return fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
+		return 0, fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
 	}
 	wechat.SetURLs(urls)
 	sys, id, err := load(ctx, o, wechat, getenv, log)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = sys.Close() }() // the process ends anyway
 	keys.attach(ctx, sys, wechat, o.channel, log)
 	if err := feed.attach(ctx, sys.Refunds); err != nil {
-		return err
+		return 0, err
 	}
 	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
 	functions := merchantFunctions(sys, listener, log, id)
@@ -101,7 +100,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	secure := tls.NewListener(ports[2], wechat.TLSConfig())
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	return together(ctx,
+	err = together(ctx,
 		func(ctx context.Context) error { return wechat.Run(ctx) },
 		func(ctx context.Context) error {
 			if o.timer {
@@ -124,13 +123,14 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 			if len(o.command) == 0 {
 				return json.NewEncoder(stdout).Encode(r)
 			}
-			var err error
-			if *code, err = runCommand(ctx, o, wechat, r, stdout, stderr); err == nil {
+			ended, err := runCommand(ctx, o, wechat, r, stdout, stderr)
+			if code = ended; err == nil {
 				end()
 			}
 			return err
 		},
 	)
+	return code, err
 }
 
 // warn says what somebody should know before the first call.
