@@ -23,7 +23,7 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 			return "debug"
 		}
 		return ""
-	}, "-speed", "600", "-operators", operator)
+	}, "-speed", "600", "-operators", operator, "-function", "down=http://127.0.0.1:1/")
 	var said []string // replies to those who may not, and refusals
 	say := func(s string) { said = append(said, s) }
 
@@ -48,6 +48,8 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 		say(p.call("wxpayFunctions", strings.Replace(refund(o, no, 60), `"amount"`, `"Amount"`, 1)))
 		p.dispatch(refund(o, no, 60))
 	}
+	_, down := p.request("POST", "/functions/down", "{}") // with the server token
+	say(down)
 	var held struct {
 		Refunds []struct {
 			Status              string
@@ -68,7 +70,7 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 
 	var credentials map[string]string
 	p.control("GET", "/_sandbox/credentials", "", &credentials)
-	secret := map[string]string{"stranger": stranger, "operator": operator, "reason": reason, "Authorization": "WECHATPAY2-SHA256-RSA2048 mchid"}
+	secret := map[string]string{"server token": p.variables()["REFUND_SERVER_TOKEN"], "stranger": stranger, "operator": operator, "reason": reason, "Authorization": "WECHATPAY2-SHA256-RSA2048 mchid"}
 	for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_key"} {
 		value := credentials[name]
 		if value == "" {
