@@ -111,7 +111,11 @@ func TestREADMETables(t *testing.T) {
 	} {
 		slices.Sort(c.want)
 		for _, name := range readmes {
-			got := first(readme(t, name), c.pattern)
+			text := readme(t, name)
+			if c.what == "faults" { // clients of theirs have such names, further down
+				text, _, _ = strings.Cut(text, "| `POST /_sandbox/orders`")
+			}
+			got := first(text, c.pattern)
 			slices.Sort(got)
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Errorf("%s of %s (-program +document):\n%s", c.what, name, d)

@@ -267,6 +267,7 @@ func (d *Door) write(w http.ResponseWriter, c call, status int, media string, v 
 
 // respond writes what a function has returned.
 func (d *Door) respond(w http.ResponseWriter, c call, result string, fault world.UpstreamFault) {
+	c.Record.OpenResponse(result)
 	d.write(w, c, http.StatusOK, mediaGateway, map[string]any{
 		"requestId": c.ID, "data": map[string]string{"response_data": result},
 	}, fault)

@@ -45,7 +45,6 @@ func (d *Door) invokeFunction(w http.ResponseWriter, c call) {
 		d.fail(w, c, fault)
 		return
 	}
-	c.Record.OpenResponse(string(text))
 	d.respond(w, c, string(text), fault)
 }
 
