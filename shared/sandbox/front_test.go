@@ -195,7 +195,7 @@ func TestEachSystemRefusesUnknownPathsAndMethodsInItsOwnForm(t *testing.T) {
 		if strings.HasPrefix(tt.body, "{") && !json.Valid(a.Body) {
 			t.Errorf("%s %s: %s is no JSON", tt.method, tt.path, a.Body)
 		}
-		if strings.HasPrefix(tt.body, `{"code":"RE`) && (a.Header.Get("Request-Id") == "" || a.Header.Get("Wechatpay-Signature") == "") {
+		if strings.HasPrefix(tt.body, `{"code":"RE`) && (a.RequestID() == "" || a.Header.Get("Wechatpay-Signature") == "") {
 			t.Errorf("%s %s: headers %v", tt.method, tt.path, a.Header)
 		}
 	}

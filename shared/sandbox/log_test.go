@@ -45,7 +45,7 @@ func TestTheLogHoldsEveryRequestID(t *testing.T) {
 				t.Errorf("%s: the notification %s is not in the log:\n%s", name, id, &log)
 			}
 		}
-		id := w.Call("GET", sandboxtest.RefundsPath+"/R2", "").Header.Get("Request-Id")
+		id := w.Call("GET", sandboxtest.RefundsPath+"/R2", "").RequestID()
 		if id == "" || !strings.Contains(log.String(), `"request_id":"`+id+`"`) {
 			t.Errorf("%s: the answer %s is not in the log:\n%s", name, id, &log)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"strings"
@@ -184,7 +185,10 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 	h.Set("Content-Language", "zh-CN")
 	h.Set("Cache-Control", "no-cache, must-revalidate")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Request-Id", fmt.Sprintf("%s-%d", x.ID, cause))
+	// As the real host spells it (wechatpay-java#49): WeChat Pay's own SDK for Java looks
+	// for it in these letters.
+	id := fmt.Sprintf("%s-%d", x.ID, cause)
+	maps.Copy(h, http.Header{"Request-ID": {id}})
 	if status < 500 && !fault.Blank {
 		signed := b
 		if fault.Forged {
@@ -194,7 +198,7 @@ func (d *Door) answer(w http.ResponseWriter, x *door.Exchange, out door.Reply, f
 			d.world.Log.Error("answer not signed", "error", err)
 		}
 	}
-	door.Wrote(d.world, x.Request, h.Get("Request-Id"), status, fault)
+	door.Wrote(d.world, x.Request, id, status, fault)
 	w.WriteHeader(status)
 	_, _ = w.Write(b) // the client may have gone; that is its affair
 }

@@ -355,9 +355,9 @@ func TestOnlyTheMerchantsSignedRequestsAreLetIn(t *testing.T) {
 				t.Errorf("message %q, want %q in it", m, tt.words)
 			}
 			w.VerifyReply(a, w.Serial)
-			id := a.Header.Get("Request-Id")
+			id := a.RequestID()
 			if ok := strings.HasSuffix(id, "-0"); ok != (a.Status == 200) {
-				t.Errorf("Request-Id %q for status %d", id, a.Status)
+				t.Errorf("Request-ID %q for status %d", id, a.Status)
 			}
 		})
 	}

@@ -99,6 +99,17 @@ func (a Answer) Field(path ...string) any {
 	return v
 }
 
+// RequestID is the identity of the request that is answered, under the name that APIv3
+// writes in these letters.
+func (a Answer) RequestID() string {
+	for name, values := range a.Header {
+		if name == "Request-ID" {
+			return values[0]
+		}
+	}
+	return ""
+}
+
 // Decode reads a JSON answer, or ends the test.
 func (a Answer) Decode(t testing.TB, v any) {
 	t.Helper()
