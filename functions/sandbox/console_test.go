@@ -40,6 +40,7 @@ func TestTheWholeStoryByClicks(t *testing.T) {
 		{"refused notifications", seesRefusals},
 		{"the schedule", seesSchedule},
 		{"a lost notification", losesNotification},
+		{"what went over the line", seesCalls},
 		{"an unknown outcome", breaksAnswer},
 		{"other ends", endsOtherwise},
 		{"hostile mode", switchesHostility},
@@ -89,7 +90,7 @@ func seesTimeline(b *tab) {
 	b.sees(".timeline .answer", "SUCCESS · 成功")
 	b.sees(".bar", "Refunded ¥1.00")
 	b.sees(".bar", "Remaining ¥0.00")
-	b.sees(".records", "0 fen")
+	b.sees(".records", "¥0.00")
 }
 
 func refundsPart(b *tab) {
@@ -127,15 +128,15 @@ func findsRefunds(b *tab) {
 	b.control("GET", "/_sandbox/refunds", "", &first)
 	for _, field := range []string{"out_refund_no", "refund_id", "out_trade_no", "transaction_id"} {
 		b.fill("#search", fmt.Sprint(first.Refunds[0][field]))
-		b.until("the search by "+field+" finds one", "document.querySelectorAll('.rows li').length === 1")
-		b.sees(".rows .number", fmt.Sprint(first.Refunds[0]["out_refund_no"]))
+		b.until("the search by "+field+" finds one", "document.querySelectorAll('.list .rows li').length === 1")
+		b.sees(".list .rows .number", fmt.Sprint(first.Refunds[0]["out_refund_no"]))
 	}
 	b.fill("#search", "no such number")
 	b.sees(".list", "Nothing matches.")
 	b.fill("#search", kb.Delete)
 	for filter, want := range map[string]int{"Abnormal": 0, "Refunded": 3, "Open": 0, "All": 3} {
 		b.click(".list .chip", filter)
-		b.until(fmt.Sprintf("%s lists %d", filter, want), fmt.Sprintf("document.querySelectorAll('.rows li').length === %d", want))
+		b.until(fmt.Sprintf("%s lists %d", filter, want), fmt.Sprintf("document.querySelectorAll('.list .rows li').length === %d", want))
 	}
 	b.click(".list .chip", "All")
 }
@@ -151,6 +152,9 @@ func seesRefusals(b *tab) {
 		b.sees(".timeline .answer", "401")
 		b.pill("Refunded") // by the repeat, which is genuine
 		b.sees(".notification .pill", "Delivered")
+	}
+	for figure, want := range map[string]string{"open": "0", "undelivered": "0", "gap": "¥0.00"} {
+		b.sees(".figures [data-key="+figure+"]", want)
 	}
 	b.resize(1440, 1130)
 	b.shot("console") // the picture in README
@@ -180,7 +184,7 @@ func seesSchedule(b *tab) {
 	b.click(".chip", "Pending")
 	b.until("one is pending", "document.querySelectorAll('.notification').length === 1")
 	b.click(".notification button", "Resend")
-	b.sees(".wide", "No notification yet") // among those that are pending
+	b.sees(".wide", "Nothing matches") // among those that are pending
 	b.click(".chip", "Delivered")
 	b.sees(".notification", "REFUND.SUCCESS")
 	b.click(".notification a", "-r1")
@@ -194,12 +198,44 @@ func losesNotification(b *tab) {
 	b.pill("In progress")
 	b.clocks("+10 min")
 	b.sees(".notification .pill", "Lost")
-	b.sees(".records", "−60 fen")
-	b.sees(".summary", "60 fen")
+	b.sees(".records", "−¥0.60")
+	b.sees(".summary", "¥0.60")
 	b.click("button", "Run the timer")
 	b.pill("Refunded")
 	b.sees(".timeline", "Settled as refunded (from a query)")
-	b.until("no difference is left", "!document.querySelector('.records')?.innerText.includes('−60')")
+	b.until("no difference is left", "!document.querySelector('.records')?.innerText.includes('−¥0.60')")
+}
+
+// newestNotification is the exchange in which the last notification went.
+func (b *tab) newestNotification() string {
+	b.t.Helper()
+	var page struct{ Exchanges []struct{ ID string } }
+	b.control("GET", "/_sandbox/view/exchanges?kind=notification&limit=1", "", &page)
+	if len(page.Exchanges) == 0 {
+		b.t.Fatal("no notification has been recorded")
+	}
+	return page.Exchanges[0].ID
+}
+
+// seesCalls reads a notification as it was sent, and one that was refused.
+func seesCalls(b *tab) {
+	b.click(".detail .exchanges a", "/functions/wxpayFunctions")
+	b.sees(".head h2", "Call of your function")
+	b.sees(".message .code", `"wxpay_refund"`)
+	b.click("nav a", "Calls")
+	b.click(".chip", "Notification")
+	b.until("only notifications are listed", "document.querySelectorAll('.exchanges .about').length > 0 && [...document.querySelectorAll('.exchanges .about')].every((e) => e.innerText === 'Notification')")
+	b.click(".chip", "Only refused")
+	b.until("only refused ones are listed", "document.querySelectorAll('.exchanges .code-pill').length > 0 && [...document.querySelectorAll('.exchanges .code-pill')].every((e) => e.innerText === '401')")
+	b.click(".exchanges li > a", "/notify")
+	b.sees(".checks .not", "not ok")
+	b.sees(".message", "Wechatpay-Signature")
+	b.sees(".message h4", "Body, as it was sent")
+	b.sees(".message h4", "Opened")
+	b.sees(".bodies .code", `"out_refund_no"`)
+	b.shot("call")
+	b.click("dd a", "-r1")
+	b.pill("Refunded")
 }
 
 func breaksAnswer(b *tab) {
@@ -287,7 +323,8 @@ func looks(b *tab) {
 	b.click(".rows a", "")
 	views := []struct{ name, hash string }{
 		{"list", "#/refunds"}, {"detail", ask[string](b, "location.hash")},
-		{"notifications", "#/notifications"}, {"faults", "#/faults"}, {"keys", "#/keys"},
+		{"notifications", "#/notifications"}, {"calls", "#/exchanges"}, {"call", "#/exchanges/" + b.newestNotification()},
+		{"faults", "#/faults"}, {"keys", "#/keys"},
 	}
 	keys := wordKeys(b.t)
 	for _, language := range []string{"en", "zh-CN"} {
@@ -377,11 +414,50 @@ func TestEachDeliveryToASubscriberIsOnTheTimeline(t *testing.T) {
 	b.clean()
 }
 
+// A refund whose notification is lost heals by itself, unless the timer is stopped.
+func TestALostNotificationHealsUnlessTheTimerIsStopped(t *testing.T) {
+	chromium(t)
+	b := browse(t, start(t), 1440, 900)
+	b.click("nav a", "Faults")
+	b.click(".fault", "Stop the timer")
+	b.sees(".active", "timer stop · until removed")
+	b.sees("#clock", "Your timer stands still.")
+	b.fault("Lose it")
+	b.clocks("+10 min")
+	b.sees(".notification .pill", "Lost")
+	b.pill("In progress")
+	b.click("#clock a", "Faults")
+	b.click(".active button", "Remove")
+	b.until("it runs again", "!document.querySelector('#clock').innerText.includes('stands still')")
+	b.click("nav a", "Refunds")
+	b.sees(".list .rows", "Refunded")
+	b.clean()
+}
+
+// A page whose sandbox has ended says so, and breaks nowhere.
+func TestAPageOutlivesItsSandbox(t *testing.T) {
+	chromium(t)
+	p := start(t)
+	b := browse(t, p, 1440, 900)
+	b.click("#first-step", "")
+	b.pill("Refunded")
+	p.stop()
+	b.sees("#link", "Connecting")
+	for _, button := range []string{"Query", "Repeat the same call", "Run the timer"} {
+		b.click(".detail button", button)
+		b.sees("#toast", "The sandbox does not answer.")
+		b.sees(".list .reason", "The sandbox does not answer.")
+		b.sees(".list .rows", "Refunded") // what was there still is
+	}
+	b.forget("net::ERR_")
+	b.clean()
+}
+
 // Other money keeps its own decimals, and v2's notifications are read like APIv3's.
 func TestOtherCurrenciesKeepTheirDecimals(t *testing.T) {
 	chromium(t)
 	b := browse(t, start(t, "-channel", "global"), 1440, 900)
-	for currency, want := range map[string][2]string{"JPY": {"100", "JPY\u00a0100"}, "USD": {"1234.50", "USD\u00a01,234.50"}} {
+	for currency, want := range map[string][3]string{"JPY": {"100", "JPY\u00a0100", "JPY\u00a00"}, "USD": {"1234.50", "USD\u00a01,234.50", "USD\u00a00.00"}} {
 		b.fill("input[name=total]", want[0])
 		b.choose("select[name=currency]", currency)
 		b.click("#first-step", "")
@@ -390,7 +466,7 @@ func TestOtherCurrenciesKeepTheirDecimals(t *testing.T) {
 		b.pill("Refunded")
 		b.sees(".timeline .answer", "SUCCESS · OK")
 		b.sees(".bar", "Refunded "+want[1])
-		b.sees(".records .equal", "0 "+currency+" minor units")
+		b.sees(".records .equal", want[2])
 	}
 	b.fill("input[name=total]", "1.5")
 	b.choose("select[name=currency]", "JPY")
@@ -416,6 +492,8 @@ func TestTheStoryByKeyboardOnASmallScreen(t *testing.T) {
 	b.press("1" + kb.Enter)
 	b.sees(".bar", "Remaining ¥1.50")
 	b.until("the change is announced", "document.getElementById('live').innerText.includes('In progress')")
+	b.sees("#did", "Done.") // the card that says more is out of sight
+	b.sees("#did .number", "POST /functions/wxpayFunctions · 200")
 	b.reach("#clock button", "+10 min")
 	b.press(kb.Enter)
 	b.pill("Refunded")
@@ -444,6 +522,9 @@ func TestTheStoryByKeyboardOnASmallScreen(t *testing.T) {
 	b.reach(".rows a", "¥1.00")
 	b.press(kb.Enter)
 	b.pill("Refunded")
+	b.reach("#did button", "Show")
+	b.press(kb.Enter)
+	b.until("the card has the focus, and is in sight", "document.activeElement.id === 'calls-title' && document.activeElement.getBoundingClientRect().top < innerHeight")
 	b.reach("#language", "中文")
 	b.press(kb.Enter)
 	b.pill("已退款")

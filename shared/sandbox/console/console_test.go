@@ -185,6 +185,37 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 	}
 }
 
+// No sentence is wrong for one of a thing, and none leaves open whether it speaks of
+// money or of time: 分 alone is both.
+func TestWhatIsSaidWithANumberCanBeReadInOneWay(t *testing.T) {
+	ambiguous := map[string][]*regexp.Regexp{
+		"en": {
+			regexp.MustCompile(`\{n\} (?:[a-z]+ )?(?:times|refunds|orders|calls|notifications|repeats|filters)\b`), // 1 times
+			regexp.MustCompile(`\{n\} .*\b(?:have|are|were)\b`),                                                    // 1 are
+		},
+		"zh": {
+			regexp.MustCompile(`[\d}] ?分(?:[^钟]|$)`), // money or minutes?
+			regexp.MustCompile(`[\d}] ?时(?:[^段]|$)`), // hours or o'clock?
+		},
+	}
+	for language, patterns := range ambiguous {
+		for name, text := range words(t)[language] {
+			for _, pattern := range patterns {
+				if found := pattern.FindString(text); found != "" {
+					t.Errorf("%s.json: %s: %q", language, name, found)
+				}
+			}
+		}
+	}
+	for language, bad := range map[string][]string{"en": {"applied {n} times", "{n} older refunds are not shown."}, "zh": {"+1 分", "{n} 分", "{n}时", "24 小时 4 分内"}} {
+		for _, text := range bad {
+			if !slices.ContainsFunc(ambiguous[language], func(p *regexp.Regexp) bool { return p.MatchString(text) }) {
+				t.Errorf("%q is not recognized", text)
+			}
+		}
+	}
+}
+
 // What the page says is in the tables, and there is nothing in them that it does not say.
 func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 	en := words(t)["en"]
@@ -194,14 +225,15 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 		Known map[string][]string
 	}
 	sandboxtest.New(t).Control("GET", "/_sandbox/state", "", 200).Decode(t, &state)
+	faults := slices.Concat(state.Known["upstream"], state.Known["notify"], []string{"stop"})
 	families := map[string][]string{
-		"fault.": append(state.Known["upstream"], state.Known["notify"]...), "teaches.": append(state.Known["upstream"], state.Known["notify"]...),
+		"fault.": faults, "teaches.": faults,
 		"state.":     {"paid", "claimed", "processing", "success", "closed", "abnormal", "rejected"},
 		"means.":     {"claimed", "processing", "success", "closed", "abnormal", "rejected"},
 		"delivery.":  {"pending", "delivered", "failed", "lost"},
 		"key.":       {"merchant", "certificate", "public_key"},
 		"do.settle.": {"SUCCESS", "CLOSED", "ABNORMAL"},
-		"ours.":      {"claimed", "sent", "processing", "success", "closed", "abnormal", "unanswered", "refused", "contradiction", "owed", "delivered", "undelivered", "given_up"},
+		"ours.":      {"claimed", "sent", "processing", "success", "closed", "abnormal", "unanswered", "refused", "contradiction", "released", "withdrawn", "taken", "owed", "delivered", "undelivered", "given_up"},
 		"wechat.":    {"accepted", "by_hand", "settled", "notified", "lost"},
 		"who.":       {"ours", "wechat"},
 		"detail.":    {"server", "reply", "letter", "query"},
@@ -210,12 +242,16 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 			"too_large", "unavailable", "not_success", "status",
 		},
 		"link.": {"live", "waiting"}, "applies.": {"once", "half", "always"}, "faults.on.": {"apply", "query"},
-		"filter.": {"all", "open", "success", "abnormal", "ended"}, "clock.": {"1m", "10m", "1h", "24h4m"},
+		"filter.": {"all", "open", "success", "abnormal", "ended", "since", "until", "min", "max", "doubt", "undelivered", "owed", "difference"}, "clock.": {"1m", "10m", "1h", "24h4m"},
 		"bar.": {"refunded", "open", "remaining"}, "records.": {"held", "arrived", "ours", "wechat", "difference"},
 		"empty.step": {"1", "2", "3"}, "empty.text": {"1", "2", "3"},
 		"scenario.": {"abnormal", "closed", "byHand", "abnormal.teaches", "closed.teaches", "byHand.teaches"},
 		"unit.":     {"y", "d", "h", "m", "s"}, "short.unit.": {"y", "d", "h", "m", "s"},
-		"summary.": {"refunds", "open", "undelivered", "gap"},
+		"summary.": {"refunds", "open", "doubt", "undelivered", "owed", "gap"},
+		"list.":    {"previous", "next", "refunds", "orders"}, "day.": {"accepted", "settled", "in_doubt", "hour"},
+		"exchange.": {"call", "notification", "function", "request", "response"},
+		"check.":    {"signature", "timestamp", "serial", "certificate", "token", "body", "identity", "headers", "content_type", "scheme", "authorization", "merchant", "xml", "seal", "fault", "answer", "acknowledgement", "corpid", "corpsecret", "environment"},
+		"merchant.": {"certificate", "switching", "public-key"},
 	}
 	for prefix, names := range families {
 		if len(names) == 0 {

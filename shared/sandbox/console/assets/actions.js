@@ -3,16 +3,28 @@
 
 import { t } from './words.js'
 import { parseMoney } from './format.js'
+import { href } from './route.js'
 
 const dispatcher = '/functions/wxpayFunctions'
 const order = (body, call) => call('POST', '/_sandbox/orders', body)
 const at = (path, id) => `${path}/${encodeURIComponent(id)}`
 
+// look reads what the sandbox knows of something: {found}, or {problem}. That is no step
+// of the click's.
+async function look(view, no) {
+  try {
+    const response = await fetch(at(`/_sandbox/view/${view}`, no))
+    return response.ok ? { found: await response.json() } : { problem: t('missing') }
+  } catch {
+    return { problem: t('problem.unreachable') }
+  }
+}
+
 // nextNo is a refund number that the order has not had.
-function nextNo(outTradeNo, state) {
-  const taken = new Set(state().refunds.map((r) => r.out_refund_no))
+function nextNo(stem, refunds) {
+  const taken = new Set(refunds.map((r) => r.out_refund_no))
   for (let n = 1; ; n++) {
-    const no = `${outTradeNo}-r${n}`
+    const no = `${stem}-r${n}`
     if (!taken.has(no)) return no
   }
 }
@@ -30,11 +42,11 @@ const untold = [400, 403, 404, 409, 429]
 
 // refund refunds a part of an order and goes to see it. An answer that is long in
 // coming is waited for there.
-async function refund(of, minor, { call, go, state }) {
-  const no = nextNo(of.out_trade_no, state)
+async function refund(of, minor, { call, go }) {
+  const no = nextNo(of.out_trade_no, of.refunds ?? [])
   const sent = call('POST', dispatcher, event(of, no, minor))
   const seen = await Promise.race([sent, new Promise((done) => setTimeout(done, 700))])
-  if (!untold.includes(seen?.reply?.result?.code)) go(`#/refunds/${encodeURIComponent(no)}`)
+  if (!untold.includes(seen?.reply?.result?.code)) go(href('refunds', no))
   return { no, ...(seen ?? await sent) }
 }
 
@@ -64,11 +76,11 @@ async function settle(no, status, call) {
   return (await call('POST', `${at('/_sandbox/refunds', no)}/settle`, { status })).problem
 }
 
-async function byHand(of, minor, { call, go, state }) {
-  const no = nextNo(`${of.out_trade_no}-hand`, state)
+async function byHand(of, minor, { call, go }) {
+  const no = nextNo(`${of.out_trade_no}-hand`, of.refunds ?? [])
   const body = { out_trade_no: of.out_trade_no, out_refund_no: no, amount: { refund: minor, total: of.total, currency: of.currency } }
   const { problem } = await call('POST', '/_sandbox/refunds', body)
-  if (!problem) go(`#/refunds/${encodeURIComponent(no)}`)
+  if (!problem) go(href('refunds', no))
   return problem
 }
 
@@ -96,30 +108,31 @@ async function fault(what, x) {
   return (await sample(x)).problem
 }
 
-const findOrder = (x) => x.state().orders.find((o) => o.out_trade_no === x.data.no)
+// part does something with a part of an order, whose amount amountOf finds.
+async function part(x, amountOf, act) {
+  const { found, problem } = await look('orders', x.data.no)
+  if (problem) return problem
+  const minor = amountOf(found)
+  return minor === null ? t('problem.amount') : act(found, minor, x)
+}
+
+const written = ({ form }) => (of) => parseMoney(form.elements.amount.value, of.currency)
+const refunded = async (of, minor, x) => (await refund(of, minor, x)).problem
 
 export const actions = {
   orderAndRefund,
   order: async (x) => {
     const { paid, problem } = await made(x)
-    if (paid) x.go(`#/orders/${encodeURIComponent(paid.out_trade_no)}`)
+    if (paid) x.go(href('orders', paid.out_trade_no))
     return problem
   },
-  refundPart: async (x) => {
-    const of = findOrder(x)
-    const minor = parseMoney(x.form.elements.amount.value, of.currency)
-    return minor === null ? t('problem.amount') : (await refund(of, minor, x)).problem
-  },
-  refundRest: async (x) => (await refund(findOrder(x), findOrder(x).remaining, x)).problem,
-  byHand: async (x) => {
-    const of = findOrder(x)
-    const minor = parseMoney(x.form.elements.amount.value, of.currency)
-    return minor === null ? t('problem.amount') : byHand(of, minor, x)
-  },
+  refundPart: (x) => part(x, written(x), refunded),
+  refundRest: (x) => part(x, (of) => of.remaining, refunded),
+  byHand: (x) => part(x, written(x), byHand),
   query: async ({ data, call }) => (await call('POST', dispatcher, { type: 'wxpay_refund_query', out_refund_no: data.no })).problem,
-  again: async ({ data, call, state }) => {
-    const { event: same } = state().refunds.find((r) => r.out_refund_no === data.no)
-    return (await call('POST', dispatcher, same)).problem
+  again: async ({ data, call }) => {
+    const { found, problem } = await look('refunds', data.no)
+    return problem ?? (await call('POST', dispatcher, found.event)).problem
   },
   settle: ({ data, call }) => settle(data.no, data.status, call),
   timer: async ({ call }) => (await call('POST', '/functions/reconcile', {})).problem,
@@ -129,12 +142,19 @@ export const actions = {
     return (await call('POST', '/_sandbox/clock', { advance: `${seconds}s` })).problem
   },
   advance: async ({ data, call }) => (await call('POST', '/_sandbox/clock', { advance: data.by })).problem,
-  fault: (x) => fault({ [x.data.part]: x.data.name }, x),
+  // What stops the timer strikes no refund, and lasts.
+  fault: async (x) => (x.data.part === 'timer' ? (await x.call('POST', '/_sandbox/faults', { timer: x.data.name })).problem : fault({ [x.data.part]: x.data.name }, x)),
   errCode: (x) => fault({ err_code: x.form.elements.code.value, on: x.form.elements.on.value }, x),
   removeFault: async ({ data, call }) => (await call('DELETE', at('/_sandbox/faults', data.id))).problem,
   clearFaults: async ({ call }) => (await call('DELETE', '/_sandbox/faults')).problem,
   scenario: (x) => scenarios[x.data.name](x),
   hostile: async ({ call, state }) => (await call('POST', '/_sandbox/hostile', { on: !state().hostile })).problem,
+  share: async ({ form, call }) => {
+    const text = form.elements.percent.value.trim()
+    if (!/^\d{1,3}(\.\d+)?$/.test(text) || Number(text) > 100) return t('problem.share')
+    return (await call('POST', '/_sandbox/keys/share', { percent: Number(text) })).problem
+  },
+  shareBack: async ({ call }) => (await call('DELETE', '/_sandbox/keys/share')).problem,
   rotate: async ({ call }) => (await call('POST', '/_sandbox/keys/rotate')).problem,
   showSecrets: async ({ call, ui }) => {
     const { problem, reply } = await call('GET', '/_sandbox/credentials', undefined, true)

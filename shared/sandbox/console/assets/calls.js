@@ -4,7 +4,7 @@
 import { h } from './dom.js'
 import { t } from './words.js'
 
-let steps = [] // what the last click did: {method, path, body, status, reply}
+let steps = [] // what the last click did: {method, path, body, status, reply, problem}
 let fresh = false // the next call begins a new click
 let tab = 'curl'
 
@@ -16,7 +16,7 @@ export function begin() {
 // call sends a request and returns its answer: {ok, reply, problem}. What is
 // secret in an answer is not repeated beside the request.
 export async function call(method, path, body, secret = false) {
-  const step = { method, path, body, status: 0, reply: '' }
+  const step = { method, path, body, status: 0, reply: '', problem: undefined }
   steps = fresh ? [step] : [...steps, step].slice(-6)
   fresh = false
   try {
@@ -30,9 +30,12 @@ export async function call(method, path, body, secret = false) {
     step.reply = secret ? '' : text
     const reply = JSON.parse(text)
     step.reply = secret ? t('calls.secret') : JSON.stringify(reply, null, 2)
-    return judge(response, reply)
+    const judged = judge(response, reply)
+    step.problem = judged.problem
+    return judged
   } catch (error) {
     step.reply ||= String(error)
+    step.problem = t('problem.unreachable')
     return { ok: false, problem: t('problem.unreachable') }
   }
 }
@@ -85,12 +88,29 @@ export function snippet() {
   return forms[tab]()
 }
 
+const isPending = (step) => step.status === 0 && step.reply === ''
+
+// didBar says in one line what the last click did, where the card that says all of it is
+// out of sight. What went wrong before anything was sent is said as well.
+export function didBar({ did, problem }) {
+  if (!did) return []
+  const last = fresh ? null : steps.find((step) => step.problem) ?? steps.at(-1)
+  const wrong = last?.problem ?? problem
+  const say = last && isPending(last) ? t('calls.pending') : wrong || t('did.done')
+  return [
+    h('p', { class: wrong ? 'bad' : '' }, h('b', {}, say), ' ', last && h('span', { class: 'number' }, `${last.method} ${last.path}${last.status > 0 ? ` · ${last.status}` : ''}`)),
+    h('div', { class: 'buttons' },
+      last && h('button', { type: 'button', class: 'quiet', 'data-do': 'showDid' }, t('did.show')),
+      h('button', { type: 'button', class: 'quiet', 'data-do': 'hideDid', 'aria-label': t('did.hide') }, '×')),
+  ]
+}
+
 export function callsCard() {
-  const title = h('h2', { id: 'calls-title' }, t('calls'))
+  const title = h('h2', { id: 'calls-title', tabindex: -1 }, t('calls'))
   if (steps.length === 0) return [title, h('p', { class: 'muted' }, t('calls.none'))]
   const text = snippet()
   const last = steps.at(-1)
-  const pending = last.status === 0 && last.reply === ''
+  const pending = isPending(last)
   return [
     title,
     h('div', { class: 'chips', role: 'group', 'aria-label': t('calls.form') }, Object.keys(forms).map((name) =>

@@ -2,7 +2,7 @@
 // page, so that focus, typing and scrolling survive every change.
 
 const SVG = 'http://www.w3.org/2000/svg'
-const drawn = new Set(['svg', 'rect', 'path'])
+const drawn = new Set(['svg', 'rect', 'path', 'g', 'line', 'title'])
 
 // h makes an element. Attributes that are false, null or undefined are left out;
 // children may be nested lists, texts, and nothing.
@@ -25,7 +25,7 @@ export function patch(parent, ...children) {
 }
 
 // Of these the person at the page is the owner.
-const owned = { DETAILS: ['open'], INPUT: ['value', 'checked'], OPTION: ['selected'], TEXTAREA: ['value'] }
+const owned = { DETAILS: ['open'], INPUT: ['value', 'checked', 'aria-invalid'], OPTION: ['selected'], TEXTAREA: ['value'] }
 
 function key(node) {
   return node.nodeType === Node.ELEMENT_NODE ? node.getAttribute('data-key') : null

@@ -3,8 +3,15 @@
 
 import { t } from './words.js'
 
+const decimals = new Map() // by currency: to ask costs more than all else that is drawn
+
 // digitsOf says how many decimals a currency has.
 function digitsOf(currency) {
+  if (!decimals.has(currency)) decimals.set(currency, ask(currency))
+  return decimals.get(currency)
+}
+
+function ask(currency) {
   try {
     return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits
   } catch {
@@ -43,11 +50,9 @@ export function parseMoney(text, currency) {
   return minor > 0 ? minor : null
 }
 
-// difference is always said in the smallest unit, since that is what must be zero.
+// difference is money with its sign: +¥0.01, and ¥0.00 for none.
 export function difference(minor, currency) {
-  const sign = minor > 0 ? '+' : minor < 0 ? '−' : ''
-  const n = sign + Math.abs(minor)
-  return currency === 'CNY' ? t('fen', { n }) : t('minor', { n, currency })
+  return (minor > 0 ? '+' : '') + money(minor, currency)
 }
 
 // clockTime is the time of day as WeChat Pay writes it, in China's time; with the

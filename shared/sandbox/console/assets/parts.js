@@ -2,12 +2,8 @@
 
 import { h } from './dom.js'
 import { t, known } from './words.js'
+import { href } from './route.js'
 import { money, duration, short, clockTime } from './format.js'
-
-// statusOf is our side's word on a refund; where it has none, WeChat Pay's.
-export function statusOf(refund) {
-  return refund.ours ? refund.ours.state : refund.wechat.state.toLowerCase()
-}
 
 // pill is a state as a label.
 export function pill(state) {
@@ -19,6 +15,17 @@ export function button(label, action, data = {}, kind = 'quiet') {
   const attributes = { type: 'button', class: kind, 'data-do': action }
   for (const [name, value] of Object.entries(data)) attributes[`data-${name}`] = value
   return h('button', attributes, label)
+}
+
+// problem says why something that was asked for is not there, or not yet.
+export function problem(entry, data = entry.data) {
+  if (entry.error) return h('p', { class: 'reason', role: 'alert' }, entry.error.status === 0 ? t('problem.unreachable') : entry.error.text)
+  return data === null && h('p', { class: 'muted' }, t('coming'))
+}
+
+// rawLink leads to a call or a notification as it went over the line.
+export function rawLink(id) {
+  return id && h('a', { class: 'raw', href: href('exchanges', id) }, t('raw'))
 }
 
 // number is one that may be long: it breaks anywhere rather than stick out.
@@ -110,7 +117,7 @@ export function notificationCard(delivery, state, clock, alone = false) {
   return h('article', { class: 'notification', 'data-key': delivery.id, 'aria-label': `${delivery.event_type} ${delivery.out_refund_no}` },
     h('header', {},
       h('h3', {}, delivery.event_type),
-      alone && h('a', { class: 'number', href: `#/refunds/${encodeURIComponent(delivery.out_refund_no)}` }, delivery.out_refund_no),
+      alone && h('a', { class: 'number', href: href('refunds', delivery.out_refund_no) }, delivery.out_refund_no),
       h('span', { class: `pill ${delivery.state}` }, known('delivery.', delivery.state))),
     strip(delivery, state.schedule),
     h('div', { class: 'foot' }, h('p', { class: 'next' },
@@ -123,6 +130,6 @@ export function notificationCard(delivery, state, clock, alone = false) {
       waiting && button(t('skipTo'), 'until', { at: delivery.next_at }),
       button(t('resend'), 'resend', { id: delivery.id }))),
     alone && delivery.attempts.length > 0 && h('ol', { class: 'attempts' }, delivery.attempts.map((a) => h('li', {},
-      h('time', { datetime: a.at }, clockTime(a.at, state.now)), answerOf(a),
+      h('time', { datetime: a.at }, clockTime(a.at, state.now)), answerOf(a), rawLink(a.exchange),
       a.error && h('p', { class: 'reason' }, reason(a))))))
 }

@@ -1,29 +1,40 @@
-// The other views: notifications, faults, keys; and what stands beside all of them.
+// The other views: notifications, faults, keys.
 
 import { h } from './dom.js'
-import { t } from './words.js'
-import { difference, duration } from './format.js'
-import { statusOf, button, number, notificationCard, countdown } from './parts.js'
+import { t, known, count } from './words.js'
+import { href } from './route.js'
+import { duration } from './format.js'
+import { want } from './store.js'
+import { pageOf, pager, newer, searchField } from './list.js'
+import { button, number, notificationCard, problem } from './parts.js'
 
-const notificationFilters = ['all', 'pending', 'delivered', 'failed', 'lost']
+const states = ['pending', 'delivered', 'failed', 'lost']
 
 export function notificationsView(state, ui, clock) {
-  const shown = state.deliveries.filter((d) => ui.notifications === 'all' || d.state === ui.notifications)
+  const query = ui.route.query
+  const { entry, data } = pageOf('notifications', ui)
+  const chip = (name, value, label) => h('a', {
+    class: 'chip', href: href('notifications', null, { ...query, offset: undefined, state: value }), 'aria-current': query.state === value && 'true',
+  }, label, name && h('span', { class: 'muted' }, count(state.totals.notification_states[name] ?? 0)))
   return h('section', { class: 'wide', 'data-key': 'notifications', 'aria-label': t('nav.notifications') },
     h('div', { class: 'card' },
       h('h2', { id: 'title', tabindex: -1 }, t('nav.notifications')),
       h('p', { class: 'muted' }, t('notifications.hint')),
-      h('div', { class: 'chips', role: 'group', 'aria-label': t('filter') }, notificationFilters.map((name) =>
-        h('button', { type: 'button', class: 'chip', 'aria-pressed': String(name === ui.notifications), 'data-do': 'notificationFilter', 'data-name': name },
-          name === 'all' ? t('filter.all') : t(`delivery.${name}`)))),
-      shown.length === 0 && h('p', { class: 'muted' }, t('notifications.none')),
-      shown.map((d) => notificationCard(d, state, clock, true))))
+      h('div', { class: 'finder' }, searchField(query.q, t('search.notifications'), t('search.notifications')),
+        h('div', { class: 'chips', role: 'group', 'aria-label': t('filter') },
+          chip('', undefined, t('filter.all')), states.map((name) => chip(name, name, t(`delivery.${name}`))))),
+      problem(entry, data), newer(entry),
+      data && [
+        data.total === 0 ? h('p', { class: 'muted' }, Object.keys(query).length > 0 ? t('list.none') : t('notifications.none')) : pager('notifications', data, ui),
+        data.deliveries.map((d) => notificationCard(d, state, clock, true)),
+        data.deliveries.length > 5 && h('div', { class: 'again' }, pager('notifications', data, ui)),
+      ]))
 }
 
 const scenarios = ['abnormal', 'closed', 'byHand']
 
 export function faultsView(state, ui) {
-  const faults = (part) => h('ul', { class: 'faults' }, state.known[part].map((name) =>
+  const faults = (part) => h('ul', { class: 'faults' }, (state.known[part] ?? []).map((name) =>
     h('li', {}, h('button', { type: 'button', class: 'fault', 'data-do': 'fault', 'data-part': part, 'data-name': name },
       h('b', {}, t(`fault.${name}`)), h('span', {}, t(`teaches.${name}`)), h('code', {}, name)))))
   return h('section', { class: 'wide', 'data-key': 'faults', 'aria-label': t('nav.faults') },
@@ -40,7 +51,7 @@ export function faultsView(state, ui) {
     state.faults.length > 0 && h('div', { class: 'card active', 'data-key': 'active' },
       h('h3', {}, t('faults.active')),
       h('ul', {}, state.faults.map((f) => h('li', { 'data-key': f.id },
-        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify].filter(Boolean).join(' + ')), ` · ${often(f)} · ${t('applied', { n: f.struck })}`),
+        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify, f.timer && `timer ${f.timer}`].filter(Boolean).join(' + ')), ` · ${often(f)}${f.timer ? '' : ` · ${t('applied', { n: count(f.struck) })}`}`),
         button(t('remove'), 'removeFault', { id: f.id })))),
       button(t('faults.clear'), 'clearFaults')),
     h('div', { class: 'card', 'data-key': 'notify' }, h('h3', {}, t('faults.notify')), faults('notify')),
@@ -50,6 +61,7 @@ export function faultsView(state, ui) {
         h('select', { id: 'err-code', name: 'code' }, state.known.err_code.map((c) => h('option', { value: c }, c))),
         h('select', { name: 'on', 'aria-label': t('faults.on') }, ['apply', 'query'].map((on) => h('option', { value: on }, t(`faults.on.${on}`)))),
         h('button', { type: 'submit', class: 'quiet' }, t('faults.answer')))),
+    state.known.timer && h('div', { class: 'card', 'data-key': 'timer' }, h('h3', {}, t('faults.timer')), h('p', { class: 'muted' }, t('faults.timer.hint')), faults('timer')),
     h('div', { class: 'card', 'data-key': 'ends' }, h('h3', {}, t('scenarios')),
       h('ul', { class: 'faults' }, scenarios.map((name) =>
         h('li', {}, h('button', { type: 'button', class: 'fault', 'data-do': 'scenario', 'data-name': name },
@@ -57,7 +69,8 @@ export function faultsView(state, ui) {
 }
 
 function often(fault) {
-  if (fault.count) return t('often.count', { n: fault.count })
+  if (fault.timer) return t('often.stopped')
+  if (fault.count) return t('often.count', { n: count(fault.count) })
   return fault.rate === undefined ? t('applies.always') : t('often.rate', { n: Math.round(fault.rate * 100) })
 }
 
@@ -76,6 +89,7 @@ export function keysView(state, ui, clock) {
         h('p', { class: 'muted' }, `${t('key.age', { age: age(k.from) })} · ${t('key.left', { left: left(k.until) })}`)))),
       h('div', { class: 'buttons' }, button(t('keys.rotate'), 'rotate', {}, 'primary')),
       h('p', { class: 'muted' }, t('keys.rotate.hint'))),
+    merchantCard(want('share', null).data),
     h('div', { class: 'card', 'data-key': 'secrets' },
       h('h3', {}, t('secrets')),
       h('p', { class: 'muted' }, t('secrets.hint')),
@@ -84,37 +98,18 @@ export function keysView(state, ui, clock) {
       h('div', { class: 'buttons' }, ui.secrets ? button(t('secrets.hide'), 'hideSecrets') : button(t('secrets.show'), 'showSecrets'))))
 }
 
-const open = ['claimed', 'processing', 'abnormal']
-
-// summary are the four figures that are looked at first.
-export function summary(state) {
-  const gaps = new Map([['CNY', 0]])
-  for (const r of state.refunds) {
-    gaps.set(r.currency, (gaps.get(r.currency) ?? 0) + Math.max(Math.abs(r.difference_held), Math.abs(r.difference_arrived)))
-  }
-  const gap = [...gaps].filter(([currency, n]) => n > 0 || currency === 'CNY').map(([currency, n]) => difference(n, currency).replace('+', '')).join(' · ')
-  const figures = [
-    ['summary.refunds', state.refunds.length + state.older, ''],
-    ['summary.open', state.refunds.filter((r) => open.includes(statusOf(r))).length, ''],
-    ['summary.undelivered', state.deliveries.filter((d) => d.state !== 'delivered').length, ''],
-    ['summary.gap', gap, [...gaps.values()].some((n) => n > 0) ? 'gap' : 'equal'],
-  ]
-  return [
-    state.ours_error && h('p', { class: 'card reason' }, state.ours_error),
-    h('dl', {}, figures.map(([name, value, kind]) => h('div', {}, h('dt', {}, t(name)), h('dd', { class: kind }, value)))),
-  ]
-}
-
-const steps = ['1m', '10m', '1h', '24h4m']
-
-export function clockCard(state, clock) {
-  const next = state.deliveries.filter((d) => d.next_at).map((d) => d.next_at).sort()[0]
-  return [
-    h('h2', { id: 'clock-title' }, t('clock')),
-    h('p', { class: 'time' }, h('span', { 'data-clock': '' }, clock.text()), h('span', { class: 'muted' }, t('clock.speed', { n: state.speed }))),
-    h('p', { class: 'upcoming' }, next ? [t('clock.next'), ' ', countdown(next, clock)] : t('clock.nothing')),
-    h('div', { class: 'buttons', role: 'group', 'aria-label': t('clock.advance') },
-      steps.map((step) => button(t(`clock.${step}`), 'advance', { by: step }))),
-    h('p', { class: 'muted small' }, t('clock.about', { channel: state.channel, seed: state.seed })),
-  ]
+// merchantCard says with what WeChat Pay signs for this merchant, and how far a switch
+// from certificates to the public key has come.
+function merchantCard(share) {
+  return share && h('div', { class: 'card', 'data-key': 'merchant' },
+    h('h3', {}, t('merchant')),
+    h('p', {}, known('merchant.', share.merchant), ' ', h('code', {}, share.merchant)),
+    share.merchant === 'switching' && [
+      h('form', { class: 'again', 'data-submit': 'share' },
+        h('label', { for: 'share' }, t('merchant.share', { n: share.percent })),
+        h('input', { id: 'share', 'data-key': `share-${share.percent}`, name: 'percent', type: 'text', inputmode: 'decimal', value: share.percent, autocomplete: 'off' }), h('span', { class: 'muted' }, '%'),
+        h('button', { type: 'submit', class: 'quiet' }, t('merchant.set')),
+        share.by_hand && button(t('merchant.giveBack'), 'shareBack')),
+      h('p', { class: 'muted' }, share.by_hand ? t('merchant.byHand') : t('merchant.byDay')),
+    ])
 }

@@ -44,6 +44,13 @@ export function known(prefix, word) {
   return tables[chosen][prefix + word] ?? word
 }
 
+const numbers = new Intl.NumberFormat('en')
+
+// count writes a whole number: 20,000.
+export function count(n) {
+  return numbers.format(n)
+}
+
 // translate fills in the page's own text.
 export function translate(root) {
   document.documentElement.lang = chosen === 'zh' ? 'zh-CN' : 'en'
