@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"functions/package":        {"shared/config"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
 	"functions/reconcile":      {"functions/own", "shared/config", "shared/host"},
-	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "wxpayfunctions"},
+	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "shared/strictjson", "wxpayfunctions"},
 	"functions/wxpayfunctions": {"shared/config", "shared/host", "shared/refund", "wxpayfunctions"},
 	"notify":                   {"shared/refund", "shared/strictjson", "shared/wxpay"},
 	"shared/channel":           {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret", "shared/strictjson", "shared/wxpay"},

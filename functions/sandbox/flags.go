@@ -26,7 +26,8 @@ type options struct {
 	merchant                   string
 	notify, webhook            address
 	functions                  forwards
-	command                    []string // nothing: none
+	command                    []string  // nothing: none
+	scenario                   *scenario // nil: serve until somebody ends it
 
 	given []string // the flags that were set
 }
@@ -62,6 +63,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund; in place of REFUND_OPERATORS")
 	f.DurationVar(&o.pace, "pace", time.Minute, "least virtual time between two refunds of one order, on WeChat's side and ours; 0s: none; in place of REFUND_PACE")
 	f.StringVar(&o.merchant, "merchant", "switching", "which of WeChat Pay's keys the merchant has: certificate, switching or public-key")
+	file := f.String("scenario", "", "take the steps in this `file`, print a line for each, and end")
 	f.Var(&o.notify, "notify", "`URL` to which WeChat's side posts notifications, in place of our /notify")
 	f.Var(&o.webhook, "webhook", "`URL` that our side tells of each settled refund, signed")
 	f.Var(&o.functions, "function", "`NAME=URL`: calls of the function NAME go to URL, by POST; repeatable")
@@ -70,6 +72,14 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	}
 	if f.NArg() > 0 {
 		return o, report(stderr, fmt.Sprintf("sandbox: unexpected argument %q; a command stands behind --", f.Arg(0)))
+	}
+	if *file != "" {
+		if len(o.command) > 0 {
+			return o, report(stderr, "sandbox: either a -scenario or a command")
+		}
+		if o.scenario, err = loadScenario(*file, f); err != nil {
+			return o, report(stderr, "sandbox: "+err.Error())
+		}
 	}
 	f.Visit(func(g *flag.Flag) { o.given = append(o.given, g.Name) })
 	if len(o.command) > 0 { // beside another sandbox, and another command

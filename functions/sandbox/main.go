@@ -40,6 +40,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return 2
 	}
 	code, err := serve(ctx, o, getenv, stdout, stderr)
+	if o.scenario != nil && (err == nil || errors.Is(err, errScenario)) {
+		return o.scenario.exitCode()
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "sandbox:", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "sandbox: "), "\n", "; "))
 		return cmp.Or(code, 1)
@@ -120,7 +123,10 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
 		func(ctx context.Context) error {
-			if len(o.command) == 0 {
+			switch {
+			case o.scenario != nil: // then standard output is its steps'
+				return o.scenario.run(ctx, r.Listen, stdout)
+			case len(o.command) == 0:
 				return json.NewEncoder(stdout).Encode(r)
 			}
 			ended, err := runCommand(ctx, o, wechat, r, stdout, stderr)

@@ -145,3 +145,42 @@ func doors(t *testing.T) []string {
 	}
 	return all
 }
+
+// What the documents say of scenarios is so: the example passes, there is a row for each
+// file, in English with what it teaches, and for each member of a step.
+func TestREADMEScenarios(t *testing.T) {
+	t.Parallel()
+	var files []string
+	for _, file := range shipped(t) {
+		files = append(files, filepath.Base(file))
+	}
+	for _, name := range readmes {
+		text := readme(t, name)
+		example := regexp.MustCompile("(?s)```json\n(.*?)```\n").FindStringSubmatch(text)
+		if got := play(t.Context(), written(t, example[1])); got.code != 0 {
+			t.Errorf("the example of %s: exit code %d\n%s%s", name, got.code, got.stdout, got.stderr)
+		}
+		rows := first(text, `^[\w-]+\.json$`)
+		slices.Sort(rows)
+		if d := cmp.Diff(files, rows); d != "" {
+			t.Errorf("%s (-files +document):\n%s", name, d)
+		}
+		for _, m := range regexp.MustCompile(`f\.\w+\("(\w+)"\)`).FindAllStringSubmatch(readme(t, "scenario.go"), -1) {
+			if !strings.Contains(text, `"`+m[1]+`"`) {
+				t.Errorf("%s does not tell of %q", name, m[1])
+			}
+		}
+		for _, flag := range scenarioFlags {
+			if !strings.Contains(text, "`"+flag+"`") {
+				t.Errorf("%s does not say that a scenario may set %s", name, flag)
+			}
+		}
+	}
+	english := strings.ReplaceAll(readme(t, readmes[0]), "`", "")
+	for _, file := range files {
+		teaches := strings.TrimSuffix(toldBy(t, filepath.Join("scenarios", file)).Teaches, ".")
+		if !strings.Contains(english, "| "+file+" | "+teaches+" |\n") {
+			t.Errorf("%s is not said to teach: %s", file, teaches)
+		}
+	}
+}

@@ -71,12 +71,12 @@ func (o options) check() (code int, err error) {
 	return 0, nil
 }
 
-// quiet is the environment in which, beside a command, whose output that of the log would
-// be in between of, only warnings are logged unless somebody wants more.
+// quiet is the environment in which, beside a command or a scenario, whose output that of
+// the log would be in between of, only warnings are logged unless somebody wants more.
 func (o options) quiet(getenv func(string) string) func(string) string {
 	return func(name string) string {
 		v := getenv(name)
-		if name == "LOG_LEVEL" && v == "" && len(o.command) > 0 {
+		if name == "LOG_LEVEL" && v == "" && (len(o.command) > 0 || o.scenario != nil) {
 			return "warn"
 		}
 		return v
