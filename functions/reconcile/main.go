@@ -3,26 +3,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 
 	"wxrefund/functions/own"
-	"wxrefund/shared/config"
 	"wxrefund/shared/host"
 )
 
 func main() {
 	log := host.NewLogger(os.Stderr, os.Getenv)
 	os.Exit(host.Run(context.Background(), os.Getenv, log, func(ctx context.Context, getenv func(string) string) (host.Function, error) {
-		sys, err := config.Load(ctx, getenv, log)
+		sys, err := own.Load(ctx, getenv, log)
 		if err != nil {
 			return host.Function{}, err
 		}
-		subscribers, err := own.Subscribers(getenv, log)
-		if err != nil {
-			return host.Function{}, errors.Join(err, sys.Close())
-		}
-		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, subscribers...)
 		return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true}, nil
 	}))
 }
