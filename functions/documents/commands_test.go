@@ -24,6 +24,7 @@ const (
 	byCI         = ".ci/run"
 	byName       = "its tests exist" // go test with a pattern: .ci/run runs them all
 	inAnAccount  = "needs an account"
+	inAContainer = "needs a container engine" // functions/package unpacks the images and runs them
 	onAMachine   = "changes the machine"
 )
 
@@ -43,6 +44,7 @@ var commandsRun = []ran{
 	{`curl -d '{}' "$WXPAY_NOTIFY_URL"`, inAnAccount},
 	{"curl -d '{", byQuickStart},
 	{"curl ", byCalls},
+	{"docker run", inAContainer},
 	{"cp .env.example .env", byKeyLine},
 	{"awk ", byKeyLine},
 	{"aws ", inAnAccount}, {"jq ", inAnAccount}, {"sam ", inAnAccount}, {"tcb ", inAnAccount}, {"scf ", inAnAccount},

@@ -46,19 +46,25 @@ var targets = []target{
 	{name: "lambda-postgres", tags: "slim,lambda,lambda.norpc,postgres", entry: "bootstrap"},
 }
 
-// choose returns the target of a name, or all if there is none.
-func choose(name string) ([]target, error) {
+// choose returns the target or image of a name, or all if there is none.
+func choose(name string) ([]target, []image, error) {
 	if name == "" {
-		return targets, nil
+		return targets, images, nil
 	}
 	var names []string
 	for _, t := range targets {
 		if t.name == name {
-			return []target{t}, nil
+			return []target{t}, nil, nil
 		}
 		names = append(names, t.name)
 	}
-	return nil, fmt.Errorf("-only is %q, want one of %s", name, strings.Join(names, ", "))
+	for _, i := range images {
+		if i.name == name {
+			return nil, []image{i}, nil
+		}
+		names = append(names, i.name)
+	}
+	return nil, nil, fmt.Errorf("-only is %q, want one of %s", name, strings.Join(names, ", "))
 }
 
 // sizes are those of one package, in bytes.
@@ -82,7 +88,7 @@ func (t target) build(ctx context.Context, f function, dir string) (sizes, error
 			return sizes{}, err
 		}
 	}
-	if err := t.compile(ctx, f, filepath.Join(folder, binary)); err != nil {
+	if err := t.compile(ctx, "amd64", f.folder, filepath.Join(folder, binary)); err != nil {
 		return sizes{}, err
 	}
 	if err := checkStatic(filepath.Join(folder, binary)); err != nil {
@@ -93,14 +99,14 @@ func (t target) build(ctx context.Context, f function, dir string) (sizes, error
 
 // compile builds a static binary whose bytes depend on the source and on Go's
 // version alone: no path, no build id, no state of the repository.
-func (t target) compile(ctx context.Context, f function, binary string) error {
+func (t target) compile(ctx context.Context, architecture, folder, binary string) error {
 	absolute, err := filepath.Abs(binary)
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", //nolint:gosec // the arguments are from the tables above
-		"-tags", t.tags, "-o", absolute, "wxrefund/functions/"+f.folder)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=")
+		"-tags", t.tags, "-o", absolute, "wxrefund/functions/"+folder)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, output)
 	}

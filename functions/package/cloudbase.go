@@ -204,7 +204,7 @@ func ledgerPackage(scheme string, chosen []target) (name, offer string) {
 		}
 	}
 	offer = strings.Join(schemes, " or ")
-	if all, err := choose("scf-" + scheme); err == nil {
+	if all, _, err := choose("scf-" + scheme); err == nil {
 		offer += fmt.Sprintf("; for %s: build %s too, without -only", scheme, all[0].name)
 	}
 	return "", offer

@@ -233,7 +233,7 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 	// write makes the file in a folder, for one of the packages.
 	write := func(out, env, target string) (said string, err error) {
 		t.Helper()
-		chosen, err := choose(target)
+		chosen, _, err := choose(target)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,5 +1,5 @@
 // Package builds what is uploaded: one package for each function, platform and
-// ledger, a table of their sizes, and from .env the cloudbaserc.json that deploys
+// ledger, container images, a table of their sizes, and from .env the cloudbaserc.json that deploys
 // them to CloudBase.
 package main
 
@@ -22,6 +22,9 @@ func main() {
 	}
 }
 
+// maxImage is how large an image may be, unpacked too, in bytes.
+const maxImage = 20_000_000
+
 // run builds the packages that args choose and writes the table to out. Its
 // error is all that is wrong with .env, the first build that failed, or every
 // package that is over the limit.
@@ -32,6 +35,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	env := flags.String("env", ".env", "settings for cloudbase/cloudbaserc.json; empty: none is made")
 	settings := flags.String("settings", "", "print the settings as env (which .env.example is), markdown-en or markdown-zh, and build nothing")
 	limit := flags.Int64("limit", 6<<20, "largest zip that is accepted, in bytes")
+	imageLimit := flags.Int64("image-limit", maxImage, "largest image that is accepted, unpacked, in bytes")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -41,7 +45,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *settings != "" {
 		return printSettings(out, *settings)
 	}
-	chosen, err := choose(*only)
+	chosen, chosenImages, err := choose(*only)
 	if err != nil {
 		return err
 	}
@@ -65,6 +69,20 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			}
 			if p.zipped > *limit {
 				tooLarge = append(tooLarge, fmt.Errorf("%s of %s has %d bytes, at most %d are accepted", t.name, f.name, p.zipped, *limit))
+			}
+		}
+	}
+	for _, i := range chosenImages {
+		sizes, err := i.write(ctx, *dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", i.name, err)
+		}
+		for _, s := range sizes {
+			if _, err := fmt.Fprintf(out, "%-16s %-16s %12d %12d\n", i.name, "linux/"+s.architecture, s.compressed, s.unpacked); err != nil {
+				return err
+			}
+			if s.unpacked > *imageLimit {
+				tooLarge = append(tooLarge, fmt.Errorf("%s for %s has %d bytes, at most %d are accepted", i.name, s.architecture, s.unpacked, *imageLimit))
 			}
 		}
 	}

@@ -26,7 +26,8 @@ type options struct {
 	merchant                   string
 	notify, webhook            address
 	functions                  forwards
-	command                    []string  // nothing: none
+	command                    []string // nothing: none
+	container                  bool
 	scenario                   *scenario // nil: serve until somebody ends it
 
 	given []string // the flags that were set
@@ -63,6 +64,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund; in place of REFUND_OPERATORS")
 	f.DurationVar(&o.pace, "pace", time.Minute, "least virtual time between two refunds of one order, on WeChat's side and ours; 0s: none; in place of REFUND_PACE")
 	f.StringVar(&o.merchant, "merchant", "switching", "which of WeChat Pay's keys the merchant has: certificate, switching or public-key")
+	f.BoolVar(&o.container, "container", false, "listen at all addresses, our side at PORT if it is set, and take the gateway for this machine")
 	file := f.String("scenario", "", "take the steps in this `file`, print a line for each, and end")
 	f.Var(&o.notify, "notify", "`URL` to which WeChat's side posts notifications, in place of our /notify")
 	f.Var(&o.webhook, "webhook", "`URL` that our side tells of each settled refund, signed")
@@ -78,6 +80,11 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 			return o, report(stderr, "sandbox: either a -scenario or a command")
 		}
 		if o.scenario, err = loadScenario(*file, f); err != nil {
+			return o, report(stderr, "sandbox: "+err.Error())
+		}
+	}
+	if o.container {
+		if err := listenInContainer(f); err != nil {
 			return o, report(stderr, "sandbox: "+err.Error())
 		}
 	}

@@ -56,7 +56,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		return code, err
 	}
 	log := newLogger(stderr, o.quiet(getenv))
-	ports, err := listen(ctx, o.listen, o.wechat, o.wechatTLS)
+	ports, err := listen(ctx, o.ourAddress(getenv), o.wechat, o.wechatTLS)
 	if err != nil {
 		return 0, err
 	}
@@ -100,6 +100,10 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 
 	r := ready{true, "http://" + ports.address(0), urls.WeChat, urls.WeChatTLS, o.seed}
 	o.warn(ctx, log, r, used || len(feed.listed) > 0, variables)
+	ours := merchantSide(listener, functions, admissions(sys, o.functions), wechat, log)
+	if o.container {
+		ours = fromThisMachine(ours)
+	}
 	secure := tls.NewListener(ports[2], wechat.TLSConfig())
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -117,9 +121,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 			}
 			return nil
 		},
-		func(ctx context.Context) error {
-			return serveHTTP(ctx, ports[0], merchantSide(listener, functions, admissions(sys, o.functions), wechat, log), log)
-		},
+		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], ours, log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
 		func(ctx context.Context) error {

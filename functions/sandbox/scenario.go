@@ -82,19 +82,27 @@ func loadScenario(name string, flags *flag.FlagSet) (*scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for _, values := range []map[string]string{quiet, s.flags} {
-		for _, flag := range slices.Sorted(maps.Keys(values)) {
-			if given[flag] {
-				continue
-			}
-			if err := flags.Set(flag, values[flag]); err != nil {
-				return nil, fmt.Errorf("%s: flag %q: %w", name, flag, err)
-			}
+	for _, values := range []map[string]string{s.flags, quiet} {
+		if err := setUnlessGiven(flags, values); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return s, nil
+}
+
+// setUnlessGiven sets flags that have not been set.
+func setUnlessGiven(flags *flag.FlagSet, values map[string]string) error {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if given[name] {
+			continue
+		}
+		if err := flags.Set(name, values[name]); err != nil {
+			return fmt.Errorf("flag %q: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // readScenario reads a scenario. The error is all that is wrong with it.
