@@ -171,7 +171,7 @@ func readStep(number int, v any, saved map[string]bool) (step, []error) {
 		}
 		s.method, s.path = m[1], m[2]
 		s.body, _ = f.any("body")
-		s.status = cmp.Or(f.integer("status"), s.status)
+		s.status = cmp.Or(f.httpStatus("status"), s.status)
 	}
 	if s.call = f.text("call"); s.call != "" {
 		kinds++
@@ -258,8 +258,8 @@ func (f *fields) list(name string) []any {
 	return take(f, name, "a list", func([]any) bool { return false })
 }
 
-func (f *fields) integer(name string) int {
-	n := take(f, name, "a number", func(n json.Number) bool { v, err := n.Int64(); return err != nil || v < 100 || v > 599 })
+func (f *fields) httpStatus(name string) int {
+	n := take(f, name, "a status of HTTP", func(n json.Number) bool { v, err := n.Int64(); return err != nil || v < 100 || v > 599 })
 	v, _ := n.Int64() // 0, if it is not there or was refused
 	return int(v)
 }

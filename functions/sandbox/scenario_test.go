@@ -210,7 +210,7 @@ func TestScenarioFilesAreReadStrictly(t *testing.T) {
 		"no method":            {of(`{"control":"/_sandbox/orders"}`), `step 2: "control" is "/_sandbox/orders", want a method and a path`},
 		"another host":         {of(`{"control":"GET http://example.com/"}`), "want a method and a path"},
 		"a function's path":    {of(`{"call":"../_sandbox/orders"}`), "no function's name"},
-		"a status":             {of(`{"control":"GET /","status":2000}`), `"status" is not a number`},
+		"a status":             {of(`{"control":"GET /","status":2000}`), `"status" is not a status of HTTP`},
 		"a status of a call":   {of(`{"call":"notify","status":200}`), `"status" is not known here`},
 		"to wait for nothing":  {of(`{"control":"GET /","within":"1s"}`), `"within" without "expect"`},
 		"to wait too long":     {of(`{"control":"GET /","within":"6m","expect":{}}`), `"within" is 6m0s`},
