@@ -21,9 +21,10 @@ import (
 	"wxrefund/shared/sandbox/sandboxtest"
 )
 
-// weChatPayGo is WeChat Pay's own: with the certificates that it downloads, with the public
-// key, or with both as it has it for merchants who change over. Its host is fixed: as
-// with HTTPS_PROXY, it comes through the proxy that WeChat's side is.
+// weChatPayGo is WeChat Pay's own: with the certificates that it downloads, or with the
+// public key. Whoever changes over asks with the public key and reads notifications with
+// both, as WeChat Pay has it. Its host is fixed: as with HTTPS_PROXY, it comes through the
+// proxy that WeChat's side is.
 func weChatPayGo(s *stage, r *sandboxtest.Receiver) {
 	check := func(err error) {
 		if err != nil {
@@ -62,18 +63,20 @@ func weChatPayGo(s *stage, r *sandboxtest.Receiver) {
 		c        *core.Client
 		verifier auth.Verifier
 	)
-	if s.kind == "public-key" {
+	if s.kind != "certificate" {
 		c = client(option.WithWechatPayPublicKeyAuthCipher(mchid, serial, private, id, public))
 		verifier = verifiers.NewSHA256WithRSAPubkeyVerifier(id, *public)
-	} else {
+	}
+	if s.kind != "public-key" {
 		manager, err := download(s.credentials["apiv3_key"])
 		check(err)
 		defer manager.Stop()
-		c = client(option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(mchid, serial, private, manager))
 		visitor := manager.GetCertificateVisitor(mchid)
-		verifier = verifiers.NewSHA256WithRSAVerifier(visitor)
 		if s.kind == "switching" {
 			verifier = verifiers.NewSHA256WithRSACombinedVerifier(visitor, id, *public)
+		} else {
+			c = client(option.WithWechatPayAutoAuthCipherUsingDownloaderMgr(mchid, serial, private, manager))
+			verifier = verifiers.NewSHA256WithRSAVerifier(visitor)
 		}
 	}
 
