@@ -58,6 +58,9 @@ func quoted(env map[string]string) string {
 		if strings.Contains(env[name], "\n") {
 			form = "%=\"@\"\r\n"
 		}
+		if strings.Contains(env[name], `"`) {
+			form = "%='@'\n"
+		}
 		b.WriteString(strings.NewReplacer("%", name, "@", env[name]).Replace(form))
 	}
 	return b.String()
@@ -247,7 +250,7 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 	if !strings.Contains(said, "would deploy their paths): WXPAY_PRIVATE_KEY\n") {
 		t.Errorf("got %q, want the key named that was copied in", said)
 	}
-	if !strings.Contains(said, "left out, since no function on SCF reads them with this WXPAY_CHANNEL: LEDGER_ALLOW_SQLITE, WXPAY_APPID, WXPAY_BASE_URL, TENCENTCLOUD_SECRETID, TENCENTCLOUD_SECRETKEY") {
+	if !strings.Contains(said, "left out, since no function on SCF reads them with this WXPAY_CHANNEL: LEDGER_ALLOW_SQLITE, WXPAY_APPID, WXPAY_BASE_URL, TCB_API_URL, TENCENTCLOUD_SECRETID, TENCENTCLOUD_SECRETKEY") {
 		t.Errorf("got %q, want what is left out named", said)
 	}
 	b, err := os.ReadFile(filepath.Join(out, "cloudbase", "cloudbaserc.json"))
