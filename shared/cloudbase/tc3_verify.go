@@ -175,7 +175,7 @@ func (c TC3Credential) headers(u *url.URL, h http.Header) (map[string][]string, 
 // so it is only ever compared: what it leaves out is refused, not passed over.
 //
 // What is empty is never hashed. The library has listed it nevertheless before its
-// version 2.2, so that it is listed as a whole or not at all.
+// version 2.2, so that its name is passed over where it is listed.
 func (c TC3Credential) payload(params []Param) (names []string, values map[string][]byte, err error) {
 	refuse := func(why string) ([]string, map[string][]byte, error) {
 		return nil, nil, fmt.Errorf("%w: %s", wxpay.ErrSignature, why)
@@ -198,8 +198,7 @@ func (c TC3Credential) payload(params []Param) (names []string, values map[strin
 			return refuse("a value may be taken for several parameters")
 		}
 	}
-	listed := len(c.SignedParams) - len(names)
-	if len(names) != len(all) || listed != 0 && listed != len(empty) {
+	if len(names) != len(all) {
 		return refuse("other parameters than those signed")
 	}
 	return names, values, nil

@@ -136,8 +136,15 @@ func TestVerifyTC3Refuses(t *testing.T) {
 		{"all that is empty listed, as before 2.2", func(_ *call, credential *TC3Credential) {
 			credential.SignedParams = append(credential.SignedParams, "crossauthorizationtoken", "tcb_sessiontoken")
 		}, nil},
-		{"some of what is empty listed", func(_ *call, credential *TC3Credential) {
+		{"one of two that are empty listed", func(_ *call, credential *TC3Credential) {
 			credential.SignedParams = append(credential.SignedParams, "tcb_sessiontoken")
+		}, nil},
+		{"what is empty listed amid the others", func(_ *call, credential *TC3Credential) {
+			credential.SignedParams = slices.Insert(credential.SignedParams, 1, "crossauthorizationtoken")
+		}, nil},
+		{"what is listed as empty filled", func(c *call, credential *TC3Credential) {
+			credential.SignedParams = append(credential.SignedParams, "tcb_sessiontoken")
+			c.params[slices.IndexFunc(c.params, func(p Param) bool { return strings.EqualFold(p.Name, "tcb_sessionToken") })].Value = []byte("x")
 		}, wxpay.ErrSignature},
 		{"what is not there listed as empty", func(_ *call, credential *TC3Credential) {
 			credential.SignedParams = append(credential.SignedParams, "crossauthorizationtoken", "x")
