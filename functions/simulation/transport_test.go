@@ -34,7 +34,11 @@ func (p *notificationTransport) RoundTrip(req *http.Request) (*http.Response, er
 	if err != nil {
 		return nil, err
 	}
-	l := notification{id: req.Header.Get("Request-Id"), header: req.Header.Clone(), body: body, relayed: req.URL.String() == relayURL}
+	header := http.Header{} // as a server has it, which spells every name in its own way
+	for name, values := range req.Header {
+		header.Set(name, values[0])
+	}
+	l := notification{id: header.Get("Request-Id"), header: header, body: body, relayed: req.URL.String() == relayURL}
 	r := p.w.random.of("post", l.id)
 	if err := p.w.wait(req.Context(), hash("post", l.id), r.IntN(4)); err != nil {
 		return nil, err

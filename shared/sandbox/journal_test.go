@@ -258,7 +258,7 @@ func TestEveryNotificationIsInTheJournalAsItWasSent(t *testing.T) {
 				t.Fatalf("%d notifications in the journal, %d posted, want one", len(all), len(posts))
 			}
 			x := all[0]
-			if x.OutRefundNo != "R1" || x.Method != "POST" || x.Request.Body != string(posts[0].Body) || x.header("Request-Id") != posts[0].Header.Get("Request-Id") ||
+			if x.OutRefundNo != "R1" || x.Method != "POST" || x.Request.Body != string(posts[0].Body) || x.header("Request-ID") != posts[0].Header.Get("Request-Id") ||
 				x.header("Wechatpay-Signature") != posts[0].Header.Get("Wechatpay-Signature") {
 				t.Errorf("got %+v, want it as it was sent", x)
 			}

@@ -28,7 +28,7 @@ const (
 type Exchange struct {
 	Request *http.Request
 	Body    []byte
-	ID      string        // Request-Id without its end
+	ID      string        // Request-ID without its end
 	Record  *world.Record // for the journal; nil: it is not recorded
 }
 
@@ -107,7 +107,7 @@ func Suffer(in *world.World, w http.ResponseWriter, r *http.Request, fault world
 	return false
 }
 
-// Wrote notes an answer in the log, under the Request-Id that the client is told, where
+// Wrote notes an answer in the log, under the Request-ID that the client is told, where
 // its system tells one.
 func Wrote(w *world.World, r *http.Request, id string, status int, fault world.UpstreamFault) {
 	w.Log.Debug("answered", "request_id", id, "method", r.Method, "path", r.URL.Path, "status", status, "fault", fault.Name)

@@ -35,7 +35,7 @@ func (r *Receiver) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	r.mu.Lock()
 	n := len(r.posts)
-	r.posts = append(r.posts, Post{time.Now(), request.URL.String(), request.Header.Clone(), body})
+	r.posts = append(r.posts, Post{time.Now(), request.URL.String(), heard(request.Header), body})
 	answer := r.Answer
 	r.mu.Unlock()
 	if answer == nil {
@@ -43,6 +43,17 @@ func (r *Receiver) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	return answer(n, request)
+}
+
+// heard is a header as a server has it, which spells every name in its own way.
+func heard(sent http.Header) http.Header {
+	h := http.Header{}
+	for name, values := range sent {
+		for _, v := range values {
+			h.Add(name, v)
+		}
+	}
+	return h
 }
 
 // Received returns the notifications so far.

@@ -112,7 +112,7 @@ type journal struct {
 	recorded int // kept at some time
 	bytes    int
 	kept     []*Exchange     // by number; they do not change any more
-	sending  map[string]bool // the Request-Ids of notifications that are being sent
+	sending  map[string]bool // the Request-IDs of notifications that are being sent
 }
 
 // number gives out the next one, so that exchanges stand in the order in which they began.
@@ -176,7 +176,7 @@ func (w *World) Recorded() int {
 }
 
 // Sending tells whether a request is a notification of WeChat's side that is on its way,
-// by its Request-Id: that is in the journal as one already.
+// by its Request-ID: that is in the journal as one already.
 func (w *World) Sending(requestID string) bool {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()

@@ -8,7 +8,7 @@ type Refusal struct {
 	Message string
 	Detail  any    // what APIv3 says beside them, if anything
 	Rule    string // the rule that was broken, if other systems have a name for it that APIv3 has not
-	number  int    // the cause as Request-Id tells it; 0: that of the code
+	number  int    // the cause as Request-ID tells it; 0: that of the code
 }
 
 // Rules for which the older systems have codes of their own.
@@ -46,7 +46,7 @@ const (
 	CodeFrequency  = "FREQUENCY_LIMITED"
 )
 
-// The numbers at the end of Request-Id that merchants have reported, and one for
+// The numbers at the end of Request-ID that merchants have reported, and one for
 // all that they have not.
 const (
 	numberOther     = 268435456
@@ -100,7 +100,7 @@ func (r *Refusal) Usual() bool { return r.Message == codes[r.Code].message }
 // Status is APIv3's.
 func (r *Refusal) Status() int { return codes[r.Code].status }
 
-// Cause is the number at the end of Request-Id.
+// Cause is the number at the end of Request-ID.
 func (r *Refusal) Cause() int {
 	if r.number != 0 {
 		return r.number

@@ -111,7 +111,7 @@ func (d *delivery) holdBack(now time.Time, most time.Duration) {
 // A sending is a notification that is being sent.
 type sending struct {
 	delivery *delivery
-	id       string    // Request-Id
+	id       string    // Request-ID
 	extra    bool      // besides the schedule: by hand
 	started  time.Time // virtual
 	number   int       // which send of this notification it is
@@ -232,7 +232,7 @@ func (w *World) post(ctx context.Context, s *sending, record *Record) (Attempt, 
 		"User-Agent":   {"Mozilla/4.0"},
 		"Accept":       {"*/*"},
 		"Pragma":       {"no-cache"},
-		"Request-Id":   {s.id},
+		"Request-ID":   {s.id}, // in the letters of an answer's
 	}
 	body, now := d.body, time.Now()
 	if s.fault != nil {
@@ -253,9 +253,8 @@ func (w *World) post(ctx context.Context, s *sending, record *Record) (Attempt, 
 	request.Header, request.Close = h, true
 	record.Asked(request, body)
 
-	id := h.Get("Request-Id")
-	w.journal.setSending(id, true)
-	defer w.journal.setSending(id, false)
+	w.journal.setSending(s.id, true)
+	defer w.journal.setSending(s.id, false)
 	response, err := w.client.Do(request)
 	if err != nil {
 		return Attempt{Error: reason(ctx, err)}, false

@@ -214,7 +214,7 @@ func (w *World) SetHostile(on bool) {
 // it to the doors to miss it.
 func (w *World) TLSConfig() *tls.Config { return w.Keys.tls() }
 
-// NextRequestID returns the identity of the next request, as Request-Id begins.
+// NextRequestID returns the identity of the next request, as Request-ID begins.
 func (w *World) NextRequestID() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -222,7 +222,7 @@ func (w *World) NextRequestID() string {
 	return w.requestID("request", w.requests)
 }
 
-// requestID makes a Request-Id, but for its end: a dash, and the number of the cause.
+// requestID makes a Request-ID, but for its end: a dash, and the number of the cause.
 func (w *World) requestID(about ...any) string {
 	return "08" + w.rand.text(48, "0123456789ABCDEF", "Request-Id", about...)
 }
