@@ -26,7 +26,7 @@ func TestTheDocumentsLinesForNodeLeadAFixedHostHere(t *testing.T) {
 	}
 	_, ca := p.request("GET", "/_sandbox/credentials?only=ca_cert", "")
 	write("ca.pem", ca)
-	write("get.js", `require('https').get('https://api.mch.weixin.qq.com/v3/x', r => r.pipe(process.stdout))`)
+	write("get.js", `require('https').get(process.argv[2], r => r.pipe(process.stdout))`)
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.ready.WeChatTLS, "https://"), ":")
 	for _, name := range readmes {
 		lines := regexp.MustCompile("(?s)```js\n(const tls = .*?)```\n").FindStringSubmatch(readme(t, name))
@@ -34,12 +34,17 @@ func TestTheDocumentsLinesForNodeLeadAFixedHostHere(t *testing.T) {
 			t.Fatalf("%s has no lines for Node", name)
 		}
 		write("hosts.cjs", strings.Replace(lines[1], "8702", port, 1))
-		command := exec.CommandContext(t.Context(), node, "get.js")
-		command.Dir = dir
-		command.Env = append(os.Environ(), "NODE_OPTIONS=--require=./hosts.cjs", "NODE_EXTRA_CA_CERTS=ca.pem")
-		out, err := command.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), `"code":"RESOURCE_NOT_EXISTS"`) {
-			t.Errorf("%s: %v %s", name, err, out)
+		for url, answer := range map[string]string{
+			"https://api.mch.weixin.qq.com/v3/x":                            `"code":"RESOURCE_NOT_EXISTS"`,
+			"https://sandbox.ap-shanghai.tcb-api.tencentcloudapi.com/admin": `"code":"INVALID_PARAM"`,
+		} {
+			command := exec.CommandContext(t.Context(), node, "get.js", url) //nolint:gosec // of the table above
+			command.Dir = dir
+			command.Env = append(os.Environ(), "NODE_OPTIONS=--require=./hosts.cjs", "NODE_EXTRA_CA_CERTS=ca.pem")
+			out, err := command.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), answer) {
+				t.Errorf("%s: %s: %v %s", name, url, err, out)
+			}
 		}
 	}
 }

@@ -64,7 +64,7 @@ var quiet = map[string]string{
 
 // scenarioFlags are those that a scenario may set: what the story is about, and not where
 // the program listens, whom it posts to and what it keeps.
-var scenarioFlags = []string{"channel", "hostile", "operators", "pace", "seed", "speed", "subscribers", "timer"}
+var scenarioFlags = []string{"channel", "hostile", "merchant", "operators", "pace", "seed", "speed", "subscribers", "timer"}
 
 // loadScenario reads a scenario from a file, and sets the flags that it needs unless they
 // were given.
