@@ -42,6 +42,7 @@ func (p *program) refunds(query string) []refundView {
 // The console shows the merchant's records: also of a refund that WeChat refused, of one
 // that is in doubt, and, after a restart, of those that are still open.
 func TestTheConsoleShowsTheMerchantsRecords(t *testing.T) {
+	t.Parallel()
 	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
 	p := start(t, "-ledger", ledger, "-speed", "0.001", "-pace", "0s", "-timer=false")
 	o := p.order()
@@ -134,6 +135,7 @@ func TestPendingDeliveriesBecomeLinesOfTheConsole(t *testing.T) {
 
 // An open stream does not keep the program from ending.
 func TestAnOpenStreamDoesNotKeepTheProgramFromEnding(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
 	if err != nil {
@@ -204,6 +206,7 @@ func (d due) List(_ context.Context, _ time.Time, cursor string, _ int) (items [
 // Two hundred refunds by way of our functions, from the claim to the acknowledgement, with
 // our ledger beside: what a page is sent.
 func TestTwoHundredRefundsCostAPageLessThanAMegabyte(t *testing.T) {
+	t.Parallel()
 	p := start(t, "-speed", "600", "-timer=false")
 	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
 	if err != nil {

@@ -19,7 +19,7 @@ func environment(of map[string]string) func(string) string {
 func TestNotificationsGoToAnAddressOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	own := receive(t, `{"code":"SUCCESS"}`)
-	p := start(t, "-timer=false", "-notify", own.URL+"/mine")
+	p := start(t, "-speed", "600", "-timer=false", "-notify", own.URL+"/mine")
 	if got := p.variables()["WXPAY_NOTIFY_URL"]; got != own.URL+"/mine" {
 		t.Errorf("WXPAY_NOTIFY_URL of a function: got %s", got)
 	}

@@ -290,7 +290,7 @@ func TestRelayedNotificationsGoToAFunctionOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	for _, channel := range []string{"cloudbase", "cloudpay"} {
 		own := receive(t, `{"code":"SUCCESS","errcode":0}`)
-		p := start(t, "-channel", channel, "-timer=false", "-function", "notify="+own.URL)
+		p := start(t, "-channel", channel, "-speed", "600", "-timer=false", "-function", "notify="+own.URL)
 		p.succeed(refundEvent(p.order(), "R1", 60))
 		await(t, "the notification", func() bool {
 			d := p.deliveries("R1")

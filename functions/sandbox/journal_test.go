@@ -73,6 +73,7 @@ func TestARefundsExchangesAreAllThere(t *testing.T) {
 
 // What we refuse is there, with who called and why not.
 func TestCallsThatWeRefusedAreInTheJournal(t *testing.T) {
+	t.Parallel()
 	const stranger = "oStranger00000000000000000001"
 	p := start(t, "-speed", "0.001", "-timer=false", "-operators", "oOperator0000000000000000001")
 	o := p.order()
@@ -122,6 +123,7 @@ func TestCallsThatWeRefusedAreInTheJournal(t *testing.T) {
 
 // The timer's runs are there when they did something.
 func TestOnlyRunsOfTheTimerThatDidSomethingAreInTheJournal(t *testing.T) {
+	t.Parallel()
 	p := start(t, "-speed", "0.001", "-hostile=false")
 	o := p.order()
 	p.pass("5m")
@@ -146,6 +148,7 @@ func TestOnlyRunsOfTheTimerThatDidSomethingAreInTheJournal(t *testing.T) {
 // A lost notification heals by itself, unless the timer is stopped: then by hand, and by itself
 // again once the fault is gone.
 func TestAStoppedTimerLeavesALostNotificationUnhealed(t *testing.T) {
+	t.Parallel()
 	p := start(t, "-speed", "600", "-hostile=false") // a virtual minute is a tenth of a second
 	p.control("POST", "/_sandbox/faults", `{"notify":"lose"}`, nil)
 	lost := func(no string) order {

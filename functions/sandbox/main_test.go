@@ -16,6 +16,7 @@ import (
 
 // The whole story of one refund, from the program's first line to a restart.
 func TestARefundFromFirstLineToRestart(t *testing.T) {
+	t.Parallel()
 	ledger := "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
 	quiet := []string{"-ledger", ledger, "-pace", "0s", "-timer=false"} // what one step has left open the next one finds so
 	p := start(t, append(quiet, "-speed", "300", "-seed", "99")...)     // a seed with which WeChat takes its time over R1
@@ -185,6 +186,7 @@ func restarted(t *testing.T, p *program, o order, settled data) {
 
 // Time stands still in this program unless it is moved, and nothing happens by itself.
 func TestTheFunctionsAnswerAsThePlatformsCallThem(t *testing.T) {
+	t.Parallel()
 	p := start(t, "-speed", "0.001", "-pace", "0s", "-timer=false", "-operators", "oOperator,oDeputy")
 	for _, s := range []struct {
 		name string
@@ -329,6 +331,7 @@ func testOtherSites(t *testing.T, p *program) {
 
 // What is wrong with the flags is one clear line, and an exit code.
 func TestWrongFlagsAreOneLineAndAnExitCode(t *testing.T) {
+	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

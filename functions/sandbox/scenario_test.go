@@ -87,11 +87,26 @@ func (s told) without(t *testing.T) (string, bool) {
 // and sees the fault that it is about: without it, it fails.
 func TestShippedScenariosPassAndSeeTheirFaults(t *testing.T) {
 	t.Parallel()
+	turns := make(chan struct{}, 8) // they mostly wait, so that two at a time would take a minute
+	begin := func(file string) (end func() played) {
+		out := make(chan played, 1)
+		go func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			out <- play(t.Context(), file)
+		}()
+		return func() played { return <-out }
+	}
+	whole, faultless := map[string]func() played{}, map[string]func() played{}
+	for _, file := range shipped(t) {
+		whole[file] = begin(file)
+		if rest, ok := toldBy(t, file).without(t); ok {
+			faultless[file] = begin(written(t, rest))
+		}
+	}
 	for _, file := range shipped(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			s := toldBy(t, file)
-			got := play(t.Context(), file)
+			s, got := toldBy(t, file), whole[file]()
 			if got.code != 0 || len(got.lines()) != len(s.Steps) || s.Teaches == "" {
 				t.Fatalf("exit code %d, %d lines, want 0 and %d:\n%s%s", got.code, len(got.lines()), len(s.Steps), got.stdout, got.stderr)
 			}
@@ -100,8 +115,8 @@ func TestShippedScenariosPassAndSeeTheirFaults(t *testing.T) {
 					t.Errorf("line %d: %s", i+1, line)
 				}
 			}
-			if rest, ok := s.without(t); ok {
-				if got := play(t.Context(), written(t, rest)); got.code != 1 {
+			if end, ok := faultless[file]; ok {
+				if got := end(); got.code != 1 {
 					t.Errorf("without its fault: exit code %d, want 1:\n%s", got.code, got.stdout)
 				}
 			}

@@ -13,6 +13,7 @@ import (
 // There is one exception: a denial's record holds the openid that was denied, so
 // that it can be copied into REFUND_OPERATORS.
 func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
+	t.Parallel()
 	const (
 		stranger = "oCANARYstranger0000000000001"
 		operator = "oCANARYoperator0000000000001"
