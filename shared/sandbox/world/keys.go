@@ -100,11 +100,9 @@ func GenerateKeys() (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: generating a key: %w", err)
 	}
-	var keys [3]*rsa.PrivateKey
-	for i := range keys {
-		if keys[i], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-			return nil, fmt.Errorf("sandbox: generating a key: %w", err)
-		}
+	keys, err := generateRSA(3)
+	if err != nil {
+		return nil, err
 	}
 	k.public = keys[2]
 
@@ -132,6 +130,18 @@ func GenerateKeys() (*Keys, error) {
 		}
 	}
 	return k, nil
+}
+
+// generateRSA makes keys of the kind that WeChat Pay and merchants have, which takes long.
+func generateRSA(n int) ([]*rsa.PrivateKey, error) {
+	keys := make([]*rsa.PrivateKey, n)
+	for i := range keys {
+		var err error
+		if keys[i], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return nil, fmt.Errorf("sandbox: generating a key: %w", err)
+		}
+	}
+	return keys, nil
 }
 
 const platformName = "Tenpay.com sandbox sign"

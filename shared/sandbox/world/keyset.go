@@ -1,10 +1,8 @@
 package world
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -138,14 +136,11 @@ var (
 func (w *World) Rotate(in time.Duration) (certificate, public PlatformKey, err error) {
 	w.rotating.Lock()
 	defer w.rotating.Unlock()
-	// Making RSA keys takes long, so nobody is kept waiting for it.
-	var keys [2]*rsa.PrivateKey
-	for i := range keys {
-		if keys[i], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-			return certificate, public, fmt.Errorf("sandbox: generating a Key: %w", err)
-		}
+	keys, err := generateRSA(2) // before the lock, so that nobody is kept waiting for it
+	if err != nil {
+		return certificate, public, err
 	}
-	certificate, public, err = w.announce(keys, in)
+	certificate, public, err = w.announce(keys[0], keys[1], in)
 	if err != nil {
 		return certificate, public, err
 	}
@@ -168,7 +163,7 @@ func (s *keySet) kinds() []*[]PlatformKey {
 }
 
 // announce adds new keys, and sets the end of the old ones.
-func (w *World) announce(keys [2]*rsa.PrivateKey, in time.Duration) (certificate, public PlatformKey, err error) {
+func (w *World) announce(forCertificate, forPublic *rsa.PrivateKey, in time.Duration) (certificate, public PlatformKey, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.now()
@@ -186,19 +181,19 @@ func (w *World) announce(keys [2]*rsa.PrivateKey, in time.Duration) (certificate
 		// a day later each time. It cannot be the virtual now: clients check it
 		// against the real one.
 		w.rotations++
-		p, err := certify(template(platformName, validFrom.AddDate(0, 0, w.rotations)), keys[0], w.Keys.ca)
+		p, err := certify(template(platformName, validFrom.AddDate(0, 0, w.rotations)), forCertificate, w.Keys.ca)
 		if err != nil {
 			return certificate, public, err
 		}
 		certificate = PlatformKey{
-			Serial: wxpay.SerialNo(p.Cert), Key: keys[0], Cert: p.certPEM(),
+			Serial: wxpay.SerialNo(p.Cert), Key: forCertificate, Cert: p.certPEM(),
 			From: now, Expires: now.Add(lifetime), used: never(now),
 		}
 		succeed(&w.keys.certificates, certificate, in)
 	}
 	if len(w.keys.publics) > 0 {
 		public = PlatformKey{
-			Serial: publicKeyPrefix + "01" + MchID + random(14, decimal), Key: keys[1],
+			Serial: publicKeyPrefix + "01" + MchID + random(14, decimal), Key: forPublic,
 			From: now, Expires: now.Add(20 * lifetime), used: never(now),
 		}
 		succeed(&w.keys.publics, public, in)
