@@ -11,11 +11,10 @@ import (
 )
 
 // channels are the upstream systems that are played, and what one of our
-// functions must know to use them.
+// functions must know to use them beside [environment].
 var channels = map[string]func(world.Credentials, world.URLs) map[string]string{
 	"apiv3": func(c world.Credentials, u world.URLs) map[string]string {
 		out := map[string]string{
-			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WXPAY_SERIAL_NO": c.SerialNo, "WXPAY_PRIVATE_KEY": c.PrivateKey, "WXPAY_APIV3_KEY": c.APIv3Key,
 			"WXPAY_BASE_URL": u.WeChat,
 		}
@@ -26,36 +25,35 @@ var channels = map[string]func(world.Credentials, world.URLs) map[string]string{
 	},
 	"global": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{
-			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WXPAY_SIGN_TYPE":   string(wxpay.SignHMACSHA256),
 			"WXPAY_CLIENT_CERT": c.ClientCert, "WXPAY_CLIENT_KEY": c.ClientKey, "WXPAY_CA_CERT": c.CACert,
 			"WXPAY_BASE_URL": u.WeChatTLS,
 		}
 	},
-	"cloudbase": func(c world.Credentials, u world.URLs) map[string]string {
-		return gatewaySettings(c, u)
-	},
-	"cloudpay": func(c world.Credentials, u world.URLs) map[string]string {
-		out := gatewaySettings(c, u)
-		out["WXPAY_SUB_APPID"], out["WXPAY_SUB_MCHID"] = world.SubAppID, c.SubMchID
-		out["CLOUDPAY_CALLBACK_FUNCTION"] = "notify"
-		return out
+	"cloudbase": func(world.Credentials, world.URLs) map[string]string { return nil },
+	"cloudpay": func(c world.Credentials, _ world.URLs) map[string]string {
+		return map[string]string{
+			"WXPAY_SUB_APPID": world.SubAppID, "WXPAY_SUB_MCHID": c.SubMchID,
+			"CLOUDPAY_CALLBACK_FUNCTION": "notify",
+		}
 	},
 	"wecom": func(c world.Credentials, u world.URLs) map[string]string {
 		return map[string]string{
-			"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
 			"WECOM_CORPID": c.CorpID, "WECOM_CORPSECRET": c.CorpSecret,
 			"WXPAY_BASE_URL": u.WeChat,
 		}
 	},
 }
 
-// gatewaySettings are for what goes through CloudBase's gateway.
-func gatewaySettings(c world.Credentials, u world.URLs) map[string]string {
+// environment is who the merchant is, and its environment at CloudBase: that is there
+// whatever the channel, since subscribers may be functions in it.
+func environment(c world.Credentials, u world.URLs) map[string]string {
+	gateway := u.WeChat + "/admin"
 	return map[string]string{
 		"WXPAY_APPID": c.AppID, "WXPAY_MCHID": c.MchID,
-		"TCB_ENV": c.EnvID, "TCB_API_URL": u.WeChat + "/admin",
+		"TCB_ENV": c.EnvID, "TCB_API_URL": gateway,
 		"TENCENTCLOUD_SECRETID": c.SecretID, "TENCENTCLOUD_SECRETKEY": c.SecretKey,
+		"TCB_CONTEXT_CNFG": fmt.Sprintf(`{"URL":%q}`, gateway), // by which CloudBase's own library finds it
 	}
 }
 
@@ -72,10 +70,8 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 		return nil, err
 	}
 	urls := s.world.URLs()
-	out := of(c, urls)
-	maps.Copy(out, gatewaySettings(c, urls)) // the environment is there on every channel
-	// CloudBase's own library finds the gateway by this.
-	out["TCB_CONTEXT_CNFG"] = fmt.Sprintf(`{"URL":%q}`, out["TCB_API_URL"])
+	out := environment(c, urls)
+	maps.Copy(out, of(c, urls))
 	if subscribers := s.cloudbase.Subscribers(); len(subscribers) > 0 {
 		var names []string
 		for _, each := range subscribers {
