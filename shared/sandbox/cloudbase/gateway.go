@@ -125,8 +125,6 @@ var (
 
 type gatewayError struct{ code, message string }
 
-func (e gatewayError) Error() string { return e.code + ": " + e.message }
-
 // serve is POST /admin: whatever is asked of a CloudBase environment from
 // a server comes this way.
 func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
