@@ -33,7 +33,8 @@
 //
 // People watch and drive it by its console, a page that is served from here
 // ([Sandbox.Console]) and shows [Sandbox.Control]'s state as it changes: WeChat's
-// records, and beside them those of the merchant's side, which is being developed.
+// records, and beside them those of the merchant's side, which is being developed. What went
+// over the wire is there too, raw but for secrets, with what was checked: see [Exchange].
 //
 // This package is the front. Behind it package world holds the orders, the refunds,
 // the notifications and the clock; apiv3, v2, cloudbase and wecom are doors to it, one

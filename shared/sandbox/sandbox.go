@@ -215,18 +215,18 @@ func (s *Sandbox) Journal(judge func(*http.Request, *Exchange), function http.Ha
 	})
 }
 
-// TimerRuns tells whether the timer of the merchant's side may run now, which a fault can
-// forbid. Whoever runs it asks each time.
-func (s *Sandbox) TimerRuns() bool { return s.world.TimerRuns() }
-
-// JournalRun does the same for a run that nobody has asked for over HTTP, that of a timer. It
-// is kept if worth says so.
+// JournalRun is [Sandbox.Journal] for a run that nobody has asked for over HTTP, that of a
+// timer. It is kept if worth says so.
 func (s *Sandbox) JournalRun(path string, worth func(*Exchange) bool, run func() []byte) {
 	record := s.world.Record(world.ExchangeFunction)
 	record.Asked(&http.Request{Method: "TIMER", RequestURI: path}, nil)
 	record.Answered(http.StatusOK, nil, run())
 	record.Keep(worth)
 }
+
+// TimerRuns tells whether the timer of the merchant's side may run now, which a fault can
+// forbid. Whoever runs it asks each time.
+func (s *Sandbox) TimerRuns() bool { return s.world.TimerRuns() }
 
 // Control returns the side that inspects and drives the sandbox, everything
 // below /_sandbox/. It shows secrets, so it is for this machine alone.

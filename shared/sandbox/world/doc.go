@@ -1,5 +1,6 @@
 // Package world is what WeChat Pay knows and does, whoever asks: orders and refunds,
-// money, settlement, notifications, faults, keys, and the virtual clock.
+// money, settlement, notifications, faults, keys, the journal of what went over the wire, and
+// the virtual clock.
 //
 // It holds one memory and one set of rules, those of APIv3, whose documents package
 // wxpay names. The systems beside APIv3 only ask, refuse and notify in their own words,
