@@ -40,8 +40,8 @@ func findCommand(command []string) (code int, err error) {
 }
 
 // runCommand runs the command that was given, and returns its exit code once it has ended.
-// If ctx ends it is told so by the signal that ended us. Its standard output is its own: the ready line goes to
-// standard error.
+// If ctx ends it is told so by the signal that ended us. Its standard output is its own: the
+// ready line goes to standard error.
 func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready, stdout, stderr io.Writer) (code int, err error) {
 	variables, err := wechat.Settings(o.channel)
 	if err != nil {
@@ -82,7 +82,8 @@ func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready
 	return c.ProcessState.ExitCode(), nil
 }
 
-// cause is the signal that has ended ctx, or else one that asks for the end.
+// cause is the signal that has ended ctx, or else one that asks for the end. Package signal
+// tells which it was in the text of the cause alone.
 func cause(ctx context.Context) syscall.Signal {
 	if err := context.Cause(ctx); err != nil && strings.HasPrefix(err.Error(), os.Interrupt.String()) {
 		return syscall.SIGINT

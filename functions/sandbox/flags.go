@@ -4,11 +4,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"wxrefund/shared/config"
 )
 
 // memoryLedger is one that ends with the process.
@@ -125,14 +129,14 @@ type forwards map[string]string
 
 func (f *forwards) String() string { return "" }
 
-// functionName is what Tencent SCF allows as a function's name.
-const functionName = `^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]$`
+// functionForm is what a function can be called, here and in a scenario.
+var functionForm = regexp.MustCompile(config.FunctionName)
 
 func (f *forwards) Set(v string) error {
 	name, text, _ := strings.Cut(v, "=")
 	var at address
 	switch {
-	case !regexp.MustCompile(functionName).MatchString(name) || at.Set(text) != nil:
+	case !functionForm.MatchString(name) || at.Set(text) != nil:
 		return fmt.Errorf("want a function's name and an address, such as notify=http://127.0.0.1:9000/")
 	case (*f)[name] != "":
 		return fmt.Errorf("the function %s is given twice", name)
@@ -146,13 +150,21 @@ func (f *forwards) Set(v string) error {
 	return nil
 }
 
-// backTo finds a function that would be called at an address of the sandbox itself, which
-// would go round until there are no connections left.
+// backTo finds a function that would be called at the address of the sandbox itself, by
+// whatever name of this machine: that would go round until there are no connections left.
 func (f forwards) backTo(address string) (name string) {
-	for name, url := range f {
-		if strings.HasPrefix(url+"/", address) {
+	host, port, _ := net.SplitHostPort(address)
+	for name, to := range f {
+		u, err := url.Parse(to)
+		if err == nil && u.Port() == port && (u.Hostname() == host || thisMachine(host) && thisMachine(u.Hostname())) {
 			return name
 		}
 	}
 	return ""
+}
+
+// thisMachine tells whether a host is a name of this machine that no other has.
+func thisMachine(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified())
 }

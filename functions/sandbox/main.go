@@ -74,13 +74,8 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		return 0, err
 	}
 	feed.changed = wechat.MerchantChanged
-	urls := sandbox.URLs{
-		WeChat:    "http://" + ports.address(1),
-		WeChatTLS: "https://" + ports.address(2),
-		Notify:    cmp.Or(string(o.notify), "http://"+ports.address(0)+"/notify"),
-		Relay:     "http://" + ports.address(0) + "/functions/notify",
-	}
-	if name := o.functions.backTo("http://" + ports.address(0) + "/"); name != "" {
+	urls := o.urls(ports)
+	if name := o.functions.backTo(ports.address(0)); name != "" {
 		return 0, fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
 	}
 	wechat.SetURLs(urls)
@@ -125,11 +120,8 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
 		func(ctx context.Context) error {
-			switch {
-			case o.scenario != nil: // then standard output is its steps'
-				return o.scenario.run(ctx, r.Listen, stdout)
-			case len(o.command) == 0:
-				return json.NewEncoder(stdout).Encode(r)
+			if len(o.command) == 0 {
+				return o.announce(ctx, r, stdout)
 			}
 			ended, err := runCommand(ctx, o, wechat, r, stdout, stderr)
 			if code = ended; err == nil {
@@ -139,6 +131,25 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		},
 	)
 	return code, err
+}
+
+// urls are where everything listens.
+func (o options) urls(ports listeners) sandbox.URLs {
+	return sandbox.URLs{
+		WeChat:    "http://" + ports.address(1),
+		WeChatTLS: "https://" + ports.address(2),
+		Notify:    cmp.Or(string(o.notify), "http://"+ports.address(0)+"/notify"),
+		Relay:     "http://" + ports.address(0) + "/functions/notify",
+	}
+}
+
+// announce says that everything is ready; a scenario begins, whose steps standard output
+// then belongs to.
+func (o options) announce(ctx context.Context, r ready, stdout io.Writer) error {
+	if o.scenario != nil {
+		return o.scenario.run(ctx, r.Listen, stdout)
+	}
+	return json.NewEncoder(stdout).Encode(r)
 }
 
 // warn says what somebody should know before the first call.

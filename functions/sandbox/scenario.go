@@ -55,9 +55,9 @@ const (
 	clockPath   = "/_sandbox/clock" // what "advance" is short for
 )
 
-// quiet are the flags of a scenario that says nothing of them: it runs beside whatever
+// usualFlags are those of a scenario that says nothing of them: it runs beside whatever
 // else does, and nothing happens in it but what a step makes happen.
-var quiet = map[string]string{
+var usualFlags = map[string]string{
 	"listen": "127.0.0.1:0", "wechat": "127.0.0.1:0", "wechat-tls": "127.0.0.1:0",
 	"speed": "1", "hostile": "false", "timer": "false",
 }
@@ -82,7 +82,7 @@ func loadScenario(name string, flags *flag.FlagSet) (*scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	for _, values := range []map[string]string{s.flags, quiet} {
+	for _, values := range []map[string]string{s.flags, usualFlags} {
 		if err := setUnlessGiven(flags, values); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -148,9 +148,8 @@ func readScenario(data []byte) (*scenario, error) {
 }
 
 var (
-	requestForm  = regexp.MustCompile(`^(GET|POST|DELETE) (/\S*)$`)
-	functionForm = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-	saveForm     = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	requestForm = regexp.MustCompile(`^(GET|POST|DELETE) (/\S*)$`)
+	saveForm    = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 )
 
 // readStep reads one step. Into saved goes the name under which it saves.

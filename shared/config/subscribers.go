@@ -12,15 +12,15 @@ import (
 	"wxrefund/shared/wxpay"
 )
 
-// functionName is what Tencent SCF allows as a function's name. It is compiled
+// FunctionName is what Tencent SCF allows as a function's name. It is compiled
 // where it is needed: at every start of every function it would cost them all.
-const functionName = `^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]$`
+const FunctionName = `^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]$`
 
 // subscribers are told of each refund that settles.
 func subscribers(r *reader) []refund.Subscriber {
 	var all []refund.Subscriber
 	if names := r.list("NOTIFY_FUNCTIONS"); len(names) > 0 {
-		g, isName := gateway(r), regexp.MustCompile(functionName)
+		g, isName := gateway(r), regexp.MustCompile(FunctionName)
 		for i, text := range names {
 			name, ok := strings.CutPrefix(text, "scf:")
 			switch {
