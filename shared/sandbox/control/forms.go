@@ -43,6 +43,10 @@ var (
 
 	hostileForm = schema.Schema{{Path: "/on", Kind: schema.Boolean, Required: true}}
 
+	rotateForm = schema.Schema{{Path: "/in", Min: 1, Max: 32}}
+
+	shareForm = schema.Schema{{Path: "/percent", Kind: schema.Fraction, Required: true, Max: 100}}
+
 	advanceForm = schema.Schema{{Path: "/advance", Required: true, Min: 1, Max: 32}}
 )
 

@@ -1,15 +1,13 @@
 package control
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"time"
 
-	"wxrefund/shared/sandbox/schema"
 	"wxrefund/shared/sandbox/world"
 )
-
-var rotateForm = schema.Schema{{Path: "/in", Min: 1, Max: 32}}
 
 // maxNotice bounds how long before their use new keys are shown.
 const maxNotice = 30 * 24 * time.Hour
@@ -20,7 +18,7 @@ func (d *Door) postRotate(_ *http.Request, body []byte) (any, error) {
 	in := struct {
 		In string `json:"in"`
 	}{"0s"}
-	if len(body) > 0 {
+	if len(bytes.TrimSpace(body)) > 0 {
 		if err := read(rotateForm, body, &in); err != nil {
 			return nil, err
 		}
@@ -41,8 +39,6 @@ func (d *Door) postRotate(_ *http.Request, body []byte) (any, error) {
 		OldUntil       string `json:"old_until"`
 	}{certificate.Serial, public.Serial, world.Stamp(used), world.Stamp(used.Add(world.Overlap))}, nil
 }
-
-var shareForm = schema.Schema{{Path: "/percent", Kind: schema.Fraction, Required: true, Max: 100}}
 
 func (d *Door) getShare(*http.Request, []byte) (any, error) { return d.world.Share(), nil }
 
