@@ -1,6 +1,6 @@
 // Package builds what is uploaded: one package for each function, platform and
-// ledger, container images, a table of their sizes, and from .env the cloudbaserc.json that deploys
-// them to CloudBase.
+// ledger, container images, a table of their sizes, and from .env the cloudbaserc.json
+// that deploys them to CloudBase.
 package main
 
 import (
