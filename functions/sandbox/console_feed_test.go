@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,56 +200,4 @@ func (d due) List(_ context.Context, _ time.Time, cursor string, _ int) (items [
 		next = cursor + "x"
 	}
 	return items, next, nil
-}
-
-// Two hundred refunds by way of our functions, from the claim to the acknowledgement, with
-// our ledger beside: what a page is sent.
-func TestTwoHundredRefundsCostAPageLessThanAMegabyte(t *testing.T) {
-	t.Parallel()
-	p := start(t, "-speed", "600", "-timer=false")
-	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var all atomic.Int64
-	events := make(chan string, 10_000)
-	go func() {
-		for lines := bufio.NewReader(res.Body); ; {
-			line, err := lines.ReadString('\n')
-			if err != nil {
-				return // the test has ended
-			}
-			all.Add(int64(len(line)))
-			events <- line
-		}
-	}()
-	for i := range 200 {
-		o := p.order()
-		p.succeed(refundEvent(o, o.OutTradeNo+"-r1", 60))
-		p.control("POST", "/_sandbox/refunds/"+o.OutTradeNo+"-r1/settle", `{"status":"SUCCESS"}`, nil)
-		if i%5 == 0 {
-			time.Sleep(50 * time.Millisecond)
-		}
-	}
-	await(t, "all to be settled and acknowledged", func() bool {
-		for {
-			select {
-			case line := <-events:
-				if strings.Contains(line, `"success":200}`) && strings.Contains(line, `"delivered":200,`) {
-					return true
-				}
-			default:
-				return false
-			}
-		}
-	})
-	t.Logf("%d bytes", all.Load())
-	if n := all.Load(); n >= 1e6 {
-		t.Errorf("got %d bytes, want less than a megabyte", n)
-	}
 }
