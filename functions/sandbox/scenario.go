@@ -160,47 +160,10 @@ func readStep(number int, v any, saved map[string]bool) (step, []error) {
 	}
 	f := &fields{left: members}
 	s := step{number: number, title: f.text("title"), save: f.text("save"), status: http.StatusOK}
-	kinds := 0
-	if request := f.text("control"); request != "" {
-		kinds++
-		m := requestForm.FindStringSubmatch(request)
-		if m == nil {
-			f.refuse("%q is %q, want a method and a path, as POST /_sandbox/orders", "control", request)
-			m = make([]string, 3)
-		}
-		s.method, s.path = m[1], m[2]
-		s.body, _ = f.any("body")
-		s.status = cmp.Or(f.httpStatus("status"), s.status)
-	}
-	if s.call = f.text("call"); s.call != "" {
-		kinds++
-		if !functionForm.MatchString(s.call) {
-			f.refuse("%q is %q, which is no function's name", "call", s.call)
-		}
-		s.method, s.path = http.MethodPost, "/functions/"+s.call
-		s.openid, s.source = f.text("as"), f.text("source")
-		if s.body, ok = f.any("data"); !ok {
-			s.body = map[string]any{}
-		}
-	}
-	if by := f.text("advance"); by != "" {
-		kinds++
-		s.method, s.path, s.body = http.MethodPost, clockPath, map[string]any{"advance": by}
-		s.expect, s.expects = map[string]any{"complete": true}, true
-		s.title = cmp.Or(s.title, by+" later")
+	if deeds := s.readDeed(f); deeds != 1 {
+		f.refuse(`it has %d of "control", "call" and "advance", want one`, deeds)
 	} else {
-		s.expect, s.expects = f.any("expect")
-		s.within = f.duration("within")
-	}
-	switch {
-	case kinds != 1:
-		f.refuse(`it has %d of "control", "call" and "advance", want one`, kinds)
-	case s.within > maxWithin || s.within < 0:
-		f.refuse("%q is %s, at most %s can be waited", "within", s.within, maxWithin)
-	case s.within > 0 && !s.expects:
-		f.refuse("%q without %q waits for nothing", "within", "expect")
-	case s.within > 0 && s.call == "" && s.method != http.MethodGet:
-		f.refuse("%q would repeat the %s until it is as expected", "within", s.method)
+		s.checkWithin(f)
 	}
 	for _, v := range []any{s.path, s.openid, s.body, s.expect} {
 		for name := range references(v) {
@@ -216,6 +179,56 @@ func readStep(number int, v any, saved map[string]bool) (step, []error) {
 		saved[s.save] = true
 	}
 	return s, f.end()
+}
+
+// readDeed reads what a step does and what must come of it. It returns how many things it
+// does.
+func (s *step) readDeed(f *fields) (deeds int) {
+	if request := f.text("control"); request != "" {
+		deeds++
+		m := requestForm.FindStringSubmatch(request)
+		if m == nil {
+			f.refuse("%q is %q, want a method and a path, as POST /_sandbox/orders", "control", request)
+			m = make([]string, 3)
+		}
+		s.method, s.path = m[1], m[2]
+		s.body, _ = f.any("body")
+		s.status = cmp.Or(f.httpStatus("status"), s.status)
+	}
+	if s.call = f.text("call"); s.call != "" {
+		deeds++
+		if !functionForm.MatchString(s.call) {
+			f.refuse("%q is %q, which is no function's name", "call", s.call)
+		}
+		s.method, s.path = http.MethodPost, "/functions/"+s.call
+		s.openid, s.source = f.text("as"), f.text("source")
+		var ok bool
+		if s.body, ok = f.any("data"); !ok {
+			s.body = map[string]any{}
+		}
+	}
+	if by := f.text("advance"); by != "" {
+		deeds++
+		s.method, s.path, s.body = http.MethodPost, clockPath, map[string]any{"advance": by}
+		s.expect, s.expects = map[string]any{"complete": true}, true
+		s.title = cmp.Or(s.title, by+" later")
+		return deeds
+	}
+	s.expect, s.expects = f.any("expect")
+	s.within = f.duration("within")
+	return deeds
+}
+
+// checkWithin refuses to wait for what cannot come, or to do a thing again and again.
+func (s *step) checkWithin(f *fields) {
+	switch {
+	case s.within > maxWithin || s.within < 0:
+		f.refuse("%q is %s, at most %s can be waited", "within", s.within, maxWithin)
+	case s.within > 0 && !s.expects:
+		f.refuse("%q without %q waits for nothing", "within", "expect")
+	case s.within > 0 && s.call == "" && s.method != http.MethodGet:
+		f.refuse("%q would repeat the %s until it is as expected", "within", s.method)
+	}
 }
 
 // fields are the members of an object that are still to be read, and what is wrong.

@@ -32,7 +32,8 @@ type stage struct {
 type outcomes map[string]string
 
 // newStage starts a sandbox in which somebody has paid two orders, the second of them with
-// a coupon, and with two functions in the merchant's environment. Without a transport, notifications go over the network.
+// a coupon, and with two functions in the merchant's environment. Without a transport,
+// notifications go over the network.
 func newStage(t *testing.T, kind string, transport http.RoundTripper) *stage {
 	t.Helper()
 	w := sandboxtest.New(t, func(c *sandbox.Config) {
