@@ -101,6 +101,24 @@ func (i image) write(ctx context.Context, dir string) ([]imageSizes, error) {
 	return sizes, outer.AppendIndex(index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "latest"}))
 }
 
+// report makes the image and writes its rows of the table. Over are those that are larger
+// than limit, unpacked.
+func (i image) report(ctx context.Context, dir string, limit int64, out io.Writer) (over []error, err error) {
+	all, err := i.write(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", i.name, err)
+	}
+	for _, s := range all {
+		if _, err := fmt.Fprintf(out, "%-16s %-16s %12d %12d\n", i.name, "linux/"+s.architecture, s.compressed, s.unpacked); err != nil {
+			return nil, err
+		}
+		if s.unpacked > limit {
+			over = append(over, fmt.Errorf("%s for %s has %d bytes, at most %d are accepted", i.name, s.architecture, s.unpacked, limit))
+		}
+	}
+	return over, nil
+}
+
 // A file of an image.
 type file struct {
 	name string // from the root, without a slash before it

@@ -73,18 +73,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}
 	for _, i := range chosenImages {
-		sizes, err := i.write(ctx, *dir)
+		over, err := i.report(ctx, *dir, *imageLimit, out)
 		if err != nil {
-			return fmt.Errorf("%s: %w", i.name, err)
+			return err
 		}
-		for _, s := range sizes {
-			if _, err := fmt.Fprintf(out, "%-16s %-16s %12d %12d\n", i.name, "linux/"+s.architecture, s.compressed, s.unpacked); err != nil {
-				return err
-			}
-			if s.unpacked > *imageLimit {
-				tooLarge = append(tooLarge, fmt.Errorf("%s for %s has %d bytes, at most %d are accepted", i.name, s.architecture, s.unpacked, *imageLimit))
-			}
-		}
+		tooLarge = append(tooLarge, over...)
 	}
 	if said != "" && len(tooLarge) == 0 {
 		_, err = fmt.Fprintln(out, said)
