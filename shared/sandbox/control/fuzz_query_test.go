@@ -16,11 +16,11 @@ import (
 func FuzzQueries(f *testing.F) {
 	for _, query := range []string{
 		"", "q=0.60&state=open,success&since=2026-11-26&until=2026-11-26T10:34:56%2B08:00&min=1&max=100&currency=CNY&order=T1&doubt=true&offset=1&limit=2",
-		"q=%C2%A51,234.50", "q=JPY+500", "undelivered=false&owed=true&difference=true", "limit=9223372036854775808", "q=9999999999999999.999", "%zz=;&=",
+		"q=%C2%A51,234.50", "q=JPY+500", "undelivered=false&owed=true&difference=true", "limit=9223372036854775808", "refund=R1&kind=call,function&refused=true", "date=2026-11-26", "q=9999999999999999.999", "%zz=;&=",
 	} {
 		f.Add(query)
 	}
-	paths := []string{"refunds", "refunds.csv", "orders", "notifications", "refunds/R0", "orders/T1"}
+	paths := []string{"refunds", "refunds.csv", "orders", "notifications", "refunds/R0", "orders/T1", "exchanges", "day"}
 	d := New(doortest.World(f), Config{})
 	f.Fuzz(func(t *testing.T, query string) {
 		for _, path := range paths {

@@ -142,6 +142,18 @@ func TestWhatAListDoesNotKnowIsRefusedByName(t *testing.T) {
 		"view/orders/T1?limit=1":                     "?limit",
 		"view/notifications?state=sent":              "?state",
 		"view/notifications?order=T1":                "?order",
+		"view/exchanges?Refund=R1":                   "?Refund",
+		"view/exchanges?refund=R1&refund=R":          "?refund",
+		"view/exchanges?kind=calls":                  "?kind",
+		"view/exchanges?refused=1":                   "?refused",
+		"view/exchanges?limit=0":                     "?limit",
+		"view/exchanges?limit=201":                   "?limit",
+		"view/exchanges?limit=x":                     "?limit",
+		"view/exchanges?offset=-1":                   "?offset",
+		"view/exchanges?%zz":                         "query",
+		"view/day?date=2024-02-30":                   "?date",
+		"view/day?date=20240229":                     "?date",
+		"view/day?hour=1":                            "?hour",
 		"state?x=1":                                  "?x",
 		"events?since=1":                             "?since",
 	} {
@@ -150,7 +162,7 @@ func TestWhatAListDoesNotKnowIsRefusedByName(t *testing.T) {
 			t.Errorf("%s: got %s, want %s named", path, a.Body, names)
 		}
 	}
-	for _, path := range []string{"view/refunds/R1", "view/orders/T1"} {
+	for _, path := range []string{"view/refunds/R1", "view/orders/T1", "view/exchanges/x1", "view/exchanges/1", "view/exchanges/x", "view/exchanges/%20"} {
 		w.Control("GET", "/_sandbox/"+path, "", 404)
 	}
 }

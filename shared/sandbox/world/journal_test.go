@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// record puts one exchange with a body into the journal.
+// recordBody puts one exchange with a body into the journal.
 func (w *World) recordBody(body string) *Exchange {
 	r := w.Record(ExchangeCall)
 	r.Asked(httptest.NewRequest("POST", "/x", nil), []byte(body))
