@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -132,20 +133,27 @@ func TestPendingDeliveriesBecomeLinesOfTheConsole(t *testing.T) {
 	}
 }
 
+// events opens the stream that keeps a page up to date, until the test ends.
+func (p *program) events() io.Reader {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = res.Body.Close() })
+	return res.Body
+}
+
 // An open stream does not keep the program from ending.
 func TestAnOpenStreamDoesNotKeepTheProgramFromEnding(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	lines := bufio.NewReader(res.Body)
+	stream := p.events()
+	lines := bufio.NewReader(stream)
 	if line, err := lines.ReadString('\n'); err != nil || line != "event: state\n" {
 		t.Fatalf("got %q, %v; want a state", line, err)
 	}

@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -326,19 +325,11 @@ func (c crowd) chinese() {
 // our ledger beside: what a page is sent.
 func TestTwoHundredRefundsCostAPageLessThanAMegabyte(t *testing.T) {
 	p := start(t, "-speed", "600", "-timer=false")
-	r, err := http.NewRequestWithContext(t.Context(), "GET", p.ready.Listen+"/_sandbox/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
+	stream := p.events()
 	var all atomic.Int64
 	events := make(chan string, 10_000)
 	go func() {
-		for lines := bufio.NewReader(res.Body); ; {
+		for lines := bufio.NewReader(stream); ; {
 			line, err := lines.ReadString('\n')
 			if err != nil {
 				return // the test has ended
