@@ -93,7 +93,7 @@ func (d *Door) state(ctx context.Context) stateObject {
 	out := stateObject{
 		Now: world.StampMS(now.Now), Speed: now.Speed, Seed: now.Seed, Channel: d.cfg.Channel, Hostile: now.Hostile, Pace: max(0, now.Pace).Seconds(),
 		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes, Timer: faultNames(world.TimerFaults)},
-		Exchanges: d.world.Recorded(), Merchant: now.Merchant, Share: now.Share, Timer: !d.cfg.NoTimer && !d.world.TimerStopped(),
+		Exchanges: d.world.ExchangeCount(), Merchant: now.Merchant, Share: now.Share, Timer: !d.cfg.NoTimer && !d.world.TimerStopped(),
 	}
 	for _, pause := range world.Schedule {
 		out.Schedule = append(out.Schedule, int64(pause/time.Second))

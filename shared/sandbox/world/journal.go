@@ -168,8 +168,8 @@ func (w *World) Exchange(id string) (*Exchange, bool) {
 
 func exchangeID(number int) string { return fmt.Sprintf("x%d", number) }
 
-// Recorded is how many exchanges there have been, those that are no longer kept too.
-func (w *World) Recorded() int {
+// ExchangeCount is how many exchanges there have been, those that are no longer kept too.
+func (w *World) ExchangeCount() int {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
 	return w.journal.recorded

@@ -55,8 +55,8 @@ func TestTheJournalKeepsTheNewestWithinItsBounds(t *testing.T) {
 		if len(all) > maxExchanges || bytes > maxJournal || bytes != w.journal.bytes || len(all) < min(maxExchanges, maxJournal/(maxRecorded+1024)) {
 			t.Errorf("%s: %d exchanges of %d bytes, counted as %d", name, len(all), bytes, w.journal.bytes)
 		}
-		if newest := all[len(all)-1]; newest != last || w.Recorded() != tt.n {
-			t.Errorf("%s: the newest is %s of %d, want %s of %d", name, newest.ID, w.Recorded(), last.ID, tt.n)
+		if newest := all[len(all)-1]; newest != last || w.ExchangeCount() != tt.n {
+			t.Errorf("%s: the newest is %s of %d, want %s of %d", name, newest.ID, w.ExchangeCount(), last.ID, tt.n)
 		}
 		if _, ok := w.Exchange("x1"); ok {
 			t.Errorf("%s: the oldest is still there", name)
@@ -84,7 +84,7 @@ func TestAnExchangeStandsWhereItBegan(t *testing.T) {
 		t.Errorf("got %v, want the inner call behind the one that made it", all)
 	}
 	dropped := w.Record(ExchangeCall)
-	if x := dropped.Keep(func(*Exchange) bool { return false }); x != nil || w.Recorded() != 2 {
+	if x := dropped.Keep(func(*Exchange) bool { return false }); x != nil || w.ExchangeCount() != 2 {
 		t.Error("what is not worth keeping is kept")
 	}
 }
@@ -183,7 +183,7 @@ func TestTheJournalIsWrittenAndReadAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if kept := w.Exchanges(""); len(kept) != 800 || w.Recorded() != 800 {
+	if kept := w.Exchanges(""); len(kept) != 800 || w.ExchangeCount() != 800 {
 		t.Errorf("%d kept, want 800", len(kept))
 	}
 }
