@@ -4,8 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -150,21 +148,13 @@ func (f *forwards) Set(v string) error {
 	return nil
 }
 
-// backTo finds a function that would be called at the address of the sandbox itself, by
-// whatever name of this machine: that would go round until there are no connections left.
+// backTo finds a function that would be called at an address of the sandbox itself, which
+// would go round until there are no connections left.
 func (f forwards) backTo(address string) (name string) {
-	host, port, _ := net.SplitHostPort(address)
-	for name, to := range f {
-		u, err := url.Parse(to)
-		if err == nil && u.Port() == port && (u.Hostname() == host || thisMachine(host) && thisMachine(u.Hostname())) {
+	for name, url := range f {
+		if strings.HasPrefix(url+"/", address) {
 			return name
 		}
 	}
 	return ""
-}
-
-// thisMachine tells whether a host is a name of this machine that no other has.
-func thisMachine(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified())
 }

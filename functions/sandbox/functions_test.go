@@ -255,14 +255,12 @@ func TestAFunctionOfOnesOwnMayNotTakeForEver(t *testing.T) {
 func TestAFunctionCannotLeadBack(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
-	for to, code := range map[string]int{
-		"127.0.0.1:" + port: 1, "127.0.0.1:" + port + "/functions/wxpayFunctions": 1, "localhost:" + port: 1, "[::1]:" + port: 1,
-		"127.0.0.1:" + port + "0/elsewhere": 0, "localhost/" + port: 0,
-	} {
+	for path, code := range map[string]int{"": 1, "/functions/wxpayFunctions": 1, "0/elsewhere": 0} {
 		var stdout, stderr buffer
-		got := run(t.Context(), []string{"-listen", "127.0.0.1:" + port, "-function", "wxpayFunctions=http://" + to, "--", "true"}, noVariables, &stdout, &stderr)
+		at := "127.0.0.1:" + port
+		got := run(t.Context(), []string{"-listen", at, "-function", "wxpayFunctions=http://" + at + path, "--", "true"}, noVariables, &stdout, &stderr)
 		if got != code || strings.Contains(stderr.String(), "leads back to this sandbox") != (code == 1) {
-			t.Errorf("%q: got %d, %s; want %d", to, got, &stderr, code)
+			t.Errorf("%q: got %d, %s; want %d", path, got, &stderr, code)
 		}
 	}
 }

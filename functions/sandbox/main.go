@@ -75,7 +75,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	}
 	feed.changed = wechat.MerchantChanged
 	urls := o.urls(ports)
-	if name := o.functions.backTo(ports.address(0)); name != "" {
+	if name := o.functions.backTo("http://" + ports.address(0) + "/"); name != "" {
 		return 0, fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
 	}
 	wechat.SetURLs(urls)
@@ -133,25 +133,6 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	return code, err
 }
 
-// urls are where everything listens.
-func (o options) urls(ports listeners) sandbox.URLs {
-	return sandbox.URLs{
-		WeChat:    "http://" + ports.address(1),
-		WeChatTLS: "https://" + ports.address(2),
-		Notify:    cmp.Or(string(o.notify), "http://"+ports.address(0)+"/notify"),
-		Relay:     "http://" + ports.address(0) + "/functions/notify",
-	}
-}
-
-// announce says that everything is ready; a scenario begins, whose steps standard output
-// then belongs to.
-func (o options) announce(ctx context.Context, r ready, stdout io.Writer) error {
-	if o.scenario != nil {
-		return o.scenario.run(ctx, r.Listen, stdout)
-	}
-	return json.NewEncoder(stdout).Encode(r)
-}
-
 // warn says what somebody should know before the first call.
 func (o options) warn(ctx context.Context, log *slog.Logger, r ready, used bool, variables map[string]string) {
 	log.WarnContext(ctx, "this sandbox is not for production: its keys are public and everybody who reaches it may refund", "console", r.Listen+"/")
@@ -194,4 +175,23 @@ func together(ctx context.Context, all ...func(context.Context) error) error {
 		return err
 	}
 	return nil
+}
+
+// urls are where everything listens.
+func (o options) urls(ports listeners) sandbox.URLs {
+	return sandbox.URLs{
+		WeChat:    "http://" + ports.address(1),
+		WeChatTLS: "https://" + ports.address(2),
+		Notify:    cmp.Or(string(o.notify), "http://"+ports.address(0)+"/notify"),
+		Relay:     "http://" + ports.address(0) + "/functions/notify",
+	}
+}
+
+// announce says that everything is ready; a scenario begins, whose steps standard output
+// then belongs to.
+func (o options) announce(ctx context.Context, r ready, stdout io.Writer) error {
+	if o.scenario != nil {
+		return o.scenario.run(ctx, r.Listen, stdout)
+	}
+	return json.NewEncoder(stdout).Encode(r)
 }
