@@ -82,8 +82,7 @@ func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready
 	return c.ProcessState.ExitCode(), nil
 }
 
-// cause is the signal that has ended ctx, or else one that asks for the end. Package signal
-// tells which it was in the text of the cause alone.
+// cause is the signal that has ended ctx, or else one that asks for the end.
 func cause(ctx context.Context) syscall.Signal {
 	if err := context.Cause(ctx); err != nil && strings.HasPrefix(err.Error(), os.Interrupt.String()) {
 		return syscall.SIGINT
