@@ -100,7 +100,11 @@ func (f forward) call(ctx context.Context, c sandbox.Call) (json.RawMessage, err
 	case err != nil:
 		return nil, fmt.Errorf("%sdoes not answer: %w", answered, err)
 	case status != http.StatusOK:
-		return nil, fmt.Errorf("%sanswered with status %d: %s", answered, status, strings.ToValidUTF8(string(body[:min(len(body), shownText)]), ""))
+		text := string(body)
+		if f.token != "" { // an echo of the request holds it
+			text = strings.ReplaceAll(text, f.token, "****")
+		}
+		return nil, fmt.Errorf("%sanswered with status %d: %s", answered, status, strings.ToValidUTF8(text[:min(len(text), shownText)], ""))
 	case len(body) > maxResult:
 		return nil, fmt.Errorf("%sanswered with more than 1 MiB", answered)
 	case len(bytes.TrimSpace(body)) == 0:

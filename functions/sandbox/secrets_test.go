@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,12 +22,20 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 		operator = "oCANARYoperator0000000000001"
 		reason   = "CANARY reason that only the payer should read"
 	)
+	// It answers with what it was sent, as who debugs has his do.
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if event, _ := io.ReadAll(r.Body); strings.Contains(string(event), "fail") {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_ = json.NewEncoder(w).Encode(r.Header)
+	}))
+	t.Cleanup(echo.Close)
 	p := startWith(t, func(name string) string {
 		if name == "LOG_LEVEL" {
 			return "debug"
 		}
 		return ""
-	}, "-speed", "600", "-operators", operator, "-function", "down=http://127.0.0.1:1/")
+	}, "-speed", "600", "-operators", operator, "-function", "down=http://127.0.0.1:1/", "-function", "echo="+echo.URL)
 	var said []string // replies to those who may not, and refusals
 	say := func(s string) { said = append(said, s) }
 
@@ -51,6 +62,11 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 	}
 	_, down := p.request("POST", "/functions/down", "{}") // with the server token
 	say(down)
+	_, failed := p.request("POST", "/functions/echo", `{"fail":true}`)
+	say(failed)
+	if _, whole := p.request("POST", "/functions/echo", "{}"); !strings.Contains(whole, "Bearer "+p.variables()["REFUND_SERVER_TOKEN"]) {
+		t.Errorf("the echo is not what the function has answered: %s", whole)
+	}
 	var held struct {
 		Refunds []struct {
 			Status              string
@@ -88,6 +104,11 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 			t.Fatalf("refund %d: no personal data went through", i)
 		}
 		secret[fmt.Sprintf("account %d", i)] = r.UserReceivedAccount
+	}
+	for _, x := range p.journal("kind=function") {
+		if strings.Contains(fmt.Sprintf("%+v", x), secret["server token"]) {
+			t.Errorf("the journal holds the server token: %+v", x)
+		}
 	}
 	log := p.stderr.String()
 	if !strings.Contains(log, `"level":"DEBUG"`) && !strings.Contains(log, `"level":"INFO"`) {

@@ -138,6 +138,7 @@ func New(cfg Config) (*Sandbox, error) {
 	w, err := world.New(world.Config{
 		Seed: cfg.Seed, Hostile: cfg.Hostile, Speed: cfg.Speed, Merchant: cfg.Merchant, Pace: cfg.Pace, NotifyURL: cfg.NotifyURL,
 		Transport: cfg.Transport, Keys: cfg.Keys, Rotated: cfg.KeysRotated, Log: cfg.Log,
+		Secrets: world.SecretsOf(cfg.Variables),
 	}, apiv3.Vocabulary, v2.Vocabulary, cloudbase.Vocabulary, wecom.Vocabulary)
 	if err != nil {
 		return nil, err

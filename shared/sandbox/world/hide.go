@@ -37,6 +37,22 @@ func secretName(name string) bool {
 	return strings.HasSuffix(name, "token") || strings.HasSuffix(name, "secret") || strings.HasSuffix(name, "password")
 }
 
+// SecretsOf are the values of variables that go by the name of a secret; of several with
+// commas between them, each.
+func SecretsOf(variables map[string]string) (out []string) {
+	for name, value := range variables {
+		if !secretName(name) {
+			continue
+		}
+		for each := range strings.SplitSeq(value, ",") {
+			if each = strings.TrimSpace(each); len(each) >= leastSecret {
+				out = append(out, each)
+			}
+		}
+	}
+	return out
+}
+
 // hideQuery masks the secrets of a query, and has them masked wherever else they stand.
 func (r *Record) hideQuery(uri string) string {
 	path, query, ok := strings.Cut(uri, "?")
@@ -68,11 +84,12 @@ var (
 	secretPart   = regexp.MustCompile(`(?i)(name="[\w-]*(?:token|secret|password)"\r?\n(?:[^\r\n]+\r?\n)*\r?\n)[^\r\n]+`)
 )
 
-// hide masks all secrets of the exchange: those that it was told, those of the keys, and what
-// goes by the name of one.
+// hide masks all secrets of the exchange: those that it was told, those of the keys and of the
+// merchant's side, and what goes by the name of one.
 func (r *Record) hide() {
 	k := r.world.Keys
 	secrets := append(r.hidden, k.apiV3Text.Reveal(), k.apiText.Reveal(), k.CorpSecret.Reveal(), k.SecretKey.Reveal())
+	secrets = append(secrets, r.world.cfg.Secrets...)
 	mask := func(text *string) {
 		for _, s := range secrets {
 			if s != "" {

@@ -31,6 +31,7 @@ type Config struct {
 	Keys      *Keys             // nil: New generates some
 	Rotated   func()            // called when there are new keys and before anything is signed with them; nil: nobody is told
 	Log       *slog.Logger      // gets what happens, and no secrets; nil: nothing is logged
+	Secrets   []string          // of the merchant's side, for the journal to mask
 }
 
 // A Vocabulary is what a door brings into the world.
