@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -148,13 +149,27 @@ func (f *forwards) Set(v string) error {
 	return nil
 }
 
-// backTo finds a function that would be called at an address of the sandbox itself, which
-// would go round until there are no connections left.
+// backTo finds a function that would be called at an address of the sandbox itself, as far
+// as that can be seen from it; one that only a name server knows is found when it is called.
 func (f forwards) backTo(address string) (name string) {
-	for name, url := range f {
-		if strings.HasPrefix(url+"/", address) {
+	own, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	for name, text := range f {
+		if to, err := url.Parse(text); err == nil && to.Port() == own.Port() && sameMachine(to.Hostname(), own.Hostname()) {
 			return name
 		}
 	}
 	return ""
+}
+
+// sameMachine tells whether a host in a URL is one that listens: it is written in the same
+// way, or both are this machine.
+func sameMachine(host, listens string) bool {
+	here := func(name string) bool {
+		ip := net.ParseIP(name)
+		return strings.EqualFold(name, "localhost") || ip.IsLoopback() || ip.IsUnspecified()
+	}
+	return host == listens || here(host) && here(listens)
 }

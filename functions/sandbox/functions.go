@@ -77,6 +77,10 @@ const (
 	// timer's may where our functions are deployed, and somebody may be debugging it.
 	forwardTime = time.Minute
 
+	// via says by whom a call of such a function was passed on (RFC 9110, 7.6.3). One that
+	// says so and comes back would go round until there are no connections left.
+	via = "1.1 wxrefund-sandbox"
+
 	maxResult = 1 << 20 // of such a function, in bytes; CloudBase carries no more
 	shownText = 300     // of an answer that is no result, in bytes
 )
@@ -121,6 +125,7 @@ func (f forward) post(ctx context.Context, c sandbox.Call) (status int, body []b
 	if err != nil {
 		return 0, nil, err
 	}
+	r.Header.Set("Via", via)
 	caller := f.id.Platform(c.OpenID, c.Source)
 	if caller.Kind == refund.User && c.Source == "" {
 		c.Source = "wx_client" // as a platform would say, and our functions want to hear it

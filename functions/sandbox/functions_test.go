@@ -7,9 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,13 +258,43 @@ func TestAFunctionOfOnesOwnMayNotTakeForEver(t *testing.T) {
 func TestAFunctionCannotLeadBack(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
-	for path, code := range map[string]int{"": 1, "/functions/wxpayFunctions": 1, "0/elsewhere": 0} {
+	for to, code := range map[string]int{
+		"http://127.0.0.1:" + port:                               1,
+		"HTTP://127.0.0.1:" + port + "/functions/wxpayFunctions": 1,
+		"http://somebody@localhost:" + port:                      1,
+		"http://[::ffff:127.0.0.1]:" + port:                      1,
+		"http://0.0.0.0:" + port:                                 1,
+		"http://127.0.0.1:" + port + "0/elsewhere":               0,
+		"http://another.example:" + port:                         0,
+	} {
 		var stdout, stderr buffer
-		at := "127.0.0.1:" + port
-		got := run(t.Context(), []string{"-listen", at, "-function", "wxpayFunctions=http://" + at + path, "--", "true"}, noVariables, &stdout, &stderr)
+		got := run(t.Context(), []string{"-listen", "127.0.0.1:" + port, "-function", "wxpayFunctions=" + to, "--", "true"}, noVariables, &stdout, &stderr)
 		if got != code || strings.Contains(stderr.String(), "leads back to this sandbox") != (code == 1) {
-			t.Errorf("%q: got %d, %s; want %d", path, got, &stderr, code)
+			t.Errorf("%q: got %d, %s; want %d", to, got, &stderr, code)
 		}
+	}
+}
+
+// One that leads back by ways which the address does not tell goes round once.
+func TestAFunctionThatLeadsBackByAProxyGoesRoundOnce(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	var to atomic.Pointer[url.URL]
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		if calls.Add(1) < 9 {
+			r.Out.URL, r.Out.Host = to.Load(), ""
+		}
+	}})
+	t.Cleanup(proxy.Close)
+	p := start(t, "-function", "round="+proxy.URL)
+	at, err := url.Parse(p.ready.Listen + "/functions/round")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.Store(at)
+	_, body := p.request("POST", "/functions/round", "{}")
+	if n := calls.Load(); n != 1 || !strings.Contains(body, "status 508") || !strings.Contains(body, "leads back to the sandbox") {
+		t.Errorf("%d calls, and %s", n, body)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 
 	"wxrefund/shared/host"
 	"wxrefund/shared/sandbox"
@@ -31,6 +32,10 @@ func merchantSide(listener http.Handler, functions map[string]sandbox.Function, 
 
 	guard := http.NewCrossOriginProtection()
 	mux.Handle("POST /functions/{name}", wechat.Journal(judgeCall(admit), guard.Handler(local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Via"), via) {
+			fail(w, http.StatusLoopDetected, rand.Text(), codeFailed, "functions execute fail | errMsg: the function leads back to the sandbox")
+			return
+		}
 		f, ok := functions[r.PathValue("name")]
 		if !ok {
 			fail(w, http.StatusNotFound, rand.Text(), codeNoFunction, "| errMsg: FunctionName parameter could not be found")
