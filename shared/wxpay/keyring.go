@@ -189,7 +189,8 @@ func (k *Keyring) renew(ctx context.Context, now time.Time) {
 // caller has the turn. After a failure we keep what we had; after a success a
 // certificate that is no longer listed is no longer trusted.
 func (k *Keyring) fetch(ctx context.Context, now time.Time, limit time.Duration) *listing {
-	next := *k.list.Load()
+	before := k.list.Load()
+	next := *before
 	next.tried = now
 	until := time.Now().Add(limit)
 	if t, ok := ctx.Deadline(); ok && t.Before(until) {
@@ -213,7 +214,12 @@ func (k *Keyring) fetch(ctx context.Context, now time.Time, limit time.Duration)
 			next.certs[c.SerialNo] = c
 		}
 	}
-	k.list.Store(&next)
+	if !k.list.CompareAndSwap(before, &next) {
+		// [Keyring.Adopt] came between, and what arrived may be from before it: it serves
+		// until somebody asks, which may be at once.
+		next.fetched, next.tried = time.Time{}, time.Time{}
+		k.list.Store(&next)
+	}
 	return &next
 }
 

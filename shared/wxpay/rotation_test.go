@@ -2,13 +2,16 @@ package wxpay
 
 import (
 	"bytes"
+	"context"
 	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 const (
@@ -164,6 +167,27 @@ func TestAKeyringInUseAdoptsNewKeys(t *testing.T) {
 		}
 		mustKey(t, k, serial2)
 		src.want(t, 2)
+	})
+}
+
+// A download that began before new keys were adopted does not stand for them.
+func TestADownloadFromBeforeAnAdoptionDoesNotCountForIt(t *testing.T) {
+	all := both()
+	synctest.Test(t, func(t *testing.T) {
+		var now atomic.Int64 // how many certificates are listed
+		now.Store(1)
+		k := NewKeyring(nil, func(context.Context) ([]Certificate, error) {
+			listed := all[:now.Load()]
+			time.Sleep(3 * time.Second)
+			return listed, nil
+		})
+		go mustBeUnknown(t, k, serial2)
+		time.Sleep(time.Second)
+		now.Store(2)
+		k.Adopt(NewKeyring(nil, nil))
+		time.Sleep(5 * time.Second)
+		mustKey(t, k, serial1)
+		mustKey(t, k, serial2)
 	})
 }
 
