@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -128,6 +129,23 @@ func TestUnknownPathsAreRefusedInJSON(t *testing.T) {
 		if e, _ := a.Field("error").(string); (e == "") != (tt.status == 200) {
 			t.Errorf("%s %s: %s, want an error of one sentence", tt.method, tt.path, a.Body)
 		}
+	}
+}
+
+// However often the clock is moved on, there is no time that cannot be written down.
+func TestTheClockEndsBeforeTheYearsDo(t *testing.T) {
+	w := sandboxtest.New(t)
+	moves, refused := 0, false
+	for ; moves < 1000 && !refused; moves++ {
+		a := sandboxtest.Serve(w.Sandbox.Control(), sandboxtest.ControlRequest("POST", "/_sandbox/clock", `{"advance":"87600h"}`))
+		refused = a.Status == 400
+	}
+	if year := w.Sandbox.Now().Year(); !refused || year < 8990 || year > 9000 {
+		t.Errorf("after %d moves the year is %d", moves, year)
+	}
+	w.Control("POST", "/_sandbox/clock", `{"advance":"1h"}`, 200)
+	if _, err := json.Marshal(w.Sandbox.Now()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -17,8 +17,14 @@ import (
 	"wxrefund/shared/sandbox/world"
 )
 
-// maxAdvance bounds how far the clock is moved at a time.
-const maxAdvance = 10 * 365 * 24 * time.Hour
+const (
+	// maxAdvance bounds how far the clock is moved at a time.
+	maxAdvance = 10 * 365 * 24 * time.Hour
+
+	// lastYear is the one that it is not moved beyond. JSON's times end with the year 9999,
+	// and neither side could write anything down behind that.
+	lastYear = 9000
+)
 
 // read holds a body against its form.
 func read(form schema.Schema, body []byte, v any) error {
@@ -234,6 +240,9 @@ func (d *Door) postClock(r *http.Request, body []byte) (any, error) {
 	by, err := time.ParseDuration(in.Advance)
 	if err != nil || by < 0 || by > maxAdvance {
 		return nil, errors.New("/advance must be a duration like 24h4m, of at most ten years")
+	}
+	if d.world.Now().Add(by).Year() > lastYear {
+		return nil, fmt.Errorf("the clock is not moved beyond the year %d", lastYear)
 	}
 	return d.world.Advance(context.WithoutCancel(r.Context()), by), nil // nobody may leave the clock half way
 }
