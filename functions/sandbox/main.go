@@ -94,7 +94,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	wechat.SetFunctions(hosted(functions, log))
 
 	r := ready{true, "http://" + ports.address(0), urls.WeChat, urls.WeChatTLS, o.seed}
-	o.warn(ctx, log, r, used || len(feed.listed) > 0, variables)
+	o.warn(ctx, log, r, used || len(feed.listed) > 0, madeSecret(variables, getenv))
 	ours := merchantSide(listener, functions, admissions(sys, o.functions), wechat, log)
 	if o.container {
 		ours = fromThisMachine(ours)
@@ -133,8 +133,9 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	return code, err
 }
 
-// warn says what somebody should know before the first call.
-func (o options) warn(ctx context.Context, log *slog.Logger, r ready, used bool, variables map[string]string) {
+// warn says what somebody should know before the first call. The secret of the webhook is
+// shown if it was made here: one that was set may be somebody's real one.
+func (o options) warn(ctx context.Context, log *slog.Logger, r ready, used bool, secret string) {
 	log.WarnContext(ctx, "this sandbox is not for production: its keys are public and everybody who reaches it may refund", "console", r.Listen+"/")
 	if used {
 		log.WarnContext(ctx, "this ledger has been used before, and WeChat's side has forgotten the orders and refunds that are in it: "+
@@ -143,9 +144,9 @@ func (o options) warn(ctx context.Context, log *slog.Logger, r ready, used bool,
 	if relayed := o.channel == "cloudbase" || o.channel == "cloudpay"; relayed && o.notify != "" {
 		log.WarnContext(ctx, "-notify is not for the channel "+o.channel+", whose notifications are calls of a function: give -function notify=URL")
 	}
-	if o.webhook != "" {
+	if secret != "" {
 		log.WarnContext(ctx, "our side tells a webhook of each settled refund, signed as Standard Webhooks with this secret",
-			"url", string(o.webhook), "secret", variables["NOTIFY_WEBHOOK_SECRET"])
+			"url", string(o.webhook), "secret", secret)
 	}
 }
 

@@ -83,6 +83,15 @@ func (o options) quiet(getenv func(string) string) func(string) string {
 	}
 }
 
+// madeSecret is the webhook's, if it was made here; else nothing.
+func madeSecret(variables map[string]string, getenv func(string) string) string {
+	const name = "NOTIFY_WEBHOOK_SECRET"
+	if getenv(name) != "" {
+		return ""
+	}
+	return variables[name]
+}
+
 // newWebhookSecret makes a secret as Standard Webhooks writes it.
 func newWebhookSecret() string {
 	raw := make([]byte, 32)
