@@ -105,7 +105,11 @@ func (x *index) refundsOf(outTradeNo, transactionID string, but *entry) []*entry
 		}
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return older(b, a) })
-	return slices.DeleteFunc(slices.Compact(all), func(e *entry) bool { return e == but })
+	return slices.DeleteFunc(slices.Compact(all), func(e *entry) bool {
+		// One order's number may be what another is called by WeChat Pay.
+		same := outTradeNo != "" && e.OutTradeNo == outTradeNo || transactionID != "" && e.TransactionID == transactionID
+		return e == but || !same
+	})
 }
 
 func (d *Door) viewOrders(r *http.Request, _ []byte) (any, error) {

@@ -198,6 +198,19 @@ func TestARefundIsShownWithItsOrder(t *testing.T) {
 		if got.Status != "abnormal" || got.Order.Open != 7 || view(w, "refunds?state=open").Total != 2 {
 			t.Errorf("an abnormal refund: got %s, %d open in the order, want it open in all places", got.Status, got.Order.Open)
 		}
+		// An order that is called as another's transaction is no part of that one.
+		w.Control("POST", "/_sandbox/orders", `{"out_trade_no":"N1","transaction_id":"N2","total":100}`, 200)
+		w.Control("POST", "/_sandbox/orders", `{"out_trade_no":"N2","total":100}`, 200)
+		for order, no := range map[string]string{"N1": "O1", "N2": "O2"} {
+			w.Control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":%q,"amount":7}`, order, no), 200)
+		}
+		for order, no := range map[string]string{"N1": "O1", "N2": "O2"} {
+			var got listView
+			w.Control("GET", "/_sandbox/view/orders/"+order, "", 200).Decode(t, &got)
+			if d := cmp.Diff([]string{no}, got.numbers()); d != "" {
+				t.Errorf("%s: refunds (-want +got):\n%s", order, d)
+			}
+		}
 		// Of an order that WeChat's side has never had, each by another of its names.
 		for no, names := range map[string][2]string{"E1": {"", "42"}, "E2": {"T9", "42"}, "E3": {"T9", ""}} {
 			m.writes(w, sandbox.MerchantRefund{OutRefundNo: no, OutTradeNo: names[0], TransactionID: names[1], State: "success", Refund: 1, Currency: "CNY", At: time.Now()})
