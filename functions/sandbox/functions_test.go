@@ -254,6 +254,32 @@ func TestAFunctionOfOnesOwnMayNotTakeForEver(t *testing.T) {
 	}
 }
 
+// What is under way when the sandbox is told to end gets a second.
+func TestWhatIsUnderWayIsAnsweredBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	came, ended := make(chan bool), make(chan bool)
+	var answered atomic.Bool
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		came <- true
+		time.Sleep(300 * time.Millisecond)
+		answered.Store(true)
+		_, _ = io.WriteString(w, `{"late":true}`)
+	}))
+	defer slow.Close()
+	p := start(t, "-function", "slow="+slow.URL)
+	go func() {
+		defer close(ended)
+		if _, got := p.request("POST", "/functions/slow", "{}"); !strings.Contains(got, `"late":true`) {
+			t.Errorf("got %s", got)
+		}
+	}()
+	<-came
+	if code := p.stop(); code != 0 || !answered.Load() {
+		t.Errorf("exit code %d; answered before it: %t", code, answered.Load())
+	}
+	<-ended
+}
+
 // A function whose address is the sandbox's own would call itself, and is refused.
 func TestAFunctionCannotLeadBack(t *testing.T) {
 	t.Parallel()
