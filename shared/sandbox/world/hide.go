@@ -80,7 +80,7 @@ const leastSecret = 8
 // Secrets in bodies: members of JSON, also of such that is a text in other JSON, and parts of
 // a form.
 var (
-	secretMember = regexp.MustCompile(`(?i)(\\*"[\w-]*(?:token|secret|password)\\*"\s*:\s*\\*")[^"\\]+`)
+	secretMember = regexp.MustCompile(`(?i)(\\*"[\w-]*(?:token|secret|password)\\*"\s*:\s*\\*")(?:[^"\\]|\\+[/bfnrtu])+`)
 	secretPart   = regexp.MustCompile(`(?i)(name="[\w-]*(?:token|secret|password)"\r?\n(?:[^\r\n]+\r?\n)*\r?\n)[^\r\n]+`)
 )
 

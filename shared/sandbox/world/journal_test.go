@@ -100,6 +100,21 @@ func TestALongBodyIsCut(t *testing.T) {
 	}
 }
 
+// A secret is masked to its end, and not beyond, however JSON spells it.
+func TestASecretIsMaskedWhole(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"access_token":"AB","n":1}`:                          `{"access_token":"****","n":1}`,
+		`{"corpsecret":"A\/B\u002bC\n","n":1}`:                 `{"corpsecret":"****","n":1}`,
+		`{"data":"{\"token\":\"A\\/B\",\"n\":1}"}`:             `{"data":"{\"token\":\"****\",\"n\":1}"}`,
+		`{"data":"{\\\"my-password\\\" : \\\"A\\\",1}","n":1}`: `{"data":"{\\\"my-password\\\" : \\\"****\\\",1}","n":1}`,
+		`{"tokens":"AB","token_count":1}`:                      `{"tokens":"AB","token_count":1}`,
+	} {
+		if got := newWorld(t).recordBody(body).Request.Body; got != want {
+			t.Errorf("%s: got %s, want %s", body, got, want)
+		}
+	}
+}
+
 // Whatever the spelling, an exchange is found by the refunds that it names.
 func TestRefundsAreFoundInAnyText(t *testing.T) {
 	for body, want := range map[string]string{
