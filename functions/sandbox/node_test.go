@@ -60,6 +60,12 @@ func TestACloudFunctionRunsBehindTheLinesOfTheDocument(t *testing.T) {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
+	for _, padding := range []string{"", "a", "aa"} { // wherever the event is divided on its way
+		text := padding + strings.Repeat("商", 50_000)
+		if got := p.call("mine", `{"a":"`+text+`"}`); !strings.Contains(got, `"`+text+`"`) {
+			t.Errorf("a long event in Chinese after %q comes out altered", padding)
+		}
+	}
 	if _, answer := p.request("POST", "/functions/mine", `{"fail":true}`); !strings.Contains(answer, "answered with status 500: Error: it broke") {
 		t.Errorf("a function that fails: got %s", answer)
 	}

@@ -62,7 +62,7 @@ func (s *stage) node(dir string, script []string) {
 	node.Env = append(os.Environ(), "NO_PROXY=*", "SANDBOX="+string(about), "WX_CONTEXT_KEYS=",
 		"NODE_EXTRA_CA_CERTS="+s.file("ca.pem", s.credentials["ca_cert"]), "CLIENT_P12="+s.pkcs12())
 	settings := s.SettingsOf("cloudbase")
-	for _, name := range []string{"TCB_CONTEXT_CNFG", "TCB_ENV", "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"} {
+	for _, name := range []string{"TCB_CONTEXT_CNFG", "TCB_ENV", "SCF_NAMESPACE", "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"} {
 		node.Env = append(node.Env, name+"="+settings[name])
 	}
 	var stderr bytes.Buffer

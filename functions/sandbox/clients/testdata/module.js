@@ -33,7 +33,7 @@ module.exports = async function tryModule(callFunction, another) {
 
 // userCall is what the platform gives to a function that a user of the mini-program calls.
 const userCall = {
-  TENCENTCLOUD_RUNENV: 'SCF', TCB_CONTEXT_KEYS: 'TCB_SOURCE', TCB_SOURCE: 'wx_client', WX_CONTEXT_KEYS: 'WX_API_TOKEN', WX_API_TOKEN: 'oSomebody',
+  TENCENTCLOUD_RUNENV: 'SCF', TCB_CONTEXT_KEYS: 'TCB_ENV,TCB_SOURCE', TCB_SOURCE: 'wx_client', WX_CONTEXT_KEYS: 'WX_API_TOKEN', WX_API_TOKEN: 'oSomebody',
 }
 
 // within calls in an environment with other variables.

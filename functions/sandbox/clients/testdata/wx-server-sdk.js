@@ -4,10 +4,10 @@ const cloud = require(process.argv[2])
 const { sandbox, report } = require('./sandbox')
 const tryModule = require('./module')
 
-const { env_id: env, sub_mchid: subMchId } = sandbox.credentials
+const { sub_mchid: subMchId } = sandbox.credentials
 
 async function main() {
-  cloud.init({ env })
+  cloud.init({ env: cloud.DYNAMIC_CURRENT_ENV }) // as cloud functions do
   const merchant = { subMchId, nonceStr: 'n' }
   const refund = fields => cloud.cloudPay.refund({ ...merchant, outTradeNo: 'T2', totalFee: 10000, refundFee: 100, ...fields })
   const said = (answer, ...names) => names.map(name => answer[name]).join(' ')
