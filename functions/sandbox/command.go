@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -47,7 +48,14 @@ func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready
 	if err != nil {
 		return 0, err
 	}
-	variables["WXREFUND_SANDBOX"] = r.Listen
+	ca, err := caFile(wechat)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.Remove(ca) }() // a certificate that is good for nothing any more
+	maps.Copy(variables, map[string]string{
+		"WXREFUND_SANDBOX": r.Listen, "WXREFUND_WECHAT": r.WeChat, "WXREFUND_WECHAT_TLS": r.WeChatTLS, "WXREFUND_CA_FILE": ca,
+	})
 	if err := json.NewEncoder(stderr).Encode(r); err != nil {
 		return 0, err
 	}
@@ -80,6 +88,21 @@ func runCommand(ctx context.Context, o options, wechat *sandbox.Sandbox, r ready
 		return codeSignal + int(status.Signal()), nil
 	}
 	return c.ProcessState.ExitCode(), nil
+}
+
+// caFile writes the authority of WeChat's side with TLS to a file: many programs take one
+// before they start, and in no other form.
+func caFile(wechat *sandbox.Sandbox) (path string, err error) {
+	settings, err := wechat.Settings("global")
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp("", "wxrefund-ca-*.pem")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.WriteString(settings["WXPAY_CA_CERT"])
+	return file.Name(), errors.Join(err, file.Close())
 }
 
 // cause is the signal that has ended ctx, or else one that asks for the end.

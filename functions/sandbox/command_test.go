@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,9 @@ func TestACommandFindsASandboxOfItsOwn(t *testing.T) {
 	script := `set -e
 test "$WXPAY_CHANNEL" = global && test "$REFUND_OPERATORS" = oOperator && test -n "$HOME"
 printf %s "$WXPAY_CLIENT_KEY" > key.pem
+curl -sS --cacert "$WXREFUND_CA_FILE" --proxy $WXREFUND_WECHAT -A try -H 'Accept: */*' https://api.mch.weixin.qq.com/v3/certificates > proxied
+curl -sS --cacert "$WXREFUND_CA_FILE" -A try -H 'Accept: */*' $WXREFUND_WECHAT_TLS/v3/certificates > direct
+printf %s "$WXREFUND_CA_FILE" > ca
 curl -fsS --json '{"out_trade_no":"order-1","total":100}' $WXREFUND_SANDBOX/_sandbox/orders > order
 curl -fsS --json '{"type":"wxpay_refund","out_trade_no":"order-1","out_refund_no":"refund-1","amount":{"refund":60,"total":100,"currency":"CNY"}}' $WXREFUND_SANDBOX/functions/wxpayFunctions
 echo said to standard error >&2
@@ -35,6 +39,15 @@ exit 7`
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "key.pem")); err != nil || strings.Count(string(b), "\n") < 5 {
 		t.Errorf("the key came as %q, %v; want PEM with its line feeds", b, err)
+	}
+	for _, name := range []string{"proxied", "direct"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), `"code":"SIGN_ERROR"`) {
+			t.Errorf("WeChat's side with TLS, %s: %s, %v", name, b, err)
+		}
+	}
+	ca, err := os.ReadFile(filepath.Join(dir, "ca"))
+	if _, left := os.Stat(string(ca)); err != nil || len(ca) == 0 || !errors.Is(left, fs.ErrNotExist) {
+		t.Errorf("the authority's file %q is still there, or never was: %v, %v", ca, err, left)
 	}
 }
 

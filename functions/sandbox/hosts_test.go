@@ -48,3 +48,29 @@ func TestTheDocumentsLinesForNodeLeadAFixedHostHere(t *testing.T) {
 		}
 	}
 }
+
+// So they do behind --, where the ports are any, by the command of the document.
+func TestTheDocumentsLinesForNodeLeadACommandsFixedHostHere(t *testing.T) {
+	needs.Program(t, "node")
+	for _, name := range readmes {
+		text, dir := readme(t, name), t.TempDir()
+		lines := regexp.MustCompile("(?s)```js\n(const tls = .*?)```\n").FindStringSubmatch(text)
+		recipe := regexp.MustCompile(`(?m)^  sh -c '(NODE_OPTIONS=.*) npm test'$`).FindStringSubmatch(text)
+		if lines == nil || recipe == nil {
+			t.Fatalf("%s: %d lines for Node, %d commands with them", name, len(lines), len(recipe))
+		}
+		for file, text := range map[string]string{
+			"hosts.cjs": lines[1],
+			"get.js":    `require('https').get('https://api.mch.weixin.qq.com/v3/x', r => r.pipe(process.stdout))`,
+		} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var stdout, stderr buffer
+		command := "cd " + dir + " && " + recipe[1] + " node get.js"
+		if code := run(t.Context(), []string{"--", "sh", "-c", command}, noVariables, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), `"code":"RESOURCE_NOT_EXISTS"`) {
+			t.Errorf("%s: %d %s\n%s", name, code, &stdout, &stderr)
+		}
+	}
+}
