@@ -20,9 +20,10 @@ import (
 // farewell is how long a command may go on, in real time, once it has been told to end.
 const farewell = 1200 * time.Millisecond
 
-// The exit codes that shells have for a command that cannot be run, and for one that was
-// ended by a signal.
+// The exit codes of a program that is told what cannot be, and those that shells have for a
+// command that cannot be run, and for one that was ended by a signal.
 const (
+	codeUsage         = 2
 	codeNotExecutable = 126
 	codeNotFound      = 127
 	codeSignal        = 128 // and the signal's number

@@ -70,7 +70,7 @@ func TestTheExitCodeIsTheCommands(t *testing.T) {
 		{[]string{"--", "nosuchprogram", "x"}, 127, "nosuchprogram", 1},
 		{[]string{"--", "./nosuchprogram"}, 127, "./nosuchprogram", 1},
 		{[]string{"--", plain}, 126, plain, 1},
-		{[]string{"-channel", "nope", "--", "true"}, 1, `"nope"`, 1},
+		{[]string{"-channel", "nope", "--", "true"}, 2, `"nope"`, 1},
 		{[]string{"--"}, 2, "a command is missing behind --", 1},
 		{[]string{"npm", "test"}, 2, "a command stands behind --", 1},
 	} {

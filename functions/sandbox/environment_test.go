@@ -149,8 +149,8 @@ func TestTheEnvironmentIsRefusedAsForADeployedFunction(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		code := run(ctx, args, environment(tt.env), &stdout, &stderr)
 		cancel()
-		if code != 1 || stdout.String() != "" || strings.Count(stderr.String(), "\n") != 1 {
-			t.Errorf("%v %q: got %d, %q, %q; want 1 and one line", tt.env, tt.args, code, &stdout, &stderr)
+		if code != 2 || stdout.String() != "" || strings.Count(stderr.String(), "\n") != 1 {
+			t.Errorf("%v %q: got %d, %q, %q; want 2 and one line", tt.env, tt.args, code, &stdout, &stderr)
 		}
 		for _, says := range tt.says {
 			if !strings.Contains(stderr.String(), says) {

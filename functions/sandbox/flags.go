@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,8 +49,9 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 		}
 	}
 	f := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() {
+	f.SetOutput(io.Discard) // what is wrong is one line, and the usage is for whoever asks
+	usage := func() {
+		f.SetOutput(stderr)
 		fmt.Fprintln(stderr, "Usage: sandbox [flags] [-- COMMAND ...]\n\n"+
 			"Behind -- stands a command to run: it finds the sandbox by its variables, and the sandbox ends with it.")
 		f.PrintDefaults()
@@ -72,8 +74,11 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.Var(&o.notify, "notify", "`URL` to which WeChat's side posts notifications, in place of our /notify")
 	f.Var(&o.webhook, "webhook", "`URL` that our side tells of each settled refund, signed")
 	f.Var(&o.functions, "function", "`NAME=URL`: calls of the function NAME go to URL, by POST; repeatable")
-	if err = f.Parse(args); err != nil {
+	if err = f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		usage()
 		return o, err
+	} else if err != nil {
+		return o, report(stderr, fmt.Sprintf("sandbox: %v; -h lists the flags", err))
 	}
 	if f.NArg() > 0 {
 		return o, report(stderr, fmt.Sprintf("sandbox: unexpected argument %q; a command stands behind --", f.Arg(0)))
@@ -135,8 +140,10 @@ func (f *forwards) Set(v string) error {
 	name, text, _ := strings.Cut(v, "=")
 	var at address
 	switch {
-	case !functionForm.MatchString(name) || at.Set(text) != nil:
-		return fmt.Errorf("want a function's name and an address, such as notify=http://127.0.0.1:9000/")
+	case !functionForm.MatchString(name):
+		return fmt.Errorf("%q is no function's name, want 2 to 60 letters, digits, - and _, as in notify=http://127.0.0.1:9000/", name)
+	case at.Set(text) != nil:
+		return fmt.Errorf("%q is no address, want one as in notify=http://127.0.0.1:9000/", text)
 	case (*f)[name] != "":
 		return fmt.Errorf("the function %s is given twice", name)
 	case name == "cloudbase_module":

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -37,7 +38,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		return 2
+		return codeUsage
 	}
 	code, err := serve(ctx, o, getenv, stdout, stderr)
 	if o.scenario != nil && (err == nil || errors.Is(err, errScenario)) {
@@ -57,7 +58,9 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	}
 	log := newLogger(stderr, o.quiet(getenv))
 	ports, err := listen(ctx, o.ourAddress(getenv), o.wechat, o.wechatTLS)
-	if err != nil {
+	if _, wrong := errors.AsType[*net.AddrError](err); wrong {
+		return codeUsage, err
+	} else if err != nil {
 		return 0, err
 	}
 	defer ports.close()
@@ -71,17 +74,17 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		Merchant: o.merchant, KeysRotated: keys.rotated,
 	})
 	if err != nil {
-		return 0, err
+		return codeUsage, err
 	}
 	feed.changed = wechat.MerchantChanged
 	urls := o.urls(ports)
 	if name := o.functions.backTo("http://" + ports.address(0) + "/"); name != "" {
-		return 0, fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
+		return codeUsage, fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
 	}
 	wechat.SetURLs(urls)
 	sys, id, err := load(ctx, o, wechat, getenv, log)
 	if err != nil {
-		return 0, err
+		return codeUsage, err
 	}
 	defer func() { _ = sys.Close() }() // the process ends anyway
 	keys.attach(ctx, sys, wechat, o.channel, log)

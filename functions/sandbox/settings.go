@@ -56,15 +56,17 @@ func (o options) variables(getenv func(string) string) map[string]string {
 	return v
 }
 
-// check refuses what cannot be meant, with an exit code if it is the command.
+// check refuses what cannot be meant, with an exit code.
 func (o options) check() (code int, err error) {
 	switch {
 	case o.speed == 0:
-		return 0, errors.New("a clock of -speed 0 would stand still")
+		return codeUsage, errors.New("a clock of -speed 0 would stand still")
 	case o.pace < 0:
-		return 0, errors.New("a -pace below zero")
+		return codeUsage, errors.New("a -pace below zero")
 	case strings.Contains(string(o.notify), "?"):
-		return 0, errors.New("WeChat Pay takes no query in the address of -notify")
+		return codeUsage, errors.New("WeChat Pay takes no query in the address of -notify")
+	case o.operators != "" && strings.Trim(o.operators, ", ") == "":
+		return codeUsage, errors.New("there is no openid in -operators " + o.operators)
 	case len(o.command) > 0:
 		return findCommand(o.command)
 	}
