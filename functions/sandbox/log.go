@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 
 	"wxrefund/shared/host"
 )
 
+// errEnding is why a run of the timer is broken off when the program ends.
+var errEnding = errors.New("the sandbox ends")
+
 // newLogger is a function's logger, but that runs of the timer in which nothing
 // was due are records of level debug: virtual minutes go by like seconds. A
 // deployed function logs them as information, since their absence is an alarm.
+// What fails in a run because the program ends is no record.
 func newLogger(w io.Writer, getenv func(string) string) *slog.Logger {
 	return slog.New(idleHandler{host.NewLogger(w, getenv).Handler()})
 }
@@ -18,6 +23,9 @@ func newLogger(w io.Writer, getenv func(string) string) *slog.Logger {
 type idleHandler struct{ slog.Handler }
 
 func (h idleHandler) Handle(ctx context.Context, r slog.Record) error {
+	if errors.Is(context.Cause(ctx), errEnding) {
+		return nil
+	}
 	if r.Message == "reconciled" && allZero(r) {
 		if r.Level = slog.LevelDebug; !h.Enabled(ctx, r.Level) {
 			return nil

@@ -200,6 +200,20 @@ func TestScenarioEndsAtTheFirstStepThatFails(t *testing.T) {
 	}
 }
 
+// A run of the timer that is broken off with the scenario adds nothing to its failure.
+func TestAFailureOfAScenarioIsItsLastWord(t *testing.T) {
+	t.Parallel()
+	got := play(t.Context(), written(t, `{"flags":{"timer":true,"speed":600},"steps":[
+		{"control":"POST /_sandbox/orders","body":{"total":100},"save":"order"},
+		{"call":"wxpayFunctions","data":{"type":"wxpay_refund","out_trade_no":"${order.out_trade_no}","out_refund_no":"R1","amount":{"refund":60,"total":100,"currency":"CNY"}}},
+		{"control":"POST /_sandbox/faults","body":{"upstream":"slow"}},
+		{"control":"POST /_sandbox/faults","body":{"notify":"lose"}},
+		{"control":"GET /_sandbox/refunds","expect":{"refunds":[]},"within":"500ms"}]}`))
+	if got.code != 1 || strings.Count(got.stderr, "\n") != 1 || !strings.Contains(got.stderr, "this sandbox is not for production") {
+		t.Errorf("exit code %d, standard error %q; want 1 and the warning alone", got.code, got.stderr)
+	}
+}
+
 // A file that is not a scenario is refused before anything runs: exit code 2, nothing on
 // standard output, and what is wrong by step and name.
 func TestScenarioFilesAreReadStrictly(t *testing.T) {
