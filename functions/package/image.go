@@ -109,7 +109,7 @@ func (i image) report(ctx context.Context, dir string, limit int64, out io.Write
 		return nil, fmt.Errorf("%s: %w", i.name, err)
 	}
 	for _, s := range all {
-		if _, err := fmt.Fprintf(out, "%-16s %-16s %12d %12d\n", i.name, "linux/"+s.architecture, s.compressed, s.unpacked); err != nil {
+		if _, err := fmt.Fprintf(out, "%-16s %-16s %13d %12d\n", i.name, "linux/"+s.architecture, s.compressed, s.unpacked); err != nil {
 			return nil, err
 		}
 		if s.unpacked > limit {

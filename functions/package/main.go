@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w\nTo build the packages without cloudbaserc.json: -env ''", err)
 	}
-	if _, err := fmt.Fprintf(out, "%-16s %-16s %12s %12s\n", "package", "function", "zip, bytes", "unzipped"); err != nil {
+	if _, err := fmt.Fprintf(out, "%-16s %-16s %13s %12s\n", "package", "function", "packed, bytes", "unpacked"); err != nil {
 		return err
 	}
 	var tooLarge []error
@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			if err != nil {
 				return fmt.Errorf("%s of %s: %w", t.name, f.name, err)
 			}
-			if _, err := fmt.Fprintf(out, "%-16s %-16s %12d %12d\n", t.name, f.name, p.zipped, p.unzipped); err != nil {
+			if _, err := fmt.Fprintf(out, "%-16s %-16s %13d %12d\n", t.name, f.name, p.zipped, p.unzipped); err != nil {
 				return err
 			}
 			if p.zipped > *limit {

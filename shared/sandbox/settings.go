@@ -81,7 +81,7 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	}
 	out["WXPAY_CHANNEL"], out["WXPAY_NOTIFY_URL"] = channel, urls.Notify
 	out["WXPAY_API_KEY"] = c.APIKey // refunds by hand may notify in v2, whatever the channel
-	out["SCF_NAMESPACE"] = c.EnvID // as on the platform: CloudBase's library takes it for the current environment
+	out["SCF_NAMESPACE"] = c.EnvID  // as on the platform: CloudBase's library takes it for the current environment
 	// Here a function for SCF or Lambda runs on the developer's own disk.
 	out["LEDGER_ALLOW_SQLITE"] = "true"
 	maps.Copy(out, s.variables)
