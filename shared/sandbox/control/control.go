@@ -175,7 +175,11 @@ func (d *Door) Handler() http.Handler {
 			probe := &statusProbe{header: http.Header{}}
 			handler.ServeHTTP(probe, r)
 			maps.Copy(h, probe.header)
-			(&refusal{probe.status, http.StatusText(probe.status) + ": " + r.Method + " " + r.URL.Path}).write(w)
+			text := http.StatusText(probe.status) + ": " + r.Method + " " + r.URL.Path
+			if allow := probe.header.Get("Allow"); allow != "" {
+				text += "; it takes " + allow
+			}
+			(&refusal{probe.status, text}).write(w)
 			return
 		}
 		mux.ServeHTTP(w, r)

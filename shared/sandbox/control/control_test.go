@@ -185,7 +185,7 @@ func TestAnOrderIsPaidAsItWasAskedFor(t *testing.T) {
 		{`{"total":1.5}`, "/total", 400},
 		{`{"total":"1"}`, "/total", 400},
 		{`{"total":1000000000001}`, "/total", 400},
-		{`{"total":1,"total":2}`, "JSON", 400},
+		{`{"total":1,"total":2}`, "twice", 400},
 		{`{"Total":1}`, "/Total", 400},
 		{`{"total":1,"x":1}`, "/x", 400},
 		{`{"total":1}{}`, "JSON", 400},
@@ -231,5 +231,27 @@ func TestCredentialsAreOfUse(t *testing.T) {
 	}
 	if h := a.Header.Get("Cache-Control"); h != "no-store" {
 		t.Errorf("Cache-Control %q", h)
+	}
+}
+
+// What is wrong is said so that it can be put right without a look elsewhere.
+func TestRefusalsSayWhatToDoInstead(t *testing.T) {
+	w := sandboxtest.New(t)
+	for _, tt := range []struct{ method, path, body, want string }{
+		{"POST", "/_sandbox/orders", `{"total":100`, "cannot be read: not one JSON value"},
+		{"POST", "/_sandbox/orders", `{"total":100} x`, "cannot be read"},
+		{"POST", "/_sandbox/orders", `{"total":100,"total":200}`, `"total" is there twice`},
+		{"POST", "/_sandbox/orders", `[]`, "must be one JSON object"},
+		{"POST", "/_sandbox/orders", `"total"`, "must be one JSON object"},
+		{"POST", "/_sandbox/orders", ``, "a body is needed"},
+		{"POST", "/_sandbox/keys/rotate", `[]`, "must be one JSON object"},
+		{"GET", "/_sandbox/orders", ``, "takes POST"},
+		{"PUT", "/_sandbox/faults", `{}`, "takes DELETE, GET, HEAD, POST"},
+		{"GET", "/_sandbox/view/refunds?currency=yuan", ``, "?currency must be the three letters of a currency"},
+	} {
+		a := sandboxtest.Serve(w.Sandbox.Control(), sandboxtest.ControlRequest(tt.method, tt.path, tt.body))
+		if e, _ := a.Field("error").(string); !strings.Contains(e, tt.want) {
+			t.Errorf("%s %s %s: got %q, want it to say %s", tt.method, tt.path, tt.body, e, tt.want)
+		}
 	}
 }

@@ -28,10 +28,25 @@ const (
 
 // read holds a body against its form.
 func read(form schema.Schema, body []byte, v any) error {
-	if bad := form.Read(body, v); bad != nil {
-		return errors.New(bad.English())
+	bad := form.Read(body, v)
+	switch {
+	case bad == nil:
+		return nil
+	case bad.OfBody():
+		return errBody(body)
 	}
-	return nil
+	return errors.New(bad.English())
+}
+
+// errBody says why a body is not one JSON object.
+func errBody(body []byte) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return errors.New("a body is needed: a JSON object")
+	}
+	if _, err := schema.Parse(body); err != nil {
+		return errors.New("the body cannot be read: " + strings.TrimPrefix(err.Error(), "strictjson: "))
+	}
+	return errors.New("the body must be one JSON object, in braces")
 }
 
 // nothing holds a body against the form of who takes none: {} is as good as no body.

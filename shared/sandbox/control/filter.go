@@ -24,7 +24,7 @@ const stateOpen = "open"
 // refundFilter reads which refunds are asked for.
 func (p *params) refundFilter() refundFilter {
 	f := refundFilter{
-		query: strings.ToLower(strings.TrimSpace(p.text("q"))), currency: p.text("currency"), order: p.text("order"),
+		query: strings.ToLower(strings.TrimSpace(p.text("q"))), currency: p.currency("currency"), order: p.text("order"),
 		states: p.among("state", stateOpen, "claimed", "processing", "abnormal", "success", "closed", "rejected"),
 		since:  p.moment("since", false), until: p.moment("until", true),
 		least: p.number("min", 0, math.MaxInt64, 0), most: p.number("max", 0, math.MaxInt64, math.MaxInt64),

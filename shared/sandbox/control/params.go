@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/sandbox/schema"
 	"wxrefund/shared/sandbox/world"
 )
 
@@ -95,6 +96,15 @@ func (p *params) among(name string, words ...string) []string {
 		}
 	}
 	return chosen
+}
+
+// currency is the code of one, in large letters however it is written; empty if it is not there.
+func (p *params) currency(name string) string {
+	code := strings.ToUpper(p.text(name))
+	if code != "" && !schema.FormCurrency.MatchString(code) {
+		p.fail(name, "the three letters of a currency, like CNY")
+	}
+	return code
 }
 
 // moment is a time, or a day of China's; zero if it is not there. The day is there for

@@ -74,6 +74,7 @@ func TestRefundsAreFound(t *testing.T) {
 			"min=60&max=500":                     "R3 R1",
 			"max=5":                              "R4",
 			"currency=JPY":                       "R3",
+			"currency=jpy":                       "R3",
 			"order=T1":                           "R4 R2 R1",
 			"order=4200000000000000000000000001": "R4 R2 R1",
 			"order=T":                            "",
