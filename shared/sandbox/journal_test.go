@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"wxrefund/shared/sandbox/sandboxtest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A check, and an exchange, as the control doors show them.
@@ -22,12 +24,12 @@ type check struct {
 }
 
 type exchange struct {
-	ID, At, Kind, Method, Path, Code, Fault string
-	Status                                  int
-	OutRefundNo                             string `json:"out_refund_no"`
-	About                                   []string
-	Refused                                 bool
-	Request, Response                       struct {
+	ID, At, Kind, Method, Path, Name, Code, Fault string
+	Status                                        int
+	OutRefundNo                                   string `json:"out_refund_no"`
+	About                                         []string
+	Refused, Rightly                              bool
+	Request, Response                             struct {
 		Status       int
 		Headers      [][2]string
 		Body, Opened string
@@ -83,12 +85,13 @@ func TestEverySystemsCallsAreInTheJournal(t *testing.T) {
 		paths  []string // of the refund and of the query
 		checks string
 		opened []string // a part of what is wrapped in the request, and in the answer
+		names  []string // what the gateway is asked to call
 	}{
-		"apiv3":     {[]string{"/v3/refund/domestic/refunds", "/v3/refund/domestic/refunds/R_1-|*@"}, "headers scheme authorization merchant serial timestamp signature content_type body", nil},
-		"global":    {[]string{"/secapi/pay/refund", "/pay/refundquery"}, "certificate xml merchant signature body", nil},
-		"cloudbase": {[]string{"/admin?env=x&seqId=1", "/admin?env=x&seqId=1"}, "authorization timestamp signature environment body", []string{"cloudbase_module\n{", `"out_refund_no":"R_1-|*@"`}},
-		"cloudpay":  {[]string{"/admin?env=x&seqId=1", "/admin?env=x&seqId=1"}, "authorization timestamp signature environment body", []string{"refund\n{"}},
-		"wecom":     {[]string{"/cgi-bin/miniapppay/refund?access_token=****", "/cgi-bin/miniapppay/get_refund_detail?access_token=****"}, "token body", nil},
+		"apiv3":     {[]string{"/v3/refund/domestic/refunds", "/v3/refund/domestic/refunds/R_1-|*@"}, "headers scheme authorization merchant serial timestamp signature content_type body", nil, nil},
+		"global":    {[]string{"/secapi/pay/refund", "/pay/refundquery"}, "certificate xml merchant signature body", nil, nil},
+		"cloudbase": {[]string{"/admin?env=x&seqId=1", "/admin?env=x&seqId=1"}, "authorization timestamp signature environment body", []string{"cloudbase_module\n{", `"out_refund_no":"R_1-|*@"`}, []string{"cloudbase_module wxpay_refund", "cloudbase_module wxpay_refund_query"}},
+		"cloudpay":  {[]string{"/admin?env=x&seqId=1", "/admin?env=x&seqId=1"}, "authorization timestamp signature environment body", []string{"refund\n{"}, []string{"refund", "queryRefund"}},
+		"wecom":     {[]string{"/cgi-bin/miniapppay/refund?access_token=****", "/cgi-bin/miniapppay/get_refund_detail?access_token=****"}, "token body", nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, number := sandboxtest.New(t), "R_1-|*@"
@@ -107,13 +110,20 @@ func TestEverySystemsCallsAreInTheJournal(t *testing.T) {
 				t.Fatalf("%d exchanges about the refund, want that which made it and the query: %+v", len(all), all)
 			}
 			query, refund := all[0], all[1]
+			var names []string
 			for i, x := range []exchange{refund, query} {
+				if x.Name != "" {
+					names = append(names, x.Name)
+				}
 				if x.Path != tt.paths[i] || x.Status != 200 || x.Response.Status != 200 || x.Refused || x.Code != "" || x.OutRefundNo != number {
 					t.Errorf("got %+v, want %s answered", x, tt.paths[i])
 				}
 				if len(x.Request.Headers) == 0 || len(x.Response.Headers) == 0 || x.Response.Body == "" || x.failed() != nil {
 					t.Errorf("got %+v, want headers, the answer and only checks that were passed", x)
 				}
+			}
+			if d := cmp.Diff(tt.names, names); d != "" {
+				t.Errorf("what is called (-want +got):\n%s", d)
 			}
 			var what []string
 			for _, c := range refund.Checks {
@@ -234,9 +244,9 @@ func TestEveryNotificationIsInTheJournalAsItWasSent(t *testing.T) {
 	}{
 		"v3":               {"", `{"code":"SUCCESS"}`, "apiv3", "", true},
 		"v3, refused":      {"", `{"code":"FAIL"}`, "apiv3", "acknowledgement", true},
-		"v3, tampered":     {"tamper", `{"code":"FAIL"}`, "apiv3", "signature seal fault acknowledgement", false},
-		"v3, stale":        {"stale", `{"code":"FAIL"}`, "apiv3", "timestamp fault acknowledgement", true},
-		"v3, wrong serial": {"wrong_serial", `{"code":"FAIL"}`, "apiv3", "signature fault acknowledgement", true},
+		"v3, tampered":     {"tamper", `{"code":"FAIL"}`, "apiv3", "signature seal fault", false},
+		"v3, stale":        {"stale", `{"code":"FAIL"}`, "apiv3", "timestamp fault", true},
+		"v3, wrong serial": {"wrong_serial", `{"code":"FAIL"}`, "apiv3", "signature fault", true},
 		"v2":               {"", sandboxtest.AckV2, "global", "", true},
 		"v2, tampered":     {"tamper", sandboxtest.AckV2, "global", "seal fault acknowledgement", false},
 		"the template's":   {"", `{"result":{"code":"SUCCESS"}}`, "cloudbase", "", false},
@@ -265,6 +275,9 @@ func TestEveryNotificationIsInTheJournalAsItWasSent(t *testing.T) {
 			if x.Response.Body != tt.answer || x.Status != status || x.Fault != tt.fault || strings.Join(x.failed(), " ") != tt.failed || x.Refused != (tt.failed != "") {
 				t.Errorf("got %+v, failed %v, want %d and failed %s", x, x.failed(), status, tt.failed)
 			}
+			if rightly := tt.fault != "" && status == 401; x.Rightly != rightly || slices.ContainsFunc(x.Checks, func(c check) bool { return c.What == "refusal" }) != rightly {
+				t.Errorf("got %+v, want it refused rightly: %t", x, rightly)
+			}
 			if got := strings.Contains(x.Request.Opened, "R1"); got != tt.opened {
 				t.Errorf("opened %q, want it opened: %t", x.Request.Opened, tt.opened)
 			}
@@ -276,6 +289,30 @@ func TestEveryNotificationIsInTheJournalAsItWasSent(t *testing.T) {
 				t.Errorf("the attempt names exchange %q, want %s", got, x.ID)
 			}
 		})
+	}
+}
+
+// Each check of a notification says what was found, not what should have been.
+func TestTheChecksOfANotificationSayWhatIsWrong(t *testing.T) {
+	for fault, want := range map[string][]check{
+		"":       {{"timestamp", true, "signed 0 s before it was sent; from 300 s on it is to be refused"}, {"seal", true, "opens with the merchant's key"}},
+		"stale":  {{"timestamp", false, "signed 600 s before it was sent; from 300 s on it is to be refused"}, {"refusal", true, "refused with status 401, as it must be"}},
+		"tamper": {{"seal", false, "does not open with the merchant's key"}, {"refusal", true, "refused with status 401, as it must be"}},
+	} {
+		w := sandboxtest.New(t)
+		w.Order("T00001")
+		w.Answering(401, `{"code":"FAIL"}`)
+		if fault != "" {
+			w.Control("POST", "/_sandbox/faults", fmt.Sprintf(`{"notify":%q}`, fault), 200)
+		}
+		upstreams["apiv3"].refund(w, map[string]string{"out_trade_no": "T00001"}, "R1", 100)
+		w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
+		x := journal(w, "&kind=notification")[0]
+		for _, c := range want {
+			if !slices.Contains(x.Checks, c) {
+				t.Errorf("%s: checks %+v, want %+v", fault, x.Checks, c)
+			}
+		}
 	}
 }
 

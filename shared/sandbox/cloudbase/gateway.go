@@ -7,6 +7,7 @@ package cloudbase
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,6 +62,21 @@ func (c call) inner() string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// maxName bounds how much is noted of a name that anybody may have made up, in bytes.
+const maxName = 128
+
+// calls names what is called: a function, with the method if it is the platform's module,
+// or an API of WeChat's.
+func (c call) calls() string {
+	name := cmp.Or(string(c.param("function_name")), string(c.param("apiName")))
+	if _, module := functions[name]; module {
+		var in struct{ Name string }
+		_ = json.Unmarshal(c.param("request_data"), &in) // what cannot be read calls no method
+		name = strings.TrimSpace(name + " " + in.Name)
+	}
+	return strings.ToValidUTF8(name[:min(len(name), maxName)], "")
 }
 
 // A Config is what can be chosen about an environment.
@@ -147,6 +163,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.Record.OpenRequest(c.inner())
+	c.Record.Calls(c.calls())
 	action, ok := actions[string(c.param("action"))]
 	switch {
 	case !c.Check("environment", string(c.param("envName")) == d.world.Keys.EnvID, string(c.param("envName"))):

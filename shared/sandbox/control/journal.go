@@ -23,7 +23,9 @@ type exchangeSummary struct {
 	Path        string `json:"path"`
 	Status      int    `json:"status"` // 0: no answer
 	OutRefundNo string `json:"out_refund_no"`
+	Name        string `json:"name,omitempty"` // the function or the API that a call of CloudBase's gateway carries
 	Refused     bool   `json:"refused"`
+	Rightly     bool   `json:"rightly,omitempty"` // it was a notification that must not be believed
 	Code        string `json:"code,omitempty"`
 	Fault       string `json:"fault,omitempty"`
 	LatencyMS   int64  `json:"latency_ms"`
@@ -32,7 +34,7 @@ type exchangeSummary struct {
 func summarize(x *world.Exchange) exchangeSummary {
 	out := exchangeSummary{
 		ID: x.ID, At: world.StampMS(x.At), Kind: x.Kind, Method: x.Method, Path: x.Path, Status: x.Status,
-		Refused: x.Refused, Code: x.Code, Fault: x.Fault, LatencyMS: x.Latency.Milliseconds(),
+		Name: x.Name, Refused: x.Refused, Rightly: x.Rightly, Code: x.Code, Fault: x.Fault, LatencyMS: x.Latency.Milliseconds(),
 	}
 	if len(x.About) > 0 {
 		out.OutRefundNo = x.About[0]

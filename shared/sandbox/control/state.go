@@ -65,7 +65,8 @@ type deliveryState struct {
 // An attemptState adds why it failed, as far as that is known.
 type attemptState struct {
 	world.Attempt
-	Cause string `json:"cause,omitempty"`
+	Cause   string `json:"cause,omitempty"`
+	Rightly bool   `json:"rightly,omitempty"` // it must not be believed, and was not
 }
 
 // A keyState is a key and its age, not the key itself.
@@ -128,7 +129,7 @@ func stateOfOrder(o world.Order) orderState {
 func stateOfDelivery(n world.Delivery) deliveryState {
 	out := deliveryState{deliveryObject: deliver(n), Repeats: n.Repeats, Kept: n.HeldBack, Attempts: []attemptState{}}
 	for _, a := range n.Attempts {
-		out.Attempts = append(out.Attempts, attemptState{a, a.Cause()})
+		out.Attempts = append(out.Attempts, attemptState{a, a.Cause(), a.Rightly()})
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,6 +93,7 @@ type refundView struct {
 		Side, What, Detail, Cause string
 		Status                    int
 		Reply, Delivery           string
+		Rightly                   bool
 	}
 }
 
@@ -216,6 +218,7 @@ func TestStateSaysWhyANotificationWasRefused(t *testing.T) {
 		{"", func(int, *http.Request) (*http.Response, error) { return nil, errors.New("no route") }, "no_answer"},
 		{"", nil, ""},
 	}
+	rightly := []string{"unknown_serial", "stale", "body_changed", "probe"}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.fault, tt.want), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -233,8 +236,8 @@ func TestStateSaysWhyANotificationWasRefused(t *testing.T) {
 				w.Refund("T1", "R1")
 				w.Control("POST", "/_sandbox/refunds/R1/settle", `{"status":"SUCCESS"}`, 200)
 				line := state(w).Refunds[0].Timeline
-				if got := line[len(line)-1]; got.What != "notified" || got.Cause != tt.want {
-					t.Errorf("got %+v, want notified with cause %q", got, tt.want)
+				if got := line[len(line)-1]; got.What != "notified" || got.Cause != tt.want || got.Rightly != slices.Contains(rightly, tt.want) {
+					t.Errorf("got %+v, want notified with cause %q, rightly: %t", got, tt.want, slices.Contains(rightly, tt.want))
 				}
 			})
 		})

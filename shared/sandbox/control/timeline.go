@@ -20,6 +20,7 @@ type line struct {
 	Reply     string `json:"reply,omitempty"`
 	Error     string `json:"error,omitempty"`
 	Cause     string `json:"cause,omitempty"`
+	Rightly   bool   `json:"rightly,omitempty"` // of an attempt: it must not be believed, and was not
 	at        time.Time
 	rank      int // of two at the same time, which comes first
 }
@@ -72,7 +73,7 @@ func attempts(d world.Delivery) []line {
 	for _, a := range d.Attempts {
 		out = append(out, line{
 			Side: "wechat", What: "notified", Detail: d.Event, Delivery: d.ID, Status: a.Status, LatencyMS: a.LatencyMS,
-			Reply: a.Reply, Error: a.Error, Cause: a.Cause(), at: a.Started, rank: rankNotifies,
+			Reply: a.Reply, Error: a.Error, Cause: a.Cause(), Rightly: a.Rightly(), at: a.Started, rank: rankNotifies,
 		})
 	}
 	if d.State == world.DeliveryLost {

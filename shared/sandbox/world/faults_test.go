@@ -279,7 +279,7 @@ func TestFaultsOutsideTheirBoundsAreRefused(t *testing.T) {
 		`{"notify":"lose","count":1.5}`:         "count",
 		`{"notify":"lose","n":1}`:               "n",
 		`{"notify":"lose","id":"f1"}`:           "id",
-		`{"notify":"lose","notify":"delay"}`:    "JSON",
+		`{"notify":"lose","notify":"delay"}`:    "twice",
 		`[{"notify":"lose"}]`:                   "JSON",
 		`{"notify":"lose","upstream":["slow"]}`: "upstream",
 	} {

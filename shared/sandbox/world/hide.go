@@ -98,6 +98,7 @@ func (r *Record) hide() {
 		}
 	}
 	mask(&r.x.Path)
+	mask(&r.x.Name)
 	for _, m := range []*Message{&r.x.Request, &r.x.Response} {
 		for i := range m.Headers {
 			mask(&m.Headers[i][1])

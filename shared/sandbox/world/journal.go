@@ -45,6 +45,8 @@ type Exchange struct {
 	Status   int           // 0: nothing was answered
 	About    []string      // the refunds that it is about, by the merchant's numbers
 	Refused  bool          // the answer says no, or a notification was not acknowledged
+	Rightly  bool          // a notification that was not to be believed was refused
+	Name     string        // what a call of CloudBase's gateway carries: the function or the API that it calls
 	Code     string        // the error code of the answer, in the words of whoever answered
 	Fault    string        // that it was made to suffer
 	Latency  time.Duration // real
@@ -92,7 +94,7 @@ func (x *Exchange) about(number, refundID, outTradeNo, transactionID string) boo
 
 // size is about what an exchange takes up.
 func (x *Exchange) size() int {
-	n := len(x.Path)
+	n := len(x.Path) + len(x.Name)
 	for _, m := range []Message{x.Request, x.Response} {
 		n += len(m.Body) + len(m.Opened)
 		for _, h := range m.Headers {

@@ -52,6 +52,13 @@ func (r *Record) Refuse(code string) {
 	}
 }
 
+// Calls notes what a call of CloudBase's gateway carries: a function or an API, by its name.
+func (r *Record) Calls(name string) {
+	if r != nil {
+		r.x.Name = name
+	}
+}
+
 // Suffer notes the fault that the exchange was made to suffer, if there is one.
 func (r *Record) Suffer(fault string) {
 	if r != nil && fault != "" {

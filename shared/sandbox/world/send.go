@@ -89,7 +89,7 @@ func (a Attempt) Cause() string {
 		return ""
 	case a.Fault != "" && a.Status == 200:
 		return "believed"
-	case a.Fault != "" && (a.Status == 400 || a.Status == 401):
+	case a.Rightly():
 		return a.why
 	case a.Status == 401 && a.newKey:
 		return "new_key"
@@ -101,6 +101,11 @@ func (a Attempt) Cause() string {
 		return "not_success"
 	}
 	return "status"
+}
+
+// Rightly tells that the receiver has refused a notification that is not to be believed.
+func (a Attempt) Rightly() bool {
+	return a.Fault != "" && (a.Status == 400 || a.Status == 401)
 }
 
 // holdBack has the notification wait for another one, but no longer than most.
