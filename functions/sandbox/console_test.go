@@ -97,12 +97,16 @@ func refundsPart(b *tab) {
 	b.fill("input[name=total]", "12.50")
 	b.click("button", "Make the order only")
 	b.sees(".bar", "Remaining ¥12.50")
+	b.until("what can be copied makes the same order", "document.querySelector('#calls pre')?.innerText.includes(`\"out_trade_no\":\"${document.querySelector('.detail .numbers .number').innerText}\"`)")
 	b.fill("form.again input", "13")
 	b.click("button", "Refund this amount")
 	b.sees("#toast", "400 PARAM_ERROR")
 	b.fill("form.again input", "no money")
 	b.click("button", "Refund this amount")
 	b.sees("#toast", "An amount above zero is needed")
+	b.fill("form.again input", "99999999999")
+	b.click("button", "Refund this amount")
+	b.sees("#toast", "at most ten digits")
 	b.fill("form.again input", "4.20")
 	b.click("button", "Refund this amount")
 	b.sees(".bar", "Remaining ¥8.30")
@@ -133,12 +137,20 @@ func findsRefunds(b *tab) {
 	}
 	b.fill("#search", "no such number")
 	b.sees(".list", "Nothing matches.")
+	b.until("there is no file of nothing", "!document.querySelector('.csv')")
 	b.fill("#search", kb.Delete)
 	for filter, want := range map[string]int{"Abnormal": 0, "Refunded": 3, "Open": 0, "All": 3} {
 		b.click(".list .chip", filter)
 		b.until(fmt.Sprintf("%s lists %d", filter, want), fmt.Sprintf("document.querySelectorAll('.list .rows li').length === %d", want))
 	}
 	b.click(".list .chip", "All")
+	b.click(".filters summary", "More filters")
+	b.fill("[data-query=max]", "abc")
+	b.sees(".filters .reason", "An amount above zero is needed")
+	b.until("the field says why", "document.getElementById(document.querySelector('[data-query=max]').getAttribute('aria-describedby')).innerText !== ''")
+	b.fill("[data-query=max]", kb.Delete)
+	b.until("nothing is wrong any more", "!document.querySelector('.filters .reason')")
+	b.click(".filters summary", "More filters")
 }
 
 func seesRefusals(b *tab) {
@@ -149,7 +161,8 @@ func seesRefusals(b *tab) {
 		b.fault(refused[0])
 		b.clocks("+10 min")
 		b.sees(".timeline .reason", refused[1])
-		b.sees(".timeline .answer", "401")
+		b.sees(".timeline .answer .code-pill.good", "401") // as it must be
+		b.until("no alarm is raised over it", "document.querySelector('.timeline .reason.rightly') && !document.querySelector('.timeline .bad')")
 		b.pill("Refunded") // by the repeat, which is genuine
 		b.sees(".notification .pill", "Delivered")
 	}
@@ -229,6 +242,7 @@ func seesCalls(b *tab) {
 	b.until("only refused ones are listed", "document.querySelectorAll('.exchanges .code-pill').length > 0 && [...document.querySelectorAll('.exchanges .code-pill')].every((e) => e.innerText === '401')")
 	b.click(".exchanges li > a", "/notify")
 	b.sees(".checks .not", "not ok")
+	b.sees(".checks .ok", "Refused, rightly")
 	b.sees(".message", "Wechatpay-Signature")
 	b.sees(".message h4", "Body, as it was sent")
 	b.sees(".message h4", "Opened")
@@ -249,6 +263,7 @@ func breaksAnswer(b *tab) {
 	b.click("form.again button", "Add")
 	b.pill("Refused")
 	b.sees(".detail .reason", "NOT_ENOUGH")
+	b.sees(".timeline", "Recorded WeChat Pay's refusal: NOT_ENOUGH")
 }
 
 func endsOtherwise(b *tab) {
@@ -494,6 +509,9 @@ func TestTheStoryByKeyboardOnASmallScreen(t *testing.T) {
 	b.until("the change is announced", "document.getElementById('live').innerText.includes('In progress')")
 	b.sees("#did", "Done.") // the card that says more is out of sight
 	b.sees("#did .number", "POST /functions/wxpayFunctions · 200")
+	b.reach("#did button", "Show")
+	b.press(kb.Enter)
+	b.until("the card has the focus, and is in sight", "document.activeElement.id === 'calls-title' && document.activeElement.getBoundingClientRect().top < innerHeight")
 	b.reach("#clock button", "+10 min")
 	b.press(kb.Enter)
 	b.pill("Refunded")
@@ -502,6 +520,7 @@ func TestTheStoryByKeyboardOnASmallScreen(t *testing.T) {
 
 	b.reach("nav a", "Faults")
 	b.press(kb.Enter)
+	b.until("what was done is not carried to another page", "document.getElementById('did').offsetHeight === 0")
 	b.reach("[role=switch]", "Hostile mode")
 	b.press(" ")
 	b.until("hostile mode is off", "document.activeElement.ariaChecked === 'false'")
@@ -522,9 +541,6 @@ func TestTheStoryByKeyboardOnASmallScreen(t *testing.T) {
 	b.reach(".rows a", "¥1.00")
 	b.press(kb.Enter)
 	b.pill("Refunded")
-	b.reach("#did button", "Show")
-	b.press(kb.Enter)
-	b.until("the card has the focus, and is in sight", "document.activeElement.id === 'calls-title' && document.activeElement.getBoundingClientRect().top < innerHeight")
 	b.reach("#language", "中文")
 	b.press(kb.Enter)
 	b.pill("已退款")

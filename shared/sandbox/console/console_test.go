@@ -250,7 +250,7 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 		"summary.": {"refunds", "open", "doubt", "undelivered", "owed", "gap"},
 		"list.":    {"previous", "next", "refunds", "orders"}, "day.": {"accepted", "settled", "in_doubt", "hour"},
 		"exchange.": {"call", "notification", "function", "request", "response"},
-		"check.":    {"signature", "timestamp", "serial", "certificate", "token", "body", "identity", "headers", "content_type", "scheme", "authorization", "merchant", "xml", "seal", "fault", "answer", "acknowledgement", "corpid", "corpsecret", "environment"},
+		"check.":    {"signature", "timestamp", "serial", "certificate", "token", "body", "identity", "headers", "content_type", "scheme", "authorization", "merchant", "xml", "seal", "fault", "answer", "acknowledgement", "refusal", "corpid", "corpsecret", "environment"},
 		"merchant.": {"certificate", "switching", "public-key"},
 	}
 	for prefix, names := range families {

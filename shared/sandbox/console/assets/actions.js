@@ -2,12 +2,18 @@
 // each call that it makes can be read, and copied, beside the page.
 
 import { t } from './words.js'
-import { parseMoney } from './format.js'
+import { parseMoney, amountProblem } from './format.js'
 import { href } from './route.js'
 
 const dispatcher = '/functions/wxpayFunctions'
-const order = (body, call) => call('POST', '/_sandbox/orders', body)
 const at = (path, id) => `${path}/${encodeURIComponent(id)}`
+
+// order makes a paid order under a number of its own, so that what is written down beside
+// the page makes the same order once more, elsewhere.
+function order(body, { call, clock }) {
+  const no = `T${clock.text().replace(/\D/g, '')}${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}`
+  return call('POST', '/_sandbox/orders', { out_trade_no: no, ...body })
+}
 
 // look reads what the sandbox knows of something: {found}, or {problem}. That is no step
 // of the click's.
@@ -51,11 +57,11 @@ async function refund(of, minor, { call, go }) {
 }
 
 // made makes an order as the first card says.
-async function made({ form, call }) {
-  const currency = form?.elements.currency?.value ?? 'CNY'
-  const total = parseMoney(form?.elements.total?.value ?? '1', currency)
-  if (total === null) return { problem: t('problem.amount') }
-  const { ok, problem, reply } = await order(currency === 'CNY' ? { total } : { total, currency }, call)
+async function made(x) {
+  const { currency: { value: currency } = { value: 'CNY' }, total: { value: written } = { value: '1' } } = x.form?.elements ?? {}
+  const total = parseMoney(written, currency)
+  if (total === null) return { problem: amountProblem(written) }
+  const { ok, problem, reply } = await order(currency === 'CNY' ? { total } : { total, currency }, x)
   return ok ? { paid: reply } : { problem }
 }
 
@@ -67,7 +73,7 @@ async function orderAndRefund(x) {
 
 // sample is an order of one yuan, of which a part is refunded.
 async function sample(x) {
-  const { reply, problem } = await order({ total: 100 }, x.call)
+  const { reply, problem } = await order({ total: 100 }, x)
   if (problem) return { problem }
   return refund(reply, 60, x)
 }
@@ -94,7 +100,7 @@ const scenarios = {
     return ok ? settle(no, 'CLOSED', x.call) : problem
   },
   byHand: async (x) => {
-    const { reply, problem } = await order({ total: 100 }, x.call)
+    const { reply, problem } = await order({ total: 100 }, x)
     return problem ?? byHand(reply, 60, x)
   },
 }
@@ -113,7 +119,7 @@ async function part(x, amountOf, act) {
   const { found, problem } = await look('orders', x.data.no)
   if (problem) return problem
   const minor = amountOf(found)
-  return minor === null ? t('problem.amount') : act(found, minor, x)
+  return minor === null ? amountProblem(x.form.elements.amount.value) : act(found, minor, x)
 }
 
 const written = ({ form }) => (of) => parseMoney(form.elements.amount.value, of.currency)

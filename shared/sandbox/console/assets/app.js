@@ -39,6 +39,7 @@ const views = {
 }
 
 let asked = false
+let led = false // an action leads somewhere else
 let landing = false // the page has been led somewhere else: the reader goes there
 
 // draw draws once before the next picture, however often it is called.
@@ -84,10 +85,12 @@ addEventListener('hashchange', () => {
   showQuery(ui.route.query)
   if (before.view !== ui.route.view || before.id !== ui.route.id) {
     landing = true
+    if (!led) ui.did = false // whoever goes on has seen it
     scrollTo(0, 0)
   } else if (before.query.offset !== ui.route.query.offset) {
     document.querySelector('.pager')?.scrollIntoView({ block: 'nearest' })
   }
+  led = false
 })
 
 // requery changes what a list is asked for, where the page is already: at once, since
@@ -208,6 +211,12 @@ const local = {
   },
 }
 
+// go leads to what an action has made.
+function go(hash) {
+  led = location.hash !== hash
+  location.hash = hash
+}
+
 // run does what a button or a form asks for, and shows what came of it.
 async function run(name, data, form) {
   toast('')
@@ -220,7 +229,7 @@ async function run(name, data, form) {
   const drawing = setInterval(draw, 500) // what is under way is shown as it goes
   setTimeout(draw, 50)
   try {
-    const problem = await actions[name]({ data, form, ui, clock, state: () => state, call, go: (hash) => { location.hash = hash } })
+    const problem = await actions[name]({ data, form, ui, clock, state: () => state, call, go })
     ui.problem = problem ?? ''
     if (problem) toast(problem)
   } finally {

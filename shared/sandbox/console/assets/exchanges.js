@@ -10,8 +10,12 @@ import { pageOf, pager, newer } from './list.js'
 
 const kinds = ['call', 'notification', 'function']
 
-const good = (x) => !x.refused && x.status >= 200 && x.status < 300
+// good tells that an exchange went as it should: what must be refused was refused.
+const good = (x) => x.rightly || !x.refused && x.status >= 200 && x.status < 300
 const statusPill = (x) => h('span', { class: good(x) ? 'code-pill good' : 'code-pill bad' }, x.status || t('noStatus'))
+
+// title says what it was: behind a name is a call that CloudBase's gateway carried.
+const title = (x) => (x.name ? t('exchange.gateway') : known('exchange.', x.kind))
 
 // exchangeRows are one line each; with, where it does not go without saying, the refund
 // that it was about.
@@ -20,10 +24,10 @@ export function exchangeRows(exchanges, state, alone = true) {
     h('a', { href: href('exchanges', x.id) },
       h('span', { class: 'line' },
         h('time', { datetime: x.at }, clockTime(x.at, state.now)),
-        h('span', { class: 'about' }, known('exchange.', x.kind)),
+        h('span', { class: 'about' }, title(x)),
         x.fault && h('span', { class: 'flag' }, known('fault.', x.fault)),
         h('span', { class: 'ends' }, x.code && h('code', {}, x.code), statusPill(x), h('span', { class: 'muted' }, t('latency', { ms: x.latency_ms })))),
-      h('span', { class: 'number' }, `${x.method} ${x.path}`)),
+      h('span', { class: 'number' }, x.name ? h('b', {}, x.name) : `${x.method} ${x.path}`)),
     alone && x.out_refund_no && h('a', { class: 'number small', href: href('refunds', x.out_refund_no) }, x.out_refund_no))))
 }
 
@@ -81,9 +85,10 @@ export function exchangeView(id, state, ui) {
   }
   return h('section', { class: 'wide', 'data-key': `exchange:${id}` }, back,
     h('div', { class: 'card', 'data-key': 'head' },
-      h('header', { class: 'head' }, h('h2', { id: 'title', tabindex: -1 }, known('exchange.', x.kind)), statusPill(x), x.code && h('code', {}, x.code), x.fault && h('span', { class: 'flag' }, known('fault.', x.fault))),
+      h('header', { class: 'head' }, h('h2', { id: 'title', tabindex: -1 }, title(x)), statusPill(x), x.code && h('code', {}, x.code), x.fault && h('span', { class: 'flag' }, known('fault.', x.fault))),
       h('p', { class: 'number' }, `${x.method} ${x.path}`),
       h('dl', { class: 'numbers' },
+        x.name && [h('dt', {}, t('exchange.name')), h('dd', {}, number(x.name))],
         h('dt', {}, t('exchange.at')), h('dd', {}, h('time', { datetime: x.at }, x.at.slice(0, 23).replace('T', ' ')), ` · ${t('latency', { ms: x.latency_ms })}`),
         x.out_refund_no && [h('dt', {}, t('refund.title')), h('dd', {}, h('a', { class: 'number', href: href('refunds', x.out_refund_no) }, x.out_refund_no))],
         x.caller?.openid && [h('dt', {}, 'openid'), h('dd', {}, number(x.caller.openid))],

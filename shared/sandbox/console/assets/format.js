@@ -50,6 +50,11 @@ export function parseMoney(text, currency) {
   return minor > 0 ? minor : null
 }
 
+// amountProblem says why a field that parseMoney could not read is no amount.
+export function amountProblem(text) {
+  return t(/^\d{11,}(\.\d*)?$/.test(text.trim()) ? 'problem.much' : 'problem.amount')
+}
+
 // difference is money with its sign: +¥0.01, and ¥0.00 for none.
 export function difference(minor, currency) {
   return (minor > 0 ? '+' : '') + money(minor, currency)

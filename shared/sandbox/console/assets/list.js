@@ -4,7 +4,7 @@
 import { h } from './dom.js'
 import { t, count } from './words.js'
 import { href, search, without } from './route.js'
-import { money, decimal, difference, parseMoney, clockTime } from './format.js'
+import { money, decimal, difference, parseMoney, amountProblem, clockTime } from './format.js'
 import { want, sizes } from './store.js'
 import { pill, button, problem } from './parts.js'
 
@@ -14,19 +14,24 @@ const marks = ['doubt', 'undelivered', 'owed', 'difference']
 // panel are the filters that are folded away.
 export const panel = ['since', 'until', 'min', 'max', 'currency', ...marks]
 
+let wrong = {} // why what stands in an amount's field is none, by the field's name
+
 const fields = () => [...document.querySelectorAll('[data-query]')]
 
 // readQuery is what the finder's fields ask for, from the first page on. What has no
 // field stays as it is.
 export function readQuery(before) {
   const query = without(before, 'offset')
+  wrong = {}
   for (const field of fields()) {
     const { query: name, money: currency } = field.dataset
     delete query[name]
     let value = field.type === 'checkbox' ? field.checked && 'true' : field.value.trim()
     if (currency !== undefined && value !== '') {
-      value = parseMoney(value, currency)
-      field.ariaInvalid = value === null ? 'true' : null
+      const minor = parseMoney(value, currency)
+      if (minor === null) wrong[name] = amountProblem(value)
+      field.ariaInvalid = minor === null ? 'true' : null
+      value = minor
     }
     if (value) query[name] = String(value)
   }
@@ -35,6 +40,7 @@ export function readQuery(before) {
 
 // showQuery puts a query into the finder's fields.
 export function showQuery(query) {
+  wrong = {}
   for (const field of fields()) {
     const { query: name, money: currency } = field.dataset
     const value = query[name] ?? ''
@@ -122,7 +128,7 @@ function refundCard(state, ui) {
     finder(query, state, ui),
     problem(entry, data), newer(entry),
     data && [
-      pager('refunds', data, ui, h('a', { class: 'csv', href: `/_sandbox/view/refunds.csv${search(without(query, 'offset'))}`, download: 'refunds.csv', title: t('list.csv') }, 'CSV')),
+      pager('refunds', data, ui, data.total > 0 && h('a', { class: 'csv', href: `/_sandbox/view/refunds.csv${search(without(query, 'offset'))}`, download: 'refunds.csv', title: t('list.csv') }, 'CSV')),
       h('ul', { class: 'rows' }, data.refunds.map((r) => refundRow(r, state, ui))),
       data.refunds.length > 12 && h('div', { class: 'again' }, pager('refunds', data, ui)),
     ])
@@ -138,7 +144,8 @@ function finder(query, state, ui) {
   const set = panel.filter((name) => query[name])
   const amount = (name) => h('label', {}, t(`filter.${name}`), h('input', {
     type: 'text', inputmode: 'decimal', autocomplete: 'off', 'data-key': `${name}-${currency}`, 'data-query': name, 'data-money': currency, value: decimalOf(query[name] ?? '', currency),
-  }))
+    'aria-describedby': wrong[name] && `wrong-${name}`,
+  }), wrong[name] && h('span', { class: 'reason', id: `wrong-${name}`, role: 'alert' }, wrong[name]))
   const date = (name) => h('label', {}, t(`filter.${name}`), h('input', { type: 'date', 'data-query': name, value: query[name]?.slice(0, 10) }))
   return h('div', { class: 'finder' },
     searchField(query.q, t('search'), t('search.hint')),
@@ -158,7 +165,7 @@ function finder(query, state, ui) {
 function refundRow(r, state, ui) {
   const to = href('refunds', r.out_refund_no, ui.route.view === 'refunds' ? ui.route.query : {})
   const gap = r.difference_held || r.difference_arrived
-  const under = r.by_hand || r.ours?.foreign ? t('row.byHand') : t('row.of', { total: money(r.total, r.currency) })
+  const under = r.by_hand ? t('row.byHand') : r.ours?.foreign ? t('row.foreign') : t('row.of', { total: money(r.total, r.currency) })
   return h('li', { 'data-key': r.out_refund_no },
     h('a', { href: to, 'aria-current': ui.route.id === r.out_refund_no && 'true' },
       h('span', { class: 'line' }, h('span', { class: 'number' }, r.out_refund_no), h('b', {}, money(r.refund, r.currency))),

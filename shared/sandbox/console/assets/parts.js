@@ -104,7 +104,7 @@ function gist(reply) {
 export function answerOf(attempt) {
   const text = gist(attempt.reply ?? '')
   return [
-    h('span', { class: attempt.error ? 'code-pill bad' : 'code-pill good' }, attempt.status || t('noStatus')),
+    h('span', { class: attempt.error && !attempt.rightly ? 'code-pill bad' : 'code-pill good' }, attempt.status || t('noStatus')),
     h('span', { class: 'muted' }, t('latency', { ms: attempt.latency_ms })),
     text !== '' && h('q', {}, text),
   ]
@@ -131,5 +131,5 @@ export function notificationCard(delivery, state, clock, alone = false) {
       button(t('resend'), 'resend', { id: delivery.id }))),
     alone && delivery.attempts.length > 0 && h('ol', { class: 'attempts' }, delivery.attempts.map((a) => h('li', {},
       h('time', { datetime: a.at }, clockTime(a.at, state.now)), answerOf(a), rawLink(a.exchange),
-      a.error && h('p', { class: 'reason' }, reason(a))))))
+      a.error && h('p', { class: a.rightly ? 'reason rightly' : 'reason' }, reason(a))))))
 }

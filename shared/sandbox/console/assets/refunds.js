@@ -140,11 +140,11 @@ function exchangeOf({ deliveries }, line) {
 function timelineLine(m, refund, state) {
   const detail = m.what === 'settled' ? m.detail : known('detail.', m.detail ?? '')
   const text = known(`${m.side}.`, m.what)
-  return h('li', { class: `${m.side} ${m.error ? 'bad' : m.what}` },
+  return h('li', { class: `${m.side} ${m.error && !m.rightly ? 'bad' : m.what}` },
     h('time', { datetime: m.at }, clockTime(m.at, state.now)),
     h('div', {},
       h('p', {}, h('span', { class: 'who' }, t(`who.${m.side}`)), ' ',
         text === m.what ? `${m.what} ${detail}` : t(`${m.side}.${m.what}`, { detail, amount: money(refund.refund, refund.currency) })),
       m.what === 'notified' && h('p', { class: 'answer' }, answerOf(m), rawLink(exchangeOf(refund, m))),
-      m.error && h('p', { class: 'reason' }, reason(m))))
+      m.error && h('p', { class: m.rightly ? 'reason rightly' : 'reason' }, reason(m))))
 }

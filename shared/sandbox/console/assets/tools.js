@@ -74,7 +74,7 @@ function often(fault) {
   return fault.rate === undefined ? t('applies.always') : t('often.rate', { n: Math.round(fault.rate * 100) })
 }
 
-const secret = ['private_key', 'apiv3_key', 'api_key', 'client_key', 'corpsecret', 'secret_id', 'secret_key']
+const secret = ['private_key', 'apiv3_key', 'api_key', 'client_key', 'corpsecret', 'secret_id', 'secret_key', 'webhook_secret']
 
 export function keysView(state, ui, clock) {
   const age = (at) => duration((clock.now() - Date.parse(at)) / 1000)
@@ -93,7 +93,7 @@ export function keysView(state, ui, clock) {
     h('div', { class: 'card', 'data-key': 'secrets' },
       h('h3', {}, t('secrets')),
       h('p', { class: 'muted' }, t('secrets.hint')),
-      h('dl', { class: ui.secrets ? 'secrets shown' : 'secrets' }, secret.map((name) => [h('dt', {}, name),
+      h('dl', { class: ui.secrets ? 'secrets shown' : 'secrets' }, secret.filter((name) => name !== 'webhook_secret' || ui.secrets?.webhook_secret).map((name) => [h('dt', {}, name),
         h('dd', {}, ui.secrets ? h('pre', { class: 'code', tabindex: 0, 'aria-label': name }, ui.secrets[name]) : h('span', { 'aria-label': t('secrets.masked') }, '••••••••••••'))])),
       h('div', { class: 'buttons' }, ui.secrets ? button(t('secrets.hide'), 'hideSecrets') : button(t('secrets.show'), 'showSecrets'))))
 }
