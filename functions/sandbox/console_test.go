@@ -149,7 +149,7 @@ func findsRefunds(b *tab) {
 	b.sees(".filters .reason", "An amount above zero is needed")
 	b.until("the field says why", "document.getElementById(document.querySelector('[data-query=max]').getAttribute('aria-describedby')).innerText !== ''")
 	b.fill("[data-query=max]", kb.Delete)
-	b.until("nothing is wrong any more", "!document.querySelector('.filters .reason')")
+	b.until("nothing is wrong any more", "!document.querySelector('.filters .reason, .filters [aria-invalid]')")
 	b.click(".filters summary", "More filters")
 }
 
@@ -456,6 +456,7 @@ func TestAPageOutlivesItsSandbox(t *testing.T) {
 	b := browse(t, p, 1440, 900)
 	b.click("#first-step", "")
 	b.pill("Refunded")
+	b.sees(".list .rows", "Refunded")
 	p.stop()
 	b.sees("#link", "Connecting")
 	for _, button := range []string{"Query", "Repeat the same call", "Run the timer"} {

@@ -30,9 +30,9 @@ export function readQuery(before) {
     if (currency !== undefined && value !== '') {
       const minor = parseMoney(value, currency)
       if (minor === null) wrong[name] = amountProblem(value)
-      field.ariaInvalid = minor === null ? 'true' : null
       value = minor
     }
+    field.ariaInvalid = wrong[name] ? 'true' : null
     if (value) query[name] = String(value)
   }
   return query
@@ -145,7 +145,8 @@ function finder(query, state, ui) {
   const amount = (name) => h('label', {}, t(`filter.${name}`), h('input', {
     type: 'text', inputmode: 'decimal', autocomplete: 'off', 'data-key': `${name}-${currency}`, 'data-query': name, 'data-money': currency, value: decimalOf(query[name] ?? '', currency),
     'aria-describedby': wrong[name] && `wrong-${name}`,
-  }), wrong[name] && h('span', { class: 'reason', id: `wrong-${name}`, role: 'alert' }, wrong[name]))
+  }))
+  const why = (name) => wrong[name] && h('p', { class: 'reason', id: `wrong-${name}`, 'data-key': `wrong-${name}`, role: 'alert' }, wrong[name])
   const date = (name) => h('label', {}, t(`filter.${name}`), h('input', { type: 'date', 'data-query': name, value: query[name]?.slice(0, 10) }))
   return h('div', { class: 'finder' },
     searchField(query.q, t('search'), t('search.hint')),
@@ -154,7 +155,7 @@ function finder(query, state, ui) {
     h('details', { class: 'filters', open: set.length > 0 },
       h('summary', {}, t('filter.more'), set.length > 0 && h('span', { class: 'set', 'aria-label': t('filter.set', { n: set.length }) }, set.length)),
       h('div', { class: 'grid' },
-        date('since'), date('until'), amount('min'), amount('max'),
+        date('since'), date('until'), amount('min'), amount('max'), why('min'), why('max'),
         currencies.length > 1 && h('label', { 'data-key': 'currency' }, t('start.currency'), h('select', { 'data-query': 'currency' },
           ['', ...currencies].map((c) => h('option', { value: c, selected: c === (query.currency ?? '') }, c === '' ? t('filter.anyCurrency') : c)))),
         h('div', { class: 'marks', 'data-key': 'marks' }, marks.map((name) => h('label', {},
