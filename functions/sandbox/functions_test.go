@@ -285,17 +285,17 @@ func TestAFunctionCannotLeadBack(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	for to, code := range map[string]int{
-		"http://127.0.0.1:" + port:                               1,
-		"HTTP://127.0.0.1:" + port + "/functions/wxpayFunctions": 1,
-		"http://somebody@localhost:" + port:                      1,
-		"http://[::ffff:127.0.0.1]:" + port:                      1,
-		"http://0.0.0.0:" + port:                                 1,
+		"http://127.0.0.1:" + port:                               2,
+		"HTTP://127.0.0.1:" + port + "/functions/wxpayFunctions": 2,
+		"http://somebody@localhost:" + port:                      2,
+		"http://[::ffff:127.0.0.1]:" + port:                      2,
+		"http://0.0.0.0:" + port:                                 2,
 		"http://127.0.0.1:" + port + "0/elsewhere":               0,
 		"http://another.example:" + port:                         0,
 	} {
 		var stdout, stderr buffer
 		got := run(t.Context(), []string{"-listen", "127.0.0.1:" + port, "-function", "wxpayFunctions=" + to, "--", "true"}, noVariables, &stdout, &stderr)
-		if got != code || strings.Contains(stderr.String(), "leads back to this sandbox") != (code == 1) {
+		if got != code || strings.Contains(stderr.String(), "leads back to this sandbox") != (code == 2) {
 			t.Errorf("%q: got %d, %s; want %d", to, got, &stderr, code)
 		}
 	}
