@@ -73,10 +73,11 @@ func ownScripts(t *testing.T) []string {
 		}
 		all = append(all, scripts)
 	}
-	if !slices.Equal(all[0], all[1]) || len(all[0]) != 7 {
-		t.Fatalf("the languages differ, or there are not seven scripts:\n%q\n%q", all[0], all[1])
+	// The last one leads clients with a fixed host here, and has a test in functions/sandbox.
+	if !slices.Equal(all[0], all[1]) || len(all[0]) != 8 {
+		t.Fatalf("the languages differ, or there are not eight scripts:\n%q\n%q", all[0], all[1])
 	}
-	return all[0]
+	return all[0][:7]
 }
 
 // Functions in processes of their own, as the document starts them, refund and answer the
