@@ -31,10 +31,13 @@ func hideHeader(name, value string) string {
 	return value
 }
 
+// secretWords end the names of secrets.
+var secretWords = []string{"token", "secret", "password"}
+
 // secretName tells whether what goes by a name is a secret.
 func secretName(name string) bool {
 	name = strings.ToLower(name)
-	return strings.HasSuffix(name, "token") || strings.HasSuffix(name, "secret") || strings.HasSuffix(name, "password")
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.HasSuffix(name, word) })
 }
 
 // SecretsOf are the values of variables that go by the name of a secret; of several with
@@ -80,8 +83,9 @@ const leastSecret = 8
 // Secrets in bodies: members of JSON, also of such that is a text in other JSON, and parts of
 // a form.
 var (
-	secretMember = regexp.MustCompile(`(?i)(\\*"[\w-]*(?:token|secret|password)\\*"\s*:\s*\\*")(?:[^"\\]|\\+[/bfnrtu])+`)
-	secretPart   = regexp.MustCompile(`(?i)(name="[\w-]*(?:token|secret|password)"\r?\n(?:[^\r\n]+\r?\n)*\r?\n)[^\r\n]+`)
+	anySecret    = strings.Join(secretWords, "|")
+	secretMember = regexp.MustCompile(`(?i)(\\*"[\w-]*(?:` + anySecret + `)\\*"\s*:\s*\\*")(?:[^"\\]|\\+[/bfnrtu])+`)
+	secretPart   = regexp.MustCompile(`(?i)(name="[\w-]*(?:` + anySecret + `)"\r?\n(?:[^\r\n]+\r?\n)*\r?\n)[^\r\n]+`)
 )
 
 // hide masks all secrets of the exchange: those that it was told, those of the keys and of the
@@ -105,7 +109,8 @@ func (r *Record) hide() {
 		}
 		for _, text := range []*string{&m.Body, &m.Opened} {
 			// The expressions are slow, and hardly ever needed.
-			if lower := strings.ToLower(*text); strings.Contains(lower, "token") || strings.Contains(lower, "secret") || strings.Contains(lower, "password") {
+			lower := strings.ToLower(*text)
+			if slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(lower, word) }) {
 				*text = secretMember.ReplaceAllString(*text, "${1}"+hidden)
 				*text = secretPart.ReplaceAllString(*text, "${1}"+hidden)
 			}
