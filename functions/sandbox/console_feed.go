@@ -40,7 +40,7 @@ type consoleFeed struct {
 
 // A lister is what the feed looks at of a ledger.
 type lister interface {
-	List(ctx context.Context, due time.Time, cursor string, limit int) ([]refund.Item, string, error)
+	List(ctx context.Context, index refund.Index, cursor string, limit int) ([]refund.Item, string, error)
 }
 
 // attach puts the feed between a service and its ledger. What is open in a
@@ -62,7 +62,7 @@ func (f *consoleFeed) look(ctx context.Context, ledger lister) error {
 	now := map[string]int64{}
 	cursor, end := "", time.Now().AddDate(100, 0, 0)
 	for range mostLists {
-		due, next, err := ledger.List(ctx, end, cursor, listedAtOnce)
+		due, next, err := ledger.List(ctx, refund.DueBy(end), cursor, listedAtOnce)
 		if err != nil {
 			return err
 		}

@@ -199,7 +199,7 @@ type due []struct {
 	version int64
 }
 
-func (d due) List(_ context.Context, _ time.Time, cursor string, _ int) (items []refund.Item, next string, err error) {
+func (d due) List(_ context.Context, _ refund.Index, cursor string, _ int) (items []refund.Item, next string, err error) {
 	at := len(cursor)
 	if at < len(d) {
 		items = []refund.Item{{Key: refund.Key("refund/" + d[at].no), Version: d[at].version}, {Key: "order/out_trade_no/T1", Version: int64(at)}}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
-	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -44,10 +43,10 @@ func (l *faultyLedger) Commit(ctx context.Context, items ...refund.Item) error {
 	})
 }
 
-func (l *faultyLedger) List(ctx context.Context, due time.Time, cursor string, limit int) (items []refund.Item, next string, err error) {
+func (l *faultyLedger) List(ctx context.Context, index refund.Index, cursor string, limit int) (items []refund.Item, next string, err error) {
 	c := l.call()
 	err = c.store(ctx, "", "list", func(ctx context.Context) error {
-		items, next, err = l.Ledger.List(ctx, due, cursor, limit)
+		items, next, err = l.Ledger.List(ctx, index, cursor, limit)
 		return err
 	})
 	if err != nil {

@@ -371,7 +371,7 @@ func pages(t testing.TB, l refund.Ledger, due time.Time, limit int) (pages [][]s
 	t.Helper()
 	cursor := ""
 	for {
-		items, next, err := l.List(t.Context(), due, cursor, limit)
+		items, next, err := l.List(t.Context(), refund.DueBy(due), cursor, limit)
 		if err != nil {
 			t.Fatalf("List: %v", err)
 		}
@@ -444,7 +444,7 @@ func TestListIsCompleteAndInOrder(t *testing.T) {
 		if got := pages(t, l, at(20).Add(-time.Nanosecond), 100); len(got) != 1 || len(got[0]) != 22 {
 			t.Errorf("got %v, want the 22 that are due", got)
 		}
-		whole, next, err := l.List(t.Context(), at(5), "", 1)
+		whole, next, err := l.List(t.Context(), refund.DueBy(at(5)), "", 1)
 		if err != nil || next != "" {
 			t.Errorf("got next %q, error %v", next, err)
 		}
@@ -462,7 +462,7 @@ func TestListRefusesBadLimitsAndCursors(t *testing.T) {
 	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
 		l := open()
 		for _, limit := range []int{0, -1} {
-			if _, _, err := l.List(t.Context(), at(0), "", limit); err == nil {
+			if _, _, err := l.List(t.Context(), refund.DueBy(at(0)), "", limit); err == nil {
 				t.Errorf("limit %d: no error", limit)
 			}
 		}
@@ -471,7 +471,7 @@ func TestListRefusesBadLimitsAndCursors(t *testing.T) {
 			position{left: shards, key: "a"}.cursor(), position{left: -1, key: "a"}.cursor(), base64.RawURLEncoding.EncodeToString([]byte("+1 0 0 a")),
 			base64.RawURLEncoding.EncodeToString([]byte("0 0 a")),
 		} {
-			if _, _, err := l.List(t.Context(), at(0), cursor, 1); err == nil || !strings.Contains(err.Error(), "not a cursor") {
+			if _, _, err := l.List(t.Context(), refund.DueBy(at(0)), cursor, 1); err == nil || !strings.Contains(err.Error(), "not a cursor") {
 				t.Errorf("cursor %q: got %v", cursor, err)
 			}
 		}
@@ -513,7 +513,7 @@ func TestCursorStaysWhileItemsChange(t *testing.T) {
 		seen := map[string]int{}
 		cursor := ""
 		for page := 0; page < 100; page++ {
-			got, next, err := l.List(t.Context(), at(100), cursor, 4)
+			got, next, err := l.List(t.Context(), refund.DueBy(at(100)), cursor, 4)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -616,7 +616,7 @@ func TestReadsSeeFinishedCommits(t *testing.T) {
 			commit(t, writer, dueItem("a", int64(i), strconv.Itoa(i), at(i)))
 			want := []refund.Item{dueItem("a", int64(i)+1, strconv.Itoa(i), at(i))}
 			same(t, "Get", get(t, reader, "a"), want)
-			listed, _, err := reader.List(t.Context(), at(i), "", 1)
+			listed, _, err := reader.List(t.Context(), refund.DueBy(at(i)), "", 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -761,7 +761,7 @@ func TestEndedContextWritesNothing(t *testing.T) {
 		if _, err := l.Get(ctx, "a"); !errors.Is(err, context.Canceled) {
 			t.Errorf("Get: got %v, want Canceled", err)
 		}
-		if _, _, err := l.List(ctx, at(0), "", 1); !errors.Is(err, context.Canceled) {
+		if _, _, err := l.List(ctx, refund.DueBy(at(0)), "", 1); !errors.Is(err, context.Canceled) {
 			t.Errorf("List: got %v, want Canceled", err)
 		}
 		same(t, "as before", get(t, l, "a", "b"), []refund.Item{dueItem("a", 1, "A", at(0)), {Key: "b"}})

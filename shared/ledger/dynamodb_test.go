@@ -358,7 +358,7 @@ func TestDynamoDBReadsAreRetried(t *testing.T) {
 	for op, call := range map[string]func(*Store) error{
 		"GetItem":          func(s *Store) error { _, err := s.Get(t.Context(), "a"); return err },
 		"TransactGetItems": func(s *Store) error { _, err := s.Get(t.Context(), "a", "b"); return err },
-		"Query":            func(s *Store) error { _, _, err := s.List(t.Context(), at(0), "", 5); return err },
+		"Query":            func(s *Store) error { _, _, err := s.List(t.Context(), refund.DueBy(at(0)), "", 5); return err },
 	} {
 		var calls atomic.Int32
 		s := scripted(t, func(_ *http.Request, got, _ string, _ func() (*http.Response, error)) (*http.Response, error) {
@@ -688,7 +688,7 @@ func TestDynamoDBTableOfAnotherIsRefused(t *testing.T) {
 	}
 	part := open(t, base+"-part?"+plain)
 	commit(t, part, dueItem("a", 0, "", at(0)))
-	if _, _, err := part.List(t.Context(), at(0), "", 1); err == nil || !strings.Contains(err.Error(), "not a whole item") {
+	if _, _, err := part.List(t.Context(), refund.DueBy(at(0)), "", 1); err == nil || !strings.Contains(err.Error(), "not a whole item") {
 		t.Errorf("part: got %v", err)
 	}
 }

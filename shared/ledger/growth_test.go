@@ -88,7 +88,7 @@ var growthVerbs = []struct {
 		return err
 	}},
 	{"list", func(ctx context.Context, s *Store, _, _ int, _ []byte) error {
-		items, _, err := s.List(ctx, at(growthDue), "", 100)
+		items, _, err := s.List(ctx, refund.DueBy(at(growthDue)), "", 100)
 		if err == nil && len(items) != 100 {
 			err = fmt.Errorf("%d items are due", len(items))
 		}

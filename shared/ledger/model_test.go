@@ -114,7 +114,7 @@ func (m *model) list(t *rapid.T) {
 	more := len(want) > limit
 	want = want[:min(len(want), limit)]
 
-	got, next, err := m.ledger.List(t.Context(), due, m.cursor, limit)
+	got, next, err := m.ledger.List(t.Context(), refund.DueBy(due), m.cursor, limit)
 	if err != nil || (next != "") != more {
 		t.Fatalf("List: next %q, error %v; want more: %t", next, err, more)
 	}

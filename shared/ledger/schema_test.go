@@ -258,7 +258,7 @@ var everyCall = map[string]func(context.Context, *Store) error{
 	"get two":    func(ctx context.Context, s *Store) error { return second(s.Get(ctx, "a", "b")) },
 	"commit":     func(ctx context.Context, s *Store) error { return s.Commit(ctx, item("b", 0, "B")) },
 	"commit two": func(ctx context.Context, s *Store) error { return s.Commit(ctx, item("b", 0, "B"), item("c", 0, "C")) },
-	"list":       func(ctx context.Context, s *Store) error { return third(s.List(ctx, at(0), "", 1)) },
+	"list":       func(ctx context.Context, s *Store) error { return third(s.List(ctx, refund.DueBy(at(0)), "", 1)) },
 }
 
 func second[T any](_ T, err error) error        { return err }

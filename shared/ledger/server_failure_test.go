@@ -178,7 +178,7 @@ func TestServerThatIsDownIsAnErrorWithoutThePassword(t *testing.T) {
 		}
 		s := open(t, withHost(t, address, down.Addr().String()))
 		unknown(t, "Commit", s.Commit(t.Context(), item("a", 0, "x")))
-		_, _, err = s.List(t.Context(), at(0), "", 1)
+		_, _, err = s.List(t.Context(), refund.DueBy(at(0)), "", 1)
 		unknown(t, "List", err)
 	})
 }

@@ -43,11 +43,11 @@ type spiedLedger struct {
 	listed map[refund.Key]bool
 }
 
-func (l *spiedLedger) List(ctx context.Context, due time.Time, cursor string, limit int) ([]refund.Item, string, error) {
-	items, next, err := l.Ledger.List(ctx, due, cursor, limit)
+func (l *spiedLedger) List(ctx context.Context, index refund.Index, cursor string, limit int) ([]refund.Item, string, error) {
+	items, next, err := l.Ledger.List(ctx, index, cursor, limit)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Until(due) > time.Hour {
+	if time.Until(index.Until) > time.Hour {
 		return items, next, err // the hourly look for times that a wrong clock has set: one of the two has it
 	}
 	for _, i := range items {

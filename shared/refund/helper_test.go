@@ -483,7 +483,7 @@ func (broken) Get(context.Context, ...refund.Key) ([]refund.Item, error) {
 
 func (broken) Commit(context.Context, ...refund.Item) error { return context.DeadlineExceeded }
 
-func (broken) List(context.Context, time.Time, string, int) ([]refund.Item, string, error) {
+func (broken) List(context.Context, refund.Index, string, int) ([]refund.Item, string, error) {
 	return nil, "", context.DeadlineExceeded
 }
 

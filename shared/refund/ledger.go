@@ -25,13 +25,47 @@ type Ledger interface {
 	// Version+1. Otherwise Commit returns [ErrStale]. Keys within one commit differ.
 	Commit(ctx context.Context, items ...Item) error
 
-	// List returns up to limit items whose Due is set and not after the given
-	// time, starting behind cursor ("" for the beginning). next is "" when nothing
-	// follows. Where it begins differs from time to time, so that several who work
-	// through it at once do not follow each other; what is in one place is listed
-	// earliest first. The answer may be stale: Get an item again before acting on it.
-	List(ctx context.Context, due time.Time, cursor string, limit int) (items []Item, next string, err error)
+	// List returns up to limit items of an index, in its order, starting behind cursor
+	// ("" for the beginning). next is "" when nothing follows. The answer may be stale:
+	// Get an item again before acting on it.
+	List(ctx context.Context, index Index, cursor string, limit int) (items []Item, next string, err error)
+
+	// Count returns how many items List would return in all, without reading them. It
+	// is for people and for figures: the answer may be stale, and takes time on a large ledger.
+	Count(ctx context.Context, index Index) (int64, error)
 }
+
+// An Index says which items [Ledger.List] returns, and in which order. Make one with
+// [DueBy], [Recent] or [Everything].
+type Index struct {
+	Kind    IndexKind
+	Since   time.Time // IndexClass: At not before; zero: no bound
+	Until   time.Time // IndexDue: Due not after; IndexClass: At before; zero: no bound
+	Classes []string  // IndexClass: those wanted
+}
+
+// IndexKind is one of the orders in which a ledger lists items.
+type IndexKind int
+
+const (
+	IndexDue   IndexKind = iota + 1 // items that are due, by time
+	IndexClass                      // items of some classes, newest first
+	IndexKey                        // every item, in an order of the ledger's own
+)
+
+// DueBy is what is due by a time. Where a list of it begins differs from time to time, so
+// that several who work through it at once do not follow each other; what is in one place
+// is listed earliest first.
+func DueBy(at time.Time) Index { return Index{Kind: IndexDue, Until: at} }
+
+// Recent is what is listed under any of the classes, the newest first, At from since on
+// and before until; a zero time is no bound.
+func Recent(since, until time.Time, classes ...string) Index {
+	return Index{Kind: IndexClass, Since: since, Until: until, Classes: classes}
+}
+
+// Everything is every item of the ledger.
+func Everything() Index { return Index{Kind: IndexKey} }
 
 // Key names an item: at most [MaxKey] bytes of printable ASCII.
 type Key string
@@ -39,10 +73,15 @@ type Key string
 // MaxKey is the greatest length of a key in bytes.
 const MaxKey = 128
 
+// MaxClass is the greatest length of a class in bytes.
+const MaxClass = 24
+
 // An Item is a versioned body that the ledger does not look into.
 type Item struct {
 	Key     Key
 	Version int64
 	Body    []byte
 	Due     time.Time // when to look at it again, to the millisecond; zero: never
+	Class   string    // what it is listed under, at most [MaxClass] bytes of [a-z_!]; "": nowhere
+	At      time.Time // where it is listed there, to the millisecond
 }

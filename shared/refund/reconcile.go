@@ -53,7 +53,7 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 	}
 	cursor, now, slow := "", s.now(), &slowSubscribers{}
 	for time.Now().Before(end) && ctx.Err() == nil {
-		items, next, err := s.Ledger.List(ctx, now, cursor, runPage)
+		items, next, err := s.Ledger.List(ctx, DueBy(now), cursor, runPage)
 		if err != nil {
 			return summary, ledgerError(err)
 		}
@@ -219,7 +219,7 @@ const farFuture = 10 * 365 * 24 * time.Hour
 func (s *Service) eachDue(ctx context.Context, until time.Time, visit func(Item) (more bool, err error)) error {
 	cursor := ""
 	for {
-		items, next, err := s.Ledger.List(ctx, until, cursor, runPage)
+		items, next, err := s.Ledger.List(ctx, DueBy(until), cursor, runPage)
 		if err != nil {
 			return ledgerError(err)
 		}
@@ -236,7 +236,7 @@ func (s *Service) eachDue(ctx context.Context, until time.Time, visit func(Item)
 
 // remaining counts what is still due.
 func (s *Service) remaining(ctx context.Context, now time.Time) (int, error) {
-	items, _, err := s.Ledger.List(ctx, now, "", maxRemaining)
+	items, _, err := s.Ledger.List(ctx, DueBy(now), "", maxRemaining)
 	return len(items), ledgerError(err)
 }
 
