@@ -15,9 +15,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"wxrefund/shared/config"
+	"wxrefund/shared/dotenv"
 )
 
 // A cloudBaseConfig is cloudbaserc.json, version 2.1: what tcb, CloudBase's own
@@ -70,19 +70,12 @@ func writeCloudBase(ctx context.Context, dir, envFile string, chosen []target) (
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	text, err := os.ReadFile(envFile)
+	env, err := dotenv.Read(envFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Sprintf("%s is not written, for there is no %s: to deploy to CloudBase, copy .env.example to it and fill it in", file, envFile), nil
 	}
 	if err != nil {
 		return "", err
-	}
-	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return "", fmt.Errorf("%s is not UTF-8, perhaps UTF-16 as Notepad and PowerShell write it: save it again as UTF-8", envFile)
-	}
-	env, err := dotenv(string(text))
-	if err != nil {
-		return "", fmt.Errorf("%s cannot be read:\n%w", envFile, err)
 	}
 	c, brought, left, err := cloudBase(ctx, env, filepath.Dir(envFile), chosen)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wxrefund/shared/dotenv"
 )
 
 // .env.example and the tables of settings in the documents are what the command prints.
@@ -51,7 +53,7 @@ func TestShortestSettingsOfTheDocumentsAreEnough(t *testing.T) {
 		if len(blocks) != 1 {
 			t.Fatalf("%s has %d lists of settings, want one", document, len(blocks))
 		}
-		env, err := dotenv(blocks[0][1])
+		env, err := dotenv.Parse(blocks[0][1])
 		if err != nil {
 			t.Fatal(err)
 		}

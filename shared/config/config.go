@@ -40,12 +40,13 @@ func (s *System) Close() error { return s.close() }
 const openTime = 2 * time.Second
 
 // Load reads the settings and opens the ledger. An error names every variable
-// that is missing, malformed or misspelt, the ledger's included.
-func Load(ctx context.Context, getenv func(string) string, log *slog.Logger) (*System, error) {
+// that is missing, malformed or misspelt, the ledger's included. names are those of
+// variables that getenv knows and the process has not.
+func Load(ctx context.Context, getenv func(string) string, log *slog.Logger, names ...string) (*System, error) {
 	r := &reader{getenv: getenv}
 	sys, url := r.system(log)
 	// Names cannot be asked of getenv; those of the process are the ones that it knows.
-	r.misspelt(environ())
+	r.misspelt(append(environ(), names...))
 	if url == "" {
 		return nil, r.problems()
 	}

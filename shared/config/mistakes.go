@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"wxrefund/shared/spelling"
 )
 
 // What people do to settings on the way: each has a message of its own, since "is
@@ -122,7 +124,7 @@ func misspelling(name, right string) int {
 	}
 	letters := func(s string) string { return strings.ReplaceAll(s, "_", "") }
 	got, want := letters(strings.TrimPrefix(name, prefix)), letters(rest)
-	d := distance(got, want)
+	d := spelling.Distance(got, want)
 	switch {
 	case got != "" && name == right[:strings.LastIndex(right, "_")]:
 		return min(d, 2)
@@ -130,24 +132,4 @@ func misspelling(name, right string) int {
 		return 3 // a short one is near to too many
 	}
 	return d
-}
-
-// distance counts the letters to insert, delete or replace to make a into b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -1,4 +1,4 @@
-package main
+package dotenv
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 const pastedPEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQ+/ab\nZZ==\n-----END PRIVATE KEY-----"
 
 // .env is read as people write it.
-func TestDotenvAsPeopleWriteIt(t *testing.T) {
+func TestFilesAreReadAsPeopleWriteThem(t *testing.T) {
 	text := "\ufeff# settings of the shop\n" +
 		"\n" +
 		"PLAIN=1900000109\n" +
@@ -42,7 +42,7 @@ func TestDotenvAsPeopleWriteIt(t *testing.T) {
 		"PASTED": pastedPEM, "TWO": pastedPEM + "\n" + pastedPEM, "QUOTED_PEM": pastedPEM + "\n", "SINGLE": pastedPEM, "SPACED": "a \n b ", "LAST": "end",
 	}
 	for name, ends := range map[string]string{"Unix": "\n", "Windows": "\r\n", "old Mac": "\r"} {
-		got, err := dotenv(strings.ReplaceAll(text, "\n", ends))
+		got, err := Parse(strings.ReplaceAll(text, "\n", ends))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -50,13 +50,13 @@ func TestDotenvAsPeopleWriteIt(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
 	}
-	if got, err := dotenv(""); err != nil || len(got) != 0 {
+	if got, err := Parse(""); err != nil || len(got) != 0 {
 		t.Errorf("an empty file: got %v, %v", got, err)
 	}
 }
 
 // What can be read in two ways is refused, by its line and never by its value.
-func TestDotenvRefusesWhatIsAmbiguous(t *testing.T) {
+func TestWhatIsAmbiguousIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"A=1\nA=1":                              "line 2: A stands in line 1 already",
 		"A=1\n\ncanary":                         "line 3 is no NAME=value",
@@ -73,16 +73,16 @@ func TestDotenvRefusesWhatIsAmbiguous(t *testing.T) {
 		"A=-----BEGIN X-----\ncanary":           "line 1: A has a PEM that breaks off before its last line",
 		"A=-----BEGIN X-----\ncanary\n\nB=2":    "line 1: A has a PEM that breaks off before its last line",
 	} {
-		_, err := dotenv(text)
+		_, err := Parse(text)
 		if err == nil || !strings.HasPrefix(err.Error()+"\n", want) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}
-	if _, err := dotenv(strings.Repeat("x\n", 217)); err == nil || strings.Count(err.Error(), "\n") != 10 || !strings.HasSuffix(err.Error(), "\nline 10 is no NAME=value\nand 207 more") {
+	if _, err := Parse(strings.Repeat("x\n", 217)); err == nil || strings.Count(err.Error(), "\n") != 10 || !strings.HasSuffix(err.Error(), "\nline 10 is no NAME=value\nand 207 more") {
 		t.Errorf("217 lines that are none: got %v, want ten of them and how many more", err)
 	}
 	// All of them at once, and what is whole is read all the same.
-	got, err := dotenv("A=1\nx\nB='y' z\nC=3\nD=-----BEGIN X-----\nMIIE\n\n")
+	got, err := Parse("A=1\nx\nB='y' z\nC=3\nD=-----BEGIN X-----\nMIIE\n\n")
 	if want := "line 2 is no NAME=value\nline 3: B has something behind its closing quote\nline 5: D has a PEM that breaks off before its last line"; err == nil || err.Error() != want || got["A"] != "1" || got["C"] != "3" {
 		t.Errorf("got %v, %v, want %q", got, err, want)
 	}
@@ -90,11 +90,11 @@ func TestDotenvRefusesWhatIsAmbiguous(t *testing.T) {
 
 // Whatever stands in a file, it is read or refused, and no value is in the refusal; what
 // is written in single quotes comes back.
-func FuzzDotenv(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add("A=1\nexport B='2' # c\r\nC=\"3\n4\"")
 	f.Add("P=" + pastedPEM)
 	f.Fuzz(func(t *testing.T, text string) {
-		if env, err := dotenv(text); err == nil {
+		if env, err := Parse(text); err == nil {
 			for name := range env {
 				if !strings.Contains(text, name) {
 					t.Errorf("%q: the name %q comes from nowhere", text, name)
@@ -104,7 +104,7 @@ func FuzzDotenv(f *testing.F) {
 		if strings.ContainsAny(text, "'\r") {
 			return
 		}
-		env, err := dotenv(fmt.Sprintf("BEFORE=1\nA='%s'\nAFTER=2", text))
+		env, err := Parse(fmt.Sprintf("BEFORE=1\nA='%s'\nAFTER=2", text))
 		if err != nil || env["A"] != text || env["BEFORE"] != "1" || env["AFTER"] != "2" {
 			t.Errorf("%q in single quotes: got %q, %v", text, env, err)
 		}

@@ -1,19 +1,40 @@
-package main
+// Package dotenv reads .env files.
+package dotenv
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
-// dotenv reads a .env file as the tools do that deploy with the same file, and as
+// Read reads the file of that name. An error names the file, and its lines and
+// variables, and shows nothing else.
+func Read(name string) (map[string]string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, fmt.Errorf("%s is not UTF-8, perhaps UTF-16 as Notepad and PowerShell write it: save it again as UTF-8", name)
+	}
+	env, err := Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read:\n%w", name, err)
+	}
+	return env, nil
+}
+
+// Parse reads a .env file as the tools do that deploy with the same file, and as
 // people write it: export before a name, spaces around =, comments, line ends of
 // Windows, values in quotes over several lines, a PEM pasted as it is. Where readers
 // of such files disagree it refuses, so that no two of them deploy two values.
 // Errors name lines and variables and show nothing else, for the rest is secret.
-func dotenv(text string) (map[string]string, error) {
+func Parse(text string) (map[string]string, error) {
 	text = strings.TrimPrefix(text, "\ufeff") // as Windows begins a file
 	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n")
 	isName := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -33,7 +54,7 @@ func dotenv(text string) (map[string]string, error) {
 			continue
 		}
 		first := i + 1
-		value, last, err := dotenvValue(lines, i, strings.TrimLeftFunc(value, unicode.IsSpace))
+		value, last, err := parseValue(lines, i, strings.TrimLeftFunc(value, unicode.IsSpace))
 		switch i = last; {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("line %d: %s %w", first, name, err))
@@ -52,13 +73,13 @@ func dotenv(text string) (map[string]string, error) {
 // maxProblems is how many lines are named: who reads them has another kind of file.
 const maxProblems = 10
 
-// dotenvValue reads a value that begins in a line with text, and returns its last line.
-func dotenvValue(lines []string, at int, text string) (value string, last int, err error) {
+// parseValue reads a value that begins in a line with text, and returns its last line.
+func parseValue(lines []string, at int, text string) (value string, last int, err error) {
 	switch {
 	case text != "" && strings.Contains("\"'`", text[:1]):
-		return dotenvQuoted(lines, at, text)
+		return parseQuoted(lines, at, text)
 	case strings.HasPrefix(text, "-----BEGIN ") && !strings.Contains(text, "-----END "):
-		return dotenvPEM(lines, at, strings.TrimSpace(text))
+		return parsePEM(lines, at, strings.TrimSpace(text))
 	}
 	value, _, _ = strings.Cut(strings.ReplaceAll(text, "\t#", " #"), " #")
 	if strings.Contains(value, "#") && !strings.HasPrefix(value, "#") {
@@ -73,8 +94,8 @@ func dotenvValue(lines []string, at int, text string) (value string, last int, e
 	return strings.TrimSpace(value), at, nil
 }
 
-// dotenvQuoted reads up to the closing quote, over as many lines as there are to it.
-func dotenvQuoted(lines []string, at int, text string) (value string, last int, err error) {
+// parseQuoted reads up to the closing quote, over as many lines as there are to it.
+func parseQuoted(lines []string, at int, text string) (value string, last int, err error) {
 	quote, rest := text[:1], text[1:]
 	for last = at; ; {
 		if end := closing(rest, quote); end >= 0 {
@@ -104,8 +125,8 @@ func closing(text, quote string) int {
 	return -1
 }
 
-// dotenvPEM reads keys or certificates that were pasted without quotes.
-func dotenvPEM(lines []string, at int, text string) (value string, last int, err error) {
+// parsePEM reads keys or certificates that were pasted without quotes.
+func parsePEM(lines []string, at int, text string) (value string, last int, err error) {
 	for last = at + 1; last < len(lines); last++ {
 		line := strings.TrimSpace(lines[last])
 		if !strings.HasPrefix(line, "-----") && strings.Trim(line, base64Letters) != "" || line == "" {
