@@ -21,8 +21,9 @@ const module = "wxrefund/"
 var allowed = map[string][]string{
 	"functions/container":      {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "wxpayfunctions"},
 	"functions/notify":         {"functions/own", "notify", "shared/host"},
+	"functions/operate":        {"shared/config", "shared/dotenv", "shared/host", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
-	"functions/package":        {"shared/config"},
+	"functions/package":        {"shared/config", "shared/dotenv"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
 	"functions/reconcile":      {"functions/own", "shared/host"},
 	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "shared/strictjson", "wxpayfunctions"},
@@ -30,8 +31,9 @@ var allowed = map[string][]string{
 	"notify":                   {"shared/refund", "shared/strictjson", "shared/wxpay"},
 	"shared/channel":           {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret", "shared/strictjson", "shared/wxpay"},
 	"shared/cloudbase":         {"shared/secret", "shared/wxpay"},
-	"shared/config":            {"shared/channel", "shared/cloudbase", "shared/deliver", "shared/host", "shared/ledger", "shared/refund", "shared/secret", "shared/wxpay"},
+	"shared/config":            {"shared/channel", "shared/cloudbase", "shared/deliver", "shared/host", "shared/ledger", "shared/refund", "shared/secret", "shared/spelling", "shared/wxpay"},
 	"shared/deliver":           {"shared/cloudbase", "shared/refund", "shared/secret"},
+	"shared/dotenv":            nil,
 	"shared/host":              {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret"},
 	"shared/ledger":            {"shared/lock", "shared/refund"},
 	"shared/lock":              nil,
@@ -48,6 +50,7 @@ var allowed = map[string][]string{
 	"shared/sandbox/wecom":     {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/world":     {"shared/lock", "shared/sandbox/schema", "shared/secret", "shared/wxpay"},
 	"shared/secret":            nil,
+	"shared/spelling":          nil,
 	"shared/strictjson":        nil,
 	"shared/wxpay":             {"shared/lock", "shared/secret", "shared/strictjson"},
 	"wxpayfunctions":           {"shared/refund", "shared/strictjson"},

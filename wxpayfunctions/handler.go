@@ -37,10 +37,12 @@ type route struct {
 // routes is the whole dispatch table: a new type is a new row.
 func routes() []route {
 	return []route{
-		{"wxpay_refund", (*Handler).refund},
+		{refundType, (*Handler).refund},
 		{"wxpay_refund_query", (*Handler).query},
 	}
 }
+
+const refundType = "wxpay_refund"
 
 // maxEvent bounds an event, in bytes.
 const maxEvent = 256 << 10
@@ -77,16 +79,9 @@ func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, d *decoder
 	if err := h.refunds.Admit(ctx, caller); err != nil {
 		return nil, err
 	}
-	if len(event) > maxEvent {
-		return nil, refuse("the event must have at most %d bytes", maxEvent)
-	}
-	v, err := parse(event)
+	o, err := readObject(event)
 	if err != nil {
 		return nil, err
-	}
-	o, ok := v.(object)
-	if !ok && v != nil {
-		return nil, refuse("the event must be a JSON object, not %s", kind(v))
 	}
 	name := d.eventType(o)
 	if d.wrong["type"] {
@@ -109,6 +104,42 @@ func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, d *decoder
 	return nil, d.err()
 }
 
+// readObject reads an event, which is an object.
+func readObject(event []byte) (object, error) {
+	if len(event) > maxEvent {
+		return nil, refuse("the event must have at most %d bytes", maxEvent)
+	}
+	v, err := parse(event)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := v.(object)
+	if !ok && v != nil {
+		return nil, refuse("the event must be a JSON object, not %s", kind(v))
+	}
+	return o, nil
+}
+
+// ReadRefund returns the refund that an event of the type wxpay_refund asks for, or why
+// [Handler.Invoke] would refuse to read it or the channel to carry it: for whoever shows a
+// person what will happen before it does. Nothing happens.
+func (h *Handler) ReadRefund(event []byte) (refund.Request, error) {
+	o, err := readObject(event)
+	if err != nil {
+		return refund.Request{}, err
+	}
+	d := newDecoder()
+	if name := d.eventType(o); name != refundType {
+		d.report("type", "type must be "+refundType)
+		return refund.Request{}, d.err()
+	}
+	req, err := h.readRefund(d, o)
+	if err != nil {
+		return refund.Request{}, err
+	}
+	return req, h.refunds.Channel.Spec().Check(req)
+}
+
 // migration is the section of README for whoever comes from CloudBase's payment template.
 const migration = "Migrating from the JavaScript template"
 
@@ -125,9 +156,8 @@ func templateTypes() []string {
 }
 
 func (h *Handler) refund(ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error) {
-	var req refund.Request
-	problems := func(s refund.Spec) []refund.Problem { return s.Problems(req) }
-	if err := h.read(d, event, &req, problems, "data"); err != nil {
+	req, err := h.readRefund(d, event)
+	if err != nil {
 		return nil, err
 	}
 	got, err := h.refunds.Refund(ctx, caller, req)
@@ -135,6 +165,12 @@ func (h *Handler) refund(ctx context.Context, caller refund.Caller, d *decoder, 
 		return nil, err
 	}
 	return got, nil
+}
+
+func (h *Handler) readRefund(d *decoder, event object) (req refund.Request, err error) {
+	problems := func(s refund.Spec) []refund.Problem { return s.Problems(req) }
+	err = h.read(d, event, &req, problems, "data")
+	return req, err
 }
 
 func (h *Handler) query(ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error) {

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// What a person decides about a claim in doubt.
+
+func releaseCommand() command {
+	return command{
+		name: "release", operands: "NO",
+		synopsis: "End a claim in doubt as never carried out",
+		more: "WeChat Pay is asked first. Refused while a submission may still be on its way (it says from when on to\n" +
+			"try again), and when WeChat Pay holds the refund, which is then settled. Its amount is free afterwards,\n" +
+			"and the same number may be refunded again.\n",
+		example: "release refund-1",
+		setup: func(f *flag.FlagSet) action {
+			seen := f.Bool("confirmed-absent", false, "I have seen on the merchant platform that there is no such refund (counts only where WeChat Pay cannot tell)")
+			return func(ctx context.Context, p *program, operands []string) error { return p.release(ctx, operands, *seen) }
+		},
+	}
+}
+
+// A released is what release prints.
+type released struct {
+	OutRefundNo string `json:"out_refund_no"`
+	Released    bool   `json:"released"`
+	Why         string `json:"why"`
+	State       string `json:"state,omitempty"`     // as it is now
+	TryAfter    string `json:"try_after,omitempty"` // when it may be tried again
+}
+
+func (p *program) release(ctx context.Context, operands []string, seen bool) error {
+	no, err := number(operands)
+	if err != nil {
+		return err
+	}
+	refunds, err := p.refunds(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := p.inDoubt(ctx, refunds, no); err != nil {
+		return p.refuseRelease(ctx, refunds, no, err)
+	}
+	ctx, err = p.confirm("end the claim "+no+" as never carried out, after asking WeChat Pay", no)
+	if err != nil {
+		return err
+	}
+	if err := refunds.Release(ctx, refund.Release{OutRefundNo: no, By: p.by(), ConfirmedAbsent: seen}); err != nil {
+		return p.refuseRelease(ctx, refunds, no, err)
+	}
+	after, err := known(ctx, refunds, no)
+	if err != nil {
+		return err
+	}
+	r := released{OutRefundNo: no, Released: true, Why: "WeChat Pay never had it: its amount is free, and the number may be refunded again", State: string(after.State)}
+	if after.NumberTaken {
+		r.Why = "another refund has this number, not made here: look at that one, and refund under a new number"
+	}
+	p.print(r, func(w io.Writer) { fmt.Fprintf(w, "%s is released: %s.\n", no, r.Why) })
+	return nil
+}
+
+// refuseRelease prints why a claim is not released.
+func (p *program) refuseRelease(ctx context.Context, refunds *refund.Service, no string, err error) error {
+	e := refund.AsError(err)
+	r := released{OutRefundNo: no, Why: says(err)}
+	if e.RetryAfter > 0 {
+		from := now(refunds).Add(e.RetryAfter).Truncate(time.Second).Add(time.Second)
+		r.TryAfter = from.UTC().Format(time.RFC3339)
+		r.Why = fmt.Sprintf("in flight: a submission may still be carried out; try again from %s on", p.at(from))
+	}
+	if after, err := known(ctx, refunds, no); err == nil {
+		r.State = string(after.State)
+	}
+	if p.json {
+		p.print(r, nil)
+	}
+	return finding("%s is not released: %s", no, r.Why)
+}
+
+func cancelCommand() command {
+	return command{
+		name: "cancel", operands: "NO",
+		synopsis: "Never submit a claim in doubt again",
+		more: "It is only asked about from now on, and ends by itself: settled if WeChat Pay holds it, released within a\n" +
+			"day if it does not.\n",
+		example: "cancel refund-1",
+		setup:   plain(cancel),
+	}
+}
+
+func cancel(ctx context.Context, p *program, operands []string) error {
+	no, err := number(operands)
+	if err != nil {
+		return err
+	}
+	refunds, err := p.refunds(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := p.inDoubt(ctx, refunds, no); err != nil {
+		return err
+	}
+	ctx, err = p.confirm("withdraw "+no+", so that it is never submitted again", no)
+	if err != nil {
+		return err
+	}
+	if err := refunds.Cancel(ctx, no, p.by()); err != nil {
+		return err
+	}
+	p.print(map[string]any{"out_refund_no": no, "cancelled": true}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is withdrawn: it is not submitted again, and ends by itself.\n", no)
+	})
+	return nil
+}
+
+// inDoubt returns a claim whose outcome is unknown, or why it is none: before a person is
+// asked about it.
+func (p *program) inDoubt(ctx context.Context, refunds *refund.Service, no string) (refund.Inspection, error) {
+	in, err := known(ctx, refunds, no)
+	if err == nil && in.State != refund.Claimed {
+		err = finding("%s is not in doubt: its outcome is known: it is %s", no, in.State)
+	}
+	return in, err
+}
+
+// known returns what the ledger holds of a refund, which it must know.
+func known(ctx context.Context, refunds *refund.Service, no string) (refund.Inspection, error) {
+	if err := refunds.Bind(ctx); err != nil {
+		return refund.Inspection{}, err
+	}
+	all, err := refunds.Inspect(ctx, no)
+	if err != nil {
+		return refund.Inspection{}, err
+	}
+	if all[0].State == "" {
+		return all[0], finding("no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
+	}
+	return all[0], nil
+}
+
+// number is the one refund number that a command is about.
+func number(operands []string) (string, error) {
+	if len(operands) == 0 || operands[0] == "" {
+		return "", usage("the number of a refund is missing (out_refund_no)")
+	}
+	return operands[0], nil
+}
+
+// by is who decides, as the history names them.
+func (p *program) by() string { return "operator " + p.as }
+
+// now is the time by the service's clock.
+func now(refunds *refund.Service) time.Time {
+	if refunds.Now != nil {
+		return refunds.Now()
+	}
+	return time.Now()
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+// A refund that hangs is found, understood, released when nothing can be on its way any
+// more, and made again under the same number; the history has who did what.
+func TestStuckRefundIsReleasedAndMadeAgain(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.stuck("order-1", "refund-1")
+
+	w.operate("show", "refund-1", "-upstream").want(codeDone, "claimed, in doubt", "RESOURCE_NOT_EXISTS")
+
+	early := w.operate("release", "refund-1", "-yes", "-json").want(codeFinding).object()
+	if early["released"] != false || !strings.HasPrefix(early["why"].(string), "in flight") || early["try_after"] == nil {
+		t.Errorf("while it is in flight: got %v", early)
+	}
+	w.Advance("16m")
+	late := w.operate("release", "refund-1", "-yes", "-json").want(codeDone).object()
+	if late["out_refund_no"] != "refund-1" || late["released"] != true || late["state"] != "rejected" || late["why"] == "" {
+		t.Errorf("when nothing can be on its way: got %v", late)
+	}
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone, "refund-1 is PROCESSING: 1.00 CNY of 100.00 CNY.")
+	w.operate("show", "refund-1").want(codeDone, "released: by operator alice")
+	w.operate("release", "refund-1", "-yes").want(codeFinding, "its outcome is known: it is processing")
+}
+
+// Nothing that moves money or decides about it happens without -yes or the number, typed.
+func TestNothingHappensUnconfirmed(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1", "order-2")
+	w.stuck("order-1", "stuck")
+	w.Advance("16m")
+	for _, c := range []struct {
+		args           []string
+		undone, done   string // what show says of it
+		no, says, more string
+	}{
+		{args: refundArgs("order-2", "refund-2"), no: "refund-2", undone: "no refund refund-2 is on record", done: "processing", says: "This will refund 1.00 CNY of order order-2 under the number refund-2."},
+		{args: []string{"cancel", "stuck"}, no: "stuck", undone: "claimed", done: "withdrawn: operator alice", says: "This will withdraw stuck"},
+		{args: []string{"release", "stuck"}, no: "stuck", undone: "claimed", done: "released", says: "This will end the claim stuck"},
+	} {
+		name := c.args[0]
+		w.operate(c.args...).want(codeFinding, "nothing was done", "needs -yes where nobody can be asked")
+		for _, typed := range []string{"", "\n", "yes\n", "y\n", c.no + "x\n"} {
+			got := w.operateWith(t.Context(), terminal{strings.NewReader(typed)}, c.args...).want(codeFinding, c.says, "Type "+c.no+" to go on", "nothing was done")
+			if got.stdout != "" {
+				t.Errorf("%s, typed %q: printed %s", name, typed, got.stdout)
+			}
+		}
+		if shown := w.operate("show", c.no); !strings.Contains(shown.stdout+shown.stderr, c.undone) || strings.Contains(shown.stdout, c.done) {
+			t.Errorf("%s has done something unconfirmed: %s%s", name, shown.stdout, shown.stderr)
+		}
+		w.operateWith(t.Context(), terminal{io.LimitReader(strings.NewReader(c.no+"\nmore"), 99)}, c.args...).want(codeDone)
+		w.operate("show", c.no).want(codeDone, c.done)
+	}
+}
+
+// What is not in doubt is neither withdrawn nor released, nor is anybody asked.
+func TestOnlyWhatIsInDoubtIsDecided(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
+	for _, command := range []string{"cancel", "release"} {
+		for no, want := range map[string]string{"refund-1": "its outcome is known: it is processing", "refund-9": "no refund refund-9 is on record here"} {
+			if got := w.operate(command, no).want(codeFinding, want); strings.Contains(got.stderr, "-yes") {
+				t.Errorf("%s %s: asked for -yes: %s", command, no, got.stderr)
+			}
+		}
+	}
+}

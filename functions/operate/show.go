@@ -1,0 +1,211 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+func showCommand() command {
+	return command{
+		name: "show", operands: "NO",
+		synopsis: "Show all that the ledger holds of a refund",
+		more:     "Nothing changes. Who did what is shown in full, openids and the account that received the money too.\n",
+		example:  "show refund-1 -upstream",
+		setup: func(f *flag.FlagSet) action {
+			upstream := f.Bool("upstream", false, "ask WeChat Pay too, and mark what differs (exit code 1)")
+			return func(ctx context.Context, p *program, operands []string) error {
+				return p.show(ctx, operands, *upstream)
+			}
+		},
+	}
+}
+
+// A detail is one refund, as show and query print it.
+type detail struct {
+	OutRefundNo string          `json:"out_refund_no"`
+	State       string          `json:"state"` // "": the ledger does not know it
+	InDoubt     bool            `json:"in_doubt"`
+	External    bool            `json:"external"` // not made here
+	NumberTaken bool            `json:"number_taken,omitempty"`
+	ClaimedAt   time.Time       `json:"claimed_at,omitzero"`
+	Request     *refund.Request `json:"request,omitempty"` // what was claimed
+	Refund      *refund.Refund  `json:"refund,omitempty"`  // what WeChat Pay has reported, completed by what was claimed
+	Held        int64           `json:"held"`              // minor units that it reserves on its order
+	Refusal     *refusal        `json:"refusal,omitempty"`
+	Alarms      []cause         `json:"alarms"`
+	Pending     []pending       `json:"pending"` // what subscribers have not acknowledged
+	History     []event         `json:"history"` // the oldest first
+	Upstream    *upstream       `json:"upstream,omitempty"`
+
+	at refund.Inspection
+}
+
+type refusal struct {
+	Code    string `json:"code"`
+	ErrCode string `json:"err_code,omitempty"`
+	Message string `json:"message"`
+}
+
+type cause struct {
+	Code  string    `json:"code"`
+	Since time.Time `json:"since"`
+	Count int       `json:"count"`
+}
+
+type pending struct {
+	To       string    `json:"to"`
+	Since    time.Time `json:"since"`
+	Attempts int       `json:"attempts"`
+	Next     time.Time `json:"next,omitzero"`
+	GivenUp  bool      `json:"given_up"`
+	Why      string    `json:"why,omitempty"`
+}
+
+type event struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	Source string    `json:"source,omitempty"`
+	Note   string    `json:"note,omitempty"`
+	ID     string    `json:"id,omitempty"` // of a notification or an event
+}
+
+// detailOf writes an inspection in the program's words.
+func detailOf(in refund.Inspection) detail {
+	d := detail{
+		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, External: in.External, NumberTaken: in.NumberTaken,
+		ClaimedAt: in.ClaimedAt, Held: in.Held, Alarms: []cause{}, Pending: []pending{}, History: []event{}, at: in,
+	}
+	if in.State != "" {
+		d.Request, d.Refund = &in.Request, &in.Refund
+	}
+	if e := in.Refusal; e != nil {
+		d.Refusal = &refusal{string(e.Code), e.Upstream, e.Message}
+	}
+	for _, c := range in.Causes {
+		d.Alarms = append(d.Alarms, cause{c.Code, c.Since, c.Count})
+	}
+	for _, o := range in.Pending {
+		d.Pending = append(d.Pending, pending(o))
+	}
+	for _, h := range in.History {
+		d.History = append(d.History, event{h.At, h.What, source(h.Source), h.Note, h.ID})
+	}
+	return d
+}
+
+// source is how something became known, in the log's words.
+func source(s refund.Source) string {
+	if s == "" {
+		return ""
+	}
+	return s.LogValue().String()
+}
+
+func (p *program) show(ctx context.Context, operands []string, upstream bool) error {
+	no, err := number(operands)
+	if err != nil {
+		return err
+	}
+	refunds, err := p.refunds(ctx)
+	if err != nil {
+		return err
+	}
+	in, err := known(ctx, refunds, no)
+	if err != nil {
+		return err
+	}
+	d := detailOf(in)
+	if upstream {
+		d.Upstream = askUpstream(ctx, refunds, in)
+	}
+	p.printDetail(d, now(refunds))
+	return d.Upstream.finding(no)
+}
+
+// printDetail prints a refund: what is true of it, then what has happened.
+func (p *program) printDetail(d detail, now time.Time) {
+	p.print(d, func(w io.Writer) {
+		r := d.at.Refund
+		row := func(name, format string, args ...any) {
+			if text := fmt.Sprintf(format, args...); text != "" {
+				fmt.Fprintf(w, "%s\t%s\n", name, text)
+			}
+		}
+		row("refund", "%s", d.OutRefundNo)
+		row("state", "%s", d.stateText())
+		if d.State != "" {
+			row("amount", "%s of %s", money(r.Amount.Refund, r.Amount.Currency), money(r.Amount.Total, r.Amount.Currency))
+			row("out_trade_no", "%s", r.OutTradeNo)
+			row("transaction_id", "%s", r.TransactionID)
+			row("refund_id", "%s", r.RefundID)
+			row("reason", "%s", d.at.Request.Reason)
+			row("received by", "%s", r.UserReceivedAccount)
+			row("claimed", "%s", p.ago(d.ClaimedAt, now))
+			row("reserved", "%s", money(d.Held, r.Amount.Currency))
+		}
+		if d.Refusal != nil {
+			row("refused", "%s", d.Refusal.text())
+		}
+		for _, c := range d.Alarms {
+			row("alarm", "%s since %s, %s", c.Code, p.ago(c.Since, now), times(c.Count))
+		}
+		for _, o := range d.Pending {
+			row("not told", "%s", p.pendingText(o, now))
+		}
+		p.upstreamTable(w, d.Upstream)
+		if len(d.History) > 0 {
+			fmt.Fprintln(w)
+		}
+		for _, h := range d.History {
+			fmt.Fprintf(w, "%s\t%s\n", p.at(h.At), h.text())
+		}
+	})
+}
+
+func (d detail) stateText() string {
+	switch {
+	case d.State == "":
+		return "unknown here"
+	case d.NumberTaken:
+		return d.State + ": another refund has the number, and the rest is about that one"
+	case d.InDoubt:
+		return d.State + ", in doubt: WeChat Pay may have it or not"
+	case d.External:
+		return d.State + ", not made here"
+	}
+	return d.State
+}
+
+func (r refusal) text() string {
+	return cmp.Or(r.ErrCode, r.Code) + ": " + r.Message
+}
+
+func (h event) text() string {
+	text := h.What
+	for _, part := range []struct{ before, text, behind string }{{" (", h.Source, ")"}, {": ", h.Note, ""}, {" [", h.ID, "]"}} {
+		if part.text != "" {
+			text += part.before + part.text + part.behind
+		}
+	}
+	return text
+}
+
+func (p *program) pendingText(o pending, now time.Time) string {
+	text := fmt.Sprintf("%s, since %s, %s tried", o.To, p.ago(o.Since, now), times(o.Attempts))
+	switch {
+	case o.GivenUp:
+		text += ", given up"
+	case !o.Next.IsZero():
+		text += ", next " + p.at(o.Next)
+	}
+	if o.Why != "" {
+		text += ": " + o.Why
+	}
+	return text
+}
