@@ -142,7 +142,10 @@ type meaning struct {
 
 // refusal is the error that a code with this meaning becomes.
 func (m meaning) refusal(upstream, message string) *refund.Error {
-	return &refund.Error{Code: m.code, Next: m.next, MaybeNumberTaken: m.taken, Upstream: upstream, Message: message}
+	return &refund.Error{
+		Code: m.code, Next: m.next, MaybeNumberTaken: m.taken, Upstream: upstream, Message: message,
+		NotEnough: upstream == "NOT_ENOUGH" || upstream == "NOTENOUGH", // APIv3's word, and v2's
+	}
 }
 
 // apiv3Errors is the error table of APIv3's refund document, its general

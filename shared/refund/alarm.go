@@ -2,8 +2,6 @@ package refund
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"log/slog"
 	"slices"
 	"time"
@@ -27,6 +25,12 @@ const (
 	alarmOverflow      = "outbox_full"         // so many events wait for subscribers that the oldest was dropped
 	alarmUnreadable    = "item_unreadable"     // an item of the ledger cannot be read
 	alarmClock         = "clock"               // a time in the ledger that no rule can have produced
+	alarmFunds         = "not_enough"          // the merchant's balance is too low for a refund
+	alarmSlow          = "processing_long"     // processing on the fifth day: WeChat Pay closes it after the seventh
+	alarmClosed        = "refund_closed"       // a refund made here was closed: the payer has not got the money
+	alarmAbnormal      = "refund_abnormal"     // the bank has refused it: somebody acts on the merchant platform
+	alarmAlerter       = "alerter_unreachable" // no alarm has reached a robot or webhook for a day
+	alarmOrderAge      = "order_expiring"      // the order is a year old within a week, and the refund is not done
 
 	alarmAgain = 24 * time.Hour // how often an alarm whose cause goes on is repeated
 )
@@ -37,43 +41,83 @@ type alarm struct {
 	count     int // how often its cause has occurred; 0: it is no lasting one
 }
 
-// A Cause is a lasting cause of alarm, as long as it goes on.
+// A Cause is a cause of alarm that is open: a lasting one until it ends by itself, any
+// other until somebody has acknowledged it. A record holds at most one of each code.
 type Cause struct {
 	Code     string    `json:"code" ledger:"key"`
+	Why      string    `json:"why,omitempty"` // a sentence; "" of what an earlier version has noted
 	Since    time.Time `json:"since"`
 	LoggedAt time.Time `json:"told"`  // when its alarm was last logged
 	Count    int       `json:"count"` // how often it has occurred
+
+	// Of a lasting cause that somebody has acknowledged: it does not alarm again until it
+	// has ended and come anew.
+	AcknowledgedAt time.Time `json:"ack_at,omitzero"`
+	AcknowledgedBy string    `json:"ack_by,omitempty"` // in full, as [Caller.Identity] writes it
+	Note           string    `json:"ack_note,omitempty"`
+
+	Told []Telling `json:"told_to,omitempty"` // whom it has reached
 }
+
+// maxWhy bounds the sentence of a cause, in bytes.
+const maxWhy = 512
 
 // upstreamCauses are the causes that what the upstream reports can have, and can end.
 func upstreamCauses() []string {
 	return []string{alarmVanished, alarmContradiction, alarmDiffers, alarmTwoOrders, alarmPanic, alarmUntold}
 }
 
-// alarm notes what a person should look at; why "" is nothing. A cause that lasts
-// is noted in the record.
+// lasts reports whether a cause goes on until something ends it. Any other has happened,
+// and only a person can say that it is dealt with.
+func lasts(code string) bool {
+	switch code {
+	case alarmStuck, alarmExternal, alarmFunds, alarmSlow, alarmAbnormal, alarmOrderAge:
+		return true
+	}
+	return slices.Contains(upstreamCauses(), code)
+}
+
+// open reports whether a person should still look at the cause.
+func (c *Cause) open() bool { return c.AcknowledgedAt.IsZero() }
+
+// alarm notes what a person should look at; why "" is nothing. It is noted in the record,
+// where there is one.
 func (tx *txn) alarm(code, why string, now time.Time) {
 	switch {
 	case why == "":
-	case tx.rec.State != unknown && slices.Contains(upstreamCauses(), code):
+	case tx.rec.State == unknown:
+		tx.alarms = append(tx.alarms, alarm{code: code, why: why})
+	case lasts(code):
 		tx.raise(code, why, now)
 	default:
+		tx.keepCause(code, why, now)
 		tx.alarms = append(tx.alarms, alarm{code: code, why: why})
 	}
 }
 
-// raise notes a lasting cause of alarm in the record. Its alarm is logged when it is
-// new, and then once a day.
-func (tx *txn) raise(code, why string, now time.Time) {
+// cause finds the record's cause of that code, or begins one.
+func (tx *txn) cause(code string, now time.Time) *Cause {
 	i := slices.IndexFunc(tx.rec.Causes, func(c Cause) bool { return c.Code == code })
 	if i < 0 {
 		tx.rec.Causes = append(tx.rec.Causes, Cause{Code: code, Since: now})
 		i = len(tx.rec.Causes) - 1
 	}
-	c := &tx.rec.Causes[i]
 	tx.raised = append(tx.raised, code)
-	if since := now.Sub(c.LoggedAt); since >= alarmAgain || since < 0 {
-		c.LoggedAt = now
+	return &tx.rec.Causes[i]
+}
+
+// keepCause notes in the record what has happened, and is logged otherwise.
+func (tx *txn) keepCause(code, why string, now time.Time) {
+	c := tx.cause(code, now)
+	c.LoggedAt, c.Why = now, shortened(why, maxWhy)
+}
+
+// raise notes a lasting cause of alarm in the record. Its alarm is logged when it is
+// new, and then once a day until somebody has acknowledged it.
+func (tx *txn) raise(code, why string, now time.Time) {
+	c := tx.cause(code, now)
+	if since := now.Sub(c.LoggedAt); c.open() && (since >= alarmAgain || since < 0) {
+		c.LoggedAt, c.Why = now, shortened(why, maxWhy)
 		tx.alarms = append(tx.alarms, alarm{code, why, tx.timesMet(*c)})
 	}
 }
@@ -92,17 +136,49 @@ func (tx *txn) timesMet(c Cause) int {
 
 // endedCauses lists the codes of lasting causes that the record's present state has ended.
 func (r *record) endedCauses() []string {
-	switch {
-	case r.State == Claimed:
-		return nil
-	case r.State.Final() || r.State == Rejected:
-		return []string{alarmStuck, alarmExternal, alarmUntold}
+	var over []string
+	if r.State != Claimed {
+		over = append(over, alarmStuck, alarmExternal)
 	}
-	return []string{alarmStuck, alarmExternal}
+	if r.State != Processing {
+		over = append(over, alarmSlow)
+	}
+	if r.State != Abnormal {
+		over = append(over, alarmAbnormal)
+	}
+	if r.State.Final() || r.State == Rejected {
+		over = append(over, alarmUntold, alarmOrderAge)
+	}
+	if r.State != Claimed && !r.Refusal.notEnough() {
+		over = append(over, alarmFunds)
+	}
+	return over
+}
+
+// class is what the record is listed under.
+func (r *record) class() string {
+	if r.needsAttention() {
+		return string(r.State) + attention
+	}
+	return string(r.State)
+}
+
+// needsAttention reports whether a person should look at the refund: at a cause of alarm
+// that nobody has acknowledged, or at a delivery that was given up.
+func (r *record) needsAttention() bool {
+	return slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.open() }) || slices.ContainsFunc(r.Outbox, func(e outboxEntry) bool {
+		return slices.ContainsFunc(e.Deliveries, func(d delivery) bool { return d.GivenUp })
+	})
 }
 
 // overdue reports whether the claim is older than any doubt that ends by itself.
-func (r *record) overdue(now time.Time) bool { return now.Sub(r.ClaimedAt) > stuckAfter }
+func (r *record) overdue(now time.Time) bool {
+	since := r.ClaimedAt
+	if r.Funds != nil {
+		since = r.Funds.Since.Add(waitFunds)
+	}
+	return now.Sub(since) > stuckAfter
+}
 
 // doubtExplained reports whether another cause of alarm says why a claim has no answer.
 func (r *record) doubtExplained() bool {
@@ -175,40 +251,5 @@ func (s *Service) amend(ctx context.Context, no string, change func(tx *txn, now
 	})
 	if err != nil {
 		s.log(ctx, slog.LevelWarn, "not noted", no, "error", err)
-	}
-}
-
-// An oncePerDay is when an alarm was last logged that no record can remember.
-type oncePerDay struct {
-	LoggedAt time.Time `json:"told"`
-	Count    int       `json:"count"`
-}
-
-// alarmDaily logs an alarm about an item that is no readable record, once a day.
-func (s *Service) alarmDaily(ctx context.Context, about Key, a alarm, args ...any) {
-	sum := sha256.Sum256([]byte(a.code + " " + string(about)))
-	key := Key("alarm/" + hex.EncodeToString(sum[:12]))
-	err := s.retry(ctx, func() error {
-		items, err := s.Ledger.Get(ctx, key)
-		if err != nil {
-			return ledgerError(err)
-		}
-		var last oncePerDay
-		_ = decode(items[0], &last) // one that cannot be read is as none
-		now := s.now()
-		if since := now.Sub(last.LoggedAt); since >= 0 && since < alarmAgain {
-			return nil
-		}
-		last.LoggedAt, last.Count = now, last.Count+1
-		a.count = last.Count
-		no, isRefund := Item{Key: about}.RefundNo()
-		if !isRefund {
-			no = string(about)
-		}
-		s.alarm(ctx, no, a, args...)
-		return ledgerError(s.Ledger.Commit(ctx, item(key, items[0].Version, last, time.Time{})))
-	})
-	if err != nil {
-		s.log(ctx, slog.LevelWarn, "not noted", string(about), "error", err)
 	}
 }

@@ -98,7 +98,7 @@ func (s *Service) nothingInDoubt(ctx context.Context) (bool, error) {
 		if err := decode(it, &rec); err != nil {
 			return false, err
 		}
-		none = rec.State != Claimed
+		none = rec.State != Claimed || rec.waits()
 		return none, nil
 	})
 	return none, err

@@ -14,9 +14,7 @@ const (
 // the promotions' articles, then the promotions that do not fit.
 func bounded(r Refund) Refund {
 	for _, text := range []*string{&r.Channel, &r.UserReceivedAccount, &r.SuccessTime, &r.CreateTime, &r.FundsAccount} {
-		if len(*text) > maxText {
-			*text = strings.ToValidUTF8((*text)[:maxText], "")
-		}
+		*text = shortened(*text, maxText)
 	}
 	if len(r.RefundID) > maxNumber {
 		r.RefundID = "" // nobody could ask by it
@@ -48,4 +46,12 @@ func size(v any) int {
 // numbersFit reports whether order numbers and currencies in an answer are short enough to be kept.
 func (r Refund) numbersFit() bool {
 	return max(len(r.TransactionID), len(r.OutTradeNo), len(r.Amount.Currency), len(r.Amount.PayerCurrency)) <= maxNumber
+}
+
+// shortened is as much of a text as fits that many bytes.
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "")
 }

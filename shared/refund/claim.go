@@ -100,6 +100,10 @@ func (tx *txn) claim(caller Caller, req Request, rules rules, now time.Time) err
 		return tx.claimNew(caller, req, rules, now)
 	}
 	switch {
+	case field != "" && rec.waits():
+		e := conflictf("%s differs from what this out_refund_no was first used with, which waits for the merchant's balance; withdraw that first", field)
+		e.Next = Later
+		return e
 	case field != "" && rec.State == Claimed: // which ends, and then other content may be claimed
 		e := conflictf("%s differs from what this out_refund_no was first used with, whose outcome is not known yet", field)
 		e.Next = Later
@@ -108,6 +112,8 @@ func (tx *txn) claim(caller Caller, req Request, rules rules, now time.Time) err
 		return conflictf("%s differs from what this out_refund_no was first used with", field)
 	case rec.State == Rejected:
 		return rec.Refusal
+	case rec.waits() && tx.mayWait(now) == "":
+		return rec.waitingError(now)
 	case rec.State == Claimed:
 		if why := tx.suspended(); why != "" {
 			e := unavailable(why, nil)
@@ -155,7 +161,7 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	}
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
 	rec.ClaimedAt, rec.Queries, rec.ExternalRefunds = now, 0, tx.externalRefunds()
-	rec.Absent, rec.Released, rec.Cancelled = false, false, false
+	rec.Absent, rec.Released, rec.Cancelled, rec.Funds = false, false, false, nil
 	rec.Revision++
 	rec.note(HistoryEntry{At: now, What: string(Claimed), Note: caller.LogValue().String()})
 	tx.reserve(req.Amount.Refund, true)
@@ -258,6 +264,8 @@ func (st Settlement) answer(refused *Error) (Refund, error) {
 		return st.Refund, nil
 	case refused == nil:
 		return Refund{}, unavailable("the upstream's answer contradicts the request; query or repeat identically", nil)
+	case st.State == Claimed && st.waits != nil:
+		return Refund{}, st.waits
 	case st.State == Claimed && refused.Code != CodeUnavailable:
 		e := unavailable("an earlier submission of this refund has had no answer, so its outcome is unknown; query or repeat identically", refused)
 		e.Upstream = refused.Upstream

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -98,7 +97,7 @@ func (s *Service) leaseDeliveries(ctx context.Context, no string, slow *slowSubs
 				tx.rec.dropDeliveries(name)
 			default:
 				d.Attempts++
-				s.reschedule(ctx, no, e, d, errNoSubscriber, now)
+				s.reschedule(ctx, tx, e, d, errNoSubscriber, now)
 			}
 		}
 		return nil
@@ -125,7 +124,7 @@ func (s *Service) attemptDelivery(ctx context.Context, a deliveryAttempt, slow *
 		}
 		tx.keepQueryAt = true
 		if cause != nil {
-			s.reschedule(ctx, no, e, d, cause, now)
+			s.reschedule(ctx, tx, e, d, cause, now)
 			return nil
 		}
 		tx.rec.markDelivered(e.ID, d.To)
@@ -164,12 +163,13 @@ func (s *Service) callSubscriber(ctx context.Context, a deliveryAttempt) (err er
 
 // reschedule records a failed attempt: the delivery is due again later, or given up
 // for a person to look at.
-func (s *Service) reschedule(ctx context.Context, no string, e *outboxEntry, d *delivery, cause error, now time.Time) {
+func (s *Service) reschedule(ctx context.Context, tx *txn, e *outboxEntry, d *delivery, cause error, now time.Time) {
 	d.Lease, d.LastError = time.Time{}, excerpt(cause)
 	d.Next = now.Add(deliveryBackoff(d.Attempts))
 	if d.Next.After(e.At.Add(giveUpAfter)) {
 		d.GivenUp, d.Next = true, time.Time{}
-		s.alarm(ctx, no, alarm{code: alarmSubscriber, why: "a subscriber has not acknowledged this event for three days and is given up"},
+		tx.keepCause(alarmSubscriber, "the subscriber "+d.To+" has not acknowledged an event for three days and is given up", now)
+		s.alarm(ctx, tx.no, alarm{code: alarmSubscriber, why: "a subscriber has not acknowledged this event for three days and is given up"},
 			"to", d.To, "event_id", e.ID, "tries", d.Attempts, "error", cause)
 	}
 }
@@ -222,6 +222,5 @@ func (s *slowSubscribers) record(name string, err error, took time.Duration) {
 // excerpt is as much of an error's text as a record keeps.
 func excerpt(err error) string {
 	const most = 200
-	text := err.Error()
-	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+	return shortened(err.Error(), most)
 }

@@ -74,6 +74,9 @@ func (r *record) countNotFound(asked time.Time) (ended bool) {
 func (tx *txn) release(why string, now time.Time) {
 	rec := &tx.rec
 	refusal := rec.InterimRefusal
+	if refusal == nil && rec.Funds != nil {
+		refusal = rec.Funds.Refusal
+	}
 	if refusal == nil {
 		refusal = &Error{
 			Code: CodeRejected, Next: LaterOrFix,
@@ -83,15 +86,31 @@ func (tx *txn) release(why string, now time.Time) {
 	rec.State, rec.Refusal, rec.Released = Rejected, refusal, true
 	rec.Revision++
 	rec.Open, rec.Lease, rec.InterimRefusal, rec.Cancelled = nil, time.Time{}, nil, false
-	rec.Absent = true
+	rec.Absent, rec.Funds = true, nil
 	rec.note(HistoryEntry{At: now, What: "released", Note: why})
 	tx.reserve(0, false)
+}
+
+// submittedUntil is until when the reconciler submits the claim again.
+func (r *record) submittedUntil() time.Time {
+	until := r.ClaimedAt.Add(submitFor)
+	if r.Funds != nil { // and until then it is submitted now and then in any case
+		until = later(until, r.Funds.Since.Add(waitFunds))
+	}
+	return until
+}
+
+func later(x, y time.Time) time.Time {
+	if y.After(x) {
+		return y
+	}
+	return x
 }
 
 // worthResubmitting reports whether submitting the same again may succeed: not after a
 // refusal for certain, unless that was one that time mends.
 func (r *record) worthResubmitting() bool {
-	return r.InterimRefusal == nil || r.InterimRefusal.Next == Later
+	return r.InterimRefusal == nil || r.InterimRefusal.Next == Later && r.Funds == nil
 }
 
 // suspended says why a claim in doubt is not submitted again, "" if it may be.
@@ -122,13 +141,15 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 			tx.raise(alarmExternal, why, now)
 		}
 		switch {
-		case why == "" && tx.rec.worthResubmitting() && now.Sub(tx.rec.ClaimedAt) <= submitFor:
+		case why == "" && tx.rec.worthResubmitting() && now.Before(tx.rec.submittedUntil()):
 			if tx.startSubmission(s.rules(), now) != nil || s.turn(ctx) != nil {
 				return errUnchanged // too early for its order, or for the upstream: the next run
 			}
 			again = true
 		default:
-			if ended = tx.rec.countNotFound(asked); ended {
+			if ended = tx.rec.countNotFound(asked); ended && tx.resumeWait(now) {
+				ended = false
+			} else if ended {
 				tx.release(fmt.Sprintf("not found %d times, last asked %v after the last submission",
 					tx.rec.NotFound, asked.Sub(tx.rec.lastSubmitted()).Round(time.Minute)), now)
 			}
@@ -155,13 +176,18 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 
 // Cancel stops a claim in doubt: it is never submitted again, only asked about, and
 // ends as soon as its outcome is known or the upstream has said long enough that it
-// holds nothing. by names who decided, for the history.
+// holds nothing. One that waits for the merchant's balance is not in doubt and ends at
+// once. by names who decided, for the history.
 // [CodeConflict] if the refund is not in doubt.
 func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
 	return s.update(ctx, outRefundNo, nil, func(tx *txn, now time.Time) error {
 		switch err := tx.inDoubt(); {
 		case err != nil:
 			return err
+		case tx.rec.waits() && !tx.rec.running(now):
+			tx.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
+			tx.endWait("withdrawn", now)
+			tx.closeCauses(alarmFunds)
 		case !tx.rec.Cancelled:
 			tx.rec.Cancelled = true
 			tx.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
@@ -195,7 +221,7 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 		return err
 	}
 	known, asked := tx.rec, s.now()
-	if from := known.lastSubmitted().Add(submissionLife); asked.Before(from) {
+	if from := known.lastSubmitted().Add(submissionLife); asked.Before(from) && !known.waits() {
 		e := conflictf("a submission of this refund may still be in flight until %s; try again after that", from.Format(time.RFC3339))
 		e.Next, e.RetryAfter = Later, from.Sub(asked)
 		return e
@@ -239,5 +265,10 @@ func (tx *txn) inDoubt() error {
 
 // anyInDoubt reports whether one of the refunds is a claim whose outcome is unknown.
 func anyInDoubt(records []record) bool {
-	return slices.ContainsFunc(records, func(r record) bool { return r.State == Claimed })
+	return slices.ContainsFunc(records, func(r record) bool { return r.State == Claimed && !r.waits() })
+}
+
+// anyWaits reports whether one of the refunds waits for the merchant's balance.
+func anyWaits(records []record) bool {
+	return slices.ContainsFunc(records, func(r record) bool { return r.waits() })
 }

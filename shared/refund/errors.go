@@ -48,6 +48,9 @@ type Error struct {
 	// them is that a refund of other content has the number. Only a query tells which.
 	MaybeNumberTaken bool `json:"maybe_taken,omitempty"`
 
+	// NotEnough, with CodeRejected: the merchant's balance is too low, and for no other reason.
+	NotEnough bool `json:"not_enough,omitempty"`
+
 	// CountedOnly, with CodeUnavailable: the upstream counts the refund that was asked
 	// about, so that it exists, and reports neither status nor amount.
 	CountedOnly bool `json:"exists,omitempty"`

@@ -9,19 +9,21 @@ import (
 
 // An Inspection is all that the ledger holds of one refund, for people to look at.
 type Inspection struct {
-	OutRefundNo string
-	State       State
-	External    bool    // never claimed here
-	InDoubt     bool    // claimed and submitted, and nobody waits for the answer any more
-	Request     Request // what was claimed; of an external refund, what the upstream reported
-	Refund      Refund  // what the upstream has reported, completed by what was claimed
-	Held        int64   // minor units that it reserves on its order's account
-	Refusal     *Error  // why it was rejected, nil unless it was
-	NumberTaken bool    // rejected, since an external refund has the number: Refund and Held are that one's
-	Causes      []Cause // lasting causes of alarm that go on
-	ClaimedAt   time.Time
-	History     []HistoryEntry    // oldest first
-	Pending     []PendingDelivery // what subscribers have not acknowledged yet, oldest first
+	OutRefundNo                string
+	State                      State
+	External                   bool    // never claimed here
+	InDoubt                    bool    // claimed and submitted, and nobody waits for the answer any more
+	Request                    Request // what was claimed; of an external refund, what the upstream reported
+	Refund                     Refund  // what the upstream has reported, completed by what was claimed
+	Held                       int64   // minor units that it reserves on its order's account
+	Refusal                    *Error  // why it was rejected, nil unless it was
+	NumberTaken                bool    // rejected, since an external refund has the number: Refund and Held are that one's
+	Causes                     []Cause // open causes of alarm
+	WaitingFunds               bool    // claimed, refused for want of funds, and goes on by itself after a top-up: since WaitingSince, until WaitingUntil at most
+	ClaimedAt                  time.Time
+	WaitingSince, WaitingUntil time.Time
+	History                    []HistoryEntry    // oldest first
+	Pending                    []PendingDelivery // what subscribers have not acknowledged yet, oldest first
 }
 
 // A PendingDelivery is one event of a refund that one subscriber has not acknowledged.
@@ -72,7 +74,12 @@ func (r *record) inspection(now time.Time) Inspection {
 			pending = append(pending, PendingDelivery{To: d.To, Since: e.At, Attempts: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
 		}
 	}
+	var since, until time.Time
+	if r.waits() {
+		since, until = r.Funds.Since, r.Funds.Since.Add(waitFunds)
+	}
 	return Inspection{
+		WaitingFunds: r.waits(), WaitingSince: since, WaitingUntil: until,
 		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, InDoubt: r.State == Claimed && len(r.Open) > 0 && !r.running(now),
 		Request: r.Request, Refund: r.view(),
 		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: pending,

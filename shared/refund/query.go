@@ -67,6 +67,9 @@ func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool
 		return Settlement{State: tx.rec.State, Refund: tx.rec.view()}, nil
 	}
 	st, err := s.ask(ctx, no, tx.rec.Revision)
+	if IsCode(err, CodeNotFound) && tx.rec.waits() {
+		return Settlement{}, tx.rec.waitingError(s.now())
+	}
 	if IsCode(err, CodeNotFound) && tx.rec.State.reserves() {
 		return Settlement{}, unavailable("the upstream does not know this refund yet; query again, or repeat the refund identically", err)
 	}
@@ -151,6 +154,9 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 	cancel()
 	if IsCode(err, CodeNotFound) && anyInDoubt(known) {
 		return Page{}, unavailable("a refund of this order is in doubt, and the upstream does not know it yet; query again", err)
+	}
+	if IsCode(err, CodeNotFound) && anyWaits(known) { // of which the ledger alone knows
+		return s.listOrder(ctx, l)
 	}
 	if err != nil {
 		if AsError(err).CountedOnly && len(known) > 0 { // it counts them and reports nothing: the ledger knows more

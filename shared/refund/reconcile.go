@@ -51,13 +51,13 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 	if err := s.sweep(ctx, end); err != nil {
 		return summary, err
 	}
-	cursor, now, slow := "", s.now(), &slowSubscribers{}
+	cursor, now, slow, short := "", s.now(), &slowSubscribers{}, &shortage{}
 	for time.Now().Before(end) && ctx.Err() == nil {
 		items, next, err := s.Ledger.List(ctx, DueBy(now), cursor, runPage)
 		if err != nil {
 			return summary, ledgerError(err)
 		}
-		summary.add(s.reconcileAll(ctx, items, end, slow))
+		summary.add(s.reconcileAll(ctx, items, end, slow, short))
 		if cursor = next; next == "" {
 			break
 		}
@@ -66,6 +66,7 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 	summary.Remaining = left
 	s.log(ctx, slog.LevelInfo, "reconciled", "", "checked", summary.Checked, "settled", summary.Settled,
 		"resubmitted", summary.Resubmitted, "released", summary.Released, "delivered", summary.Delivered, "remaining", summary.Remaining)
+	s.tellAlarms(ctx)
 	return summary, err
 }
 
@@ -78,7 +79,7 @@ func (t *Summary) add(u Summary) {
 }
 
 // reconcileAll takes up the listed refunds, a few at a time, until end.
-func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time, slow *slowSubscribers) Summary {
+func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time, slow *slowSubscribers, short *shortage) Summary {
 	var (
 		mu      sync.Mutex
 		summary Summary
@@ -88,7 +89,7 @@ func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time,
 	for range runWorkers {
 		wg.Go(func() {
 			for it := range work {
-				t := s.reconcileOne(ctx, it, slow)
+				t := s.reconcileOne(ctx, it, slow, short)
 				mu.Lock()
 				summary.add(t)
 				mu.Unlock()
@@ -109,7 +110,7 @@ func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time,
 // reconcileOne looks after one refund, if it is still due: it asks about it and
 // delivers its pending events, unless somebody else has taken that up. What goes wrong
 // leaves it due later, and keeps to this refund.
-func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubscribers) (t Summary) {
+func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubscribers, short *shortage) (t Summary) {
 	no, _ := listed.RefundNo()
 	defer s.recoverPanic(ctx, no)
 	var rec record
@@ -119,7 +120,7 @@ func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubsc
 	}
 	now := s.now()
 	if rec.queryDueNow(now) {
-		t = s.queryDue(ctx, rec.Request.OutRefundNo)
+		t = s.queryDue(ctx, rec.Request.OutRefundNo, short)
 	}
 	if t.Settled == 0 && len(rec.dueSubscribers(now, slow)) == 0 {
 		return t
@@ -141,7 +142,7 @@ func (s *Service) recoverPanic(ctx context.Context, no string) {
 }
 
 // queryDue asks about one refund, if it is still due and nobody else has taken it up.
-func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
+func (s *Service) queryDue(ctx context.Context, no string, short *shortage) (t Summary) {
 	rec, leased, err := s.leaseQuery(ctx, no)
 	if err != nil || !leased {
 		if err != nil {
@@ -151,6 +152,9 @@ func (s *Service) queryDue(ctx context.Context, no string) (t Summary) {
 	}
 	t.Checked = 1
 	crash("reconcile.taken")
+	if rec.waits() { // the upstream has refused it for certain: there is nothing to ask
+		return s.goOnWaiting(ctx, rec, short, t)
+	}
 	asked := s.now()
 	st, err := s.ask(ctx, no, rec.Revision)
 	e := AsError(err)
@@ -188,9 +192,7 @@ func (s *Service) leaseQuery(ctx context.Context, no string) (rec record, leased
 	}
 	tx.rec.Queries++
 	tx.rec.notAhead(now)
-	if tx.rec.State == Claimed && tx.rec.overdue(now) && !tx.rec.doubtExplained() {
-		tx.raise(alarmStuck, "a claim has had no answer for a day: stuck, until the upstream says whether it holds it or a person decides", now)
-	}
+	tx.watch(now)
 	s.logAlarms(ctx, tx, map[string]bool{})
 	err = s.commit(ctx, tx, now)
 	if errors.Is(err, ErrStale) {

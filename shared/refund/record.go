@@ -28,6 +28,7 @@ type record struct {
 	NotFound        int            `json:"absences,omitempty"`  // how often the upstream has not known it, asked when nothing could be on its way
 	NotFoundAt      time.Time      `json:"absent_at,omitzero"`  // when it first did not
 	ExternalRefunds int            `json:"hands,omitempty"`     // external refunds that the order had when this one was claimed
+	Funds           *fundsWait     `json:"funds,omitempty"`     // claimed, refused for want of funds, and goes on after a top-up
 	Cancelled       bool           `json:"cancelled,omitempty"` // never submitted again by itself; "withdrawn" in the history
 	Queries         int            `json:"asked,omitempty"`     // queries by the reconciler since the state moved
 	QueryAt         time.Time      `json:"ask_at,omitzero"`     // when its next one is due, unless the record is at rest
@@ -40,7 +41,7 @@ type record struct {
 	History         []HistoryEntry `json:"history"`
 	Outbox          []outboxEntry  `json:"notices,omitempty"`   // events that subscribers have not acknowledged yet, oldest first
 	LastEnqueued    Status         `json:"announced,omitempty"` // of the last event that was put there
-	Causes          []Cause        `json:"causes,omitempty"`    // lasting causes of alarm
+	Causes          []Cause        `json:"causes,omitempty"`    // open causes of alarm
 
 	begun time.Time // real time at which this process recorded the last submission
 }
@@ -52,6 +53,7 @@ type HistoryEntry struct {
 	Source Source    `json:"source,omitempty"` // how it became known
 	Note   string    `json:"note,omitempty"`   // an upstream's code, or what contradicts the record
 	ID     string    `json:"id,omitempty"`     // of a notification
+	By     string    `json:"by,omitempty"`     // who caused the entry, in full
 }
 
 // maxHistory bounds a record's history. The first entries and the last are kept.

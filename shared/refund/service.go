@@ -29,7 +29,12 @@ type Service struct {
 	// and the upstream, when asked, says that the refund exists and nothing else of it.
 	TrustRelay bool
 
+	// WaitFunds lets a refund for which the merchant's balance is too low go on by itself
+	// after a top-up, for seven days.
+	WaitFunds bool
+
 	Subscribers []Subscriber // are told of every refund that settles
+	Alerters    []Alerter    // are told of alarms
 
 	Log *slog.Logger // nil: none
 

@@ -42,6 +42,7 @@ type Settlement struct {
 	revision    int    // of the record now
 	refusal     *Error // of a rejected refund
 	numberTaken bool   // an external refund has the number
+	waits       *Error // what is answered about a claim that waits for the merchant's balance
 }
 
 // Settle applies an outcome to the ledger: the one way in which every
@@ -107,6 +108,9 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		s.log(ctx, slog.LevelWarn, "unsettled", out.OutRefundNo, "state", st.State, "source", out.Source, "error", out.Err)
 	}
 	st.Refund, st.revision, st.refusal, st.numberTaken = rec.view(), rec.Revision, rec.Refusal, rec.NumberTaken
+	if rec.waits() {
+		st.waits = rec.waitingError(s.now())
+	}
 	return st, nil
 }
 
@@ -252,7 +256,14 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 		rec.Revision++
 		rec.Open, rec.Lease = nil, time.Time{}
 		rec.InterimRefusal, rec.NotFound, rec.NotFoundAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
+		rec.Funds = nil
 		rec.note(HistoryEntry{At: now, What: string(to), Source: out.Source, ID: out.EventID})
+		switch {
+		case to == Closed && !rec.External:
+			tx.alarm(alarmClosed, "WeChat Pay has closed this refund, so that the payer does not get the money by it: refund again under a new number", now)
+		case to == Abnormal:
+			tx.alarm(alarmAbnormal, whyAbnormal, now)
+		}
 	}
 	tx.updateOrder(out.Refund, now)
 }
@@ -330,10 +341,25 @@ func (tx *txn) settleRefusal(out Outcome, now time.Time) {
 	if rec.State != Claimed || len(rec.Open) > 0 {
 		if out.submission == rec.Submission {
 			rec.InterimRefusal = &refusal
+			if rec.State == Claimed && refusal.notEnough() {
+				tx.noteNotEnough(&refusal, now)
+				tx.alarm(alarmFunds, tx.whyFunds(), now)
+			}
 		}
 		return
+	}
+	if waits := tx.noteNotEnough(&refusal, now); waits {
+		rec.InterimRefusal = &refusal
+		tx.alarm(alarmFunds, tx.whyFunds(), now)
+		return
+	}
+	if rec.Funds != nil {
+		rec.Funds, rec.Queries = nil, 0
 	}
 	rec.State, rec.Refusal, rec.InterimRefusal = Rejected, &refusal, nil
 	rec.Revision++
 	tx.reserve(0, false)
+	if refusal.notEnough() {
+		tx.alarm(alarmFunds, tx.whyFunds(), now)
+	}
 }

@@ -46,6 +46,7 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 			if tx.rec.implausiblyLate(now) {
 				tx.rec.QueryAt = now
 				tx.rec.notAhead(now)
+				tx.keepCause(alarmClock, "this refund was due later than any rule says: some instance's clock ran ahead; ignored", now)
 			}
 		})
 		return time.Now().Before(end), nil

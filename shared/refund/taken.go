@@ -40,7 +40,7 @@ func (tx *txn) settleNumberTaken(out Outcome, to State, now time.Time) (st Settl
 	rec.State, rec.NumberTaken, rec.Refusal = Rejected, true, numberTakenError(upstream, out.Refund)
 	rec.Revision++
 	rec.Queries, rec.Open, rec.Lease, rec.InterimRefusal, rec.Cancelled = 0, nil, time.Time{}, nil, false
-	rec.Refund, rec.Order, rec.SecondOrder = out.Refund, "", ""
+	rec.Refund, rec.Order, rec.SecondOrder, rec.Funds = out.Refund, "", "", nil
 	rec.note(HistoryEntry{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
 	tx.alarm(alarmTaken, rec.Refusal.Message, now)
 	tx.updateOrder(out.Refund, now)

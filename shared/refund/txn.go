@@ -23,6 +23,7 @@ type txn struct {
 	raised      []string              // codes of lasting causes among them, logged or not
 	closed      []Cause               // lasting causes that the change ends
 	logArgs     []any                 // logged beside each alarm
+	waitFunds   bool                  // a claim may wait for the merchant's balance
 }
 
 // update changes a refund and what depends on it in one transaction, anew from the
@@ -69,7 +70,7 @@ func (s *Service) begin(ctx context.Context, no string, keys ...Key) (*txn, erro
 	if err := s.Bind(ctx); err != nil {
 		return nil, err
 	}
-	tx := &txn{no: no, items: map[Key]Item{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}, known: map[Key]bool{}}
+	tx := &txn{no: no, items: map[Key]Item{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}, known: map[Key]bool{}, waitFunds: s.WaitFunds}
 	want := append([]Key{refundKey(no)}, keys...)
 	for len(want) > 0 {
 		items, err := s.Ledger.Get(ctx, want...)
@@ -145,7 +146,9 @@ func (tx *txn) changes(now time.Time) (items []Item) {
 		if !tx.keepQueryAt {
 			tx.rec.QueryAt = tx.rec.nextQueryAt(now)
 		}
-		items = append(items, tx.item(k, tx.rec, tx.rec.due(now)))
+		it := tx.item(k, tx.rec, tx.rec.due(now))
+		it.Class, it.At = tx.rec.class(), tx.rec.ClaimedAt
+		items = append(items, it)
 	}
 	for _, k := range slices.Sorted(maps.Keys(tx.accounts)) {
 		if tx.differs(k, tx.accounts[k], new(orderAccount)) {
