@@ -67,6 +67,7 @@ func sampleEnv() map[string]string {
 		"WXPAY_PRIVATE_KEY": "file:/opt/key.pem", "WXPAY_PUBLIC_KEY": "file:/opt/pub.pem",
 		"WXPAY_APIV3_KEY": strings.Repeat("k", 32), "WXPAY_API_KEY": strings.Repeat("2", 32),
 		"NOTIFY_WEBHOOK_SECRET": base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		"ALERT_SECRET":          "-",
 	}
 	for _, s := range config.Settings() {
 		if s.In&config.SCF != 0 && env[s.Name] == "" {
@@ -444,6 +445,7 @@ var secretKeys = map[string]string{
 	"private_key": "WXPAY_PRIVATE_KEY", "apiv3_key": "WXPAY_APIV3_KEY", "public_key": "WXPAY_PUBLIC_KEY", "api_key": "WXPAY_API_KEY",
 	"client_cert": "WXPAY_CLIENT_CERT", "client_key": "WXPAY_CLIENT_KEY", "corpsecret": "WECOM_CORPSECRET",
 	"secret_id": "TENCENTCLOUD_SECRETID", "secret_key": "TENCENTCLOUD_SECRETKEY", "webhook_secret": "NOTIFY_WEBHOOK_SECRET",
+	"alert_url": "ALERT_URL", "alert_secret": "ALERT_SECRET",
 }
 
 // parameters are those of template.yaml, and what they set.
@@ -451,14 +453,16 @@ var parameters = map[string]string{
 	"Channel": "WXPAY_CHANNEL", "AppId": "WXPAY_APPID", "MchId": "WXPAY_MCHID", "SubAppId": "WXPAY_SUB_APPID", "SubMchId": "WXPAY_SUB_MCHID",
 	"SerialNo": "WXPAY_SERIAL_NO", "PublicKeyId": "WXPAY_PUBLIC_KEY_ID", "SignType": "WXPAY_SIGN_TYPE", "CloudBaseEnv": "TCB_ENV",
 	"CloudPayCallback": "CLOUDPAY_CALLBACK_FUNCTION", "CorpId": "WECOM_CORPID",
-	"NotifyFunctions": "NOTIFY_FUNCTIONS", "WebhookUrl": "NOTIFY_WEBHOOK_URL",
+	"NotifyFunctions": "NOTIFY_FUNCTIONS", "WebhookUrl": "NOTIFY_WEBHOOK_URL", "WaitFunds": "REFUND_WAIT_FUNDS",
 }
 
 // subscribed are the settings of a merchant who is told of settled refunds.
 var subscribed = map[string]string{
 	"NOTIFY_FUNCTIONS": "scf:orderCallback", "NOTIFY_WEBHOOK_URL": "https://hook.example",
 	"NOTIFY_WEBHOOK_SECRET": base64.StdEncoding.EncodeToString(make([]byte, 32)),
-	"TCB_ENV":               "env-1", "TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key",
+	"ALERT_URL":             "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k https://oapi.dingtalk.com/robot/send?access_token=t",
+	"ALERT_SECRET":          "- SECa", "REFUND_WAIT_FUNDS": "true",
+	"TCB_ENV": "env-1", "TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key",
 }
 
 // wechat is a sandbox that is asked for a merchant's settings alone.
@@ -493,6 +497,7 @@ func checkConfiguration(f files) []string {
 		for parameter, variable := range parameters {
 			given[parameter] = merchant[variable]
 		}
+		given["Robots"] = "true"
 		all, unread := f.deployments()
 		problems = append(problems, unread...)
 		delete(all, cloudBaseFile) // TestCloudBaseConfigurationOfEachChannel makes and loads one for each
@@ -501,6 +506,7 @@ func checkConfiguration(f files) []string {
 		}
 		delete(given, "NotifyFunctions")
 		delete(given, "WebhookUrl")
+		delete(given, "Robots")
 		if all["template.yaml, telling nobody"], err = readTemplate(f[templateFile], given); err != nil {
 			problems = append(problems, err.Error())
 		}

@@ -104,6 +104,7 @@ func (r *reader) system(log *slog.Logger) (sys *System, ledger string) {
 		build(r, sys)
 	}
 	sys.Refunds.Subscribers = subscribers(r)
+	sys.Refunds.Alerters, sys.Refunds.WaitFunds = alerters(r), r.bool("REFUND_WAIT_FUNDS")
 	r.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")
 	// Package host reads these, to which any text is a token.
 	for _, name := range []string{"REFUND_CLIENT_SOURCES", "REFUND_SERVER_SOURCES", "REFUND_SERVER_TOKEN"} {

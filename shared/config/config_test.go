@@ -493,7 +493,7 @@ func TestSettingsAreDescribed(t *testing.T) {
 				t.Errorf("%s is for %q, which is no channel", s.Name, channel)
 			}
 		}
-		if looks := regexp.MustCompile(`(PRIVATE|CLIENT|API|APIV3|SECRET)_?KEY$|SECRET|TOKEN$|^LEDGER_URL$`).MatchString(s.Name); looks != s.Secret {
+		if looks := regexp.MustCompile(`(PRIVATE|CLIENT|API|APIV3|SECRET)_?KEY$|SECRET|TOKEN$|^(LEDGER|ALERT)_URL$`).MatchString(s.Name); looks != s.Secret {
 			t.Errorf("%s is secret: %v, want %v", s.Name, s.Secret, looks)
 		}
 	}

@@ -144,6 +144,9 @@ func Settings() []Setting {
 		{Name: "REFUND_PACE", Optional: all, In: everywhere, Example: "1m",
 			English: "least time between two refunds of one order; default `1m`, `0s` for none",
 			Chinese: "同一订单两次退款的最小间隔；默认 `1m`，`0s` 为不限"},
+		{Name: "REFUND_WAIT_FUNDS", Optional: all, In: everywhere, Example: "true",
+			English: "`true`: a refund refused for want of balance waits, and goes on under its number after a top-up, for seven days at most",
+			Chinese: "`true`：因余额不足被拒的退款先等待，充值后以原单号自动继续，最多七天"},
 		{Name: "REFUND_TRUST_FUNCTIONS", Optional: all, In: SCF | Web | Local, Example: "true",
 			English: "`true`: a user who comes through another function of the merchant's counts as a server",
 			Chinese: "`true`：经由您其他云函数来的用户视为服务端"},
@@ -169,6 +172,13 @@ func Settings() []Setting {
 		{Name: "NOTIFY_WEBHOOK_SECRET", Optional: all, In: everywhere, Secret: true,
 			English: "what it is signed with: base64 of 24 to 64 bytes, with or without `whsec_`; `new old`, with a space between, signs with both",
 			Chinese: "其签名密钥：24 至 64 字节的 base64，可带 `whsec_` 前缀；更换期间写 `新 旧`（以空格分隔），两个都签"},
+
+		{Name: "ALERT_URL", Optional: all, In: everywhere, Secret: true, Example: "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY",
+			English: "who is told of alarms: addresses of WeCom, DingTalk and Feishu group robots, or of webhooks (signed as above); up to five, a space between",
+			Chinese: "告警发给谁：企业微信、钉钉、飞书群机器人的地址，或 webhook 地址（签名同上）；最多五个，以空格分隔"},
+		{Name: "ALERT_SECRET", Optional: all, In: everywhere, Secret: true,
+			English: "their secrets, in the same order, `-` where there is none (WeCom never has one): `- SECabc whsec_…`; absent: none has one",
+			Chinese: "各自的密钥，顺序相同，没有的写 `-`（企业微信没有）：`- SECabc whsec_…`；都没有则不填"},
 
 		{Name: "LOG_LEVEL", Optional: all, In: everywhere, Preset: "info", Example: "info",
 			English: "`debug`, `info` (default), `warn`, `error`",

@@ -50,37 +50,42 @@ func Webhook(client *http.Client, url string, keys ...Secret) refund.Subscriber 
 		if err != nil {
 			return err
 		}
-		now := time.Now()
-		var signatures []string
-		for _, key := range keys {
-			s, err := key.Reveal().Sign(e.ID, now, body)
-			if err != nil {
-				return errors.New("deliver: the webhook cannot be signed")
-			}
-			signatures = append(signatures, s)
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-		if err != nil {
-			return errors.New("deliver: the webhook's address cannot be used")
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("User-Agent", "wxrefund")
-		req.Header.Set("webhook-id", e.ID)
-		req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
-		req.Header.Set("webhook-signature", strings.Join(signatures, " "))
-		resp, err := client.Do(req)
-		if err != nil {
-			if u, ok := errors.AsType[*neturl.Error](err); ok {
-				err = u.Err // the address may be known to its owner alone
-			}
-			return fmt.Errorf("deliver: the webhook's receiver did not answer: %w", err)
-		}
-		defer resp.Body.Close()
-		// Read so that the connection can be used again; what it says does not matter.
-		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply))
-		if resp.StatusCode/100 != 2 {
-			return fmt.Errorf("deliver: the webhook's receiver answered %d", resp.StatusCode)
-		}
-		return nil
+		return Post(ctx, client, url, e.ID, body, keys...)
 	}}
+}
+
+// Post sends a JSON text to url as [Webhook] does, under an id.
+func Post(ctx context.Context, client *http.Client, url, id string, body []byte, keys ...Secret) error {
+	now := time.Now()
+	var signatures []string
+	for _, key := range keys {
+		s, err := key.Reveal().Sign(id, now, body)
+		if err != nil {
+			return errors.New("deliver: the webhook cannot be signed")
+		}
+		signatures = append(signatures, s)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("deliver: the webhook's address cannot be used")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "wxrefund")
+	req.Header.Set("webhook-id", id)
+	req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set("webhook-signature", strings.Join(signatures, " "))
+	resp, err := client.Do(req)
+	if err != nil {
+		if u, ok := errors.AsType[*neturl.Error](err); ok {
+			err = u.Err // the address may be known to its owner alone
+		}
+		return fmt.Errorf("deliver: the webhook's receiver did not answer: %w", err)
+	}
+	defer resp.Body.Close()
+	// Read so that the connection can be used again; what it says does not matter.
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply))
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("deliver: the webhook's receiver answered %d", resp.StatusCode)
+	}
+	return nil
 }

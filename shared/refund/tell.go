@@ -22,6 +22,9 @@ type Alerter struct {
 	PerMinute int           // messages that it takes within a minute
 	Apart     time.Duration // least time between two messages
 
+	// Busy reports when it is better left alone, for a minute or so; nil: never.
+	Busy func(now time.Time) bool
+
 	// Tell sends one message. It must return when ctx ends. An error means that it is sent
 	// again later; one of [CodeLimited], not before its RetryAfter.
 	Tell func(ctx context.Context, a Alert) error
@@ -103,6 +106,9 @@ func (s *Service) tellAlarms(ctx context.Context) {
 	}
 	var wg sync.WaitGroup
 	for _, a := range s.Alerters {
+		if a.Busy != nil && a.Busy(time.Now()) {
+			continue // the next run
+		}
 		if due := slices.DeleteFunc(slices.Clone(open), func(c openCause) bool { return !c.cause.dueTo(a.Name, s.now()) }); len(due) > 0 {
 			wg.Go(func() {
 				if err := s.tellAlerter(ctx, a, open, due); err != nil {
