@@ -60,6 +60,8 @@ var mutations = []mutation{
 	{"another partition key", templateFile, "- {AttributeName: item_key, KeyType: HASH}", "- {AttributeName: id, KeyType: HASH}", "table"},
 	{"another index", templateFile, "IndexName: due\n", "IndexName: by_due\n", "table"},
 	{"an index without the items", templateFile, "ProjectionType: ALL", "ProjectionType: KEYS_ONLY", "table"},
+	{"no index of classes", templateFile, "IndexName: class\n", "IndexName: by_class\n", "table"},
+	{"an index of classes that is written with every item", templateFile, "ProjectionType: KEYS_ONLY", "ProjectionType: ALL", "table"},
 	{"a table that expires", templateFile, "      BillingMode: PAY_PER_REQUEST\n", "      BillingMode: PAY_PER_REQUEST\n      TimeToLiveSpecification: {AttributeName: due, Enabled: true}\n", "table"},
 	{"a table that goes with the stack", templateFile, "    Type: AWS::DynamoDB::Table\n    DeletionPolicy: Retain", "    Type: AWS::DynamoDB::Table\n    DeletionPolicy: Delete", "table"},
 	{"a table without backups", templateFile, "PointInTimeRecoveryEnabled: true", "PointInTimeRecoveryEnabled: false", "table"},
@@ -70,6 +72,8 @@ var mutations = []mutation{
 	{"every table", templateFile, "Resource: !GetAtt Ledger.Arn", "Resource: '*'", "roles"},
 	{"no right to list", templateFile, "Action: dynamodb:Query", "Action: dynamodb:Scan", "roles"},
 	{"the table listed where the index is", templateFile, "!Sub ${Ledger.Arn}/index/due", "!GetAtt Ledger.Arn", "roles"},
+	{"classes not to be listed", templateFile, "${Ledger.Arn}/index/class", "${Ledger.Arn}/index/other", "roles"},
+	{"another function that may read the whole table", templateFile, "Action: [dynamodb:GetItem, dynamodb:PutItem]", "Action: [dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Scan]", "roles"},
 	{"another function's role", templateFile, "Role: !GetAtt NotifyRole.Arn", "Role: !GetAtt ReconcileRole.Arn", "roles"},
 	{"a role shared by way of a managed policy", templateFile, "      Policies:\n", "      ManagedPolicyArns: [arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess]\n      Policies:\n", "roles"},
 

@@ -55,6 +55,18 @@ func (l *faultyLedger) List(ctx context.Context, index refund.Index, cursor stri
 	return items, next, nil
 }
 
+func (l *faultyLedger) Count(ctx context.Context, index refund.Index) (n int64, err error) {
+	c := l.call()
+	err = c.store(ctx, "", "list", func(ctx context.Context) error {
+		n, err = l.Ledger.Count(ctx, index)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
 const refundPrefix = "refund/"
 
 // subject is the refund that an access is about.

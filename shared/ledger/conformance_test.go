@@ -135,6 +135,12 @@ func item(key string, version int64, body string) refund.Item {
 	return refund.Item{Key: refund.Key(key), Version: version, Body: []byte(body)}
 }
 
+func classItem(key string, version int64, body, class string, at time.Time) refund.Item {
+	i := item(key, version, body)
+	i.Class, i.At = class, at
+	return i
+}
+
 func dueItem(key string, version int64, body string, due time.Time) refund.Item {
 	i := item(key, version, body)
 	i.Due = due
@@ -261,18 +267,24 @@ func TestMistakenCommitsAreRefused(t *testing.T) {
 			items []refund.Item
 			want  string
 		}{
-			"empty":           {nil, "nothing to commit"},
-			"twice":           {[]refund.Item{item("a", 0, ""), item("b", 0, ""), item("a", 1, "")}, `key "a" occurs twice`},
-			"no body":         {[]refund.Item{item("b", 0, ""), {Key: "a"}}, `key "a": no body`},
-			"version":         {[]refund.Item{item("a", -1, "")}, `key "a": version -1`},
-			"no key":          {[]refund.Item{item("", 0, "")}, "empty key"},
-			"long key":        {[]refund.Item{item(long+"k", 0, "")}, "key of 129 bytes, want at most 128"},
-			"control":         {[]refund.Item{item("a\nb", 0, "")}, "byte 1 is not printable ASCII"},
-			"nul":             {[]refund.Item{item("\x00", 0, "")}, "byte 0 is not printable ASCII"},
-			"delete":          {[]refund.Item{item("ab\x7f", 0, "")}, "byte 2 is not printable ASCII"},
-			"not ASCII":       {[]refund.Item{item("退款", 0, "")}, "byte 0 is not printable ASCII"},
-			"not even UTF-8":  {[]refund.Item{item("\xff", 0, "")}, "byte 0 is not printable ASCII"},
-			"good and refuse": {[]refund.Item{item("b", 0, ""), item("\t", 0, "")}, "not printable"},
+			"empty":              {nil, "nothing to commit"},
+			"twice":              {[]refund.Item{item("a", 0, ""), item("b", 0, ""), item("a", 1, "")}, `key "a" occurs twice`},
+			"no body":            {[]refund.Item{item("b", 0, ""), {Key: "a"}}, `key "a": no body`},
+			"version":            {[]refund.Item{item("a", -1, "")}, `key "a": version -1`},
+			"no key":             {[]refund.Item{item("", 0, "")}, "empty key"},
+			"long key":           {[]refund.Item{item(long+"k", 0, "")}, "key of 129 bytes, want at most 128"},
+			"control":            {[]refund.Item{item("a\nb", 0, "")}, "byte 1 is not printable ASCII"},
+			"nul":                {[]refund.Item{item("\x00", 0, "")}, "byte 0 is not printable ASCII"},
+			"delete":             {[]refund.Item{item("ab\x7f", 0, "")}, "byte 2 is not printable ASCII"},
+			"not ASCII":          {[]refund.Item{item("退款", 0, "")}, "byte 0 is not printable ASCII"},
+			"not even UTF-8":     {[]refund.Item{item("\xff", 0, "")}, "byte 0 is not printable ASCII"},
+			"class, no time":     {[]refund.Item{{Key: "a", Body: []byte{}, Class: "open"}}, `key "a": a class and the time under it, want both or neither`},
+			"time, no class":     {[]refund.Item{{Key: "a", Body: []byte{}, At: at(0)}}, `key "a": a class and the time under it, want both or neither`},
+			"long class":         {[]refund.Item{classItem("a", 0, "", strings.Repeat("c", refund.MaxClass+1), at(0))}, `key "a": class of 25 bytes, want at most 24`},
+			"class in capitals":  {[]refund.Item{classItem("a", 0, "", "Open", at(0))}, `key "a": class "Open": byte 0 is none of a-z, _ and !`},
+			"class with a space": {[]refund.Item{classItem("a", 0, "", "in doubt", at(0))}, `class "in doubt": byte 2 is none of`},
+			"class not ASCII":    {[]refund.Item{classItem("a", 0, "", "a退", at(0))}, "byte 1 is none of"},
+			"good and refuse":    {[]refund.Item{item("b", 0, ""), item("\t", 0, "")}, "not printable"},
 		}
 		for name, test := range tests {
 			err := l.Commit(t.Context(), test.items...)
@@ -369,9 +381,15 @@ func TestDueIsKeptToTheMillisecond(t *testing.T) {
 // pages lists everything that is due, page by page.
 func pages(t testing.TB, l refund.Ledger, due time.Time, limit int) (pages [][]string) {
 	t.Helper()
+	return pagesOf(t, l, refund.DueBy(due), limit)
+}
+
+// pagesOf lists all of an index, page by page.
+func pagesOf(t testing.TB, l refund.Ledger, index refund.Index, limit int) (pages [][]string) {
+	t.Helper()
 	cursor := ""
 	for {
-		items, next, err := l.List(t.Context(), refund.DueBy(due), cursor, limit)
+		items, next, err := l.List(t.Context(), index, cursor, limit)
 		if err != nil {
 			t.Fatalf("List: %v", err)
 		}
@@ -763,6 +781,11 @@ func TestEndedContextWritesNothing(t *testing.T) {
 		}
 		if _, _, err := l.List(ctx, refund.DueBy(at(0)), "", 1); !errors.Is(err, context.Canceled) {
 			t.Errorf("List: got %v, want Canceled", err)
+		}
+		for name, call := range everyCall {
+			if err := call(ctx, l); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: got %v, want Canceled", name, err)
+			}
 		}
 		same(t, "as before", get(t, l, "a", "b"), []refund.Item{dueItem("a", 1, "A", at(0)), {Key: "b"}})
 	})

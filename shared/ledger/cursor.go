@@ -5,13 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
 	"wxrefund/shared/refund"
 )
 
-// A position is a place in the order of List: in a shard, behind every item that
+// What a cursor of each index begins with, so that none is taken for another's: that of
+// what is due with a number.
+const (
+	classCursor = "class "
+	keyCursor   = "key "
+)
+
+var errCursor = errors.New("not a cursor of this index of the ledger")
+
+// A position is a place in the list of what is due: in a shard, behind every item that
 // is due earlier, or at the same time with a lesser or equal key. left is how many
 // shards follow this one; behind the last comes the first.
 type position struct {
@@ -38,30 +48,76 @@ func (p position) at(item refund.Item) position {
 
 // cursor encodes p so that callers are not tempted to read it.
 func (p position) cursor() string {
-	text := fmt.Sprintf("%d %d %d %s", p.shard, p.left, p.due, p.key)
-	return base64.RawURLEncoding.EncodeToString([]byte(text))
+	return encodeCursor(fmt.Sprintf("%d %d %d %s", p.shard, p.left, p.due, p.key))
 }
 
-// parseCursor undoes cursor. The empty string is before everything.
-func parseCursor(s string, due time.Time) (p position, err error) {
+func encodeCursor(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+// decodeCursor undoes encodeCursor, and takes the prefix away.
+func decodeCursor(s, prefix string) (text string, err error) {
+	all, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	text, ok := strings.CutPrefix(string(all), prefix)
+	if err != nil || !ok {
+		return "", errCursor
+	}
+	return text, nil
+}
+
+// parsePosition undoes position.cursor. The empty string is before everything.
+func parsePosition(s string, due time.Time) (p position, err error) {
 	if s == "" {
 		return beginning(due), nil
 	}
-	bad := errors.New("not a cursor of this ledger")
-	text, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	text, err := decodeCursor(s, "")
 	if err != nil {
-		return position{}, bad
+		return position{}, err
 	}
-	parts := strings.SplitN(string(text), " ", 4) // a key may hold spaces
+	parts := strings.SplitN(text, " ", 4) // a key may hold spaces
 	if len(parts) != 4 {
-		return position{}, bad
+		return position{}, errCursor
 	}
 	if _, err := fmt.Sscanf(strings.Join(parts[:3], " "), "%d %d %d", &p.shard, &p.left, &p.due); err != nil {
-		return position{}, bad
+		return position{}, errCursor
 	}
 	p.key = refund.Key(parts[3])
 	if p.shard < 0 || p.shard >= shards || p.left < 0 || p.left >= shards || checkKey(p.key) != nil || p.cursor() != s {
-		return position{}, bad
+		return position{}, errCursor
 	}
 	return p, nil
+}
+
+// A spot is a place in the list of classes, the newest first, the greater key first of
+// those of one time. It is the same in each class: a list of several is one of all of them.
+type spot struct {
+	at  int64 // Unix milliseconds
+	key refund.Key
+}
+
+func (p spot) cursor() string { return encodeCursor(fmt.Sprintf("%s%d %s", classCursor, p.at, p.key)) }
+
+// parseSpot undoes spot.cursor.
+func parseSpot(s string) (p spot, err error) {
+	text, err := decodeCursor(s, classCursor)
+	if err != nil {
+		return spot{}, err
+	}
+	at, key, _ := strings.Cut(text, " ")
+	p.at, err = strconv.ParseInt(at, 10, 64)
+	p.key = refund.Key(key)
+	if err != nil || checkKey(p.key) != nil || p.cursor() != s {
+		return spot{}, errCursor
+	}
+	return p, nil
+}
+
+// parseKey reads the cursor of a list of everything. The empty string is before everything.
+func parseKey(s string) (refund.Key, error) {
+	if s == "" {
+		return "", nil
+	}
+	text, err := decodeCursor(s, keyCursor)
+	if err != nil || checkKey(refund.Key(text)) != nil {
+		return "", errCursor
+	}
+	return refund.Key(text), nil
 }

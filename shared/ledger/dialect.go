@@ -4,13 +4,26 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"wxrefund/shared/refund"
 )
 
 // A dialect is what differs between the databases that share table.
 type dialect struct {
+	// name is the one that its schema's files have.
+	name string
+
+	// migrate applies those steps of the schema that the database does not have yet.
+	migrate func(ctx context.Context, db *sql.DB, steps []string) error
+
+	// version returns how many steps the database has; an error if the program cannot
+	// work with them that knows so many.
+	version func(ctx context.Context, q querier, known int) (int, error)
+
 	// placeholder writes the nth parameter, from 1; nil: a question mark.
 	placeholder func(n int) string
 
@@ -36,23 +49,79 @@ type dialect struct {
 	attempts int
 }
 
-// listItems is the statement of List, and listArgs are its arguments: due by a
-// time, behind a position in its shard, a few. Either way of writing it is a seek in the
+// listDue is the statement that lists what is due, and dueArgs are its arguments: due by
+// a time, behind a position in its shard, a few. Either way of writing it is a seek in the
 // index in one family of databases and a scan in the other.
-func (d dialect) listItems() string {
+func (d dialect) listDue() string {
 	behind := `(due, item_key) > (?, ?)`
 	if d.ranges {
 		behind = `(due > ? OR due = ? AND item_key > ?)`
 	}
-	return selectItem + `due_shard = ? AND due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ` + cmp.Or(d.limit, "?")
+	return selectItem + `due_shard = ? AND due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ` + d.limited()
 }
 
-func (d dialect) listArgs(due int64, after position, limit int) []any {
+func (d dialect) dueArgs(due int64, after position, limit int) []any {
 	if d.ranges {
 		return []any{after.shard, due, after.due, after.due, string(after.key), limit}
 	}
 	return []any{after.shard, due, after.due, string(after.key), limit}
 }
+
+// listClasses is the statement that lists the newest entries of n classes, of each up to
+// a limit: as many seeks in the index, which is all that it reads. A database that were
+// asked for the newest of all of them would read and sort every one. classArgs are its arguments.
+func (d dialect) listClasses(n int) string {
+	before := `(class_at, item_key) < (?, ?)`
+	if d.ranges {
+		before = `class_at <= ? AND (class_at < ? OR class_at = ? AND item_key < ?)`
+	}
+	one := `SELECT * FROM (SELECT class, class_at, item_key FROM wxrefund_items WHERE class = ? AND class_at >= ? AND ` + before +
+		` ORDER BY class_at DESC, item_key DESC LIMIT ` + d.limited() + `) AS one`
+	return one + strings.Repeat(` UNION ALL `+one, n-1)
+}
+
+func (d dialect) classArgs(r classRange, limit int) (args []any) {
+	for _, class := range r.classes {
+		args = append(args, class, r.since, r.before.at)
+		if d.ranges {
+			args = append(args, r.before.at, r.before.at)
+		}
+		args = append(args, string(r.before.key), limit)
+	}
+	return args
+}
+
+// listKeys is the statement that lists everything behind a key.
+func (d dialect) listKeys() string {
+	return selectItem + `item_key > ? ORDER BY item_key LIMIT ` + d.limited()
+}
+
+// count is the statement that counts what is selected, with its arguments.
+func (d dialect) count(s selection) (text string, args []any) {
+	text = `SELECT count(*) FROM wxrefund_items`
+	switch s.kind {
+	case refund.IndexDue: // the index begins with the shard
+		text += ` WHERE due <= ? AND due_shard IN (0`
+		for shard := 1; shard < shards; shard++ {
+			text += fmt.Sprint(`, `, shard)
+		}
+		return text + `)`, []any{s.due}
+	case refund.IndexClass: // before it is no key, or behind all of them
+		args = []any{s.since, s.before.at}
+		for _, class := range s.classes {
+			args = append(args, class)
+		}
+		until := `<`
+		if s.before.key != "" {
+			until = `<=`
+		}
+		return text + ` WHERE class_at >= ? AND class_at ` + until + ` ? AND class IN (?` + strings.Repeat(`, ?`, len(s.classes)-1) + `)`, args
+	default:
+		return text, nil
+	}
+}
+
+func (d dialect) limited() string { return cmp.Or(d.limit, "?") }
 
 // rebind writes the parameters of a statement the dialect's way. No statement
 // of ours has a question mark of another meaning.

@@ -21,15 +21,18 @@ import (
 var dynamodbDriver = []driver{{"dynamodb", "dynamodb://TABLE?region=REGION", openDynamoDB}}
 
 // A dynamo is the ledger in one table of DynamoDB. An item has these
-// attributes; the last three are there only while it is due at some time:
+// attributes; those of due are there only while it is due at some time, those of
+// class only while it has one:
 //
-//	item_key   S  the partition key
-//	version    N
-//	body       B
-//	commit_id  S  names the commit that wrote it
-//	due        N  Unix milliseconds
-//	due_shard  S  partition key of the index that list reads
-//	due_place  S  its sort key: the time and the key, so that they sort as lists do
+//	item_key     S  the partition key
+//	version      N
+//	body         B
+//	commit_id    S  names the commit that wrote it
+//	due          N  Unix milliseconds
+//	due_shard    S  partition key of the index of what is due
+//	due_place    S  its sort key: the time and the key, so that they sort as lists do
+//	class        S  partition key of the index of classes
+//	class_place  S  its sort key: the time under the class and the key
 //
 // Nothing ever expires: what is known of money does not go by itself.
 type dynamo struct {
@@ -38,7 +41,7 @@ type dynamo struct {
 	table  string
 
 	known  int  // the schema of this program
-	schema once // the comparison with the table's
+	marker once // the comparison with the table's
 
 	mu     sync.RWMutex // held for reading by each call
 	closed bool
@@ -193,7 +196,7 @@ func (d *dynamo) enter(ctx context.Context) (leave func(), err error) {
 	if d.closed {
 		err = errors.New("the ledger is closed")
 	} else {
-		err = d.schema.do(ctx, func() error { return d.upgradeSchema(ctx) })
+		err = d.marker.do(ctx, func() error { return d.upgradeSchema(ctx) })
 	}
 	if err != nil {
 		d.mu.RUnlock()

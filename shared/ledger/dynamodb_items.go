@@ -46,10 +46,16 @@ func stored(item refund.Item, commit string) attributes {
 		due := item.Due.UnixMilli()
 		a["due"] = number(due)
 		a["due_shard"] = text(strconv.Itoa(shardOf(item.Key)))
-		a["due_place"] = text(place(position{due: due, key: item.Key}))
+		a["due_place"] = text(place(due, item.Key))
+	}
+	if item.Class != "" {
+		a["class"] = text(item.Class)
+		a["class_place"] = text(place(item.At.UnixMilli(), item.Key))
 	}
 	return a
 }
+
+var errNotWhole = errors.New("the table or its index holds what is not a whole item of a ledger")
 
 // loaded undoes stored.
 func loaded(a attributes) (item refund.Item, err error) {
@@ -57,7 +63,7 @@ func loaded(a attributes) (item refund.Item, err error) {
 	body, isBody := a["body"].(*types.AttributeValueMemberB)
 	version, isVersion := integer(a["version"])
 	if !isKey || !isBody || !isVersion {
-		return item, errors.New("the table or its index holds what is not a whole item of a ledger")
+		return item, errNotWhole
 	}
 	item = refund.Item{Key: refund.Key(key.Value), Version: version, Body: body.Value}
 	if item.Body == nil {
@@ -65,6 +71,13 @@ func loaded(a attributes) (item refund.Item, err error) {
 	}
 	if due, ok := integer(a["due"]); ok {
 		item.Due = time.UnixMilli(due).UTC()
+	}
+	if class, ok := a["class"].(*types.AttributeValueMemberS); ok {
+		e, err := entryOf(a)
+		if err != nil {
+			return item, err
+		}
+		item.Class, item.At = class.Value, time.UnixMilli(e.at).UTC()
 	}
 	return item, nil
 }

@@ -120,3 +120,22 @@ func (d *dynamo) explain(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// explainClasses says what the table's index of classes lacks, if that is why it could not
+// be read: tables from before it go on without.
+func (d *dynamo) explainClasses(ctx context.Context, err error) error {
+	var refused smithy.APIError
+	if ctx.Err() != nil || !errors.As(err, &refused) {
+		return err
+	}
+	switch found, wrong := d.look(ctx); {
+	case wrong != nil: // as of a function, which may not look
+		return fmt.Errorf("index %q of table %q, which shared/ledger/README.md says under \"Upgrade\" how to add: %w", classIndex, d.table, err)
+	case found.classes == "":
+		return fmt.Errorf("table %q has no index %q yet: deploy template.yaml anew, or add it as shared/ledger/README.md says under \"Upgrade\": %w",
+			d.table, classIndex, err)
+	case found.classes != types.IndexStatusActive:
+		return fmt.Errorf("index %q of table %q is still being made (%s): %w", classIndex, d.table, found.classes, err)
+	}
+	return err
+}

@@ -37,7 +37,7 @@ func marked(t *testing.T, url string) int {
 func TestOlderSchemaOfDynamoDBIsUpgradedOnce(t *testing.T) {
 	url := freshOf(t, "dynamodb")
 	before := open(t, url)
-	before.store.(*dynamo).schema.done.Store(true) // the program from before there was a marker
+	before.store.(*dynamo).marker.done.Store(true) // the program from before there was a marker
 	commit(t, before, dueItem("a", 0, "A", at(0)), item("b", 0, "B"))
 	if got := marked(t, url); got != 0 {
 		t.Fatalf("schema %d before anything has looked", got)

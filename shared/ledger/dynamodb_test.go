@@ -48,7 +48,7 @@ func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
 // onWire puts w between a ledger and its table.
 func onWire(s *Store, w wire) *Store {
 	s.store.(*dynamo).http.Transport = w
-	s.store.(*dynamo).schema.done.Store(true) // the wire's script begins behind the look at the schema
+	s.store.(*dynamo).marker.done.Store(true) // the wire's script begins behind the look at the schema
 	return s
 }
 
@@ -568,7 +568,7 @@ func TestDynamoDBIsAskedWithoutScans(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &q); err != nil || q.IndexName != "due" || q.Limit > 102 {
 			t.Errorf("query %s: %v", body, err)
 		}
-		asked[q.ExpressionAttributeValues[":shard"]["S"]] = true
+		asked[q.ExpressionAttributeValues[":partition"]["S"]] = true
 	}
 	if len(asked) != shards {
 		t.Errorf("%d shards were asked, want %d", len(asked), shards)
@@ -608,13 +608,13 @@ func TestDynamoDBShardsAndPlacesNeverChange(t *testing.T) {
 	var places []string
 	for _, due := range []int64{-1 << 63, -62135596800000, -1, 0, 1, 1767323045000, 1<<63 - 1} {
 		for _, key := range []refund.Key{"", " ", "A", "a", "a ", "b", "~~"} {
-			places = append(places, place(position{due: due, key: key}))
+			places = append(places, place(due, key))
 		}
 	}
 	if !slices.IsSorted(places) {
 		t.Errorf("not in order: %q", places)
 	}
-	if got, want := place(position{due: 1767323045000, key: "a"}), "8000019b7ca98c88a"; got != want {
+	if got, want := place(1767323045000, "a"), "8000019b7ca98c88a"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	// Many keys are spread over all.
@@ -665,7 +665,7 @@ func TestDynamoDBTableOfAnotherIsRefused(t *testing.T) {
 	other("-id", hash("id"), nil, "")
 	other("-bare", tableKeys, nil, "")
 	other("-index", tableKeys, hash("due_place"), types.ProjectionTypeAll)
-	other("-part", tableKeys, indexKeys, types.ProjectionTypeKeysOnly)
+	other("-part", tableKeys, dueKeys, types.ProjectionTypeKeysOnly)
 	for name, want := range map[string]string{
 		"-id":    "its key is id S HASH, want item_key S HASH",
 		"-bare":  `it has no index "due"`,

@@ -19,11 +19,24 @@ const maxPage = 1000
 type store interface {
 	// get returns those of the keyed items that exist, all as of one instant. Keys differ.
 	get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error)
+	// read returns them too, but each as of some instant within the call.
+	read(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error)
 	// commit writes all items, sorted by key, or none; [refund.ErrStale] if a version differs.
 	commit(ctx context.Context, items []refund.Item) error
-	// list returns up to limit items of a position's shard that are due by the given
+	// listDue returns up to limit items of a position's shard that are due by the given
 	// Unix millisecond, behind the position, earliest first and by key.
-	list(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error)
+	listDue(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error)
+	// listClasses returns the entries of a range: of each class the limit newest, in any order.
+	listClasses(ctx context.Context, r classRange, limit int) ([]entry, error)
+	// listKeys returns up to limit items that follow a key in the store's own order.
+	listKeys(ctx context.Context, after refund.Key, limit int) ([]refund.Item, error)
+	// count returns how many items are selected.
+	count(ctx context.Context, s selection) (int64, error)
+	// schema returns the schema that the database has, brought up to date as far as
+	// a program does that by itself, and the one that this program would have.
+	schema(ctx context.Context) (have, want int, err error)
+	// addIndexes adds what the schema lacks and no program adds by itself.
+	addIndexes(ctx context.Context) error
 	close() error
 }
 
@@ -126,40 +139,6 @@ func (s *Store) Commit(ctx context.Context, items ...refund.Item) error {
 	return failure(ctx, "commit", s.store.commit(ctx, items))
 }
 
-// List returns up to limit items (never more than 1000) that are due by the
-// given time: one shard after the other, in a shard the earliest first, those of
-// one millisecond by key. Without a cursor, the time's milliseconds decide with
-// which shard it begins, so that callers who list at the same time seldom meet.
-// It goes on behind cursor, which is a place in that order and not in a list:
-// items that change between two pages are neither repeated nor make others be
-// left out.
-func (s *Store) List(ctx context.Context, index refund.Index, cursor string, limit int) (items []refund.Item, next string, err error) {
-	if index.Kind != refund.IndexDue {
-		return nil, "", errors.New("ledger: list: an index that is not known")
-	}
-	due := index.Until
-	if limit < 1 {
-		return nil, "", fmt.Errorf("ledger: list: limit %d, want 1 or more", limit)
-	}
-	after, err := parseCursor(cursor, due)
-	if err != nil {
-		return nil, "", failure(ctx, "list", err)
-	}
-	items, last, more, err := listShards(ctx, s.store, due, after, min(limit, maxPage))
-	if err != nil {
-		return nil, "", failure(ctx, "list", err)
-	}
-	if more {
-		next = last.cursor()
-	}
-	return items, next, nil
-}
-
-// Count returns how many items List would return in all.
-func (s *Store) Count(ctx context.Context, index refund.Index) (int64, error) {
-	return 0, errors.New("ledger: count: an index that is not known")
-}
-
 // checkCommit refuses what is a mistake of the caller's, before anything is sent to a
 // database. The items are sorted by key.
 func checkCommit(items []refund.Item) error {
@@ -177,6 +156,13 @@ func checkCommit(items []refund.Item) error {
 			return fmt.Errorf("key %q: version %d, want 0 or more", item.Key, item.Version)
 		case item.Body == nil:
 			return fmt.Errorf("key %q: no body", item.Key)
+		case (item.Class == "") != item.At.IsZero():
+			return fmt.Errorf("key %q: a class and the time under it, want both or neither", item.Key)
+		}
+		if item.Class != "" {
+			if err := checkClass(item.Class); err != nil {
+				return fmt.Errorf("key %q: %w", item.Key, err)
+			}
 		}
 	}
 	return nil
@@ -192,6 +178,21 @@ func checkKey(key refund.Key) error {
 	for i := range len(key) {
 		if key[i] < ' ' || key[i] > '~' {
 			return fmt.Errorf("key %q: byte %d is not printable ASCII", key, i)
+		}
+	}
+	return nil
+}
+
+func checkClass(class string) error {
+	if class == "" {
+		return errors.New("empty class")
+	}
+	if len(class) > refund.MaxClass {
+		return fmt.Errorf("class of %d bytes, want at most %d", len(class), refund.MaxClass)
+	}
+	for i := range len(class) {
+		if c := class[i]; (c < 'a' || c > 'z') && c != '_' && c != '!' {
+			return fmt.Errorf("class %q: byte %d is none of a-z, _ and !", class, i)
 		}
 	}
 	return nil

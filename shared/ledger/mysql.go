@@ -40,6 +40,7 @@ func openMySQL(_ context.Context, rest string) (store, error) {
 		return nil, err
 	}
 	d := dialect{
+		name: "mysql", migrate: migrateMySQL, version: mysqlVersion,
 		ranges:    true,
 		snapshot:  sql.LevelRepeatableRead,
 		duplicate: func(err error) bool { return mysqlCode(err) == 1062 },
@@ -51,13 +52,7 @@ func openMySQL(_ context.Context, rest string) (store, error) {
 		},
 		attempts: lockAttempts,
 	}
-	return newServer(mysqlConnector{connector}, conns, d, func(ctx context.Context, db *sql.DB) error {
-		steps, err := schema("mysql")
-		if err != nil {
-			return err
-		}
-		return migrateMySQL(ctx, db, steps)
-	}), nil
+	return newServer(mysqlConnector{connector}, conns, d), nil
 }
 
 // mysqlConfig makes the driver's settings of a URL, whose parameters may be:

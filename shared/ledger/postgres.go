@@ -28,6 +28,7 @@ func openPostgres(_ context.Context, rest string) (store, error) {
 		return nil, err
 	}
 	d := dialect{
+		name: "postgres", migrate: migratePostgres, version: postgresVersion,
 		placeholder: func(n int) string { return fmt.Sprintf("$%d", n) },
 		snapshot:    sql.LevelRepeatableRead,
 		duplicate:   func(err error) bool { return postgresCode(err) == "23505" },
@@ -38,13 +39,7 @@ func openPostgres(_ context.Context, rest string) (store, error) {
 		},
 		attempts: lockAttempts,
 	}
-	return newServer(pgConnector{config}, conns, d, func(ctx context.Context, db *sql.DB) error {
-		steps, err := schema("postgres")
-		if err != nil {
-			return err
-		}
-		return migratePostgres(ctx, db, steps)
-	}), nil
+	return newServer(pgConnector{config}, conns, d), nil
 }
 
 // postgresConfig parses a URL. Unless it has an sslmode, a server on another

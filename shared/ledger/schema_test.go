@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -259,6 +260,17 @@ var everyCall = map[string]func(context.Context, *Store) error{
 	"commit":     func(ctx context.Context, s *Store) error { return s.Commit(ctx, item("b", 0, "B")) },
 	"commit two": func(ctx context.Context, s *Store) error { return s.Commit(ctx, item("b", 0, "B"), item("c", 0, "C")) },
 	"list":       func(ctx context.Context, s *Store) error { return third(s.List(ctx, refund.DueBy(at(0)), "", 1)) },
+	"list classes": func(ctx context.Context, s *Store) error {
+		return third(s.List(ctx, refund.Recent(time.Time{}, time.Time{}, "open", "closed"), "", 1))
+	},
+	"list everything": func(ctx context.Context, s *Store) error { return third(s.List(ctx, refund.Everything(), "", 1)) },
+	"count":           func(ctx context.Context, s *Store) error { return second(s.Count(ctx, refund.DueBy(at(0)))) },
+	"count classes": func(ctx context.Context, s *Store) error {
+		return second(s.Count(ctx, refund.Recent(time.Time{}, time.Time{}, "open")))
+	},
+	"count everything": func(ctx context.Context, s *Store) error { return second(s.Count(ctx, refund.Everything())) },
+	"schema":           func(ctx context.Context, s *Store) error { return third(s.Schema(ctx)) },
+	"add indexes":      func(ctx context.Context, s *Store) error { return s.AddIndexes(ctx) },
 }
 
 func second[T any](_ T, err error) error        { return err }

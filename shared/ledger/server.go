@@ -49,21 +49,16 @@ const (
 // connection, and a database that is down fails calls and not the start.
 type server struct {
 	*table
-	migrate func(ctx context.Context) error
-
-	schema once // the migration
+	migration once
 }
 
-func newServer(connector sqldriver.Connector, conns int, d dialect, migrate func(context.Context, *sql.DB) error) *server {
+func newServer(connector sqldriver.Connector, conns int, d dialect) *server {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	db.SetConnMaxIdleTime(maxIdle)
 	db.SetConnMaxLifetime(maxLifetime)
-	return &server{
-		table:   newTable(db, d),
-		migrate: func(ctx context.Context) error { return migrate(ctx, db) },
-	}
+	return &server{table: newTable(db, d)}
 }
 
 func (s *server) get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
@@ -80,17 +75,59 @@ func (s *server) commit(ctx context.Context, items []refund.Item) error {
 	return s.table.commit(ctx, items)
 }
 
-func (s *server) list(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error) {
+func (s *server) read(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	return s.table.list(ctx, due, after, limit)
+	return s.table.read(ctx, keys)
+}
+
+func (s *server) listDue(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	return s.table.listDue(ctx, due, after, limit)
+}
+
+func (s *server) listClasses(ctx context.Context, r classRange, limit int) ([]entry, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	return s.table.listClasses(ctx, r, limit)
+}
+
+func (s *server) listKeys(ctx context.Context, after refund.Key, limit int) ([]refund.Item, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	return s.table.listKeys(ctx, after, limit)
+}
+
+func (s *server) count(ctx context.Context, selected selection) (int64, error) {
+	if err := s.ready(ctx); err != nil {
+		return 0, err
+	}
+	return s.table.count(ctx, selected)
+}
+
+func (s *server) schema(ctx context.Context) (have, want int, err error) {
+	if err := s.ready(ctx); err != nil {
+		return 0, 0, err
+	}
+	return s.table.schema(ctx)
+}
+
+func (s *server) addIndexes(ctx context.Context) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return s.table.addIndexes(ctx)
 }
 
 // ready brings the schema up to date, once.
 func (s *server) ready(ctx context.Context) error {
-	return s.schema.do(ctx, func() error {
-		if err := s.dialect.retry(ctx, func() error { return s.migrate(ctx) }); err != nil {
+	return s.migration.do(ctx, func() error {
+		if err := s.migrate(ctx); err != nil {
 			return fmt.Errorf("schema: %w", err)
 		}
 		return nil

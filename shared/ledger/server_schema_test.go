@@ -76,8 +76,8 @@ func TestServerStatementsUseIndexes(t *testing.T) {
 		check := func() map[string]error {
 			found := map[string]error{
 				// The page is deep in the shard's thousand, so that a scan up to it shows.
-				"list":   checkPlan(t, url, tab.db, tab.due.text, tab.dialect.listArgs(at(8000).UnixMilli(), position{shard: 3, due: at(7500).UnixMilli(), key: "refund/00007500"}, 20)...),
-				"update": checkPlan(t, url, tab.db, tab.update.text, 3, nil, []byte("x"), "refund/00000001", int64(1)),
+				"list":   checkPlan(t, url, tab.db, tab.due.text, tab.dialect.dueArgs(at(8000).UnixMilli(), position{shard: 3, due: at(7500).UnixMilli(), key: "refund/00007500"}, 20)...),
+				"update": checkPlan(t, url, tab.db, tab.update.text, 3, nil, nil, nil, []byte("x"), "refund/00000001", int64(1)),
 			}
 			for i, statement := range tab.byKey {
 				keys := make([]any, 1<<(2*i))

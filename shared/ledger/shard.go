@@ -32,7 +32,7 @@ func firstShard(due time.Time) int {
 // not asked, but for one that shows whether anything follows.
 func listShards(ctx context.Context, s store, due time.Time, p position, limit int) (items []refund.Item, last position, more bool, err error) {
 	for ; ; p = p.next() {
-		found, err := s.list(ctx, due.UnixMilli(), p, limit+1-len(items)) // one more shows whether anything follows
+		found, err := s.listDue(ctx, due.UnixMilli(), p, limit+1-len(items)) // one more shows whether anything follows
 		if err != nil {
 			return nil, last, false, err
 		}

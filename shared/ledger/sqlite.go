@@ -30,11 +30,8 @@ func openSQLite(ctx context.Context, path string) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, err := schema("sqlite")
-	if err != nil {
-		return nil, err
-	}
 	d := dialect{
+		name: "sqlite", migrate: migrateSQLite, version: sqliteVersion,
 		// SQLite looks at a bare parameter when it plans, and so parses the whole
 		// statement again at every call.
 		limit:     "? + 0",
@@ -45,8 +42,7 @@ func openSQLite(ctx context.Context, path string) (store, error) {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
 	t := newTable(db, d)
-	err = d.retry(ctx, func() error { return migrateSQLite(ctx, db, steps) })
-	if err == nil {
+	if err = t.migrate(ctx); err == nil {
 		err = t.prepare(ctx)
 	}
 	if err != nil {

@@ -74,7 +74,7 @@ func TestSQLiteConnectionsAreDurable(t *testing.T) {
 			"journal_mode": journal,
 			"synchronous":  "2", // FULL
 			"busy_timeout": "100",
-			"user_version": "2",
+			"user_version": "3",
 		} {
 			var got string
 			if err := s.store.(*table).db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
@@ -104,8 +104,8 @@ func TestSQLiteStatementsUseIndexes(t *testing.T) {
 		params int
 		index  string
 	}{
-		"update": {updateItem, 5, "sqlite_autoindex_wxrefund_items_1 (item_key=?)"},
-		"list":   {dialect{}.listItems(), 5, "wxrefund_items_due (due_shard=? AND (due,item_key)>(?,?) AND due<?)"},
+		"update": {updateItem, 7, "sqlite_autoindex_wxrefund_items_1 (item_key=?)"},
+		"list":   {dialect{}.listDue(), 5, "wxrefund_items_due (due_shard=? AND (due,item_key)>(?,?) AND due<?)"},
 	}
 	for n := 1; n <= maxKeys; n *= 4 {
 		statements[fmt.Sprint("get ", n)] = struct {

@@ -18,9 +18,9 @@ const maxKeys = 64
 // that holds other programs' tables too. The column is item_key because KEY is
 // a reserved word in some dialects.
 const (
-	insertItem = `INSERT INTO wxrefund_items (item_key, version, due_shard, due, body) VALUES (?, 1, ?, ?, ?)`
-	updateItem = `UPDATE wxrefund_items SET version = version + 1, due_shard = ?, due = ?, body = ? WHERE item_key = ? AND version = ?`
-	selectItem = `SELECT item_key, version, due, body FROM wxrefund_items WHERE `
+	insertItem = `INSERT INTO wxrefund_items (item_key, version, due_shard, due, class, class_at, body) VALUES (?, 1, ?, ?, ?, ?, ?)`
+	updateItem = `UPDATE wxrefund_items SET version = version + 1, due_shard = ?, due = ?, class = ?, class_at = ?, body = ? WHERE item_key = ? AND version = ?`
+	selectItem = `SELECT item_key, version, due, class, class_at, body FROM wxrefund_items WHERE `
 )
 
 // getItems asks for n keys.
@@ -33,7 +33,7 @@ type table struct {
 	db      *sql.DB
 	dialect dialect
 
-	insert, update, due statement
+	insert, update, due, everything statement
 
 	// byKey[i] asks for 4^i keys. A few shapes serve any number of keys, the
 	// rest of the parameters being filled up with the last key.
@@ -52,7 +52,9 @@ func newTable(db *sql.DB, d dialect) *table {
 		db: db, dialect: d,
 		insert: statement{text: d.rebind(insertItem)},
 		update: statement{text: d.rebind(updateItem)},
-		due:    statement{text: d.rebind(d.listItems())},
+		due:    statement{text: d.rebind(d.listDue())},
+
+		everything: statement{text: d.rebind(d.listKeys())},
 	}
 	for n := 1; n <= maxKeys; n *= 4 {
 		t.byKey = append(t.byKey, statement{text: d.rebind(getItems(n))})
@@ -63,7 +65,7 @@ func newTable(db *sql.DB, d dialect) *table {
 // prepare has the database parse all statements now and once; database/sql
 // prepares them anew if it has to reconnect.
 func (t *table) prepare(ctx context.Context) error {
-	all := []*statement{&t.insert, &t.update, &t.due}
+	all := []*statement{&t.insert, &t.update, &t.due, &t.everything}
 	for i := range t.byKey {
 		all = append(all, &t.byKey[i])
 	}
@@ -121,16 +123,6 @@ func (t *table) getChunk(ctx context.Context, tx *sql.Tx, keys []refund.Key, fou
 	return err
 }
 
-// list returns up to limit items of a position's shard that are due by the given
-// Unix millisecond, beginning behind the position.
-func (t *table) list(ctx context.Context, due int64, after position, limit int) (items []refund.Item, err error) {
-	err = t.dialect.retry(ctx, func() error {
-		items, err = t.query(ctx, nil, t.due, t.dialect.listArgs(due, after, limit)...)
-		return err
-	})
-	return items, err
-}
-
 // commit writes the items in one transaction. A transaction that found the
 // database locked has written nothing and is simply begun again.
 func (t *table) commit(ctx context.Context, items []refund.Item) error {
@@ -154,15 +146,16 @@ func (t *table) commit(ctx context.Context, items []refund.Item) error {
 // check is needed.
 func (t *table) write(ctx context.Context, tx *sql.Tx, item refund.Item) error {
 	shard := shardOf(item.Key) // not only of new items: those of schema 1 are all in one
-	due := sql.NullInt64{Int64: item.Due.UnixMilli(), Valid: !item.Due.IsZero()}
+	due, at := milli(item.Due), milli(item.At)
+	class := sql.NullString{String: item.Class, Valid: item.Class != ""}
 	if item.Version == 0 {
-		_, err := t.insert.exec(ctx, tx, string(item.Key), shard, due, item.Body)
+		_, err := t.insert.exec(ctx, tx, string(item.Key), shard, due, class, at, item.Body)
 		if err != nil && t.dialect.duplicate(err) {
 			return refund.ErrStale
 		}
 		return err
 	}
-	res, err := t.update.exec(ctx, tx, shard, due, item.Body, string(item.Key), item.Version)
+	res, err := t.update.exec(ctx, tx, shard, due, class, at, item.Body, string(item.Key), item.Version)
 	if err != nil {
 		return err
 	}
@@ -175,6 +168,11 @@ func (t *table) write(ctx context.Context, tx *sql.Tx, item refund.Item) error {
 		return fmt.Errorf("key %q: %d rows updated", item.Key, n)
 	}
 	return nil
+}
+
+// milli is a time as a column has it: NULL for none.
+func milli(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMilli(), Valid: !t.IsZero()}
 }
 
 func (s statement) exec(ctx context.Context, tx *sql.Tx, args ...any) (sql.Result, error) {
@@ -207,8 +205,9 @@ func (t *table) query(ctx context.Context, tx *sql.Tx, s statement, args ...any)
 	defer rows.Close()
 	for rows.Next() {
 		var item refund.Item
-		var due sql.NullInt64
-		if err := rows.Scan(&item.Key, &item.Version, &due, &item.Body); err != nil {
+		var due, at sql.NullInt64
+		var class sql.NullString
+		if err := rows.Scan(&item.Key, &item.Version, &due, &class, &at, &item.Body); err != nil {
 			return nil, err
 		}
 		if item.Body == nil { // some drivers give an empty body as nil
@@ -216,6 +215,9 @@ func (t *table) query(ctx context.Context, tx *sql.Tx, s statement, args ...any)
 		}
 		if due.Valid {
 			item.Due = time.UnixMilli(due.Int64).UTC()
+		}
+		if class.Valid && at.Valid {
+			item.Class, item.At = class.String, time.UnixMilli(at.Int64).UTC()
 		}
 		items = append(items, item)
 	}
