@@ -155,22 +155,6 @@ func (r *record) endedCauses() []string {
 	return over
 }
 
-// class is what the record is listed under.
-func (r *record) class() string {
-	if r.needsAttention() {
-		return string(r.State) + attention
-	}
-	return string(r.State)
-}
-
-// needsAttention reports whether a person should look at the refund: at a cause of alarm
-// that nobody has acknowledged, or at a delivery that was given up.
-func (r *record) needsAttention() bool {
-	return slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.open() }) || slices.ContainsFunc(r.Outbox, func(e outboxEntry) bool {
-		return slices.ContainsFunc(e.Deliveries, func(d delivery) bool { return d.GivenUp })
-	})
-}
-
 // overdue reports whether the claim is older than any doubt that ends by itself.
 func (r *record) overdue(now time.Time) bool {
 	since := r.ClaimedAt

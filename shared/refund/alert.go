@@ -39,16 +39,9 @@ type alarmItem struct {
 // classAlarm is what alarms about no record are listed under while they are open.
 const classAlarm = "alarm" + attention
 
-// attention stands behind the class of whatever a person should look at.
-const attention = "!"
-
 // attentionClasses are the classes of all that a person should look at.
 func attentionClasses() []string {
-	classes := []string{classAlarm}
-	for _, s := range []State{Claimed, Processing, Abnormal, Success, Closed, Rejected} {
-		classes = append(classes, string(s)+attention)
-	}
-	return classes
+	return append(classes(nil, true), classAlarm)
 }
 
 // alarmKey names the item of an alarm about an item of the ledger, or about what else has a name.
@@ -145,7 +138,7 @@ func causesOf(it Item) (open []openCause) {
 // has happened once is closed by it. What goes on does not alarm again until it has ended
 // and come anew. [CodeNotFound] if no such alarm is open.
 func (s *Service) Acknowledge(ctx context.Context, about, code, by, note string) error {
-	note = shortened(note, maxWhy)
+	note, by = plain(note, maxWhy), named(by, "").by
 	err := s.acknowledgeRecord(ctx, about, code, by, note)
 	if !errors.Is(err, errNoAlarm) {
 		return err
@@ -178,11 +171,11 @@ func (s *Service) acknowledgeRecord(ctx context.Context, no, code, by, note stri
 			return errNoAlarm
 		}
 		tx.keepQueryAt = true
-		said := code
-		if note != "" {
-			said += ": " + note
+		e := named(by, "").entry(now, "acknowledged")
+		if e.Note = code; note != "" {
+			e.Note += ": " + note
 		}
-		tx.rec.note(HistoryEntry{At: now, What: "acknowledged", Note: said, By: by})
+		tx.rec.note(e)
 		if !lasts(code) {
 			tx.rec.Causes = slices.Delete(tx.rec.Causes, i, i+1)
 			return nil

@@ -15,55 +15,50 @@ const (
 	User                       // a mini-program user, by the openid that the platform injected
 	Server                     // a program of the merchant's own
 	Unlisted                   // the platform attests no client, and a source that nobody has listed: it may give hints, and nothing else
+	Operator                   // a person at the operator's program, by the name that this person gives
 )
 
 // A Caller is who asks, as the platform attests it: never what a request says of
 // itself. The zero value is nobody.
 type Caller struct {
-	Kind   CallerKind
-	OpenID string // of a User
-	Source string // the chain that the platform attests (TCB_SOURCE), where there is one
+	Kind      CallerKind
+	OpenID    string // of a User
+	Source    string // the chain that the platform attests (TCB_SOURCE), where there is one; else what attests a Server
+	Name      string // of an Operator. Nobody attests it: whoever can write to the ledger can give any
+	RequestID string // of the invocation, as the platform names it; "": there is none
 }
 
-// LogValue names the caller without giving the openid away.
+// LogValue names the caller without giving the openid or the name away.
 func (c Caller) LogValue() slog.Value {
 	switch c.Kind {
 	case Server:
 		return slog.StringValue("server")
-	case User:
-		return slog.StringValue("user " + mask(c.OpenID))
 	case Unlisted:
 		return slog.StringValue("unlisted source")
 	}
-	return slog.StringValue("nobody")
+	return slog.StringValue(maskIdentity(c.Identity()))
 }
 
-// mask keeps enough of a personal datum to recognise it beside another, and no more.
-func mask(s string) string {
-	r := []rune(s)
-	if len(r) <= 8 {
-		return "****"
-	}
-	return string(r[:2]) + "****" + string(r[len(r)-2:])
-}
-
-// Policy says who may do what. Servers may; users may only if they are
-// operators; nobody may not.
+// Policy says who may do what. Servers may, and whoever has the settings and runs the
+// operator's program with them; users may only if they are operators; nobody may not.
 type Policy struct {
 	Operators []string // openids
-	MaxFen    int64    // the most that one user's refund may be, CNY only; 0: no limit
+	MaxFen    int64    // the most that one person's refund may be, a user's or an operator's, CNY only; 0: no limit
 }
 
 // Admit says whether the caller may refund and query at all: nil, or an error
 // with code [CodeDenied] that names what decides.
 func (p Policy) Admit(c Caller) error {
 	switch {
-	case c.Kind == Server || c.Kind == User && c.OpenID != "" && slices.Contains(p.Operators, c.OpenID):
+	case c.Kind == Server || c.Kind == Operator && c.Name != "" || c.Kind == User && c.OpenID != "" && slices.Contains(p.Operators, c.OpenID):
 		return nil
 	case c.Kind == User && c.OpenID != "":
 		return denied("this caller may not refund or query: its openid is not in REFUND_OPERATORS")
 	case c.Kind == Unlisted:
 		return denied("this caller may not refund or query: its source %s is not in REFUND_SERVER_SOURCES", printable(c.Source, 64))
+	}
+	if c.Kind == Operator {
+		return denied("this caller may not refund or query: an operator must have a name")
 	}
 	return denied("this caller may not refund or query: it has no identity here: it is a client without an openid, " +
 		"or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS")
@@ -102,7 +97,7 @@ func printable(s string, most int) string {
 
 // evidence is what the log keeps of whoever was not admitted: their openid in full,
 // so that it can be copied into REFUND_OPERATORS, or the source that they came from. Nothing
-// else that we write holds an openid in full.
+// else that we log or answer holds an openid in full.
 func (c Caller) evidence() []any {
 	switch {
 	case c.Kind == User && len(c.OpenID) <= maxOpenID:

@@ -120,7 +120,7 @@ func (tx *txn) claim(caller Caller, req Request, rules rules, now time.Time) err
 			e.Next = Later
 			return e
 		}
-		return tx.startSubmission(rules, now)
+		return tx.startSubmission(caller.actor(), rules, now)
 	}
 	return nil
 }
@@ -163,15 +163,17 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	rec.ClaimedAt, rec.Queries, rec.ExternalRefunds = now, 0, tx.externalRefunds()
 	rec.Absent, rec.Released, rec.Cancelled, rec.Funds = false, false, false, nil
 	rec.Revision++
-	rec.note(HistoryEntry{At: now, What: string(Claimed), Note: caller.LogValue().String()})
+	claimed := caller.actor().entry(now, string(Claimed))
+	claimed.Note = caller.LogValue().String()
+	rec.note(claimed)
 	tx.reserve(req.Amount.Refund, true)
-	return tx.startSubmission(rules, now)
+	return tx.startSubmission(caller.actor(), rules, now)
 }
 
-// startSubmission records that a submission is about to leave. From here on it is in
+// startSubmission records that a submission is about to leave, and who has caused it. From here on it is in
 // doubt until something certain is known of it. [CodeLimited] if it is too early
 // for the order's next one.
-func (tx *txn) startSubmission(rules rules, now time.Time) error {
+func (tx *txn) startSubmission(by actor, rules rules, now time.Time) error {
 	rec := &tx.rec
 	for _, a := range tx.ownAccounts() {
 		if err := a.checkPace(tx.no, rules.pace, now); err != nil {
@@ -185,7 +187,7 @@ func (tx *txn) startSubmission(rules rules, now time.Time) error {
 	}
 	rec.openSubmission(now)
 	rec.Lease = now.Add(lease)
-	rec.note(HistoryEntry{At: now, What: "sent"})
+	rec.note(by.entry(now, "sent"))
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (r *record) countNotFound(asked time.Time) (ended bool) {
 
 // release ends the claim as never carried out: its amount is free, and the number may
 // be claimed again, with other content too.
-func (tx *txn) release(why string, now time.Time) {
+func (tx *txn) release(by actor, why string, now time.Time) {
 	rec := &tx.rec
 	refusal := rec.InterimRefusal
 	if refusal == nil && rec.Funds != nil {
@@ -87,7 +87,9 @@ func (tx *txn) release(why string, now time.Time) {
 	rec.Revision++
 	rec.Open, rec.Lease, rec.InterimRefusal, rec.Cancelled = nil, time.Time{}, nil, false
 	rec.Absent, rec.Funds = true, nil
-	rec.note(HistoryEntry{At: now, What: "released", Note: why})
+	released := by.entry(now, "released")
+	released.Note = why
+	rec.note(released)
 	tx.reserve(0, false)
 }
 
@@ -142,7 +144,7 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 		}
 		switch {
 		case why == "" && tx.rec.worthResubmitting() && now.Before(tx.rec.submittedUntil()):
-			if tx.startSubmission(s.rules(), now) != nil || s.turn(ctx) != nil {
+			if tx.startSubmission(actor{}, s.rules(), now) != nil || s.turn(ctx) != nil {
 				return errUnchanged // too early for its order, or for the upstream: the next run
 			}
 			again = true
@@ -150,7 +152,7 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 			if ended = tx.rec.countNotFound(asked); ended && tx.resumeWait(now) {
 				ended = false
 			} else if ended {
-				tx.release(fmt.Sprintf("not found %d times, last asked %v after the last submission",
+				tx.release(actor{}, fmt.Sprintf("not found %d times, last asked %v after the last submission",
 					tx.rec.NotFound, asked.Sub(tx.rec.lastSubmitted()).Round(time.Minute)), now)
 			}
 		}
@@ -177,30 +179,43 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 // Cancel stops a claim in doubt: it is never submitted again, only asked about, and
 // ends as soon as its outcome is known or the upstream has said long enough that it
 // holds nothing. One that waits for the merchant's balance is not in doubt and ends at
-// once. by names who decided, for the history.
+// once. by is who decides, as [Caller.Identity] writes it, for the history.
 // [CodeConflict] if the refund is not in doubt.
 func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
-	return s.update(ctx, outRefundNo, nil, func(tx *txn, now time.Time) error {
-		switch err := tx.inDoubt(); {
+	err := s.update(ctx, outRefundNo, nil, func(tx *txn, now time.Time) error {
+		switch err := tx.cancellable(); {
 		case err != nil:
 			return err
-		case tx.rec.waits() && !tx.rec.running(now):
-			tx.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
+		case tx.rec.Cancelled:
+			return errUnchanged
+		}
+		withdrawn := named(by, "").entry(now, "withdrawn")
+		withdrawn.Note = maskIdentity(withdrawn.By)
+		tx.rec.note(withdrawn)
+		if tx.rec.waits() {
 			tx.endWait("withdrawn", now)
 			tx.closeCauses(alarmFunds)
-		case !tx.rec.Cancelled:
-			tx.rec.Cancelled = true
-			tx.rec.note(HistoryEntry{At: now, What: "withdrawn", Note: by})
+			return nil
 		}
+		tx.rec.Cancelled = true
 		return nil
 	})
+	if err == nil {
+		s.log(ctx, slog.LevelInfo, "withdrawn", outRefundNo, "by", maskIdentity(by))
+	}
+	return err
 }
+
+// cancellable reports why the refund cannot be withdrawn; nil if it can. Whatever is to go
+// on by itself later can be, too.
+func (tx *txn) cancellable() error { return tx.inDoubt() }
 
 // A Release is a person's decision to end a claim in doubt as never carried out, before it
 // ends so by itself.
 type Release struct {
 	OutRefundNo string
-	By          string // who decides, for the history
+	By          string // who decides, as [Caller.Identity] writes it, for the history
+	RequestID   string // of the invocation, if there is one
 
 	// ConfirmedAbsent says that this person has seen on the merchant platform that there is
 	// no such refund. It counts only where the upstream's answers cannot show it.
@@ -226,8 +241,9 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 		e.Next, e.RetryAfter = Later, from.Sub(asked)
 		return e
 	}
-	st, err := s.ask(ctx, r.OutRefundNo, known.Revision)
-	note := "by " + r.By
+	by := named(r.By, r.RequestID)
+	st, err := s.ask(ctx, r.OutRefundNo, known.Revision, by)
+	note := "by " + maskIdentity(by.by)
 	switch e := AsError(err); {
 	case err == nil && st.State == Rejected: // an external refund has the number: our claim has ended by that
 		return nil
@@ -239,17 +255,21 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 	default:
 		return unavailable("the upstream cannot say whether it holds this refund, so it is not released", err)
 	}
-	return s.update(ctx, r.OutRefundNo, nil, func(tx *txn, now time.Time) error {
+	err = s.update(ctx, r.OutRefundNo, nil, func(tx *txn, now time.Time) error {
 		if err := tx.inDoubt(); err != nil {
 			return err
 		}
 		if tx.rec.Revision != known.Revision || tx.rec.Submission != known.Submission {
 			return conflictf("this refund has been submitted again meanwhile; try again later")
 		}
-		tx.release(note, now)
+		tx.release(by, note, now)
 		tx.closeCauses()
 		return nil
 	})
+	if err == nil {
+		s.log(ctx, slog.LevelWarn, "released", r.OutRefundNo, "by", maskIdentity(r.By))
+	}
+	return err
 }
 
 // inDoubt reports why the refund is not a claim whose outcome is unknown; nil if it is.

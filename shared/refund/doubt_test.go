@@ -186,7 +186,7 @@ func TestReleaseIsNeverBlind(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := f.inspect(t, "R1")
-	if last := d.History[len(d.History)-1]; d.State != refund.Rejected || d.Held != 0 || last.Note != "by ann" {
+	if last := d.History[len(d.History)-1]; d.State != refund.Rejected || d.Held != 0 || last.By != "ann" || last.Note != "by ****" {
 		t.Errorf("%s, held %d, %+v", d.State, d.Held, last)
 	}
 	wantCode(t, f.Release(t.Context(), release), refund.CodeConflict, refund.Never)

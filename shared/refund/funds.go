@@ -138,7 +138,7 @@ func (s *Service) goOnWaiting(ctx context.Context, known record, short *shortage
 			tx.closeCauses(alarmPanic)
 			return nil
 		}
-		if short.covers(tx.rec.Request) || tx.startSubmission(s.rules(), now) != nil || s.turn(ctx) != nil {
+		if short.covers(tx.rec.Request) || tx.startSubmission(actor{}, s.rules(), now) != nil || s.turn(ctx) != nil {
 			return errUnchanged // in vain, or too early for its order or for the upstream: the next time
 		}
 		again, rec = true, tx.rec

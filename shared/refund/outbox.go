@@ -51,6 +51,11 @@ type delivery struct {
 	Lease     time.Time `json:"lease,omitzero"`  // an attempt is under way until then
 	GivenUp   bool      `json:"lost,omitempty"`  // a person was alarmed
 	LastError string    `json:"why,omitempty"`
+
+	// What a person has put back: since when it is attempted anew, and how often it had been
+	// attempted before. Both zero: it never was.
+	Again       time.Time `json:"again,omitzero"`
+	TriedBefore int       `json:"tried_before,omitempty"`
 }
 
 const (
@@ -83,7 +88,7 @@ func deliveryBackoff(attempts int) time.Duration {
 // is one that subscribers are told of and was not the last that they were told of. It
 // returns what a person should look at, "" if nothing.
 func (r *record) enqueue(subscribers []string, now time.Time) (alarm string) {
-	if r.State != Success && r.State != Closed && r.State != Abnormal {
+	if !r.State.told() {
 		return ""
 	}
 	// A final state that the upstream has taken back meanwhile is no event the second time.
@@ -94,7 +99,12 @@ func (r *record) enqueue(subscribers []string, now time.Time) (alarm string) {
 	if len(subscribers) == 0 {
 		return ""
 	}
-	e := outboxEntry{ID: eventID(r), At: now, Refund: eventRefund(r.view())}
+	return r.put(outboxEntry{ID: eventID(r), At: now, Refund: eventRefund(r.view())}, subscribers)
+}
+
+// put puts an event into the outbox for some subscribers. It returns what a person
+// should look at, "" if nothing.
+func (r *record) put(e outboxEntry, subscribers []string) (alarm string) {
 	for _, name := range subscribers {
 		e.Deliveries = append(e.Deliveries, delivery{To: name})
 	}
@@ -170,7 +180,19 @@ func (d *delivery) due(now time.Time) time.Time {
 // implausiblyLate reports whether the delivery is due later than any backoff allows: a
 // wrong clock has set that.
 func (d *delivery) implausiblyLate(now time.Time) bool {
-	return d.Next.Sub(now) > deliveryBackoff(d.Attempts)+clockSkew
+	return d.Next.Sub(now) > d.backoff()+clockSkew
+}
+
+// backoff is how long to wait after the delivery's last attempt, if that has failed.
+func (d *delivery) backoff() time.Duration { return deliveryBackoff(d.Attempts - d.TriedBefore) }
+
+// giveUpAt is when the delivery of an event is given up.
+func (e *outboxEntry) giveUpAt(d *delivery) time.Time {
+	begun := e.At
+	if d.Again.After(begun) {
+		begun = d.Again
+	}
+	return begun.Add(giveUpAfter)
 }
 
 // nextDeliveryAt says when the next delivery is due; false: none is pending.

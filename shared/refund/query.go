@@ -41,21 +41,23 @@ func (s *Service) QueryRefund(ctx context.Context, caller Caller, l Lookup) (Ref
 	if err != nil {
 		return Refund{}, err
 	}
-	st, err := s.Confirm(ctx, no)
+	st, err := s.confirm(ctx, no, caller.actor(), unsettled)
 	return st.Refund, err
 }
 
 // Confirm returns what is true of a refund: from the ledger if its state is
 // final, else as the upstream reports it now, which is settled on the way.
 func (s *Service) Confirm(ctx context.Context, outRefundNo string) (Settlement, error) {
-	return s.confirm(ctx, outRefundNo, func(rec *record) bool { return !rec.settled() })
+	return s.confirm(ctx, outRefundNo, actor{}, unsettled)
 }
 
 // settled reports whether the refund that has the number is in a state that the
 // upstream will not change any more.
 func (r *record) settled() bool { return r.State.Final() || r.NumberTaken && r.atRest() }
 
-func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool) (Settlement, error) {
+func unsettled(r *record) bool { return !r.settled() }
+
+func (s *Service) confirm(ctx context.Context, no string, by actor, ask func(*record) bool) (Settlement, error) {
 	if err := s.Channel.Spec().Number("out_refund_no", no); err != nil {
 		return Settlement{}, err
 	}
@@ -66,7 +68,7 @@ func (s *Service) confirm(ctx context.Context, no string, ask func(*record) bool
 	if !ask(&tx.rec) {
 		return Settlement{State: tx.rec.State, Refund: tx.rec.view()}, nil
 	}
-	st, err := s.ask(ctx, no, tx.rec.Revision)
+	st, err := s.ask(ctx, no, tx.rec.Revision, by)
 	if IsCode(err, CodeNotFound) && tx.rec.waits() {
 		return Settlement{}, tx.rec.waitingError(s.now())
 	}
@@ -125,7 +127,7 @@ func (s *Service) QueryOrder(ctx context.Context, caller Caller, l Lookup) (Page
 		return Page{}, err
 	}
 	if slices.Contains(spec.Lookups, field) {
-		return s.askOrder(ctx, l)
+		return s.askOrder(ctx, l, caller.actor())
 	}
 	return s.listOrder(ctx, l)
 }
@@ -140,7 +142,7 @@ func (l Lookup) order() (field, value string) {
 
 // askOrder asks the upstream about an order's refunds, and settles what it reports of
 // each. A refund whose state moves while the answer is on its way has overtaken it.
-func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
+func (s *Service) askOrder(ctx context.Context, l Lookup, by actor) (Page, error) {
 	known, err := s.orderRecords(ctx, l)
 	if err != nil {
 		return Page{}, err
@@ -165,12 +167,12 @@ func (s *Service) askOrder(ctx context.Context, l Lookup) (Page, error) {
 		return Page{}, AsError(err)
 	}
 	for i, reported := range page.Refunds {
-		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: reported.OutRefundNo, Refund: reported, revision: revisions[reported.OutRefundNo], listed: true})
+		st, err := s.settle(ctx, Outcome{Source: Query, OutRefundNo: reported.OutRefundNo, Refund: reported, revision: revisions[reported.OutRefundNo], listed: true, by: by})
 		if err != nil {
 			return Page{}, err
 		}
 		if st.ask { // the list contradicts a final state: only a query of that refund counts
-			if st, err = s.ask(ctx, reported.OutRefundNo, st.revision); err != nil {
+			if st, err = s.ask(ctx, reported.OutRefundNo, st.revision, by); err != nil {
 				return Page{}, err
 			}
 		}

@@ -62,6 +62,7 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 			break
 		}
 	}
+	s.backfillClasses(ctx, end)
 	left, err := s.remaining(ctx, now)
 	summary.Remaining = left
 	s.log(ctx, slog.LevelInfo, "reconciled", "", "checked", summary.Checked, "settled", summary.Settled,
@@ -156,7 +157,7 @@ func (s *Service) queryDue(ctx context.Context, no string, short *shortage) (t S
 		return s.goOnWaiting(ctx, rec, short, t)
 	}
 	asked := s.now()
-	st, err := s.ask(ctx, no, rec.Revision)
+	st, err := s.ask(ctx, no, rec.Revision, actor{})
 	e := AsError(err)
 	switch {
 	case err == nil:

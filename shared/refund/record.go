@@ -53,7 +53,11 @@ type HistoryEntry struct {
 	Source Source    `json:"source,omitempty"` // how it became known
 	Note   string    `json:"note,omitempty"`   // an upstream's code, or what contradicts the record
 	ID     string    `json:"id,omitempty"`     // of a notification
-	By     string    `json:"by,omitempty"`     // who caused the entry, in full
+
+	// Who caused the entry, in full: see [Caller.Identity]. It is personal data: what shows
+	// it says so. "": this program by itself, or an earlier version, which did not note it.
+	By        string `json:"by,omitempty"`
+	RequestID string `json:"request_id,omitempty"` // of the invocation that caused it
 }
 
 // maxHistory bounds a record's history. The first entries and the last are kept.

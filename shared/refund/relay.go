@@ -29,7 +29,8 @@ func (s *Service) Relayed(ctx context.Context, caller Caller, out Outcome) (Sett
 		return Settlement{}, err
 	}
 	to, said := stateOf(out.Refund.Status)
-	st, err := s.confirm(ctx, out.OutRefundNo, func(rec *record) bool {
+	out.by = caller.actor()
+	st, err := s.confirm(ctx, out.OutRefundNo, out.by, func(rec *record) bool {
 		return !rec.settled() || said && !rec.NumberTaken && to != rec.State
 	})
 	if e := AsError(err); err != nil && e.CountedOnly && s.TrustRelay && caller.Kind == Server && said && out.Refund.Amount.Refund > 0 {

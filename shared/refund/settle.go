@@ -29,6 +29,7 @@ type Outcome struct {
 	revision   int    // of a reply or query: the record's when the upstream was asked
 	listed     bool   // one of an order's list, which never moves a final state
 	refused    *Error // of a query: the refusal that made us ask
+	by         actor  // of a query or a relay: who had us ask, or brought it
 }
 
 // A Settlement is what the ledger says once an outcome has been settled.
@@ -54,7 +55,7 @@ func (s *Service) Settle(ctx context.Context, out Outcome) (Settlement, error) {
 	if err != nil || !st.ask {
 		return st, err
 	}
-	asked, err := s.ask(ctx, out.OutRefundNo, st.revision)
+	asked, err := s.ask(ctx, out.OutRefundNo, st.revision, out.by)
 	if err != nil {
 		return st, unavailable("this notification contradicts the record, and the upstream has not confirmed it", err)
 	}
@@ -115,8 +116,9 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 }
 
 // ask queries the upstream and settles what it says. revision is the record's as the
-// asker knows it: the answer is fresh only if the state does not move meanwhile.
-func (s *Service) ask(ctx context.Context, no string, revision int) (Settlement, error) {
+// asker knows it: the answer is fresh only if the state does not move meanwhile. by is
+// who had us ask.
+func (s *Service) ask(ctx context.Context, no string, revision int, by actor) (Settlement, error) {
 	callCtx, cancel := callContext(ctx)
 	page, err := s.Channel.Query(callCtx, Lookup{OutRefundNo: no})
 	cancel()
@@ -128,7 +130,7 @@ func (s *Service) ask(ctx context.Context, no string, revision int) (Settlement,
 	}
 	ctx, cancel = settleContext(ctx)
 	defer cancel()
-	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: page.Refunds[0], revision: revision})
+	return s.settle(ctx, Outcome{Source: Query, OutRefundNo: no, Refund: page.Refunds[0], revision: revision, by: by})
 }
 
 // settle is the state machine: it changes the refund by what the outcome says, and
@@ -216,6 +218,13 @@ func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	return ""
 }
 
+// entry begins a line of the history about what the outcome has brought.
+func (out Outcome) entry(at time.Time, what string) HistoryEntry {
+	e := out.by.entry(at, what)
+	e.Source, e.ID = out.Source, out.EventID
+	return e
+}
+
 // keepEvidence keeps a contradiction in the record, where there is one, and has the
 // upstream asked.
 func (tx *txn) keepEvidence(out Outcome, why string, now time.Time) Settlement {
@@ -224,7 +233,9 @@ func (tx *txn) keepEvidence(out Outcome, why string, now time.Time) Settlement {
 		return e.What == "contradiction" && e.ID == out.EventID && e.Note == why
 	})
 	if tx.rec.State != unknown && !known {
-		tx.rec.note(HistoryEntry{At: now, What: "contradiction", Source: out.Source, Note: why, ID: out.EventID})
+		e := out.entry(now, "contradiction")
+		e.Note = why
+		tx.rec.note(e)
 	}
 	tx.alarm(alarmContradiction, why, now)
 	return st
@@ -257,7 +268,7 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 		rec.Open, rec.Lease = nil, time.Time{}
 		rec.InterimRefusal, rec.NotFound, rec.NotFoundAt, rec.Absent, rec.Released, rec.Cancelled = nil, 0, time.Time{}, false, false, false
 		rec.Funds = nil
-		rec.note(HistoryEntry{At: now, What: string(to), Source: out.Source, ID: out.EventID})
+		rec.note(out.entry(now, string(to)))
 		switch {
 		case to == Closed && !rec.External:
 			tx.alarm(alarmClosed, "WeChat Pay has closed this refund, so that the payer does not get the money by it: refund again under a new number", now)

@@ -25,8 +25,16 @@ const (
 	unknown State = "" // no record
 )
 
+// allStates lists the states in which a refund on record can be.
+func allStates() []State {
+	return []State{Claimed, Processing, Success, Closed, Abnormal, Rejected}
+}
+
 // Final reports whether the state is one of the two in which refunds end.
 func (s State) Final() bool { return s == Success || s == Closed }
+
+// told reports whether subscribers are told that a refund is in this state.
+func (s State) told() bool { return s == Success || s == Closed || s == Abnormal }
 
 // reserves reports whether a refund in this state keeps its amount reserved.
 func (s State) reserves() bool { return s != Closed && s != Rejected && s != unknown }

@@ -41,7 +41,9 @@ func (tx *txn) settleNumberTaken(out Outcome, to State, now time.Time) (st Settl
 	rec.Revision++
 	rec.Queries, rec.Open, rec.Lease, rec.InterimRefusal, rec.Cancelled = 0, nil, time.Time{}, nil, false
 	rec.Refund, rec.Order, rec.SecondOrder, rec.Funds = out.Refund, "", "", nil
-	rec.note(HistoryEntry{At: now, What: "taken", Source: out.Source, Note: fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))})
+	taken := out.entry(now, "taken")
+	taken.Note = fmt.Sprintf("%s of %s", amountText(out.Refund.Amount), cmp.Or(out.Refund.OutTradeNo, out.Refund.TransactionID))
+	rec.note(taken)
 	tx.alarm(alarmTaken, rec.Refusal.Message, now)
 	tx.updateOrder(out.Refund, now)
 	return Settlement{State: Rejected, Changed: before != Rejected}, true
@@ -63,7 +65,7 @@ func (tx *txn) followNumberTaken(out Outcome, to State, now time.Time) Settlemen
 		rec.Refund = renew(rec.Refund, out.Refund)
 		if from != to {
 			rec.Revision++
-			rec.note(HistoryEntry{At: now, What: "other " + string(to), Source: out.Source, ID: out.EventID})
+			rec.note(out.entry(now, "other "+string(to)))
 		}
 	}
 	tx.updateOrder(out.Refund, now)

@@ -146,9 +146,7 @@ func (tx *txn) changes(now time.Time) (items []Item) {
 		if !tx.keepQueryAt {
 			tx.rec.QueryAt = tx.rec.nextQueryAt(now)
 		}
-		it := tx.item(k, tx.rec, tx.rec.due(now))
-		it.Class, it.At = tx.rec.class(), tx.rec.ClaimedAt
-		items = append(items, it)
+		items = append(items, tx.rec.listed(tx.item(k, tx.rec, tx.rec.due(now))))
 	}
 	for _, k := range slices.Sorted(maps.Keys(tx.accounts)) {
 		if tx.differs(k, tx.accounts[k], new(orderAccount)) {
