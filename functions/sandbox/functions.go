@@ -38,7 +38,9 @@ func merchantFunctions(sys *config.System, listener *notify.Handler, log *slog.L
 		"reconcile":      sys.Refunds.HandleTimer,
 	} {
 		all[name] = func(ctx context.Context, c sandbox.Call) (json.RawMessage, error) {
-			return invoke(ctx, id.Platform(c.OpenID, c.Source), c.Event), nil
+			caller := id.Platform(c.OpenID, c.Source)
+			caller.RequestID = host.RequestID(ctx)
+			return invoke(ctx, caller, c.Event), nil
 		}
 	}
 	return all
@@ -130,7 +132,7 @@ func (f forward) post(ctx context.Context, c sandbox.Call) (status int, body []b
 	if caller.Kind == refund.User && c.Source == "" {
 		c.Source = "wx_client" // as a platform would say, and our functions want to hear it
 	}
-	for name, value := range map[string]string{"Content-Type": "application/json", "X-Wx-Openid": c.OpenID, "X-Wx-Source": c.Source} {
+	for name, value := range map[string]string{"Content-Type": "application/json", "X-Wx-Openid": c.OpenID, "X-Wx-Source": c.Source, "X-Request-Id": host.RequestID(ctx)} {
 		if value != "" {
 			r.Header.Set(name, value)
 		}

@@ -109,6 +109,7 @@ func (s *server) call(ctx context.Context, fn Function, caller refund.Caller, ev
 			reply = envelope(failed)
 		}
 	}()
+	caller.RequestID = RequestID(ctx)
 	reply = fn.Invoke(ctx, caller, event)
 	if !json.Valid(reply) {
 		s.log.ErrorContext(ctx, "the reply is not JSON", "bytes", len(reply))

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
 	"time"
 
 	"wxrefund/shared/cloudbase"
@@ -14,7 +15,7 @@ const (
 
 // A request is what the platform says of one invocation, other than who made it.
 type request struct {
-	id          string
+	id          string        // as the platform names it; begin makes one where that is none
 	limit       time.Duration // how long it may take, if the platform says; else 0
 	credentials cloudbase.Credentials
 }
@@ -39,6 +40,9 @@ func (r request) begin(parent context.Context) (context.Context, context.CancelF
 	left -= min(left/10, maxMargin)
 
 	ctx := context.WithoutCancel(parent)
+	if !plainID(r.id) { // a platform that names none, or what nobody could read in a log
+		r.id = rand.Text()
+	}
 	ctx = WithRequestID(ctx, r.id)
 	ctx = context.WithValue(ctx, credentialsKey{}, r.credentials)
 	return context.WithTimeout(ctx, left)

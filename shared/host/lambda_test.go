@@ -96,7 +96,7 @@ func TestLambdaInvocations(t *testing.T) {
 	sent := time.Now()
 	got = parseEcho(t, []byte(api.invoke(`{"type":"x","userInfo":{"openId":"oALICE"}}`, 10*time.Second)))
 	got.ends(t, "direct", sent, 9500*time.Millisecond)
-	if got.Kind != refund.Server || got.Builds != 4 || got.Event != `{"type":"x","userInfo":{"openId":"oALICE"}}` {
+	if got.Kind != refund.Server || got.Builds != 4 || !strings.HasPrefix(got.RequestID, "lambda-") || got.Event != `{"type":"x","userInfo":{"openId":"oALICE"}}` {
 		t.Errorf("direct: got %+v", got)
 	}
 	if !got.OK || got.SecretID != "id0" {

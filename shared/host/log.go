@@ -33,12 +33,19 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestKey{}, id)
 }
 
+// RequestID returns the id of the request that ctx belongs to: at most 64 letters,
+// digits, - and _; "" outside a request.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
 // A requestHandler adds the request id.
 type requestHandler struct{ slog.Handler }
 
 func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.Time = r.Time.UTC() // where a function runs is nobody's time zone, and takes time to look up
-	if id, _ := ctx.Value(requestKey{}).(string); id != "" {
+	if id := RequestID(ctx); id != "" {
 		r = r.Clone()
 		r.AddAttrs(slog.String("request_id", id))
 	}

@@ -3,7 +3,6 @@ package host
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -94,15 +93,15 @@ func (s *server) plainResponse(ctx context.Context, w http.ResponseWriter, r *ht
 	return s.serve(r, body, func(id Identity) refund.Caller { return id.Headers(r.Header) })
 }
 
-// requestID returns the platform's id of the request or, where there is none that
-// is fit for a log, a new one.
+// requestID returns the platform's id of the request, "" where there is none that is fit
+// for a log.
 func requestID(h http.Header) string {
 	for _, name := range []string{"X-Scf-Request-Id", "X-Request-Id"} {
 		if id := h.Get(name); plainID(id) {
 			return id
 		}
 	}
-	return rand.Text()
+	return ""
 }
 
 func plainID(id string) bool {

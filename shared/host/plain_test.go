@@ -114,7 +114,7 @@ func TestPlainHTTPBuildsAgainAfterAFailure(t *testing.T) {
 		t.Errorf("got %d %q, want a bare 503", status, body)
 	}
 	for range 2 {
-		if status, _, body := do(t, "POST", url, strings.NewReader("{}")); status != 200 || parseEcho(t, body).Builds != 3 {
+		if status, _, body := do(t, "POST", url, strings.NewReader("{}"), "X-Request-Id", "req-8"); status != 200 || parseEcho(t, body).Builds != 3 || parseEcho(t, body).RequestID != "req-8" {
 			t.Errorf("got %d %s", status, body)
 		}
 	}
@@ -188,9 +188,14 @@ func TestPlainHTTPEndsIfThePortIsTaken(t *testing.T) {
 func TestRequestIDIsThePlatformsIfFitForALog(t *testing.T) {
 	for id, want := range map[string]bool{"a-B_9": true, strings.Repeat("a", 64): true, "": false, strings.Repeat("a", 65): false, "a b": false, "a\n": false, "é": false} {
 		h := http.Header{"X-Request-Id": {id}}
-		if got := requestID(h); (got == id) != want || got == "" {
+		if got := requestID(h); want && got != id || !want && got != "" {
 			t.Errorf("id %q: got %q", id, got)
 		}
+		ctx, cancel := request{id: id}.begin(t.Context())
+		if got := RequestID(ctx); want && got != id || !want && (got == id || !plainID(got)) {
+			t.Errorf("id %q: the function sees %q", id, got)
+		}
+		cancel()
 	}
 	h := http.Header{"X-Request-Id": {"theirs"}, "X-Scf-Request-Id": {"ours"}}
 	if got := requestID(h); got != "ours" {

@@ -187,7 +187,7 @@ func TestSCFFailuresAreReplies(t *testing.T) {
 	if want := `{"isBase64Encoded":false,"statusCode":503,"headers":{},"body":""}`; err != nil || string(b) != want {
 		t.Errorf("not configured, asked by HTTP: got %s, %v", b, err)
 	}
-	if got := scf.invoke(scfRequest{event: `{}`}); got.Builds != 4 || got.Kind != refund.Server {
+	if got := scf.invoke(scfRequest{event: `{}`, id: "fourth"}); got.Builds != 4 || got.Kind != refund.Server || got.RequestID != "fourth" {
 		t.Errorf("configured at last: got %+v", got)
 	}
 

@@ -38,7 +38,7 @@ const (
 // One of several reconcilers does it; when both passes are done nobody does. It is not
 // what a run is for: what goes wrong is logged, and the next run goes on.
 func (s *Service) backfillClasses(ctx context.Context, end time.Time) {
-	if s.classed.Load() {
+	if s.classed.Load() || !time.Now().Before(end) {
 		return
 	}
 	if err := s.classPages(ctx, end); err != nil && !errors.Is(err, ErrStale) {
@@ -87,7 +87,9 @@ func (s *Service) classPages(ctx context.Context, end time.Time) error {
 		c.Cursor, c.Failures = next, 0
 		if more = next != "" && time.Now().Before(end) && ctx.Err() == nil; next == "" {
 			c.Passes, c.DoneAt = c.Passes+1, s.now()
-			s.log(ctx, slog.LevelInfo, "indexed", "", "pass", c.Passes, "changed", c.Changed)
+			if c.Changed > 0 {
+				s.log(ctx, slog.LevelInfo, "indexed", "", "pass", c.Passes, "changed", c.Changed)
+			}
 		}
 	}
 	c.Lease = time.Time{}
