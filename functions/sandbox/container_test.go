@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"wxrefund/shared/sandbox/control"
+	"wxrefund/shared/console"
 )
 
 // In a container all three addresses are reachable from outside of it, our side at PORT;
@@ -39,7 +39,9 @@ func TestInAContainerItListensForOthers(t *testing.T) {
 // its neighbours do not, and neither does the gateway under another name.
 func TestTheGatewayPassesForThisMachine(t *testing.T) {
 	h := fromGateway(netip.MustParseAddr("172.17.0.1"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		control.Refuse(w, r)
+		if no := console.Local(r); no != nil {
+			no.Write(w)
+		}
 	}))
 	for _, c := range []struct {
 		from, host string

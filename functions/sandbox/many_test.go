@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"wxrefund/shared/console/consoletest"
 )
 
 // manyRefunds is as much as a shop of some size refunds in a month.
@@ -67,11 +69,11 @@ const watch = `(() => {
 // Twenty thousand refunds are listed in less than a second and without a picture that takes more than a
 // tenth of one, whatever is done to them; and all of them are found.
 func TestTwentyThousandRefundsAreListedAtOnce(t *testing.T) {
-	chromium(t)
+	consoletest.Chromium(t)
 	p := start(t, "-speed", "1", "-timer=false") // nothing settles by itself
 	orders := gather(t, p, manyRefunds)
 	c := crowd{browse(t, p, 1440, 900), orders}
-	c.sees(".pager .range", "1–50 of 20,000")
+	c.Sees(".pager .range", "1–50 of 20,000")
 	for _, step := range []struct {
 		name string
 		do   func(crowd)
@@ -90,8 +92,8 @@ func TestTwentyThousandRefundsAreListedAtOnce(t *testing.T) {
 		}
 	}
 	b := c.in(t)
-	b.forget("status of 404", "status of 400") // what is not there, and cannot be, is asked for in vain, and that is all
-	b.clean()
+	b.Forget("status of 404", "status of 400") // what is not there, and cannot be, is asked for in vain, and that is all
+	b.Clean()
 }
 
 // goTo leads the page somewhere by its address.
@@ -103,7 +105,7 @@ func (b *tab) goTo(hash string) {
 // rows waits until so many are listed, of so many.
 func (b *tab) rows(n int, total string) {
 	b.t.Helper()
-	b.until(fmt.Sprintf("%d of %s are listed", n, total),
+	b.Until(fmt.Sprintf("%d of %s are listed", n, total),
 		fmt.Sprintf("document.querySelectorAll('.list .rows li').length === %d && document.querySelector('.pager .range')?.innerText.endsWith(%q)", n, total))
 }
 
@@ -114,7 +116,7 @@ func (c crowd) figures() {
 	for _, figure := range [][2]string{
 		{"refunds", "20,000"}, {"open", "20,000"}, {"doubt", "0"}, {"undelivered", "0"}, {"gap", "¥5,100.00"}, // the fifty of an order are 1275 fen
 	} {
-		c.sees(fmt.Sprintf(".figures [data-key=%s]", figure[0]), figure[1])
+		c.Sees(fmt.Sprintf(".figures [data-key=%s]", figure[0]), figure[1])
 	}
 }
 
@@ -129,7 +131,7 @@ func (c crowd) times() {
 		if list <= mostList && task <= mostTask {
 			break
 		}
-		act(c.tab, chromedp.Navigate(c.ready.Listen+fmt.Sprintf("/?round=%d", round)))
+		consoletest.Act(c.tab.Tab, chromedp.Navigate(c.ready.Listen+fmt.Sprintf("/?round=%d", round)))
 		list = min(list, milliseconds(ask[float64](c.tab, `new Promise((done) => {
 			const look = () => requestAnimationFrame(document.querySelectorAll('.list .rows li').length === 50 ? () => done(performance.now()) : look)
 			look()
@@ -162,7 +164,7 @@ func milliseconds(n float64) time.Duration { return time.Duration(n * float64(ti
 func (c crowd) exercises() []func() {
 	return []func(){
 		func() {
-			c.click(".pager a", "›")
+			c.Click(".pager a", "›")
 			c.rows(50, "51–100 of 20,000")
 		},
 		func() {
@@ -170,8 +172,8 @@ func (c crowd) exercises() []func() {
 			c.rows(50, "of 20,000")
 		},
 		func() {
-			c.click(".rows a", "crowd-")
-			c.sees(".detail .head", "Refund")
+			c.Click(".rows a", "crowd-")
+			c.Sees(".detail .head", "Refund")
 		},
 		func() {
 			c.goTo("#/refunds?q=crowd-0123")
@@ -179,7 +181,7 @@ func (c crowd) exercises() []func() {
 		},
 		func() {
 			c.goTo("#/notifications")
-			c.sees(".wide", "Notifications")
+			c.Sees(".wide", "Notifications")
 		},
 		func() {
 			c.goTo("#/refunds")
@@ -187,7 +189,7 @@ func (c crowd) exercises() []func() {
 			for _, no := range ask[[]string](c.tab, "[...document.querySelectorAll('.rows .number')].slice(0, 20).map((e) => e.innerText)") {
 				c.request("POST", "/_sandbox/refunds/"+no+"/settle", `{"status":"SUCCESS"}`) // in the next round the answer is no: that was final
 			}
-			c.sees(".list .rows", "Refunded")
+			c.Sees(".list .rows", "Refunded")
 		},
 	}
 }
@@ -195,16 +197,16 @@ func (c crowd) exercises() []func() {
 func (c crowd) pages() {
 	c.goTo("#/refunds")
 	c.rows(50, "1–50 of 20,000")
-	c.until("there is nothing before the first page", "document.querySelector('.pager .step').ariaDisabled === 'true'")
+	c.Until("there is nothing before the first page", "document.querySelector('.pager .step').ariaDisabled === 'true'")
 	first := ask[string](c.tab, "document.querySelector('.rows .number').innerText")
-	c.click(".pager a", "›")
+	c.Click(".pager a", "›")
 	c.rows(50, "51–100 of 20,000")
 	if got := ask[string](c.tab, "location.hash"); got != "#/refunds?offset=50" {
 		c.t.Errorf("the second page is at %s", got)
 	}
-	act(c.tab, chromedp.Reload())
+	consoletest.Act(c.tab.Tab, chromedp.Reload())
 	c.rows(50, "51–100 of 20,000")
-	c.click(".pager a", "‹")
+	c.Click(".pager a", "‹")
 	c.rows(50, "1–50 of 20,000")
 	if got := ask[string](c.tab, "document.querySelector('.rows .number').innerText"); got != first {
 		c.t.Errorf("the first page begins with %s, want %s as before", got, first)
@@ -215,25 +217,25 @@ func (c crowd) finds() {
 	for text, total := range map[string]string{
 		"crowd-0003": "of 50", "crowd-0003-07": "of 1", "CROWD-0003-07": "of 1", c.orders[5].TransactionID: "of 50", "0.08": "of 400", "¥0.08": "of 400",
 	} {
-		c.fill("#search", text)
-		c.until(fmt.Sprintf("%s finds %s", text, total), fmt.Sprintf("document.querySelector('.pager .range')?.innerText.endsWith(' %s')", total))
-		c.until("the search is in the address", fmt.Sprintf("location.hash === %q", "#/refunds?q="+url.QueryEscape(text)))
+		c.Fill("#search", text)
+		c.Until(fmt.Sprintf("%s finds %s", text, total), fmt.Sprintf("document.querySelector('.pager .range')?.innerText.endsWith(' %s')", total))
+		c.Until("the search is in the address", fmt.Sprintf("location.hash === %q", "#/refunds?q="+url.QueryEscape(text)))
 	}
-	act(c.tab, chromedp.Reload())
-	c.until("the search has survived", "document.querySelector('#search')?.value !== '' && document.querySelectorAll('.rows li').length > 0")
-	c.fill("#search", "nothing of the kind")
-	c.sees(".pager .range", "Nothing matches.")
+	consoletest.Act(c.tab.Tab, chromedp.Reload())
+	c.Until("the search has survived", "document.querySelector('#search')?.value !== '' && document.querySelectorAll('.rows li').length > 0")
+	c.Fill("#search", "nothing of the kind")
+	c.Sees(".pager .range", "Nothing matches.")
 	c.goTo("#/refunds")
-	c.until("the field is empty again", "document.querySelector('#search').value === ''")
+	c.Until("the field is empty again", "document.querySelector('#search').value === ''")
 }
 
 func (c crowd) filters() {
-	c.click(".list .chip", "Refunded")
+	c.Click(".list .chip", "Refunded")
 	c.rows(20, "of 20") // those that were settled
-	c.click(".list .chip", "All")
-	c.click(".filters summary", "More filters")
-	c.fill("[data-query=min]", "0.10")
-	c.fill("[data-query=max]", "0.11")
+	c.Click(".list .chip", "All")
+	c.Click(".filters summary", "More filters")
+	c.Fill("[data-query=min]", "0.10")
+	c.Fill("[data-query=max]", "0.11")
 	c.rows(50, "of 800")
 	if got := ask[string](c.tab, "location.hash"); got != "#/refunds?min=10&max=11" {
 		c.t.Errorf("the filter is at %s", got)
@@ -242,39 +244,39 @@ func (c crowd) filters() {
 	if got := strings.Count(strings.TrimSpace(csv), "\n"); got != 800 {
 		c.t.Errorf("the table has %d rows, want the 800 that are filtered", got)
 	}
-	c.fill("[data-query=min]", "no money")
-	c.until("what is no amount is marked", "document.querySelector('[data-query=min]').ariaInvalid === 'true'")
+	c.Fill("[data-query=min]", "no money")
+	c.Until("what is no amount is marked", "document.querySelector('[data-query=min]').ariaInvalid === 'true'")
 	c.rows(50, "of 4,400") // up to 11 fen
-	c.click("button", "Clear these filters")
+	c.Click("button", "Clear these filters")
 	c.rows(50, "of 20,000")
 	today := ask[string](c.tab, "document.querySelector('[data-clock]').innerText.slice(0, 10)")
 	c.goTo("#/refunds?since=" + today)
 	c.rows(50, "of 20,000")
 	c.goTo("#/refunds?until=2020-01-01")
-	c.sees(".pager .range", "Nothing matches.")
-	c.until("the fields say so", "document.querySelector('[data-query=until]').value === '2020-01-01' && document.querySelector('[data-query=since]').value === ''")
+	c.Sees(".pager .range", "Nothing matches.")
+	c.Until("the fields say so", "document.querySelector('[data-query=until]').value === '2020-01-01' && document.querySelector('[data-query=since]').value === ''")
 	for mark, total := range map[string]string{"doubt": "matches.", "undelivered": "", "difference": ""} {
 		c.goTo("#/refunds?" + mark + "=true")
-		c.until(mark+" is ticked", fmt.Sprintf("document.querySelector('[data-query=%s]').checked && document.querySelector('.pager .range').innerText.endsWith(%q)", mark, total))
+		c.Until(mark+" is ticked", fmt.Sprintf("document.querySelector('[data-query=%s]').checked && document.querySelector('.pager .range').innerText.endsWith(%q)", mark, total))
 	}
 	c.goTo("#/refunds?state=nonsense")
-	c.sees(".list .reason", "state")
+	c.Sees(".list .reason", "state")
 	c.goTo("#/refunds")
 }
 
 // A link finds any refund, and what is no link does no harm.
 func (c crowd) links() {
 	c.goTo("#/refunds/crowd-0000-00") // the oldest
-	c.sees(".detail .numbers", "crowd-0000-00")
-	c.sees(".detail h3", "Other refunds of this order: 49")
-	c.click(".detail .rows a", "crowd-0000-31")
-	c.sees(".detail .numbers", "crowd-0000-31")
-	c.click(".detail .numbers a", "crowd-0000")
-	c.sees(".detail .head h2", "Paid order")
-	c.sees(".detail h3", "Refunds of this order: 50")
+	c.Sees(".detail .numbers", "crowd-0000-00")
+	c.Sees(".detail h3", "Other refunds of this order: 49")
+	c.Click(".detail .rows a", "crowd-0000-31")
+	c.Sees(".detail .numbers", "crowd-0000-31")
+	c.Click(".detail .numbers a", "crowd-0000")
+	c.Sees(".detail .head h2", "Paid order")
+	c.Sees(".detail h3", "Refunds of this order: 50")
 	for _, hash := range []string{"#/refunds/%E0%A4%A", "#/refunds/%", "#/orders/%zz", "#/exchanges/%E0"} {
 		c.goTo(hash)
-		c.sees("#title", "Not known here")
+		c.Sees("#title", "Not known here")
 	}
 	c.goTo("#/%E0%A4%A?offset=%zz&&=")
 	c.rows(50, "of 20,000")
@@ -287,30 +289,30 @@ func (c crowd) news() {
 	before := ask[string](c.tab, "document.querySelector('.rows .number').innerText")
 	o := c.order()
 	c.control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":"newcomer","amount":10}`, o.OutTradeNo), nil)
-	c.sees(".newer", "1 newer: show")
+	c.Sees(".newer", "1 newer: show")
 	if got := ask[string](c.tab, "document.querySelector('.rows .number').innerText"); got != before {
 		c.t.Errorf("the page begins with %s and has moved from %s", got, before)
 	}
-	c.click(".newer", "show")
+	c.Click(".newer", "show")
 	c.rows(50, "1–50 of 20,001")
-	c.sees(".rows .number", "newcomer")
+	c.Sees(".rows .number", "newcomer")
 	c.control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":"latecomer","amount":10}`, o.OutTradeNo), nil)
 	c.rows(50, "1–50 of 20,002")
-	c.sees(".rows .number", "latecomer")
+	c.Sees(".rows .number", "latecomer")
 	c.control("POST", "/_sandbox/refunds/newcomer/settle", `{"status":"CLOSED"}`, nil)
-	c.until("its row has changed in its place", "[...document.querySelectorAll('.rows li')][1]?.innerText.includes('Closed')")
-	c.sees(".figures [data-key=refunds]", "20,002")
-	c.click(".list .chip", "Closed, refused")
+	c.Until("its row has changed in its place", "[...document.querySelectorAll('.rows li')][1]?.innerText.includes('Closed')")
+	c.Sees(".figures [data-key=refunds]", "20,002")
+	c.Click(".list .chip", "Closed, refused")
 	c.rows(1, "1–1 of 1")
 }
 
 // In Chinese no number leaves open whether it is money or minutes.
 func (c crowd) chinese() {
 	ambiguous := regexp.MustCompile(`\d ?(?:分(?:[^钟]|$)|时(?:[^段]|$))`)
-	c.click("#language", "中文")
+	c.Click("#language", "中文")
 	for _, hash := range []string{"#/refunds", "#/refunds/crowd-0399-00", "#/notifications", "#/exchanges", "#/faults", "#/keys"} {
 		c.goTo(hash)
-		c.sees("#clock", "+1 分钟")
+		c.Sees("#clock", "+1 分钟")
 		text := ask[string](c.tab, "new Promise((done) => setTimeout(() => done(document.body.innerText), 300))")
 		for _, found := range ambiguous.FindAllString(text, -1) {
 			c.t.Errorf("%s: money or minutes? %q", hash, found)
@@ -318,7 +320,7 @@ func (c crowd) chinese() {
 	}
 	c.goTo("#/refunds")
 	c.rows(50, "共 20,002 条")
-	c.click("#language", "English")
+	c.Click("#language", "English")
 }
 
 // Two hundred refunds by way of our functions, from the claim to the acknowledgement, with

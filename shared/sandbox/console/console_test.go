@@ -1,22 +1,17 @@
 package console_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"net/http"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
+	"wxrefund/shared/console"
+	"wxrefund/shared/console/consoletest"
 	"wxrefund/shared/sandbox/sandboxtest"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // D11: the page and its parts are served with a policy that lets them load nothing else,
@@ -94,132 +89,34 @@ func TestOtherSitesMayLinkToThePageButNotReadIt(t *testing.T) {
 	}
 }
 
-// assets are the files of the page by name.
-func assets(t *testing.T) map[string]string {
+// own are the files that only this page has, and both are all that it loads.
+func own(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("assets/*")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no assets", err)
-	}
-	out := map[string]string{}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[filepath.Base(f)] = string(b)
-	}
-	return out
+	return consoletest.Assets(t, os.DirFS("."))
 }
 
-// Nothing of the page stands elsewhere, and no code is made out of text.
+func both(t *testing.T) map[string]string {
+	t.Helper()
+	all := consoletest.Assets(t, console.Files())
+	maps.Copy(all, own(t))
+	return all
+}
+
 func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
-	never := map[string]*regexp.Regexp{
-		"an address":         regexp.MustCompile(`(?i)(https?:)?//[a-z0-9.-]+\.[a-z]{2,}|@import|\burl\(`),
-		"an inline script":   regexp.MustCompile(`(?i)<script[^>]*>\s*[^<\s]|javascript:`),
-		"an inline handler":  regexp.MustCompile(`(?i)<[^>]*\son[a-z]+\s*=`),
-		"an inline style":    regexp.MustCompile(`(?i)<style|<[^>]*\sstyle\s*=|setAttribute\('style'`),
-		"text made to code":  regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function`),
-		"a file too long":    regexp.MustCompile(`(?s)(?:[^\n]*\n){401}`),
-		"a float of money":   regexp.MustCompile(`parseFloat|toFixed`),
-		"a mark of hurry":    regexp.MustCompile(`TODO|FIXME|console\.`),
-		"a trailing blank":   regexp.MustCompile(`(?m)[ \t]+$`),
-		"a tab in the place": regexp.MustCompile("\t"),
-	}
-	svg := strings.NewReplacer("http://www.w3.org/2000/svg", "") // a name, not an address
-	for name, text := range assets(t) {
-		for what, pattern := range never {
-			if name == "style.css" && what == "an inline style" {
-				continue
-			}
-			if found := pattern.FindString(svg.Replace(text)); found != "" {
-				t.Errorf("%s holds %s: %q", name, what, found)
-			}
-		}
-	}
-	script := regexp.MustCompile(`<script[^>]*>`)
-	for _, tag := range script.FindAllString(assets(t)["index.html"], -1) {
-		if !strings.Contains(tag, ` src="/_sandbox/console/`) {
-			t.Errorf("inline script: %s", tag)
-		}
-	}
+	consoletest.LoadsNothingFromElsewhere(t, own(t), "/_sandbox/console/")
 }
 
-// words reads the two languages.
-func words(t *testing.T) map[string]map[string]string {
-	t.Helper()
-	out := map[string]map[string]string{}
-	for _, name := range []string{"en", "zh"} {
-		table := map[string]string{}
-		if err := json.Unmarshal([]byte(assets(t)[name+".json"]), &table); err != nil {
-			t.Fatalf("%s.json: %v", name, err)
-		}
-		out[name] = table
-	}
-	return out
-}
-
-// Everything is said in both languages, and each sentence takes the same values.
 func TestBothLanguagesSayTheSame(t *testing.T) {
-	all := words(t)
-	en, zh := all["en"], all["zh"]
-	if d := cmp.Diff(slices.Sorted(maps.Keys(en)), slices.Sorted(maps.Keys(zh))); d != "" {
-		t.Errorf("the languages differ (-en +zh):\n%s", d)
-	}
-	value := regexp.MustCompile(`\{\w+\}`)
-	han := regexp.MustCompile(`\p{Han}`)
-	for name := range en {
-		a, b := value.FindAllString(en[name], -1), value.FindAllString(zh[name], -1)
-		slices.Sort(a)
-		slices.Sort(b)
-		if !slices.Equal(a, b) {
-			t.Errorf("%s takes %v in English and %v in Chinese", name, a, b)
-		}
-		if en[name] == "" || zh[name] == "" {
-			t.Errorf("%s is empty", name)
-		}
-		// The reason of a refund is what the shop's customers read: Chinese in both.
-		if han.MatchString(en[name]) && name != "reason" {
-			t.Errorf("%s is Chinese in the English table: %s", name, en[name])
-		}
-	}
+	// The reason of a refund is what the shop's customers read: Chinese in both.
+	consoletest.BothLanguagesSayTheSame(t, consoletest.Words(t, own(t), "en.json"), consoletest.Words(t, own(t), "zh.json"), "reason")
 }
 
-// No sentence is wrong for one of a thing, and none leaves open whether it speaks of
-// money or of time: 分 alone is both.
 func TestWhatIsSaidWithANumberCanBeReadInOneWay(t *testing.T) {
-	ambiguous := map[string][]*regexp.Regexp{
-		"en": {
-			regexp.MustCompile(`\{n\} (?:[a-z]+ )?(?:times|refunds|orders|calls|notifications|repeats|filters)\b`), // 1 times
-			regexp.MustCompile(`\{n\} .*\b(?:have|are|were)\b`),                                                    // 1 are
-		},
-		"zh": {
-			regexp.MustCompile(`[\d}] ?分(?:[^钟]|$)`), // money or minutes?
-			regexp.MustCompile(`[\d}] ?时(?:[^段]|$)`), // hours or o'clock?
-		},
-	}
-	for language, patterns := range ambiguous {
-		for name, text := range words(t)[language] {
-			for _, pattern := range patterns {
-				if found := pattern.FindString(text); found != "" {
-					t.Errorf("%s.json: %s: %q", language, name, found)
-				}
-			}
-		}
-	}
-	for language, bad := range map[string][]string{"en": {"applied {n} times", "{n} older refunds are not shown."}, "zh": {"+1 分", "{n} 分", "{n}时", "24 小时 4 分内"}} {
-		for _, text := range bad {
-			if !slices.ContainsFunc(ambiguous[language], func(p *regexp.Regexp) bool { return p.MatchString(text) }) {
-				t.Errorf("%q is not recognized", text)
-			}
-		}
-	}
+	consoletest.ReadsInOneWay(t, consoletest.Words(t, own(t), "en.json"), consoletest.Words(t, own(t), "zh.json"))
 }
 
-// What the page says is in the tables, and there is nothing in them that it does not say.
+// What the page says is in the tables, and there is nothing in its own that it does not say.
 func TestEverySentenceOfThePageIsUsed(t *testing.T) {
-	en := words(t)["en"]
-	said := map[string]bool{}
 	// Sentences about things that have names: every one that the state can hold.
 	var state struct {
 		Known map[string][]string
@@ -253,122 +150,6 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 		"check.":    {"signature", "timestamp", "serial", "certificate", "token", "body", "identity", "headers", "content_type", "scheme", "authorization", "merchant", "xml", "seal", "fault", "answer", "acknowledgement", "refusal", "corpid", "corpsecret", "environment"},
 		"merchant.": {"certificate", "switching", "public-key"},
 	}
-	for prefix, names := range families {
-		if len(names) == 0 {
-			t.Errorf("no names for %s", prefix)
-		}
-		for _, name := range names {
-			said[prefix+name] = true
-		}
-	}
-	literal := regexp.MustCompile(`\bt\('([^']+)'|data-i18n(?:-label)?="([^"]+)"`)
-	either := regexp.MustCompile(`'((?:[a-z]+)\.[A-Za-z.]+)'`)
-	for name, text := range assets(t) {
-		if !strings.HasSuffix(name, ".js") && !strings.HasSuffix(name, ".html") {
-			continue
-		}
-		for _, m := range literal.FindAllStringSubmatch(text, -1) {
-			said[m[1]+m[2]] = true
-		}
-		for _, m := range either.FindAllStringSubmatch(text, -1) { // chosen before it is said
-			if _, ok := en[m[1]]; ok {
-				said[m[1]] = true
-			}
-		}
-	}
-	if d := cmp.Diff(slices.Sorted(maps.Keys(said)), slices.Sorted(maps.Keys(en))); d != "" {
-		t.Errorf("words (-said by the page +in the tables):\n%s", d)
-	}
-}
-
-// Text can be read on what it stands on, in either scheme: 4.5 to 1 for text and 3
-// to 1 for the edges of controls (WCAG 2.2, 1.4.3 and 1.4.11).
-func TestTextStandsOutFromItsGround(t *testing.T) {
-	light, dark := colours(t)
-	pairs := []struct {
-		front, back string
-		least       float64
-	}{
-		{"text", "ground", 4.5}, {"text", "surface", 4.5}, {"text", "sunken", 4.5}, {"text", "good-soft", 4.5},
-		{"muted", "ground", 4.5}, {"muted", "surface", 4.5}, {"muted", "sunken", 4.5},
-		{"accent", "ground", 4.5}, {"accent", "surface", 4.5}, {"on-accent", "accent", 4.5}, {"on-accent", "accent-strong", 4.5},
-		{"good", "good-soft", 4.5}, {"good", "surface", 4.5}, {"busy", "busy-soft", 4.5}, {"warn", "warn-soft", 4.5}, {"warn", "surface", 4.5},
-		{"bad", "bad-soft", 4.5}, {"bad", "surface", 4.5}, {"still", "still-soft", 4.5}, {"surface", "text", 4.5},
-		{"edge", "surface", 3}, {"accent", "sunken", 3}, {"busy", "surface", 3}, {"surface", "edge", 3},
-	}
-	for scheme, colour := range map[string]map[string][3]float64{"light": light, "dark": dark} {
-		for _, p := range pairs {
-			front, ok := colour[p.front]
-			back, also := colour[p.back]
-			if !ok || !also {
-				t.Fatalf("%s: no colour %s or %s", scheme, p.front, p.back)
-			}
-			if got := contrast(front, back); got < p.least {
-				t.Errorf("%s: %s on %s has %.2f, want %.1f", scheme, p.front, p.back, got, p.least)
-			}
-		}
-	}
-}
-
-// colours reads the variables of the style sheet, as they are in either scheme.
-func colours(t *testing.T) (light, dark map[string][3]float64) {
-	t.Helper()
-	variable := regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6});`)
-	before, after, ok := strings.Cut(assets(t)["style.css"], "@media (prefers-color-scheme: dark)")
-	if !ok {
-		t.Fatal("no dark scheme")
-	}
-	light = map[string][3]float64{}
-	for _, m := range variable.FindAllStringSubmatch(before, -1) {
-		light[m[1]] = rgb(t, m[2])
-	}
-	dark = maps.Clone(light)
-	for _, m := range variable.FindAllStringSubmatch(after, -1) {
-		dark[m[1]] = rgb(t, m[2])
-	}
-	if len(light) < 15 || cmp.Equal(light, dark) {
-		t.Fatalf("%d colours, and in the dark the same", len(light))
-	}
-	return light, dark
-}
-
-func rgb(t *testing.T, hex string) (out [3]float64) {
-	t.Helper()
-	for i := range out {
-		n, err := strconv.ParseUint(hex[2*i:2*i+2], 16, 8)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[i] = float64(n) / 255
-	}
-	return out
-}
-
-// contrast is WCAG's ratio of relative luminances.
-func contrast(a, b [3]float64) float64 {
-	luminance := func(c [3]float64) (sum float64) {
-		for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
-			linear := c[i] / 12.92
-			if c[i] > 0.04045 {
-				linear = math.Pow((c[i]+0.055)/1.055, 2.4)
-			}
-			sum += weight * linear
-		}
-		return sum
-	}
-	x, y := luminance(a), luminance(b)
-	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
-}
-
-// The ratio itself is right: black on white is 21, and a grey that WCAG's own
-// documents name as just enough is.
-func TestTheContrastRatioIsWCAGs(t *testing.T) {
-	for _, tt := range []struct {
-		front, back string
-		want        float64
-	}{{"000000", "ffffff", 21}, {"767676", "ffffff", 4.54}, {"ffffff", "ffffff", 1}} {
-		if got := contrast(rgb(t, tt.front), rgb(t, tt.back)); math.Abs(got-tt.want) > 0.005 {
-			t.Errorf("%s on %s: got %.3f, want %.2f", tt.front, tt.back, got, tt.want)
-		}
-	}
+	en, common := consoletest.Words(t, own(t), "en.json"), consoletest.Words(t, both(t), "common.en.json")
+	consoletest.EverySentenceIsUsed(t, consoletest.Said(t, both(t), families, en), en, common)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"wxrefund/shared/console"
 	"wxrefund/shared/sandbox/world"
 )
 
@@ -17,9 +18,9 @@ type hourObject struct {
 
 // viewDay counts by the hours of one virtual day in China.
 func (d *Door) viewDay(r *http.Request, _ []byte) (any, error) {
-	p := readParams(r)
-	day := p.day("date", d.world.Now())
-	if err := p.bad(); err != nil {
+	p := console.ReadParams(r)
+	day := p.Day("date", d.world.Now())
+	if err := p.Bad(); err != nil {
 		return nil, err
 	}
 	counts := d.world.Day(day)

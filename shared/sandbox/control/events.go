@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"wxrefund/shared/console"
 )
 
 const (
@@ -40,12 +42,16 @@ func (d *Door) watch(by int) bool {
 	return true
 }
 
+func (d *Door) getEvents(*http.Request, []byte) (any, error) {
+	return http.HandlerFunc(d.serveEvents), nil
+}
+
 // serveEvents sends the state, and then what changes, as server-sent events, until the
 // page goes or the sandbox ends. Each page is served by itself: one that reads slowly
 // gets the changes together, and nobody waits for it.
 func (d *Door) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if !d.watch(1) {
-		Error(w, http.StatusServiceUnavailable, fmt.Sprintf("%d pages are watching already; close one", maxWatchers))
+		(&console.Refusal{Status: http.StatusServiceUnavailable, Text: fmt.Sprintf("%d pages are watching already; close one", maxWatchers)}).Write(w)
 		return
 	}
 	defer d.watch(-1)

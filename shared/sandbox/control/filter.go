@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wxrefund/shared/console"
 )
 
 // A refundFilter chooses refunds.
 type refundFilter struct {
 	query, currency, order                string
-	amount                                amount
+	amount                                console.Amount
 	isAmount                              bool
 	states                                []string
 	since, until                          time.Time
@@ -22,15 +24,15 @@ type refundFilter struct {
 const stateOpen = "open"
 
 // refundFilter reads which refunds are asked for.
-func (p *params) refundFilter() refundFilter {
+func refundFilterOf(p *console.Params) refundFilter {
 	f := refundFilter{
-		query: strings.ToLower(strings.TrimSpace(p.text("q"))), currency: p.currency("currency"), order: p.text("order"),
-		states: p.among("state", stateOpen, "claimed", "processing", "abnormal", "success", "closed", "rejected"),
-		since:  p.moment("since", false), until: p.moment("until", true),
-		least: p.number("min", 0, math.MaxInt64, 0), most: p.number("max", 0, math.MaxInt64, math.MaxInt64),
-		doubt: p.flag("doubt"), undelivered: p.flag("undelivered"), owed: p.flag("owed"), differences: p.flag("difference"),
+		query: strings.ToLower(strings.TrimSpace(p.Text("q"))), currency: p.Currency("currency"), order: p.Text("order"),
+		states: p.Among("state", stateOpen, "claimed", "processing", "abnormal", "success", "closed", "rejected"),
+		since:  p.Moment("since", false), until: p.Moment("until", true),
+		least: p.Number("min", 0, math.MaxInt64, 0), most: p.Number("max", 0, math.MaxInt64, math.MaxInt64),
+		doubt: p.Flag("doubt"), undelivered: p.Flag("undelivered"), owed: p.Flag("owed"), differences: p.Flag("difference"),
 	}
-	f.amount, f.isAmount = parseAmount(p.text("q"))
+	f.amount, f.isAmount = console.ParseAmount(p.Text("q"))
 	return f
 }
 
@@ -52,5 +54,5 @@ func is(wanted *bool, so bool) bool { return wanted == nil || *wanted == so }
 // amount is that.
 func (f *refundFilter) found(e *entry) bool {
 	return f.query == "" || strings.Contains(e.search, f.query) ||
-		f.isAmount && (f.amount.is(e.Refund, e.Currency) || f.amount.is(e.Total, e.Currency))
+		f.isAmount && (f.amount.Is(e.Refund, e.Currency) || f.amount.Is(e.Total, e.Currency))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxrefund/shared/console"
 	"wxrefund/shared/sandbox/doortest"
 	"wxrefund/shared/sandbox/world"
 )
@@ -49,7 +50,7 @@ var entrances = []doortest.Entrance{
 		r.Header.Set("Origin", string(body))
 		answer := httptest.NewRecorder()
 		New(w, Config{}).Handler().ServeHTTP(answer, r)
-		if answer.Code == http.StatusOK && (!loopbackHost(head) || len(body) > 0 && !strings.HasSuffix(string(body), "//"+head)) {
+		if answer.Code == http.StatusOK && (!console.LoopbackHost(head) || len(body) > 0 && !strings.HasSuffix(string(body), "//"+head)) {
 			return "it lets the stranger in"
 		}
 		return ""

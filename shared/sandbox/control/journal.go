@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"wxrefund/shared/console"
 	"wxrefund/shared/sandbox/world"
 )
 
@@ -82,10 +83,10 @@ func summaries(all []*world.Exchange) []exchangeSummary {
 }
 
 func (d *Door) viewExchanges(r *http.Request, _ []byte) (any, error) {
-	p := readParams(r)
-	refund, kinds := p.text("refund"), p.among("kind", world.ExchangeCall, world.ExchangeNotification, world.ExchangeFunction)
-	refused, part := p.flag("refused"), p.page()
-	if err := p.bad(); err != nil {
+	p := console.ReadParams(r)
+	refund, kinds := p.Text("refund"), p.Among("kind", world.ExchangeCall, world.ExchangeNotification, world.ExchangeFunction)
+	refused, part := p.Flag("refused"), pageOf(p)
+	if err := p.Bad(); err != nil {
 		return nil, err
 	}
 	found, total := pick(d.world.Exchanges(refund), part, func(x *world.Exchange) bool {

@@ -13,20 +13,17 @@ import (
 // the query itself.
 func TestEveryDoorRefusesMisspeltNamesInAQuery(t *testing.T) {
 	w := doortest.World(t)
-	patterns := []string{"GET /_sandbox/events"}
-	for _, e := range endpoints {
-		patterns = append(patterns, e.pattern)
-	}
-	for _, pattern := range patterns {
-		method, path, _ := strings.Cut(pattern, " ")
+	d := New(w, Config{Env: func(string) (string, error) { return "", nil }, Subscribers: func() any { return nil }})
+	for _, e := range d.endpoints() {
+		method, path, _ := strings.Cut(e.Pattern, " ")
 		path, _, _ = strings.Cut(path, "?")
 		r := httptest.NewRequest(method, path, nil)
 		r.URL.RawQuery = "limt=5"
 		r.RemoteAddr, r.Host = "127.0.0.1:50000", "localhost"
 		answer := httptest.NewRecorder()
-		New(w, Config{Env: func(string) (string, error) { return "", nil }, Subscribers: func() any { return nil }}).Handler().ServeHTTP(answer, r)
+		d.Handler().ServeHTTP(answer, r)
 		if answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "limt") {
-			t.Errorf("%s: %d %s, want 400 and the name", pattern, answer.Code, answer.Body)
+			t.Errorf("%s: %d %s, want 400 and the name", e.Pattern, answer.Code, answer.Body)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"wxrefund/shared/console"
 	"wxrefund/shared/sandbox/schema"
 	"wxrefund/shared/sandbox/world"
 )
@@ -38,9 +39,9 @@ type orderDetail struct {
 }
 
 func (d *Door) viewRefunds(r *http.Request, _ []byte) (any, error) {
-	p := readParams(r)
-	filter, part := p.refundFilter(), p.page()
-	if err := p.bad(); err != nil {
+	p := console.ReadParams(r)
+	filter, part := refundFilterOf(p), pageOf(p)
+	if err := p.Bad(); err != nil {
 		return nil, err
 	}
 	found, total := d.listRefunds(r.Context(), filter, part)
@@ -113,11 +114,11 @@ func (x *index) refundsOf(outTradeNo, transactionID string, but *entry) []*entry
 }
 
 func (d *Door) viewOrders(r *http.Request, _ []byte) (any, error) {
-	p := readParams(r)
-	text := p.text("q")
-	wanted, part := strings.ToLower(strings.TrimSpace(text)), p.page()
-	amount, isAmount := parseAmount(text)
-	if err := p.bad(); err != nil {
+	p := console.ReadParams(r)
+	text := p.Text("q")
+	wanted, part := strings.ToLower(strings.TrimSpace(text)), pageOf(p)
+	amount, isAmount := console.ParseAmount(text)
+	if err := p.Bad(); err != nil {
 		return nil, err
 	}
 	x := d.index
@@ -125,7 +126,7 @@ func (d *Door) viewOrders(r *http.Request, _ []byte) (any, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	found, total := pick(x.orders, part, func(o *orderEntry) bool {
-		return wanted == "" || strings.Contains(o.search, wanted) || isAmount && amount.is(o.Total, o.Currency)
+		return wanted == "" || strings.Contains(o.search, wanted) || isAmount && amount.Is(o.Total, o.Currency)
 	})
 	out := make([]orderState, len(found))
 	for i, o := range found {
@@ -148,11 +149,11 @@ func (d *Door) viewOrder(r *http.Request, _ []byte) (any, error) {
 }
 
 func (d *Door) viewNotifications(r *http.Request, _ []byte) (any, error) {
-	p := readParams(r)
-	wanted := strings.ToLower(strings.TrimSpace(p.text("q")))
-	states := p.among("state", world.DeliveryPending, world.DeliveryDelivered, world.DeliveryFailed, world.DeliveryLost)
-	part := p.page()
-	if err := p.bad(); err != nil {
+	p := console.ReadParams(r)
+	wanted := strings.ToLower(strings.TrimSpace(p.Text("q")))
+	states := p.Among("state", world.DeliveryPending, world.DeliveryDelivered, world.DeliveryFailed, world.DeliveryLost)
+	part := pageOf(p)
+	if err := p.Bad(); err != nil {
 		return nil, err
 	}
 	d.index.refresh(r.Context())

@@ -6,7 +6,7 @@ import { href } from './route.js'
 import { clockTime } from './format.js'
 import { want } from './store.js'
 import { number, problem } from './parts.js'
-import { pageOf, pager, newer } from './list.js'
+import { pageOf, pager, newer } from './lists.js'
 
 const kinds = ['call', 'notification', 'function']
 

@@ -3,11 +3,12 @@
 import { h } from './dom.js'
 import { t, known, count } from './words.js'
 import { href } from './route.js'
-import { money, decimal, difference, clockTime, duration } from './format.js'
+import { money, decimal, duration } from './format.js'
 import { want } from './store.js'
-import { pill, button, number, orderBar, notificationCard, answerOf, reason, problem, rawLink } from './parts.js'
+import { pill, button, numbers, missing, orderBar, records, timeline, told } from './parts.js'
+import { notificationCard, answerOf, reason, rawLink } from './notification.js'
 import { exchangeRows } from './exchanges.js'
-import { refundRows } from './list.js'
+import { refundRows } from './lists.js'
 
 // emptyDetail stands where nothing has been chosen.
 export function emptyDetail(state) {
@@ -27,7 +28,7 @@ const back = ({ route }) => h('a', { class: 'back', href: href(route.view, null,
 export function orderDetail(no, state, ui) {
   const entry = want('orders', no)
   const order = entry.data
-  if (order === null) return missing(entry, ui)
+  if (order === null) return missing(entry, back(ui), ui)
   return h('section', { class: 'detail', 'data-key': `detail:${no}` }, back(ui),
     h('div', { class: 'card', 'data-key': 'head' },
       h('header', { class: 'head' }, h('h2', { id: 'title', tabindex: -1 }, t('order.title')), pill('paid'), h('b', { class: 'sum' }, money(order.total, order.currency))),
@@ -37,23 +38,10 @@ export function orderDetail(no, state, ui) {
     orderCard(order, state.pace))
 }
 
-// missing stands where there is nothing; what has just been made may still come.
-function missing(entry, ui) {
-  const fresh = entry.loading || performance.now() - ui.since < 2000
-  const why = entry.error && entry.error.status !== 404
-  return h('section', { class: 'detail', 'data-key': `detail:${entry.id}` }, back(ui),
-    h('div', { class: 'card' }, h('h2', { id: 'title', tabindex: -1 }, fresh ? t('coming') : t('missing')),
-      !fresh && (why ? problem(entry) : h('p', {}, number(entry.id)))))
-}
-
-function numbers(pairs) {
-  return h('dl', { class: 'numbers' }, pairs.filter(([, value]) => value).map(([name, value]) => [h('dt', {}, name), h('dd', {}, value.nodeType ? value : number(value))]))
-}
-
 export function refundDetail(no, state, ui, clock) {
   const entry = want('refunds', no)
   const refund = entry.data
-  if (refund === null) return missing(entry, ui)
+  if (refund === null) return missing(entry, back(ui), ui)
   const { order, deliveries, siblings, exchanges } = refund
   const orderLink = h('a', { class: 'number', href: href('orders', refund.out_trade_no) }, refund.out_trade_no)
   return h('section', { class: 'detail', 'data-key': `detail:${no}` }, back(ui),
@@ -110,26 +98,13 @@ function orderCard(order, pace) {
 }
 
 // recordsCard holds the merchant's ledger against WeChat Pay's records.
-function recordsCard(refund) {
-  const { ours, wechat, currency } = refund
-  const cell = (record, name) => (record ? money(record[name], currency) : '–')
-  const gap = (n) => h('td', { class: n === 0 ? 'equal' : 'gap' }, difference(n, currency))
-  const line = (name, n) => h('tr', {}, h('th', { scope: 'row' }, t(`records.${name}`)), h('td', {}, cell(ours, name)), h('td', {}, cell(wechat, name)), gap(n))
-  const equal = refund.difference_held === 0 && refund.difference_arrived === 0
-  return h('div', { class: 'card', 'data-key': 'records' },
-    h('h3', {}, t('records')),
-    h('table', { class: 'records' },
-      h('thead', {}, h('tr', {}, ['', 'records.ours', 'records.wechat', 'records.difference'].map((n) => h('th', { scope: 'col' }, n && t(n))))),
-      h('tbody', {},
-        h('tr', {}, h('th', { scope: 'row' }, t('records.state')), h('td', {}, ours ? known('state.', ours.state) : t('records.unknown')), h('td', {}, wechat ? wechat.state : t('records.unknown')), h('td')),
-        line('held', refund.difference_held), line('arrived', refund.difference_arrived))),
-    h('p', { class: 'muted' }, equal ? t('records.equal') : t('records.gap')))
+function recordsCard({ ours, wechat, currency, difference_held: held, difference_arrived: arrived }) {
+  return h('div', { class: 'card', 'data-key': 'records' }, h('h3', {}, t('records')), records({ ours, wechat, currency, held, arrived }, t('records.gap')))
 }
 
 function timelineCard(refund, state) {
-  return h('div', { class: 'card', 'data-key': 'timeline' },
-    h('h3', {}, t('timeline')),
-    h('ol', { class: 'timeline' }, (refund.timeline ?? []).map((m) => timelineLine(m, refund, state))))
+  return h('div', { class: 'card', 'data-key': 'timeline' }, h('h3', {}, t('timeline')),
+    timeline((refund.timeline ?? []).map((m) => lineOf(m, refund)), state.now))
 }
 
 // exchangeOf is the exchange in which a notification went.
@@ -137,14 +112,13 @@ function exchangeOf({ deliveries }, line) {
   return deliveries.find((d) => d.id === line.delivery)?.attempts.find((a) => a.at === line.at)?.exchange
 }
 
-function timelineLine(m, refund, state) {
+function lineOf(m, refund) {
   const detail = m.what === 'settled' ? m.detail : known('detail.', m.detail ?? '')
-  const text = known(`${m.side}.`, m.what)
-  return h('li', { class: `${m.side} ${m.error && !m.rightly ? 'bad' : m.what}` },
-    h('time', { datetime: m.at }, clockTime(m.at, state.now)),
-    h('div', {},
-      h('p', {}, h('span', { class: 'who' }, t(`who.${m.side}`)), ' ',
-        text === m.what ? `${m.what} ${detail}` : t(`${m.side}.${m.what}`, { detail, amount: money(refund.refund, refund.currency) })),
+  return {
+    at: m.at, side: m.side, kind: m.error && !m.rightly ? 'bad' : m.what, text: told(m.side, m.what, detail, money(refund.refund, refund.currency)),
+    more: [
       m.what === 'notified' && h('p', { class: 'answer' }, answerOf(m), rawLink(exchangeOf(refund, m))),
-      m.error && h('p', { class: m.rightly ? 'reason rightly' : 'reason' }, reason(m))))
+      m.error && h('p', { class: m.rightly ? 'reason rightly' : 'reason' }, reason(m)),
+    ],
+  }
 }

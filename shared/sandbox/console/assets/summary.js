@@ -5,7 +5,8 @@ import { t, count } from './words.js'
 import { href } from './route.js'
 import { money } from './format.js'
 import { want } from './store.js'
-import { button, countdown } from './parts.js'
+import { button } from './parts.js'
+import { countdown } from './notification.js'
 
 // summary are the figures that are looked at first. Each is the sandbox's count of
 // everything, and leads to what it counts.

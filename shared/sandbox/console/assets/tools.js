@@ -5,8 +5,10 @@ import { t, known, count } from './words.js'
 import { href } from './route.js'
 import { duration } from './format.js'
 import { want } from './store.js'
-import { pageOf, pager, newer, searchField } from './list.js'
-import { button, number, notificationCard, problem } from './parts.js'
+import { searchField } from './list.js'
+import { pageOf, pager, newer } from './lists.js'
+import { button, number, problem } from './parts.js'
+import { notificationCard } from './notification.js'
 
 const states = ['pending', 'delivered', 'failed', 'lost']
 

@@ -2,10 +2,17 @@
 // the browser's own.
 
 const names = ['en', 'zh']
-const here = '/_sandbox/console/'
+const here = import.meta.url.replace(/[^/]*$/, '')
+
+async function read(file) {
+  const response = await fetch(here + file)
+  return response.json()
+}
+
+// What all pages say, and what this one says beside it.
 const tables = Object.fromEntries(await Promise.all(names.map(async (name) => {
-  const response = await fetch(`${here}${name}.json`)
-  return [name, await response.json()]
+  const [common, own] = await Promise.all([read(`common.${name}.json`), read(`${name}.json`)])
+  return [name, { ...common, ...own }]
 })))
 
 let chosen = remembered() ?? (navigator.language.startsWith('zh') ? 'zh' : 'en')

@@ -1,51 +1,14 @@
-// What several views are made of.
+// Notifications: their schedule, and what was answered to them.
 
 import { h } from './dom.js'
 import { t, known } from './words.js'
 import { href } from './route.js'
-import { money, duration, short, clockTime } from './format.js'
-
-// pill is a state as a label.
-export function pill(state) {
-  return h('span', { class: `pill ${state}` }, known('state.', state))
-}
-
-// button is one that does something; the data is for what it does.
-export function button(label, action, data = {}, kind = 'quiet') {
-  const attributes = { type: 'button', class: kind, 'data-do': action }
-  for (const [name, value] of Object.entries(data)) attributes[`data-${name}`] = value
-  return h('button', attributes, label)
-}
-
-// problem says why something that was asked for is not there, or not yet.
-export function problem(entry, data = entry.data) {
-  if (entry.error) return h('p', { class: 'reason', role: 'alert' }, entry.error.status === 0 ? t('problem.unreachable') : entry.error.text)
-  return data === null && h('p', { class: 'muted' }, t('coming'))
-}
+import { duration, short, clockTime } from './format.js'
+import { button } from './parts.js'
 
 // rawLink leads to a call or a notification as it went over the line.
 export function rawLink(id) {
   return id && h('a', { class: 'raw', href: href('exchanges', id) }, t('raw'))
-}
-
-// number is one that may be long: it breaks anywhere rather than stick out.
-export function number(text) {
-  return h('span', { class: 'number' }, text)
-}
-
-// orderBar draws how much of an order went back. The drawing's own unit is the
-// order's minor unit, so nothing is rounded.
-export function orderBar(order) {
-  const { total, refunded, open, remaining, currency } = order
-  const say = (n) => money(n, currency)
-  const parts = [['refunded', refunded], ['open', open], ['remaining', remaining]]
-  const label = t('bar', { refunded: say(refunded), open: say(open), remaining: say(remaining), total: say(total) })
-  return h('figure', { class: 'bar' },
-    h('svg', { viewBox: `0 0 ${total} 1`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
-      h('rect', { class: 'remaining', x: 0, y: 0, width: total, height: 1 }),
-      h('rect', { class: 'open', x: 0, y: 0, width: refunded + open, height: 1 }),
-      h('rect', { class: 'refunded', x: 0, y: 0, width: refunded, height: 1 })),
-    h('figcaption', {}, parts.map(([name, n]) => h('span', { class: name }, `${t(`bar.${name}`)} `, h('b', {}, say(n))))))
 }
 
 // countdown is a time that is still to come; the page's clock keeps it up to date.

@@ -1,21 +1,19 @@
 // Where the page is: the part of its address behind #, which can be linked, kept and
 // gone back to. #/refunds/NO?state=open is a refund, beside a list of open ones.
 
-// Of each view, what its list can be asked for. Other names are not passed on.
-const asked = {
-  refunds: ['q', 'state', 'since', 'until', 'min', 'max', 'currency', 'doubt', 'undelivered', 'owed', 'difference', 'order', 'offset'],
-  orders: ['q', 'offset'],
-  notifications: ['q', 'state', 'offset'],
-  exchanges: ['refund', 'kind', 'refused', 'offset'],
-  faults: [],
-  keys: [],
+let asked = {}
+
+// routes says which views there are, the first of them at first, and of each what its list
+// can be asked for. Other names are not passed on.
+export function routes(views) {
+  asked = views
 }
 
-// parse reads an address; whatever is no view of ours is the list of refunds.
+// parse reads an address; whatever is no view of ours is the first.
 export function parse(hash) {
   const [path, search = ''] = hash.replace(/^#\/?/, '').split(/\?(.*)/s)
   const [name, ...rest] = path.split('/')
-  const view = Object.hasOwn(asked, name) ? name : 'refunds'
+  const view = Object.hasOwn(asked, name) ? name : Object.keys(asked)[0]
   const id = name === view && rest.length > 0 && rest.join('/') !== '' ? decode(rest.join('/')) : null
   const query = {}
   for (const [key, value] of new URLSearchParams(search)) {
