@@ -21,7 +21,7 @@ const module = "wxrefund/"
 var allowed = map[string][]string{
 	"functions/container":      {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "wxpayfunctions"},
 	"functions/notify":         {"functions/own", "notify", "shared/host"},
-	"functions/operate":        {"shared/config", "shared/dotenv", "shared/host", "shared/refund", "shared/spelling", "wxpayfunctions"},
+	"functions/operate":        {"shared/config", "shared/console", "shared/dotenv", "shared/host", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
 	"functions/package":        {"shared/config", "shared/dotenv"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests

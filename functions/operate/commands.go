@@ -42,12 +42,16 @@ func plain(act action) func(*flag.FlagSet) action {
 // commands is the whole table: a new command is a new row.
 func commands() []command {
 	return []command{
+		listCommand(),
 		showCommand(),
 		queryCommand(),
 		refundCommand(),
 		reconcileCommand(),
 		releaseCommand(),
 		cancelCommand(),
+		redeliverCommand(),
+		alarmsCommand(),
+		forgetCommand(),
 	}
 }
 

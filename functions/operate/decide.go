@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"wxrefund/shared/refund"
@@ -72,7 +74,7 @@ func (p *program) refuseRelease(ctx context.Context, refunds *refund.Service, no
 	e := refund.AsError(err)
 	r := released{OutRefundNo: no, Why: says(err)}
 	if e.RetryAfter > 0 {
-		from := now(refunds).Add(e.RetryAfter).Truncate(time.Second).Add(time.Second)
+		from := p.clock().Add(e.RetryAfter).Truncate(time.Second).Add(time.Second)
 		r.TryAfter = from.UTC().Format(time.RFC3339)
 		r.Why = fmt.Sprintf("in flight: a submission may still be carried out; try again from %s on", p.at(from))
 	}
@@ -133,7 +135,7 @@ func (p *program) inDoubt(ctx context.Context, refunds *refund.Service, no strin
 
 // known returns what the ledger holds of a refund, which it must know.
 func known(ctx context.Context, refunds *refund.Service, no string) (refund.Inspection, error) {
-	if err := refunds.Bind(ctx); err != nil {
+	if err := refunds.Bind(ctx); err != nil && !errors.Is(err, refund.ErrOtherChannel) { // to look at it does no harm
 		return refund.Inspection{}, err
 	}
 	all, err := refunds.Inspect(ctx, no)
@@ -151,16 +153,14 @@ func number(operands []string) (string, error) {
 	if len(operands) == 0 || operands[0] == "" {
 		return "", usage("the number of a refund is missing (out_refund_no)")
 	}
+	if len(operands[0]) > maxNumber || strings.ContainsFunc(operands[0], func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", usage("%q is no out_refund_no", operands[0])
+	}
 	return operands[0], nil
 }
 
-// by is who decides, as the history names them.
-func (p *program) by() string { return "operator " + p.as }
+// maxNumber is more than any channel's numbers have, in bytes.
+const maxNumber = 64
 
-// now is the time by the service's clock.
-func now(refunds *refund.Service) time.Time {
-	if refunds.Now != nil {
-		return refunds.Now()
-	}
-	return time.Now()
-}
+// by is who decides, as the history names them.
+func (p *program) by() string { return p.caller().Identity() }

@@ -24,7 +24,7 @@ func TestStuckRefundIsReleasedAndMadeAgain(t *testing.T) {
 		t.Errorf("when nothing can be on its way: got %v", late)
 	}
 	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone, "refund-1 is PROCESSING: 1.00 CNY of 100.00 CNY.")
-	w.operate("show", "refund-1").want(codeDone, "released: by operator alice")
+	w.operate("show", "refund-1").want(codeDone, "released by operator alice\n", "claimed by operator alice\n")
 	w.operate("release", "refund-1", "-yes").want(codeFinding, "its outcome is known: it is processing")
 }
 
@@ -34,12 +34,12 @@ func TestNothingHappensUnconfirmed(t *testing.T) {
 	w.stuck("order-1", "stuck")
 	w.Advance("16m")
 	for _, c := range []struct {
-		args           []string
-		undone, done   string // what show says of it
-		no, says, more string
+		args         []string
+		no, says     string
+		undone, done string // what show says of it
 	}{
 		{args: refundArgs("order-2", "refund-2"), no: "refund-2", undone: "no refund refund-2 is on record", done: "processing", says: "This will refund 1.00 CNY of order order-2 under the number refund-2."},
-		{args: []string{"cancel", "stuck"}, no: "stuck", undone: "claimed", done: "withdrawn: operator alice", says: "This will withdraw stuck"},
+		{args: []string{"cancel", "stuck"}, no: "stuck", undone: "claimed", done: "withdrawn by operator alice", says: "This will withdraw stuck"},
 		{args: []string{"release", "stuck"}, no: "stuck", undone: "claimed", done: "released", says: "This will end the claim stuck"},
 	} {
 		name := c.args[0]

@@ -232,6 +232,9 @@ func (p *program) report(err error) int {
 		code, text = o.code, o.text
 	} else {
 		text = says(err)
+		if refund.IsCode(err, refund.CodeInvalid) { // what was written can be right at no time
+			code = codeUsage
+		}
 	}
 	if p.root.Err() != nil {
 		text = "interrupted: " + strings.TrimPrefix(text, "interrupted: ")

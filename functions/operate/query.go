@@ -67,7 +67,7 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	if err == nil || !refund.IsCode(err, refund.CodeInvalid) && !refund.IsCode(err, refund.CodeDenied) {
 		d.Upstream = askUpstream(ctx, refunds, all[0])
 	}
-	p.printDetail(d, now(refunds))
+	p.printDetail(d, p.clock())
 	if err != nil {
 		return err
 	}

@@ -168,4 +168,6 @@ func (r reply) next() string {
 }
 
 // caller is the person who works at this program.
-func (p *program) caller() refund.Caller { return refund.Caller{Kind: refund.Server} }
+func (p *program) caller() refund.Caller {
+	return refund.Caller{Kind: refund.Operator, Name: p.as}
+}

@@ -31,7 +31,8 @@ type detail struct {
 	OutRefundNo string          `json:"out_refund_no"`
 	State       string          `json:"state"` // "": the ledger does not know it
 	InDoubt     bool            `json:"in_doubt"`
-	External    bool            `json:"external"` // not made here
+	Attention   bool            `json:"attention"` // a person should look at it
+	External    bool            `json:"external"`  // not made here
 	NumberTaken bool            `json:"number_taken,omitempty"`
 	ClaimedAt   time.Time       `json:"claimed_at,omitzero"`
 	Request     *refund.Request `json:"request,omitempty"` // what was claimed
@@ -53,9 +54,13 @@ type refusal struct {
 }
 
 type cause struct {
-	Code  string    `json:"code"`
-	Since time.Time `json:"since"`
-	Count int       `json:"count"`
+	Code           string    `json:"code"`
+	Why            string    `json:"why,omitempty"`
+	Since          time.Time `json:"since"`
+	Count          int       `json:"count"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitzero"`
+	AcknowledgedBy string    `json:"acknowledged_by,omitempty"`
+	Note           string    `json:"note,omitempty"`
 }
 
 type pending struct {
@@ -68,33 +73,41 @@ type pending struct {
 }
 
 type event struct {
-	At     time.Time `json:"at"`
-	What   string    `json:"what"`
-	Source string    `json:"source,omitempty"`
-	Note   string    `json:"note,omitempty"`
-	ID     string    `json:"id,omitempty"` // of a notification or an event
+	At        time.Time `json:"at"`
+	What      string    `json:"what"`
+	By        string    `json:"by,omitempty"` // who caused it, in full
+	RequestID string    `json:"request_id,omitempty"`
+	Source    string    `json:"source,omitempty"`
+	Note      string    `json:"note,omitempty"`
+	ID        string    `json:"id,omitempty"` // of a notification or an event
+
+	said bool // whether the note says no more than who it was
 }
 
 // detailOf writes an inspection in the program's words.
 func detailOf(in refund.Inspection) detail {
 	d := detail{
-		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, External: in.External, NumberTaken: in.NumberTaken,
+		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, Attention: in.Attention, External: in.External, NumberTaken: in.NumberTaken,
 		ClaimedAt: in.ClaimedAt, Held: in.Held, Alarms: []cause{}, Pending: []pending{}, History: []event{}, at: in,
 	}
 	if in.State != "" {
 		d.Request, d.Refund = &in.Request, &in.Refund
 	}
 	if e := in.Refusal; e != nil {
-		d.Refusal = &refusal{string(e.Code), e.Upstream, e.Message}
+		r := refusalOf(e)
+		d.Refusal = &r
 	}
 	for _, c := range in.Causes {
-		d.Alarms = append(d.Alarms, cause{c.Code, c.Since, c.Count})
+		d.Alarms = append(d.Alarms, cause{c.Code, c.Why, c.Since, c.Count, c.AcknowledgedAt, c.AcknowledgedBy, c.Note})
 	}
 	for _, o := range in.Pending {
 		d.Pending = append(d.Pending, pending(o))
 	}
-	for _, h := range in.History {
-		d.History = append(d.History, event{h.At, h.What, source(h.Source), h.Note, h.ID})
+	masked := in.Masked().History
+	for i, h := range in.History {
+		who := masked[i].By
+		said := who != "" && (h.Note == who || h.Note == "by "+who)
+		d.History = append(d.History, event{h.At, h.What, h.By, h.RequestID, source(h.Source), h.Note, h.ID, said})
 	}
 	return d
 }
@@ -124,7 +137,7 @@ func (p *program) show(ctx context.Context, operands []string, upstream bool) er
 	if upstream {
 		d.Upstream = askUpstream(ctx, refunds, in)
 	}
-	p.printDetail(d, now(refunds))
+	p.printDetail(d, p.clock())
 	return d.Upstream.finding(no)
 }
 
@@ -153,7 +166,7 @@ func (p *program) printDetail(d detail, now time.Time) {
 			row("refused", "%s", d.Refusal.text())
 		}
 		for _, c := range d.Alarms {
-			row("alarm", "%s since %s, %s", c.Code, p.ago(c.Since, now), times(c.Count))
+			row("alarm", "%s", p.causeText(c, now))
 		}
 		for _, o := range d.Pending {
 			row("not told", "%s", p.pendingText(o, now))
@@ -182,13 +195,21 @@ func (d detail) stateText() string {
 	return d.State
 }
 
+func refusalOf(e *refund.Error) refusal { return refusal{string(e.Code), e.Upstream, e.Message} }
+
 func (r refusal) text() string {
 	return cmp.Or(r.ErrCode, r.Code) + ": " + r.Message
 }
 
 func (h event) text() string {
 	text := h.What
-	for _, part := range []struct{ before, text, behind string }{{" (", h.Source, ")"}, {": ", h.Note, ""}, {" [", h.ID, "]"}} {
+	if h.said {
+		h.Note = ""
+	}
+	parts := []struct{ before, text, behind string }{
+		{" (", h.Source, ")"}, {" by ", h.By, ""}, {", request ", h.RequestID, ""}, {": ", h.Note, ""}, {" [", h.ID, "]"},
+	}
+	for _, part := range parts {
 		if part.text != "" {
 			text += part.before + part.text + part.behind
 		}
@@ -196,8 +217,19 @@ func (h event) text() string {
 	return text
 }
 
+func (p *program) causeText(c cause, now time.Time) string {
+	text := fmt.Sprintf("%s since %s, %s", c.Code, p.ago(c.Since, now), times(c.Count))
+	if c.Why != "" {
+		text += ": " + c.Why
+	}
+	if !c.AcknowledgedAt.IsZero() {
+		text += fmt.Sprintf(" (acknowledged %s by %s: %s)", p.at(c.AcknowledgedAt), c.AcknowledgedBy, c.Note)
+	}
+	return text
+}
+
 func (p *program) pendingText(o pending, now time.Time) string {
-	text := fmt.Sprintf("%s, since %s, %s tried", o.To, p.ago(o.Since, now), times(o.Attempts))
+	text := fmt.Sprintf("%s, since %s, tried %s", o.To, p.ago(o.Since, now), times(o.Attempts))
 	switch {
 	case o.GivenUp:
 		text += ", given up"

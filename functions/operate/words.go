@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+
+	"wxrefund/shared/console"
 )
 
 // How the program writes times, amounts and numbers for people.
@@ -48,31 +51,48 @@ func age(d time.Duration) string {
 
 // money writes an amount in the currency's minor unit as people do; what is not said is nothing.
 func money(minor int64, currency string) string {
-	return strings.TrimSpace(decimal(minor, currency) + " " + currency)
-}
-
-// decimal writes an amount in the minor unit as people do: 60 fen are 0.60.
-func decimal(minor int64, currency string) string {
-	digits := 2 // of most currencies (ISO 4217)
-	switch currency {
-	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF":
-		digits = 0
-	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
-		digits = 3
-	}
-	text, sign := fmt.Sprintf("%0*d", digits+1, max(minor, -minor)), ""
-	if minor < 0 {
-		sign = "-"
-	}
-	if digits == 0 {
-		return sign + text
-	}
-	return sign + text[:len(text)-digits] + "." + text[len(text)-digits:]
+	return strings.TrimSpace(console.Decimal(minor, currency) + " " + currency)
 }
 
 func times(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "never"
+	case 1:
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
+}
+
+// moment reads a time as people write it, with the name of the flag that it was given to;
+// "" is none.
+func (p *program) moment(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= 100*366 {
+			return p.clock().AddDate(0, 0, -n), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return p.clock().Add(-d), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", time.DateTime} {
+		if t, err := time.ParseInLocation(layout, text, p.zone); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("%s is %q: it must be a date such as 2026-11-26, with a time if you like (2026-11-26T15:04), RFC 3339, or an age such as 90m, 24h or 7d", flag, text)
+}
+
+// clock is the time now.
+func (p *program) clock() time.Time {
+	if p.now != nil {
+		return p.now()
+	}
+	return time.Now()
 }

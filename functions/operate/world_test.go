@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"wxrefund/shared/config"
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/sandbox/sandboxtest"
 )
@@ -105,6 +107,20 @@ func (w *world) stuck(order, no string) {
 	w.t.Helper()
 	w.fault("500_before", 1)
 	w.operate(refundArgs(order, no, "-yes")...).want(codeFinding, "repeat the same command")
+}
+
+// timer runs the function reconcile as it is deployed, without code of the merchant's own.
+func (w *world) timer() {
+	w.t.Helper()
+	sys, err := config.Load(w.t.Context(), w.getenv, slog.New(slog.DiscardHandler))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer sys.Close()
+	sys.Refunds.Now = w.Sandbox.Now
+	if _, err := sys.Refunds.Reconcile(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // A terminal is one at which somebody types.

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// envFile writes a .env file with the world's settings, and takes them out of the
+// environment.
+func (w *world) envFile(change map[string]string) string {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "prod.env")
+	var text strings.Builder
+	for name, value := range w.settings {
+		if c, ok := change[name]; ok {
+			value = c
+		}
+		text.WriteString(name + "='" + value + "'\n")
+	}
+	for name, value := range change {
+		if _, there := w.settings[name]; !there {
+			text.WriteString(name + "='" + value + "'\n")
+		}
+	}
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settings = map[string]string{}
+	return file
+}
+
+// Settings come from a file as well, keys from files beside it; the environment comes
+// first, and that is said.
+func TestSettingsFromAFile(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	key, ledger := w.settings["WXPAY_PRIVATE_KEY"], w.settings["LEDGER_URL"]
+	file := w.envFile(map[string]string{"WXPAY_PRIVATE_KEY": "file:apiclient_key.pem", "LOG_LEVEL": "debug"})
+	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "apiclient_key.pem"), []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.operate("list").want(codeUsage, "WXPAY_PRIVATE_KEY is missing")
+	got := w.operate(append(refundArgs("order-1", "refund-1", "-yes"), "-env", file)...).want(codeDone, "refund-1 is PROCESSING")
+	if got.stderr != "" {
+		t.Errorf("with all settings from the file it said %s", got.stderr)
+	}
+
+	w.settings["LEDGER_URL"] = "sqlite::memory:"
+	w.operate("-env", file, "list").want(codeDone, "0 of 0", "operate: the environment's LEDGER_URL counts, not that in "+file+"\n")
+	w.settings["LEDGER_URL"] = ledger
+	if got := w.operate("-env", file, "list").want(codeDone, "1 of 1"); strings.Contains(got.stderr, "counts") {
+		t.Errorf("the same in both is no matter: %s", got.stderr)
+	}
+}
+
+// A file that cannot be read, or is misspelt, is wrong use; nothing of it is shown.
+func TestWrongSettingsFile(t *testing.T) {
+	w := newWorld(t, "apiv3")
+	private := w.settings["WXPAY_APIV3_KEY"]
+	for name, c := range map[string]struct {
+		change map[string]string
+		want   string
+	}{
+		"misspelt":  {map[string]string{"REFUND_MAX": "5"}, "REFUND_MAX is not a setting: did you mean REFUND_MAX_FEN?"},
+		"short key": {map[string]string{"WXPAY_APIV3_KEY": "canary"}, "WXPAY_APIV3_KEY is malformed: it has 6 bytes; it must have 32 bytes"},
+		"ledger":    {map[string]string{"LEDGER_URL": "oracle://u:canary@h"}, "LEDGER_URL"},
+	} {
+		w := &world{World: w.World, t: t, settings: map[string]string{}}
+		for k, v := range newSettings(t, w) {
+			w.settings[k] = v
+		}
+		got := w.operate("list", "-env", w.envFile(c.change)).want(codeUsage, c.want)
+		if all := got.stdout + got.stderr; strings.Contains(all, "canary") || strings.Contains(all, private) {
+			t.Errorf("%s: a secret is shown: %s", name, all)
+		}
+	}
+	file := filepath.Join(t.TempDir(), ".env")
+	if err := os.WriteFile(file, []byte("A='canary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.operate("list", "-env", file).want(codeUsage, "line 1: A has a quote that nothing closes"); strings.Contains(got.stderr, "canary") {
+		t.Errorf("a value is shown: %s", got.stderr)
+	}
+}
+
+// newSettings are a world's settings, with a ledger of their own.
+func newSettings(t *testing.T, w *world) map[string]string {
+	t.Helper()
+	s := w.SettingsOf("apiv3")
+	s["LEDGER_URL"] = "sqlite:" + filepath.Join(t.TempDir(), "other.db")
+	return s
+}
+
+// Without a platform, gateways are called with the credentials that are set, and what is
+// missing is said.
+func TestCredentialsWithoutAPlatform(t *testing.T) {
+	w := newWorld(t, "cloudbase", "order-1")
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone, "refund-1 is PROCESSING")
+	w.settings["TENCENTCLOUD_SECRETKEY"] = ""
+	w.operate("query", "refund-1").want(codeFinding, "TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are not set")
+}
+
+// A ledger of another merchant is refused, and named, without a word of its password.
+func TestLedgerOfAnotherMerchant(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
+	w.settings["WXPAY_MCHID"] = "1900000999"
+	w.operate("list").want(codeFinding, "LEDGER_URL names the ledger of merchant 1900000001, and the other settings name merchant 1900000999")
+}
+
+// Every channel is operated the same way.
+func TestEveryChannel(t *testing.T) {
+	for _, channel := range []string{"apiv3", "cloudbase", "cloudpay", "wecom"} {
+		t.Run(channel, func(t *testing.T) {
+			w := newWorld(t, channel, "order-1")
+			w.operate(refundArgs("order-1", "refund1", "-yes")...).want(codeDone, "refund1 is PROCESSING")
+			w.operate("query", "refund1").want(codeDone, "state", "processing", "WeChat Pay")
+			w.operate("show", "refund1", "-upstream").want(codeDone)
+			w.operate("list").want(codeDone, "1 of 1")
+		})
+	}
+}
