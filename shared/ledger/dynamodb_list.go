@@ -28,8 +28,9 @@ const (
 	classIndex = "class"
 )
 
-// dynamoRead is how many items one BatchGetItem reads at most.
-const dynamoRead = 100
+// dynamoRead is how many items one BatchGetItem asks for. It would take 100, but the
+// largest items must arrive within dynamoTimeout too.
+const dynamoRead = 25
 
 // place writes a time and a key so that they compare as one string.
 func place(ms int64, key refund.Key) string {

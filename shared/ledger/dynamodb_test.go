@@ -516,7 +516,7 @@ func TestDynamoDBAnswerThatDoesNotComeIsGivenUp(t *testing.T) {
 	})(t)
 }
 
-// No request reads the whole table, and lists come from the index.
+// No request reads the whole table but one for everything, and lists come from the index.
 func TestDynamoDBIsAskedWithoutScans(t *testing.T) {
 	url := freshOf(t, "dynamodb")
 	var mu sync.Mutex
@@ -529,7 +529,7 @@ func TestDynamoDBIsAskedWithoutScans(t *testing.T) {
 		if op == "Query" {
 			queries = append(queries, body)
 		}
-		if op == "GetItem" && !strings.Contains(body, `"ConsistentRead":true`) {
+		if (op == "GetItem" || op == "BatchGetItem" || op == "Scan") && !strings.Contains(body, `"ConsistentRead":true`) {
 			t.Errorf("a read that may be stale: %s", body)
 		}
 		return send()
@@ -579,6 +579,21 @@ func TestDynamoDBIsAskedWithoutScans(t *testing.T) {
 	if len(seen) > shards {
 		t.Errorf("%d queries for one list", len(seen))
 	}
+	seen = nil
+	commit(t, s, classItem("a", 2, "", "open", at(1)), classItem("b", 1, "", "shut", at(1)))
+	ops("TransactWriteItems")
+	if got := pagesOf(t, s, refund.Recent(never, never, "open", "shut"), 10); len(got) != 1 || len(got[0]) != 2 {
+		t.Errorf("got %v", got)
+	}
+	ops("Query", "Query", "BatchGetItem")
+	if got := counted(t, s, refund.Recent(never, never, "open", "shut")); got != 2 {
+		t.Errorf("counted %d", got)
+	}
+	ops("Query", "Query")
+	if got := pagesOf(t, s, refund.Everything(), 200); len(got) != 1 || len(got[0]) != 102 {
+		t.Errorf("everything: got %v", got)
+	}
+	ops("Scan")
 }
 
 // Pages of DynamoDB's end after a megabyte; lists do not.
@@ -594,6 +609,15 @@ func TestDynamoDBListsMoreThanOneOfItsPages(t *testing.T) {
 	}
 	if diff := cmp.Diff(listPages(at(9), 100, items...), pages(t, s, at(9), 100)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// Nor does a count, or a list of everything.
+	for _, index := range []refund.Index{refund.DueBy(at(9)), refund.Everything()} {
+		if got := counted(t, s, index); got != len(items) {
+			t.Errorf("%v: counted %d, want %d", index, got, len(items))
+		}
+	}
+	if got := slices.Concat(pagesOf(t, s, refund.Everything(), 5)...); len(got) != len(items) {
+		t.Errorf("everything is %d items, want %d", len(got), len(items))
 	}
 }
 

@@ -26,6 +26,14 @@ type model struct {
 	cursor string      // where the reader goes on; "" at the beginning
 	last   refund.Item // the last one it has seen, unless at the beginning
 	first  int
+
+	classes classReader
+}
+
+// A classReader is a reader within a list of classes.
+type classReader struct {
+	cursor string
+	last   refund.Item
 }
 
 // Random histories: whatever is committed, over right versions and wrong ones,
@@ -43,7 +51,7 @@ func TestRandomHistoriesMatchAMap(t *testing.T) {
 				m.keys = append(m.keys, refund.Key(fmt.Sprintf("%d/%d", history, i)))
 			}
 			defer m.clear(t)
-			rt.Repeat(map[string]func(*rapid.T){"commit": m.commit, "get": m.get, "list": m.list})
+			rt.Repeat(map[string]func(*rapid.T){"commit": m.commit, "get": m.get, "list": m.list, "classes": m.listClasses, "counts": m.counts})
 		})
 	})
 }
@@ -63,6 +71,9 @@ func (m *model) commit(t *rapid.T) {
 		}
 		if due := rapid.IntRange(-1, 5).Draw(t, "due"); due >= 0 {
 			i.Due = at(due)
+		}
+		if class := rapid.SampledFrom([]string{"", "open", "open!", "shut"}).Draw(t, "class"); class != "" {
+			i.Class, i.At = class, at(rapid.IntRange(0, 3).Draw(t, "at"))
 		}
 		stale = stale || i.Version != m.items[key].Version
 		items = append(items, i)
@@ -126,11 +137,56 @@ func (m *model) list(t *rapid.T) {
 	}
 }
 
-// clear leaves nothing due.
+// indexOf draws an index of classes, and returns what of the model is in it, newest first.
+func (m *model) indexOf(t *rapid.T) (index refund.Index, want []refund.Item) {
+	bound := func(name string) (bound time.Time) {
+		if n := rapid.IntRange(-1, 4).Draw(t, name); n >= 0 {
+			bound = at(n)
+		}
+		return bound
+	}
+	classes := rapid.SliceOfN(rapid.SampledFrom([]string{"open", "open!", "shut", "none"}), 1, 4).Draw(t, "classes")
+	index = refund.Recent(bound("since"), bound("until"), classes...)
+	for _, key := range newest(slices.Collect(maps.Values(m.items)), index) {
+		want = append(want, m.items[refund.Key(key)])
+	}
+	return index, want
+}
+
+// listClasses reads the next page of classes, whichever are asked for by now.
+func (m *model) listClasses(t *rapid.T) {
+	index, want := m.indexOf(t)
+	limit := rapid.IntRange(1, 4).Draw(t, "limit")
+	reader := &m.classes
+	want = slices.DeleteFunc(want, func(i refund.Item) bool {
+		return reader.cursor != "" && cmp.Or(reader.last.At.Compare(i.At), cmp.Compare(reader.last.Key, i.Key)) <= 0
+	})
+	more := len(want) > limit
+	want = want[:min(len(want), limit)]
+	got, next, err := m.ledger.List(t.Context(), index, reader.cursor, limit)
+	if err != nil || (next != "") != more {
+		t.Fatalf("List: next %q, error %v; want more: %t", next, err, more)
+	}
+	if diff := gocmp.Diff(append([]refund.Item{}, want...), append([]refund.Item{}, got...)); diff != "" {
+		t.Fatalf("List (-want +got):\n%s", diff)
+	}
+	if reader.cursor = next; more {
+		reader.last = got[limit-1]
+	}
+}
+
+func (m *model) counts(t *rapid.T) {
+	index, want := m.indexOf(t)
+	if n, err := m.ledger.Count(t.Context(), index); err != nil || n != int64(len(want)) {
+		t.Fatalf("Count: %d, %v; want %d", n, err, len(want))
+	}
+}
+
+// clear leaves nothing due, and nothing in a class.
 func (m *model) clear(t *testing.T) {
 	var items []refund.Item
 	for _, i := range m.items {
-		i.Due = time.Time{}
+		i.Due, i.Class, i.At = time.Time{}, "", time.Time{}
 		items = append(items, i)
 	}
 	if len(items) > 0 {

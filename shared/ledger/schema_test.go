@@ -58,38 +58,74 @@ func makeSchema(t *testing.T, b backend, url string, db *sql.DB, steps int) {
 	setSchema(t, b, url, db, steps)
 }
 
-// What the program of schema 1 sends.
-const (
-	insertItem1 = `INSERT INTO wxrefund_items (item_key, version, due, body) VALUES (?, 1, ?, ?)`
-	updateItem1 = `UPDATE wxrefund_items SET version = version + 1, due = ?, body = ? WHERE item_key = ? AND version = ?`
-)
+// An older program is what one sends that knows fewer steps.
+type olderProgram struct {
+	steps          int
+	insert, update string
+	sharded        bool // it knows due_shard, the first parameter that both have
+}
+
+func olderPrograms() []olderProgram {
+	return []olderProgram{
+		{
+			steps:  1,
+			insert: `INSERT INTO wxrefund_items (due, body, item_key, version) VALUES (?, ?, ?, ?)`,
+			update: `UPDATE wxrefund_items SET version = version + 1, due = ?, body = ? WHERE item_key = ? AND version = ?`,
+		},
+		{
+			steps: 2, sharded: true,
+			insert: `INSERT INTO wxrefund_items (due_shard, due, body, item_key, version) VALUES (?, ?, ?, ?, ?)`,
+			update: `UPDATE wxrefund_items SET version = version + 1, due_shard = ?, due = ?, body = ? WHERE item_key = ? AND version = ?`,
+		},
+	}
+}
+
+// write is a commit of one item by the old program, over the version that it has.
+func (p olderProgram) write(t *testing.T, b backend, db *sql.DB, i refund.Item) {
+	t.Helper()
+	text, version := p.update, i.Version
+	if i.Version == 0 {
+		text, version = p.insert, 1
+	}
+	args := []any{milli(i.Due), i.Body, string(i.Key), version}
+	if p.sharded {
+		args = append([]any{shardOf(i.Key)}, args...)
+	}
+	rebind := dialect{}.rebind
+	if b.scheme == "postgres" {
+		rebind = dialect{placeholder: func(n int) string { return fmt.Sprintf("$%d", n) }}.rebind
+	}
+	result, err := db.ExecContext(t.Context(), rebind(text), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := result.RowsAffected(); n != 1 || err != nil {
+		t.Fatalf("%d rows, %v", n, err)
+	}
+}
 
 // D12: an older schema is upgraded once, by the first of several programs that come at
 // the same time, with the old program's items in it; where the old program still
 // runs, it goes on writing. Nothing is lost.
 func TestOlderSchemaIsUpgradedWhileTheOldProgramWrites(t *testing.T) {
+	for _, program := range olderPrograms() {
+		t.Run(fmt.Sprint("from ", program.steps), func(t *testing.T) { upgradedFrom(t, program) })
+	}
+}
+
+func upgradedFrom(t *testing.T, program olderProgram) {
 	overSQL(t, func(t *testing.T, b backend, url string, db *sql.DB) {
-		makeSchema(t, b, url, db, 1)
-		rebind := dialect{}.rebind
-		if b.scheme == "postgres" {
-			rebind = dialect{placeholder: func(n int) string { return fmt.Sprintf("$%d", n) }}.rebind
-		}
-		old := func(text string, args ...any) {
+		makeSchema(t, b, url, db, program.steps)
+		old := func(i refund.Item) {
 			t.Helper()
-			result, err := db.ExecContext(t.Context(), rebind(text), args...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n, err := result.RowsAffected(); n != 1 || err != nil {
-				t.Fatalf("%d rows, %v", n, err)
-			}
+			program.write(t, b, db, i)
 		}
 		var want []refund.Item
 		for i := range 40 {
-			old(insertItem1, fmt.Sprint("old/", i), at(i).UnixMilli(), []byte(fmt.Sprint(i)))
+			old(dueItem(fmt.Sprint("old/", i), 0, fmt.Sprint(i), at(i)))
 			want = append(want, dueItem(fmt.Sprint("old/", i), 1, fmt.Sprint(i), at(i)))
 		}
-		old(insertItem1, "settled", nil, []byte("S"))
+		old(item("settled", 0, "S"))
 
 		// Eight at once, half of them in processes of their own.
 		children := make([]*child, 4)
@@ -113,7 +149,7 @@ func TestOlderSchemaIsUpgradedWhileTheOldProgramWrites(t *testing.T) {
 		for _, c := range children {
 			c.finish(t)
 		}
-		if got, known := schemaOf(t, b, db), len(knownSteps(t, b)); got != known || known < 2 {
+		if got, known := schemaOf(t, b, db), len(knownSteps(t, b)); got != known || known < 3 {
 			t.Errorf("schema %d, want %d", got, known)
 		}
 
@@ -135,22 +171,26 @@ func TestOlderSchemaIsUpgradedWhileTheOldProgramWrites(t *testing.T) {
 				t.Errorf("%s, listed (-want +got):\n%s", what, diff)
 			}
 		}
+		if have, want, err := s.Schema(t.Context()); have != want || want != len(knownSteps(t, b)) || err != nil {
+			t.Errorf("schema %d of %d, %v", have, want, err)
+		}
 		list("after the upgrade", want)
 		same(t, "settled", get(t, s, "settled", "new/0"), []refund.Item{item("settled", 1, "S"), item("new/0", 1, "")})
 
 		// The old program and the new one take turns over the same items.
 		for i := range want {
+			key := string(want[i].Key)
 			switch i % 3 {
 			case 0:
-				old(updateItem1, at(500+i).UnixMilli(), []byte("by the old one"), string(want[i].Key), 1)
-				want[i] = dueItem(string(want[i].Key), 2, "by the old one", at(500+i))
+				old(dueItem(key, 1, "by the old one", at(500+i)))
+				want[i] = dueItem(key, 2, "by the old one", at(500+i))
 			case 1:
-				commit(t, s, dueItem(string(want[i].Key), 1, "by the new one", at(500+i)))
-				old(updateItem1, at(600+i).UnixMilli(), []byte("and by the old one"), string(want[i].Key), 2)
-				want[i] = dueItem(string(want[i].Key), 3, "and by the old one", at(600+i))
+				commit(t, s, dueItem(key, 1, "by the new one", at(500+i)))
+				old(dueItem(key, 2, "and by the old one", at(600+i)))
+				want[i] = dueItem(key, 3, "and by the old one", at(600+i))
 			}
 		}
-		old(insertItem1, "late", at(700).UnixMilli(), []byte("L"))
+		old(dueItem("late", 0, "L", at(700)))
 		want = append(want, dueItem("late", 1, "L", at(700)))
 		list("with both at work", want)
 		if err := s.Commit(t.Context(), item(string(want[0].Key), 1, "")); err != refund.ErrStale { //nolint:errorlint // it is that very error
@@ -167,6 +207,25 @@ func TestOlderSchemaIsUpgradedWhileTheOldProgramWrites(t *testing.T) {
 		if diff := cmp.Diff(listPages(at(1000), 7, want...), pages(t, s, at(1000), 7)); diff != "" {
 			t.Errorf("the order (-want +got):\n%s", diff)
 		}
+
+		// No item from before has a class, until the new program writes one. The old program
+		// knows of none: it leaves the one that is there.
+		classes := refund.Recent(never, never, "open", "shut")
+		listed := func(what string, want ...refund.Item) {
+			t.Helper()
+			items, next, err := s.List(t.Context(), classes, "", 100)
+			if err != nil || next != "" || counted(t, s, classes) != len(want) {
+				t.Errorf("%s: next %q, error %v, counted %d", what, next, err, counted(t, s, classes))
+			}
+			same(t, what, items, want)
+		}
+		listed("before any")
+		commit(t, s, classItem("settled", 1, "S", "open", at(1)))
+		listed("classified", classItem("settled", 2, "S", "open", at(1)))
+		old(item("settled", 2, "by the old one"))
+		listed("left as it is", classItem("settled", 3, "by the old one", "open", at(1)))
+		commit(t, s, classItem("settled", 3, "by the new one", "shut", at(1)))
+		listed("put right", classItem("settled", 4, "by the new one", "shut", at(1)))
 	})
 }
 
@@ -211,8 +270,15 @@ func TestNextSchemaIsUsableFromAColdStart(t *testing.T) {
 		if got := pages(t, cold, at(9), 10); len(got) != 1 || len(got[0]) != 1 {
 			t.Errorf("listed %v, want a", got)
 		}
+		commit(t, cold, classItem("b", 0, "", "open", at(1)))
+		if got := pagesOf(t, cold, refund.Recent(never, never, "open"), 10); len(got) != 1 || len(got[0]) != 1 {
+			t.Errorf("listed %v, want b", got)
+		}
 		if got := schemaOf(t, b, db); got != next {
 			t.Errorf("schema %d, want it left at %d", got, next)
+		}
+		if have, want, err := cold.Schema(t.Context()); have != next || want != next-1 || err != nil {
+			t.Errorf("schema %d of %d, %v", have, want, err)
 		}
 	})
 }

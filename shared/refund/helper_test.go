@@ -487,6 +487,8 @@ func (broken) List(context.Context, refund.Index, string, int) ([]refund.Item, s
 	return nil, "", context.DeadlineExceeded
 }
 
+func (broken) Count(context.Context, refund.Index) (int64, error) { return 0, context.DeadlineExceeded }
+
 // hindered does something before each commit that it lets through.
 type hindered struct {
 	refund.Ledger
