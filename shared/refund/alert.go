@@ -139,11 +139,7 @@ func causesOf(it Item) (open []openCause) {
 // and come anew. [CodeNotFound] if no such alarm is open.
 func (s *Service) Acknowledge(ctx context.Context, about, code, by, note string) error {
 	note, by = plain(note, maxWhy), named(by, "").by
-	err := s.acknowledgeRecord(ctx, about, code, by, note)
-	if !errors.Is(err, errNoAlarm) {
-		return err
-	}
-	for _, k := range []Key{Key(about), refundKey(about)} {
+	for _, k := range []Key{Key(about), refundKey(about)} { // first: the record itself may be what cannot be read
 		err := s.updateAlarm(ctx, code, k, func(a *alarmItem, now time.Time) error {
 			if a.Code == "" || !a.open() {
 				return errNoAlarm
@@ -154,6 +150,9 @@ func (s *Service) Acknowledge(ctx context.Context, about, code, by, note string)
 		if !errors.Is(err, errNoAlarm) {
 			return err
 		}
+	}
+	if err := s.acknowledgeRecord(ctx, about, code, by, note); !errors.Is(err, errNoAlarm) {
+		return err
 	}
 	return notFound("no alarm " + printable(code, 64) + " is open about " + printable(about, 128))
 }
