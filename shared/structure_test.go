@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"shared/console":           nil,
 	"shared/deliver":           {"shared/cloudbase", "shared/refund", "shared/secret"},
 	"shared/dotenv":            nil,
+	"shared/explain":           nil,
 	"shared/host":              {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret"},
 	"shared/ledger":            {"shared/lock", "shared/refund"},
 	"shared/lock":              nil,
@@ -71,6 +72,12 @@ var modules = map[string][]string{
 	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
 	"shared/ledger":              {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
+	"functions/package": {"github.com/google/go-containerregistry", "golang.org/x/crypto/x509roots/fallback/bundle"},
+	"shared/deliver":    {"github.com/standard-webhooks/standard-webhooks/libraries"},
+	"shared/explain":    nil,
+	"shared/host":       {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
+	"shared/ledger":     {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
+	"wxpayfunctions":    {"github.com/go-playground/validator/v10"},
 }
 
 func TestImportGraph(t *testing.T) {

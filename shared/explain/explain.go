@@ -1,0 +1,135 @@
+// Package explain says in plain words, in English and Chinese, what a code means that
+// a refund can meet: its cause, what to do, and whether it heals by itself. It has
+// every error code of every channel that package channel knows, WeChat Pay's and
+// WeCom's general ones, CloudBase's gateway, our own replies and alarms, the states of
+// a refund, and what people ask most. The documents and the operator's program
+// show the same table.
+package explain
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// tables holds the entries, a file for each group.
+//
+//go:embed table/*.json
+var tables embed.FS
+
+// Heals says whether what a code reports ends by itself.
+type Heals string
+
+const (
+	ByItself  Heals = "itself" // nothing is to be done: it is asked about, or sent again under the same number
+	ByRepeat  Heals = "repeat" // repeat identically, later
+	WhenFixed Heals = "fix"    // something must be put right; the number stays usable
+	Never     Heals = "never"  // no repeat can succeed: other means, or a new number
+)
+
+// An Entry explains one code, as some part of the system uses it.
+type Entry struct {
+	Code   string   `json:"code"`
+	Of     []string `json:"of"` // channels; or one of gateway, reply, alarm, state, question
+	Heals  Heals    `json:"heals"`
+	En     Text     `json:"en"`
+	Zh     Text     `json:"zh"`
+	Source string   `json:"source"` // the document's title, or where people ask
+}
+
+// A Text is an explanation in one language.
+type Text struct {
+	Cause  string `json:"cause"`
+	Remedy string `json:"remedy"`
+}
+
+// A Group is the entries of one part of the system, in the order of its table.
+type Group struct {
+	Name    string // of its file
+	En, Zh  string // headings
+	Entries []Entry
+}
+
+// Groups returns all entries.
+func Groups() ([]Group, error) {
+	groups := []Group{
+		{Name: "states", En: "States of a refund", Zh: "退款状态"},
+		{Name: "questions", En: "What people ask", Zh: "常见问题"},
+		{Name: "apiv3", En: "WeChat Pay APIv3 and the CloudBase template", Zh: "微信支付 APIv3 与云开发模板"},
+		{Name: "v2", En: "CloudPay and WeChat Pay Global", Zh: "CloudPay 与境外微信支付"},
+		{Name: "wecom", En: "WeCom", Zh: "企业微信"},
+		{Name: "gateway", En: "CloudBase's gateway", Zh: "云开发网关"},
+		{Name: "reply", En: "`code` of a reply of wxpayFunctions", Zh: "wxpayFunctions 回复中的 `code`"},
+		{Name: "alarms", En: "Alarms", Zh: "告警"},
+	}
+	for i, g := range groups {
+		text, err := fs.ReadFile(tables, "table/"+g.Name+".json")
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(text, &groups[i].Entries); err != nil {
+			return nil, fmt.Errorf("explain: table %s: %w", g.Name, err)
+		}
+	}
+	return groups, nil
+}
+
+// Find returns what explains a code, in whatever case it is written, those of a channel
+// first; of a channel that is named, and not in another's table only, other channels'
+// entries are left out.
+func Find(code, channel string) ([]Entry, error) {
+	groups, err := Groups()
+	if err != nil {
+		return nil, err
+	}
+	var all, its []Entry
+	for _, g := range groups {
+		for _, e := range g.Entries {
+			if !strings.EqualFold(e.Code, strings.TrimSpace(code)) {
+				continue
+			}
+			all = append(all, e)
+			if channel != "" && (slices.Contains(e.Of, channel) || !e.ofChannel()) {
+				its = append(its, e)
+			}
+		}
+	}
+	if len(its) > 0 {
+		return its, nil
+	}
+	return all, nil
+}
+
+// ofChannel reports whether the entry is one of a channel's own codes.
+func (e Entry) ofChannel() bool {
+	return !slices.ContainsFunc(e.Of, func(of string) bool {
+		return slices.Contains([]string{"gateway", "reply", "alarm", "state", "question"}, of)
+	})
+}
+
+// Near lists codes that resemble one that is unknown, at most a few.
+func Near(code string) ([]string, error) {
+	groups, err := Groups()
+	if err != nil {
+		return nil, err
+	}
+	const most = 5
+	plain := func(s string) string {
+		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
+	}
+	want := plain(code)
+	var near []string
+	for _, g := range groups {
+		for _, e := range g.Entries {
+			have := plain(e.Code)
+			similar := want != "" && (strings.Contains(have, want) || strings.Contains(want, have) && len(have) > 3)
+			if similar && !slices.Contains(near, e.Code) && len(near) < most {
+				near = append(near, e.Code)
+			}
+		}
+	}
+	return near, nil
+}

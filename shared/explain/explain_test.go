@@ -1,0 +1,241 @@
+package explain_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+
+	"wxrefund/shared/channel"
+	"wxrefund/shared/explain"
+	"wxrefund/shared/refund"
+)
+
+var channels = []string{"apiv3", "cloudbase", "cloudpay", "global", "wecom"}
+
+func groups(t *testing.T) map[string][]explain.Entry {
+	t.Helper()
+	all, err := explain.Groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string][]explain.Entry{}
+	for _, g := range all {
+		byName[g.Name] = g.Entries
+	}
+	return byName
+}
+
+// healing is what the error tables' own words mean for whoever waits.
+func healing(k channel.KnownCode) explain.Heals {
+	switch {
+	case k.Is == refund.CodeUnavailable:
+		return explain.ByItself
+	case k.Next == refund.Later:
+		return explain.ByRepeat
+	case k.Next == refund.AfterFix || k.Next == refund.LaterOrFix:
+		return explain.WhenFixed
+	}
+	return explain.Never
+}
+
+func TestEveryCodeOfEveryChannelIsExplainedAsItsTableTreatsIt(t *testing.T) {
+	for _, name := range channels {
+		known := channel.KnownCodes(name)
+		if len(known) == 0 {
+			t.Errorf("channel %s has no codes", name)
+		}
+		for _, k := range known {
+			found, err := explain.Find(k.Code, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(found) != 1 || !slices.Contains(found[0].Of, name) {
+				t.Errorf("%s: %s has %d explanations", name, k.Code, len(found))
+				continue
+			}
+			if want := healing(k); found[0].Heals != want {
+				t.Errorf("%s: %s heals by %q, its table says %q", name, k.Code, found[0].Heals, want)
+			}
+		}
+	}
+}
+
+// What is in no table leaves the outcome unknown, and such a doubt ends by itself.
+func TestACodeThatNoTableHasIsExplainedAsADoubt(t *testing.T) {
+	for group, entries := range groups(t) {
+		for _, e := range entries {
+			if !slices.Contains([]string{"apiv3", "v2", "wecom"}, group) {
+				continue
+			}
+			for _, name := range e.Of {
+				known := slices.ContainsFunc(channel.KnownCodes(name), func(k channel.KnownCode) bool { return k.Code == e.Code })
+				if !known && e.Heals != explain.ByItself {
+					t.Errorf("%s: %s is in no table and is said to heal by %q", name, e.Code, e.Heals)
+				}
+			}
+		}
+	}
+}
+
+// constants lists the values of the text constants of package refund whose names begin so.
+func constants(t *testing.T, prefix, typ string) (values []string) {
+	t.Helper()
+	files, err := os.ReadDir("../refund")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), "../refund/"+f.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Names) != 1 || len(spec.Values) != 1 || !strings.HasPrefix(spec.Names[0].Name, prefix) {
+				return true
+			}
+			if named, ok := spec.Type.(*ast.Ident); typ != "" && (!ok || named.Name != typ) {
+				return true
+			}
+			if lit, ok := spec.Values[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				value, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				values = append(values, value)
+			}
+			return true
+		})
+	}
+	if len(values) == 0 {
+		t.Fatalf("package refund has no constants %s…", prefix)
+	}
+	return values
+}
+
+func TestEveryAlarmAndEveryStateIsExplained(t *testing.T) {
+	of := groups(t)
+	for name, want := range map[string][]string{"alarms": constants(t, "alarm", ""), "states": constants(t, "", "State")} {
+		var have []string
+		for _, e := range of[name] {
+			have = append(have, e.Code)
+		}
+		for _, code := range want {
+			if code != "" && !slices.Contains(have, code) {
+				t.Errorf("%s: %s is not explained", name, code)
+			}
+		}
+		for _, code := range have {
+			if !slices.Contains(want, code) && code != "in_doubt" {
+				t.Errorf("%s: %s is explained, and the code does not have it", name, code)
+			}
+		}
+	}
+}
+
+func TestEveryEntryIsWholeInBothLanguages(t *testing.T) {
+	han := func(s string) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Han, r) })
+	}
+	for name, entries := range groups(t) {
+		seen := map[string]bool{}
+		for _, e := range entries {
+			for _, of := range e.Of {
+				if key := of + " " + e.Code; seen[key] {
+					t.Errorf("%s: %s is explained twice for %s", name, e.Code, of)
+				} else {
+					seen[key] = true
+				}
+			}
+			if len(e.Of) == 0 || e.Source == "" {
+				t.Errorf("%s: %s has no owner or no source", name, e.Code)
+			}
+			if _, heals := e.In(explain.English); heals == "" {
+				t.Errorf("%s: %s heals by %q", name, e.Code, e.Heals)
+			}
+			for _, text := range []string{e.En.Cause, e.En.Remedy, e.Zh.Cause, e.Zh.Remedy} {
+				if text == "" || !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "。") && !strings.HasSuffix(text, "？") {
+					t.Errorf("%s: %s: %q is no sentence", name, e.Code, text)
+				}
+			}
+			if han(strings.ReplaceAll(e.En.Cause, "受理关系不存在", "")+e.En.Remedy) || !han(e.Zh.Cause) || !han(e.Zh.Remedy) {
+				t.Errorf("%s: %s mixes the languages", name, e.Code)
+			}
+		}
+	}
+}
+
+// Setting names and commands in the texts must exist, or the advice cannot be followed.
+func TestTheAdviceNamesSettingsThatExist(t *testing.T) {
+	settings, err := os.ReadFile("../config/settings.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`\b(WXPAY|REFUND|LEDGER|TCB|TENCENTCLOUD|WECOM|NOTIFY|ALERT|CLOUDPAY|TRUST|RECONCILE)_[A-Z0-9_]+\b`)
+	var checked int
+	for name, entries := range groups(t) {
+		for _, e := range entries {
+			for _, text := range []string{e.En.Cause, e.En.Remedy, e.Zh.Cause, e.Zh.Remedy} {
+				for _, setting := range named.FindAllString(text, -1) {
+					checked++
+					if !strings.Contains(string(settings), `"`+setting+`"`) {
+						t.Errorf("%s: %s names the setting %s, which there is not", name, e.Code, setting)
+					}
+				}
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("no text names a setting")
+	}
+}
+
+func TestFindPrefersTheChannelAtHand(t *testing.T) {
+	tests := []struct {
+		code, channel string
+		want          []string // what the entries found are of
+	}{
+		{"PARAM_ERROR", "apiv3", []string{"apiv3"}},
+		{"param_error ", "global", []string{"cloudpay"}},
+		{"FREQUENCY_LIMITED", "", []string{"apiv3", "cloudpay"}},
+		{"NOTENOUGH", "apiv3", []string{"cloudpay"}}, // another channel's is better than nothing
+		{"claim_in_doubt", "wecom", []string{"alarm"}},
+		{"NOSUCH", "apiv3", nil},
+		{"", "apiv3", nil},
+	}
+	for _, test := range tests {
+		found, err := explain.Find(test.code, test.channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range found {
+			got = append(got, e.Of[0])
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("Find(%q, %q) is of %v, want %v", test.code, test.channel, got, test.want)
+		}
+	}
+}
+
+func TestNearListsWhatWasPerhapsMeant(t *testing.T) {
+	for code, want := range map[string]string{"not enough": "NOT_ENOUGH", "frequency": "FREQUENCY_LIMITED", "signerr": "SIGN_ERROR"} {
+		near, err := explain.Near(code)
+		if err != nil || !slices.Contains(near, want) {
+			t.Errorf("Near(%q) is %v, %v, want %s among them", code, near, err, want)
+		}
+	}
+	if near, err := explain.Near("zzz"); err != nil || len(near) != 0 {
+		t.Errorf("Near of nothing similar is %v, %v", near, err)
+	}
+}
