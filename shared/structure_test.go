@@ -21,7 +21,7 @@ const module = "wxrefund/"
 var allowed = map[string][]string{
 	"functions/container":      {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "wxpayfunctions"},
 	"functions/notify":         {"functions/own", "notify", "shared/host"},
-	"functions/operate":        {"shared/config", "shared/console", "shared/dotenv", "shared/host", "shared/refund", "shared/spelling", "wxpayfunctions"},
+	"functions/operate":        {"shared/config", "shared/console", "shared/dotenv", "shared/explain", "shared/host", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
 	"functions/package":        {"shared/config", "shared/dotenv"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
@@ -72,12 +72,12 @@ var modules = map[string][]string{
 	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
 	"shared/ledger":              {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
-	"functions/package": {"github.com/google/go-containerregistry", "golang.org/x/crypto/x509roots/fallback/bundle"},
-	"shared/deliver":    {"github.com/standard-webhooks/standard-webhooks/libraries"},
-	"shared/explain":    nil,
-	"shared/host":       {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
-	"shared/ledger":     {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
-	"wxpayfunctions":    {"github.com/go-playground/validator/v10"},
+	"functions/package":          {"github.com/google/go-containerregistry", "golang.org/x/crypto/x509roots/fallback/bundle"},
+	"shared/deliver":             {"github.com/standard-webhooks/standard-webhooks/libraries"},
+	"shared/explain":             nil,
+	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
+	"shared/ledger":              {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
+	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
 }
 
 func TestImportGraph(t *testing.T) {

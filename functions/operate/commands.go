@@ -52,6 +52,7 @@ func commands() []command {
 		redeliverCommand(),
 		alarmsCommand(),
 		forgetCommand(),
+		explainCommand(),
 	}
 }
 

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"wxrefund/shared/config"
+	"wxrefund/shared/explain"
+	"wxrefund/shared/refund"
+)
+
+func explainCommand() command {
+	return command{
+		name: "explain", operands: "CODE|NO",
+		synopsis: "Say what a code means, or why a refund is as it is, and what to do",
+		more: "CODE is WeChat Pay's, WeCom's or CloudBase's, a code of a reply, an alarm, a state or a question such as\n" +
+			"no-notification. For a refund's number all that explains it is looked up. The tables are in\n" +
+			"functions/operate/ERRORS.md, 中文 ERRORS.zh.md.\n",
+		example: "explain NOT_ENOUGH",
+		setup: func(f *flag.FlagSet) action {
+			lang := f.String("lang", "", "`language`: en or zh; by default that of LANG")
+			table := f.Bool("markdown", false, "print all entries as the documents have them")
+			channel := f.String("channel", "", "the `channel` that said it; by default WXPAY_CHANNEL")
+			return func(ctx context.Context, p *program, operands []string) error {
+				l, err := p.language(*lang)
+				switch {
+				case err != nil:
+					return err
+				case *table && len(operands) == 0:
+					text, err := explain.Markdown(l)
+					fmt.Fprint(p.stdout, text)
+					return err
+				case *channel != "" && !slices.Contains(config.Channels(), *channel):
+					return usage("-channel must be one of %s", strings.Join(config.Channels(), ", "))
+				case len(operands) == 0 || *table:
+					return usage("explain wants one CODE or NO")
+				}
+				return p.explain(ctx, operands[0], cmp.Or(*channel, p.getenv("WXPAY_CHANNEL")), l)
+			}
+		},
+	}
+}
+
+// language is the one that was asked for, or else the terminal's.
+func (p *program) language(asked string) (explain.Language, error) {
+	switch asked {
+	case "en", "zh":
+		return explain.Language(asked), nil
+	case "":
+		if strings.HasPrefix(cmp.Or(p.getenv("LC_ALL"), p.getenv("LC_MESSAGES"), p.getenv("LANG")), "zh") {
+			return explain.Chinese, nil
+		}
+		return explain.English, nil
+	}
+	return "", usage("-lang must be en or zh")
+}
+
+// An explanation is what explain prints of one code.
+type explanation struct {
+	Code   string   `json:"code"`
+	Of     []string `json:"of"`
+	Heals  string   `json:"heals"`
+	Cause  string   `json:"cause"`
+	Remedy string   `json:"remedy"`
+	Source string   `json:"source"`
+
+	how string // it heals, for people
+}
+
+func (p *program) explain(ctx context.Context, word, channel string, l explain.Language) error {
+	found, err := explained(l, channel, word)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		p.printExplanations("", found)
+		return nil
+	}
+	near, err := explain.Near(word)
+	if err != nil {
+		return err
+	}
+	if p.getenv("LEDGER_URL") == "" { // so that a code can be looked up anywhere
+		return finding("%s is no code that is known here%s; to look up a refund, LEDGER_URL is needed", word, perhaps(near))
+	}
+	if _, err := number([]string{word}); err != nil {
+		return err
+	}
+	refunds, err := p.refunds(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := refunds.Inspect(ctx, word)
+	if err != nil {
+		return err
+	}
+	if all[0].State == "" {
+		return finding("%s is neither a code that is known here nor a refund in this ledger%s", word, perhaps(near))
+	}
+	found, err = explained(l, refunds.Channel.Spec().Name, codesOf(all[0])...)
+	if err != nil {
+		return err
+	}
+	p.printExplanations(word, found)
+	return nil
+}
+
+func perhaps(near []string) string {
+	if len(near) == 0 {
+		return ""
+	}
+	return "; was it " + strings.Join(near, ", ") + "?"
+}
+
+// codesOf lists what explains a refund as it is now: the alarms that go on, WeChat Pay's
+// last refusal, and its state.
+func codesOf(in refund.Inspection) []string {
+	var codes []string
+	for _, c := range in.Causes {
+		codes = append(codes, c.Code)
+	}
+	last := ""
+	for _, h := range in.History {
+		if h.What == "refused" || h.What == "unanswered" {
+			last = h.Note
+		}
+	}
+	unsettled := in.State == refund.Claimed || in.State == refund.Rejected
+	switch {
+	case in.Refusal != nil && in.Refusal.Upstream != "":
+		codes = append(codes, in.Refusal.Upstream)
+	case unsettled && last != "":
+		codes = append(codes, last)
+	}
+	if in.InDoubt {
+		codes = append(codes, "in_doubt")
+	} else {
+		codes = append(codes, string(in.State))
+	}
+	return slices.Compact(codes)
+}
+
+// explained looks codes up; what is not known of them is left out.
+func explained(l explain.Language, channel string, codes ...string) ([]explanation, error) {
+	found := []explanation{}
+	for _, code := range codes {
+		entries, err := explain.Find(code, channel)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			text, how := e.In(l)
+			found = append(found, explanation{e.Code, e.Of, string(e.Heals), text.Cause, text.Remedy, e.Source, how})
+		}
+	}
+	return found, nil
+}
+
+// printExplanations prints what was found; no is the refund that it is about, "" if it is
+// about none.
+func (p *program) printExplanations(no string, found []explanation) {
+	p.print(struct {
+		OutRefundNo string        `json:"out_refund_no,omitempty"`
+		Explained   []explanation `json:"explained"`
+	}{no, found}, func(w io.Writer) {
+		for i, e := range found {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			fmt.Fprintf(w, "%s (%s): %s\n%s\n-> %s\n[%s]\n", e.Code, strings.Join(e.Of, ", "), e.how, e.Cause, e.Remedy, e.Source)
+		}
+	})
+}

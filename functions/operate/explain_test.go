@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"wxrefund/shared/explain"
+)
+
+func TestExplainNeedsNoSettingsForACode(t *testing.T) {
+	w := newWorld(t, "apiv3")
+	clear(w.settings)
+	tests := []struct {
+		args  []string
+		code  int
+		texts []string
+	}{
+		{[]string{"explain", "NOT_ENOUGH"}, codeDone, []string{"repeat later", "Top up", "REFUND_WAIT_FUNDS"}},
+		{[]string{"explain", "not_enough", "-lang", "zh"}, codeDone, []string{"稍后原样重试", "充值"}},
+		{[]string{"explain", "-1", "-channel", "wecom"}, codeUsage, []string{"stands behind --"}},
+		{[]string{"explain", "-channel", "wecom", "--", "-1"}, codeDone, []string{"WeCom was busy"}},
+		{[]string{"explain", "-json", "FREQUENCY_LIMITED"}, codeDone, []string{`"heals": "itself"`, `"apiv3"`, `"cloudpay"`}},
+		{[]string{"explain", "SIGNERR"}, codeFinding, []string{"was it SIGN_ERROR", "LEDGER_URL"}},
+		{[]string{"explain"}, codeUsage, []string{"explain wants one CODE or NO"}},
+		{[]string{"explain", "NOT_ENOUGH", "-lang", "fr"}, codeUsage, []string{"-lang must be en or zh"}},
+		{[]string{"explain", "NOT_ENOUGH", "-channel", "v3"}, codeUsage, []string{"-channel must be one of apiv3"}},
+		{[]string{"explain", "-markdown", "NOT_ENOUGH"}, codeUsage, []string{"explain wants one CODE or NO"}},
+	}
+	for _, test := range tests {
+		w.operate(test.args...).want(test.code, test.texts...)
+	}
+	w.settings["LANG"] = "zh_CN.UTF-8"
+	w.operate("explain", "success").want(codeDone, "钱已到买家账户")
+}
+
+func TestExplainSaysWhyARefundIsAsItIs(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1", "order-2")
+	w.stuck("order-1", "refund-1")
+	stuck := w.operate("explain", "refund-1").want(codeDone, "SYSTEM_ERROR", "in_doubt", "heals by itself")
+	if strings.Index(stuck.stdout, "SYSTEM_ERROR") > strings.Index(stuck.stdout, "in_doubt") {
+		t.Errorf("the refusal is explained behind the state:\n%s", stuck.stdout)
+	}
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"NOT_ENOUGH","count":1}`, 200)
+	w.operate(refundArgs("order-2", "refund-2", "-yes")...).want(codeFinding)
+	got := w.operate("explain", "refund-2", "-json").want(codeDone).object()
+	var codes []string
+	for _, e := range got["explained"].([]any) {
+		codes = append(codes, e.(map[string]any)["code"].(string))
+	}
+	if !slices.Contains(codes, "NOT_ENOUGH") || slices.Contains(codes, "NOTENOUGH") {
+		t.Errorf("explained are %v, want the channel's own code", codes)
+	}
+	w.operate("explain", "refund-9").want(codeFinding, "neither a code that is known here nor a refund in this ledger")
+}
+
+// The documents show the table that the program has.
+func TestTheDocumentsHaveEveryExplanation(t *testing.T) {
+	for file, l := range map[string]explain.Language{"ERRORS.md": explain.English, "ERRORS.zh.md": explain.Chinese} {
+		want, err := explain.Markdown(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, tables, ok := strings.Cut(string(have), "\n## "); !ok || "## "+tables != want {
+			t.Errorf("%s differs from go run ./functions/operate explain -lang %s -markdown", file, l)
+		}
+	}
+}
