@@ -72,12 +72,6 @@ var modules = map[string][]string{
 	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
 	"shared/ledger":              {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
-	"functions/package":          {"github.com/google/go-containerregistry", "golang.org/x/crypto/x509roots/fallback/bundle"},
-	"shared/deliver":             {"github.com/standard-webhooks/standard-webhooks/libraries"},
-	"shared/explain":             nil,
-	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
-	"shared/ledger":              {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
-	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
 }
 
 func TestImportGraph(t *testing.T) {

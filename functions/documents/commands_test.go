@@ -34,6 +34,7 @@ var commandsRun = []ran{
 	{"go run ./functions/notify", byOwnProcess},
 	{"go run ./functions/wxpayfunctions", byOwnProcess},
 	{"go run ./functions/package", byCI},
+	{"go run ./functions/operate explain", "functions/operate TestExplainNeedsNoSettingsForACode"},
 	{"go test ./...", byCI},
 	{"go test ", byName},
 	{"go vet ./...", byCI},
