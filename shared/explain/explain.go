@@ -77,30 +77,34 @@ func Groups() ([]Group, error) {
 	return groups, nil
 }
 
-// Find returns what explains a code, in whatever case it is written, those of a channel
-// first; of a channel that is named, and not in another's table only, other channels'
-// entries are left out.
+// Find returns what explains a code, written as it is or else in any case. Of a channel
+// that is named, other channels' entries are left out, unless only they have the code.
 func Find(code, channel string) ([]Entry, error) {
 	groups, err := Groups()
 	if err != nil {
 		return nil, err
 	}
-	var all, its []Entry
+	code = strings.TrimSpace(code)
+	all := matching(groups, func(e Entry) bool { return e.Code == code })
+	if len(all) == 0 {
+		all = matching(groups, func(e Entry) bool { return strings.EqualFold(e.Code, code) })
+	}
+	its := slices.DeleteFunc(slices.Clone(all), func(e Entry) bool { return e.ofChannel() && !slices.Contains(e.Of, channel) })
+	if channel == "" || len(its) == 0 {
+		return all, nil
+	}
+	return its, nil
+}
+
+func matching(groups []Group, match func(Entry) bool) (found []Entry) {
 	for _, g := range groups {
 		for _, e := range g.Entries {
-			if !strings.EqualFold(e.Code, strings.TrimSpace(code)) {
-				continue
-			}
-			all = append(all, e)
-			if channel != "" && (slices.Contains(e.Of, channel) || !e.ofChannel()) {
-				its = append(its, e)
+			if match(e) {
+				found = append(found, e)
 			}
 		}
 	}
-	if len(its) > 0 {
-		return its, nil
-	}
-	return all, nil
+	return found
 }
 
 // ofChannel reports whether the entry is one of a channel's own codes.
