@@ -23,12 +23,11 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// olderTable makes a table as it was before there were classes; plain opens it as
-// functions do, creating with create=true.
-func olderTable(t *testing.T) (plain, creating string) {
+// classlessTable makes the table of a URL as it was before there were classes, and returns
+// the URL by which functions open it.
+func classlessTable(t testing.TB, url string) string {
 	t.Helper()
-	creating = dynamodbBackend.fresh(t)
-	plain = strings.Replace(creating, "create=true", "create=false", 1)
+	plain := strings.Replace(url, "create=true", "create=false", 1)
 	d := open(t, plain).store.(*dynamo)
 	_, err := d.client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: &d.table, KeySchema: tableKeys, BillingMode: types.BillingModePayPerRequest, AttributeDefinitions: definitions(tableKeys, dueKeys),
@@ -39,7 +38,59 @@ func olderTable(t *testing.T) (plain, creating string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plain, creating
+	return plain
+}
+
+// olderTable makes a table as it was before there were classes; plain opens it as
+// functions do, creating with create=true.
+func olderTable(t *testing.T) (plain, creating string) {
+	t.Helper()
+	creating = dynamodbBackend.fresh(t)
+	return classlessTable(t, creating), creating
+}
+
+// What the index of classes costs in write units, by DynamoDB Local's account of
+// transactions: two for an item's first class, four for another; nothing for a write that leaves it, and
+// for an item without.
+func TestDynamoDBClassCostsOnlyWhereItChanges(t *testing.T) {
+	t.Parallel()
+	with := open(t, dynamodbBackend.fresh(t))
+	plain, _ := olderTable(t)
+	without := open(t, plain)
+	units := func(s *Store, items ...refund.Item) float64 {
+		t.Helper()
+		d := s.store.(*dynamo)
+		var puts []types.TransactWriteItem
+		for _, i := range items {
+			puts = append(puts, types.TransactWriteItem{Put: &types.Put{TableName: &d.table, Item: stored(i, "commit")}})
+		}
+		out, err := d.client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{
+			TransactItems: puts, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
+		})
+		if err != nil || len(out.ConsumedCapacity) != 1 {
+			t.Fatal(out, err)
+		}
+		return aws.ToFloat64(out.ConsumedCapacity[0].CapacityUnits)
+	}
+	body := strings.Repeat("x", 900)
+	for _, step := range []struct {
+		name string
+		item refund.Item
+		want float64
+	}{
+		{"claimed", classItem("a", 0, body, "pending", at(0)), 2},
+		{"asked about", classItem("a", 1, body+"x", "pending", at(0)), 0},
+		{"settled", classItem("a", 2, body, "success", at(0)), 4},
+		{"delivered", classItem("a", 3, body+"x", "success", at(0)), 0},
+		{"an account", item("b", 0, body), 0},
+	} {
+		bare := step.item
+		bare.Class, bare.At = "", never
+		before := units(without, bare)
+		if got := units(with, step.item) - before; got != step.want {
+			t.Errorf("%s: %v units more than %v, want %v", step.name, got, before, step.want)
+		}
+	}
 }
 
 // schemaIs insists on what Schema answers.

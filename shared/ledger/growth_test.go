@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"flag"
 	"fmt"
 	"slices"
@@ -18,8 +19,10 @@ var growth = flag.Int("growth", 10_000, "items of BenchmarkGrowth's larger ledge
 // growthDue is how many items are due: the work that is left does not grow.
 const growthDue = 500
 
-// fill writes n items of a kilobyte in bulk: half refunds, of which some are due,
-// half accounts.
+func growthClasses() []string { return []string{"pending", "success", "closed"} }
+
+// fill writes n items of a kilobyte in bulk: half refunds, of three classes, of which
+// some are due, half accounts.
 func fill(t testing.TB, s *Store, url string, n, dues int) {
 	t.Helper()
 	var tab *table
@@ -35,6 +38,12 @@ func fill(t testing.TB, s *Store, url string, n, dues int) {
 		t.Skipf("%T cannot be filled in bulk", s)
 	}
 	scheme, _, _ := strings.Cut(url, ":")
+	fillTable(t, tab.db, scheme, n, dues, true)
+}
+
+// fillTable does it in the tables of this program, or without classes in those of before.
+func fillTable(t testing.TB, db *sql.DB, scheme string, n, dues int, classes bool) {
+	t.Helper()
 	body := "x'" + strings.Repeat("30313233343536373839616263646566", 64) + "'"
 	if scheme == "postgres" {
 		body = `'\x` + body[2:]
@@ -42,11 +51,12 @@ func fill(t testing.TB, s *Store, url string, n, dues int) {
 	const chunk = 500
 	for from := 0; from < n; from += chunk {
 		var text strings.Builder
-		text.WriteString("INSERT INTO wxrefund_items (item_key, version, due_shard, due, body) VALUES ")
+		text.WriteString("INSERT INTO wxrefund_items (item_key, version, due_shard, due, body" + map[bool]string{true: ", class, class_at"}[classes] + ") VALUES ")
 		for i := from; i < min(from+chunk, n); i++ {
-			key, due := fmt.Sprintf("account/%08d", i-n/2), "NULL"
+			key, due, class, when := fmt.Sprintf("account/%08d", i-n/2), "NULL", "NULL", "NULL"
 			if i < n/2 {
 				key = fmt.Sprintf("refund/%08d", i)
+				class, when = "'"+growthClasses()[i%3]+"'", fmt.Sprint(at(i).UnixMilli())
 			}
 			if i < min(dues, n/2) {
 				due = fmt.Sprint(at(i).UnixMilli())
@@ -54,9 +64,13 @@ func fill(t testing.TB, s *Store, url string, n, dues int) {
 			if i > from {
 				text.WriteByte(',')
 			}
-			fmt.Fprintf(&text, "('%s',1,%d,%s,%s)", key, shardOf(refund.Key(key)), due, body)
+			fmt.Fprintf(&text, "('%s',1,%d,%s,%s", key, shardOf(refund.Key(key)), due, body)
+			if classes {
+				text.WriteString("," + class + "," + when)
+			}
+			text.WriteByte(')')
 		}
-		if _, err := tab.db.ExecContext(t.Context(), text.String()); err != nil {
+		if _, err := db.ExecContext(t.Context(), text.String()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,7 +78,7 @@ func fill(t testing.TB, s *Store, url string, n, dues int) {
 	analyze := map[string]string{
 		"sqlite": "PRAGMA wal_checkpoint(TRUNCATE)", "postgres": "VACUUM ANALYZE wxrefund_items", "mysql": "ANALYZE TABLE wxrefund_items",
 	}[scheme]
-	if _, err := tab.db.ExecContext(t.Context(), analyze); err != nil {
+	if _, err := db.ExecContext(t.Context(), analyze); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -76,11 +90,13 @@ var growthVerbs = []struct {
 }{
 	{"claim", func(ctx context.Context, s *Store, i, n int, body []byte) error {
 		key, account := growthKeys(i, n)
-		return s.Commit(ctx, dueItem(key, 0, string(body), at(100_000+i)), item(account, 1, string(body)))
+		claimed := classItem(key, 0, string(body), "pending", at(100_000+i))
+		claimed.Due = at(100_000 + i)
+		return s.Commit(ctx, claimed, item(account, 1, string(body)))
 	}},
 	{"settle", func(ctx context.Context, s *Store, i, n int, body []byte) error {
 		key, account := growthKeys(i, n)
-		return s.Commit(ctx, item(key, 1, string(body)), item(account, 2, string(body)))
+		return s.Commit(ctx, classItem(key, 1, string(body), "success", at(100_000+i)), item(account, 2, string(body)))
 	}},
 	{"get", func(ctx context.Context, s *Store, i, n int, _ []byte) error {
 		key, account := growthKeys(i, n)
@@ -91,6 +107,22 @@ var growthVerbs = []struct {
 		items, _, err := s.List(ctx, refund.DueBy(at(growthDue)), "", 100)
 		if err == nil && len(items) != 100 {
 			err = fmt.Errorf("%d items are due", len(items))
+		}
+		return err
+	}},
+	{"recent", func(ctx context.Context, s *Store, i, n int, _ []byte) error { // a page of the newest, from some day
+		index := refund.Recent(time.Time{}, at(n/2-i), growthClasses()...)
+		items, _, err := s.List(ctx, index, "", 50)
+		if err == nil && len(items) != 50 {
+			err = fmt.Errorf("%d items are listed", len(items))
+		}
+		return err
+	}},
+	{"all", func(ctx context.Context, s *Store, i, n int, _ []byte) error { // a page of everything, from somewhere
+		_, account := growthKeys(i, n)
+		items, _, err := s.List(ctx, refund.Everything(), encodeCursor(keyCursor+account), 50)
+		if err == nil && len(items) != 50 {
+			err = fmt.Errorf("%d items are listed", len(items))
 		}
 		return err
 	}},

@@ -32,7 +32,7 @@ func overSQL(t *testing.T, test func(t *testing.T, b backend, url string, db *sq
 }
 
 // setSchema has a database say that it has so many steps.
-func setSchema(t *testing.T, b backend, url string, db *sql.DB, steps int) {
+func setSchema(t testing.TB, b backend, url string, db *sql.DB, steps int) {
 	t.Helper()
 	if b.scheme != "sqlite" {
 		setComment(t, url, fmt.Sprint(schemaComment, steps))
@@ -44,7 +44,7 @@ func setSchema(t *testing.T, b backend, url string, db *sql.DB, steps int) {
 }
 
 // makeSchema makes a database as an older program left it.
-func makeSchema(t *testing.T, b backend, url string, db *sql.DB, steps int) {
+func makeSchema(t testing.TB, b backend, url string, db *sql.DB, steps int) {
 	t.Helper()
 	all, err := schema(b.scheme)
 	if err != nil || steps > len(all) {
