@@ -14,7 +14,7 @@ import (
 
 // The invariants see every commit at the instant at which it takes effect, every
 // request that reaches WeChat Pay and every acknowledgement, and hold them
-// against the rules I1 to I10 of README.md. They keep a copy of the ledger of their own,
+// against the rules I1 to I11 of README.md. They keep a copy of the ledger of their own,
 // made of what was committed.
 type invariants struct {
 	w  *world
@@ -112,6 +112,9 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 				v.moved(c, no, before, next)
 			}
 			v.owes(c, no, before, next)
+			if want := next.class(); it.Class != want || it.At.UnixMilli() != next.ClaimedAt.UnixMilli() {
+				v.violates("I11", "%s is listed as %s of %v, want %s of %v", no, it.Class, it.At, want, next.ClaimedAt)
+			}
 		case strings.HasPrefix(string(it.Key), "order/"):
 			var a accountRow
 			if err := json.Unmarshal(it.Body, &a); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -120,9 +121,13 @@ type refundRow struct {
 			Lost bool
 		}
 	}
-	Attempt int
-	Request content
-	Refund  struct {
+	Causes []struct {
+		AckAt time.Time `json:"ack_at"`
+	}
+	ClaimedAt time.Time `json:"claimed_at"`
+	Attempt   int
+	Request   content
+	Refund    struct {
 		content
 		Status string
 	}
@@ -145,6 +150,24 @@ func (c content) about(u upstreamRefund) bool {
 func decodeRow(body []byte) (refundRow, error) {
 	var r refundRow
 	return r, json.NewDecoder(bytes.NewReader(body)).Decode(&r)
+}
+
+// class is what the refund is to be listed under: its state, marked while a person should
+// look at it.
+func (r refundRow) class() string {
+	for _, c := range r.Causes {
+		if c.AckAt.IsZero() {
+			return r.State + "!"
+		}
+	}
+	for _, n := range r.Notices {
+		for _, d := range n.Owed {
+			if d.Lost {
+				return r.State + "!"
+			}
+		}
+	}
+	return r.State
 }
 
 // fen is the refund's amount as far as the ledger knows it.

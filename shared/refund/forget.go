@@ -25,7 +25,7 @@ func (s *Service) Forget(ctx context.Context, before time.Time, by string, repor
 	if err := s.Bind(ctx); err != nil {
 		return 0, err
 	}
-	if before.IsZero() || before.After(s.now()) {
+	if before.IsZero() || before.Truncate(time.Millisecond).After(s.now()) {
 		return 0, invalidf("the date before which to forget must be given, and must not be in the future")
 	}
 	who := named(by, "")

@@ -42,8 +42,9 @@ type storedRecord struct {
 // remembered is a ledger of whose items the last bodies are at hand.
 type remembered struct {
 	refund.Ledger
-	mu     sync.Mutex
-	bodies map[refund.Key][]byte
+	mu       sync.Mutex
+	bodies   map[refund.Key][]byte
+	unlisted []string // what was not to be listed where its body says
 }
 
 func (r *remembered) Commit(ctx context.Context, items ...refund.Item) error {
@@ -54,6 +55,11 @@ func (r *remembered) Commit(ctx context.Context, items ...refund.Item) error {
 	}
 	for _, it := range items {
 		r.bodies[it.Key] = it.Body
+		if no, ok := it.RefundNo(); ok {
+			if want := classOf(it.Body); it.Class != want || it.At.IsZero() {
+				r.unlisted = append(r.unlisted, fmt.Sprintf("%s is listed as %s, want %s", no, it.Class, want))
+			}
+		}
 	}
 	return nil
 }
@@ -267,6 +273,7 @@ func resolve(accs map[string]storedAccount, k string) string {
 
 func (w *randomWorld) check() (bad []string) {
 	recs, accs := w.dump()
+	bad = append(bad, w.ledger.unlisted...)
 	in := map[string]map[string]int64{}
 	for k, a := range accs {
 		if a.SameAs != "" {
