@@ -46,6 +46,7 @@ func TestFieldsOfALaterVersionAreKept(t *testing.T) {
 		`"history":[{`, `"history":[{"n5":true,`,
 		`"refund":{"refund_id"`, `"refund":{"n6":"x","refund_id"`,
 		`"members":[{`, `"members":[{"n7":7,`,
+		`"by":"server"`, `"by":"server","n8":8`,
 	)
 	keys := []refund.Key{"refund/R1", "order/out_trade_no/O1"}
 	items := f.items(t, keys...)
@@ -58,7 +59,7 @@ func TestFieldsOfALaterVersionAreKept(t *testing.T) {
 	items = f.items(t, keys...)
 	both := string(items[0].Body) + string(items[1].Body)
 	for _, want := range []string{
-		`"n1":1`, `"n2":{"deep":[1]}`, `"n3":[2]`, `"n4":12345678901234567890`, `"n5":true`, `"n6":"x"`, `"n7":7`,
+		`"n1":1`, `"n2":{"deep":[1]}`, `"n3":[2]`, `"n4":12345678901234567890`, `"n5":true`, `"n6":"x"`, `"n7":7`, `"n8":8`,
 	} {
 		if !strings.Contains(both, want) {
 			t.Errorf("%s is lost in %s", want, both)
@@ -74,5 +75,26 @@ func TestFieldsOfALaterVersionAreKept(t *testing.T) {
 				t.Errorf("%s has %s, which was cleared: %s", keys[i], name, body)
 			}
 		}
+	}
+}
+
+// A program of the version before knows nothing of who did it. What it adds to a history
+// keeps that of the entries before: it is carried over as whatever it does not know.
+func TestWhoDidItOutlivesAnOlderProgram(t *testing.T) {
+	f := setUp(t)
+	if _, err := f.Refund(t.Context(), refund.Caller{Kind: refund.Server, Source: "scf", RequestID: "req-1"}, request("R1", 60)); err != nil {
+		t.Fatal(err)
+	}
+	// To this program a field with another name is what "by" is to an older one.
+	it := f.items(t, "refund/R1")[0]
+	it.Body = []byte(strings.ReplaceAll(string(it.Body), `"by":`, `"byy":`))
+	f.write(t, it)
+	f.settle(t, notification("R1", 60, refund.StatusAbnormal))
+	f.settle(t, notification("R1", 60, refund.StatusSuccess))
+	if body := string(f.items(t, "refund/R1")[0].Body); strings.Count(body, `"byy":"server scf"`) != 2 || strings.Count(body, `"request_id":"req-1"`) != 2 {
+		t.Errorf("it is lost in %s", body)
+	}
+	if h := f.inspect(t, "R1").History; h[0].By != "" || h[0].RequestID != "req-1" || len(h) != 5 {
+		t.Errorf("the history reads %+v", h)
 	}
 }
