@@ -33,6 +33,8 @@ var commandsRun = []ran{
 	{"go run ./functions/sandbox", byQuickStart},
 	{"go run ./functions/notify", byOwnProcess},
 	{"go run ./functions/wxpayfunctions", byOwnProcess},
+	{"go run ./functions/operate", "functions/operate TestHandbookCommandsRun"},
+	{"go build ./functions/operate", byCI},
 	{"go run ./functions/package", byCI},
 	{"go run ./functions/operate explain", "functions/operate TestExplainNeedsNoSettingsForACode"},
 	{"go test ./...", byCI},

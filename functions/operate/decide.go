@@ -90,9 +90,9 @@ func (p *program) refuseRelease(ctx context.Context, refunds *refund.Service, no
 func cancelCommand() command {
 	return command{
 		name: "cancel", operands: "NO",
-		synopsis: "Never submit a claim in doubt again",
-		more: "It is only asked about from now on, and ends by itself: settled if WeChat Pay holds it, released within a\n" +
-			"day if it does not.\n",
+		synopsis: "Never submit a claim again",
+		more: "One in doubt is only asked about from now on, and ends by itself: settled if WeChat Pay holds it, released\n" +
+			"within a day if it does not. One that waits for the merchant's balance (REFUND_WAIT_FUNDS) ends at once.\n",
 		example: "cancel refund-1",
 		setup:   plain(cancel),
 	}
@@ -117,8 +117,16 @@ func cancel(ctx context.Context, p *program, operands []string) error {
 	if err := refunds.Cancel(ctx, no, p.by()); err != nil {
 		return err
 	}
-	p.print(map[string]any{"out_refund_no": no, "cancelled": true}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s is withdrawn: it is not submitted again, and ends by itself.\n", no)
+	after, err := known(ctx, refunds, no)
+	if err != nil {
+		return err
+	}
+	what := "it is not submitted again, and ends by itself"
+	if after.State == refund.Rejected { // it waited for the balance, and nothing was on its way
+		what = "its amount is free, and the number may be refunded again"
+	}
+	p.print(map[string]any{"out_refund_no": no, "cancelled": true, "state": after.State}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is withdrawn: %s.\n", no, what)
 	})
 	return nil
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A refund that hangs is found, understood, released when nothing can be on its way any
@@ -69,4 +71,32 @@ func TestOnlyWhatIsInDoubtIsDecided(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A refund that waits for the balance is seen to wait, and is withdrawn at once.
+func TestWhatWaitsForTheBalance(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.settings["REFUND_WAIT_FUNDS"] = "true"
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"NOT_ENOUGH"}`, 200)
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeFinding, "NOT_ENOUGH")
+	w.operate("list").want(codeDone, "waits for the balance, not_enough")
+	w.operate("show", "refund-1").want(codeDone, "for the balance since")
+	w.operate("cancel", "refund-1", "-yes").want(codeDone, "refund-1 is withdrawn: its amount is free, and the number may be refunded again.")
+	w.operate("alarms").want(codeDone, "No alarm is open.")
+}
+
+// A command that is interrupted while WeChat Pay is silent ends at once, and what it has
+// claimed is on record and goes on.
+func TestInterruptedWhileWeChatPayIsSilent(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.fault("timeout_after", 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(500*time.Millisecond, cancel)
+	begun := time.Now()
+	w.operateWith(ctx, strings.NewReader(""), refundArgs("order-1", "refund-1", "-yes")...).want(codeFinding, "interrupted: ", "repeat the same command")
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	w.operate("show", "refund-1").want(codeDone, "claimed")
+	w.operate("query", "refund-1").want(codeDone, "processing")
 }

@@ -59,6 +59,7 @@ type listed struct {
 	TransactionID string    `json:"transaction_id,omitempty"`
 	Amount        amount    `json:"amount"`
 	InDoubt       bool      `json:"in_doubt"`
+	Waits         bool      `json:"waits_for_funds"` // goes on by itself once the merchant's balance allows it
 	External      bool      `json:"external"`
 	Attention     bool      `json:"attention"`
 	Alarms        []string  `json:"alarms"`      // codes of those that are open
@@ -165,7 +166,7 @@ func listedOf(in refund.Inspection) listed {
 	out := listed{
 		OutRefundNo: in.OutRefundNo, State: string(in.State), RefundID: r.RefundID, OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID,
 		Amount:  amount{r.Amount.Refund, r.Amount.Total, r.Amount.Currency},
-		InDoubt: in.InDoubt, External: in.External, Attention: in.Attention, Alarms: openCodes(in), Undelivered: len(in.Pending), Since: in.ClaimedAt,
+		InDoubt: in.InDoubt, Waits: in.WaitingFunds, External: in.External, Attention: in.Attention, Alarms: openCodes(in), Undelivered: len(in.Pending), Since: in.ClaimedAt,
 	}
 	return out
 }
@@ -203,6 +204,9 @@ func (r listed) note() string {
 	var notes []string
 	if r.InDoubt {
 		notes = append(notes, "in doubt")
+	}
+	if r.Waits {
+		notes = append(notes, "waits for the balance")
 	}
 	if r.External {
 		notes = append(notes, "not made here")

@@ -121,3 +121,56 @@ func TestEveryChannel(t *testing.T) {
 		})
 	}
 }
+
+// Whatever a command prints, logs and writes to either side, with every detail logged, it
+// shows no secret.
+func TestNoSecretIsShown(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1", "order-2")
+	w.webhook().answer(false)
+	w.settings["LOG_LEVEL"] = "debug"
+	var all strings.Builder
+	note := func(r result) {
+		all.WriteString(r.stdout + r.stderr)
+	}
+	w.fault("bad_signature", 1)
+	note(w.operate(refundArgs("order-1", "refund-1", "-yes")...))
+	note(w.operate(refundArgs("order-2", "refund-2", "-yes")...))
+	w.Control("POST", "/_sandbox/refunds/refund-2/settle", `{"status":"SUCCESS"}`, 200)
+	for _, args := range [][]string{
+		{"query", "refund-1"}, {"query", "refund-2"}, {"reconcile"}, {"redeliver", "refund-2", "-yes"}, {"show", "refund-2", "-upstream"},
+		{"list"}, {"list", "-json"}, {"list", "-csv"}, {"alarms"}, {"release", "refund-1", "-yes"}, {"cancel", "refund-1", "-yes"},
+		{"forget", "-before", "0d", "-yes"},
+	} {
+		note(w.operate(args...))
+	}
+	if !strings.Contains(all.String(), `"level":"INFO"`) {
+		t.Error("nothing was logged")
+	}
+	for name, value := range w.settings {
+		secret := strings.Contains(name, "KEY") && !strings.HasSuffix(name, "_ID") || strings.Contains(name, "SECRET")
+		if value = strings.TrimSpace(value); secret && len(value) > 8 && strings.Contains(all.String(), value) {
+			t.Errorf("%s is shown", name)
+		}
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); secret && len(line) > 40 && strings.Contains(all.String(), line) {
+				t.Errorf("a line of %s is shown", name)
+			}
+		}
+	}
+	if url := w.settings["NOTIFY_WEBHOOK_URL"]; strings.Contains(all.String(), url) {
+		t.Error("the webhook's address is shown, which may be known to its owner alone")
+	}
+}
+
+// Every command prints JSON with -json, whatever comes of it, and nothing beside it.
+func TestEveryCommandPrintsJSON(t *testing.T) {
+	w := shop(t)
+	for _, args := range [][]string{
+		{"list"}, {"show", "open"}, {"show", "nothing"}, {"query", "arrived-1"}, {"query", "nothing"}, {"query", "-out-trade-no", "order-1"},
+		refundArgs("order-3", "more"), refundArgs("order-3", "more", "-yes"), refundArgs("order-9", "none", "-yes"), {"refund"},
+		{"reconcile"}, {"release", "open", "-yes"}, {"release", "nothing", "-yes"}, {"release", "shut"}, {"cancel", "shut", "-yes"}, {"cancel"},
+		{"redeliver", "shut", "-yes"}, {"redeliver", "shut"}, {"alarms"}, {"alarms", "-ack", "shut", "-note", "seen", "-yes"}, {"forget", "-before", "1d", "-yes"},
+	} {
+		w.operate(append([]string{"-json"}, args...)...).object()
+	}
+}

@@ -31,6 +31,7 @@ type detail struct {
 	OutRefundNo string          `json:"out_refund_no"`
 	State       string          `json:"state"` // "": the ledger does not know it
 	InDoubt     bool            `json:"in_doubt"`
+	Waits       *waiting        `json:"waits_for_funds,omitempty"`
 	Attention   bool            `json:"attention"` // a person should look at it
 	External    bool            `json:"external"`  // not made here
 	NumberTaken bool            `json:"number_taken,omitempty"`
@@ -45,6 +46,12 @@ type detail struct {
 	Upstream    *upstream       `json:"upstream,omitempty"`
 
 	at refund.Inspection
+}
+
+// A waiting is of a refund that goes on by itself once the merchant's balance allows it.
+type waiting struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"` // at most
 }
 
 type refusal struct {
@@ -92,6 +99,9 @@ func detailOf(in refund.Inspection) detail {
 	}
 	if in.State != "" {
 		d.Request, d.Refund = &in.Request, &in.Refund
+	}
+	if in.WaitingFunds {
+		d.Waits = &waiting{in.WaitingSince, in.WaitingUntil}
 	}
 	if e := in.Refusal; e != nil {
 		r := refusalOf(e)
@@ -160,6 +170,9 @@ func (p *program) printDetail(d detail, now time.Time) {
 			row("reason", "%s", d.at.Request.Reason)
 			row("received by", "%s", r.UserReceivedAccount)
 			row("claimed", "%s", p.ago(d.ClaimedAt, now))
+			if d.Waits != nil {
+				row("waits", "for the balance since %s, until %s at most", p.ago(d.Waits.Since, now), p.at(d.Waits.Until))
+			}
 			row("reserved", "%s", money(d.Held, r.Amount.Currency))
 		}
 		if d.Refusal != nil {
