@@ -3,7 +3,6 @@ package wxpay
 import (
 	"context"
 	"crypto/rsa"
-	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -32,7 +31,8 @@ type certificateList struct {
 // with what was inside, which shows that the list is today's and not an old one
 // played back. One entry that does not open condemns the whole list.
 //
-// The errors are those of [Client.Do], [ErrOpen], [ErrFormat] and [ErrNoCertificates].
+// The errors are those of [Client.Do], [*Refusal], [ErrOpen], [ErrFormat] and
+// [ErrNoCertificates]. One of [Keyring.Verify] says that all of the list has been opened.
 func (c *Client) Certificates(ctx context.Context, key APIv3Key) ([]Certificate, error) {
 	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
@@ -41,7 +41,7 @@ func (c *Client) Certificates(ctx context.Context, key APIv3Key) ([]Certificate,
 		return nil, err
 	}
 	if r.Status != http.StatusOK {
-		return nil, refusal(r)
+		return nil, noList(r)
 	}
 	var list certificateList
 	if err := decodeJSON(r.Body, &list, "certificate list"); err != nil {
@@ -101,17 +101,12 @@ func openCertificate(key APIv3Key, serialNo string, r Resource) (Certificate, er
 	}, nil
 }
 
-// refusal describes a reply that is not the list. It has not been verified, there
+// noList is what a reply that is not the list says. It has not been verified, there
 // being nothing to do so with, and ends in an error in any case.
-func refusal(r Reply) error {
-	var e struct {
-		Code string `json:"code"`
-	}
-	if json.Unmarshal(r.Body, &e) != nil || !isToken(e.Code) {
-		e.Code = "no error code" // nobody has vouched for this body; do not repeat it at length
-	}
-	if r.Status == http.StatusNotFound && e.Code == "RESOURCE_NOT_EXISTS" {
+func noList(r Reply) error {
+	no := newRefusal("certificate list", r)
+	if no.Status == http.StatusNotFound && no.Code == "RESOURCE_NOT_EXISTS" {
 		return ErrNoCertificates
 	}
-	return fmt.Errorf("wxpay: certificate list refused with status %d: %s", r.Status, e.Code)
+	return no
 }
