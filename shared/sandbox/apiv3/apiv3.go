@@ -31,6 +31,7 @@ var endpoints = []endpoint{
 	{"POST /v3/refund/domestic/refunds", true, (*Door).postRefund},
 	{"GET /v3/refund/domestic/refunds/{out_refund_no}", true, (*Door).getRefund},
 	{"GET /v3/certificates", false, (*Door).getCertificates},
+	{"POST /v3/security/echo", false, (*Door).postEcho},
 }
 
 // A Door plays APIv3.

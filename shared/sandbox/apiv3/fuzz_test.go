@@ -26,6 +26,11 @@ var entrances = []doortest.Entrance{
 		r.URL.RawQuery = string(body)
 		return doortest.Said(New(w).getCertificates(&door.Exchange{Request: r}))
 	}},
+	{Name: "echo", Head: "PUB_KEY_ID_01", Body: `{"echo_message":"m","encrypted_echo_message":"AAAA"}`, Enter: func(w *world.World, head string, body []byte) string {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Wechatpay-Serial", head)
+		return doortest.Said(New(w).postEcho(&door.Exchange{Request: r, Body: body}))
+	}},
 	{Name: "over the wire", Head: `WECHATPAY2-SHA256-RSA2048 mchid="1900000001",nonce_str="n",signature="AA==",timestamp="1",serial_no="5"`, Body: `{}`,
 		Enter: func(w *world.World, head string, body []byte) string {
 			return doortest.Send(w, New(w), "POST", "/v3/refund/domestic/refunds", "", body, "Authorization", head, "Content-Type", "application/json")
