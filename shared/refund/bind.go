@@ -35,29 +35,56 @@ var (
 // before calls this.
 func (s *Service) Bind(ctx context.Context) error { return s.bind(ctx, false) }
 
+// Bound says what [Service.Bind] would, and binds nothing: a ledger that nobody has used
+// yet is nobody's, and somebody who only looks should not make it anybody's.
+func (s *Service) Bound(ctx context.Context) (bound bool, err error) {
+	items, err := s.Ledger.Get(ctx, bindingKey)
+	if err != nil {
+		return false, ledgerError(err)
+	}
+	var b binding
+	if err := decode(items[0], &b); err != nil || b == (binding{}) {
+		return false, err
+	}
+	return true, b.admits(s.ours())
+}
+
+func (s *Service) ours() binding { return binding{s.Merchant, s.Channel.Spec().Name} }
+
+// admits says why a ledger so bound is not ours; [ErrOtherChannel] is what [Service.Bind]
+// may get over.
+func (b binding) admits(ours binding) error {
+	switch {
+	case !b.serves(ours.Merchant):
+		return misbound(ErrNotOurs, "the ledger of merchant %s, and the other settings name merchant %s", b.name(), ours.name())
+	case b.Channel != ours.Channel:
+		return misbound(errors.Join(ErrNotOurs, ErrOtherChannel), "a ledger whose refunds were sent on the channel %s, and WXPAY_CHANNEL is %s, which takes over at a run of reconcile once no refund is in doubt", b.Channel, ours.Channel)
+	}
+	return nil
+}
+
 // bind is [Service.Bind]; with follow, this channel takes over from another that
 // has nothing in doubt.
 func (s *Service) bind(ctx context.Context, follow bool) error {
 	if time.Since(time.Unix(s.bound.Load(), 0)) < boundFor {
 		return nil
 	}
-	ours := binding{s.Merchant, s.Channel.Spec().Name}
+	ours := s.ours()
 	err := updateItem(ctx, s, bindingKey, func(bound *binding) error {
-		switch {
-		case *bound == binding{}:
-		case !bound.serves(ours.Merchant):
-			return misbound(ErrNotOurs, "the ledger of merchant %s, and the other settings name merchant %s", bound.name(), ours.name())
-		case bound.Channel == ours.Channel:
-			return errUnchanged // the same merchant, of whom one may say more
-		default:
-			if follow {
-				var err error
-				if follow, err = s.nothingInDoubt(ctx); err != nil {
+		if (*bound != binding{}) {
+			switch err := bound.admits(ours); {
+			case err == nil:
+				return errUnchanged // the same merchant, of whom one may say more
+			case !follow || !errors.Is(err, ErrOtherChannel):
+				return err
+			default:
+				none, failed := s.nothingInDoubt(ctx)
+				if failed != nil {
+					return failed
+				}
+				if !none {
 					return err
 				}
-			}
-			if !follow {
-				return misbound(errors.Join(ErrNotOurs, ErrOtherChannel), "a ledger whose refunds were sent on the channel %s, and WXPAY_CHANNEL is %s, which takes over at a run of reconcile once no refund is in doubt", bound.Channel, ours.Channel)
 			}
 		}
 		*bound = ours

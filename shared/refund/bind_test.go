@@ -87,3 +87,31 @@ func TestChannelMayFollowAnotherOnceNothingIsInDoubt(t *testing.T) {
 		t.Errorf("a refund after it: %v", err)
 	}
 }
+
+// Who only looks at a ledger is told what Bind would say, and leaves it as it is.
+func TestBoundBindsNothing(t *testing.T) {
+	f := setUp(t)
+	for range 2 {
+		if bound, err := f.Bound(t.Context()); bound || err != nil {
+			t.Fatalf("a new ledger: got %v, %v; want false", bound, err)
+		}
+	}
+	if err := f.Bind(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		channel refund.Channel
+		of      refund.Merchant
+		want    error
+	}{
+		{"ours", f.up, merchant, nil},
+		{"another merchant's", f.up, refund.Merchant{MchID: "1"}, refund.ErrNotOurs},
+		{"another channel's", named{f.up, "next"}, merchant, refund.ErrOtherChannel},
+	} {
+		s := &refund.Service{Channel: c.channel, Ledger: f.Ledger, Merchant: c.of}
+		if bound, err := s.Bound(t.Context()); !bound || !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: got %v, %v; want true, %v", c.name, bound, err, c.want)
+		}
+	}
+}

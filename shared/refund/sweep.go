@@ -10,12 +10,33 @@ import (
 // that a wrong clock has set: such an item is not listed until then.
 const sweepEvery = time.Hour
 
-// A sweep is when that was last done.
+// beatEvery is how often the reconciler notes that it runs, for [Service.LastRun].
+const beatEvery = 5 * time.Minute
+
+// A sweep is when that was last done, and when a run was last noted.
 type sweep struct {
-	At time.Time `json:"at"`
+	At  time.Time `json:"at"`
+	Ran time.Time `json:"ran,omitzero"`
 }
 
 const sweepKey = Key("reconcile/sweep")
+
+// LastRun is when [Service.Reconcile] last ran, to some five minutes; zero: never. Versions
+// of before wrote it down once an hour.
+func (s *Service) LastRun(ctx context.Context) (time.Time, error) {
+	items, err := s.Ledger.Get(ctx, sweepKey)
+	if err != nil {
+		return time.Time{}, ledgerError(err)
+	}
+	var last sweep
+	if err := decode(items[0], &last); err != nil {
+		return time.Time{}, err
+	}
+	if last.Ran.After(last.At) {
+		return last.Ran, nil
+	}
+	return last.At, nil
+}
 
 // sweep brings what is due later than any backoff allows back to its time. One
 // of several reconcilers does it, once an hour, until end.
@@ -29,11 +50,17 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 		return err
 	}
 	now := s.now()
-	if since := now.Sub(last.At); since >= 0 && since < sweepEvery {
+	within := func(t time.Time, every time.Duration) bool { since := now.Sub(t); return since >= 0 && since < every }
+	swept := within(last.At, sweepEvery)
+	if swept && within(last.Ran, beatEvery) {
 		return nil
 	}
-	if err := s.Ledger.Commit(ctx, item(sweepKey, items[0].Version, sweep{now}, time.Time{})); err != nil {
-		return nil // somebody else does it, or the next run
+	next := sweep{now, now}
+	if swept {
+		next.At = last.At
+	}
+	if err := s.Ledger.Commit(ctx, item(sweepKey, items[0].Version, next, time.Time{})); err != nil || swept {
+		return nil // after an error somebody else does it, or the next run
 	}
 	return s.eachDue(ctx, now.Add(farFuture), func(it Item) (bool, error) {
 		no, ok := it.RefundNo()
