@@ -44,9 +44,7 @@ const openTime = 2 * time.Second
 // variables that getenv knows and the process has not.
 func Load(ctx context.Context, getenv func(string) string, log *slog.Logger, names ...string) (*System, error) {
 	r := &reader{getenv: getenv}
-	sys, url := r.system(log)
-	// Names cannot be asked of getenv; those of the process are the ones that it knows.
-	r.misspelt(append(environ(), names...))
+	sys, url := r.all(log, names)
 	if url == "" {
 		return nil, r.problems()
 	}
@@ -72,6 +70,18 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger, nam
 	return sys, nil
 }
 
+// Prepare does what [Load] does short of the ledger, whose URL it returns: for those who
+// want to know what becomes of opening it. An error names the same variables.
+func Prepare(getenv func(string) string, log *slog.Logger, names ...string) (sys *System, ledgerURL string, err error) {
+	r := &reader{getenv: getenv}
+	sys, ledgerURL = r.all(log, names)
+	if err := r.problems(); err != nil {
+		return nil, "", err
+	}
+	sys.close = func() error { return nil }
+	return sys, ledgerURL, nil
+}
+
 // Check says what [Load] would say of settings with which a function is deployed to
 // some other machine: it neither connects to the ledger nor looks at a file that a
 // setting names. Of what package host reads it looks at the flags alone.
@@ -90,6 +100,15 @@ func Check(ctx context.Context, settings map[string]string) error {
 		}
 	}
 	return r.problems()
+}
+
+// all reads all settings, and finds those that are misspelt, among them names that the
+// process has not.
+func (r *reader) all(log *slog.Logger, names []string) (sys *System, ledger string) {
+	sys, ledger = r.system(log)
+	// Names cannot be asked of getenv; those of the process are the ones that it knows.
+	r.misspelt(append(environ(), names...))
+	return sys, ledger
 }
 
 // system reads all settings. The system lacks the ledger, whose URL is "" if nothing
