@@ -34,7 +34,7 @@ func (c *Global) Refund(ctx context.Context, req refund.Request) (refund.Refund,
 	if c.NotifyURL != "" {
 		m["notify_url"] = c.NotifyURL
 	}
-	v, err := c.call(ctx, "/secapi/pay/refund", m, globalRefund)
+	v, err := c.call(ctx, refundPath, m, globalRefund)
 	if err != nil {
 		return refund.Refund{}, err
 	}
@@ -73,6 +73,15 @@ func (c *Global) Spec() refund.Spec {
 	}
 }
 
+// Knock makes the connection over which refunds go, and asks for nothing: a GET, which no
+// call of v2 is. What the web server says of the client certificate is in the reply.
+func (c *Global) Knock(ctx context.Context) (wxpay.Reply, error) {
+	return c.exchange(ctx, http.MethodGet, refundPath, nil)
+}
+
+// refundPath is the one that the web server wants a client certificate for.
+const refundPath = "/secapi/pay/refund"
+
 func (c *Global) call(ctx context.Context, path string, m map[string]any, of v2Call) (*v2, error) {
 	fields := wxpay.Fields{
 		"appid": c.AppID, "mch_id": c.MchID, "sub_appid": c.SubAppID, "sub_mch_id": c.SubMchID,
@@ -91,7 +100,7 @@ func (c *Global) call(ctx context.Context, path string, m map[string]any, of v2C
 		return nil, unsigned(err)
 	}
 	fields["sign"] = sign
-	reply, err := c.send(ctx, path, fields.XML())
+	reply, err := c.exchange(ctx, http.MethodPost, path, fields.XML())
 	if err != nil {
 		return nil, unanswered(err)
 	}
@@ -138,18 +147,20 @@ func (c *Global) read(body []byte, of v2Call) (*v2, error) {
 
 func absentOr(told, ours string) bool { return told == "" || told == ours }
 
-// send posts to the first host to which there is a connection.
-func (c *Global) send(ctx context.Context, path string, body []byte) (wxpay.Reply, error) {
+// exchange asks the first host to which there is a connection.
+func (c *Global) exchange(ctx context.Context, method, path string, body []byte) (wxpay.Reply, error) {
 	hosts := c.Hosts
 	if len(hosts) == 0 { // the first is for servers outside mainland China; each stands in for the other
 		hosts = []string{"https://apihk.mch.weixin.qq.com", "https://api.mch.weixin.qq.com"}
 	}
 	return wxpay.Failover(hosts, func(host string) (wxpay.Reply, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, host+path, bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, method, host+path, bytes.NewReader(body))
 		if err != nil {
 			return wxpay.Reply{}, fmt.Errorf("%w: %w", wxpay.ErrUnsent, err)
 		}
-		req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+		if body != nil {
+			req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+		}
 		req.Header.Set("User-Agent", "wxrefund")
 		return wxpay.Exchange(c.HTTP, req)
 	})

@@ -111,6 +111,14 @@ func (k *Keyring) Prefer(id string) {
 	}
 }
 
+// PublicOnly returns a keyring with the same public keys and without certificates: for
+// whoever wants to know whether a message is signed with one of those.
+func (k *Keyring) PublicOnly() *Keyring {
+	public := NewKeyring(nil, nil)
+	public.public.Store(k.public.Load())
+	return public
+}
+
 // Adopt gives the keyring the public keys that other has, and the preferred one of
 // them, in place of its own, and lets it look for certificates anew when it needs
 // one. It is for a process that outlives a change of its settings, and may be called
