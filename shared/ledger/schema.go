@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 )
@@ -36,11 +37,14 @@ func schema(dialect string) (steps []string, err error) {
 // before working.
 func newestUsable(known int) int { return known + 1 }
 
+// ErrNewer reports that a database has a schema with which this program cannot work.
+var ErrNewer = errors.New("it needs a newer program")
+
 // checkVersion refuses a database with more steps than this program can work with:
 // there is no way back.
 func checkVersion(version, most int) error {
 	if version < 0 || version > most {
-		return fmt.Errorf("the database has schema %d, this program works with schemas up to %d: it needs a newer program", version, most)
+		return fmt.Errorf("the database has schema %d, this program works with schemas up to %d: %w", version, most, ErrNewer)
 	}
 	return nil
 }
