@@ -1,0 +1,95 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"regexp"
+	"syscall"
+
+	"wxrefund/shared/ledger"
+)
+
+// What stands behind an error of the network or of a database, and what to do about it.
+
+const elsewhere = "if it can only be reached from where the functions run, run this there or through a tunnel"
+
+// network says what to do about a call that did not get through; "" if it is another kind of error.
+func network(err error) string {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "the host's name is not known here: correct it; " + elsewhere
+	}
+	var (
+		_, unknown = errors.AsType[x509.UnknownAuthorityError](err)
+		_, name    = errors.AsType[x509.HostnameError](err)
+		_, invalid = errors.AsType[x509.CertificateInvalidError](err)
+		_, noTLS   = errors.AsType[tls.RecordHeaderError](err)
+		timeout    net.Error
+	)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: start the server, or correct host and port; " + elsewhere
+	case unknown, name, invalid:
+		return "the server's certificate is not good for this name, has ended, or is of an authority that is not trusted: renew it, or name the authority"
+	case noTLS:
+		return "the other side speaks no TLS at that port: correct the port or the scheme"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "nothing answers: a firewall, a security group or a VPC stands between, or the host is down; " + elsewhere
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return "the connection was not made or broke off: look at host, port and what stands between; " + elsewhere
+	}
+	return ""
+}
+
+// database says what to do about an error of the ledger.
+func database(err error) string {
+	if errors.Is(err, ledger.ErrNewer) {
+		return "a newer version has been at work: deploy all functions, and run this, from that version"
+	}
+	if do := network(err); do != "" {
+		return do
+	}
+	const (
+		password = "correct user and password in LEDGER_URL (percent-encoded: # is %23), and see that this user may come from here"
+		none     = "create the database, or correct its name in LEDGER_URL"
+		grant    = "let this user create and change tables there, or have somebody create the table who may"
+	)
+	switch databaseCode(err) {
+	case "28P01", "28000", "1045":
+		return password
+	case "3D000", "1049":
+		return none
+	case "42501", "1044", "1142", "25006":
+		return grant
+	case "ResourceNotFoundException":
+		return "create the table as template.yaml does, or correct its name and region in LEDGER_URL"
+	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException", "IncompleteSignatureException":
+		return "give this program credentials that may use the table (the policy in template.yaml)"
+	}
+	return "the text says what the database does not like; shared/ledger/README.md says what each needs"
+}
+
+// databaseCode is the database's own code: SQLSTATE of PostgreSQL, MySQL's number,
+// the name of AWS's error; "" if there is none.
+func databaseCode(err error) string {
+	if pg, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); ok {
+		return pg.SQLState()
+	}
+	if aws, ok := errors.AsType[interface {
+		error
+		ErrorCode() string
+	}](err); ok {
+		return aws.ErrorCode()
+	}
+	// As MySQL's driver writes it: Error 1045 (28000): Access denied …
+	if m := regexp.MustCompile(`Error (\d+) \(\w{5}\)`).FindStringSubmatch(err.Error()); m != nil {
+		return m[1]
+	}
+	return ""
+}

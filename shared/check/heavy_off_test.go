@@ -1,0 +1,5 @@
+//go:build !heavy
+
+package check_test
+
+const heavy = false

@@ -1,0 +1,155 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"wxrefund/shared/ledger"
+	"wxrefund/shared/refund"
+)
+
+const (
+	// scratch is the one item that is written. It has neither class nor due time, so that
+	// nobody lists it but who lists everything.
+	scratch = refund.Key("check/scratch")
+	// samples is how often a call is made to see how long it takes.
+	samples = 11
+	// slow is from when on the time of a call is worth a word: a refund makes some ten
+	// calls, and a notification must be answered within five seconds.
+	slow = 200 * time.Millisecond
+)
+
+// ledger looks at the ledger and, if it opens, at what it says of the deployment.
+func (c *checker) ledger(ctx context.Context, url string) []Result {
+	const name = "ledger"
+	began := time.Now()
+	store, err := ledger.Open(ctx, url)
+	if err != nil {
+		return []Result{problem(name, line(err), database(err))}
+	}
+	defer store.Close() //nolint:errcheck // nothing is buffered
+	// The first call brings the schema up to date. On a large table that takes longer than a
+	// function has, so that it is better done here, without a limit of ours.
+	if c.Migrate {
+		if err := store.AddIndexes(ctx); err != nil {
+			return []Result{problem(name, line(err), database(err))}
+		}
+	}
+	have, want, err := store.Schema(ctx)
+	if err != nil {
+		return []Result{problem(name, line(err), database(err))}
+	}
+	scheme, _, _ := strings.Cut(url, ":")
+	all := []Result{ok(name, "%s opens, in %s", scheme, ms(time.Since(began))), schema(have, want), speed(ctx, store)}
+	c.sys.Refunds.Ledger = store
+	return append(all, c.bound(ctx), c.timer(ctx))
+}
+
+func schema(have, want int) Result {
+	const name = "ledger schema"
+	switch {
+	case have < want:
+		return problem(name, fmt.Sprintf("the ledger has schema %d, and listing refunds needs %d", have, want), "operate check -migrate: refunds go on meanwhile")
+	case have > want:
+		return warning(name, fmt.Sprintf("the ledger has schema %d, of a newer version; this program knows %d and can still work with it", have, want), "deploy all functions, and run this, from that version")
+	}
+	return ok(name, "%d, as this program wants it", have)
+}
+
+// speed measures a read and a commit, of an item of ours.
+func speed(ctx context.Context, store refund.Ledger) Result {
+	const name = "ledger speed"
+	ctx, cancel := context.WithTimeout(ctx, samples*probeTime)
+	defer cancel()
+	var reads, commits []time.Duration
+	var item refund.Item
+	for range samples {
+		began := time.Now()
+		items, err := store.Get(ctx, scratch)
+		if err != nil {
+			return problem(name, "it does not read: "+line(err), database(err))
+		}
+		reads = append(reads, time.Since(began))
+		item = items[0]
+		item.Body = []byte(`{}`)
+		began = time.Now()
+		if err := store.Commit(ctx, item); err != nil && !errors.Is(err, refund.ErrStale) { // another check is at work
+			return problem(name, "it does not write: "+line(err), database(err))
+		}
+		commits = append(commits, time.Since(began))
+	}
+	text := fmt.Sprintf("a read takes %s, a commit %s, from here (median of %d)", ms(median(reads)), ms(median(commits)), samples)
+	if max(median(reads), median(commits)) > slow {
+		return warning(name, text, "if it is as slow from the functions: the same region and VPC for both, and a database that does not go to sleep")
+	}
+	return ok(name, "%s", text)
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.SortFunc(all, cmp.Compare)
+	return all[len(all)/2]
+}
+
+// ms writes a duration as people compare them.
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
+
+// bound says whose refunds the ledger holds.
+func (c *checker) bound(ctx context.Context) Result {
+	const name = "ledger merchant"
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	ours := c.sys.Refunds.Merchant.MchID
+	if sub := c.sys.Refunds.Merchant.SubMchID; sub != "" {
+		ours = strings.TrimSpace(ours + " with sub-merchant " + sub)
+	}
+	switch bound, err := c.sys.Refunds.Bound(ctx); {
+	case errors.Is(err, refund.ErrOtherChannel):
+		return warning(name, refund.AsError(err).Message, "nothing if the channel was changed on purpose; else correct WXPAY_CHANNEL")
+	case errors.Is(err, refund.ErrNotOurs):
+		return problem(name, refund.AsError(err).Message, "correct LEDGER_URL, or WXPAY_MCHID and WXPAY_SUB_MCHID; a ledger is one merchant's for ever")
+	case err != nil:
+		return problem(name, line(err), database(err))
+	case !bound:
+		return note(name, "the ledger is nobody's yet: the first refund makes it merchant "+ours+"'s", "")
+	}
+	return ok(name, "%s, as in the settings", ours)
+}
+
+// How old the last run of reconcile may be. It runs every minute, and its mark is made
+// every five.
+const (
+	lateRun    = 15 * time.Minute
+	missingRun = time.Hour + 10*time.Minute // functions of before make the mark once an hour
+)
+
+// timer says when reconcile last ran.
+func (c *checker) timer(ctx context.Context) Result {
+	const name, deploy = "timer", "deploy the function reconcile with its timer, once a minute; its log says what keeps it from running"
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	at, err := c.sys.Refunds.LastRun(ctx)
+	now := time.Now()
+	if c.Now != nil {
+		now = c.Now()
+	}
+	age := now.Sub(at)
+	switch text := fmt.Sprintf("reconcile last ran %s ago", age.Round(time.Second)); {
+	case err != nil:
+		return problem(name, line(err), database(err))
+	case at.IsZero():
+		return problem(name, "reconcile has never run on this ledger: what no notification closes stays open", deploy)
+	case age < -lateRun:
+		return warning(name, fmt.Sprintf("reconcile last ran %s from now: some clock is wrong", (-age).Round(time.Second)), "set the clock of this machine, or of the one that runs reconcile")
+	case age > missingRun:
+		return problem(name, text, deploy)
+	case age > lateRun:
+		return warning(name, text+"; it should run every minute (functions of a version before this one say so once an hour)", "look again in a while, and into its log")
+	default:
+		return ok(name, "reconcile ran within the last %s", max(age, time.Second).Round(time.Second))
+	}
+}
