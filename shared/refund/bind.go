@@ -10,14 +10,14 @@ import (
 // A binding says whose refunds a ledger holds, and which channel made them.
 type binding struct {
 	Merchant
-	Channel string `json:"channel"`
+	Channel string         `json:"channel"`
+	Copy    string         `json:"copy,omitempty"`   // of a ledger that has taken another one's place: the copying by which it did
+	Closed  *closedBinding `json:"closed,omitempty"` // nobody may use it
 }
 
 // boundFor is how long a process relies on what it has read: another channel may
 // have taken over since.
 const boundFor = time.Minute
-
-const bindingKey = Key("ledger/merchant")
 
 // ErrNotOurs reports that the ledger holds the refunds of another merchant, or of
 // another channel: a wrong setting. Beside it, [ErrOtherChannel] is the second.
@@ -32,13 +32,13 @@ var (
 // merchant may follow another once no claim is in doubt, since only the channel
 // that made a submission can say what became of it: [Service.Reconcile] finds that
 // out. Every method that uses the ledger binds it first; whoever wants to know
-// before calls this.
+// before calls this. A ledger that is closed is refused with [ErrClosed] beside the first.
 func (s *Service) Bind(ctx context.Context) error { return s.bind(ctx, false) }
 
 // Bound says what [Service.Bind] would, and binds nothing: a ledger that nobody has used
 // yet is nobody's, and somebody who only looks should not make it anybody's.
 func (s *Service) Bound(ctx context.Context) (bound bool, err error) {
-	items, err := s.Ledger.Get(ctx, bindingKey)
+	items, err := s.Ledger.Get(ctx, OwnershipKey)
 	if err != nil {
 		return false, ledgerError(err)
 	}
@@ -49,12 +49,16 @@ func (s *Service) Bound(ctx context.Context) (bound bool, err error) {
 	return true, b.admits(s.ours())
 }
 
-func (s *Service) ours() binding { return binding{s.Merchant, s.Channel.Spec().Name} }
+func (s *Service) ours() binding {
+	return binding{Merchant: s.Merchant, Channel: s.Channel.Spec().Name}
+}
 
 // admits says why a ledger so bound is not ours; [ErrOtherChannel] is what [Service.Bind]
 // may get over.
 func (b binding) admits(ours binding) error {
 	switch {
+	case b.Closed != nil:
+		return b.Closed.refusal()
 	case !b.serves(ours.Merchant):
 		return misbound(ErrNotOurs, "the ledger of merchant %s, and the other settings name merchant %s", b.name(), ours.name())
 	case b.Channel != ours.Channel:
@@ -70,7 +74,7 @@ func (s *Service) bind(ctx context.Context, follow bool) error {
 		return nil
 	}
 	ours := s.ours()
-	err := updateItem(ctx, s, bindingKey, func(bound *binding) error {
+	err := updateItem(ctx, s, OwnershipKey, func(bound *binding) error {
 		if (*bound != binding{}) {
 			switch err := bound.admits(ours); {
 			case err == nil:
@@ -87,6 +91,7 @@ func (s *Service) bind(ctx context.Context, follow bool) error {
 				}
 			}
 		}
+		ours.Copy = bound.Copy
 		*bound = ours
 		return nil
 	})
