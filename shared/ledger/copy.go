@@ -228,7 +228,7 @@ func (c *copying) compare(ctx context.Context) error {
 		return nil
 	}
 	return eachBatch(ctx, c.from, func(source []refund.Item) error {
-		target, err := c.to.Get(ctx, keysOf(source)...)
+		target, err := c.to.Get(ctx, itemKeys(source)...)
 		if err != nil {
 			return fmt.Errorf("target: %w", err)
 		}
@@ -259,7 +259,7 @@ func (c *copying) refuseExtra(ctx context.Context) error {
 	var extra []string
 	n := 0
 	err := eachBatch(ctx, c.to, func(target []refund.Item) error {
-		source, err := c.from.Get(ctx, keysOf(target)...)
+		source, err := c.from.Get(ctx, itemKeys(target)...)
 		if err != nil {
 			return fmt.Errorf("source: %w", err)
 		}
@@ -284,7 +284,7 @@ func refuse(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
 }
 
-func keysOf(items []refund.Item) []refund.Key {
+func itemKeys(items []refund.Item) []refund.Key {
 	keys := make([]refund.Key, len(items))
 	for i, it := range items {
 		keys[i] = it.Key

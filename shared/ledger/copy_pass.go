@@ -92,7 +92,7 @@ func (p *pass) attempt(ctx context.Context, batch []refund.Item, fresh bool) (wr
 	if fresh {
 		return p.write(ctx, batch, make([]refund.Item, len(batch)))
 	}
-	target, err := p.to.Get(ctx, keysOf(batch)...)
+	target, err := p.to.Get(ctx, itemKeys(batch)...)
 	if err != nil {
 		return 0, fmt.Errorf("target: %w", err)
 	}
@@ -107,7 +107,7 @@ func (p *pass) attempt(ctx context.Context, batch []refund.Item, fresh bool) (wr
 	}
 	// A list may be stale. An item that was read after the target's cannot be older than
 	// what was copied before.
-	source, err := p.from.Get(ctx, keysOf(differ)...)
+	source, err := p.from.Get(ctx, itemKeys(differ)...)
 	if err != nil {
 		return 0, fmt.Errorf("source: %w", err)
 	}
