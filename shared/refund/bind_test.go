@@ -115,3 +115,53 @@ func TestBoundBindsNothing(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is done in a ledger that has moved, or that is a copy of another one; the error
+// says which it is. A program that knows of neither takes it for another merchant's.
+func TestClosedLedgerIsRefused(t *testing.T) {
+	for why, says := range map[refund.ClosedAs]string{refund.ClosedAsMoved: "was moved to another database", refund.ClosedAsCopy: "has not taken its source's place"} {
+		f := setUp(t)
+		f.must(t, request("R1", 10))
+		o, err := refund.ReadOwnership(t.Context(), f.Ledger)
+		if err != nil || o.Merchant != merchant || o.Channel != "test" || o.Closed != nil {
+			t.Fatalf("it is %+v, %v", o, err)
+		}
+		earlier := o
+		o.Closed = &refund.Closing{Why: why, Copy: "C", At: time.Date(2026, 11, 26, 1, 2, 3, 0, time.UTC), By: "operator alice"}
+		if err := o.Write(t.Context(), f.Ledger); err != nil {
+			t.Fatal(err)
+		}
+		if err := earlier.Write(t.Context(), f.Ledger); !errors.Is(err, refund.ErrStale) {
+			t.Errorf("written over a newer one: %v", err)
+		}
+		again, err := refund.ReadOwnership(t.Context(), f.Ledger)
+		if err != nil || again.Merchant != merchant || again.Channel != "test" || *again.Closed != *o.Closed {
+			t.Errorf("read again it is %+v, %v", again, err)
+		}
+		if body := string(f.items(t, refund.OwnershipKey)[0].Body); !strings.HasPrefix(body, `{"mchid":"(closed: `) {
+			t.Errorf("a program of the version before reads %s", body)
+		}
+
+		other := &refund.Service{Channel: f.up, Ledger: f.Ledger, Merchant: merchant}
+		calls := f.up.total()
+		for what, err := range map[string]error{
+			"bind":      other.Bind(t.Context()),
+			"refund":    second(other.Refund(t.Context(), server, request("R2", 1))),
+			"reconcile": second(other.Reconcile(t.Context())),
+			"settle":    second(other.Settle(t.Context(), notification("R1", 10, refund.StatusSuccess))),
+			"query":     second(other.QueryRefund(t.Context(), server, refund.Lookup{OutRefundNo: "R1"})),
+		} {
+			if !errors.Is(err, refund.ErrClosed) || !errors.Is(err, refund.ErrNotOurs) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "2026-11-26T01:02:03Z") {
+				t.Errorf("%s of %s: %v", what, why, err)
+			}
+		}
+		if f.up.total() != calls {
+			t.Error("the upstream was called")
+		}
+		if _, v := f.verify(t); v.Refunds != 1 { // reading is not using
+			t.Errorf("verified: %+v", v)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
