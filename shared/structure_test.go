@@ -21,7 +21,7 @@ const module = "wxrefund/"
 var allowed = map[string][]string{
 	"functions/container":      {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "wxpayfunctions"},
 	"functions/notify":         {"functions/own", "notify", "shared/host"},
-	"functions/operate":        {"shared/config", "shared/console", "shared/dotenv", "shared/explain", "shared/host", "shared/refund", "shared/spelling", "wxpayfunctions"},
+	"functions/operate":        {"shared/config", "shared/console", "shared/dotenv", "shared/explain", "shared/host", "shared/ledger", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
 	"functions/package":        {"shared/config", "shared/dotenv"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
@@ -66,6 +66,7 @@ var allowed = map[string][]string{
 
 // modules lists the packages that may import anything outside the standard library, and what.
 var modules = map[string][]string{
+	"functions/operate":          {"golang.org/x/text/encoding/simplifiedchinese"},
 	"functions/package":          {"github.com/google/go-containerregistry", "golang.org/x/crypto/x509roots/fallback/bundle"},
 	"shared/console/consoletest": {"github.com/google/go-cmp"},
 	"shared/deliver":             {"github.com/standard-webhooks/standard-webhooks/libraries"},

@@ -53,6 +53,9 @@ func commands() []command {
 		alarmsCommand(),
 		forgetCommand(),
 		explainCommand(),
+		copyCommand(),
+		verifyCommand(),
+		rebuildCommand(),
 	}
 }
 

@@ -63,7 +63,7 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger, nam
 	// SQLite is open by now. A server is first spoken to by the first call that needs
 	// it, which finds out then.
 	if strings.HasPrefix(url, "sqlite:") {
-		if err := sys.Refunds.Bind(openCtx); err != nil && !errors.Is(err, refund.ErrOtherChannel) { // which reconcile may mend
+		if err := sys.Refunds.Bind(openCtx); err != nil && !errors.Is(err, refund.ErrOtherChannel) && !errors.Is(err, refund.ErrClosed) { // reconcile may mend the first; the second can be looked at
 			return nil, errors.Join(err, store.Close())
 		}
 	}

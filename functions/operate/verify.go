@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+func verifyCommand() command {
+	return command{
+		name:     "verify",
+		synopsis: "Hold the whole ledger against what must be true of it",
+		more: "Every order account equals its refunds, every number leads home, nothing is reserved above an order's total,\n" +
+			"nothing is due too late or never, every item can be read and is listed where it belongs. It changes nothing,\n" +
+			"asks nobody, and may run while the ledger is in use, or on a copy of it.\n",
+		example: "verify",
+		setup:   plain(verify),
+		limit:   -1,
+	}
+}
+
+// A verified is what verify prints. The findings are bounded, the counts are not.
+type verified struct {
+	refund.Verification
+	Found   []refund.Finding `json:"found"`
+	Seconds float64          `json:"seconds"`
+}
+
+// maxFound bounds how many findings are kept in memory for one JSON object.
+const maxFound = 10_000
+
+func verify(ctx context.Context, p *program, _ []string) error {
+	refunds, err := p.refunds(ctx)
+	if err != nil {
+		return err
+	}
+	start, last := time.Now(), time.Now()
+	out := verified{Found: []refund.Finding{}}
+	out.Verification, err = refunds.Verify(ctx, refund.VerifyInput{
+		Found: func(f refund.Finding) {
+			if !p.json { // as they come
+				fmt.Fprintf(p.stdout, "%s  %s  %s\n", f.Code, f.Item, f.Says)
+			} else if len(out.Found) < maxFound {
+				out.Found = append(out.Found, f)
+			}
+		},
+		Progress: func(done int64) {
+			if time.Since(last) >= progressEvery {
+				last = time.Now()
+				fmt.Fprintf(p.stderr, "operate: %d items verified\n", done)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	out.Seconds = time.Since(start).Round(time.Millisecond).Seconds()
+	p.print(out, func(w io.Writer) {
+		fmt.Fprintf(w, "%d items: %d refunds on %d orders, in %.1f s. %d were looked at twice.\n", out.Items, out.Refunds, out.Orders, out.Seconds, out.Suspicions)
+		if out.Unlisted > 0 {
+			fmt.Fprintf(w, "%d refunds of an earlier version are not listed yet: reconcile does that.\n", out.Unlisted)
+		}
+		if out.Findings == 0 {
+			fmt.Fprintln(w, "Nothing is wrong.")
+		}
+	})
+	if out.Findings > 0 {
+		return finding("%d findings: the handbook says what each code means", out.Findings)
+	}
+	return nil
+}
