@@ -23,6 +23,10 @@ type Handler struct {
 	Secret  wxpay.APIv3Key // decrypts the resource of an APIv3 notification
 	APIKey  wxpay.APIKey   // decrypts the req_info of a v2 notification
 	Log     *slog.Logger
+
+	// Answered is told how each notification was answered: the outcome is one of
+	// [Outcomes], and the reason, of what was refused, one of [Reasons]. nil: nobody is told.
+	Answered func(outcome, reason string)
 }
 
 const (
@@ -41,6 +45,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerWithin))
 
 	a := h.answer(ctx, w, r)
+	h.answered(a.status == http.StatusOK, a.reason)
 	if a.bare {
 		w.WriteHeader(a.status)
 		return
@@ -61,6 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type answer struct {
 	status  int
 	message string // short and fixed: nothing of the notification, nothing of the cause
+	reason  string // of [Reasons], if it is refused
 	xml     bool   // as v2 wants it
 	bare    bool   // a wrong configuration: nothing but the status
 }
@@ -74,17 +80,17 @@ func (a answer) code() string {
 
 func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) answer {
 	if r.Method != http.MethodPost {
-		return answer{status: http.StatusMethodNotAllowed, message: "only POST is answered"}
+		return answer{status: http.StatusMethodNotAllowed, message: "only POST is answered", reason: reasonMethod}
 	}
 	if r.ContentLength > maxNotification {
-		return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large"}
+		return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large", reason: reasonTooLarge}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotification))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large"}
+			return answer{status: http.StatusRequestEntityTooLarge, message: "the notification is too large", reason: reasonTooLarge}
 		}
-		return answer{status: http.StatusBadRequest, message: "the notification broke off"}
+		return answer{status: http.StatusBadRequest, message: "the notification broke off", reason: reasonBrokenOff}
 	}
 	if isXML(body) {
 		return h.v2(ctx, body)
@@ -97,14 +103,14 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 		// Verified and yet unreadable: WeChat Pay sent something that we do not
 		// understand, or our APIv3 key is wrong. Either needs a person.
 		h.Log.ErrorContext(ctx, "alarm", "alarm", "notification_unreadable", "why", "a verified notification cannot be read", "error", err)
-		return answer{status: http.StatusBadRequest, message: "the notification is malformed"}
+		return answer{status: http.StatusBadRequest, message: "the notification is malformed", reason: reasonUnreadable}
 	}
 	if ours := h.Refunds.Merchant; out.Merchant.MchID == ours.MchID && out.Merchant.SubMchID != ours.SubMchID {
 		// A service provider's address gets the notifications of all its sub-merchants.
 		// This one is genuine, and sending it again will not make it ours. (Another
 		// provider's number means that something is wrong here: Settle raises an alarm.)
 		h.Log.WarnContext(ctx, "refused another merchant", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "sub_mchid", out.Merchant.SubMchID)
-		return answer{status: http.StatusBadRequest, message: anotherMerchant}
+		return answer{status: http.StatusBadRequest, message: anotherMerchant, reason: reasonMerchant}
 	}
 	if err := h.settle(ctx, out, h.Refunds.Settle); err != nil {
 		return unsettled(err)
@@ -125,17 +131,17 @@ func (h *Handler) refuse(ctx context.Context, err error) answer {
 		err    error
 		reason string
 	}{
-		{wxpay.ErrProbe, "probe"},
-		{wxpay.ErrHeader, "header"},
-		{wxpay.ErrStale, "stale"},
-		{wxpay.ErrUnknownKey, "unknown key"},
-		{wxpay.ErrSignature, "signature"},
+		{wxpay.ErrProbe, reasonProbe},
+		{wxpay.ErrHeader, reasonHeader},
+		{wxpay.ErrStale, reasonStale},
+		{wxpay.ErrUnknownKey, reasonUnknownKey},
+		{wxpay.ErrSignature, reasonSignature},
 	} {
 		if errors.Is(err, c.err) {
 			// The error of a stale one tells how many seconds it is off: if that is
 			// alike in all, it is this machine's clock that is wrong.
 			h.Log.WarnContext(ctx, "refused signature", "reason", c.reason, "error", err)
-			return answer{status: http.StatusUnauthorized, message: "the signature is missing, stale or wrong"}
+			return answer{status: http.StatusUnauthorized, message: "the signature is missing, stale or wrong", reason: c.reason}
 		}
 	}
 	h.Log.ErrorContext(ctx, "unverified", "error", err)

@@ -28,27 +28,36 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 	defer func() {
 		if p := recover(); p != nil {
 			h.Log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			h.answered(false, "")
 			reply = union(notSettled)
 		}
 	}()
+	failure, reason := h.relay(ctx, caller, event)
+	h.answered(failure == "", reason)
+	return union(failure)
+}
+
+// relay takes up what a relay brings. The failure is what it is answered, "" if it was
+// settled, and the reason, if it is refused, one of [Reasons].
+func (h *Handler) relay(ctx context.Context, caller refund.Caller, event []byte) (failure, reason string) {
 	if caller.Kind != refund.Server && caller.Kind != refund.Unlisted {
 		h.Log.WarnContext(ctx, "denied", "caller", caller, "source", caller.Source)
-		return union("this caller may not notify")
+		return "this caller may not notify", reasonCaller
 	}
 	out, err := relayed(event)
 	if err != nil {
 		h.Log.WarnContext(ctx, "refused relay", "error", err)
-		return union("the notification is malformed")
+		return "the notification is malformed", reasonMalformed
 	}
 	out, ours := h.ours(out)
 	if !ours {
 		h.Log.WarnContext(ctx, "refused another merchant", "out_refund_no", out.OutRefundNo, "sub_mchid", out.Merchant.SubMchID)
-		return union(anotherMerchant)
+		return anotherMerchant, reasonMerchant
 	}
 	if h.settle(ctx, out, h.confirm(caller)) != nil {
-		return union(notSettled)
+		return notSettled, ""
 	}
-	return union("")
+	return "", ""
 }
 
 // ours completes the merchant of a relay, which names less of it than a signed

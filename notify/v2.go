@@ -33,27 +33,27 @@ func (h *Handler) v2(ctx context.Context, body []byte) answer {
 
 // readV2 reads a notification, or gives the answer that refuses it.
 func (h *Handler) readV2(ctx context.Context, body []byte) (out refund.Outcome, a answer) {
-	refuse := func(status int, message string, err error) (refund.Outcome, answer) {
+	refuse := func(status int, message, reason string, err error) (refund.Outcome, answer) {
 		h.Log.WarnContext(ctx, "refused v2 notification", "reason", message, "error", err)
-		return refund.Outcome{}, answer{status: status, message: message, xml: true}
+		return refund.Outcome{}, answer{status: status, message: message, reason: reason, xml: true}
 	}
 	const malformed = "the notification is malformed"
 	outer, err := wxpay.ParseFields(body, "xml")
 	switch {
 	case err != nil:
-		return refuse(http.StatusBadRequest, malformed, err)
+		return refuse(http.StatusBadRequest, malformed, reasonMalformed, err)
 	case outer["return_code"] != "SUCCESS" || outer["req_info"] == "":
-		return refuse(http.StatusBadRequest, malformed, errors.New("no req_info"))
+		return refuse(http.StatusBadRequest, malformed, reasonMalformed, errors.New("no req_info"))
 	case outer["mch_id"] != h.Refunds.Merchant.MchID || outer["sub_mch_id"] != h.Refunds.Merchant.SubMchID:
-		return refuse(http.StatusBadRequest, anotherMerchant, nil)
+		return refuse(http.StatusBadRequest, anotherMerchant, reasonMerchant, nil)
 	}
 	plain, err := h.APIKey.OpenReqInfo(outer["req_info"])
 	if err != nil {
-		return refuse(http.StatusUnauthorized, "the notification does not open with our key", err)
+		return refuse(http.StatusUnauthorized, "the notification does not open with our key", reasonAPIKey, err)
 	}
 	inner, err := wxpay.ParseFields(plain, "root")
 	if err != nil || inner["out_refund_no"] == "" || !v2Statuses[inner["refund_status"]] {
-		return refuse(http.StatusBadRequest, malformed, err)
+		return refuse(http.StatusBadRequest, malformed, reasonMalformed, err)
 	}
 	fields := make(map[string]any, len(inner))
 	for name, value := range inner {

@@ -19,15 +19,15 @@ const module = "wxrefund/"
 // allowed is the whole import graph: which of our packages each may import.
 // Nothing here means the standard library, and what modules allows.
 var allowed = map[string][]string{
-	"functions/container":      {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "wxpayfunctions"},
-	"functions/notify":         {"functions/own", "notify", "shared/host"},
+	"functions/container":      {"functions/own", "notify", "shared/config", "shared/host", "shared/metrics", "shared/refund", "wxpayfunctions"},
+	"functions/notify":         {"functions/own", "notify", "shared/host", "shared/metrics"},
 	"functions/operate":        {"shared/config", "shared/console", "shared/dotenv", "shared/explain", "shared/host", "shared/ledger", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
 	"functions/package":        {"shared/config", "shared/dotenv"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
-	"functions/reconcile":      {"functions/own", "shared/host"},
+	"functions/reconcile":      {"functions/own", "shared/host", "shared/metrics"},
 	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "shared/strictjson", "wxpayfunctions"},
-	"functions/wxpayfunctions": {"shared/config", "shared/host", "shared/refund", "wxpayfunctions"},
+	"functions/wxpayfunctions": {"shared/config", "shared/host", "shared/metrics", "shared/refund", "wxpayfunctions"},
 	"notify":                   {"shared/refund", "shared/strictjson", "shared/wxpay"},
 	"shared/alert":             {"shared/deliver", "shared/refund", "shared/secret"},
 	"shared/channel":           {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret", "shared/strictjson", "shared/wxpay"},
@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"shared/host":              {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret"},
 	"shared/ledger":            {"shared/lock", "shared/refund"},
 	"shared/lock":              nil,
+	"shared/metrics":           {"shared/lock", "shared/refund"},
 	"shared/needs":             nil, // for tests
 	"shared/refund":            {"shared/lock"},
 	"shared/sandbox":           {"shared/sandbox/apiv3", "shared/sandbox/cloudbase", "shared/sandbox/console", "shared/sandbox/control", "shared/sandbox/door", "shared/sandbox/v2", "shared/sandbox/wecom", "shared/sandbox/world", "shared/wxpay"},
@@ -71,8 +72,9 @@ var modules = map[string][]string{
 	"shared/console/consoletest": {"github.com/google/go-cmp"},
 	"shared/deliver":             {"github.com/standard-webhooks/standard-webhooks/libraries"},
 	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
-	"shared/ledger":              {"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/go-sql-driver/mysql", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
+	"shared/ledger":              {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "github.com/go-sql-driver/mysql", "github.com/jackc/pgx/v5", "modernc.org/sqlite"},
 	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
+	"shared/metrics":             {"github.com/VictoriaMetrics/metrics"},
 }
 
 func TestImportGraph(t *testing.T) {

@@ -18,6 +18,9 @@ import (
 
 // A Handler is the dispatcher. Make it with [New].
 type Handler struct {
+	// Replied is told the code of each reply, 0 of one without an error. nil: nobody is told.
+	Replied func(code int)
+
 	refunds  *refund.Service
 	log      *slog.Logger
 	validate func() *validator.Validate // made when the first event is checked, and kept
@@ -52,11 +55,14 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 	defer func() {
 		if p := recover(); p != nil {
 			h.log.ErrorContext(ctx, "panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
-			reply = encode(nil, &refund.Error{Code: refund.CodeInternal, Next: refund.SameNumber, Message: "internal error; the log has the details"})
+			err := &refund.Error{Code: refund.CodeInternal, Next: refund.SameNumber, Message: "internal error; the log has the details"}
+			h.replied(err)
+			reply = encode(nil, err)
 		}
 	}()
 	d := newDecoder()
 	data, err := h.dispatch(ctx, caller, d, event)
+	h.replied(err)
 	if err != nil {
 		e := refund.AsError(err)
 		level := slog.LevelInfo
@@ -72,6 +78,17 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 		}
 	}
 	return encode(data, err)
+}
+
+// replied tells of one reply.
+func (h *Handler) replied(err error) {
+	switch {
+	case h.Replied == nil:
+	case err == nil:
+		h.Replied(0)
+	default:
+		h.Replied(codes()[refund.AsError(err).Code].Code)
+	}
 }
 
 func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, d *decoder, event []byte) (any, error) {

@@ -357,3 +357,18 @@ func TestEachRefusalIsOneLogRecord(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCodeOfEachReplyIsTold(t *testing.T) {
+	h, up := setUp(t)
+	var told []int
+	h.Replied = func(code int) { told = append(told, code) }
+	refundEvent := []byte(`{"type":"wxpay_refund","out_refund_no":"R1","out_trade_no":"O1","amount":{"refund":60,"total":100,"currency":"CNY"}}`)
+	h.Invoke(t.Context(), refund.Caller{}, refundEvent)
+	h.Invoke(t.Context(), server, []byte(`{"type":"wxpay_order"}`))
+	h.Invoke(t.Context(), server, refundEvent)
+	up.panic = true
+	h.Invoke(t.Context(), server, []byte(strings.NewReplacer("R1", "R2", "O1", "O2").Replace(string(refundEvent))))
+	if d := cmp.Diff([]int{403, 400, 0, 500}, told[:min(len(told), 4)]); d != "" || len(told) != 4 {
+		t.Errorf("told %v (-want +got):\n%s", told, d)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"wxrefund/notify"
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
+	"wxrefund/shared/metrics"
 	"wxrefund/shared/refund"
 	"wxrefund/wxpayfunctions"
 )
@@ -53,7 +54,10 @@ func buildDispatcher(ctx context.Context, getenv func(string) string, log *slog.
 	}
 	// As in the binary of its own: reconcile delivers what is settled here.
 	sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, refund.Subscriber{Name: refund.OwnCode})
-	return host.Function{Invoke: wxpayfunctions.New(sys.Refunds, log).Invoke}, nil
+	meter := metrics.Measure(sys.Refunds)
+	h := wxpayfunctions.New(sys.Refunds, log)
+	h.Replied = meter.Replies()
+	return host.Function{Invoke: h.Invoke, Ready: sys.Refunds.Ready, Metrics: meter.Exposition()}, nil
 }
 
 func buildNotify(ctx context.Context, getenv func(string) string, log *slog.Logger) (host.Function, error) {
@@ -61,8 +65,10 @@ func buildNotify(ctx context.Context, getenv func(string) string, log *slog.Logg
 	if err != nil {
 		return host.Function{}, err
 	}
-	h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
-	return host.Function{Invoke: h.Invoke, HTTP: h}, nil
+	meter := metrics.Measure(sys.Refunds)
+	h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log,
+		Answered: meter.Notifications(notify.Outcomes(), notify.Reasons())}
+	return host.Function{Invoke: h.Invoke, HTTP: h, Ready: sys.Refunds.Ready, Metrics: meter.Exposition()}, nil
 }
 
 func buildReconcile(ctx context.Context, getenv func(string) string, log *slog.Logger) (host.Function, error) {
@@ -70,5 +76,6 @@ func buildReconcile(ctx context.Context, getenv func(string) string, log *slog.L
 	if err != nil {
 		return host.Function{}, err
 	}
-	return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true}, nil
+	meter := metrics.Measure(sys.Refunds)
+	return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true, Ready: sys.Refunds.Ready, Metrics: meter.Exposition()}, nil
 }

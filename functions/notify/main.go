@@ -8,6 +8,7 @@ import (
 	"wxrefund/functions/own"
 	"wxrefund/notify"
 	"wxrefund/shared/host"
+	"wxrefund/shared/metrics"
 )
 
 func main() {
@@ -17,7 +18,9 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
-		return host.Function{Invoke: h.Invoke, HTTP: h}, nil
+		meter := metrics.Measure(sys.Refunds)
+		h := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log,
+			Answered: meter.Notifications(notify.Outcomes(), notify.Reasons())}
+		return host.Function{Invoke: h.Invoke, HTTP: h, Ready: sys.Refunds.Ready, Metrics: meter.Exposition()}, nil
 	}))
 }

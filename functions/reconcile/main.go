@@ -7,6 +7,7 @@ import (
 
 	"wxrefund/functions/own"
 	"wxrefund/shared/host"
+	"wxrefund/shared/metrics"
 )
 
 func main() {
@@ -16,6 +17,7 @@ func main() {
 		if err != nil {
 			return host.Function{}, err
 		}
-		return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true}, nil
+		meter := metrics.Measure(sys.Refunds)
+		return host.Function{Invoke: sys.Refunds.HandleTimer, NeedsToken: true, Ready: sys.Refunds.Ready, Metrics: meter.Exposition()}, nil
 	}))
 }

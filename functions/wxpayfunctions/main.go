@@ -8,6 +8,7 @@ import (
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
+	"wxrefund/shared/metrics"
 	"wxrefund/shared/refund"
 	"wxrefund/wxpayfunctions"
 )
@@ -22,6 +23,9 @@ func main() {
 		// A user waits, so reconcile delivers what is settled here, to the merchant's own
 		// code, too, if there is any.
 		sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, refund.Subscriber{Name: refund.OwnCode})
-		return host.Function{Invoke: wxpayfunctions.New(sys.Refunds, log).Invoke}, nil
+		meter := metrics.Measure(sys.Refunds)
+		h := wxpayfunctions.New(sys.Refunds, log)
+		h.Replied = meter.Replies()
+		return host.Function{Invoke: h.Invoke, Ready: sys.Refunds.Ready, Metrics: meter.Exposition()}, nil
 	}))
 }

@@ -87,12 +87,17 @@ func (s *server) serveEvent(r *http.Request, body []byte, fn Function, caller re
 		return response{status: http.StatusMethodNotAllowed, header: http.Header{"Allow": {http.MethodPost}}}
 	}
 	if fn.NeedsToken && caller != bearer {
-		s.log.WarnContext(r.Context(), "denied", "caller", caller, "why", "no server token")
-		res := jsonResponse(http.StatusUnauthorized, refusal(onlyServers))
-		res.header.Set("WWW-Authenticate", "Bearer")
-		return res
+		return s.denied(r.Context(), caller, onlyServers)
 	}
 	return jsonResponse(http.StatusOK, s.call(r.Context(), fn, caller, body))
+}
+
+// denied answers who does not bring the server token where nothing else will do.
+func (s *server) denied(ctx context.Context, caller refund.Caller, why string) response {
+	s.log.WarnContext(ctx, "denied", "caller", caller, "why", "no server token")
+	res := jsonResponse(http.StatusUnauthorized, refusal(why))
+	res.header.Set("WWW-Authenticate", "Bearer")
+	return res
 }
 
 func jsonResponse(status int, body []byte) response {

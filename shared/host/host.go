@@ -31,6 +31,15 @@ type Function struct {
 	// for what answers to any direct invocation, such as a timer's: whoever finds the
 	// address could else run it. Without HTTP.
 	NeedsToken bool
+
+	// Ready reports whether what the function stands on answers: nil, or why it does
+	// not. Over plain HTTP, GET /healthz asks for it, of anybody, and therefore seldom. Nil: a
+	// function that could be built is ready.
+	Ready func(ctx context.Context) error
+
+	// Metrics returns figures in Prometheus's text format, which over plain HTTP GET
+	// /metrics gives to who brings the server token. Nil: there are none.
+	Metrics func(ctx context.Context) []byte
 }
 
 // A Build makes the function from its settings. It must not keep ctx, which ends
@@ -92,6 +101,8 @@ type server struct {
 	built bool
 	fn    Function
 	id    Identity
+
+	health health
 }
 
 func newServer(getenv func(string) string, log *slog.Logger, build Build) *server {

@@ -89,6 +89,9 @@ func (s *server) plainResponse(ctx context.Context, w http.ResponseWriter, r *ht
 		return response{status: http.StatusBadRequest}
 	}
 	r = r.WithContext(ctx)
+	if res, own := s.monitor(r); own {
+		return res
+	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return s.serve(r, body, func(id Identity) refund.Caller { return id.Headers(r.Header) })
 }

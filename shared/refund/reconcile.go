@@ -247,6 +247,9 @@ func (s *Service) remaining(ctx context.Context, now time.Time) (int, error) {
 // calls nor with what event matters: what is due is done once, whoever asks.
 func (s *Service) HandleTimer(ctx context.Context, _ Caller, _ []byte) []byte {
 	summary, err := s.Reconcile(ctx)
+	if s.Reconciled != nil {
+		s.Reconciled(ctx, summary, err)
+	}
 	var reply any = summary
 	if err != nil {
 		s.log(ctx, slog.LevelError, "unreconciled", "", "error", err)

@@ -36,6 +36,10 @@ type Service struct {
 	Subscribers []Subscriber // are told of every refund that settles
 	Alerters    []Alerter    // are told of alarms
 
+	// Reconciled is told of each run of [Service.HandleTimer]: what it did, or why it ended.
+	// ctx is that of the run. nil: nobody is told.
+	Reconciled func(ctx context.Context, summary Summary, err error)
+
 	Log *slog.Logger // nil: none
 
 	turns      turns

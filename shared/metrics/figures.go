@@ -1,0 +1,88 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"wxrefund/shared/lock"
+	"wxrefund/shared/refund"
+)
+
+// A kept value is counted when somebody asks for it, and kept for a while, so that who
+// asks often does not make the ledger count often.
+type kept[T any] struct {
+	least time.Duration // how long it is kept at least
+	share time.Duration // how many times as long as counting took it is kept at least
+	limit time.Duration // of one count
+
+	mu      lock.Mutex // guards what follows, also while it is counted
+	value   T
+	at      time.Time // when value was counted; zero: never
+	until   time.Time // when it may be counted again, also after a failure
+	failure error     // of the last count; nil: it has worked
+}
+
+// get returns the value and when it was counted. The error is that of the last count:
+// the value is then an older one, the zero value if none was ever counted.
+func (k *kept[T]) get(ctx context.Context, count func(context.Context) (T, error)) (value T, at time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, k.limit)
+	defer cancel()
+	if err := k.mu.Lock(ctx); err != nil {
+		return value, at, err
+	}
+	defer k.mu.Unlock()
+	begin := time.Now()
+	if begin.Before(k.until) {
+		return k.value, k.at, k.failure
+	}
+	counted, err := count(ctx)
+	end := time.Now()
+	k.until, k.failure = end.Add(max(k.least, k.share*end.Sub(begin))), err
+	if err == nil {
+		k.value, k.at = counted, end
+	}
+	return k.value, k.at, err
+}
+
+func (m *Meter) figures(ctx context.Context) (refund.Figures, time.Time, error) {
+	return m.open.get(ctx, m.refunds.Figures)
+}
+
+func (m *Meter) countResting(ctx context.Context) (map[refund.State]int64, time.Time, error) {
+	return m.resting.get(ctx, m.refunds.CountResting)
+}
+
+// reconciled counts a run of the reconciler and logs the figures. A run that has failed
+// has said why; what it has spent is in the next line.
+func (m *Meter) reconciled(ctx context.Context, _ refund.Summary, err error) {
+	m.text.reconciled(err == nil, time.Now())
+	if err != nil || m.refunds.Log == nil {
+		return
+	}
+	spent := m.spent.take() // before the counts add to it
+	f, _, err := m.figures(ctx)
+	if err != nil {
+		m.refunds.Log.WarnContext(ctx, "no figures", "error", err)
+		return
+	}
+	attrs := []slog.Attr{slog.String("channel", f.Channel)}
+	for _, state := range []refund.State{refund.Claimed, refund.Processing, refund.Abnormal} {
+		attrs = append(attrs, slog.Int64(string(state), f.Open[state]))
+	}
+	resting, _, err := m.countResting(ctx)
+	for _, state := range []refund.State{refund.Success, refund.Closed, refund.Rejected} {
+		if n, counted := resting[state]; counted {
+			attrs = append(attrs, slog.Int64(string(state), n))
+		}
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	attrs = append(attrs, slog.Int64("oldest_doubt_s", int64(f.OldestDoubt.Seconds())), slog.Int64("attention", f.Attention),
+		slog.Int64("alarms", f.Alarms), slog.Int64("owed", f.Owed))
+	for c := range calls {
+		attrs = append(attrs, spent[c].attrs(c)...)
+	}
+	m.refunds.Log.LogAttrs(ctx, slog.LevelInfo, "figures", attrs...)
+}
