@@ -3,7 +3,6 @@ package refund
 import (
 	"context"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -23,12 +22,8 @@ type Figures struct {
 // MaxFigured is how many refunds are read for the count of deliveries.
 const MaxFigured = 2000
 
-// lookMark ends the class of what a person should look at; items that hold alarms about no
-// refund have the class lookAlarm.
-const (
-	lookMark  = "!"
-	lookAlarm = "alarm" + lookMark
-)
+// alarmClass is the class of items that hold alarms about no refund.
+const alarmClass = "alarm" + attention
 
 // openStates are the states that end by themselves or by a person: few refunds are in
 // them at a time, however many the ledger holds.
@@ -37,9 +32,6 @@ func openStates() []State { return []State{Claimed, Processing, Abnormal} }
 // restingStates are the states in which refunds pile up for ever.
 func restingStates() []State { return []State{Success, Closed, Rejected} }
 
-// classes are those under which the ledger lists what is in a state.
-func (s State) classes() []string { return []string{string(s), string(s) + lookMark} }
-
 // Figures counts what is open. What it costs grows with that, and not with the ledger.
 func (s *Service) Figures(ctx context.Context) (Figures, error) {
 	f := Figures{At: s.now(), Channel: s.Channel.Spec().Name}
@@ -47,18 +39,14 @@ func (s *Service) Figures(ctx context.Context) (Figures, error) {
 	if f.Open, err = s.countStates(ctx, openStates()); err != nil {
 		return Figures{}, err
 	}
-	look := []string{}
-	for _, state := range slices.Concat(openStates(), restingStates()) {
-		look = append(look, string(state)+lookMark)
-	}
-	if f.Attention, err = s.count(ctx, look...); err != nil {
+	if f.Attention, err = s.count(ctx, classes(nil, true)...); err != nil {
 		return Figures{}, err
 	}
-	if f.Alarms, err = s.count(ctx, lookAlarm); err != nil {
+	if f.Alarms, err = s.count(ctx, alarmClass); err != nil {
 		return Figures{}, err
 	}
 	if f.Open[Claimed] > 0 {
-		if f.OldestDoubt, err = s.oldest(ctx, f.At, Claimed.classes()); err != nil {
+		if f.OldestDoubt, err = s.oldest(ctx, f.At, classes([]State{Claimed}, false)); err != nil {
 			return Figures{}, err
 		}
 	}
@@ -75,7 +63,7 @@ func (s *Service) CountResting(ctx context.Context) (map[State]int64, error) {
 func (s *Service) countStates(ctx context.Context, states []State) (map[State]int64, error) {
 	counts := make(map[State]int64, len(states))
 	for _, state := range states {
-		n, err := s.count(ctx, state.classes()...)
+		n, err := s.count(ctx, classes([]State{state}, false)...)
 		if err != nil {
 			return nil, err
 		}
@@ -92,12 +80,12 @@ func (s *Service) count(ctx context.Context, classes ...string) (int64, error) {
 // fewDoubts is how many claims are read to find the oldest. Of more only times are.
 const fewDoubts = 20
 
-// oldest is how long what has been in some classes longest has been there, to the
+// oldest is how long what has been listed under some classes longest has been there, to the
 // second. The ledger lists the newest first: where there are many, time is halved until
 // nothing is older.
-func (s *Service) oldest(ctx context.Context, now time.Time, classes []string) (time.Duration, error) {
+func (s *Service) oldest(ctx context.Context, now time.Time, listed []string) (time.Duration, error) {
 	before := func(until time.Time, limit int) ([]Item, string, error) {
-		items, next, err := s.Ledger.List(ctx, Recent(time.Time{}, until, classes...), "", limit)
+		items, next, err := s.Ledger.List(ctx, Recent(time.Time{}, until, listed...), "", limit)
 		return items, next, ledgerError(err)
 	}
 	items, next, err := before(time.Time{}, fewDoubts)
