@@ -113,7 +113,7 @@ func TestPrometheusReadsWhatContainersDo(t *testing.T) {
 	if got := refund("F3", bearer...); got.Code != 503 {
 		t.Fatalf("a refund that WeChat does not answer: %+v", got)
 	}
-	genuine := w.SignedNotification("F1")
+	genuine := w.SignedNotification("N1")
 	listener.Deliver(genuine.Forged())
 	genuine.Header.Set("Wechatpay-Signature", "WECHATPAY/SIGNTEST/x")
 	listener.Deliver(genuine)

@@ -5,12 +5,13 @@ package metrics
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/common/expfmt"
 
 	"wxrefund/shared/refund"
 )
@@ -19,84 +20,104 @@ import (
 type exposition struct {
 	channel string
 	once    sync.Once
-	made    *metrics.Set
-	mu      sync.Mutex
-	times   map[timed]*metrics.PrometheusHistogram
+	made    *families
 }
 
-// A timed is one series of times.
-type timed struct {
-	call    call
-	outcome string
+// families are the metrics that a process has.
+type families struct {
+	registry                               *prometheus.Registry
+	refunds, oldest, look, alarms, owed    *prometheus.GaugeVec
+	counted, failed                        *prometheus.GaugeVec
+	upstream, ledger                       *prometheus.HistogramVec
+	replies, notifications, refusals, runs *prometheus.CounterVec
+	lastRun                                *prometheus.GaugeVec
 }
 
-func (e *exposition) set() *metrics.Set {
+func (e *exposition) families() *families {
 	e.once.Do(func() {
-		metrics.ExposeMetadata(true) // the types, which not every reader can do without
-		e.made, e.times = metrics.NewSet(), map[timed]*metrics.PrometheusHistogram{}
+		r := prometheus.NewRegistry()
+		gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+			v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wxrefund_" + name, Help: help}, labels)
+			r.MustRegister(v)
+			return v
+		}
+		counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+			v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "wxrefund_" + name, Help: help}, labels)
+			r.MustRegister(v)
+			return v
+		}
+		histogram := func(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+			v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "wxrefund_" + name, Help: help, Buckets: bounds}, labels)
+			r.MustRegister(v)
+			return v
+		}
+		r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		e.made = &families{
+			registry: r,
+			refunds:  gauge("refunds", "Refunds in the ledger.", "channel", "state"),
+			oldest:   gauge("oldest_doubt_seconds", "How long ago the oldest claim in doubt was made; 0: there is none.", "channel"),
+			look:     gauge("attention", "Refunds that a person should look at.", "channel"),
+			alarms:   gauge("alarms_open", "Open alarms that are about no refund.", "channel"),
+			owed:     gauge("deliveries_owed", "Events that a subscriber has not acknowledged.", "channel"),
+			counted:  gauge("counted_timestamp_seconds", "When the ledger was last counted.", "what"),
+			failed:   gauge("count_failed", "1: the last count failed, and what is shown is older.", "what"),
+			upstream: histogram("upstream_duration_seconds", "Calls of WeChat Pay.", []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "channel", "call", "outcome"),
+			ledger: histogram("ledger_duration_seconds", "Calls of the ledger.",
+				[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}, "verb", "outcome"),
+			replies:       counter("replies_total", "Replies of the dispatcher.", "code"),
+			notifications: counter("notifications_total", "How notifications were answered.", "outcome"),
+			refusals:      counter("notifications_refused_total", "Why notifications were refused.", "reason"),
+			runs:          counter("reconcile_runs_total", "Runs of the reconciler.", "outcome"),
+			lastRun:       gauge("reconcile_last_timestamp_seconds", "When the reconciler last finished a run."),
+		}
 	})
 	return e.made
 }
 
 // observe adds a call to its histogram.
 func (e *exposition) observe(c call, outcome string, took time.Duration) {
-	set := e.set()
-	e.mu.Lock()
-	h := e.times[timed{c, outcome}]
-	if h == nil {
-		name, bounds := fmt.Sprintf("wxrefund_ledger_duration_seconds{verb=%q,outcome=%q}", c, outcome), []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
-		if c.upstream() {
-			name, bounds = fmt.Sprintf("wxrefund_upstream_duration_seconds{channel=%q,call=%q,outcome=%q}", e.channel, c, outcome), []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-		}
-		h = set.NewPrometheusHistogramExt(name, bounds)
-		e.times[timed{c, outcome}] = h
+	f := e.families()
+	if c.upstream() {
+		f.upstream.WithLabelValues(e.channel, c.String(), outcome).Observe(took.Seconds())
+		return
 	}
-	e.mu.Unlock()
-	h.Update(took.Seconds())
+	f.ledger.WithLabelValues(c.String(), outcome).Observe(took.Seconds())
 }
 
 func (e *exposition) reconciled(done bool, at time.Time) {
+	f := e.families()
 	if !done {
-		e.set().GetOrCreateCounter(`wxrefund_reconcile_runs_total{outcome="failed"}`).Inc()
+		f.runs.WithLabelValues("failed").Inc()
 		return
 	}
-	e.set().GetOrCreateCounter(`wxrefund_reconcile_runs_total{outcome="done"}`).Inc()
-	e.set().GetOrCreateGauge("wxrefund_reconcile_last_timestamp_seconds", nil).Set(seconds(at))
+	f.runs.WithLabelValues("done").Inc()
+	f.lastRun.WithLabelValues().Set(seconds(at))
 }
 
 // Replies counts the dispatcher's replies: each call takes the code of one. nil: nobody
 // would read it.
 func (m *Meter) Replies() func(code int) {
-	set := m.text.set()
-	count := func(code int) *metrics.Counter {
-		return set.GetOrCreateCounter(`wxrefund_replies_total{code="` + strconv.Itoa(code) + `"}`)
-	}
+	replies := m.text.families().replies
 	for _, code := range []int{0, 400, 403, 404, 409, 422, 429, 500, 503} { // a rate begins at nought, and not with the first
-		count(code)
+		replies.WithLabelValues(strconv.Itoa(code))
 	}
-	return func(code int) { count(code).Inc() }
+	return func(code int) { replies.WithLabelValues(strconv.Itoa(code)).Inc() }
 }
 
 // Notifications counts what notify answers: each call takes an outcome (acknowledged,
 // refused or unsettled) and, of what was refused, the reason. nil: nobody would read it.
 func (m *Meter) Notifications(outcomes, reasons []string) func(outcome, reason string) {
-	set := m.text.set()
-	answered := func(outcome string) *metrics.Counter {
-		return set.GetOrCreateCounter(fmt.Sprintf("wxrefund_notifications_total{outcome=%q}", outcome))
-	}
-	refused := func(reason string) *metrics.Counter {
-		return set.GetOrCreateCounter(fmt.Sprintf("wxrefund_notifications_refused_total{reason=%q}", reason))
-	}
+	f := m.text.families()
 	for _, o := range outcomes {
-		answered(o)
+		f.notifications.WithLabelValues(o)
 	}
 	for _, r := range reasons {
-		refused(r)
+		f.refusals.WithLabelValues(r)
 	}
 	return func(outcome, reason string) {
-		answered(outcome).Inc()
+		f.notifications.WithLabelValues(outcome).Inc()
 		if reason != "" {
-			refused(reason).Inc()
+			f.refusals.WithLabelValues(reason).Inc()
 		}
 	}
 }
@@ -106,43 +127,46 @@ func (m *Meter) Notifications(outcomes, reasons []string) func(outcome, reason s
 func (m *Meter) Exposition() func(context.Context) []byte { return m.write }
 
 func (m *Meter) write(ctx context.Context) []byte {
-	set := m.text.set()
-	gauge := func(name string, value float64) { set.GetOrCreateGauge(name, nil).Set(value) }
-	state := func(s refund.State, n int64) {
-		gauge(fmt.Sprintf("wxrefund_refunds{channel=%q,state=%q}", m.text.channel, s), float64(n))
-	}
+	f, channel := m.text.families(), m.text.channel
 	counted := func(what string, at time.Time, err error) (known bool) {
 		failed := 0.0
 		if err != nil {
 			failed = 1
 		}
-		gauge(fmt.Sprintf("wxrefund_count_failed{what=%q}", what), failed)
+		f.failed.WithLabelValues(what).Set(failed)
 		if !at.IsZero() {
-			gauge(fmt.Sprintf("wxrefund_counted_timestamp_seconds{what=%q}", what), seconds(at))
+			f.counted.WithLabelValues(what).Set(seconds(at))
 		}
 		return !at.IsZero()
 	}
-	f, at, err := m.figures(ctx)
+	states := func(counts map[refund.State]int64) {
+		for state, n := range counts {
+			f.refunds.WithLabelValues(channel, string(state)).Set(float64(n))
+		}
+	}
+	open, at, err := m.figures(ctx)
 	if counted("open", at, err) {
-		for s, n := range f.Open {
-			state(s, n)
-		}
-		for name, value := range map[string]float64{
-			"oldest_doubt_seconds": f.OldestDoubt.Seconds(), "attention": float64(f.Attention),
-			"alarms_open": float64(f.Alarms), "deliveries_owed": float64(f.Owed),
-		} {
-			gauge(fmt.Sprintf("wxrefund_%s{channel=%q}", name, m.text.channel), value)
-		}
+		states(open.Open)
+		f.oldest.WithLabelValues(channel).Set(open.OldestDoubt.Seconds())
+		f.look.WithLabelValues(channel).Set(float64(open.Attention))
+		f.alarms.WithLabelValues(channel).Set(float64(open.Alarms))
+		f.owed.WithLabelValues(channel).Set(float64(open.Owed))
 	}
 	resting, at, err := m.countResting(ctx)
 	if counted("resting", at, err) {
-		for s, n := range resting {
-			state(s, n)
-		}
+		states(resting)
+	}
+	all, err := f.registry.Gather()
+	if err != nil && m.refunds.Log != nil {
+		m.refunds.Log.WarnContext(ctx, "figures left out", "error", err) // the others are there
 	}
 	var b bytes.Buffer
-	set.WritePrometheus(&b)
-	metrics.WriteProcessMetrics(&b)
+	text := expfmt.NewEncoder(&b, expfmt.NewFormat(expfmt.TypeTextPlain))
+	for _, family := range all {
+		if text.Encode(family) != nil {
+			break // never: the buffer takes everything, and the registry has checked the families
+		}
+	}
 	return b.Bytes()
 }
 

@@ -183,7 +183,7 @@ func TestLibraryIsInBinariesForPlainHTTPAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(string(out), "github.com/VictoriaMetrics/metrics\n"); got != want {
+		if got := strings.Contains(string(out), "github.com/prometheus/client_golang/prometheus\n"); got != want {
 			t.Errorf("-tags %q has the library: %v, want %v", tags, got, want)
 		}
 	}
