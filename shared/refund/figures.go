@@ -22,9 +22,6 @@ type Figures struct {
 // MaxFigured is how many refunds are read for the count of deliveries.
 const MaxFigured = 2000
 
-// alarmClass is the class of items that hold alarms about no refund.
-const alarmClass = "alarm" + attention
-
 // openStates are the states that end by themselves or by a person: few refunds are in
 // them at a time, however many the ledger holds.
 func openStates() []State { return []State{Claimed, Processing, Abnormal} }
@@ -42,7 +39,7 @@ func (s *Service) Figures(ctx context.Context) (Figures, error) {
 	if f.Attention, err = s.count(ctx, classes(nil, true)...); err != nil {
 		return Figures{}, err
 	}
-	if f.Alarms, err = s.count(ctx, alarmClass); err != nil {
+	if f.Alarms, err = s.count(ctx, classAlarm); err != nil {
 		return Figures{}, err
 	}
 	if f.Open[Claimed] > 0 {
@@ -131,6 +128,6 @@ func (s *Service) owed(ctx context.Context, now time.Time) (n int64, err error) 
 
 // Ready reports whether the ledger answers: nil, or why it does not. It reads one item.
 func (s *Service) Ready(ctx context.Context) error {
-	_, err := s.Ledger.Get(ctx, bindingKey)
+	_, err := s.Ledger.Get(ctx, OwnershipKey)
 	return ledgerError(err)
 }
