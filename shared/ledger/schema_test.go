@@ -83,6 +83,12 @@ func olderPrograms() []olderProgram {
 // write is a commit of one item by the old program, over the version that it has.
 func (p olderProgram) write(t *testing.T, b backend, db *sql.DB, i refund.Item) {
 	t.Helper()
+	if err := p.send(t.Context(), b, db, i); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p olderProgram) send(ctx context.Context, b backend, db *sql.DB, i refund.Item) error {
 	text, version := p.update, i.Version
 	if i.Version == 0 {
 		text, version = p.insert, 1
@@ -95,13 +101,14 @@ func (p olderProgram) write(t *testing.T, b backend, db *sql.DB, i refund.Item) 
 	if b.scheme == "postgres" {
 		rebind = dialect{placeholder: func(n int) string { return fmt.Sprintf("$%d", n) }}.rebind
 	}
-	result, err := db.ExecContext(t.Context(), rebind(text), args...)
+	result, err := db.ExecContext(ctx, rebind(text), args...)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if n, err := result.RowsAffected(); n != 1 || err != nil {
-		t.Fatalf("%d rows, %v", n, err)
+		return fmt.Errorf("%d rows, %w", n, err)
 	}
+	return nil
 }
 
 // D12: an older schema is upgraded once, by the first of several programs that come at
