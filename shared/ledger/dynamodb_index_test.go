@@ -101,7 +101,7 @@ func schemaIs(t *testing.T, s *Store, wantHave, wantWant int) {
 	}
 }
 
-// D12: in a table from before there were classes everything works but to list by them,
+// In a table from before there were classes everything works but to list by them,
 // which says what to do; once the index is added, it has what was written meanwhile.
 func TestOlderTableOfDynamoDBWorksAndGetsTheIndexOfClasses(t *testing.T) {
 	t.Parallel()
