@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -233,7 +234,9 @@ func (s *Service) alerts(open, due []openCause, funds bool) (messages []message)
 	}
 	for _, code := range slices.Sorted(maps.Keys(byCode)) {
 		all := byCode[code]
-		slices.SortStableFunc(all, func(x, y openCause) int { return x.Since.Compare(y.Since) })
+		slices.SortFunc(all, func(x, y openCause) int {
+			return cmp.Or(x.Since.Compare(y.Since), strings.Compare(x.About, y.About))
+		})
 		n := 1
 		switch {
 		case code == alarmFunds && !funds:
