@@ -97,6 +97,10 @@ func (v *invariants) attempted(c *call, no string, before, next refundRow) {
 	if byTimer && now-of.since > longestRetry {
 		v.violates("I10", "%s is submitted by the timer %v after its claim", no, now-of.since)
 	}
+	if byTimer && before.waits() { // the upstream has refused it for certain: there is nothing to ask
+		v.w.count("submissions of what waited for the balance", 1)
+		return
+	}
 	if byTimer && !heard.absent {
 		v.violates("I10", "%s is submitted by the timer, which has heard %+v", no, heard)
 	}

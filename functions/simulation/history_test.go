@@ -31,6 +31,7 @@ type history struct {
 	Stuck           []stuck       // numbers under which nothing gets through
 	Empty           bool          // CloudPay's queries count refunds and list none
 	Trust           bool          // what the platform relays is trusted there
+	Funds           bool          // what the balance is too low for waits for a top-up
 	Rest            time.Duration // how much longer than others all is left alone in the end
 }
 
@@ -127,8 +128,17 @@ func plain(seed uint64) *history {
 		pick(r, scenarios()...)(h, r, h.Wishes[r.IntN(len(h.Wishes))])
 	}
 	h.drawSubscribers(randomness(seed).of("ears"))
+	h.drawFunds(randomness(seed).of("funds"))
 	slices.SortStableFunc(h.Acts, func(a, b act) int { return cmp.Compare(a.At, b.At) })
 	return h
+}
+
+// drawFunds draws whether refunds wait for a balance that is too low for a while.
+func (h *history) drawFunds(r *rand.Rand) {
+	if h.Funds = r.IntN(3) == 0; h.Funds {
+		from := span(r, 0, 3*time.Minute)
+		h.fault(from, from+span(r, time.Minute, 20*time.Minute), pick(r, 0.5, 1), "err_code:NOT_ENOUGH")
+	}
 }
 
 // drawWishes draws what the customers want. Most is right and fits the order; some

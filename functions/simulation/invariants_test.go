@@ -154,6 +154,8 @@ func (v *invariants) moved(c *call, no string, before, next refundRow) {
 			if heard.source != "ask" || !heard.absent {
 				v.violates("I7", "%s is given up, and its mover has heard %+v", no, heard)
 			}
+		case before.waits() && v.w.history.Funds: // its wait has ended, and it was refused before
+			v.w.count("waits for the balance that ended", 1)
 		case !heard.refused:
 			v.violates("I7", "%s is rejected, and nobody who can be believed has refused it", no)
 		}

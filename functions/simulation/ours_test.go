@@ -87,6 +87,7 @@ func (o *ours) start(function string, number int) *instance {
 		Pace:       cmp.Or(o.w.history.Pace, -1), // none, unless the history has one
 		Now:        func() time.Time { return time.Now().Add(skew) },
 		TrustRelay: o.w.history.Trust,
+		WaitFunds:  o.w.history.Funds,
 		Log:        log,
 	}
 	for _, name := range o.w.history.Subscribers {

@@ -64,7 +64,7 @@ func TestSimulation(t *testing.T) {
 			}
 			t.Logf("%v on %d processors: %.0f simulated hours a second, both sides together",
 				took.Round(time.Millisecond), runtime.GOMAXPROCS(0), (us.hours()+them.hours())/took.Seconds())
-			for _, name := range us.prefixed("crash ", "alarm ", "numbers taken", "clients told", "claims given up", "amends", "settled by", "empty queries", "refunds") {
+			for _, name := range us.prefixed("crash ", "alarm ", "numbers taken", "clients told", "claims given up", "amends", "settled by", "empty queries", "refunds", "submissions of", "waits for") {
 				t.Logf("%6d %s", us[name], name)
 			}
 		})

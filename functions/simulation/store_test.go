@@ -126,6 +126,8 @@ type refundRow struct {
 	}
 	ClaimedAt time.Time `json:"claimed_at"`
 	Attempt   int
+	Open      []int
+	Funds     *struct{} // claimed, and refused because the balance is too low
 	Request   content
 	Refund    struct {
 		content
@@ -184,6 +186,9 @@ func (r refundRow) holds() bool {
 	}
 	return r.State != "closed" && r.State != "rejected"
 }
+
+// waits reports whether it waits for the balance, and nothing of it is in doubt.
+func (r refundRow) waits() bool { return r.State == "claimed" && r.Funds != nil && len(r.Open) == 0 }
 
 // status is what the ledger says of the refund that WeChat Pay has under the number.
 func (r refundRow) status() string {
