@@ -103,6 +103,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 		// Verified and yet unreadable: WeChat Pay sent something that we do not
 		// understand, or our APIv3 key is wrong. Either needs a person.
 		h.Log.ErrorContext(ctx, "alarm", "alarm", "notification_unreadable", "why", "a verified notification cannot be read", "error", err)
+		h.Refunds.KeepAlarm(ctx, "notify", "notification_unreadable", "a verified notification cannot be read: WXPAY_APIV3_KEY may be wrong")
 		return answer{status: http.StatusBadRequest, message: "the notification is malformed", reason: reasonUnreadable}
 	}
 	if ours := h.Refunds.Merchant; out.Merchant.MchID == ours.MchID && out.Merchant.SubMchID != ours.SubMchID {

@@ -151,9 +151,17 @@ func (s *Service) penalize(ctx context.Context) {
 
 // updateRate changes what the merchant's instances share. now is in Unix microseconds.
 func (s *Service) updateRate(ctx context.Context, change func(r *submissionRate, now int64) error) error {
-	return updateItem(ctx, s, Key("limit/"+s.Merchant.MchID), func(r *submissionRate) error {
+	key, ahead := Key("limit/"+s.Merchant.MchID), false
+	defer func() {
+		// Seldom: whoever submits meanwhile waits for it.
+		if last := s.aheadNoted.Load(); ahead && time.Since(time.Unix(last, 0)) > time.Hour && s.aheadNoted.CompareAndSwap(last, time.Now().Unix()) {
+			s.KeepAlarm(ctx, string(key), alarmClock, "the shared rate limit lay in the future: some instance's clock runs ahead; ignored")
+		}
+	}()
+	return updateItem(ctx, s, key, func(r *submissionRate) error {
 		now := time.Now().UnixMicro()
 		if r.dropAhead(now, s.Channel.Spec().BadRate) {
+			ahead = true
 			s.log(ctx, slog.LevelWarn, "clock", "", "why", "the shared rate limit lies in the future: some instance's clock runs ahead; ignored")
 		}
 		return change(r, now)

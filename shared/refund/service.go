@@ -45,6 +45,7 @@ type Service struct {
 	turns      turns
 	bound      atomic.Int64 // when the ledger was last known to be this merchant's, Unix seconds
 	classed    atomic.Bool  // whether all items of the ledger are listed under their classes
+	aheadNoted atomic.Int64 // when this process last kept the alarm that a clock runs ahead, Unix seconds
 	delivering sync.Map     // of deliveryKey: what this process is delivering now, since by the sandbox's clock a lease may end before a call does
 }
 
