@@ -220,6 +220,9 @@ func TestEventWithOneThingWrongIsRefusedByName(t *testing.T) {
 			if len(up.asked) > 0 {
 				t.Error("the channel was asked")
 			}
+			if read, err := h.ReadRefund([]byte(c.event)); err == nil {
+				t.Errorf("ReadRefund: got %+v, want an error", read)
+			}
 		})
 	}
 }
@@ -310,6 +313,13 @@ func FuzzInvoke(f *testing.F) {
 		}
 		if _, err := parse(event); err == nil && !json.Valid(event) {
 			t.Fatal("what is no JSON was parsed")
+		}
+		read, err := h.ReadRefund(event)
+		if len(up.asked) > 0 && (err != nil || !cmp.Equal(read, up.asked[0])) {
+			t.Fatalf("what was done: %+v, what is shown before: %+v, %v", up.asked[0], read, err)
+		}
+		if err == nil && got.Code == 400 {
+			t.Fatalf("%+v is shown, and then refused: %s", read, got.Message)
 		}
 		for _, req := range up.asked { // encoding/json reads the same out of what is accepted
 			var want struct {

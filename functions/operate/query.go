@@ -95,6 +95,8 @@ type upstream struct {
 	Refund  *refund.Refund `json:"refund,omitempty"` // what it has
 	Says    string         `json:"says,omitempty"`   // if it has not
 	Differs []difference   `json:"differs"`
+
+	silent bool // it has not answered
 }
 
 // A difference is one field in which the two sides do not agree.
@@ -115,7 +117,7 @@ func askUpstream(ctx context.Context, refunds *refund.Service, in refund.Inspect
 	case err == nil:
 		u.Says = fmt.Sprintf("an answer about %d refunds", len(page.Refunds))
 	default:
-		u.Says = says(refund.AsError(err))
+		u.Says, u.silent = says(refund.AsError(err)), !refund.IsCode(err, refund.CodeNotFound)
 		held := in.State == refund.Processing || in.State == refund.Abnormal || in.State.Final()
 		if refund.IsCode(err, refund.CodeNotFound) && held {
 			u.Differs = append(u.Differs, difference{"status", string(in.State), "no such refund"})
@@ -159,9 +161,15 @@ func minor(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// finding is the error with which a command ends that has found a difference.
+// finding is the error with which a command ends that has found a difference, or has not
+// found out.
 func (u *upstream) finding(no string) error {
-	if u == nil || len(u.Differs) == 0 {
+	switch {
+	case u == nil:
+		return nil
+	case u.silent:
+		return finding("%s: what WeChat Pay has is not known: %s", no, u.Says)
+	case len(u.Differs) == 0:
 		return nil
 	}
 	var fields []string

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"wxrefund/shared/refund"
@@ -104,7 +105,11 @@ func (p *program) refund(ctx context.Context, event []byte) error {
 	if err != nil {
 		return err
 	}
-	dispatcher := wxpayfunctions.New(sys.Refunds, p.log())
+	log := p.log()
+	if p.logLevel == "" {
+		log = slog.New(slog.DiscardHandler) // a refusal is said below
+	}
+	dispatcher := wxpayfunctions.New(sys.Refunds, log)
 	req, err := dispatcher.ReadRefund(event)
 	if err != nil {
 		return err

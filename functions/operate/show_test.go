@@ -68,6 +68,16 @@ func TestDifferencesAreMarked(t *testing.T) {
 	w.operate("show", "refund-1", "-upstream").want(codeDone)
 }
 
+// Where WeChat Pay does not answer, that is not taken for agreement.
+func TestSilenceIsNoAgreement(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
+	w.settings["WXPAY_BASE_URL"] = "http://127.0.0.1:1"
+	w.operate("show", "refund-1", "-upstream").want(codeFinding, "processing", "what WeChat Pay has is not known", "connection refused")
+	w.operate("query", "refund-1").want(codeFinding, "connection refused")
+	w.operate("show", "refund-1").want(codeDone)
+}
+
 // A refund that was not made here is not on record until it is asked about.
 func TestQueryTakesUpWhatWasMadeElsewhere(t *testing.T) {
 	w := newWorld(t, "apiv3", "order-1")
