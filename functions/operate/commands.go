@@ -42,6 +42,7 @@ func plain(act action) func(*flag.FlagSet) action {
 // commands is the whole table: a new command is a new row.
 func commands() []command {
 	return []command{
+		checkCommand(),
 		listCommand(),
 		showCommand(),
 		queryCommand(),

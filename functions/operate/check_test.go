@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"wxrefund/shared/config"
+)
+
+// checked deploys for a channel: the timer has run, and a receiver refuses as notify does.
+func checkedWorld(t *testing.T, channel string) *world {
+	t.Helper()
+	w := newWorld(t, channel)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"code":"FAIL","message":"the signature is missing, stale or wrong"}`)
+	}))
+	t.Cleanup(receiver.Close)
+	w.settings["WXPAY_NOTIFY_URL"] = receiver.URL
+	w.operate("reconcile").want(codeDone)
+	return w
+}
+
+// On every channel: exit code 0 and a line each if all is right, 1 if anything is wrong,
+// and the same as JSON. Nothing of it is done: the ledger holds what it held.
+func TestCheckEndsWithOneIfThereIsAProblem(t *testing.T) {
+	for _, channel := range config.Channels() {
+		t.Run(channel, func(t *testing.T) {
+			w := checkedWorld(t, channel)
+			if channel == "global" {
+				secure := httptest.NewUnstartedServer(w.Sandbox.WeChat())
+				secure.TLS = w.Sandbox.TLSConfig()
+				secure.StartTLS()
+				t.Cleanup(secure.Close)
+				w.settings["WXPAY_BASE_URL"] = secure.URL
+			}
+			w.operate("check").want(codeDone, "refund query", "ok", "No problem was found.")
+			o := w.operate("check", "-json").want(codeDone).object()
+			if checks, _ := o["checks"].([]any); o["ok"] != true || o["problems"] != 0.0 || len(checks) < 8 {
+				t.Errorf("got %v", o)
+			}
+
+			w.settings["LEDGER_URL"] = "postgres://root:canary@127.0.0.1:1/test"
+			w.settings["LEDGER_ALLOW_SQLITE"] = ""
+			w.operate("check").want(codeFinding, "PROBLEM", "connection refused", "nothing listens there", "there is 1 problem")
+			r := w.operate("check", "-json").want(codeFinding)
+			if o := r.object(); o["ok"] != false || o["problems"] != 1.0 || strings.Contains(r.stdout+r.stderr, "canary") {
+				t.Errorf("got %v", o)
+			}
+			w.settings["LEDGER_URL"] = ""
+			w.operate("check").want(codeFinding, "LEDGER_URL is missing", "nothing else was looked at")
+		})
+	}
+}
+
+// The example in the handbook is what the program prints, but for numbers.
+func TestTheHandbookShowsWhatCheckPrints(t *testing.T) {
+	w := checkedWorld(t, "apiv3")
+	right := w.operate("check").want(codeDone).stdout
+	w.settings["LEDGER_URL"] = "postgres://root:canary@127.0.0.1:1/test"
+	w.settings["WXPAY_APIV3_KEY"] = strings.Repeat("k", 32)
+	wrong := w.operate("check").want(codeFinding).stdout
+	got := normal(right) + "\n" + normal(wrong)
+	t.Logf("\n%s\n%s", right, wrong)
+	path := filepath.Join("testdata", "check.txt")
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant %s as it is (UPDATE=1 rewrites it):\n%s", got, path, want)
+	}
+}
+
+// normal replaces what differs from run to run.
+func normal(s string) string {
+	for _, r := range []struct{ is, as string }{
+		{`[0-9.]+ ms`, "1.0 ms"}, {`serial \S+ `, "serial 4A5B…0C1D2E3F "}, {`under PUB_\S+`, "under PUB_…00000001"}, {`until [0-9-]+`, "until 2031-11-26"}, {`last [0-9ms]+`, "last 10s"},
+		{`[ \t]+`, " "},
+	} {
+		s = regexp.MustCompile(r.is).ReplaceAllString(s, r.as)
+	}
+	return s
+}
