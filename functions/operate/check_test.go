@@ -81,6 +81,33 @@ func TestTheHandbookShowsWhatCheckPrints(t *testing.T) {
 	if got != string(want) {
 		t.Errorf("got\n%s\nwant %s as it is (UPDATE=1 rewrites it):\n%s", got, path, want)
 	}
+	for _, handbook := range []string{"README.md", "README.zh.md"} {
+		text, err := os.ReadFile(handbook)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := regexp.MustCompile(`(?m)^ {4}((?:ok|note|PROBLEM) .*)$`).FindAllStringSubmatch(string(text), -1)
+		if len(lines) < 6 {
+			t.Errorf("%s shows %d lines of check", handbook, len(lines))
+		}
+		for _, m := range lines {
+			if !shown(m[1], got) {
+				t.Errorf("%s shows a line that check does not print: %s", handbook, m[1])
+			}
+		}
+	}
+}
+
+// shown reports whether the program prints a line of the handbook, which may break off
+// with an ellipsis.
+func shown(line, printed string) bool {
+	start := strings.TrimSuffix(line, " …")
+	for got := range strings.Lines(printed) {
+		if got = strings.TrimSpace(got); got == line || start != line && strings.HasPrefix(got, start) {
+			return true
+		}
+	}
+	return false
 }
 
 // normal replaces what differs from run to run.
