@@ -182,16 +182,17 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 // once. by is who decides, as [Caller.Identity] writes it, for the history.
 // [CodeConflict] if the refund is not in doubt.
 func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
+	withdrawn := false
 	err := s.update(ctx, outRefundNo, nil, func(tx *txn, now time.Time) error {
-		switch err := tx.cancellable(); {
-		case err != nil:
+		if err := tx.cancellable(); err != nil {
 			return err
-		case tx.rec.Cancelled:
+		}
+		if withdrawn = !tx.rec.Cancelled; !withdrawn {
 			return errUnchanged
 		}
-		withdrawn := named(by, "").entry(now, "withdrawn")
-		withdrawn.Note = maskIdentity(withdrawn.By)
-		tx.rec.note(withdrawn)
+		e := named(by, "").entry(now, "withdrawn")
+		e.Note = maskIdentity(e.By)
+		tx.rec.note(e)
 		if tx.rec.waits() {
 			tx.endWait("withdrawn", now)
 			tx.closeCauses(alarmFunds)
@@ -200,7 +201,7 @@ func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
 		tx.rec.Cancelled = true
 		return nil
 	})
-	if err == nil {
+	if err == nil && withdrawn {
 		s.log(ctx, slog.LevelInfo, "withdrawn", outRefundNo, "by", maskIdentity(by))
 	}
 	return err
