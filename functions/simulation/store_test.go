@@ -180,13 +180,6 @@ func (r refundRow) fen() int64 {
 	return r.Request.Amount.Refund
 }
 
-func (r refundRow) holds() bool {
-	if r.Taken {
-		return r.Refund.Status != "CLOSED"
-	}
-	return r.State != "closed" && r.State != "rejected"
-}
-
 // waits reports whether it waits for the balance, and nothing of it is in doubt.
 func (r refundRow) waits() bool { return r.State == "claimed" && r.Funds != nil && len(r.Open) == 0 }
 

@@ -42,7 +42,8 @@ func runChild(job string) error {
 		return err
 	}
 	ctx := context.Background()
-	s, err := Open(ctx, os.Getenv(childURL))
+	url, target, _ := strings.Cut(os.Getenv(childURL), " ") // the second is copy's
+	s, err := Open(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -51,6 +52,8 @@ func runChild(job string) error {
 		err = childRace(ctx, s)
 	case "first":
 		err = s.Commit(ctx, item(fmt.Sprint("child/", os.Getpid()), 0, ""))
+	case "copy":
+		err = childCopy(ctx, s, target)
 	case "write":
 		err = childWrite(ctx, s)
 	case "pair":

@@ -219,11 +219,27 @@ func (b *books) readAll(ctx context.Context, l Ledger, check func()) error {
 	return nil // what refers to itself without end is looked at again by itself
 }
 
-// VerifyItems checks items as [Service.Verify] does, where they are all that there are.
-// most is how many refunds one order may have.
-func VerifyItems(now time.Time, most int, items map[Key]Item) []Finding {
+// VerifyItems checks items as [Service.Verify] does, where they are all that there are: those
+// of the given keys beside the accounts in which they count, or all of them if there is no
+// key. most is how many refunds one order may have.
+func VerifyItems(now time.Time, most int, items map[Key]Item, keys ...Key) []Finding {
 	b := &books{now: now, most: most, items: items, whole: true, records: map[Key]*record{}, accounts: map[Key]*orderAccount{}}
-	for _, k := range slices.Sorted(maps.Keys(items)) {
+	if len(keys) == 0 {
+		keys = slices.Collect(maps.Keys(items))
+	}
+	for _, k := range keys {
+		if _, ok := (Item{Key: k}).RefundNo(); !ok {
+			continue
+		}
+		if r := b.record(k); r != nil {
+			for _, order := range []Key{r.Order, r.SecondOrder} {
+				home, _, _ := b.home(order)
+				keys = append(keys, home)
+			}
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range slices.Compact(keys) {
 		b.check(k)
 	}
 	return b.findings
