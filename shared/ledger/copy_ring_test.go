@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -12,8 +14,9 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// refunds is how many refunds BenchmarkCopy moves: 100000 for the figures in README.
-var refunds = flag.Int("refunds", 500, "refunds that BenchmarkCopy moves")
+// refunds is how many refunds BenchmarkCopy moves and BenchmarkVerify verifies: 100000
+// for the figures in functions/operate's README.
+var refunds = flag.Int("refunds", 500, "refunds of BenchmarkCopy and BenchmarkVerify")
 
 // accepting is an upstream that accepts every refund.
 type accepting struct{}
@@ -100,6 +103,35 @@ func BenchmarkCopy(b *testing.B) {
 		if len(slices.Compact(sums)) != 1 {
 			b.Errorf("the sums differ: %v", sums)
 		}
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// BenchmarkVerify verifies a ledger in a file that holds -refunds refunds: seconds, and
+// the most memory that was taken beyond what was before, garbage included.
+func BenchmarkVerify(b *testing.B) {
+	for b.Loop() {
+		memory := open(b, "sqlite::memory:")
+		lived(b, memory, *refunds)
+		l := open(b, "sqlite:"+filepath.Join(b.TempDir(), "ledger.db"))
+		hop(b, memory, l, false)
+		memory.Close()
+		var before, now runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var most uint64
+		start := time.Now()
+		s := &refund.Service{Channel: accepting{}, Ledger: l, Merchant: ofMerchant}
+		v, err := s.Verify(b.Context(), refund.VerifyInput{Progress: func(int64) {
+			runtime.ReadMemStats(&now)
+			most = max(most, now.HeapAlloc)
+		}})
+		if err != nil || v.Findings > 0 || v.Refunds != int64(*refunds) {
+			b.Fatalf("got %+v, %v", v, err)
+		}
+		b.ReportMetric(time.Since(start).Seconds(), "s")
+		b.ReportMetric(float64(int64(most)-int64(before.HeapAlloc))/1e6, "MB") // #nosec G115 -- far from any bound
+		b.ReportMetric(float64(v.Items), "items")
 		b.ReportMetric(0, "ns/op")
 	}
 }

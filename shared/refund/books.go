@@ -102,7 +102,14 @@ func (b *books) check(k Key) {
 		b.checkRefundID(it, name)
 	case "order":
 		b.checkOrder(it)
-	case "ledger", "limit", "alarm", "alert", "reconcile", "rebuild":
+	case "alarm":
+		var a alarmItem
+		if decode(it, &a) != nil {
+			b.found(foundUnreadable, Finding{Item: k}, "an alarm cannot be read")
+		} else if want := a.item(it.Version); want.Class != it.Class || want.At.UnixMilli() != it.At.UnixMilli() {
+			b.found(foundClass, Finding{Item: k}, "the alarm %s is listed as %q, and is %q", a.Code, it.Class, want.Class)
+		}
+	case "ledger", "limit", "alert", "reconcile", "rebuild":
 		var body map[string]json.RawMessage
 		if decode(it, &body) != nil {
 			b.found(foundUnreadable, Finding{Item: k}, "an item that this program keeps for itself cannot be read")

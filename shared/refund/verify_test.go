@@ -128,6 +128,8 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 			o["notices"] = []any{object{"id": "x", "owed": []any{object{"to": "shop"}}}}
 		}, nil, []string{"no_due R1"}},
 		{"the program's own item", string(refund.OwnershipKey), nil, func(it *refund.Item) { it.Body = []byte("x") }, []string{"item_unreadable"}},
+		{"an open alarm that nobody finds", "alarm/x", nil, func(it *refund.Item) { it.Body = []byte(`{"code":"x","since":"2026-11-22T10:00:00Z"}`) }, []string{"wrong_class"}},
+		{"an alarm that is none", "alarm/x", nil, func(it *refund.Item) { it.Body = []byte("[]") }, []string{"item_unreadable"}},
 		{"another program's item", "strange/x", nil, func(it *refund.Item) { it.Body = []byte("{}") }, []string{"item_unknown"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
