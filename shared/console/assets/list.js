@@ -95,14 +95,15 @@ export const searchField = (value, label, hint) => [
 ]
 
 // finder is where a list of refunds is searched and filtered: states are what can be chosen
-// of them, marks what can be ticked, currencies those there are. hint stands in the field.
-export function finder({ query, states, marks, currencies, hint }, ui) {
+// of them, marks what can be ticked, currencies those there are and currency that in which
+// amounts are given if none is chosen. hint stands in the search field.
+export function finder({ query, states, marks, currencies, currency: usual = 'CNY', hint }, ui) {
   folded = ['since', 'until', 'min', 'max', 'currency', ...marks]
   const chip = (name) => h('a', {
     class: 'chip', href: href('refunds', ui.route.id, { ...without(query, 'offset', 'cursor', 'state'), state: states[name] }),
     'aria-current': query.state === states[name] && 'true',
   }, t(`filter.${name}`))
-  const currency = query.currency ?? 'CNY'
+  const currency = query.currency ?? usual
   const set = folded.filter((name) => query[name])
   const amount = (name) => h('label', {}, t(`filter.${name}`), h('input', {
     type: 'text', inputmode: 'decimal', autocomplete: 'off', 'data-key': `${name}-${currency}`, 'data-query': name, 'data-money': currency, value: decimalOf(query[name] ?? '', currency),
