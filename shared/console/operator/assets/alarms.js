@@ -19,7 +19,7 @@ export function alarmsView(state, ui) {
       problem(entry, data), newer(entry, (n) => t('list.newer', { n: count(n) })),
       data && (data.alarms.length === 0 && !ui.route.query.cursor
         ? h('p', { class: 'none' }, t('alarms.none'))
-        : [pager('alarms', 'alarms', data, ui), alarmList(data.alarms, state, true)])))
+        : [(data.next || ui.route.query.cursor) && pager('alarms', 'alarms', data, ui), alarmList(data.alarms, state, true)])))
 }
 
 // alarmList are alarms, each with its refund where that does not go without saying.
@@ -31,7 +31,7 @@ export function alarmList(alarms, state, alone) {
       alone && h('p', { class: 'line' },
         a.out_refund_no ? h('a', { class: 'number', href: href('refunds', a.out_refund_no) }, a.out_refund_no) : h('span', { class: 'number' }, a.about),
         a.state && pill(a.state), a.amount > 0 && h('span', {}, money(a.amount, a.currency))),
-      h('p', { class: 'why' }, a.why),
+      h('p', { class: 'why', lang: 'en' }, a.why),
       h('p', { class: 'muted small' }, state && t('alarm.since', { ago: ago(a.since, state) }), a.count > 1 && ` · ${t('alarm.count', { n: count(a.count) })}`, a.note && ` · ${a.note}`)),
     state?.act && !a.acknowledged_at && askButton('acknowledge', { about: a.about, code: a.code }))))
 }

@@ -50,8 +50,8 @@ export function listView(state, ui) {
   const filter = without(query, 'cursor')
   const { entry, data } = known('refunds', ui, (_, data) => range(data.refunds, query))
   const { data: counted } = want('count', null, filter)
-  const csv = data?.refunds.length > 0 && csvLink(`api/refunds.csv${search(filter)}`)
-  const page = () => pager('refunds', 'refunds', data, { route: { ...ui.route, view: 'refunds', query } }, counted?.total, csv)
+  const csv = () => data?.refunds.length > 0 && csvLink(`api/refunds.csv${search(filter)}`)
+  const page = () => pager('refunds', 'refunds', data, { route: { ...ui.route, view: 'refunds', query } }, counted?.total, csv())
   return h('section', { class: 'list', 'data-key': 'list', 'aria-label': t('nav.refunds') },
     h('div', { class: 'card', 'data-key': 'refunds', 'aria-busy': entry.loading && entry.data === null && 'true' },
       finder({ query, states, marks, currencies: [], currency: state?.currency, hint: t('search.hint') }, ui),

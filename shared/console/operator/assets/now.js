@@ -71,8 +71,8 @@ export function nowView(state, entry) {
         h('a', { href: href('alarms') }, t('now.all'))),
       h('div', { class: 'card', 'data-key': 'states' },
         h('h3', {}, t('now.states'), ' ', h('span', { class: 'muted' }, count(state.refunds))),
-        h('ul', { class: 'states' }, Object.entries(state.states).map(([name, n]) => h('li', { 'data-key': name },
-          h('a', { href: list({ state: name }) }, pill(name), h('b', {}, count(n)))))))),
+        h('ul', { class: 'states' }, order.map((name) => h('li', { 'data-key': name },
+          h('a', { href: list({ state: name }) }, pill(name), h('b', {}, count(state.states[name])))))))),
     state.act && h('div', { class: 'card', 'data-key': 'reconcile' },
       h('h3', {}, t('reconcile')), h('p', { class: 'muted' }, t('reconcile.about')),
       h('div', { class: 'buttons' }, h('button', { type: 'button', class: 'quiet', 'data-do': 'ask', 'data-what': 'reconcile' }, t('do.reconcile')))))
