@@ -56,7 +56,7 @@ func TestThePageLoadsNothingFromElsewhereAndSaysAllInBothLanguages(t *testing.T)
 	consoletest.EverySentenceIsUsed(t, consoletest.Said(t, all, families, en), en, consoletest.Words(t, all, "common.en.json"))
 }
 
-// One thing of a request that would be let in is changed.
+// D11: one thing of a request that would be let in is changed.
 func TestOnlyWhoHasTheAddressSeesTheConsole(t *testing.T) {
 	w := open(t, file(t), true)
 	jar := w.client.Jar.Cookies(parse(t, w.url+w.root))
@@ -117,7 +117,7 @@ func parse(t *testing.T, text string) *url.URL {
 	return u
 }
 
-// What lets somebody in is kept from other programs: the cookie from scripts, from other
+// D11: what lets somebody in is kept from other programs: the cookie from scripts, from other
 // sites and from other ports of this machine, the token from whatever the page leads to.
 func TestTheEntranceGivesACookieThatOtherPortsDoNotGet(t *testing.T) {
 	w := open(t, file(t), false)
