@@ -221,7 +221,7 @@ func TestVerifyReadsPageByPage(t *testing.T) {
 		r.OutTradeNo = fmt.Sprint("O", i)
 		f.must(t, r)
 	}
-	pages := &counted{Ledger: f.Ledger}
+	pages := &countedPages{Ledger: f.Ledger}
 	f.Ledger = pages
 	found, v := f.verify(t)
 	if len(found) > 0 || v.Refunds != 700 || v.Orders != 700 {
@@ -232,12 +232,12 @@ func TestVerifyReadsPageByPage(t *testing.T) {
 	}
 }
 
-type counted struct {
+type countedPages struct {
 	refund.Ledger
 	most int
 }
 
-func (c *counted) List(ctx context.Context, index refund.Index, cursor string, limit int) ([]refund.Item, string, error) {
+func (c *countedPages) List(ctx context.Context, index refund.Index, cursor string, limit int) ([]refund.Item, string, error) {
 	items, next, err := c.Ledger.List(ctx, index, cursor, limit)
 	c.most = max(c.most, len(items))
 	return items, next, err
