@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func wantE() refund.Outcome {
 }
 
 func diff(want, got refund.Outcome) string {
-	return cmp.Diff(want, got, cmp.AllowUnexported(refund.Outcome{}))
+	return cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true }))
 }
 
 // CloudPay's relay is read in full, in either spelling of names and of amounts. A

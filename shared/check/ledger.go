@@ -120,13 +120,6 @@ func (c *checker) bound(ctx context.Context) Result {
 	return ok(name, "%s, as in the settings", ours)
 }
 
-// How old the last run of reconcile may be. It runs every minute, and its mark is made
-// every five.
-const (
-	lateRun    = 15 * time.Minute
-	missingRun = time.Hour + 10*time.Minute // functions of before make the mark once an hour
-)
-
 // timer says when reconcile last ran.
 func (c *checker) timer(ctx context.Context) Result {
 	const name, deploy = "timer", "deploy the function reconcile with its timer, once a minute; its log says what keeps it from running"
@@ -143,11 +136,11 @@ func (c *checker) timer(ctx context.Context) Result {
 		return problem(name, line(err), database(err))
 	case at.IsZero():
 		return problem(name, "reconcile has never run on this ledger: what no notification closes stays open", deploy)
-	case age < -lateRun:
+	case age < -refund.LateRun:
 		return warning(name, fmt.Sprintf("reconcile last ran %s from now: some clock is wrong", (-age).Round(time.Second)), "set the clock of this machine, or of the one that runs reconcile")
-	case age > missingRun:
+	case age > refund.MissingRun:
 		return problem(name, text, deploy)
-	case age > lateRun:
+	case age > refund.LateRun:
 		return warning(name, text+"; it should run every minute (functions of a version before this one say so once an hour)", "look again in a while, and into its log")
 	default:
 		return ok(name, "reconcile ran within the last %s", max(age, time.Second).Round(time.Second))

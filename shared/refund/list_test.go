@@ -105,7 +105,7 @@ func TestEachFilterListsAndCountsWhatPasses(t *testing.T) {
 		"in doubt, other state":  {refund.Filter{InDoubt: true, States: []refund.State{refund.Success}}, ""},
 		"undelivered":            {refund.Filter{Undelivered: true}, "external abnormal"},
 		"undelivered, state":     {refund.Filter{Undelivered: true, States: []refund.State{refund.Abnormal}}, "abnormal"},
-		"attention":              {refund.Filter{Attention: true}, ""},
+		"attention":              {refund.Filter{Attention: true}, "abnormal closed"},
 		"part of a number":       {refund.Filter{Query: "cess"}, "success processing"},
 		"a whole number first":   {refund.Filter{Query: "T-O1"}, "closed success processing"},
 		"a whole refund_id":      {refund.Filter{Query: "5000closed"}, "closed"},
