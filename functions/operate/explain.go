@@ -33,7 +33,7 @@ func explainCommand() command {
 					return err
 				case *table && len(operands) == 0:
 					text, err := explain.Markdown(l)
-					fmt.Fprint(p.stdout, text)
+					fmt.Fprintf(p.stdout, "%s", text)
 					return err
 				case *channel != "" && !slices.Contains(config.Channels(), *channel):
 					return usage("-channel must be one of %s", strings.Join(config.Channels(), ", "))

@@ -83,7 +83,7 @@ func (p *program) read(file string) ([]byte, error) {
 		} else if err != nil {
 			return nil, usage("-f: %v", err)
 		}
-		defer opened.Close()
+		defer func() { _ = opened.Close() }() // it was only read
 		in = opened
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxFile+1))

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"wxrefund/shared/ledger"
-	"wxrefund/shared/refund"
 	ours "wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
 )
@@ -224,7 +223,7 @@ func MakeDue(t testing.TB, store *ledger.Store) {
 	for cursor, more := "", true; more; more = cursor != "" {
 		var items []ours.Item
 		var err error
-		items, cursor, err = store.List(t.Context(), refund.DueBy(time.Now().Add(24*time.Hour)), cursor, 1000)
+		items, cursor, err = store.List(t.Context(), ours.DueBy(time.Now().Add(24*time.Hour)), cursor, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,8 +33,8 @@ func New(client *http.Client, address, key string) (refund.Alerter, error) {
 	once := *client
 	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	r := robot{client: &once, address: u, secret: secret.Text(key)}
-	switch {
-	case u.Host == "qyapi.weixin.qq.com":
+	switch u.Host {
+	case "qyapi.weixin.qq.com":
 		if u.Path != "/cgi-bin/webhook/send" || u.Query().Get("key") == "" {
 			return refund.Alerter{}, ErrAddress
 		}
@@ -42,12 +42,12 @@ func New(client *http.Client, address, key string) (refund.Alerter, error) {
 			return refund.Alerter{}, ErrSecret
 		}
 		return refund.Alerter{Name: name("wecom", address), PerMinute: 20, Apart: time.Second, Tell: r.wecom}, nil
-	case u.Host == "oapi.dingtalk.com":
+	case "oapi.dingtalk.com":
 		if u.Path != "/robot/send" || u.Query().Get("access_token") == "" {
 			return refund.Alerter{}, ErrAddress
 		}
 		return refund.Alerter{Name: name("dingtalk", address), PerMinute: 20, Apart: time.Second, Tell: r.dingtalk}, nil
-	case u.Host == "open.feishu.cn" || u.Host == "open.larksuite.com":
+	case "open.feishu.cn", "open.larksuite.com":
 		if !strings.HasPrefix(u.Path, "/open-apis/bot/v2/hook/") {
 			return refund.Alerter{}, ErrAddress
 		}

@@ -180,24 +180,24 @@ func (c *checker) remedy(e *refund.Error) string {
 // remedies says what to do about an upstream's code, where it is a setting's.
 func remedies() map[string]string {
 	const (
-		key     = "correct WXPAY_PRIVATE_KEY and WXPAY_SERIAL_NO: they must be of one certificate of the merchant WXPAY_MCHID"
-		v2key   = "correct WXPAY_API_KEY (merchant platform, account centre, API security: the APIv2 key) and WXPAY_SIGN_TYPE"
-		merch   = "correct WXPAY_MCHID and WXPAY_SUB_MCHID"
-		appid   = "correct WXPAY_APPID (and WXPAY_SUB_APPID): it must be bound to the merchant, on the merchant platform"
-		allow   = "on the merchant platform: apply for the permission to refund by API, and allow this IP address if there is a list of them"
-		gateway = "correct TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY: a key of the account that has the environment TCB_ENV (Tencent Cloud, CAM)"
-		env     = "correct TCB_ENV: the id of an environment of the account whose key this is"
-		secret  = "correct WECOM_CORPSECRET: the secret of the application that collects payments"
-		corp    = "correct WECOM_CORPID"
-		ip      = "add this machine's address, and the functions', to the application's trusted IP addresses"
-		app     = "let the application call 对外收款 (WeCom console, 对外收款, applications that may call the interface)"
+		key      = "correct WXPAY_PRIVATE_KEY and WXPAY_SERIAL_NO: they must be of one certificate of the merchant WXPAY_MCHID"
+		v2key    = "correct WXPAY_API_KEY (merchant platform, account centre, API security: the APIv2 key) and WXPAY_SIGN_TYPE"
+		merch    = "correct WXPAY_MCHID and WXPAY_SUB_MCHID"
+		appid    = "correct WXPAY_APPID (and WXPAY_SUB_APPID): it must be bound to the merchant, on the merchant platform"
+		allow    = "on the merchant platform: apply for the permission to refund by API, and allow this IP address if there is a list of them"
+		gateway  = "correct TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY: a key of the account that has the environment TCB_ENV (Tencent Cloud, CAM)"
+		env      = "correct TCB_ENV: the id of an environment of the account whose key this is"
+		wecomKey = "correct WECOM_CORPSECRET: the secret of the application that collects payments"
+		corp     = "correct WECOM_CORPID"
+		ip       = "add this machine's address, and the functions', to the application's trusted IP addresses"
+		app      = "let the application call 对外收款 (WeCom console, 对外收款, applications that may call the interface)"
 	)
 	return map[string]string{
 		"SIGN_ERROR": key, "NO_AUTH": allow, "MCH_NOT_EXISTS": merch,
 		"SIGNERROR": v2key, "NOAUTH": allow, "MCHID_NOT_EXIST": merch, "APPID_NOT_EXIST": appid, "APPID_MCHID_NOT_MATCH": appid,
 		"SIGN_PARAM_INVALID": gateway, "INVALID_ENV": env,
 		"FUNCTION_NOT_FOUND": "install the CloudBase template for WeChat Pay in the environment: it brings the function cloudbase_module",
-		"40001":              secret, "40091": secret, "41004": secret,
+		"40001":              wecomKey, "40091": wecomKey, "41004": wecomKey,
 		"40013": corp, "2000002": corp, "41002": corp,
 		"60020": ip, "90308": ip,
 		"48002": app, "48004": app, "50003": app, "60011": app, "301002": app,

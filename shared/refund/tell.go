@@ -271,7 +271,7 @@ func (s *Service) alerts(open, due []openCause, funds bool) (messages []message)
 func alertID(causes []openCause) string {
 	h := sha256.New()
 	for _, c := range causes {
-		fmt.Fprintf(h, "%s %s %d %d\n", c.key, c.Code, c.Since.UnixMilli(), c.LoggedAt.UnixMilli())
+		h.Write(fmt.Appendf(nil, "%s %s %d %d\n", c.key, c.Code, c.Since.UnixMilli(), c.LoggedAt.UnixMilli()))
 	}
 	return "alert-" + hex.EncodeToString(h.Sum(nil)[:12])
 }

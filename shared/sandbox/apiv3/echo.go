@@ -3,7 +3,7 @@ package apiv3
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
+	"crypto/sha1" // #nosec G505 -- OAEP with SHA-1 is what the document asks for
 	"encoding/base64"
 	"slices"
 
