@@ -35,6 +35,9 @@ func TestRefundThatWaitsGoesOnAfterATopUp(t *testing.T) {
 		t.Errorf("%+v", i)
 	}
 	f.wantOpen(t, "", "R1 not_enough")
+	if why := i.Causes[0].Why; !strings.Contains(why, "too low for this refund of 0.60 CNY: it goes on by itself") {
+		t.Errorf("the alarm says %q", why)
+	}
 	// Its amount is not there for others.
 	f.refused(t, request("R2", 41), refund.CodeConflict, refund.Later)
 	f.wait(t, 3*time.Hour)

@@ -199,7 +199,7 @@ func TestNumberOfAnExternalRefundIsTaken(t *testing.T) {
 	f := setUp(t)
 	f.up.refunds["64"] = other("64", "O2", 30)
 	f.query(t, "64")
-	if e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, "30 CNY of the order O2") {
+	if e := f.refused(t, request("64", 60), refund.CodeConflict, refund.NewNumber); !strings.Contains(e.Message, "of 0.30 CNY of the order O2") {
 		t.Errorf("message %q", e.Message)
 	}
 }

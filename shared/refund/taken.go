@@ -86,5 +86,14 @@ func (tx *txn) recount(now time.Time) {
 	tx.reserve(held, counted)
 }
 
-// amountText is an amount for people to read, in minor units.
-func amountText(a Amount) string { return fmt.Sprintf("%d %s", a.Refund, cmp.Or(a.Currency, "fen")) }
+// amountText is the amount of a refund for people to read. Only of yuan it is certain here
+// that a hundred fen make one.
+func amountText(a Amount) string {
+	switch a.Currency {
+	case "CNY":
+		return fmt.Sprintf("%d.%02d CNY", a.Refund/100, a.Refund%100)
+	case "":
+		return fmt.Sprintf("%d in the minor unit", a.Refund)
+	}
+	return fmt.Sprintf("%d in the minor unit of %s", a.Refund, a.Currency)
+}
