@@ -152,8 +152,10 @@ func (s *Service) resubmitOrRelease(ctx context.Context, known record, asked tim
 			if ended = tx.rec.countNotFound(asked); ended && tx.resumeWait(now) {
 				ended = false
 			} else if ended {
+				wanted := !tx.rec.Cancelled
 				tx.release(actor{}, fmt.Sprintf("not found %d times, last asked %v after the last submission",
 					tx.rec.NotFound, asked.Sub(tx.rec.lastSubmitted()).Round(time.Minute)), now)
+				tx.fundsOver(wanted)
 			}
 		}
 		tx.closeCauses(alarmPanic)
@@ -195,7 +197,7 @@ func (s *Service) Cancel(ctx context.Context, outRefundNo, by string) error {
 		tx.rec.note(e)
 		if tx.rec.waits() {
 			tx.endWait("withdrawn", now)
-			tx.closeCauses(alarmFunds)
+			tx.fundsOver(false)
 			return nil
 		}
 		tx.rec.Cancelled = true
@@ -264,7 +266,7 @@ func (s *Service) Release(ctx context.Context, r Release) error {
 			return conflictf("this refund has been submitted again meanwhile; try again later")
 		}
 		tx.release(by, note, now)
-		tx.closeCauses()
+		tx.fundsOver(false)
 		return nil
 	})
 	if err == nil {

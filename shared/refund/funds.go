@@ -71,7 +71,24 @@ func (tx *txn) whyFunds() string {
 	if tx.rec.State == Claimed && tx.rec.Funds != nil {
 		return what + ": it goes on by itself after a top-up, until " + tx.rec.Funds.Since.Add(waitFunds).Format(time.RFC3339)
 	}
+	if tx.externalRefunds() > tx.rec.ExternalRefunds {
+		return what + ", and a refund that was not made here has appeared on its order: look whether both are meant before it is repeated"
+	}
 	return what + ": top it up, then repeat it under the same number"
+}
+
+// fundsOver brings an open alarm in line with a refund that does not go on by itself any
+// more: it says what is to be done now or, if nobody wants the refund, is over.
+func (tx *txn) fundsOver(wanted bool) {
+	if !wanted {
+		tx.closeCauses(alarmFunds)
+		return
+	}
+	for i := range tx.rec.Causes {
+		if c := &tx.rec.Causes[i]; c.Code == alarmFunds && c.open() {
+			c.Why = shortened(tx.whyFunds(), maxWhy)
+		}
+	}
 }
 
 // waitingError is what is answered about a refund that waits: the upstream's refusal, and
@@ -134,7 +151,9 @@ func (s *Service) goOnWaiting(ctx context.Context, known record, short *shortage
 			return errUnchanged // somebody has gone on with it meanwhile
 		}
 		if over = tx.mayWait(now); over != "" {
+			wanted := !tx.rec.Cancelled
 			tx.endWait(over, now)
+			tx.fundsOver(wanted)
 			tx.closeCauses(alarmPanic)
 			return nil
 		}

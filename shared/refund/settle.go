@@ -367,10 +367,12 @@ func (tx *txn) settleRefusal(out Outcome, now time.Time) {
 	if rec.Funds != nil {
 		rec.Funds, rec.Queries = nil, 0
 	}
+	wanted := !rec.Cancelled
 	rec.State, rec.Refusal, rec.InterimRefusal = Rejected, &refusal, nil
 	rec.Revision++
 	tx.reserve(0, false)
-	if refusal.notEnough() {
+	if refusal.notEnough() && wanted {
 		tx.alarm(alarmFunds, tx.whyFunds(), now)
 	}
+	tx.fundsOver(wanted)
 }
