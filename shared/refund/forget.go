@@ -98,13 +98,18 @@ func (r *record) mask() (masked bool) {
 			*text, masked = hidden, true
 		}
 	}
+	var users []*string
 	for i := range r.History {
-		e := &r.History[i]
-		if e.What == forgotten || !strings.HasPrefix(e.By, userIs) {
-			continue
+		if e := &r.History[i]; e.What != forgotten {
+			users = append(users, &e.By)
 		}
-		if by := maskIdentity(e.By); by != e.By {
-			e.By, masked = by, true
+	}
+	for i := range r.Causes {
+		users = append(users, &r.Causes[i].AcknowledgedBy)
+	}
+	for _, by := range users {
+		if who := maskIdentity(*by); who != *by && strings.HasPrefix(*by, userIs) {
+			*by, masked = who, true
 		}
 	}
 	return masked
