@@ -189,6 +189,9 @@ func (s *Service) acknowledgeRecord(ctx context.Context, no, code, by, note stri
 // change returns is as for [Service.update].
 func (s *Service) updateAlarm(ctx context.Context, code string, about Key, change func(a *alarmItem, now time.Time) error) error {
 	return s.retry(ctx, func() error {
+		if err := s.Bind(ctx); err != nil {
+			return err
+		}
 		items, err := s.Ledger.Get(ctx, alarmKey(code, about))
 		if err != nil {
 			return ledgerError(err)

@@ -67,6 +67,9 @@ func (s *Service) classPages(ctx context.Context, end time.Time) error {
 		return nil
 	}
 	for more := true; more; {
+		if err := s.Bind(ctx); err != nil { // again, since a run may be long
+			return err
+		}
 		c.Lease = s.now().Add(lease)
 		if err := save(); err != nil { // somebody else does it
 			return err

@@ -122,6 +122,9 @@ func TestClosedLedgerIsRefused(t *testing.T) {
 	for why, says := range map[refund.ClosedAs]string{refund.ClosedAsMoved: "was moved to another database", refund.ClosedAsCopy: "has not taken its source's place"} {
 		f := setUp(t)
 		f.must(t, request("R1", 10))
+		f.KeepAlarm(t.Context(), "notify", "notification_unreadable", "a notification cannot be read")
+		_, v := f.verify(t)
+		items := v.Items
 		o, err := refund.ReadOwnership(t.Context(), f.Ledger)
 		if err != nil || o.Merchant != merchant || o.Channel != "test" || o.Closed != nil {
 			t.Fatalf("it is %+v, %v", o, err)
@@ -158,8 +161,12 @@ func TestClosedLedgerIsRefused(t *testing.T) {
 		if f.up.total() != calls {
 			t.Error("the upstream was called")
 		}
-		if _, v := f.verify(t); v.Refunds != 1 { // reading is not using
-			t.Errorf("verified: %+v", v)
+		if err := other.Acknowledge(t.Context(), "notify", "notification_unreadable", "operator alice", ""); !errors.Is(err, refund.ErrClosed) {
+			t.Errorf("acknowledge of %s: %v", why, err)
+		}
+		other.KeepAlarm(t.Context(), "notify", "another", "of which the ledger knows nothing yet")
+		if _, v := f.verify(t); v.Refunds != 1 || v.Items != items { // reading is not using
+			t.Errorf("verified: %+v, and there were %d items", v, items)
 		}
 	}
 }

@@ -180,6 +180,9 @@ func (s *Service) tellAlerter(ctx context.Context, a Alerter, open, due []openCa
 
 // leaseAlerter makes this run the one that tells an alerter.
 func (s *Service) leaseAlerter(ctx context.Context, a Alerter) (st alertState, version int64, ok bool, err error) {
+	if err := s.Bind(ctx); err != nil { // again, since a run may be long
+		return st, 0, false, err
+	}
 	key := alerterKey(a.Name)
 	items, err := s.Ledger.Get(ctx, key)
 	if err != nil {
