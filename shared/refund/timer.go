@@ -9,7 +9,7 @@ import (
 type TimerState struct {
 	Seen   time.Time // as [Service.LastRun] tells it
 	Behind bool      // something has been due for longer than runs are apart
-	Stands bool      // no run has left its trace, or all that is due is left lying
+	Stands bool      // no run has been noted for as long as [MissingRun]
 }
 
 // How old the last run may be. It runs every minute, and notes it every five.
