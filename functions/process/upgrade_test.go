@@ -13,7 +13,7 @@ import (
 
 // previous is the version before this one: programs of it may still run, and
 // start, while the functions are upgraded. It moves on with each release.
-const previous = "3fec7818efb28507a7f0bcd12cf456779d306d8d"
+const previous = "62eaf3e46fa6d4cfb471fcaace75ab55279c4a85"
 
 // buildPrevious builds programs of the version before from the repository's history.
 func buildPrevious(t *testing.T, names ...string) (dir string) {
@@ -59,7 +59,7 @@ func TestPreviousVersionGoesOnOverThisLedger(t *testing.T) {
 	if got := now.Ask(both); got.Code != 503 {
 		t.Fatalf("R2: %+v", got)
 	}
-	if body := string(w.Stored("R2").Body); !strings.Contains(body, `"also":`) || !strings.Contains(body, `"sent_at":`) {
+	if body := string(w.Stored("R2").Body); !strings.Contains(body, `"by":"server`) {
 		t.Fatalf("this version writes nothing that the one before does not know: %s", body)
 	}
 
@@ -81,7 +81,7 @@ func TestPreviousVersionGoesOnOverThisLedger(t *testing.T) {
 		return StartCommand(t, w.With(api), filepath.Join(dir, Reconcile))
 	})
 	timer.Invoke("r1", `{}`, ample)
-	if body := string(w.Stored("R2").Body); !strings.Contains(body, `"also":`) {
+	if body := string(w.Stored("R2").Body); !strings.Contains(body, `"by":"server`) {
 		t.Errorf("the version before has taken fields away: %s", body)
 	}
 

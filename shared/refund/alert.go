@@ -23,11 +23,6 @@ type OpenAlarm struct {
 	State    State
 	Amount   int64 // minor units
 	Currency string
-
-	// Empty: what is acknowledged is not listed any more, and stands in the refund's
-	// history and in its [Inspection].
-	AcknowledgedBy, Note string
-	AcknowledgedAt       time.Time
 }
 
 // An alarmItem is a cause of alarm that no readable record can remember.
@@ -166,8 +161,12 @@ func (s *Service) acknowledgeRecord(ctx context.Context, no, code, by, note stri
 	}
 	return s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
 		i := slices.IndexFunc(tx.rec.Causes, func(c Cause) bool { return c.Code == code && c.open() })
-		if i < 0 {
+		dropped := code == alarmSubscriber && tx.rec.gaveUp() // a version before has alarmed of it, and kept no cause
+		if i < 0 && !dropped {
 			return errNoAlarm
+		}
+		if dropped { // whoever has dealt with it does not want it any more; Redeliver tells the present state
+			tx.rec.removeDeliveries(func(_ outboxEntry, d delivery) bool { return d.GivenUp })
 		}
 		tx.keepQueryAt = true
 		e := named(by, "").entry(now, "acknowledged")
@@ -175,7 +174,10 @@ func (s *Service) acknowledgeRecord(ctx context.Context, no, code, by, note stri
 			e.Note += ": " + note
 		}
 		tx.rec.note(e)
-		if !lasts(code) {
+		switch {
+		case i < 0:
+			return nil
+		case !lasts(code):
 			tx.rec.Causes = slices.Delete(tx.rec.Causes, i, i+1)
 			return nil
 		}

@@ -161,6 +161,15 @@ func TestSubscriberGivenUpIsAnOpenAlarm(t *testing.T) {
 	if alarms, _, _ := f.Alarms(t.Context(), "", 10); !strings.Contains(alarms[0].Why, "scf:shop") || alarms[0].Amount != 60 || alarms[0].State != refund.Success {
 		t.Errorf("%+v", alarms[0])
 	}
+	// Who has acknowledged it has dealt with what was given up: nothing asks for a person any more.
+	f.acknowledge(t, "R1", "subscriber_given_up")
+	if i := f.inspect(t, "R1"); len(i.Pending) != 0 || len(i.Causes) != 0 || f.items(t, "refund/R1")[0].Class != "success" {
+		t.Errorf("once it is acknowledged: %+v", i)
+	}
+	s.answer = nil
+	if n, err := f.Redeliver(t.Context(), "R1", "", "operator alice"); n != 1 || err != nil {
+		t.Errorf("told again: %d, %v", n, err)
+	}
 }
 
 // What a wrong clock has set is an open alarm of the refund.

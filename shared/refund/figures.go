@@ -13,13 +13,13 @@ type Figures struct {
 	Channel string
 
 	Open        map[State]int64 // refunds that are not settled: claimed, processing and abnormal, also where there are none
-	OldestDoubt time.Duration   // how long the oldest claim has been in doubt; 0: none is
+	OldestDoubt time.Duration   // how long the oldest claim has been in doubt; 0: none is. One that waits for the balance is not
 	Attention   int64           // refunds that a person should look at
 	Alarms      int64           // open causes of alarm that are about no refund
-	Owed        int64           // deliveries that subscribers have not acknowledged and that are tried again; at most those of the first [MaxFigured] refunds that are due
+	Owed        int64           // deliveries that subscribers have not acknowledged and that are tried again
 }
 
-// MaxFigured is how many refunds are read for the count of deliveries.
+// MaxFigured is how many refunds are read at most, of those that are due, for OldestDoubt and Owed.
 const MaxFigured = 2000
 
 // openStates are the states that end by themselves or by a person: few refunds are in
@@ -42,13 +42,7 @@ func (s *Service) Figures(ctx context.Context) (Figures, error) {
 	if f.Alarms, err = s.count(ctx, classAlarm); err != nil {
 		return Figures{}, err
 	}
-	if f.Open[Claimed] > 0 {
-		if f.OldestDoubt, err = s.oldest(ctx, f.At, classes([]State{Claimed}, false)); err != nil {
-			return Figures{}, err
-		}
-	}
-	f.Owed, err = s.owed(ctx, f.At)
-	return f, err
+	return f, s.open(ctx, &f)
 }
 
 // CountResting counts the refunds that nothing is to be done about any more: success,
@@ -74,56 +68,27 @@ func (s *Service) count(ctx context.Context, classes ...string) (int64, error) {
 	return n, ledgerError(err)
 }
 
-// fewDoubts is how many claims are read to find the oldest. Of more only times are.
-const fewDoubts = 20
-
-// oldest is how long what has been listed under some classes longest has been there, to the
-// second. The ledger lists the newest first: where there are many, time is halved until
-// nothing is older.
-func (s *Service) oldest(ctx context.Context, now time.Time, listed []string) (time.Duration, error) {
-	before := func(until time.Time, limit int) ([]Item, string, error) {
-		items, next, err := s.Ledger.List(ctx, Recent(time.Time{}, until, listed...), "", limit)
-		return items, next, ledgerError(err)
-	}
-	items, next, err := before(time.Time{}, fewDoubts)
-	if err != nil || len(items) == 0 {
-		return 0, err
-	}
-	oldest := items[len(items)-1].At
-	for nothing := oldest.Add(-farFuture); next != "" && oldest.Sub(nothing) > time.Second; {
-		middle := nothing.Add(oldest.Sub(nothing) / 2)
-		items, _, err := before(middle, 1)
-		switch {
-		case err != nil:
-			return 0, err
-		case len(items) > 0:
-			oldest = items[0].At
-		default:
-			nothing = middle
-		}
-	}
-	return max(now.Sub(oldest), 0), nil
-}
-
-// owed counts the deliveries of what is due by the time at which the last of them would
-// be tried again.
-func (s *Service) owed(ctx context.Context, now time.Time) (n int64, err error) {
+// open looks at what is due by the time at which the last of it would be tried again, and
+// so at every claim in doubt and every delivery that is owed.
+func (s *Service) open(ctx context.Context, f *Figures) error {
 	seen := 0
-	err = s.eachDue(ctx, now.Add(deliveryBackoff(math.MaxInt)), func(it Item) (more bool, err error) {
+	return s.eachDue(ctx, f.At.Add(deliveryBackoff(math.MaxInt)), func(it Item) (more bool, err error) {
 		seen++
 		var rec record
 		if _, isRefund := it.RefundNo(); isRefund && decode(it, &rec) == nil { // what cannot be read is an alarm of the reconciler's
 			for _, e := range rec.Outbox {
 				for _, d := range e.Deliveries {
 					if !d.GivenUp {
-						n++
+						f.Owed++
 					}
 				}
+			}
+			if rec.State == Claimed && !rec.waits() {
+				f.OldestDoubt = max(f.OldestDoubt, f.At.Sub(rec.ClaimedAt))
 			}
 		}
 		return seen < MaxFigured, nil
 	})
-	return n, err
 }
 
 // Ready reports whether the ledger answers: nil, or why it does not. It reads one item.

@@ -104,10 +104,17 @@ func (r *record) waitingError(now time.Time) *Error {
 	return &e
 }
 
-// endWait rejects a claim that waits, with the upstream's refusal.
+// endWait rejects a claim that waits, with the upstream's refusal. Where a refund by hand
+// has appeared on the order, a program that repeats by itself would pay a second time:
+// whoever wants both says so with another number.
 func (tx *txn) endWait(why string, now time.Time) {
 	rec := &tx.rec
-	rec.State, rec.Refusal = Rejected, rec.Funds.Refusal
+	refusal := *rec.Funds.Refusal
+	if tx.externalRefunds() > rec.ExternalRefunds {
+		refusal.Next = Never
+		refusal.Message += "; a refund that was not made here has appeared on the order since, so this one has ended: if both are meant, refund again under another number"
+	}
+	rec.State, rec.Refusal = Rejected, &refusal
 	rec.Revision++
 	rec.Funds, rec.InterimRefusal, rec.Lease, rec.Cancelled, rec.Queries = nil, nil, time.Time{}, false, 0
 	rec.note(HistoryEntry{At: now, What: "no longer waiting", Note: why})

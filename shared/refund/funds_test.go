@@ -131,7 +131,11 @@ func TestWaitEnds(t *testing.T) {
 			if i.State != refund.Rejected || i.WaitingFunds {
 				t.Fatalf("%+v", i)
 			}
-			if len(c.open) == 1 && c.open[0] == "R1 not_enough" && (i.Refusal.Upstream != "NOT_ENOUGH" || i.Refusal.Next != refund.Later || i.Held != 0) {
+			next := refund.Later
+			if name == "a refund by hand" { // a program that repeats by itself would pay twice
+				next = refund.Never
+			}
+			if len(c.open) == 1 && c.open[0] == "R1 not_enough" && (i.Refusal.Upstream != "NOT_ENOUGH" || i.Refusal.Next != next || i.Held != 0) {
 				t.Errorf("the refusal is %+v, %d held", i.Refusal, i.Held)
 			}
 			f.wantOpen(t, "", c.open...)
