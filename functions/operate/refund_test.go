@@ -84,3 +84,17 @@ func TestClosedIsAFinding(t *testing.T) {
 	w.operate("query", "refund-1").want(codeDone)
 	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeFinding, "refund-1 is closed: no money moved, and the number is used up")
 }
+
+// Amounts are decimal, however they are written: 0100 is no number in eight.
+func TestAmountsAreDecimal(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.operateWith(t.Context(), terminal{strings.NewReader("no\n")}, "refund", "-out-refund-no", "r", "-out-trade-no", "order-1", "-amount", "0100", "-total", "010000").
+		want(codeFinding, "This will refund 1.00 CNY of order order-1")
+	w.operate("refund", "-out-refund-no", "r", "-out-trade-no", "order-1", "-amount", "0100", "-total", "010000", "-yes").want(codeDone, "1.00 CNY of 100.00 CNY")
+	for _, text := range []string{"0x64", "1_00", "0b1", "0o7", "1e2", "1.00", ""} {
+		w.operate("refund", "-out-refund-no", "q", "-out-trade-no", "order-1", "-amount", text, "-total", "10000", "-yes").want(codeUsage, "must be a whole number of fen")
+		w.operate("list", "-amount", text).want(codeUsage, "must be a whole number of fen")
+	}
+	w.operate("list", "-amount", "0100").want(codeDone, "1 of 1")
+	w.operate("list", "-min", "0101").want(codeDone, "0 of 0")
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -52,6 +53,21 @@ func age(d time.Duration) string {
 // money writes an amount in the currency's minor unit as people do; what is not said is nothing.
 func money(minor int64, currency string) string {
 	return strings.TrimSpace(console.Decimal(minor, currency) + " " + currency)
+}
+
+// A fen is an amount that a flag takes. Package flag's own integers are in eight where they
+// begin with 0, so that -amount 0100 would be sixty-four.
+type fen int64
+
+func (f *fen) String() string { return strconv.FormatInt(int64(*f), 10) }
+
+func (f *fen) Set(text string) error {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return errors.New("must be a whole number of fen: 123 is 1.23")
+	}
+	*f = fen(n)
+	return nil
 }
 
 func times(n int) string {
