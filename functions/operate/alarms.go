@@ -86,7 +86,7 @@ func (p *program) alarms(ctx context.Context) error {
 		}
 		fmt.Fprintln(w, "ABOUT\tCODE\tSINCE\tCOUNT\tWHY")
 		for _, a := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s ago\t%d\t%s\n", a.About, a.Code, age(at.Sub(a.Since)), a.Count, a.Why)
+			fmt.Fprintf(w, "%s\t%s\t%s ago\t%d\t%s\n", cell(a.About), a.Code, age(at.Sub(a.Since)), a.Count, cell(a.Why))
 		}
 	})
 	return nil

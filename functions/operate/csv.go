@@ -22,7 +22,7 @@ type column struct {
 
 // columns are those of the export. Amounts are in the currency's major unit, times in UTC.
 func columns() []column {
-	text := console.Cell
+	text := func(s string) string { return console.Cell(escaped(s, obeyed)) }
 	decimal := func(minor int64, in refund.Inspection) string {
 		return console.Decimal(minor, in.Refund.Amount.Currency)
 	}
@@ -97,10 +97,10 @@ const bom = "\xef\xbb\xbf"
 // ends it early is said on standard error, and the exit code is not 0.
 func (p *program) export(ctx context.Context, refunds *refund.Service, f refund.Filter) error {
 	p.printed = true
-	if _, err := p.stdout.Write([]byte(bom)); err != nil {
+	if _, err := p.file.Write([]byte(bom)); err != nil {
 		return err
 	}
-	out := csv.NewWriter(p.stdout)
+	out := csv.NewWriter(p.file)
 	out.UseCRLF = true // RFC 4180
 	columns := columns()
 	row := make([]string, len(columns))

@@ -187,8 +187,8 @@ func (p *program) listTable(w io.Writer, l list, at time.Time) {
 		fmt.Fprintln(w, "OUT_REFUND_NO\tSTATE\tAMOUNT\tORDER\tCLAIMED\tNOTE")
 	}
 	for _, r := range l.Refunds {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s ago\t%s\n", r.OutRefundNo, r.State, money(r.Amount.Refund, r.Amount.Currency),
-			cmp.Or(r.OutTradeNo, r.TransactionID), age(at.Sub(r.Since)), r.note())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s ago\t%s\n", cell(r.OutRefundNo), r.State, cell(money(r.Amount.Refund, r.Amount.Currency)),
+			cell(cmp.Or(r.OutTradeNo, r.TransactionID)), age(at.Sub(r.Since)), r.note())
 	}
 	fmt.Fprintf(w, "%d of %d\n", len(l.Refunds), l.Total)
 	if l.Next != "" {

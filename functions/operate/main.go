@@ -37,6 +37,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 
 func (p *program) main(args []string) int {
 	defer p.close()
+	p.file, p.stdout, p.stderr = p.stdout, textOnly{p.stdout}, textOnly{p.stderr}
 	err := p.command(args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return codeDone

@@ -29,7 +29,8 @@ type program struct {
 	root           context.Context // ends when the person has had enough
 	getenv         func(string) string
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr io.Writer        // to a terminal: of what is written, text alone gets there
+	file           io.Writer        // standard output, as it is
 	zone           *time.Location   // of the times that people read
 	now            func() time.Time // the service's clock; nil: the machine's
 
@@ -238,6 +239,9 @@ func (p *program) report(err error) int {
 	}
 	if p.root.Err() != nil {
 		text = "interrupted: " + strings.TrimPrefix(text, "interrupted: ")
+	}
+	if code != codeUsage { // whose lines are this program's own
+		text = strings.ReplaceAll(text, "\n", "\n  ")
 	}
 	fmt.Fprintln(p.stderr, "operate:", text)
 	if p.json && !p.printed {

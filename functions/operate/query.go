@@ -82,7 +82,7 @@ func (p *program) queryOrder(ctx context.Context, refunds *refund.Service, l ref
 	p.print(page, func(w io.Writer) {
 		fmt.Fprintf(w, "OUT_REFUND_NO\tSTATUS\tAMOUNT\tREFUND_ID\n")
 		for _, r := range page.Refunds {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.OutRefundNo, r.Status, money(r.Amount.Refund, r.Amount.Currency), r.RefundID)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cell(r.OutRefundNo), cell(string(r.Status)), cell(money(r.Amount.Refund, r.Amount.Currency)), cell(r.RefundID))
 		}
 		fmt.Fprintf(w, "\n%d of %d, from %d on\n", page.RefundCount, page.TotalRefundCount, page.Offset)
 	})
@@ -184,9 +184,9 @@ func (p *program) upstreamTable(w io.Writer, u *upstream) {
 	if u == nil {
 		return
 	}
-	fmt.Fprintf(w, "\nWeChat Pay\t%s\n", u.text())
+	fmt.Fprintf(w, "\nWeChat Pay\t%s\n", cell(u.text()))
 	for _, d := range u.Differs {
-		fmt.Fprintf(w, "! %s\t%s here, %s there\n", d.Field, d.Ledger, d.Upstream)
+		fmt.Fprintf(w, "! %s\t%s here, %s there\n", d.Field, cell(d.Ledger), cell(d.Upstream))
 	}
 }
 

@@ -73,7 +73,7 @@ func (r *rebuilding) run(ctx context.Context, p *program, _ []string) error {
 	out := rebuilt{Refunds: []refund.Rebuilt{}}
 	in.Found = func(f refund.Rebuilt) {
 		if !p.json { // as they come
-			fmt.Fprintf(p.stdout, "%s  %s%s  %s  %s\n", f.What, f.OutRefundNo, f.Order, f.State, f.Why)
+			fmt.Fprintf(p.stdout, "%s  %s%s  %s  %s\n", f.What, cell(f.OutRefundNo), cell(f.Order), f.State, cell(f.Why))
 		} else if len(out.Refunds) < maxFound {
 			out.Refunds = append(out.Refunds, f)
 		}

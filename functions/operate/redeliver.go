@@ -71,7 +71,7 @@ func (p *program) redeliver(ctx context.Context, operands []string, to string) e
 	p.print(r, func(w io.Writer) {
 		fmt.Fprintf(w, "%d put back, %d acknowledged now.\n", r.Due, r.Delivered)
 		for _, o := range r.Pending {
-			fmt.Fprintf(w, "on its way: %s\n", p.pendingText(o, at))
+			fmt.Fprintf(w, "on its way: %s\n", cell(p.pendingText(o, at)))
 		}
 	})
 	if waiting != "" {

@@ -157,7 +157,7 @@ func (p *program) printDetail(d detail, now time.Time) {
 		r := d.at.Refund
 		row := func(name, format string, args ...any) {
 			if text := fmt.Sprintf(format, args...); text != "" {
-				fmt.Fprintf(w, "%s\t%s\n", name, text)
+				fmt.Fprintf(w, "%s\t%s\n", name, cell(text))
 			}
 		}
 		row("refund", "%s", d.OutRefundNo)
@@ -189,7 +189,7 @@ func (p *program) printDetail(d detail, now time.Time) {
 			fmt.Fprintln(w)
 		}
 		for _, h := range d.History {
-			fmt.Fprintf(w, "%s\t%s\n", p.at(h.At), h.text())
+			row(p.at(h.At), "%s", h.text())
 		}
 	})
 }

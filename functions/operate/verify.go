@@ -42,7 +42,7 @@ func verify(ctx context.Context, p *program, _ []string) error {
 	out.Verification, err = refunds.Verify(ctx, refund.VerifyInput{
 		Found: func(f refund.Finding) {
 			if !p.json { // as they come
-				fmt.Fprintf(p.stdout, "%s  %s  %s\n", f.Code, f.Item, f.Says)
+				fmt.Fprintf(p.stdout, "%s  %s  %s\n", f.Code, cell(string(f.Item)), cell(f.Says))
 			} else if len(out.Found) < maxFound {
 				out.Found = append(out.Found, f)
 			}

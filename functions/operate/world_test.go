@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wxrefund/shared/config"
+	"wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
 	"wxrefund/shared/sandbox/sandboxtest"
 )
@@ -112,15 +113,23 @@ func (w *world) stuck(order, no string) {
 // timer runs the function reconcile as it is deployed, without code of the merchant's own.
 func (w *world) timer() {
 	w.t.Helper()
+	w.service(func(s *refund.Service) {
+		if _, err := s.Reconcile(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+	})
+}
+
+// service lends the service that the functions have.
+func (w *world) service(do func(*refund.Service)) {
+	w.t.Helper()
 	sys, err := config.Load(w.t.Context(), w.getenv, slog.New(slog.DiscardHandler))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer sys.Close()
 	sys.Refunds.Now = w.Sandbox.Now
-	if _, err := sys.Refunds.Reconcile(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
+	do(sys.Refunds)
 }
 
 // A terminal is one at which somebody types.
