@@ -128,6 +128,7 @@ func (p *program) system(ctx context.Context) (*config.System, error) {
 	if p.loaded != nil {
 		return p.loaded, nil
 	}
+	p.sayNew()
 	sys, err := config.Load(ctx, p.getenv, p.log(), p.names...)
 	if err != nil {
 		if _, refused := errors.AsType[*refund.Error](err); refused || ctx.Err() != nil { // the ledger is another merchant's
@@ -142,6 +143,21 @@ func (p *program) system(ctx context.Context) (*config.System, error) {
 	sys.Refunds.Now = p.now
 	p.loaded = sys
 	return sys, nil
+}
+
+// sayNew says that a ledger in a file is about to be begun: the path counts from where the
+// program runs, and in another folder there is no refund that an empty ledger remembers.
+func (p *program) sayNew() {
+	path, ok := strings.CutPrefix(strings.TrimSpace(p.getenv("LEDGER_URL")), "sqlite:")
+	if !ok || path == "" || path == ":memory:" {
+		return
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if whole, err := filepath.Abs(path); err == nil {
+			path = whole
+		}
+		fmt.Fprintf(p.stderr, "operate: there is no ledger %s yet: an empty one is begun, which knows of no refund\n", path)
+	}
 }
 
 // refunds is the service of the system.

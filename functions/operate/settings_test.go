@@ -41,6 +41,7 @@ func TestSettingsFromAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.operate("list").want(codeUsage, "WXPAY_PRIVATE_KEY is missing")
+	w.operate("-env", file, "list").want(codeDone, "there is no ledger")
 	got := w.operate(append(refundArgs("order-1", "refund-1", "-yes"), "-env", file)...).want(codeDone, "refund-1 is PROCESSING")
 	if got.stderr != "" {
 		t.Errorf("with all settings from the file it said %s", got.stderr)
@@ -172,5 +173,24 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 		{"redeliver", "shut", "-yes"}, {"redeliver", "shut"}, {"alarms"}, {"alarms", "-ack", "shut", "-note", "seen", "-yes"}, {"forget", "-before", "1d", "-yes"},
 	} {
 		w.operate(append([]string{"-json"}, args...)...).object()
+	}
+}
+
+// A ledger that is not where somebody thinks is begun as an empty one, which is said.
+func TestANewLedgerIsSaid(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	const said = "an empty one is begun, which knows of no refund"
+	w.operate("list").want(codeDone, "operate: there is no ledger "+strings.TrimPrefix(w.settings["LEDGER_URL"], "sqlite:")+" yet: "+said)
+	if got := w.operate("list").want(codeDone); strings.Contains(got.stderr, said) {
+		t.Errorf("the ledger is there: %s", got.stderr)
+	}
+	t.Chdir(t.TempDir())
+	w.settings["LEDGER_URL"] = "sqlite:ledger.db"
+	w.operate("show", "refund-1").want(codeFinding, said)
+	for _, url := range []string{"sqlite::memory:", "sqlite:"} {
+		w.settings["LEDGER_URL"] = url
+		if got := w.operate("list"); strings.Contains(got.stderr, said) {
+			t.Errorf("%s: %s", url, got.stderr)
+		}
 	}
 }
