@@ -190,7 +190,7 @@ func (r *rebuilding) numbers(ctx context.Context) error {
 		chunk := r.Numbers[r.state.Next:min(r.state.Next+rebuildPage, len(r.Numbers))]
 		err := r.each(ctx, len(chunk), func(ctx context.Context, i int) error {
 			if err := r.Channel.Spec().Number("out_refund_no", chunk[i]); err != nil {
-				r.failed(Rebuilt{OutRefundNo: chunk[i]}, err)
+				r.failed(Rebuilt{OutRefundNo: shortened(chunk[i], maxNumber)}, err) // a file of something else may have one of megabytes
 				return nil
 			}
 			return r.refund(ctx, chunk[i], func(*record) bool { return true })

@@ -140,6 +140,15 @@ func TestRebuildTakesUpWhatTheLedgerHasForgotten(t *testing.T) {
 	}
 }
 
+// What stands in a file that has no numbers is named by its beginning: it may be of megabytes.
+func TestRebuildNamesWhatIsNoNumberByItsBeginning(t *testing.T) {
+	f := lived(t)
+	sum, told := f.rebuild(t, refund.RebuildInput{Numbers: []string{strings.Repeat("x", 1<<20)}})
+	if want := "failed " + strings.Repeat("x", 64); sum.Failed != 1 || !slices.Contains(told, want) {
+		t.Errorf("%+v, told %.200q", sum, told)
+	}
+}
+
 // Refunds that have ended before a time are left alone, whatever is open is asked about.
 func TestRebuildAsksAboutWhatMayHaveChanged(t *testing.T) {
 	f := forgetful(t)
