@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"wxrefund/shared/sandbox/sandboxtest"
 )
 
 // A refund that hangs is found, understood, released when nothing can be on its way any
@@ -91,7 +94,16 @@ func TestInterruptedWhileWeChatPayIsSilent(t *testing.T) {
 	w := newWorld(t, "apiv3", "order-1")
 	w.fault("timeout_after", 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(500*time.Millisecond, cancel)
+	defer cancel()
+	go func() { // until WeChat Pay has it
+		for ctx.Err() == nil {
+			got := sandboxtest.Serve(w.Sandbox.Control(), sandboxtest.ControlRequest("GET", "/_sandbox/refunds", ""))
+			if bytes.Contains(got.Body, []byte("refund-1")) {
+				cancel()
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
 	begun := time.Now()
 	w.operateWith(ctx, strings.NewReader(""), refundArgs("order-1", "refund-1", "-yes")...).want(codeFinding, "interrupted: ", "repeat the same command")
 	if took := time.Since(begun); took > 5*time.Second {
