@@ -59,6 +59,41 @@ func TestCheckEndsWithOneIfThereIsAProblem(t *testing.T) {
 	}
 }
 
+// What check leaves in a ledger stands in nobody's way: verify finds nothing wrong, a
+// database that it alone has touched takes a copy, and a copy that it has looked at goes on
+// and is closed in the same way. A closed ledger is not written to.
+func TestCheckStandsInNoCopysWay(t *testing.T) {
+	w := checkedWorld(t, "wecom")
+	source, target := w.settings["LEDGER_URL"], "sqlite:"+filepath.Join(t.TempDir(), "target.db")
+	on := func(url string) { w.settings["LEDGER_URL"] = url }
+	on(target)
+	w.operate("check").want(codeFinding, "ledger speed", "a commit", "has never run")
+	on("sqlite:" + filepath.Join(t.TempDir(), "other.db"))
+	w.operate("check").want(codeFinding, "a commit")
+	w.operate("verify").want(codeDone, "0 refunds on 0 orders", "Nothing is wrong.")
+
+	on(source)
+	w.operate("check").want(codeDone, "a commit", "No problem was found.")
+	w.operate("verify").want(codeDone, "Nothing is wrong.")
+	w.operate("copy", "-to", target).want(codeDone, "Both are equal.")
+
+	on(target)
+	w.operate("check").want(codeFinding, "nothing was written, since the ledger is closed", "set LEDGER_URL to the ledger that is open", "there is 1 problem")
+	w.operate("verify").want(codeDone, "Nothing is wrong.")
+
+	on(source)
+	got := w.operate("copy", "-to", target, "-json").want(codeDone).object()
+	if from, to := got["from"].(map[string]any), got["to"].(map[string]any); got["equal"] != true || from["checksum"] != to["checksum"] || from["items"] != to["items"] {
+		t.Errorf("got %v, want equal sums", got)
+	}
+	w.moved(source, target)
+	on(target)
+	w.operate("check").want(codeDone, "a commit", "No problem was found.")
+	w.operate("verify").want(codeDone, "Nothing is wrong.")
+	on(source)
+	w.operate("check").want(codeFinding, "nothing was written, since the ledger is closed", "was moved to another database")
+}
+
 // The example in the handbook is what the program prints, but for numbers.
 func TestTheHandbookShowsWhatCheckPrints(t *testing.T) {
 	w := checkedWorld(t, "apiv3")

@@ -35,8 +35,8 @@ type CopyProgress struct {
 	Written int64  // of them, those that the target lacked or had otherwise
 }
 
-// A CopyResult says what a copy did and what both sides hold now, the items aside in
-// which each says whose it is.
+// A CopyResult says what a copy did and what both sides hold now, the items aside
+// that are each database's alone.
 type CopyResult struct {
 	Source, Target Sum
 	Passes         int
@@ -149,10 +149,10 @@ func (c *copying) begin(ctx context.Context) (err error) {
 	case used:
 		return nil // an earlier run's
 	}
-	if items, _, err := c.to.List(ctx, refund.Everything(), "", 1); err != nil {
-		return fmt.Errorf("target: %w", err)
-	} else if len(items) > 0 {
+	if err := eachBatch(ctx, c.to, func(items []refund.Item) error {
 		return refuse("the target belongs to nobody, and is not empty: it holds %s", items[0].Key)
+	}); err != nil {
+		return fmt.Errorf("target: %w", err)
 	}
 	c.target.Merchant, c.target.Channel = src.Merchant, src.Channel
 	c.target.Closed = &refund.Closing{Why: refund.ClosedAsCopy, Copy: rand.Text(), Source: c.Source, At: time.Now().UTC(), By: c.By}
@@ -275,7 +275,11 @@ func (c *copying) refuseExtra(ctx context.Context) error {
 		return nil
 	})
 	if err == nil && n > 0 {
-		err = refuse("the target holds %d items that the source lacks, or has seen fewer changes of, so that it had another life: %s", n, strings.Join(extra, ", "))
+		noun := "items"
+		if n == 1 {
+			noun = "item"
+		}
+		err = refuse("the target holds %d %s that the source lacks, or has seen fewer changes of, so that it had another life: %s", n, noun, strings.Join(extra, ", "))
 	}
 	return err
 }

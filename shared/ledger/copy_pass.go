@@ -148,15 +148,15 @@ func (p *pass) report(seen, written int) {
 	p.Progress(CopyProgress{Doing: "copying", Pass: p.number, Seen: p.seen, Written: p.written})
 }
 
-// eachBatch goes over all items of a ledger but the one that says whose it is, in batches
-// that one commit takes.
+// eachBatch goes over all items of a ledger but those that are its database's alone, in
+// batches that one commit takes.
 func eachBatch(ctx context.Context, l refund.Ledger, do func([]refund.Item) error) error {
 	for cursor := ""; ; {
 		items, next, err := l.List(ctx, refund.Everything(), cursor, maxPage)
 		if err != nil {
 			return err
 		}
-		items = slices.DeleteFunc(items, func(it refund.Item) bool { return it.Key == refund.OwnershipKey })
+		items = slices.DeleteFunc(items, func(it refund.Item) bool { return it.Key.Local() })
 		for len(items) > 0 {
 			n, size := 0, 0
 			for n < min(len(items), copyItems) && (n == 0 || size+len(items[n].Body) <= copyBytes) {

@@ -517,3 +517,46 @@ func TestNameIsOfTheDatabaseAlone(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What a check of the deployment has left is its database's alone: it makes no target
+// another ledger's, is not copied from the source, and does not count.
+func TestCopyLeavesWhatACheckHasLeft(t *testing.T) {
+	for name, when := range map[string]func(source, target *shelf){
+		"before the copy, in the target": func(_, target *shelf) { target.put(refund.CheckKey, `{}`) },
+		"before the copy, in the source": func(source, _ *shelf) { source.put(refund.CheckKey, `{}`) },
+		"in both, more often in the target's": func(source, target *shelf) {
+			source.put(refund.CheckKey, `{}`)
+			target.put(refund.CheckKey, `{}`)
+			target.put(refund.CheckKey, `{"n":2}`)
+		},
+		"of a later version, with another item": func(_, target *shelf) { target.put("check/other", `{}`) },
+	} {
+		for _, copied := range []bool{false, true} { // the target is a copy already
+			source, target := newShelf(some(10)...), newShelf()
+			owned(t, source, open4Use)
+			if copied {
+				if _, err := fastCopy(t, source, target); err != nil {
+					t.Fatal(err)
+				}
+			}
+			when(source, target)
+			before := target.items[refund.CheckKey]
+			result, err := fastCopy(t, source, target)
+			if err != nil || !result.Equal() || result.Target.Items != 10 {
+				t.Errorf("%s, copied %v: got %+v, %v", name, copied, result, err)
+			}
+			if got := target.items[refund.CheckKey]; got.Version != before.Version {
+				t.Errorf("%s, copied %v: the check's item was copied", name, copied)
+			}
+			if result, err = fastCopy(t, source, target, closing); err != nil || !result.Moved || !result.Equal() {
+				t.Errorf("%s, copied %v: closing got %+v, %v", name, copied, result, err)
+			}
+		}
+	}
+	// What else is there still counts.
+	source, target := newShelf(some(3)...), newShelf(item("checks/1", 1, `{}`))
+	owned(t, source, open4Use)
+	if _, err := fastCopy(t, source, target); !errors.Is(err, ErrRefused) {
+		t.Errorf("got %v, want a target refused that holds another item", err)
+	}
+}

@@ -57,7 +57,7 @@ func part(h hash.Hash, text []byte) {
 	h.Write(text)
 }
 
-// SumOf reads a whole ledger, but for the item that says whose it is.
+// SumOf reads a whole ledger, but for the items that are its database's alone.
 func SumOf(ctx context.Context, l refund.Ledger) (sum Sum, err error) {
 	err = eachBatch(ctx, l, func(items []refund.Item) error {
 		for _, it := range items {

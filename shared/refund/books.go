@@ -109,7 +109,7 @@ func (b *books) check(k Key) {
 		} else if want := a.item(it.Version); want.Class != it.Class || want.At.UnixMilli() != it.At.UnixMilli() {
 			b.found(foundClass, Finding{Item: k}, "the alarm %s is listed as %q, and is %q", a.Code, it.Class, want.Class)
 		}
-	case "ledger", "limit", "alert", "reconcile", "rebuild":
+	case "ledger", "limit", "alert", "reconcile", "rebuild", checkKind:
 		var body map[string]json.RawMessage
 		if decode(it, &body) != nil {
 			b.found(foundUnreadable, Finding{Item: k}, "an item that this program keeps for itself cannot be read")

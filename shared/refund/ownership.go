@@ -4,12 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // OwnershipKey is the item in which a ledger says whose it is. Whoever copies a ledger
 // leaves it out, and writes the copy's own.
 const OwnershipKey = Key("ledger/merchant")
+
+// CheckKey is the item that `operate check` writes to see how long that takes, before the
+// first refund, too. It says nothing of refunds.
+const CheckKey = Key(checkKind + "/scratch")
+
+// checkKind is what stands before the slash in the keys of a check's items.
+const checkKind = "check"
+
+// Local reports whether an item belongs to one database, and not to the refunds that it
+// holds: [OwnershipKey], and what a check writes. A copy has none but its own.
+func (k Key) Local() bool {
+	return k == OwnershipKey || strings.HasPrefix(string(k), checkKind+"/")
+}
 
 // ErrClosed reports that a ledger is not to be used: it has moved, or is a copy that has
 // not taken its source's place.

@@ -127,6 +127,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		{"an event for somebody, never due", r1, func(o object) {
 			o["notices"] = []any{object{"id": "x", "owed": []any{object{"to": "shop"}}}}
 		}, nil, []string{"no_due R1"}},
+		{"what a check has left", string(refund.CheckKey), nil, func(it *refund.Item) { it.Body = []byte("{}") }, nil},
 		{"the program's own item", string(refund.OwnershipKey), nil, func(it *refund.Item) { it.Body = []byte("x") }, []string{"item_unreadable"}},
 		{"an open alarm that nobody finds", "alarm/x", nil, func(it *refund.Item) { it.Body = []byte(`{"code":"x","since":"2026-11-22T10:00:00Z"}`) }, []string{"wrong_class"}},
 		{"an alarm that is none", "alarm/x", nil, func(it *refund.Item) { it.Body = []byte("[]") }, []string{"item_unreadable"}},
