@@ -104,7 +104,7 @@ func TestCopyRefuses(t *testing.T) {
 func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	w := newWorld(t, "apiv3", "order-1")
 	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
-	w.operate("verify").want(codeDone, "1 refunds on 1 orders", "Nothing is wrong.")
+	w.operate("verify").want(codeDone, "1 refund on 1 order,", "Nothing is wrong.")
 	store, err := ledger.Open(t.Context(), w.settings["LEDGER_URL"])
 	if err != nil {
 		t.Fatal(err)

@@ -53,5 +53,5 @@ func problems(n int) string {
 	if n == 1 {
 		return "there is 1 problem"
 	}
-	return fmt.Sprintf("there are %d problems", n)
+	return "there are " + counted(n, "problem", "problems")
 }

@@ -128,7 +128,7 @@ func (c copied) table(w io.Writer) {
 	}{{"from " + c.From.Kind, c.From}, {"to " + c.To.Kind, c.To}} {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", s.what, s.Items, s.Bytes, s.Sum)
 	}
-	fmt.Fprintf(w, "\n%d items written in %d passes and %.1f s.\n", c.Written, c.Passes, c.Seconds)
+	fmt.Fprintf(w, "\n%s written in %s and %.1f s.\n", counted(c.Written, "item", "items"), counted(c.Passes, "pass", "passes"), c.Seconds)
 	switch {
 	case c.Moved:
 		fmt.Fprintln(w, "Both are equal. The ledger has moved: set LEDGER_URL to the new one.")
@@ -153,7 +153,7 @@ func (p *program) copyProgress() func(ledger.CopyProgress) {
 			fmt.Fprintf(p.stderr, "operate: %s\n", at.Doing)
 			return
 		}
-		fmt.Fprintf(p.stderr, "operate: %s, pass %d: %d items, %d of them written\n", at.Doing, at.Pass, at.Seen, at.Written)
+		fmt.Fprintf(p.stderr, "operate: %s, pass %d: %s, %d of them written\n", at.Doing, at.Pass, counted(at.Seen, "item", "items"), at.Written)
 	}
 }
 

@@ -66,7 +66,7 @@ func (r *rebuilding) run(ctx context.Context, p *program, _ []string) error {
 	if in.Ledger, err = ledger.Name(p.getenv("LEDGER_URL")); err != nil {
 		return err
 	}
-	if ctx, err = p.confirm(fmt.Sprintf("ask WeChat Pay about the ledger's refunds and %d numbers, and change the ledger to what it says", len(in.Numbers)), "rebuild"); err != nil {
+	if ctx, err = p.confirm(fmt.Sprintf("ask WeChat Pay about the ledger's refunds and %s, and change the ledger to what it says", counted(len(in.Numbers), "number", "numbers")), "rebuild"); err != nil {
 		return err
 	}
 	start, last := time.Now(), time.Now()
@@ -81,7 +81,7 @@ func (r *rebuilding) run(ctx context.Context, p *program, _ []string) error {
 	in.Progress = func(sum refund.RebuildSummary) {
 		if time.Since(last) >= progressEvery {
 			last = time.Now()
-			fmt.Fprintf(p.stderr, "operate: %d refunds asked about, %d moved, %d taken up\n", sum.Asked, sum.Moved, sum.TakenUp)
+			fmt.Fprintf(p.stderr, "operate: %s asked about, %d moved, %d taken up\n", counted(sum.Asked, "refund", "refunds"), sum.Moved, sum.TakenUp)
 		}
 	}
 	out.RebuildSummary, err = refunds.Rebuild(ctx, in)

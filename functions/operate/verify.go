@@ -50,7 +50,7 @@ func verify(ctx context.Context, p *program, _ []string) error {
 		Progress: func(done int64) {
 			if time.Since(last) >= progressEvery {
 				last = time.Now()
-				fmt.Fprintf(p.stderr, "operate: %d items verified\n", done)
+				fmt.Fprintf(p.stderr, "operate: %s verified\n", counted(done, "item", "items"))
 			}
 		},
 	})
@@ -59,16 +59,16 @@ func verify(ctx context.Context, p *program, _ []string) error {
 	}
 	out.Seconds = time.Since(start).Round(time.Millisecond).Seconds()
 	p.print(out, func(w io.Writer) {
-		fmt.Fprintf(w, "%d items: %d refunds on %d orders, in %.1f s. %d were looked at twice.\n", out.Items, out.Refunds, out.Orders, out.Seconds, out.Suspicions)
+		fmt.Fprintf(w, "%s: %s on %s, in %.1f s. Looked at twice: %d.\n", counted(out.Items, "item", "items"), counted(out.Refunds, "refund", "refunds"), counted(out.Orders, "order", "orders"), out.Seconds, out.Suspicions)
 		if out.Unlisted > 0 {
-			fmt.Fprintf(w, "%d refunds of an earlier version are not listed yet: reconcile does that.\n", out.Unlisted)
+			fmt.Fprintf(w, "Not listed yet: %s of an earlier version. reconcile does that.\n", counted(out.Unlisted, "refund", "refunds"))
 		}
 		if out.Findings == 0 {
 			fmt.Fprintln(w, "Nothing is wrong.")
 		}
 	})
 	if out.Findings > 0 {
-		return finding("%d findings: the handbook says what each code means", out.Findings)
+		return finding("%s: the handbook says what each code means", counted(out.Findings, "finding", "findings"))
 	}
 	return nil
 }

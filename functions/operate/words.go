@@ -112,3 +112,11 @@ func (p *program) clock() time.Time {
 	}
 	return time.Now()
 }
+
+// counted is a number of things, in words that agree with it.
+func counted[N int | int64](n N, one, more string) string {
+	if n == 1 {
+		more = one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}

@@ -153,10 +153,14 @@ func (c *checker) access() (all []Result) {
 	policy, token := c.sys.Refunds.Policy, c.Getenv("REFUND_SERVER_TOKEN") != ""
 	switch {
 	case len(policy.Operators) > 0:
-		text := fmt.Sprintf("%d openid(s) may refund from the mini-program, any amount", len(policy.Operators))
-		if policy.MaxFen > 0 {
-			text = fmt.Sprintf("%d openid(s) may refund from the mini-program, up to %d fen a refund", len(policy.Operators), policy.MaxFen)
+		who, upTo := "1 openid", "any amount"
+		if n := len(policy.Operators); n > 1 {
+			who = fmt.Sprintf("%d openids", n)
 		}
+		if policy.MaxFen > 0 {
+			upTo = fmt.Sprintf("up to %d fen a refund", policy.MaxFen)
+		}
+		text := fmt.Sprintf("%s may refund from the mini-program, %s", who, upTo)
 		all = append(all, ok("access", "%s", text))
 	case token:
 		all = append(all, note("access", "no user of the mini-program may refund: REFUND_OPERATORS is empty; servers with REFUND_SERVER_TOKEN may", ""))
