@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,18 +37,20 @@ func (c *checker) apiv3(ctx context.Context, ch *channel.APIv3) []Result {
 	certs, err := bare.Certificates(callCtx, c.sys.Secret)
 	all, on := c.certificates(ch, certs, err)
 	if !on {
-		return all
+		key := publicKey
+		if c.sys.Keys.Preferred() == "" {
+			key = certificates
+		}
+		return notAsked(all, apiv3Key, key, refundQuery)
 	}
 	if c.sys.Keys.Preferred() != "" {
 		r := c.publicKey(ctx, ch)
 		if all = append(all, r); r.Status == Problem {
-			return append(all, note("refund query", "not asked: its answer could not be verified", "the public key first"))
+			return notAsked(all, refundQuery)
 		}
 	}
-	for _, r := range all {
-		if r.Status == Problem {
-			return append(all, note("refund query", "not asked: "+r.Name+" first", ""))
-		}
+	if slices.ContainsFunc(all, func(r Result) bool { return r.Status == Problem }) {
+		return notAsked(all, refundQuery)
 	}
 	return append(all, c.query(ctx))
 }

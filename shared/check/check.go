@@ -59,7 +59,7 @@ const probeTime = 10 * time.Second
 // Run looks at everything, and returns what it found in an order to mend it in. Settings
 // that are wrong end it: with them nothing else can be asked.
 func Run(ctx context.Context, in Input) []Result {
-	sys, ledgerURL, err := config.Prepare(in.Getenv, slog.New(slog.DiscardHandler), in.Names...)
+	sys, ledgerURL, err := config.Prepare(ctx, in.Getenv, slog.New(slog.DiscardHandler), in.Names...)
 	if err != nil {
 		return settings(err)
 	}

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"strings"
 	"testing"
 
 	"wxrefund/shared/check"
@@ -47,6 +48,58 @@ func TestARightDeploymentHasNoProblem(t *testing.T) {
 				if check.Problems(got) != 0 {
 					t.Error("Problems() is not 0")
 				}
+			}
+		})
+	}
+}
+
+// A malformed ledger is told among the settings, alone and together with others, and shows
+// no password. Nothing is said to be right then.
+func TestAMalformedLedgerIsToldAmongTheSettings(t *testing.T) {
+	for _, at := range []string{"mysql://user:canary@127.0.0.1:port/test", "postgres://user:canary@[::1/test", "redis://user:canary@127.0.0.1", "sqlite:"} {
+		for _, change := range []map[string]string{
+			{"LEDGER_URL": at},
+			{"LEDGER_URL": at, "WXPAY_MCHID": "", "REFUND_MAX_FEN": "many"},
+		} {
+			got := deploy(t, "wecom", "").check(change)
+			lines := show(find(got, "settings"))
+			for name := range change {
+				if !strings.Contains(lines, name) {
+					t.Errorf("%s: got %s, want %s named", at, lines, name)
+				}
+			}
+			if n := check.Problems(got); n != len(change) || strings.Contains(show(got), "canary") || strings.Contains(lines, "nothing is missing") {
+				t.Errorf("%s: got %d problems, want %d:\n%s", at, n, len(change), show(got))
+			}
+		}
+	}
+}
+
+// What could not be asked, since something before it is wrong, says so in its own line.
+func TestWhatIsNotAskedHasItsLine(t *testing.T) {
+	for _, c := range []struct {
+		channel, merchant string
+		change            map[string]string
+		first             string
+		lines             []string
+	}{
+		{"apiv3", world.MerchantCertificate, map[string]string{"WXPAY_SERIAL_NO": "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"}, "merchant key", []string{"APIv3 key", "platform certificates", "refund query"}},
+		{"apiv3", world.MerchantPublicKey, map[string]string{"WXPAY_SERIAL_NO": "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"}, "merchant key", []string{"APIv3 key", "public key", "refund query"}},
+		{"apiv3", world.MerchantPublicKey, map[string]string{"WXPAY_BASE_URL": "http://" + closed(t)}, "WeChat Pay", []string{"APIv3 key", "public key", "refund query"}},
+		{"apiv3", world.MerchantCertificate, map[string]string{"WXPAY_APIV3_KEY": strings.Repeat("k", 32)}, "APIv3 key", []string{"refund query"}},
+		{"cloudbase", "", map[string]string{"TENCENTCLOUD_SECRETKEY": "wrong"}, "gateway", []string{"refund query"}},
+		{"cloudpay", "", map[string]string{"TENCENTCLOUD_SECRETID": "", "TENCENTCLOUD_SECRETKEY": ""}, "gateway", []string{"refund query"}},
+		{"wecom", "", map[string]string{"WECOM_CORPSECRET": "wrong"}, "WeCom token", []string{"refund query"}},
+	} {
+		t.Run(c.channel+" "+c.merchant+" "+c.first, func(t *testing.T) {
+			got := deploy(t, c.channel, c.merchant).check(c.change)
+			for _, name := range c.lines {
+				if r := find(got, name); len(r) != 1 || r[0].Status != check.Note || r[0].Text != "not asked: "+c.first+" first" {
+					t.Errorf("%s: got %+v, want one note\n%s", name, r, show(got))
+				}
+			}
+			if len(find(got, c.first)) != 1 {
+				t.Errorf("there is no line %s", c.first)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -142,9 +143,27 @@ func (c *checker) ask(ctx context.Context) *refund.Error {
 // unknownNo is a number that nobody has used, of a length that every channel takes.
 func unknownNo() string { return "check" + rand.Text() }
 
+// refundQuery is the line about asking for a refund.
+const refundQuery = "refund query"
+
+// notAsked adds a note for each line that is not there, because of the first that is wrong,
+// or else of the last: nobody should take what was not looked at for what is right.
+func notAsked(all []Result, names ...string) []Result {
+	because := all[len(all)-1].Name
+	if i := slices.IndexFunc(all, func(r Result) bool { return r.Status == Problem }); i >= 0 {
+		because = all[i].Name
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(r Result) bool { return r.Name == name }) {
+			all = append(all, note(name, "not asked: "+because+" first", ""))
+		}
+	}
+	return all
+}
+
 // query is the line about asking for a refund.
 func (c *checker) query(ctx context.Context) Result {
-	const name = "refund query"
+	const name = refundQuery
 	e := c.ask(ctx)
 	if e == nil {
 		return ok(name, "the upstream answers, and knows no refund of a made-up number")
@@ -222,18 +241,18 @@ func (c *checker) remedyOfChannel() string {
 func (c *checker) gateway(ctx context.Context) []Result {
 	const name = "gateway"
 	if c.Getenv("TENCENTCLOUD_SECRETID") == "" || c.Getenv("TENCENTCLOUD_SECRETKEY") == "" {
-		return []Result{note(name, "not asked: on SCF the platform lends each request its credentials, and there are none here",
-			"to ask from here, set TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY for this command")}
+		return notAsked([]Result{note(name, "not asked: on SCF the platform lends each request its credentials, and there are none here",
+			"to ask from here, set TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY for this command")}, refundQuery)
 	}
 	e := c.ask(ctx)
 	if e == nil {
 		return []Result{ok(name, "CloudBase takes the credentials for environment %s", strings.TrimSpace(c.Getenv("TCB_ENV"))),
-			ok("refund query", "the upstream answers, and knows no refund of a made-up number")}
+			ok(refundQuery, "the upstream answers, and knows no refund of a made-up number")}
 	}
 	if e.Unsent || e.Upstream == "SIGN_PARAM_INVALID" || e.Upstream == "INVALID_ENV" {
-		return []Result{problem(name, answer(e), c.remedy(e))}
+		return notAsked([]Result{problem(name, answer(e), c.remedy(e))}, refundQuery)
 	}
-	return []Result{ok(name, "CloudBase takes the credentials"), problem("refund query", answer(e), c.remedy(e))}
+	return []Result{ok(name, "CloudBase takes the credentials"), problem(refundQuery, answer(e), c.remedy(e))}
 }
 
 // wecom looks at the token, which corpid and secret get, and at what it may be used for.
@@ -241,11 +260,11 @@ func (c *checker) wecom(ctx context.Context) []Result {
 	const name = "WeCom token"
 	e := c.ask(ctx)
 	if e != nil && e.Unsent {
-		return []Result{problem(name, answer(e), c.remedy(e))}
+		return notAsked([]Result{problem(name, answer(e), c.remedy(e))}, refundQuery)
 	}
 	token := ok(name, "WeCom gives one for corpid and secret")
 	if e != nil {
-		return []Result{token, problem("refund query", answer(e), c.remedy(e))}
+		return []Result{token, problem(refundQuery, answer(e), c.remedy(e))}
 	}
-	return []Result{token, ok("refund query", "WeCom answers, and shows no refund of a made-up number")}
+	return []Result{token, ok(refundQuery, "WeCom answers, and shows no refund of a made-up number")}
 }

@@ -71,10 +71,14 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger, nam
 }
 
 // Prepare does what [Load] does short of the ledger, whose URL it returns: for those who
-// want to know what becomes of opening it. An error names the same variables.
-func Prepare(getenv func(string) string, log *slog.Logger, names ...string) (sys *System, ledgerURL string, err error) {
+// want to know what becomes of opening it. An error names the same variables, a malformed
+// URL of a ledger too.
+func Prepare(ctx context.Context, getenv func(string) string, log *slog.Logger, names ...string) (sys *System, ledgerURL string, err error) {
 	r := &reader{getenv: getenv}
 	sys, ledgerURL = r.all(log, names)
+	if err := r.parseLedger(ctx, ledgerURL); err != nil {
+		return nil, "", err
+	}
 	if err := r.problems(); err != nil {
 		return nil, "", err
 	}
@@ -92,14 +96,27 @@ func Check(ctx context.Context, settings map[string]string) error {
 	r.bool("TRUST_WX_HEADERS")
 	r.environment("TCB_ENV", r.get("TCB_ENV"))
 	r.misspelt(slices.Collect(maps.Keys(settings)))
-	if url != "" && !strings.HasPrefix(url, "sqlite:") && !strings.Contains(url, "tls_ca=") && !strings.Contains(url, "sslrootcert=") {
-		if store, err := ledger.Open(ctx, url); err != nil {
-			r.found = append(r.found, fmt.Errorf("LEDGER_URL: %w", err))
-		} else if err := store.Close(); err != nil {
+	if !strings.Contains(url, "tls_ca=") && !strings.Contains(url, "sslrootcert=") {
+		if err := r.parseLedger(ctx, url); err != nil {
 			return err
 		}
 	}
 	return r.problems()
+}
+
+// parseLedger finds what is malformed in the URL of a ledger, "" aside, and connects to
+// nothing: a server is spoken to by the first call, which is not made. A file would be
+// made, so that of SQLite the path alone is looked at.
+func (r *reader) parseLedger(ctx context.Context, url string) error {
+	if url == "" || strings.HasPrefix(url, "sqlite:") && url != "sqlite:" {
+		return nil
+	}
+	store, err := ledger.Open(ctx, url)
+	if err != nil {
+		r.found = append(r.found, fmt.Errorf("LEDGER_URL: %w", err))
+		return nil
+	}
+	return store.Close()
 }
 
 // all reads all settings, and finds those that are misspelt, among them names that the
