@@ -66,7 +66,14 @@ func Run(ctx context.Context, in Input) []Result {
 	sys.Refunds.Now = in.Now
 	c := &checker{Input: in, sys: sys, http: wxpay.NewHTTPClient(nil)}
 	c.watchUpstream()
-	all := append([]Result{ok("settings", "nothing is missing, malformed or misspelt for channel %s", sys.Refunds.Channel.Spec().Name)}, c.access()...)
+	all := []Result{ok("settings", "nothing is missing, malformed or misspelt for channel %s", sys.Refunds.Channel.Spec().Name)}
+	if unread := config.Unread(in.Getenv, in.Names...); len(unread) > 0 {
+		all[0] = ok("settings", "nothing is missing or malformed for channel %s", sys.Refunds.Channel.Spec().Name)
+		for _, says := range unread {
+			all = append(all, warning("settings", says, "take it out, unless it is another program's; if you meant it, give its value to the right name"))
+		}
+	}
+	all = append(all, c.access()...)
 
 	// What is asked stands in different places, and none waits for another's time limit.
 	groups := []func() []Result{

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -102,5 +103,33 @@ func TestWhatIsNotAskedHasItsLine(t *testing.T) {
 				t.Errorf("there is no line %s", c.first)
 			}
 		})
+	}
+}
+
+// A name that is nearly a setting is told beside the right one, too, and then nothing is
+// called well spelt; without the right one it is a problem.
+func TestMisspeltNamesAreToldBesideTheRightOnes(t *testing.T) {
+	d := deploy(t, "apiv3", "")
+	d.settings["WXPAY_CHANNEL"], d.settings["LOG_LEVEL"] = "apiv3", "info"
+	names := []string{"LEDGER_URI", "LOGLEVEL", "WXPAY_CHANEL", "WXPAY_MCH_ID", "WXPAY_NOTIFYURL"}
+	settings := maps.Clone(d.settings)
+	for _, name := range names {
+		settings[name] = "canary"
+	}
+	run := func() []check.Result {
+		return find(check.Run(t.Context(), check.Input{Getenv: func(name string) string { return settings[name] }, Names: names}), "settings")
+	}
+	got := run()
+	if len(got) != 1+len(names) || got[0].Status != check.OK || strings.Contains(got[0].Text, "misspelt") {
+		t.Fatalf("got\n%s", show(got))
+	}
+	for i, name := range names {
+		if r := got[i+1]; r.Status != check.Warning || !strings.HasPrefix(r.Text, name+" is not a setting") || r.Do == "" {
+			t.Errorf("got %+v, want a warning about %s", r, name)
+		}
+	}
+	delete(settings, "LOG_LEVEL")
+	if got := run(); len(got) != 1 || got[0].Status != check.Problem || !strings.Contains(got[0].Text, "LOGLEVEL is not a setting: did you mean LOG_LEVEL?") || strings.Contains(show(got), "canary") {
+		t.Errorf("got\n%s", show(got))
 	}
 }

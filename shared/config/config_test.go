@@ -188,10 +188,13 @@ func TestMisspeltSettingsAreNamed(t *testing.T) {
 		"WXPAY_MCH_ID": "WXPAY_MCHID", "WXPAY_API_V3_KEY": "WXPAY_APIV3_KEY", "wxpay_mchid": "WXPAY_MCHID", "WXPAY_SERIAL": "WXPAY_SERIAL_NO",
 		"REFUND_MAXFEN": "REFUND_MAX_FEN", "REFUND_OPERATOR": "REFUND_OPERATORS", "NOTIFY_FUNCTION": "NOTIFY_FUNCTIONS",
 		"NOTIFY_WEBHOOK_URI": "NOTIFY_WEBHOOK_URL", "LEDGER_URI": "LEDGER_URL",
+		"WXPAY_CHANEL": "WXPAY_CHANNEL", "WXPAY_NOTIFYURL": "WXPAY_NOTIFY_URL", "ALERT_URLS": "ALERT_URL", "ALERT_URI": "ALERT_URL", "LOGLEVEL": "LOG_LEVEL", "LOG_LEVELS": "LOG_LEVEL",
+		"TCBENV": "TCB_ENV", "TRUST_WX_HEADER": "TRUST_WX_HEADERS", "LEDGER_ALLOW_SQLLITE": "LEDGER_ALLOW_SQLITE", "REFUND_SERVER_TOKENS": "REFUND_SERVER_TOKEN",
 		"REFUND_MAX": "REFUND_MAX_FEN", "WXPAY_SUB": "WXPAY_SUB_MCHID", "NOTIFY_FUNCTIONSX": "NOTIFY_FUNCTIONS",
 		// This channel reads none of the settings that these are near to.
 		"WECOM_CORP_ID": "", "CLOUDPAY_TRUST_RELAYS": "", "WXPAY_APP_ID": "", "WXPAY_CERT": "", "WXPAY_MCH_CERT": "",
-		"TCB_ENVID": "", "TCB_API": "", "REFUND_": "", "REFUND": "", "WXPAY_MCHID_OF_OTHERS": "", "WXPAY_": "", "NOTIFY_SOCKET": "", "REFUND_PAGES": "", "REFUND_OPERATING": "", "TCB_ENVIRONMENT": "", "MCHID": "",
+		"TCB_ENVID": "", "TCB_API": "", "REFUND_": "", "REFUND": "", "WXPAY_MCHID_OF_OTHERS": "", "WXPAY_": "", "NOTIFY_SOCKET": "", "REFUND_PAGES": "", "REFUND_OPERATING": "", "WXPAY_NOTIFY_URL_PAY": "", "WXPAY_PAY_NOTIFY_URL": "", "WXPAY_KEY": "", "ALERT_EMAIL": "", "ALERT": "", "ALERT_UID": "", "LOG_FILE": "", "LOG": "", "LOG_LEVEL_DB": "", "LOG_FORMAT": "",
+		"TENCENTCLOUD_SECRET_ID": "", "TENCENTCLOUD_REGION": "", "AWS_REGION": "", "SCF_RUNTIME": "", "TRUSTED": "", "TCB_ENVIRONMENT": "", "MCHID": "",
 	} {
 		t.Setenv(name, "canary-secret") // Load asks the process which names there are
 		s := complete()
@@ -221,6 +224,32 @@ func TestMisspeltSettingsAreNamed(t *testing.T) {
 		s[name] = "canary-secret"
 		if _, err := load(t, s); err != nil {
 			t.Errorf("%s beside the right one: %v", name, err)
+		}
+	}
+}
+
+// Beside the right one, a name that is nearly a setting is told who asks for it, and what
+// is somebody else's is not.
+func TestUnreadNamesAreTold(t *testing.T) {
+	set := map[string]string{
+		"WXPAY_CHANNEL": "apiv3", "WXPAY_MCHID": "1", "WXPAY_NOTIFY_URL": "https://shop.example", "ALERT_URL": "https://shop.example",
+		"LEDGER_URL": "sqlite::memory:", "LOG_LEVEL": "info", "TCB_ENV": "shop", "TENCENTCLOUD_SECRETID": "id",
+		"WXPAY_EMPTY": "",
+	}
+	for name, right := range map[string]string{
+		"WXPAY_CHANEL": "WXPAY_CHANNEL", "WXPAY_MCH_ID": "WXPAY_MCHID", "WXPAY_NOTIFYURL": "WXPAY_NOTIFY_URL", "ALERT_URLS": "ALERT_URL",
+		"LEDGER_URI": "LEDGER_URL", "LOGLEVEL": "LOG_LEVEL", "TCBENV": "TCB_ENV", "TCB_ENV_ID": "TCB_ENV", "TENCENTCLOUD_SECRET_ID": "TENCENTCLOUD_SECRETID",
+		"WXPAY_NOTIFY_URL_PAY": "", "LOG_FORMAT": "", "TCB_UUID": "", "AWS_REGION": "", "WXPAY_MCHID": "", "WECOM_CORP_ID": "",
+	} {
+		s := maps.Clone(set)
+		s[name] = "canary"
+		got := config.Unread(func(name string) string { return s[name] }, name)
+		var want []string
+		if right != "" {
+			want = []string{name + " is not a setting, and is not read: " + right + " is"}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 }

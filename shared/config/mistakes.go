@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -86,29 +87,52 @@ func malformed(name, v string) string {
 
 // misspelt finds, among the names of variables, those that are nearly one of ours:
 // a limit that is not read is a limit that does not hold. A name whose nearest setting
-// is set, or is not for this channel, is that of a program of the merchant's own.
+// is set, or is not for this channel, is that of a program of the merchant's own, for
+// all that can be known; [Unread] names the first of these.
 func (r *reader) misspelt(names []string) {
+	for name, s := range r.nearly(names) {
+		if !r.elsewhere && strings.HasPrefix(name, "TCB_") {
+			continue // CloudBase sets some of its own where functions run
+		}
+		if r.raw(s.Name) == "" && !strings.HasPrefix(s.Name, "TENCENTCLOUD_") { // other tools have TENCENTCLOUD_SECRET_ID
+			r.problem(name, "is not a setting: did you mean "+s.Name+"?")
+		}
+	}
+}
+
+// Unread lists what nobody reads although it is nearly a setting, and [Load] lets be: it
+// may be another program's. It names the process's variables and names, a sentence each.
+func Unread(getenv func(string) string, names ...string) (unread []string) {
+	r := &reader{getenv: getenv}
+	for name, s := range r.nearly(append(environ(), names...)) {
+		unread = append(unread, name+" is not a setting, and is not read: "+s.Name+" is")
+	}
+	return unread
+}
+
+// nearly yields the names of set variables that are nearly a setting which this channel
+// reads, and that setting, in the order of the names.
+func (r *reader) nearly(names []string) iter.Seq2[string, Setting] {
 	settings, known := Settings(), map[string]bool{}
 	for _, s := range settings {
 		known[s.Name] = true
 	}
 	channel := cmp.Or(r.raw("WXPAY_CHANNEL"), "apiv3")
-	for _, name := range slices.Sorted(slices.Values(names)) {
-		if known[name] || r.raw(name) == "" {
-			continue
-		}
-		if !r.elsewhere && strings.HasPrefix(name, "TCB_") {
-			continue // CloudBase sets some of its own where functions run
-		}
-		best, least := Setting{}, 3
-		for _, s := range settings {
-			d := misspelling(name, s.Name)
-			if d < least || d == least && d < 3 && r.raw(s.Name) != "" {
-				best, least = s, d
+	return func(yield func(string, Setting) bool) {
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+			if known[name] || r.raw(name) == "" {
+				continue
 			}
-		}
-		if reads, _ := best.Reads(channel); reads && r.raw(best.Name) == "" {
-			r.problem(name, "is not a setting: did you mean "+best.Name+"?")
+			best, least := Setting{}, 3
+			for _, s := range settings {
+				d := misspelling(name, s.Name)
+				if d < least || d == least && d < 3 && r.raw(s.Name) != "" {
+					best, least = s, d
+				}
+			}
+			if reads, _ := best.Reads(channel); reads && !yield(name, best) {
+				return
+			}
 		}
 	}
 }
@@ -119,7 +143,7 @@ func (r *reader) misspelt(names []string) {
 func misspelling(name, right string) int {
 	name = strings.ToUpper(name)
 	prefix, rest, _ := strings.Cut(right, "_")
-	if !slices.Contains([]string{"WXPAY", "REFUND", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM", "TCB"}, prefix) || !strings.HasPrefix(name, prefix) {
+	if !slices.Contains([]string{"WXPAY", "REFUND", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM", "ALERT", "TRUST", "TCB", "TENCENTCLOUD", "LOG"}, prefix) || !strings.HasPrefix(name, prefix) {
 		return 3
 	}
 	letters := func(s string) string { return strings.ReplaceAll(s, "_", "") }
@@ -128,6 +152,8 @@ func misspelling(name, right string) int {
 	switch {
 	case got != "" && name == right[:strings.LastIndex(right, "_")]:
 		return min(d, 2)
+	case d > 1 && prefix == "LOG":
+		return 3 // LOG_LEVEL_DB and the like are others'
 	case d > 1 && len(want) < 6 && !strings.HasPrefix(got, want):
 		return 3 // a short one is near to too many
 	}
