@@ -128,7 +128,9 @@ func (p *program) system(ctx context.Context) (*config.System, error) {
 	if p.loaded != nil {
 		return p.loaded, nil
 	}
-	p.sayNew()
+	if err := ledgerExists(p.getenv("LEDGER_URL")); err != nil {
+		return nil, err
+	}
 	sys, err := config.Load(ctx, p.getenv, p.log(), p.names...)
 	if err != nil {
 		if _, refused := errors.AsType[*refund.Error](err); refused || ctx.Err() != nil { // the ledger is another merchant's
@@ -145,19 +147,27 @@ func (p *program) system(ctx context.Context) (*config.System, error) {
 	return sys, nil
 }
 
-// sayNew says that a ledger in a file is about to be begun: the path counts from where the
-// program runs, and in another folder there is no refund that an empty ledger remembers.
-func (p *program) sayNew() {
-	path, ok := strings.CutPrefix(strings.TrimSpace(p.getenv("LEDGER_URL")), "sqlite:")
-	if !ok || path == "" || path == ":memory:" {
-		return
+// ledgerExists refuses a SQLite ledger that is not there. Opening one makes it, as the
+// functions' first call has to; here, a misspelt path would say that all is well.
+func ledgerExists(url string) error {
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok || path == "" {
+		return nil
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if whole, err := filepath.Abs(path); err == nil {
-			path = whole
-		}
-		fmt.Fprintf(p.stderr, "operate: there is no ledger %s yet: an empty one is begun, which knows of no refund\n", path)
+	if path == ":memory:" {
+		return usage("LEDGER_URL is sqlite::memory:, which is empty and nobody else's: name the ledger that the functions use")
 	}
+	full, err := filepath.Abs(path)
+	if err != nil {
+		full = path
+	}
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return usage("LEDGER_URL: there is no ledger %s; the functions' first call makes it, this program never does", full)
+	case err == nil && !info.Mode().IsRegular():
+		return usage("LEDGER_URL: %s is no file", full)
+	}
+	return nil
 }
 
 // refunds is the service of the system.

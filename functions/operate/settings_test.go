@@ -47,7 +47,7 @@ func TestSettingsFromAFile(t *testing.T) {
 		t.Errorf("with all settings from the file it said %s", got.stderr)
 	}
 
-	w.settings["LEDGER_URL"] = "sqlite::memory:"
+	w.settings["LEDGER_URL"] = newLedger(t)
 	w.operate("-env", file, "list").want(codeDone, "0 of 0", "operate: the environment's LEDGER_URL counts, not that in "+file+"\n")
 	w.settings["LEDGER_URL"] = ledger
 	if got := w.operate("-env", file, "list").want(codeDone, "1 of 1"); strings.Contains(got.stderr, "counts") {
@@ -89,7 +89,7 @@ func TestWrongSettingsFile(t *testing.T) {
 func newSettings(t *testing.T, w *world) map[string]string {
 	t.Helper()
 	s := w.SettingsOf("apiv3")
-	s["LEDGER_URL"] = "sqlite:" + filepath.Join(t.TempDir(), "other.db")
+	s["LEDGER_URL"] = newLedger(t)
 	return s
 }
 
@@ -176,21 +176,33 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 	}
 }
 
-// A ledger that is not where somebody thinks is begun as an empty one, which is said.
-func TestANewLedgerIsSaid(t *testing.T) {
-	w := newWorld(t, "apiv3", "order-1")
-	const said = "an empty one is begun, which knows of no refund"
-	w.operate("list").want(codeDone, "operate: there is no ledger "+strings.TrimPrefix(w.settings["LEDGER_URL"], "sqlite:")+" yet: "+said)
-	if got := w.operate("list").want(codeDone); strings.Contains(got.stderr, said) {
-		t.Errorf("the ledger is there: %s", got.stderr)
-	}
-	t.Chdir(t.TempDir())
-	w.settings["LEDGER_URL"] = "sqlite:ledger.db"
-	w.operate("show", "refund-1").want(codeFinding, said)
-	for _, url := range []string{"sqlite::memory:", "sqlite:"} {
+// A misspelt path would be an empty ledger, in which all is well: no command makes one, nor
+// takes what nobody else can see.
+func TestLedgerThatIsNotThereIsRefused(t *testing.T) {
+	w := newWorld(t, "apiv3")
+	folder := t.TempDir()
+	t.Chdir(folder)
+	for url, says := range map[string]string{
+		"sqlite:nope.db": "there is no ledger " + filepath.Join(folder, "nope.db"),
+		"sqlite:" + filepath.Join(folder, "a", "no.db"): "there is no ledger " + filepath.Join(folder, "a", "no.db"),
+		"sqlite:" + folder: folder + " is no file",
+		"sqlite::memory:":  "empty and nobody else's",
+	} {
 		w.settings["LEDGER_URL"] = url
-		if got := w.operate("list"); strings.Contains(got.stderr, said) {
-			t.Errorf("%s: %s", url, got.stderr)
+		for _, c := range commands() {
+			args := map[string][]string{
+				"show": {"NO"}, "query": {"NO"}, "release": {"NO"}, "cancel": {"NO"}, "redeliver": {"NO"}, "explain": {"NO"},
+				"forget": {"-before", "2024-01-01"}, "refund": refundArgs("order-1", "NO")[1:], "console": {"-listen", "127.0.0.1:0"},
+			}[c.name]
+			if c.name == "copy" { // whose flags name the ledgers
+				continue
+			}
+			w.operate(append([]string{c.name, "-yes"}, args...)...).want(codeUsage, says)
 		}
 	}
+	if made, err := os.ReadDir(folder); err != nil || len(made) > 0 {
+		t.Errorf("there is now %v, %v", made, err)
+	}
+	w.settings["LEDGER_URL"] = newLedger(t)
+	w.operate("alarms").want(codeDone, "No alarm is open.")
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,13 +36,23 @@ func newWorld(t *testing.T, channel string, orders ...string) *world {
 	t.Cleanup(at.Close)
 	w.Sandbox.SetURLs(sandbox.URLs{WeChat: at.URL, Notify: sandboxtest.NotifyURL})
 	w.settings = w.SettingsOf(channel)
-	w.settings["LEDGER_URL"] = "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")
+	w.settings["LEDGER_URL"] = newLedger(t)
 	w.settings["REFUND_PACE"] = "0s"
 	w.Run()
 	for _, no := range orders {
 		w.Order(no)
 	}
 	return w
+}
+
+// newLedger is the URL of a ledger that is there and has nothing in it.
+func newLedger(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite:" + path
 }
 
 func (w *world) getenv(name string) string { return w.settings[name] }
