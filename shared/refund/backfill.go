@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -166,8 +167,9 @@ func (s *Service) commitClasses(ctx context.Context, items []Item) (changed int,
 	return changed, nil
 }
 
-// incomplete reports whether the first pass is not done yet, so that lists may lack what
-// an earlier version has written.
+// incomplete reports whether lists may lack what an earlier version has written: the first
+// pass is not done yet, and a look at the ledger's first items does not show that it has
+// nothing to do, as in one that is new.
 func (s *Service) incomplete(ctx context.Context) (bool, error) {
 	if s.classed.Load() {
 		return false, nil
@@ -178,5 +180,12 @@ func (s *Service) incomplete(ctx context.Context) (bool, error) {
 	}
 	var c classing
 	_ = decode(items[0], &c)
-	return c.Passes == 0, nil
+	if c.Passes > 0 {
+		return false, nil
+	}
+	page, next, err := s.Ledger.List(ctx, Everything(), "", classPage)
+	if err != nil {
+		return false, ledgerError(err)
+	}
+	return next != "" || slices.ContainsFunc(page, func(it Item) bool { _, wrong := reclassed(it); return wrong }), nil
 }

@@ -254,3 +254,32 @@ func TestARunWithoutTimeLeftBeginsNoPass(t *testing.T) {
 		t.Error("a pass was begun when the time was up")
 	}
 }
+
+// A ledger is whole, whether or not the timer has run, if nothing in it is unlisted; one
+// refund of an earlier version is enough that it is not.
+func TestListsOfANewLedgerAreComplete(t *testing.T) {
+	f := clocked(t)
+	incomplete := func() bool {
+		t.Helper()
+		page, err := f.ListRefunds(t.Context(), refund.Filter{}, "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Incomplete
+	}
+	if incomplete() {
+		t.Error("an empty ledger is said to lack something")
+	}
+	f.must(t, request("R1", 60))
+	if incomplete() {
+		t.Error("a ledger in which all is listed is said to lack something")
+	}
+	f.write(t, oldRefund("R2"))
+	if !incomplete() {
+		t.Error("a refund that is not listed is not said to be missing")
+	}
+	f.reconcile(t)
+	if incomplete() {
+		t.Error("after a pass something is said to be missing")
+	}
+}
