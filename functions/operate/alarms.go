@@ -99,7 +99,7 @@ func (p *program) acknowledge(ctx context.Context, a acknowledgement) error {
 	case strings.TrimSpace(a.Note) == "":
 		return usage("-note is missing: say what you have done about it, for whoever comes after you")
 	}
-	refunds, err := p.refunds(ctx)
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func TestAlarmsAreAcknowledged(t *testing.T) {
 		"-note x":       "-ack is missing",
 		"-ack refund-1 -code claim_in_doubt -note x": "no alarm claim_in_doubt is open about refund-1",
 		"-ack refund-2 -note x":                      "no alarm is open about refund-2",
-		"-ack refund-1 -note x":                      "nothing was done: acknowledge the alarm refund_closed about refund-1",
+		"-ack refund-1 -note x":                      "nothing was done: this would acknowledge the alarm refund_closed about refund-1",
 	} {
 		if got := w.operate(append([]string{"alarms"}, strings.Fields(args)...)...); !strings.Contains(got.stderr, want) || got.code == codeDone {
 			t.Errorf("alarms %s: exit code %d, %s, want %q", args, got.code, got.stderr, want)

@@ -43,7 +43,7 @@ func (p *program) release(ctx context.Context, operands []string, seen bool) err
 	if err != nil {
 		return err
 	}
-	refunds, err := p.refunds(ctx)
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func cancel(ctx context.Context, p *program, operands []string) error {
 	if err != nil {
 		return err
 	}
-	refunds, err := p.refunds(ctx)
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,10 @@ func (p *program) forget(ctx context.Context, date string) error {
 	if err != nil {
 		return err
 	}
-	refunds, err := p.refunds(ctx)
+	if before.After(p.clock()) {
+		return usage("-before is %s, which is still to come: it must be a date that is past", date)
+	}
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}

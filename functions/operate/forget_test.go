@@ -22,8 +22,8 @@ func TestForget(t *testing.T) {
 
 	w.operate("forget").want(codeUsage, "-before is missing")
 	w.operate("forget", "-before", "soon").want(codeUsage, `-before is "soon"`)
-	w.operate("forget", "-before", "2999-01-01", "-yes").want(codeUsage, "must not be in the future")
-	w.operate("forget", "-before", "1d").want(codeFinding, "nothing was done: mask for ever")
+	w.operate("forget", "-before", "2999-01-01", "-yes").want(codeUsage, "which is still to come")
+	w.operate("forget", "-before", "1d").want(codeFinding, "nothing was done: this would mask for ever")
 	w.operateWith(t.Context(), terminal{strings.NewReader("yes\n")}, "forget", "-before", "1d").want(codeFinding, "Type 1d to go on", "nothing was done")
 	w.operate("forget", "-before", "30d", "-yes").want(codeDone, "0 masked.")
 	w.operate("show", "old").want(codeDone, account)

@@ -179,6 +179,16 @@ func (p *program) refunds(ctx context.Context) (*refund.Service, error) {
 	return sys.Refunds, nil
 }
 
+// changing is the service of the system for a command that changes something: not from a
+// machine whose clock is behind the ledger's.
+func (p *program) changing(ctx context.Context) (*refund.Service, error) {
+	refunds, err := p.refunds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return refunds, refunds.CheckClock(ctx)
+}
+
 // begin returns a context for what the command does next, with its limit.
 func (p *program) begin(limit time.Duration) context.Context {
 	p.limit = cmp.Or(limit, time.Minute)
@@ -202,7 +212,7 @@ func (p *program) confirm(what, word string) (context.Context, error) {
 		return p.again(), nil
 	}
 	if !isTerminal(p.stdin) {
-		return nil, finding("nothing was done: %s needs -yes where nobody can be asked (standard input is no terminal)", what)
+		return nil, finding("nothing was done: this would %s; that needs -yes where nobody can be asked (standard input is no terminal)", what)
 	}
 	fmt.Fprintf(p.stderr, "This will %s.\nType %s to go on: ", what, word)
 	typed := make(chan string, 1)

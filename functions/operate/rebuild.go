@@ -59,7 +59,7 @@ func (r *rebuilding) run(ctx context.Context, p *program, _ []string) error {
 	if in.Numbers, err = p.readNumbers(r.numbers); err != nil {
 		return err
 	}
-	refunds, err := p.refunds(ctx)
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}

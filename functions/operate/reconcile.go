@@ -19,7 +19,7 @@ func reconcileCommand() command {
 }
 
 func reconcile(ctx context.Context, p *program, _ []string) error {
-	refunds, err := p.refunds(ctx)
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}

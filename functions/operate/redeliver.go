@@ -36,7 +36,7 @@ func (p *program) redeliver(ctx context.Context, operands []string, to string) e
 	if err != nil {
 		return err
 	}
-	refunds, err := p.refunds(ctx)
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func TestRedeliver(t *testing.T) {
 	w.operate("show", "refund-1").want(codeDone, "not told        webhook, since", "502")
 	w.operate("redeliver", "refund-1", "-to", "nobody", "-yes").want(codeFinding, `no subscriber "nobody" is configured; known are webhook, go`)
 	w.operate("redeliver", "refund-9", "-yes").want(codeFinding, "no refund refund-9 is on record here")
-	w.operate("redeliver", "refund-1").want(codeFinding, "nothing was done: tell every subscriber of refund-1 once more needs -yes")
+	w.operate("redeliver", "refund-1").want(codeFinding, "nothing was done: this would tell every subscriber of refund-1 once more; that needs -yes")
 }
 
 // What is for the merchant's own code waits for the function that has it: a run of

@@ -114,6 +114,9 @@ func (p *program) refund(ctx context.Context, event []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := sys.Refunds.CheckClock(ctx); err != nil {
+		return err
+	}
 	order := req.OutTradeNo
 	if order == "" {
 		order = req.TransactionID

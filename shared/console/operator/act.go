@@ -40,6 +40,9 @@ func (c *Console) act(do func(context.Context, decision) (any, error)) func(*htt
 		d.no = r.PathValue("no")
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), actTime)
 		defer cancel()
+		if err := c.cfg.Refunds.CheckClock(ctx); err != nil {
+			return nil, err
+		}
 		return do(ctx, d)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"wxrefund/shared/console"
 	"wxrefund/shared/console/consoletest"
@@ -166,8 +167,8 @@ type overview struct {
 	}
 	Undelivered, Slow int
 	Timer             struct {
-		Seen           string
-		Stands, Behind bool
+		Seen                  string
+		Stands, Behind, Ahead bool
 	}
 	States map[string]int
 	Act    bool
@@ -421,4 +422,24 @@ func statusOf(t *testing.T, h http.Handler) int {
 		return 0
 	}
 	return answer.StatusCode
+}
+
+// A last run that lies ahead is no timer that stands: a clock is wrong, and nothing is
+// changed from here until it is right.
+func TestAClockThatIsBehindIsSaidAndChangesNothing(t *testing.T) {
+	w := open(t, file(t), true)
+	if _, err := w.refunds.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if o := get[overview](w, "overview"); o.Timer.Ahead || o.Timer.Stands {
+		t.Errorf("with the right clock: %+v", o.Timer)
+	}
+	w.refunds.Now = func() time.Time { return w.Sandbox.Now().Add(-time.Hour) }
+	if o := get[overview](w, "overview"); !o.Timer.Ahead {
+		t.Errorf("an hour behind: %+v", o.Timer)
+	}
+	answer := w.call("POST", "reconcile", `{"confirm":"reconcile"}`, 409)
+	if !strings.Contains(string(answer), "this machine's clock is 1h0m0s behind the ledger's") {
+		t.Errorf("got %s", answer)
+	}
 }

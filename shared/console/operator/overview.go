@@ -73,6 +73,7 @@ type timer struct {
 	Seen   string `json:"seen"`   // a run has been seen then; runs leave a trace once an hour. "": none ever
 	Stands bool   `json:"stands"` // none has for longer than that, or work is left lying
 	Behind bool   `json:"behind"` // something has been due for a while
+	Ahead  bool   `json:"ahead"`  // the last run lies ahead of our time: a clock is wrong
 }
 
 func (c *Console) getOverview(r *http.Request, _ []byte) (any, error) {
@@ -196,6 +197,6 @@ func (c *Console) countOwed(ctx context.Context, o *overview) (err error) {
 
 func (c *Console) seeTimer(ctx context.Context, o *overview) error {
 	seen, err := c.cfg.Refunds.Timer(ctx)
-	o.Timer = timer{Seen: stamp(seen.Seen), Stands: seen.Stands, Behind: seen.Behind}
+	o.Timer = timer{Seen: stamp(seen.Seen), Stands: seen.Stands, Behind: seen.Behind, Ahead: seen.Ahead}
 	return err
 }

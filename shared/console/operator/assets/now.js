@@ -17,7 +17,8 @@ const slow = 500
 function wrong(state) {
   const { alarms, timer } = state
   return [
-    timer.stands && (timer.seen === '' ? t('wrong.never') : t('wrong.timer', { ago: ago(timer.seen, state) })),
+    timer.ahead && t('wrong.clock', { time: timer.seen.slice(0, 19).replace('T', ' ') }),
+    timer.stands && !timer.ahead && (timer.seen === '' ? t('wrong.never') : t('wrong.timer', { ago: ago(timer.seen, state) })),
     timer.behind && !timer.stands && t('wrong.behind'),
     alarms.n > 0 && t('wrong.alarms', { n: atLeast(alarms) }),
     state.ledger_ms > slow && t('wrong.ledger', { ms: count(state.ledger_ms) }),
@@ -57,7 +58,7 @@ export function nowView(state, entry) {
       card('funds', atLeast(funds), funds.n > 0 ? 'warn' : 'good', list({ state: 'claimed' }), funds.n > 0 && funds.amounts.map((a) => money(a.amount, a.currency)).join(' · ')),
       card('slow', count(state.slow), state.slow > 0 ? 'warn' : 'good', list({ state: 'processing', until: day(state, -4) }), state.slow > 0 && t('now.slow.some')),
       card('abnormal', count(state.states.abnormal), state.states.abnormal > 0 ? 'warn' : 'good', list({ state: 'abnormal' }), state.states.abnormal > 0 && t('now.abnormal.some')),
-      card('timer', timer.seen === '' ? '–' : ago(timer.seen, state), timer.stands ? 'bad' : timer.behind ? 'warn' : 'good', null, timer.behind ? t('now.timer.behind') : t('now.timer.about')),
+      card('timer', timer.seen === '' ? '–' : timer.ahead ? '?' : ago(timer.seen, state), timer.stands ? 'bad' : timer.behind ? 'warn' : 'good', null, timer.ahead ? t('now.timer.ahead') : timer.behind ? t('now.timer.behind') : t('now.timer.about')),
       card('ledger', t('now.ms', { ms: count(state.ledger_ms) }), state.ledger_ms > slow ? 'warn' : 'good', null, t('now.ledger.about')),
     ]),
     h('div', { class: 'pair', 'data-key': 'pair' },
