@@ -117,6 +117,19 @@ func (p *program) parse(args []string) (c command, act action, operands []string
 	return c, act, append(operands, behind...), nil
 }
 
+// isJSON reports whether JSON is wanted, whatever else the arguments say.
+func isJSON(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "-json", "--json", "-json=true", "--json=true":
+			return true
+		}
+	}
+	return false
+}
+
 func isHelp(arg string) bool { return slices.Contains([]string{"-h", "--h", "-help", "--help"}, arg) }
 
 // commandAt returns where the command stands: the first argument that is neither a flag

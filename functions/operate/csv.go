@@ -44,7 +44,7 @@ func columns() []column {
 		{"reason", func(in refund.Inspection) string { return text(in.Request.Reason) }},
 		{"refusal", func(in refund.Inspection) string { return text(refusalText(in)) }},
 		{"received_by", func(in refund.Inspection) string { return text(in.Refund.UserReceivedAccount) }},
-		{"success_time", func(in refund.Inspection) string { return text(in.Refund.SuccessTime) }},
+		{"success_time", func(in refund.Inspection) string { return text(utc(in.Refund.SuccessTime)) }},
 		{"claimed_by", func(in refund.Inspection) string { return text(claimedBy(in)) }},
 		{"who_did_what", func(in refund.Inspection) string { return text(acts(in)) }},
 	}
@@ -55,6 +55,15 @@ func moment(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
+}
+
+// utc is a time that WeChat Pay has written, in UTC; what is no time stays as it is.
+func utc(said string) string {
+	t, err := time.Parse(time.RFC3339, said)
+	if err != nil {
+		return said
+	}
+	return moment(t)
 }
 
 func refusalText(in refund.Inspection) string {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ func listCommand() command {
 		example: "list -in-doubt -since 7d",
 		setup: func(f *flag.FlagSet) action {
 			var l listing
-			f.StringVar(&l.states, "state", "", "in one of these comma-separated `states`: claimed, processing, success, closed, abnormal, rejected")
+			f.StringVar(&l.states, "state", "", "in one of these comma-separated `states`: "+strings.Join(states(), ", "))
 			f.StringVar(&l.filter.Order, "order", "", "of the order with this out_trade_no or transaction_id, the whole `number`")
 			f.StringVar(&l.since, "since", "", "claimed at this `time` or later")
 			f.StringVar(&l.until, "until", "", "claimed before this `time`")
@@ -125,13 +126,25 @@ func (p *program) readFilter(l *listing) (err error) {
 		l.filter.MinFen, l.filter.MaxFen = l.amount, l.amount
 	}
 	for _, s := range strings.FieldsFunc(l.states, func(r rune) bool { return r == ',' || r == ' ' }) {
-		l.filter.States = append(l.filter.States, refund.State(strings.ToLower(s)))
+		state := strings.ToLower(s)
+		if !slices.Contains(states(), state) {
+			return usage("-state: there is no state %q; there are %s", s, strings.Join(states(), ", "))
+		}
+		l.filter.States = append(l.filter.States, refund.State(state))
 	}
 	if l.filter.Since, err = p.moment("-since", l.since); err != nil {
 		return err
 	}
 	l.filter.Until, err = p.moment("-until", l.until)
 	return err
+}
+
+// states are the names of all states that a refund on record can have.
+func states() (names []string) {
+	for _, s := range []refund.State{refund.Claimed, refund.Processing, refund.Success, refund.Closed, refund.Abnormal, refund.Rejected} {
+		names = append(names, string(s))
+	}
+	return names
 }
 
 // maxPage is how many refunds are asked for at a time.

@@ -203,7 +203,7 @@ func TestListRefusesWhatNothingCanBe(t *testing.T) {
 		"-csv -cursor x":                      "takes no -cursor",
 		"-amount 5 -min 3":                    "-amount is one amount",
 		"-limit -1":                           "-limit must be at least 0",
-		"-state done":                         `no refund is in state "done"`,
+		"-state done":                         `there is no state "done"`,
 		"-since yesterday":                    `-since is "yesterday": it must be a date`,
 		"-until 2026-13-01":                   `-until is "2026-13-01"`,
 		"-since -5h":                          "it must be a date",
@@ -284,6 +284,32 @@ func TestListOfMany(t *testing.T) {
 		}
 		if err != nil || n != want || (next != "") != (want < 12) {
 			t.Errorf("limit %d: got %d, next %q, %v, want %d", limit, n, next, err, want)
+		}
+	}
+}
+
+// A new ledger lacks nothing, though the timer has never run.
+func TestNewLedgerIsListedWhole(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	for range 2 {
+		if got := w.operate("list", "-csv").want(codeDone); got.stderr != "" {
+			t.Errorf("of a new ledger: %s", got.stderr)
+		}
+		if got := w.operate("list").want(codeDone); strings.Contains(got.stdout, "may be missing") {
+			t.Errorf("of a new ledger: %s", got.stdout)
+		}
+		w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
+	}
+	w.operate("list", "-state", "claim").want(codeUsage, `there is no state "claim"; there are claimed, processing`)
+}
+
+// Whatever zone WeChat Pay writes in, the export is in UTC.
+func TestTimesOfTheExportAreInUTC(t *testing.T) {
+	for said, want := range map[string]string{
+		"2026-11-26T06:04:05+08:00": "2026-11-25T22:04:05Z", "2026-11-26T06:04:05Z": "2026-11-26T06:04:05Z", "": "", "soon": "soon",
+	} {
+		if got := utc(said); got != want {
+			t.Errorf("%q: got %q, want %q", said, got, want)
 		}
 	}
 }

@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 func (p *program) main(args []string) int {
 	defer p.close()
 	p.file, p.stdout, p.stderr = p.stdout, textOnly{p.stdout}, textOnly{p.stderr}
+	p.json = isJSON(args) // also where the command is not understood
 	err := p.command(args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return codeDone
