@@ -17,7 +17,9 @@ func TestStuckRefundIsReleasedAndMadeAgain(t *testing.T) {
 	w := newWorld(t, "apiv3", "order-1")
 	w.stuck("order-1", "refund-1")
 
-	w.operate("show", "refund-1", "-upstream").want(codeDone, "claimed, in doubt", "RESOURCE_NOT_EXISTS")
+	w.operate("show", "refund-1", "-upstream").want(codeFinding, "claimed, in doubt", "RESOURCE_NOT_EXISTS",
+		"holds no refund of this number", "what to do", "end it by operate release, from ")
+	w.operate("query", "refund-1").want(codeFinding, "operate: WeChat Pay holds no refund of this number: refund-1 is in doubt here alone; operate release refund-1 ends it")
 
 	early := w.operate("release", "refund-1", "-yes", "-json").want(codeFinding).object()
 	if early["released"] != false || !strings.HasPrefix(early["why"].(string), "in flight") || early["try_after"] == nil {
@@ -48,7 +50,7 @@ func TestNothingHappensUnconfirmed(t *testing.T) {
 		{args: []string{"release", "stuck"}, no: "stuck", undone: "claimed", done: "released", says: "This will end the claim stuck"},
 	} {
 		name := c.args[0]
-		w.operate(c.args...).want(codeFinding, "nothing was done", "needs -yes where nobody can be asked")
+		w.operate(c.args...).want(codeFinding, "nothing was done: this would ", "that needs -yes where nobody can be asked")
 		for _, typed := range []string{"", "\n", "yes\n", "y\n", c.no + "x\n"} {
 			got := w.operateWith(t.Context(), terminal{strings.NewReader(typed)}, c.args...).want(codeFinding, c.says, "Type "+c.no+" to go on", "nothing was done")
 			if got.stdout != "" {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/explain"
@@ -78,7 +79,7 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 		return err
 	}
 	if len(found) > 0 {
-		p.printExplanations("", found)
+		p.printExplanations(nil, found)
 		return nil
 	}
 	near, err := explain.Near(word)
@@ -106,7 +107,7 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 	if err != nil {
 		return err
 	}
-	p.printExplanations(word, found)
+	p.printExplanations(&all[0], found)
 	return nil
 }
 
@@ -161,13 +162,29 @@ func explained(l explain.Language, channel string, codes ...string) ([]explanati
 	return found, nil
 }
 
-// printExplanations prints what was found; no is the refund that it is about, "" if it is
-// about none.
-func (p *program) printExplanations(no string, found []explanation) {
-	p.print(struct {
-		OutRefundNo string        `json:"out_refund_no,omitempty"`
-		Explained   []explanation `json:"explained"`
-	}{no, found}, func(w io.Writer) {
+// printExplanations prints what was found; about is the refund that it explains, nil if
+// none.
+func (p *program) printExplanations(about *refund.Inspection, found []explanation) {
+	out := struct {
+		OutRefundNo  string        `json:"out_refund_no,omitempty"`
+		State        string        `json:"state,omitempty"`
+		ClaimedAt    time.Time     `json:"claimed_at,omitzero"`
+		Amount       *amount       `json:"amount,omitempty"`
+		Refusal      *refusal      `json:"refusal,omitempty"`
+		ReleasableAt time.Time     `json:"releasable_at,omitzero"`
+		Explained    []explanation `json:"explained"`
+	}{Explained: found}
+	if about != nil {
+		a := about.Refund.Amount
+		out.OutRefundNo, out.State, out.ClaimedAt = about.OutRefundNo, string(about.State), about.ClaimedAt
+		out.Amount, out.ReleasableAt = &amount{a.Refund, a.Total, a.Currency}, about.ReleasableAt
+		if about.Refusal != nil {
+			r := refusalOf(about.Refusal)
+			out.Refusal = &r
+		}
+	}
+	p.print(out, func(w io.Writer) {
+		p.aboutTable(w, about)
 		for i, e := range found {
 			if i > 0 {
 				fmt.Fprintln(w)
@@ -175,4 +192,20 @@ func (p *program) printExplanations(no string, found []explanation) {
 			fmt.Fprintf(w, "%s (%s): %s\n%s\n-> %s\n[%s]\n", e.Code, strings.Join(e.Of, ", "), e.how, e.Cause, e.Remedy, e.Source)
 		}
 	})
+}
+
+// aboutTable prints what a refund's explanation depends on.
+func (p *program) aboutTable(w io.Writer, in *refund.Inspection) {
+	if in == nil {
+		return
+	}
+	a := in.Refund.Amount
+	fmt.Fprintf(w, "%s: %s of %s, claimed %s\n", in.OutRefundNo, money(a.Refund, a.Currency), money(a.Total, a.Currency), p.ago(in.ClaimedAt, p.clock()))
+	if in.Refusal != nil {
+		fmt.Fprintf(w, "refused with %s\n", refusalOf(in.Refusal).text())
+	}
+	if !in.ReleasableAt.IsZero() {
+		fmt.Fprintf(w, "operate release %s may end it %s\n", in.OutRefundNo, p.from(in.ReleasableAt))
+	}
+	fmt.Fprintln(w)
 }

@@ -36,9 +36,10 @@ func TestExplainNeedsNoSettingsForACode(t *testing.T) {
 }
 
 func TestExplainSaysWhyARefundIsAsItIs(t *testing.T) {
-	w := newWorld(t, "apiv3", "order-1", "order-2")
+	w := newWorld(t, "apiv3", "order-1", "order-2", "order-3")
 	w.stuck("order-1", "refund-1")
-	stuck := w.operate("explain", "refund-1").want(codeDone, "SYSTEM_ERROR", "in_doubt", "heals by itself")
+	stuck := w.operate("explain", "refund-1").want(codeDone, "SYSTEM_ERROR", "in_doubt", "heals by itself",
+		"refund-1: 1.00 CNY of 100.00 CNY, claimed ", "operate release refund-1 may end it from ")
 	if strings.Index(stuck.stdout, "SYSTEM_ERROR") > strings.Index(stuck.stdout, "in_doubt") {
 		t.Errorf("the refusal is explained behind the state:\n%s", stuck.stdout)
 	}
@@ -52,6 +53,12 @@ func TestExplainSaysWhyARefundIsAsItIs(t *testing.T) {
 	if !slices.Contains(codes, "NOT_ENOUGH") || slices.Contains(codes, "NOTENOUGH") {
 		t.Errorf("explained are %v, want the channel's own code", codes)
 	}
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"USER_ACCOUNT_ABNORMAL","count":1}`, 200)
+	w.operate(refundArgs("order-3", "refund-3", "-yes")...).want(codeFinding)
+	message := w.operate("show", "refund-3", "-json").want(codeDone).object()["refusal"].(map[string]any)["message"].(string)
+	w.operate("explain", "refund-3").want(codeDone, "refused with USER_ACCOUNT_ABNORMAL: "+message, "no repeat helps", "operate show NO")
+	w.Advance("16m")
+	w.operate("explain", "refund-1").want(codeDone, "operate release refund-1 may end it now")
 	w.operate("explain", "refund-9").want(codeFinding, "neither a code that is known here nor a refund in this ledger")
 }
 

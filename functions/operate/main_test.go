@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 // noSettings is an environment without any.
@@ -56,7 +57,7 @@ func TestWrongUse(t *testing.T) {
 
 // With -json an error is JSON too.
 func TestErrorsAreJSONWithJSON(t *testing.T) {
-	for _, args := range [][]string{{"show", "A", "-json"}, {"-json", "show"}, {"reconcile", "-json", "A"}} {
+	for _, args := range [][]string{{"show", "A", "-json"}, {"-json", "show"}, {"reconcile", "-json", "A"}, {"-json", "nope"}, {"nope", "--json"}, {"-json"}, {"show", "-nope", "-json"}} {
 		if got := runBare(t, args...).want(codeUsage).object()["error"]; got == "" || got == nil {
 			t.Errorf("%q: no error in what was printed", args)
 		}
@@ -156,4 +157,34 @@ func TestInterrupted(t *testing.T) {
 	w.operateWith(ctx, terminal{silence{cancel}}, refundArgs("order-1", "refund-1")...).want(codeFinding, "operate: interrupted: nothing was done\n")
 	w.operateWith(ctx, strings.NewReader(""), "show", "refund-1").want(codeFinding, "operate: interrupted: ")
 	w.operate("show", "refund-1").want(codeFinding, "no refund refund-1 is on record here")
+}
+
+// A machine whose clock is behind the timer's changes nothing: it would rewrite the times
+// of the history. It may look.
+func TestNothingIsChangedWithAClockThatIsBehind(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.stuck("order-1", "stuck")
+	w.Advance("1h")
+	w.timer()
+	before := w.operate("show", "stuck").want(codeDone).stdout
+	history := before[strings.LastIndex(before, "\n\n"):]
+	behind := func(by time.Duration, args ...string) result {
+		var stdout, stderr strings.Builder
+		now := func() time.Time { return w.Sandbox.Now().Add(-by) }
+		p := &program{root: t.Context(), getenv: w.getenv, stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, zone: time.UTC, now: now, as: "alice"}
+		return result{t, p.main(args), stdout.String(), stderr.String()}
+	}
+	for _, args := range [][]string{
+		{"reconcile"}, {"query", "stuck"}, {"release", "stuck", "-yes"}, {"cancel", "stuck", "-yes"}, {"redeliver", "stuck", "-yes"},
+		{"forget", "-before", "2024-01-01", "-yes"}, {"rebuild", "-yes"}, refundArgs("order-1", "refund-2", "-yes"),
+		{"alarms", "-ack", "stuck", "-note", "seen", "-yes"},
+	} {
+		behind(30*time.Minute, args...).want(codeFinding, "operate: this machine's clock is 30m0s behind the ledger's (the timer ran at ", "nothing was done; set the clock")
+	}
+	behind(30*time.Minute, "list").want(codeDone, "stuck")
+	after := behind(0, "show", "stuck").want(codeDone).stdout
+	if !strings.HasSuffix(after, history) {
+		t.Errorf("the history was\n%s\nand is\n%s", history, after)
+	}
+	behind(time.Minute, "query", "stuck").want(codeDone, "processing")
 }

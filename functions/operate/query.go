@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -42,7 +43,7 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	if given != 1 {
 		return usage("query wants one of NO, -refund-id, -out-trade-no and -transaction-id")
 	}
-	refunds, err := p.refunds(ctx)
+	refunds, err := p.changing(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,6 +61,8 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	switch {
 	case inspectErr != nil:
 		return inspectErr
+	case refund.IsCode(err, refund.CodeNotFound) && all[0].State == "":
+		return finding("WeChat Pay holds no refund of this number, and neither does the ledger: %s", says(err))
 	case err != nil && all[0].State == "":
 		return err
 	}
@@ -68,7 +71,7 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 		d.Upstream = askUpstream(ctx, refunds, all[0])
 	}
 	p.printDetail(d, p.clock())
-	if err != nil {
+	if err != nil && (d.Upstream == nil || d.Upstream.releasable.IsZero()) {
 		return err
 	}
 	return d.Upstream.finding(no)
@@ -96,7 +99,8 @@ type upstream struct {
 	Says    string         `json:"says,omitempty"`   // if it has not
 	Differs []difference   `json:"differs"`
 
-	silent bool // it has not answered
+	silent     bool      // it has not answered
+	releasable time.Time // it lacks what is in doubt here, which may be released from then on
 }
 
 // A difference is one field in which the two sides do not agree.
@@ -118,12 +122,25 @@ func askUpstream(ctx context.Context, refunds *refund.Service, in refund.Inspect
 		u.Says = fmt.Sprintf("an answer about %d refunds", len(page.Refunds))
 	default:
 		u.Says, u.silent = says(refund.AsError(err)), !refund.IsCode(err, refund.CodeNotFound)
-		held := in.State == refund.Processing || in.State == refund.Abnormal || in.State.Final()
-		if refund.IsCode(err, refund.CodeNotFound) && held {
-			u.Differs = append(u.Differs, difference{"status", string(in.State), "no such refund"})
+		if refund.IsCode(err, refund.CodeNotFound) {
+			u.Says = "it holds no refund of this number (" + u.Says + ")"
+			u.absent(in)
 		}
 	}
 	return u
+}
+
+// absent marks that WeChat Pay lacks what the ledger counts on, and says of a claim in doubt
+// what may be done.
+func (u *upstream) absent(in refund.Inspection) {
+	ours := string(in.State)
+	switch {
+	case in.State == refund.Claimed && in.InDoubt:
+		ours, u.releasable = "claimed, in doubt", in.ReleasableAt
+	case in.State != refund.Processing && in.State != refund.Abnormal && !in.State.Final():
+		return
+	}
+	u.Differs = append(u.Differs, difference{"status", ours, "no such refund"})
 }
 
 // differences are the fields in which what WeChat Pay says is not what the ledger has.
@@ -176,6 +193,9 @@ func (u *upstream) finding(no string) error {
 	for _, d := range u.Differs {
 		fields = append(fields, fmt.Sprintf("%s is %s here and %s at WeChat Pay", d.Field, d.Ledger, d.Upstream))
 	}
+	if !u.releasable.IsZero() {
+		return finding("WeChat Pay holds no refund of this number: %s is in doubt here alone; operate release %s ends it", no, no)
+	}
 	return finding("%s: %s", no, strings.Join(fields, "; "))
 }
 
@@ -185,6 +205,9 @@ func (p *program) upstreamTable(w io.Writer, u *upstream) {
 		return
 	}
 	fmt.Fprintf(w, "\nWeChat Pay\t%s\n", cell(u.text()))
+	if !u.releasable.IsZero() {
+		fmt.Fprintf(w, "what to do\twait, or end it by operate release, %s\n", p.from(u.releasable))
+	}
 	for _, d := range u.Differs {
 		fmt.Fprintf(w, "! %s\t%s here, %s there\n", d.Field, cell(d.Ledger), cell(d.Upstream))
 	}

@@ -28,6 +28,14 @@ func (p *program) ago(t, now time.Time) string {
 	return fmt.Sprintf("%s (%s ago)", p.at(t), age(now.Sub(t)))
 }
 
+// from says from when on something can be done.
+func (p *program) from(t time.Time) string {
+	if t.After(p.clock()) {
+		return "from " + p.at(t) + " on"
+	}
+	return "now"
+}
+
 // age writes a duration by its two greatest units.
 func age(d time.Duration) string {
 	sign := ""

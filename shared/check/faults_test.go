@@ -272,7 +272,7 @@ func faults() []fault {
 			}, line: "webhook", status: check.Warning, says: "502", do: "see why"},
 		{name: "nothing listens at the robot", channel: "wecom",
 			change: func(t *testing.T, _ *deployment) map[string]string {
-				return map[string]string{"ALERT_URL": "http://" + closed(t) + "/send?key=" + canary}
+				return map[string]string{"ALERT_SECRET": "whsec_" + base64.StdEncoding.EncodeToString([]byte(canary)), "ALERT_URL": "http://" + closed(t) + "/send?key=" + canary}
 			}, line: "alerts", says: "cannot be reached", do: "nothing listens there"},
 		{name: "functions are told", channel: "cloudbase", change: set("NOTIFY_FUNCTIONS", "scf:orderCallback"),
 			line: "subscribers", status: check.Note, says: "orderCallback", do: "see that they are"},

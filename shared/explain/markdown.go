@@ -19,7 +19,7 @@ func (e Entry) In(l Language) (text Text, heals string) {
 	if l == Chinese {
 		return e.Zh, map[Heals]string{ByItself: "会自行了结", ByRepeat: "稍后原样重试", WhenFixed: "改正后可用同一单号", Never: "重试无效"}[e.Heals]
 	}
-	return e.En, map[Heals]string{ByItself: "heals by itself", ByRepeat: "repeat later", WhenFixed: "fix first", Never: "never"}[e.Heals]
+	return e.En, map[Heals]string{ByItself: "heals by itself", ByRepeat: "repeat later", WhenFixed: "fix first", Never: "no repeat helps"}[e.Heals]
 }
 
 // Markdown returns all entries as the documents show them.

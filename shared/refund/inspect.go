@@ -23,6 +23,9 @@ type Inspection struct {
 	Causes      []Cause // open causes of alarm
 	ClaimedAt   time.Time
 
+	// In doubt: from when on [Service.Release] may end it; zero otherwise.
+	ReleasableAt time.Time
+
 	// Claimed, refused for want of funds, and goes on by itself after a top-up, at most
 	// until WaitingUntil.
 	WaitingFunds               bool
@@ -98,7 +101,12 @@ func (r *record) inspection(now time.Time) Inspection {
 	if r.waits() {
 		since, until = r.Funds.Since, r.Funds.Since.Add(waitFunds)
 	}
+	var releasable time.Time
+	if r.inDoubt(now) {
+		releasable = r.lastSubmitted().Add(submissionLife)
+	}
 	return Inspection{
+		ReleasableAt: releasable,
 		WaitingFunds: r.waits(), WaitingSince: since, WaitingUntil: until,
 		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, InDoubt: r.inDoubt(now), Attention: r.needsAttention(),
 		Request: r.Request, Refund: r.view(),
