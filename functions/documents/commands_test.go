@@ -35,7 +35,7 @@ var commandsRun = []ran{
 	{"go run ./functions/wxpayfunctions", byOwnProcess},
 	{"go run ./functions/operate explain", "functions/operate TestExplainNeedsNoSettingsForACode"},
 	{"go run ./functions/operate", "functions/operate TestHandbookCommandsRun"},
-	{"go build ./functions/operate", byCI},
+	{"go build -o operate ./functions/operate", byCI},
 	{"go run ./functions/package", byCI},
 	{"go test ./...", byCI},
 	{"go test ", byName},
