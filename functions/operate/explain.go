@@ -87,7 +87,7 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 		return err
 	}
 	if p.getenv("LEDGER_URL") == "" { // so that a code can be looked up anywhere
-		return finding("%s is no code that is known here%s; to look up a refund, LEDGER_URL is needed", word, perhaps(near))
+		return finding("%s is no code that is known here; to look up a refund, LEDGER_URL is needed%s", word, perhaps(near))
 	}
 	if _, err := number([]string{word}); err != nil {
 		return err
