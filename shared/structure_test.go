@@ -76,7 +76,6 @@ var modules = map[string][]string{
 	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
 	"shared/ledger":              {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "github.com/go-sql-driver/mysql", "github.com/jackc/pgx/v5", "modernc.org/sqlite"},
 	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
-	"shared/metrics":             {"github.com/VictoriaMetrics/metrics", "github.com/prometheus/client_golang", "github.com/prometheus/common"},
 }
 
 func TestImportGraph(t *testing.T) {

@@ -3,15 +3,10 @@
 package metrics
 
 import (
-	"bytes"
 	"context"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/common/expfmt"
 
 	"wxrefund/shared/refund"
 )
@@ -25,51 +20,38 @@ type exposition struct {
 
 // families are the metrics that a process has.
 type families struct {
-	registry                               *prometheus.Registry
-	refunds, oldest, look, alarms, owed    *prometheus.GaugeVec
-	counted, failed                        *prometheus.GaugeVec
-	upstream, ledger                       *prometheus.HistogramVec
-	replies, notifications, refusals, runs *prometheus.CounterVec
-	lastRun                                *prometheus.GaugeVec
+	all                                    []*family // in the order of the text
+	refunds, oldest, look, alarms, owed    *family
+	counted, failed                        *family
+	upstream, ledger                       *family
+	replies, notifications, refusals, runs *family
+	lastRun                                *family
 }
 
 func (e *exposition) families() *families {
 	e.once.Do(func() {
-		r := prometheus.NewRegistry()
-		gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-			v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wxrefund_" + name, Help: help}, labels)
-			r.MustRegister(v)
-			return v
+		f := &families{}
+		add := func(kind, name, help string, bounds []float64, labels ...string) *family {
+			made := &family{name: "wxrefund_" + name, help: help, kind: kind, labels: labels, bounds: bounds, series: map[string]*series{}}
+			f.all = append(f.all, made)
+			return made
 		}
-		counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-			v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "wxrefund_" + name, Help: help}, labels)
-			r.MustRegister(v)
-			return v
-		}
-		histogram := func(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
-			v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "wxrefund_" + name, Help: help, Buckets: bounds}, labels)
-			r.MustRegister(v)
-			return v
-		}
-		r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		e.made = &families{
-			registry: r,
-			refunds:  gauge("refunds", "Refunds in the ledger.", "channel", "state"),
-			oldest:   gauge("oldest_doubt_seconds", "How long ago the oldest claim in doubt was made; 0: there is none.", "channel"),
-			look:     gauge("attention", "Refunds that a person should look at.", "channel"),
-			alarms:   gauge("alarms_open", "Open alarms that are about no refund.", "channel"),
-			owed:     gauge("deliveries_owed", "Events that a subscriber has not acknowledged.", "channel"),
-			counted:  gauge("counted_timestamp_seconds", "When the ledger was last counted.", "what"),
-			failed:   gauge("count_failed", "1: the last count failed, and what is shown is older.", "what"),
-			upstream: histogram("upstream_duration_seconds", "Calls of WeChat Pay.", []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "channel", "call", "outcome"),
-			ledger: histogram("ledger_duration_seconds", "Calls of the ledger.",
-				[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}, "verb", "outcome"),
-			replies:       counter("replies_total", "Replies of the dispatcher.", "code"),
-			notifications: counter("notifications_total", "How notifications were answered.", "outcome"),
-			refusals:      counter("notifications_refused_total", "Why notifications were refused.", "reason"),
-			runs:          counter("reconcile_runs_total", "Runs of the reconciler.", "outcome"),
-			lastRun:       gauge("reconcile_last_timestamp_seconds", "When the reconciler last finished a run."),
-		}
+		f.refunds = add(gauge, "refunds", "Refunds in the ledger.", nil, "channel", "state")
+		f.oldest = add(gauge, "oldest_doubt_seconds", "How long ago the oldest claim in doubt was made; 0: there is none.", nil, "channel")
+		f.look = add(gauge, "attention", "Refunds that a person should look at.", nil, "channel")
+		f.alarms = add(gauge, "alarms_open", "Open alarms that are about no refund.", nil, "channel")
+		f.owed = add(gauge, "deliveries_owed", "Events that a subscriber has not acknowledged.", nil, "channel")
+		f.counted = add(gauge, "counted_timestamp_seconds", "When the ledger was last counted.", nil, "what")
+		f.failed = add(gauge, "count_failed", "1: the last count failed, and what is shown is older.", nil, "what")
+		f.upstream = add(histogram, "upstream_duration_seconds", "Calls of WeChat Pay.", []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "call", "channel", "outcome")
+		f.ledger = add(histogram, "ledger_duration_seconds", "Calls of the ledger.",
+			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}, "outcome", "verb")
+		f.replies = add(counter, "replies_total", "Replies of the dispatcher.", nil, "code")
+		f.notifications = add(counter, "notifications_total", "How notifications were answered.", nil, "outcome")
+		f.refusals = add(counter, "notifications_refused_total", "Why notifications were refused.", nil, "reason")
+		f.runs = add(counter, "reconcile_runs_total", "Runs of the reconciler.", nil, "outcome")
+		f.lastRun = add(gauge, "reconcile_last_timestamp_seconds", "When the reconciler last finished a run.", nil)
+		e.made = f
 	})
 	return e.made
 }
@@ -78,20 +60,20 @@ func (e *exposition) families() *families {
 func (e *exposition) observe(c call, outcome string, took time.Duration) {
 	f := e.families()
 	if c.upstream() {
-		f.upstream.WithLabelValues(e.channel, c.String(), outcome).Observe(took.Seconds())
+		f.upstream.observe(took.Seconds(), c.String(), e.channel, outcome)
 		return
 	}
-	f.ledger.WithLabelValues(c.String(), outcome).Observe(took.Seconds())
+	f.ledger.observe(took.Seconds(), outcome, c.String())
 }
 
 func (e *exposition) reconciled(done bool, at time.Time) {
 	f := e.families()
 	if !done {
-		f.runs.WithLabelValues("failed").Inc()
+		f.runs.add(1, "failed")
 		return
 	}
-	f.runs.WithLabelValues("done").Inc()
-	f.lastRun.WithLabelValues().Set(seconds(at))
+	f.runs.add(1, "done")
+	f.lastRun.set(seconds(at))
 }
 
 // Replies counts the dispatcher's replies: each call takes the code of one. nil: nobody
@@ -99,9 +81,9 @@ func (e *exposition) reconciled(done bool, at time.Time) {
 func (m *Meter) Replies() func(code int) {
 	replies := m.text.families().replies
 	for _, code := range []int{0, 400, 403, 404, 409, 422, 429, 500, 503} { // a rate begins at nought, and not with the first
-		replies.WithLabelValues(strconv.Itoa(code))
+		replies.add(0, strconv.Itoa(code))
 	}
-	return func(code int) { replies.WithLabelValues(strconv.Itoa(code)).Inc() }
+	return func(code int) { replies.add(1, strconv.Itoa(code)) }
 }
 
 // Notifications counts what notify answers: each call takes an outcome (acknowledged,
@@ -109,15 +91,15 @@ func (m *Meter) Replies() func(code int) {
 func (m *Meter) Notifications(outcomes, reasons []string) func(outcome, reason string) {
 	f := m.text.families()
 	for _, o := range outcomes {
-		f.notifications.WithLabelValues(o)
+		f.notifications.add(0, o)
 	}
 	for _, r := range reasons {
-		f.refusals.WithLabelValues(r)
+		f.refusals.add(0, r)
 	}
 	return func(outcome, reason string) {
-		f.notifications.WithLabelValues(outcome).Inc()
+		f.notifications.add(1, outcome)
 		if reason != "" {
-			f.refusals.WithLabelValues(reason).Inc()
+			f.refusals.add(1, reason)
 		}
 	}
 }
@@ -133,41 +115,34 @@ func (m *Meter) write(ctx context.Context) []byte {
 		if err != nil {
 			failed = 1
 		}
-		f.failed.WithLabelValues(what).Set(failed)
+		f.failed.set(failed, what)
 		if !at.IsZero() {
-			f.counted.WithLabelValues(what).Set(seconds(at))
+			f.counted.set(seconds(at), what)
 		}
 		return !at.IsZero()
 	}
 	states := func(counts map[refund.State]int64) {
 		for state, n := range counts {
-			f.refunds.WithLabelValues(channel, string(state)).Set(float64(n))
+			f.refunds.set(float64(n), channel, string(state))
 		}
 	}
 	open, at, err := m.figures(ctx)
 	if counted("open", at, err) {
 		states(open.Open)
-		f.oldest.WithLabelValues(channel).Set(open.OldestDoubt.Seconds())
-		f.look.WithLabelValues(channel).Set(float64(open.Attention))
-		f.alarms.WithLabelValues(channel).Set(float64(open.Alarms))
-		f.owed.WithLabelValues(channel).Set(float64(open.Owed))
+		f.oldest.set(open.OldestDoubt.Seconds(), channel)
+		f.look.set(float64(open.Attention), channel)
+		f.alarms.set(float64(open.Alarms), channel)
+		f.owed.set(float64(open.Owed), channel)
 	}
 	resting, at, err := m.countResting(ctx)
 	if counted("resting", at, err) {
 		states(resting)
 	}
-	all, err := f.registry.Gather()
-	if err != nil && m.refunds.Log != nil {
-		m.refunds.Log.WarnContext(ctx, "figures left out", "error", err) // the others are there
+	var b []byte
+	for _, family := range f.all {
+		b = family.append(b)
 	}
-	var b bytes.Buffer
-	text := expfmt.NewEncoder(&b, expfmt.NewFormat(expfmt.TypeTextPlain))
-	for _, family := range all {
-		if text.Encode(family) != nil {
-			break // never: the buffer takes everything, and the registry has checked the families
-		}
-	}
-	return b.Bytes()
+	return b
 }
 
 // seconds is a time as Prometheus has it, since 1970.
