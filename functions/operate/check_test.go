@@ -64,11 +64,11 @@ func TestCheckEndsWithOneIfThereIsAProblem(t *testing.T) {
 // and is closed in the same way. A closed ledger is not written to.
 func TestCheckStandsInNoCopysWay(t *testing.T) {
 	w := checkedWorld(t, "wecom")
-	source, target := w.settings["LEDGER_URL"], "sqlite:"+filepath.Join(t.TempDir(), "target.db")
+	source, target := w.settings["LEDGER_URL"], newLedger(t)
 	on := func(url string) { w.settings["LEDGER_URL"] = url }
 	on(target)
 	w.operate("check").want(codeFinding, "ledger speed", "a commit", "has never run")
-	on("sqlite:" + filepath.Join(t.TempDir(), "other.db"))
+	on(newLedger(t))
 	w.operate("check").want(codeFinding, "a commit")
 	w.operate("verify").want(codeDone, "0 refunds on 0 orders", "Nothing is wrong.")
 

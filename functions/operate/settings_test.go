@@ -41,7 +41,7 @@ func TestSettingsFromAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.operate("list").want(codeUsage, "WXPAY_PRIVATE_KEY is missing")
-	w.operate("-env", file, "list").want(codeDone, "there is no ledger")
+	w.operate("-env", file, "list").want(codeDone, "0 of 0")
 	got := w.operate(append(refundArgs("order-1", "refund-1", "-yes"), "-env", file)...).want(codeDone, "refund-1 is PROCESSING")
 	if got.stderr != "" {
 		t.Errorf("with all settings from the file it said %s", got.stderr)
