@@ -46,7 +46,7 @@ type PendingDelivery struct {
 }
 
 // inspectAtOnce is how many items are read from the ledger at a time.
-const inspectAtOnce = 64 // what one query of a SQL ledger asks for
+const inspectAtOnce = 25
 
 // Inspect returns what the ledger holds of the given refunds, one inspection each, in
 // their order; that of a refund which it does not know has no State. The upstream is
