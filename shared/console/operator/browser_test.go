@@ -66,6 +66,7 @@ func pages(b *consoletest.Tab) {
 	b.Sees(".pager .range", "101–137 of 137")
 	b.Until("there is nothing more", "document.querySelector('.pager .step:last-child').ariaDisabled === 'true'")
 	b.Click(".pager .step", "‹")
+	b.Sees(".pager .range", "51–100 of 137")
 	b.Click(".pager .step", "‹")
 	b.Sees(".pager .range", "1–50 of 137")
 	b.Sees(".rows .number", first)

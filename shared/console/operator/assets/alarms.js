@@ -19,7 +19,7 @@ export function alarmsView(state, ui) {
       problem(entry, data), newer(entry, (n) => t('list.newer', { n: count(n) })),
       data && (data.alarms.length === 0 && !ui.route.query.cursor
         ? h('p', { class: 'none' }, t('alarms.none'))
-        : [(data.next || ui.route.query.cursor) && pager('alarms', 'alarms', data, ui), alarmList(data.alarms, state, true)])))
+        : [(data.next || ui.route.query.cursor) && pager('alarms', 'alarms', data, ui, undefined, null, entry.data === null), alarmList(data.alarms, state, true)])))
 }
 
 // alarmList are alarms, each with its refund where that does not go without saying.

@@ -33,7 +33,9 @@ function range(items, query, total) {
 }
 
 // pager leads to the pages beside the one that is shown. total is what is counted meanwhile.
-export function pager(view, name, data, { route }, total, also = null) {
+// While another page than the one asked for still stands there, it leads nowhere.
+export function pager(view, name, data, { route }, total, also = null, loading = false) {
+  if (loading) return pages('', { here: href(view, route.id, route.query) }, also)
   const { cursor, ...query } = route.query
   const from = cursor ? passed.get(cursor)?.[1] : 0
   if (data.next) pass(data.next, cursor ?? '', from === undefined ? undefined : from + data[name].length)
@@ -51,7 +53,7 @@ export function listView(state, ui) {
   const { entry, data } = known('refunds', ui, (_, data) => range(data.refunds, query))
   const { data: counted } = want('count', null, filter)
   const csv = () => data?.refunds.length > 0 && csvLink(`api/refunds.csv${search(filter)}`)
-  const page = () => pager('refunds', 'refunds', data, { route: { ...ui.route, view: 'refunds', query } }, counted?.total, csv())
+  const page = () => pager('refunds', 'refunds', data, { route: { ...ui.route, view: 'refunds', query } }, counted?.total, csv(), entry.data === null)
   return h('section', { class: 'list', 'data-key': 'list', 'aria-label': t('nav.refunds') },
     h('div', { class: 'card', 'data-key': 'refunds', 'aria-busy': entry.loading && entry.data === null && 'true' },
       finder({ query, states, marks, currencies: [], currency: state?.currency, hint: t('search.hint') }, ui),
