@@ -25,6 +25,10 @@ func (accepting) Refund(_ context.Context, req refund.Request) (refund.Refund, e
 	}, nil
 }
 
+func (accepting) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (accepting) Spec() refund.Spec {
 	return refund.Spec{
 		Name: "accepting", NumberChars: "-", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32}, Currencies: []string{"CNY"},

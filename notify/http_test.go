@@ -157,6 +157,10 @@ func (f *fixture) recorded(t testing.TB) string {
 	return string(p.Refunds[0].Status)
 }
 
+func (*upstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (u *upstream) Spec() refund.Spec {
 	return refund.Spec{Name: "test", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32}}
 }

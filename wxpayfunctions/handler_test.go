@@ -40,6 +40,10 @@ func (u *upstream) Query(context.Context, refund.Lookup) (refund.Page, error) {
 	return refund.Page{Refunds: []refund.Refund{u.reply}}, u.err
 }
 
+func (*upstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (u *upstream) Spec() refund.Spec {
 	return refund.Spec{
 		Name: "test", NumberChars: "_-|*@", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32},

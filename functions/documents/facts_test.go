@@ -58,6 +58,10 @@ func (u upstream) Query(context.Context, refund.Lookup) (refund.Page, error) {
 	return refund.Page{}, u.err
 }
 
+func (upstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (u upstream) Spec() refund.Spec {
 	return refund.Spec{Name: "test", OutRefundNo: refund.Length{Min: 1, Max: 64}}
 }

@@ -56,6 +56,10 @@ type payingUpstream struct {
 	calls int
 }
 
+func (*payingUpstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (u *payingUpstream) Spec() refund.Spec {
 	s := (&channel.APIv3{}).Spec()
 	s.Rate, s.BadRate, s.Pace = 0, 0, 0 // this is a race, not a queue

@@ -64,6 +64,11 @@ func single(r refund.Refund, err error) (refund.Page, error) {
 	return refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{r}}, nil
 }
 
+// Bill says that there is none.
+func (*APIv3) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 // Spec says what APIv3 carries.
 func (c *APIv3) Spec() refund.Spec {
 	return refund.Spec{

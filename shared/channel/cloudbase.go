@@ -32,6 +32,11 @@ func (c *CloudBase) Query(ctx context.Context, l refund.Lookup) (refund.Page, er
 	return single(c.call(ctx, "wxpay_refund_query", params, l.OutRefundNo))
 }
 
+// Bill says that there is none.
+func (*CloudBase) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 // Spec says what the module carries: what APIv3 carries behind it, with the
 // template's shorter list of characters.
 func (c *CloudBase) Spec() refund.Spec {

@@ -50,6 +50,11 @@ func (c *CloudPay) Query(ctx context.Context, l refund.Lookup) (refund.Page, err
 	return page, err
 }
 
+// Bill says that there is none.
+func (*CloudPay) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 // Spec says what CloudPay carries.
 func (c *CloudPay) Spec() refund.Spec {
 	return refund.Spec{

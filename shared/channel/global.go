@@ -54,6 +54,11 @@ func (c *Global) Query(ctx context.Context, l refund.Lookup) (refund.Page, error
 	return page, err
 }
 
+// Bill says that there is none.
+func (*Global) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 // Spec says what Global carries. The document allows fewer than 150 requests a
 // second, fewer than 6 wrong ones, and fewer than 50 refunds of one order.
 func (c *Global) Spec() refund.Spec {

@@ -86,6 +86,11 @@ func (c *WeCom) Query(ctx context.Context, l refund.Lookup) (refund.Page, error)
 	return single(got, err)
 }
 
+// Bill says that there is none.
+func (c *WeCom) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 // Spec says what WeCom carries.
 func (c *WeCom) Spec() refund.Spec {
 	return refund.Spec{

@@ -33,6 +33,10 @@ func (accepting) Query(context.Context, refund.Lookup) (refund.Page, error) {
 	return refund.Page{}, &refund.Error{Code: refund.CodeNotFound, Message: "no such refund"}
 }
 
+func (accepting) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (accepting) Spec() refund.Spec {
 	return refund.Spec{Name: "apiv3", NumberChars: "_-|*@", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32}, Reason: refund.Length{Max: 80}, Currencies: []string{"CNY"}}
 }

@@ -17,6 +17,10 @@ import (
 // acceptance is an upstream that accepts every refund and never finishes it.
 type acceptance struct{}
 
+func (acceptance) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (acceptance) Spec() refund.Spec {
 	return refund.Spec{
 		Name: "test", NumberChars: "_", OutRefundNo: refund.Length{Min: 1, Max: 64}, OutTradeNo: refund.Length{Min: 1, Max: 32},

@@ -25,6 +25,10 @@ func (u *upstream) Refund(context.Context, refund.Request) (refund.Refund, error
 func (u *upstream) Query(context.Context, refund.Lookup) (refund.Page, error) {
 	return refund.Page{}, u.err
 }
+func (*upstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (u *upstream) Spec() refund.Spec { return refund.Spec{Name: "apiv3"} }
 
 // book is a ledger of a few figures.

@@ -16,6 +16,13 @@ type Channel interface {
 	// on its way may still make it known.
 	Query(ctx context.Context, l Lookup) (Page, error)
 
+	// Bill fetches one bill, reads it once to its end, and keeps it until it is closed: in
+	// a temporary file, since a bill may be larger than the memory of a function.
+	// [ErrNoBill] if there never is such a bill. An upstream that has not issued it yet is
+	// [CodeUnavailable] with [Later]; one that refuses it is what it says. A bill that
+	// cannot be used wraps [ErrBillUnreadable]. Nothing of it is handed out then.
+	Bill(ctx context.Context, q BillQuery) (*Bill, error)
+
 	// Spec says what the channel can carry.
 	Spec() Spec
 }

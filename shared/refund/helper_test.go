@@ -49,6 +49,10 @@ func newUpstream() *upstream {
 	}}
 }
 
+func (*upstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (u *upstream) Spec() refund.Spec { return u.spec }
 
 // byOrder lets the upstream be asked about orders. It knows of none.

@@ -215,6 +215,10 @@ func (w *randomWorld) Query(_ context.Context, l refund.Lookup) (refund.Page, er
 	return refund.Page{Refunds: []refund.Refund{w.reported(r)}}, nil
 }
 
+func (*randomWorld) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (w *randomWorld) Spec() refund.Spec {
 	s := newUpstream().Spec()
 	s.Resend = w.v2

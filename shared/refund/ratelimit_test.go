@@ -58,6 +58,10 @@ func (c *counter) Refund(_ context.Context, req refund.Request) (refund.Refund, 
 	return r, c.err
 }
 
+func (*counter) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
+	return nil, refund.ErrNoBill
+}
+
 func (c *counter) Spec() refund.Spec { return c.spec }
 
 // busiest is the greatest number of calls in any second.

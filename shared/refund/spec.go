@@ -15,16 +15,18 @@ const MaxRefunds = 50
 // refused by name and never dropped in silence.
 type Spec struct {
 	Name          string
-	NumberChars   string   // beside digits and letters, what refund and order numbers may hold
-	OutRefundNo   Length   // bytes
-	OutTradeNo    Length   // bytes; Max 0: not carried
-	TransactionID Length   // bytes; Max 0: not carried
-	Reason        Length   // bytes; Max 0: not carried
-	Currencies    []string // nil: any
-	FundsAccounts []string // values of funds_account; none: not carried
-	FromAccounts  []string // values of amount.from[].account; none: not carried
-	Goods         bool     // whether goods_detail is carried
-	Lookups       []string // numbers by which the upstream can be asked; out_refund_no always is one
+	NumberChars   string     // beside digits and letters, what refund and order numbers may hold
+	OutRefundNo   Length     // bytes
+	OutTradeNo    Length     // bytes; Max 0: not carried
+	TransactionID Length     // bytes; Max 0: not carried
+	Reason        Length     // bytes; Max 0: not carried
+	Currencies    []string   // nil: any
+	FundsAccounts []string   // values of funds_account; none: not carried
+	FromAccounts  []string   // values of amount.from[].account; none: not carried
+	Goods         bool       // whether goods_detail is carried
+	Lookups       []string   // numbers by which the upstream can be asked; out_refund_no always is one
+	Bills         []BillKind // that the upstream issues of each day; none: it issues none
+	BillAccounts  []string   // that have a [FundsBill] each
 
 	// What the upstream allows. Zero: it names no limit.
 	Rate       int           // submissions a second
