@@ -28,8 +28,8 @@ const (
 	classIndex = "class"
 )
 
-// dynamoRead is how many items one BatchGetItem asks for. It would take 100, but the
-// largest items must arrive within dynamoTimeout too.
+// dynamoRead is how many items one BatchGetItem asks for at most. It would take 100, but
+// the largest items must arrive within dynamoTimeout too.
 const dynamoRead = 25
 
 // place writes a time and a key so that they compare as one string.
@@ -174,7 +174,9 @@ func (d *dynamo) listClasses(ctx context.Context, r classRange, limit int) (entr
 	return entries, nil
 }
 
-// read asks for many items at once; what DynamoDB leaves out of an answer is asked for again.
+// read asks for many items at once; what DynamoDB leaves out of an answer is asked for
+// again. Of what did not come in time half is asked for from then on: a small function
+// takes longer for the largest items than an answer is waited for.
 func (d *dynamo) read(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
 	leave, err := d.enter(ctx)
 	if err != nil {
@@ -182,38 +184,45 @@ func (d *dynamo) read(ctx context.Context, keys []refund.Key) (map[refund.Key]re
 	}
 	defer leave()
 	found := make(map[refund.Key]refund.Item, len(keys))
-	for chunk := range slices.Chunk(keys, dynamoRead) {
-		ask := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
-		for _, key := range chunk {
-			ask.Keys = append(ask.Keys, keyed(key))
-		}
-		for n := 1; len(ask.Keys) > 0; n++ {
-			var out *dynamodb.BatchGetItemOutput
-			err := d.retry(ctx, func(ctx context.Context, _ bool) (err error) {
-				out, err = d.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-					RequestItems: map[string]types.KeysAndAttributes{d.table: ask},
-				})
-				return err
+	var left []attributes
+	for _, key := range keys {
+		left = append(left, keyed(key))
+	}
+	most, idle := dynamoRead, 0
+	for len(left) > 0 {
+		most = min(most, len(left))
+		var out *dynamodb.BatchGetItemOutput
+		err := d.retry(ctx, func(ctx context.Context, lost bool) (err error) {
+			if lost {
+				most = (most + 1) / 2
+			}
+			ask := types.KeysAndAttributes{ConsistentRead: aws.Bool(true), Keys: left[:most]}
+			out, err = d.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+				RequestItems: map[string]types.KeysAndAttributes{d.table: ask},
 			})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range out.Responses[d.table] {
+			item, err := loaded(a)
 			if err != nil {
 				return nil, err
 			}
-			for _, a := range out.Responses[d.table] {
-				item, err := loaded(a)
-				if err != nil {
-					return nil, err
-				}
-				found[item.Key] = item
-			}
-			left := len(ask.Keys)
-			if ask.Keys = out.UnprocessedKeys[d.table].Keys; len(ask.Keys) == left {
-				if n == dynamoAttempts {
-					return nil, fmt.Errorf("DynamoDB left out %d items of each of %d answers", left, n)
-				}
-				if err := backOff(ctx, n); err != nil {
-					return nil, err
-				}
-			}
+			found[item.Key] = item
+		}
+		omitted := out.UnprocessedKeys[d.table].Keys
+		left = slices.Concat(left[most:], omitted)
+		if len(omitted) < most {
+			idle = 0
+			continue
+		}
+		if idle++; idle == dynamoAttempts {
+			return nil, fmt.Errorf("DynamoDB left out %d items of each of %d answers", most, idle)
+		}
+		if err := backOff(ctx, idle); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
