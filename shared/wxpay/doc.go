@@ -15,6 +15,8 @@
 // ([APIKey.Verify]), a notification is only sealed ([APIKey.OpenReqInfo]), and a
 // refund wants a client certificate in TLS besides ([ParseClientCertificate]).
 //
+// A day's [Bill] is read line by line, since it may be larger than a function's memory.
+//
 // Both sides live here because they are one protocol seen twice: the back end
 // needs one half, the sandbox the other. A mistake made symmetrically would
 // hide from tests that use only these two, so the tests hold each half against

@@ -34,10 +34,11 @@ var (
 	// or because the key is another one.
 	ErrOpen = errors.New("wxpay: cannot open sealed resource")
 
-	// ErrFormat: JSON, XML, PEM, a key or a certificate that is not what it should be.
+	// ErrFormat: JSON, XML, PEM, a key, a certificate or a bill that is not what it should be.
 	ErrFormat = errors.New("wxpay: malformed")
 
-	// ErrTooLarge: a reply of more than 1 MiB, or a v2 message of more than 64 KiB.
+	// ErrTooLarge: a reply of more than 1 MiB, a v2 message of more than 64 KiB, or a bill
+	// or a line of one that is longer than [Bill] says.
 	ErrTooLarge = errors.New("wxpay: too large")
 
 	// ErrUnsent: the request certainly did not leave this machine, so it may be

@@ -1,0 +1,5 @@
+//go:build heavy
+
+package wxpay
+
+const heavy = true
