@@ -141,8 +141,13 @@ func (c *Client) prepare() {
 
 // withDefaultTimeout sees to it that every call ends.
 func withDefaultTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return withTimeout(ctx, defaultTimeout)
+}
+
+// withTimeout sets a deadline where ctx has none.
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, defaultTimeout)
+	return context.WithTimeout(ctx, d)
 }

@@ -41,6 +41,10 @@ var (
 	// or a line of one that is longer than [Bill] says.
 	ErrTooLarge = errors.New("wxpay: too large")
 
+	// ErrElsewhere: a download_url does not lead to where bills are. Nothing was signed
+	// or sent.
+	ErrElsewhere = errors.New("wxpay: download_url leads elsewhere")
+
 	// ErrUnsent: the request certainly did not leave this machine, so it may be
 	// made again without a thought.
 	ErrUnsent = errors.New("wxpay: request not sent")

@@ -21,28 +21,16 @@ const maxReply = 1 << 20
 // wraps [ErrUnsent] if there never was a connection, so that the request
 // certainly did not leave; else it may have been carried out.
 func Exchange(client *http.Client, req *http.Request) (Reply, error) {
-	// The trace only watches: a connection that was wanted and never had is proof
-	// that nothing was sent, whether it was the name, the route or TLS that failed.
-	var wanted, had atomic.Bool
-	traced := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { wanted.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { had.Store(true) },
-	})
-	if err := traced.Err(); err != nil {
-		return Reply{}, fmt.Errorf("%w: %w", ErrUnsent, context.Cause(traced))
-	}
-	resp, err := client.Do(req.WithContext(traced))
+	resp, err := answered(client, req)
 	if err != nil {
-		// The error of net/http quotes the URL, and with it the request.
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err
-		}
-		if !had.Load() && (wanted.Load() || isDial(err)) {
-			return Reply{}, fmt.Errorf("%w: %w", ErrUnsent, err)
-		}
-		return Reply{}, fmt.Errorf("wxpay: no reply: %w", err)
+		return Reply{}, err
 	}
 	defer resp.Body.Close()
+	return whole(resp)
+}
+
+// whole reads a reply's body.
+func whole(resp *http.Response) (Reply, error) {
 	// To the end of the body, so that the connection can be used again.
 	got, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	switch {
@@ -52,6 +40,32 @@ func Exchange(client *http.Client, req *http.Request) (Reply, error) {
 		return Reply{}, ErrTooLarge
 	}
 	return Reply{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
+}
+
+// answered sends a request; the reply's body is still to be read, and closed.
+func answered(client *http.Client, req *http.Request) (*http.Response, error) {
+	// The trace only watches: a connection that was wanted and never had is proof
+	// that nothing was sent, whether it was the name, the route or TLS that failed.
+	var wanted, had atomic.Bool
+	traced := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { wanted.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { had.Store(true) },
+	})
+	if err := traced.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsent, context.Cause(traced))
+	}
+	resp, err := client.Do(req.WithContext(traced))
+	if err != nil {
+		// The error of net/http quotes the URL, and with it the request.
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		if !had.Load() && (wanted.Load() || isDial(err)) {
+			return nil, fmt.Errorf("%w: %w", ErrUnsent, err)
+		}
+		return nil, fmt.Errorf("wxpay: no reply: %w", err)
+	}
+	return resp, nil
 }
 
 // Failover sends to one host after another until one has been reached, and returns
