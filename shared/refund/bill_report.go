@@ -1,7 +1,8 @@
 package refund
 
 import (
-	"context"
+	"cmp"
+	"slices"
 	"time"
 )
 
@@ -41,7 +42,7 @@ type BillReport struct {
 	Rows   int64     `json:"rows"`
 	File   bool      `json:"file,omitempty"` // a person brought it
 	ReadAt time.Time `json:"read_at,omitzero"`
-	By     string    `json:"by,omitempty"` // who had it read, in full; "": the reconciler
+	By     string    `json:"by,omitempty"` // who had it read, an openid masked; "": the reconciler
 
 	Findings    []BillFinding    `json:"findings,omitempty"`    // what is not equal, the first of them
 	Corrections []BillCorrection `json:"corrections,omitempty"` // what was reported before, oldest first
@@ -93,22 +94,123 @@ type BillCorrection struct {
 	Before BillReport `json:"before"`
 }
 
-// BillInput says which day's bill is read at once, whatever the hour. Caller is required.
-type BillInput struct {
-	Caller Caller
-	Day    Day
-	File   *Bill  // what a person has downloaded; nil: the upstream is asked
-	Why    string // why a day is read anew, for its report
+const (
+	// maxBillFindings bounds how many findings a report holds: its counts say how many
+	// there are.
+	maxBillFindings = 50
+	// maxBillCorrections bounds the reports that are kept of what was reported before: the
+	// first of all, and the newest.
+	maxBillCorrections = 31
+)
+
+// find notes a thing that is not equal.
+func (r *BillReport) find(f BillFinding) {
+	if len(r.Findings) < maxBillFindings {
+		r.Findings = append(r.Findings, f)
+	}
 }
 
-// ReadBill holds one day's bill against the ledger now, takes over what the ledger lacks,
-// and keeps the report. A report that was there becomes a correction of the new one.
-func (s *Service) ReadBill(ctx context.Context, in BillInput) (BillReport, error) {
-	return BillReport{}, unavailable("bills are not read yet", nil)
+// in is the part of the report about refunds in a currency. Where none is said, it is the
+// report's own. It is good until the next call.
+func (r *BillReport) in(currency string) *BillReport {
+	if r.Currency == "" {
+		r.Currency = currency
+	}
+	if currency == "" || r.Currency == currency {
+		return r
+	}
+	i := slices.IndexFunc(r.Other, func(o BillReport) bool { return o.Currency == currency })
+	if i < 0 {
+		i = len(r.Other)
+		r.Other = append(r.Other, BillReport{Date: r.Date, Currency: currency})
+	}
+	return &r.Other[i]
 }
 
-// BillReports are the reports of the days from since on, the newest first, one for each
-// day: those that nobody has read are [BillUnread].
-func (s *Service) BillReports(ctx context.Context, since, until Day) ([]BillReport, error) {
-	return nil, unavailable("bills are not read yet", nil)
+// refunds is how many refunds the report counts in its own currency.
+func (r *BillReport) refunds() int64 { return r.Equal + r.Differs + r.OursOnly + r.TheirsOnly }
+
+// lead makes the currency in which there are most refunds the report's own.
+func (r *BillReport) lead() {
+	slices.SortFunc(r.Other, func(a, b BillReport) int { return cmp.Compare(a.Currency, b.Currency) })
+	most := -1
+	for i := range r.Other {
+		if o := &r.Other[i]; o.refunds() > r.refunds() && (most < 0 || o.refunds() > r.Other[most].refunds()) {
+			most = i
+		}
+	}
+	if most < 0 {
+		return
+	}
+	o := &r.Other[most]
+	r.Currency, o.Currency = o.Currency, r.Currency
+	r.Fen, o.Fen = o.Fen, r.Fen
+	for _, n := range []struct{ a, b *int64 }{
+		{&r.Equal, &o.Equal}, {&r.Differs, &o.Differs}, {&r.OursOnly, &o.OursOnly}, {&r.TheirsOnly, &o.TheirsOnly},
+		{&r.ToAsk, &o.ToAsk}, {&r.Silent, &o.Silent}, {&r.Skipped, &o.Skipped},
+	} {
+		*n.a, *n.b = *n.b, *n.a
+	}
+}
+
+// sum counts over all currencies.
+func (r *BillReport) sum(count func(*BillReport) int64) int64 {
+	n := count(r)
+	for i := range r.Other {
+		n += count(&r.Other[i])
+	}
+	return n
+}
+
+// clone is a copy that shares nothing with r but corrections.
+func (r *BillReport) clone() BillReport {
+	c := *r
+	c.Findings, c.Other = slices.Clone(r.Findings), slices.Clone(r.Other)
+	if r.Funds != nil {
+		funds := *r.Funds
+		c.Funds = &funds
+	}
+	return c
+}
+
+// result reports whether the state is what came of reading a bill.
+func (s BillState) result() bool {
+	return s == BillAgrees || s == BillWaiting || s == BillDiffers
+}
+
+// correct puts a report in the place of an earlier one, and says why. An earlier one that
+// was no result is no loss.
+func (r *BillReport) correct(before BillReport, why string) {
+	r.Corrections = slices.Clone(before.Corrections)
+	if !before.State.result() {
+		return
+	}
+	before.Corrections, before.Findings = nil, nil // counts and fen are what was reported; findings would outgrow an item
+	r.Corrections = append(r.Corrections, BillCorrection{At: r.ReadAt, Why: why, By: r.By, Before: before})
+	if len(r.Corrections) > maxBillCorrections {
+		r.Corrections = slices.Delete(r.Corrections, 1, 2)
+	}
+}
+
+// incoherent says what in a report cannot be; "": nothing.
+func (r *BillReport) incoherent(day Day) string {
+	switch {
+	case r.Date != day:
+		return "it is of " + string(r.Date)
+	case !slices.Contains([]BillState{BillUnread, BillReading, BillAgrees, BillWaiting, BillDiffers, BillUnreadable, BillUnavailable}, r.State):
+		return "there is no state " + string(r.State)
+	}
+	for _, part := range append(slices.Clone(r.Other), *r) {
+		f := part.Fen
+		if min(part.Equal, part.Differs, part.OursOnly, part.TheirsOnly, part.ToAsk, part.Silent, part.Skipped, part.Rows,
+			f.Bill, f.Ledger, f.Equal, f.Differs, f.OursOnly, f.TheirsOnly, f.ToAsk, f.Skipped) < 0 {
+			return "it counts less than nothing"
+		}
+	}
+	return ""
+}
+
+// anothers reports whether the row is about another sub-merchant of the provider's than m.
+func (row BillRow) anothers(m Merchant) bool {
+	return m.SubMchID != "" && row.SubMchID != "" && row.SubMchID != m.SubMchID
 }

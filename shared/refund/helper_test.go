@@ -38,6 +38,7 @@ type upstream struct {
 	listed        func() refund.Page   // the answer to queries by order; nil: there is none
 	named         func(*refund.Refund) // changes what an accepted refund is reported as
 	slow          time.Duration        // of each query
+	bill          func(refund.BillQuery) (*refund.Bill, error)
 }
 
 func newUpstream() *upstream {
@@ -49,8 +50,11 @@ func newUpstream() *upstream {
 	}}
 }
 
-func (*upstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
+func (u *upstream) Bill(_ context.Context, q refund.BillQuery) (*refund.Bill, error) {
+	if u.bill == nil {
+		return nil, refund.ErrNoBill
+	}
+	return u.bill(q)
 }
 
 func (u *upstream) Spec() refund.Spec { return u.spec }
