@@ -144,7 +144,7 @@ func TestReconcilerRunsOnEveryPlatform(t *testing.T) {
 	onSCF, onLambda := StartSCF(t, Reconcile, w.Env), StartLambda(t, Reconcile, w.Env)
 	const token = "new-CANARY-0123456789-0123456789"
 	container, tokenless := StartPlain(t, Reconcile, w.With("REFUND_SERVER_TOKEN="+token, "TRUST_WX_HEADERS=true")), StartPlain(t, Reconcile, w.Env)
-	const summary = `{"checked":1,"settled":1,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`
+	const summary = `{"checked":1,"settled":1,"resubmitted":0,"released":0,"delivered":0,"remaining":0,"bills":0}`
 	open := func(no string) {
 		t.Helper()
 		if got := functions.Dispatch(RefundEvent(o, no, 10)); got.Code != 0 {

@@ -246,7 +246,7 @@ func testCallers(t *testing.T, p *program) {
 func testLost(t *testing.T, p *program) {
 	p.pass("10m") // whatever was under way before
 	p.call("reconcile", `{}`)
-	const nothing = `{"checked":0,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`
+	const nothing = `{"checked":0,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0,"bills":0}`
 	if got := p.call("reconcile", `{"Type":"Timer","TriggerName":"reconcile","Time":"2026-11-22T00:00:00Z","Message":""}`); got != nothing {
 		t.Errorf("reconcile: got %s, want %s", got, nothing)
 	}
@@ -270,7 +270,7 @@ func testLost(t *testing.T, p *program) {
 		}
 	}
 	p.pass("2m")
-	if got, want := p.call("reconcile", `{}`), `{"checked":3,"settled":3,"resubmitted":1,"released":0,"delivered":0,"remaining":0}`; got != want {
+	if got, want := p.call("reconcile", `{}`), `{"checked":3,"settled":3,"resubmitted":1,"released":0,"delivered":0,"remaining":0,"bills":0}`; got != want {
 		t.Errorf("reconcile: got %s, want %s", got, want)
 	}
 	if diff := cmp.Diff(map[string]string{"L1": "SUCCESS", "L2": "SUCCESS", "L3": "PROCESSING"}, p.recorded(o)); diff != "" {

@@ -31,6 +31,8 @@ const (
 	alarmAbnormal      = "refund_abnormal"     // the bank has refused it: somebody acts on the merchant platform
 	alarmAlerter       = "alerter_unreachable" // no alarm has reached a robot or webhook for a day
 	alarmOrderAge      = "order_expiring"      // the order is a year old within a week, and the refund is not done
+	alarmBillDiffers   = "bill_differs"        // a day's bill and the ledger do not agree
+	alarmBillUnread    = "bill_unread"         // a day's bill cannot be used, is refused, or is not issued by the second day
 
 	alarmAgain = 24 * time.Hour // how often an alarm whose cause goes on is repeated
 )

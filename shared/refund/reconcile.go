@@ -19,6 +19,7 @@ type Summary struct {
 	Released    int `json:"released"`    // of them, those that the upstream never had and that were released
 	Delivered   int `json:"delivered"`   // events that subscribers acknowledged
 	Remaining   int `json:"remaining"`   // refunds that are due and were not reached; at most maxRemaining are counted
+	Bills       int `json:"bills"`       // days whose bill this run has held against the ledger to its end
 }
 
 const (
@@ -63,10 +64,12 @@ func (s *Service) Reconcile(ctx context.Context) (Summary, error) {
 		}
 	}
 	s.backfillClasses(ctx, end)
+	summary.Bills = s.readBills(ctx, end)
 	left, err := s.remaining(ctx, now)
 	summary.Remaining = left
 	s.log(ctx, slog.LevelInfo, "reconciled", "", "checked", summary.Checked, "settled", summary.Settled,
-		"resubmitted", summary.Resubmitted, "released", summary.Released, "delivered", summary.Delivered, "remaining", summary.Remaining)
+		"resubmitted", summary.Resubmitted, "released", summary.Released, "delivered", summary.Delivered,
+		"remaining", summary.Remaining, "bills", summary.Bills)
 	s.tellAlarms(ctx)
 	return summary, err
 }

@@ -33,6 +33,9 @@ type Service struct {
 	// after a top-up, for seven days.
 	WaitFunds bool
 
+	// NoBill keeps the reconciler from reading bills. A person may have one read all the same.
+	NoBill bool
+
 	Subscribers []Subscriber // are told of every refund that settles
 	Alerters    []Alerter    // are told of alarms
 
@@ -45,6 +48,7 @@ type Service struct {
 	turns      turns
 	bound      atomic.Int64 // when the ledger was last known to be this merchant's, Unix seconds
 	classed    atomic.Bool  // whether all items of the ledger are listed under their classes
+	billsAt    atomic.Int64 // when a bill is to be read next, as far as this process knows, Unix milliseconds
 	aheadNoted atomic.Int64 // when this process last kept the alarm that a clock runs ahead, Unix seconds
 	delivering sync.Map     // of deliveryKey: what this process is delivering now, since by the sandbox's clock a lease may end before a call does
 }

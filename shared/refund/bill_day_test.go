@@ -1,0 +1,787 @@
+package refund_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wxrefund/shared/refund"
+)
+
+// A billed fixture has an upstream that issues bills. Its first day that matters is the
+// 22nd of November 2026, on which its upstream accepts what it accepts.
+type billed struct {
+	*fixture
+	mu      sync.Mutex
+	rows    map[refund.Day][]refund.BillRow // none: an empty bill
+	hash    map[refund.Day]string           // "": by the rows
+	fails   map[refund.Day]error            // why there is no bill
+	fetched map[refund.Day]int
+	onRow   func(refund.BillRow)
+}
+
+const day22 = refund.Day("2026-11-22")
+
+// bills has the fixture's upstream issue bills.
+func bills(f *fixture) *billed {
+	b := &billed{fixture: f, rows: map[refund.Day][]refund.BillRow{}, hash: map[refund.Day]string{}, fails: map[refund.Day]error{}, fetched: map[refund.Day]int{}}
+	f.up.spec.Bills = []refund.BillKind{refund.TradeBill}
+	f.up.bill = b.bill
+	return b
+}
+
+func (b *billed) bill(q refund.BillQuery) (*refund.Bill, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fetched[q.Day]++
+	if err := b.fails[q.Day]; err != nil {
+		return nil, err
+	}
+	rows := slices.Clone(b.rows[q.Day])
+	if len(rows) == 0 {
+		return &refund.Bill{Query: q, Empty: true}, nil
+	}
+	hash := b.hash[q.Day]
+	if hash == "" {
+		hash = fmt.Sprintf("sha1:%x", len(rows))
+	}
+	return &refund.Bill{Query: q, Hash: hash, Rows: int64(len(rows)), Refunds: func(yield func(refund.BillRow, error) bool) {
+		for _, row := range rows {
+			if b.onRow != nil {
+				b.onRow(row)
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}}, nil
+}
+
+func (b *billed) fetches(d refund.Day) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fetched[d]
+}
+
+// billRow is a row of the upstream's refund of order O1.
+func billRow(line int64, no string, fen int64) refund.BillRow {
+	return refund.BillRow{Line: line, MchID: merchant.MchID, TransactionID: "T-O1", OutTradeNo: "O1", RefundID: "5000" + no, OutRefundNo: no,
+		Amount: fen, Refunded: fen, Currency: "CNY", Status: refund.StatusProcessing}
+}
+
+func billRows(numbers ...string) (rows []refund.BillRow) {
+	for i, no := range numbers {
+		rows = append(rows, billRow(int64(i+2), no, 10))
+	}
+	return rows
+}
+
+// at moves the clock to a time of Beijing's.
+func (b *billed) at(t *testing.T, when string) {
+	t.Helper()
+	at, err := time.ParseInLocation("2006-01-02 15:04", when, time.FixedZone("", 8*60*60))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.advance(at.Sub(b.Now()))
+}
+
+func (b *billed) report(t *testing.T, d refund.Day) refund.BillReport {
+	t.Helper()
+	reports, err := b.BillReports(t.Context(), d, d)
+	if err != nil || len(reports) != 1 {
+		t.Fatalf("%s: %d reports, %v", d, len(reports), err)
+	}
+	return reports[0]
+}
+
+// wantDay checks what is said of the 22nd: its state, and its counts in short.
+func (b *billed) wantDay(t *testing.T, state refund.BillState, counts, when string) {
+	t.Helper()
+	r := b.report(t, day22)
+	got := fmt.Sprintf("equal %d, differs %d, ours %d, theirs %d; fen %d %d", r.Equal, r.Differs, r.OursOnly, r.TheirsOnly, r.Fen.Bill, r.Fen.Ledger)
+	if r.State != state || counts != "" && got != counts {
+		t.Errorf("%s: the day is %s (%s) with %s; want %s with %s", when, r.State, r.Why, got, state, counts)
+	}
+}
+
+// wantOpen checks whether an alarm about the 22nd is open.
+func (b *billed) wantOpen(t *testing.T, code string, want bool, when string) {
+	t.Helper()
+	open, _, err := b.Alarms(t.Context(), "", 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.ContainsFunc(open, func(a refund.OpenAlarm) bool { return a.Code == code && a.About == "bill/"+string(day22) })
+	if got != want {
+		t.Errorf("%s: %s is open: %v, want %v", when, code, got, want)
+	}
+}
+
+// yesterdays are the days before the 22nd, which say nothing here.
+func (b *billed) settleEarlierDays(t *testing.T) {
+	t.Helper()
+	b.at(t, "2026-11-22 18:00")
+	b.reconcile(t)
+}
+
+func TestADayWhoseBillIsTheLedgersAgrees(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.must(t, request("R1", 10))
+	b.must(t, request("R2", 10))
+	b.rows[day22] = billRows("R1", "R2")
+	b.at(t, "2026-11-23 09:59")
+	if b.reconcile(t); b.fetches(day22) > 0 {
+		t.Error("the bill was asked for before it is issued")
+	}
+	b.wantDay(t, refund.BillUnread, "", "before ten")
+	b.at(t, "2026-11-23 10:00")
+	if got := b.reconcile(t); got.Bills != 1 {
+		t.Errorf("a run has read %d bills, want 1", got.Bills)
+	}
+	b.wantDay(t, refund.BillAgrees, "equal 2, differs 0, ours 0, theirs 0; fen 20 20", "after ten")
+	r := b.report(t, day22)
+	if r.Currency != "CNY" || r.Hash != "sha1:2" || r.Rows != 2 || r.By != "" || !r.ReadAt.Equal(b.Now()) || r.Corrections != nil {
+		t.Errorf("the report is %+v", r)
+	}
+	b.wait(t, 24*time.Hour)
+	if got := b.fetches(day22); got != 1 {
+		t.Errorf("the bill was fetched %d times", got)
+	}
+	if strings.Contains(b.log.String(), "bill not read") || b.alarms("") > 0 {
+		t.Errorf("the log says\n%s", b.log)
+	}
+}
+
+// The first run reads three months, the newest day first; what it has no time for, the next
+// ones do.
+func TestEveryDayThatIsMissingIsReadForThreeMonths(t *testing.T) {
+	b := bills(clocked(t))
+	b.at(t, "2026-11-23 10:00")
+	if got := b.reconcile(t); got.Bills != 91 {
+		t.Errorf("%d bills were read, want 91", got.Bills)
+	}
+	if len(b.fetched) != 91 || b.fetched["2026-08-24"] != 1 || b.fetched[day22] != 1 {
+		t.Errorf("%d days were asked for", len(b.fetched))
+	}
+	reports, err := b.BillReports(t.Context(), "2026-08-22", "2026-12-31")
+	if err != nil || len(reports) != 93 || reports[0].Date != day22 || reports[90].State != refund.BillAgrees || reports[91].State != refund.BillUnread {
+		t.Errorf("%d reports, %v", len(reports), err)
+	}
+	b.at(t, "2026-11-26 10:00")
+	if got := b.reconcile(t); got.Bills != 3 {
+		t.Errorf("%d bills were read after three days without a run, want 3", got.Bills)
+	}
+}
+
+func TestARefundThatTheBillLacksIsWaitedForUntilTheNextDay(t *testing.T) {
+	for _, next := range []bool{true, false} {
+		b := bills(clocked(t))
+		b.settleEarlierDays(t)
+		b.must(t, request("R1", 10))
+		b.must(t, request("R2", 10))
+		b.rows[day22] = billRows("R1")
+		b.at(t, "2026-11-23 10:00")
+		b.reconcile(t)
+		b.wantDay(t, refund.BillWaiting, "equal 1, differs 0, ours 1, theirs 0; fen 10 20", "on the first day")
+		b.wantOpen(t, "bill_differs", false, "on the first day")
+		if next {
+			b.rows["2026-11-23"] = billRows("R2")
+		}
+		b.at(t, "2026-11-24 09:59")
+		b.reconcile(t)
+		b.at(t, "2026-11-24 10:00")
+		b.reconcile(t)
+		if next {
+			b.wantDay(t, refund.BillAgrees, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "in the next day's bill")
+			b.wantOpen(t, "bill_differs", false, "in the next day's bill")
+			continue
+		}
+		b.wantDay(t, refund.BillDiffers, "equal 1, differs 0, ours 1, theirs 0; fen 10 20", "in no bill")
+		b.wantOpen(t, "bill_differs", true, "in no bill")
+		r := b.report(t, day22)
+		if len(r.Corrections) != 1 || r.Corrections[0].Before.State != refund.BillWaiting || r.Corrections[0].Why == "" {
+			t.Errorf("corrections are %+v", r.Corrections)
+		}
+		if len(r.Findings) != 1 || r.Findings[0].OutRefundNo != "R2" || r.Findings[0].What != "ours_only" || r.Findings[0].Order != "O1" {
+			t.Errorf("findings are %+v", r.Findings)
+		}
+		// The alarm is repeated each day, and a person ends it.
+		b.wait(t, 72*time.Hour)
+		if n := b.alarms("bill_differs"); n < 3 || n > 4 {
+			t.Errorf("the alarm was logged %d times in three days", n)
+		}
+		if err := b.Acknowledge(t.Context(), "bill/"+string(day22), "bill_differs", "operator me", "known"); err != nil {
+			t.Fatal(err)
+		}
+		n := b.alarms("bill_differs")
+		b.wait(t, 96*time.Hour)
+		b.wantOpen(t, "bill_differs", false, "when it is acknowledged")
+		if got := b.alarms("bill_differs"); got != n || b.fetches(day22) != 2 {
+			t.Errorf("after it was acknowledged the alarm was logged %d times more, and the bill fetched %d times", got-n, b.fetches(day22))
+		}
+	}
+}
+
+// What the next bill or a person's reading explains is no alarm any more.
+func TestADayThatAgreesAfterAllEndsItsAlarm(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.must(t, request("R1", 10))
+	b.rows[day22] = []refund.BillRow{billRow(2, "R1", 11)}
+	b.at(t, "2026-11-23 10:00")
+	b.reconcile(t)
+	b.wantDay(t, refund.BillDiffers, "equal 0, differs 1, ours 0, theirs 0; fen 11 10", "with another amount")
+	b.wantOpen(t, "bill_differs", true, "with another amount")
+	b.rows[day22] = billRows("R1")
+	if _, err := b.ReadBill(t.Context(), refund.BillInput{Caller: server, Day: day22, Why: "it was issued anew"}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantDay(t, refund.BillAgrees, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "issued anew")
+	b.wantOpen(t, "bill_differs", false, "issued anew")
+	c := b.report(t, day22).Corrections
+	if len(c) != 1 || c[0].Why != "it was issued anew" || c[0].By != "server" || c[0].Before.State != refund.BillDiffers || c[0].Before.Differs != 1 {
+		t.Errorf("corrections are %+v", c)
+	}
+}
+
+func upstreamError(code refund.Code, name string) error {
+	return &refund.Error{Code: code, Next: refund.Later, Upstream: name, Message: "it says " + name}
+}
+
+// What is wrong with one day's bill is said of that day, is tried again in time, and keeps
+// no other day back.
+func TestADayWithoutABillIsTriedAgainAndKeepsToItself(t *testing.T) {
+	unreadable := fmt.Errorf("line 7 has 12 columns: %w", refund.ErrBillUnreadable)
+	tests := map[string]struct {
+		err    error
+		state  refund.BillState
+		again  time.Duration // not before
+		atOnce bool          // it is an alarm
+	}{
+		"creating":   {upstreamError(refund.CodeUnavailable, "STATEMENT_CREATING"), refund.BillUnavailable, 10 * time.Minute, false},
+		"no answer":  {upstreamError(refund.CodeUnavailable, ""), refund.BillUnavailable, 10 * time.Minute, false},
+		"refused":    {upstreamError(refund.CodeRejected, "NO_AUTH"), refund.BillUnavailable, 24 * time.Hour, true},
+		"denied":     {upstreamError(refund.CodeDenied, "NO_AUTH"), refund.BillUnavailable, 24 * time.Hour, true},
+		"unreadable": {unreadable, refund.BillUnreadable, time.Hour, true},
+		"no bill":    {refund.ErrNoBill, refund.BillUnavailable, 24 * time.Hour, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := bills(clocked(t))
+			b.at(t, "2026-11-22 09:00")
+			b.reconcile(t) // up to the 20th
+			b.must(t, request("R1", 10))
+			b.rows[day22] = billRows("R1")
+			b.fails[day22] = test.err
+			b.at(t, "2026-11-23 10:00")
+			if got := b.reconcile(t); got.Bills != 1 || b.fetches("2026-11-21") != 1 {
+				t.Errorf("%d other days were read, want the 21st", got.Bills)
+			}
+			b.wantDay(t, test.state, "", "at first")
+			if why := b.report(t, day22).Why; why == "" {
+				t.Error("it is not said why")
+			}
+			b.wantOpen(t, "bill_unread", test.atOnce, "at first")
+			for waited := time.Minute; waited < test.again; waited += time.Minute {
+				b.later(t, time.Minute)
+			}
+			if n := b.fetches(day22); n != 1 {
+				t.Errorf("it was asked for %d times within %v", n, test.again)
+			}
+			b.later(t, time.Minute)
+			if n := b.fetches(day22); n != 2 {
+				t.Errorf("it was asked for %d times after %v, want twice", n, test.again)
+			}
+			b.at(t, "2026-11-24 11:30")
+			b.reconcile(t)
+			b.wantOpen(t, "bill_unread", true, "on the second day")
+			if n := b.fetches(day22); n > 30 {
+				t.Errorf("it was asked for %d times", n)
+			}
+			delete(b.fails, day22)
+			b.wait(t, 25*time.Hour)
+			b.wantDay(t, refund.BillAgrees, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "when it is there")
+			b.wantOpen(t, "bill_unread", false, "when it is there")
+			if c := b.report(t, day22).Corrections; c != nil {
+				t.Errorf("what was no result is kept as one: %+v", c)
+			}
+		})
+	}
+}
+
+// Waiting for a bill that is being made takes longer each time, and no longer than an hour.
+func TestABillThatIsBeingMadeIsAskedForLessAndLessOften(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.fails[day22] = upstreamError(refund.CodeUnavailable, "STATEMENT_CREATING")
+	b.at(t, "2026-11-23 10:00")
+	var asked []int
+	for minute := range 240 {
+		before := b.fetches(day22)
+		if b.reconcile(t); b.fetches(day22) > before {
+			asked = append(asked, minute)
+		}
+		b.advance(time.Minute)
+	}
+	wantEqual(t, "minutes", []int{0, 10, 30, 70, 130, 190}, asked)
+}
+
+// An upstream that refuses a merchant's bills is not asked for each of three months.
+func TestAnUpstreamThatRefusesIsAskedForAFewDaysOnly(t *testing.T) {
+	b := bills(clocked(t))
+	b.at(t, "2026-11-23 10:00")
+	b.up.bill = func(q refund.BillQuery) (*refund.Bill, error) {
+		b.fetched[q.Day]++
+		return nil, upstreamError(refund.CodeRejected, "NO_AUTH")
+	}
+	for range 24 * 6 {
+		b.later(t, 10*time.Minute)
+	}
+	if len(b.fetched) > 4 || b.fetched[day22] == 0 {
+		t.Errorf("%d days were asked for within a day", len(b.fetched))
+	}
+	if n := b.alarms("bill_unread"); n > 4 {
+		t.Errorf("there were %d alarms", n)
+	}
+}
+
+// A run each minute reads nothing of the ledger for bills, until it is time.
+func TestARunThatHasNoBillToReadCostsNothing(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	reads := &billReads{Ledger: b.Ledger}
+	b.Ledger = reads
+	runs := 0
+	for range 24 * 60 {
+		n := reads.n
+		if b.later(t, time.Minute); reads.n > n {
+			runs++
+		}
+	}
+	if runs != 1 {
+		t.Errorf("%d runs of a day have read what there is of bills, want 1", runs)
+	}
+	b.NoBill = true
+	n := reads.n
+	b.wait(t, 48*time.Hour)
+	if reads.n != n {
+		t.Error("bills were read although they are not to be")
+	}
+}
+
+// billReads counts how often something of bills is read.
+type billReads struct {
+	refund.Ledger
+	n int
+}
+
+func (l *billReads) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	if slices.ContainsFunc(keys, func(k refund.Key) bool { return strings.HasPrefix(string(k), "bill/") }) {
+		l.n++
+	}
+	return l.Ledger.Get(ctx, keys...)
+}
+
+// many is a day of so many refunds, every seventh of another amount there.
+func (b *billed) many(t *testing.T, n int) {
+	t.Helper()
+	b.settleEarlierDays(t)
+	var rows []refund.BillRow
+	for i := range n {
+		no := fmt.Sprintf("M%04d", i)
+		req := refund.Request{OutRefundNo: no, OutTradeNo: "O-" + no, Amount: refund.RequestAmount{Refund: 10, Total: 100, Currency: "CNY"}}
+		b.must(t, req)
+		fen := int64(10)
+		if i%7 == 3 {
+			fen = 11
+		}
+		row := billRow(int64(i+2), no, fen)
+		row.OutTradeNo, row.TransactionID = req.OutTradeNo, "T-"+req.OutTradeNo
+		rows = append(rows, row)
+	}
+	b.rows[day22] = rows[:n-1] // and the last one is ours only
+	b.at(t, "2026-11-24 10:00")
+}
+
+// dying is a ledger that stops at one of its calls, as for a process that was killed.
+type dying struct {
+	refund.Ledger
+	left int
+	once func() // when it stops
+}
+
+var errKilled = errors.New("killed")
+
+func (l *dying) dead() bool {
+	if l.left--; l.left == 0 && l.once != nil {
+		l.once()
+	}
+	return l.left < 0
+}
+
+func (l *dying) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	if l.dead() {
+		return nil, errKilled
+	}
+	return l.Ledger.Get(ctx, keys...)
+}
+
+func (l *dying) Commit(ctx context.Context, items ...refund.Item) error {
+	if l.dead() {
+		return errKilled
+	}
+	return l.Ledger.Commit(ctx, items...)
+}
+
+func (l *dying) List(ctx context.Context, index refund.Index, cursor string, limit int) ([]refund.Item, string, error) {
+	if l.dead() {
+		return nil, "", errKilled
+	}
+	return l.Ledger.List(ctx, index, cursor, limit)
+}
+
+// Wherever a process is killed in reading a bill, the next ones go on, and the report is
+// the same; two more at once change nothing.
+func TestAReadingThatIsKilledAnywhereEndsAsIfItHadNotBeen(t *testing.T) {
+	const refunds = 230
+	clean := bills(clocked(t))
+	clean.many(t, refunds)
+	count := &dying{Ledger: clean.Ledger, left: 1 << 30}
+	clean.Ledger = count
+	clean.reconcile(t)
+	calls := 1<<30 - count.left
+	want := clean.report(t, day22)
+	if want.State != refund.BillDiffers || want.OursOnly != 1 || want.Equal+want.Differs != refunds-1 || want.Fen.Ledger != 10*refunds {
+		t.Fatalf("the report is %+v", want)
+	}
+	b := bills(clocked(t))
+	b.many(t, refunds)
+	whole := b.Ledger
+	for n := range calls {
+		// Every call dies once in the same ledger: a process each.
+		s := &refund.Service{Channel: b.up, Ledger: &dying{Ledger: whole, left: n}, Merchant: merchant, Now: b.Now, Log: b.Log}
+		_, _ = s.Reconcile(t.Context())
+		if n%5 == 4 {
+			b.advance(3 * time.Minute)
+		}
+		b.advance(time.Second)
+	}
+	b.at(t, "2026-11-24 16:00")
+	others := &refund.Service{Channel: b.up, Ledger: whole, Merchant: merchant, Now: b.Now, Log: b.Log}
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { _, _ = others.Reconcile(t.Context()) })
+		wg.Go(func() { _, _ = b.Reconcile(t.Context()) })
+	}
+	wg.Wait()
+	b.advance(time.Hour)
+	b.reconcile(t)
+	got := b.report(t, day22)
+	got.ReadAt, want.ReadAt = time.Time{}, time.Time{}
+	wantEqual(t, "report", want, got)
+	b.wantOpen(t, "bill_differs", true, "at the end")
+}
+
+// With a fresh ledger for each, so that no earlier step helps.
+func TestAReadingThatIsKilledOnceGoesOnAtTheLineThatItHasReached(t *testing.T) {
+	const refunds = 2500
+	b := bills(clocked(t))
+	b.many(t, refunds)
+	whole := b.Ledger
+	ctx, cancel := context.WithCancel(t.Context())
+	judged := 0
+	b.onRow = func(row refund.BillRow) {
+		if judged++; judged == 1700 {
+			cancel()
+		}
+	}
+	s := &refund.Service{Channel: b.up, Ledger: whole, Merchant: merchant, Now: b.Now, Log: b.Log}
+	_, _ = s.Reconcile(ctx)
+	b.onRow = nil
+	b.wantDay(t, refund.BillReading, "", "when it was cut off")
+	var stored struct{ Pass struct{ Line int64 } }
+	if err := json.Unmarshal(b.items(t, "bill/"+refund.Key(day22))[0].Body, &stored); err != nil || stored.Pass.Line < 1000 {
+		t.Errorf("it has noted line %d, %v", stored.Pass.Line, err)
+	}
+	b.advance(3 * time.Minute)
+	b.reconcile(t)
+	if r := b.report(t, day22); r.Equal+r.Differs != refunds-1 || r.Differs != 357 || b.fetches(day22) != 2 {
+		t.Errorf("%d equal, %d differ, fetched %d times", r.Equal, r.Differs, b.fetches(day22))
+	}
+}
+
+// A bill that is issued anew while it is being read is read from its beginning.
+func TestABillThatIsAnotherNextTimeIsReadFromTheBeginning(t *testing.T) {
+	b := bills(clocked(t))
+	b.many(t, 1500)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	b.onRow = func(refund.BillRow) {
+		if n++; n == 1300 {
+			cancel()
+		}
+	}
+	s := &refund.Service{Channel: b.up, Ledger: b.Ledger, Merchant: merchant, Now: b.Now, Log: b.Log}
+	_, _ = s.Reconcile(ctx)
+	b.onRow = nil
+	for i := range b.rows[day22] {
+		b.rows[day22][i].Amount = 10
+	}
+	b.hash[day22] = "sha1:another"
+	b.advance(3 * time.Minute)
+	b.reconcile(t)
+	if r := b.report(t, day22); r.Equal != 1499 || r.Differs != 0 || r.Hash != "sha1:another" || len(r.Findings) != 1 {
+		t.Errorf("%d equal, %d differ, %d findings, %s", r.Equal, r.Differs, len(r.Findings), r.Hash)
+	}
+}
+
+// A run ends when its time is up, and the next one goes on.
+func TestAReadingKeepsToTheTimeOfItsRun(t *testing.T) {
+	b := bills(clocked(t))
+	b.many(t, 600)
+	b.Ledger = &slowLedger{b.Ledger}
+	for run := 1; ; run++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
+		began := time.Now()
+		if _, err := b.Reconcile(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if took := time.Since(began); took > 900*time.Millisecond {
+			t.Errorf("run %d took %v", run, took)
+		}
+		if slices.Contains([]refund.BillState{refund.BillAgrees, refund.BillDiffers, refund.BillWaiting}, b.report(t, day22).State) {
+			if run < 2 {
+				t.Error("one run was enough: the test proves nothing")
+			}
+			break
+		}
+		if run == 20 {
+			t.Fatalf("%d runs were not enough: %+v", run, b.report(t, day22))
+		}
+		b.advance(time.Minute)
+	}
+	if r := b.report(t, day22); r.Equal+r.Differs != 599 || r.OursOnly != 1 {
+		t.Errorf("the report is %+v", r)
+	}
+}
+
+type slowLedger struct{ refund.Ledger }
+
+func (l *slowLedger) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	if strings.HasPrefix(string(keys[0]), "refund/M") {
+		time.Sleep(time.Millisecond)
+	}
+	return l.Ledger.Get(ctx, keys...)
+}
+
+// Of several instances one reads a day, whoever it is.
+func TestOneOfSeveralInstancesReadsADay(t *testing.T) {
+	b := bills(clocked(t))
+	b.many(t, 300)
+	var wg sync.WaitGroup
+	read := make([]int, 4)
+	for i := range read {
+		wg.Go(func() {
+			s := &refund.Service{Channel: b.up, Ledger: b.Ledger, Merchant: merchant, Now: b.Now, Log: b.Log}
+			summary, _ := s.Reconcile(t.Context())
+			read[i] = summary.Bills
+		})
+	}
+	wg.Wait()
+	b.advance(3 * time.Minute)
+	b.reconcile(t)
+	if got := b.fetches(day22); got != 1 || b.report(t, day22).Equal+b.report(t, day22).Differs != 299 {
+		t.Errorf("the bill was fetched %d times: %+v", got, b.report(t, day22))
+	}
+}
+
+// What a clock that ran ahead has written keeps nobody from reading.
+func TestTimesInTheFutureKeepNoBillFromBeingRead(t *testing.T) {
+	b := bills(clocked(t))
+	b.must(t, request("R1", 10))
+	b.rows[day22] = billRows("R1")
+	b.write(t, refund.Item{Key: "bill/state", Body: []byte(`{"lease":"2027-03-01T00:00:00Z","through":"2027-02-01","first":"2027-02-01T00:00:00Z",` +
+		`"none_before":"2027-02-01T00:00:00Z","tasks":[{"day":"2027-01-30"},{"day":"2026-11-22","at":"2027-02-01T00:00:00Z"}]}`)})
+	b.at(t, "2026-11-23 10:00")
+	b.reconcile(t)
+	b.wantDay(t, refund.BillAgrees, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "with a state of the future")
+	b.at(t, "2026-11-24 10:00")
+	if b.reconcile(t); b.report(t, "2026-11-23").State != refund.BillAgrees {
+		t.Error("the next day was not read")
+	}
+}
+
+// What earlier claims there were decides whom is told of old refunds, so that it is right:
+// the first claim is found among many refunds that were not made here.
+func TestTheFirstClaimIsFoundAndKept(t *testing.T) {
+	for _, externals := range []int{0, 1, 700} {
+		b := bills(clocked(t))
+		at := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
+		var items []refund.Item
+		put := func(no string, external bool, at time.Time) {
+			items = append(items, refund.Item{Key: refund.Key("refund/" + no), Class: "success", At: at, Body: fmt.Appendf(nil,
+				`{"state":"success","foreign":%v,"request":{"out_refund_no":%q},"claimed_at":%q,"history":[{"at":%[3]q,"what":"success"}]}`, external, no, at.Format(time.RFC3339))})
+		}
+		for i := range externals {
+			put(fmt.Sprint("E", i), true, at.Add(time.Duration(i/300)*time.Hour))
+		}
+		first := at.Add(30 * 24 * time.Hour)
+		put("OURS2", false, first.Add(time.Hour))
+		put("OURS1", false, first)
+		put("LATER", true, first.Add(2*time.Hour))
+		for chunk := range slices.Chunk(items, 50) {
+			b.write(t, chunk...)
+		}
+		b.at(t, "2026-11-23 10:00")
+		b.reconcile(t)
+		var state struct{ First time.Time }
+		if err := json.Unmarshal(b.items(t, "bill/state")[0].Body, &state); err != nil || !state.First.Equal(first) {
+			t.Errorf("%d externals: the first claim was at %v, %v; want %v", externals, state.First, err, first)
+		}
+	}
+}
+
+// Whoever reads a bill at once is admitted, asks for a day that has ended, and is alone.
+func TestReadBillRefusesWhatCannotBe(t *testing.T) {
+	b := bills(clocked(t))
+	b.at(t, "2026-11-23 08:00")
+	file := func(rows ...refund.BillRow) *refund.Bill {
+		return &refund.Bill{Hash: "sha1:f", Rows: int64(len(rows)), Refunds: seq(rows)}
+	}
+	other := billRow(2, "R1", 10)
+	other.AcceptedAt = time.Date(2026, 11, 21, 15, 59, 59, 0, time.UTC)
+	tests := map[string]struct {
+		in   refund.BillInput
+		code refund.Code
+		says string
+	}{
+		"nobody":      {refund.BillInput{Day: day22}, refund.CodeDenied, ""},
+		"today":       {refund.BillInput{Caller: server, Day: "2026-11-23"}, refund.CodeInvalid, "2026-11-23 has not ended"},
+		"tomorrow":    {refund.BillInput{Caller: server, Day: "2026-11-24"}, refund.CodeInvalid, "2026-11-24 is in the future"},
+		"no day":      {refund.BillInput{Caller: server, Day: "2026-13-24"}, refund.CodeInvalid, "2026-13-24"},
+		"another day": {refund.BillInput{Caller: server, Day: day22, File: file(other)}, refund.CodeInvalid, "line 2 of the file is of 2026-11-21"},
+		"another bill": {refund.BillInput{Caller: server, Day: day22, File: &refund.Bill{Query: refund.BillQuery{Day: "2026-11-20", Kind: refund.TradeBill}}},
+			refund.CodeInvalid, "2026-11-20"},
+	}
+	for name, test := range tests {
+		_, err := b.ReadBill(t.Context(), test.in)
+		if !refund.IsCode(err, test.code) || !strings.Contains(fmt.Sprint(err), test.says) {
+			t.Errorf("%s: %v, want %s %q", name, err, test.code, test.says)
+		}
+	}
+	state := func(lease time.Duration) refund.Item {
+		it := b.items(t, "bill/state")[0]
+		it.Body = fmt.Appendf(nil, `{"lease":%q}`, b.Now().Add(lease).Format(time.RFC3339))
+		return it
+	}
+	in := refund.BillInput{Caller: refund.Caller{Kind: refund.Operator, Name: "me"}, Day: day22}
+	b.write(t, state(time.Minute))
+	if _, err := b.ReadBill(t.Context(), in); !refund.IsCode(err, refund.CodeConflict) {
+		t.Errorf("while another one reads: %v", err)
+	}
+	b.write(t, state(-time.Minute))
+	r, err := b.ReadBill(t.Context(), in)
+	if err != nil || r.State != refund.BillAgrees || r.By != "operator me" {
+		t.Errorf("when its lease has ended: %+v, %v", r, err)
+	}
+	b.up.spec.Bills = nil
+	if _, err := b.ReadBill(t.Context(), in); !refund.IsCode(err, refund.CodeInvalid) {
+		t.Errorf("of a channel without bills: %v", err)
+	}
+	in.File = file(billRow(2, "R9", 10))
+	if r, err = b.ReadBill(t.Context(), in); err != nil || r.TheirsOnly != 1 || !r.File {
+		t.Errorf("a file where the channel has none: %+v, %v", r, err)
+	}
+	reports, err := b.BillReports(t.Context(), "2026-11-21", day22)
+	if err != nil || len(reports) != 2 || reports[1].State != refund.BillUnavailable || reports[1].Why == "" || reports[0].State == refund.BillUnavailable {
+		t.Errorf("reports of a channel without bills: %+v, %v", reports, err)
+	}
+}
+
+func seq(rows []refund.BillRow) iter.Seq2[refund.BillRow, error] {
+	return func(yield func(refund.BillRow, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A day's corrections stay: the first of all, and the newest thirty.
+func TestCorrectionsAreKeptTheFirstAndTheNewest(t *testing.T) {
+	b := bills(clocked(t))
+	b.at(t, "2026-11-23 10:00")
+	for i := range 40 {
+		if _, err := b.ReadBill(t.Context(), refund.BillInput{Caller: server, Day: day22, Why: fmt.Sprint("reading ", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := b.report(t, day22).Corrections
+	if len(c) != 31 || c[0].Why != "reading 1" || c[1].Why != "reading 10" || c[30].Why != "reading 39" || len(c[30].Before.Corrections) > 0 {
+		t.Errorf("%d corrections, %+v", len(c), c)
+	}
+	// A reading in vain takes nothing away.
+	b.fails[day22] = upstreamError(refund.CodeRejected, "NO_AUTH")
+	r, err := b.ReadBill(t.Context(), refund.BillInput{Caller: server, Day: day22})
+	if err != nil || r.State != refund.BillUnavailable || b.report(t, day22).State != refund.BillAgrees {
+		t.Errorf("%+v, %v; the day is %s", r, err, b.report(t, day22).State)
+	}
+}
+
+// An item of a day that cannot be read is left as it is, and keeps to its day.
+func TestADayThatCannotBeReadFromTheLedgerIsLeftAsItIs(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.write(t, refund.Item{Key: "bill/" + refund.Key(day22), Body: []byte(`{"report":7}`)})
+	b.at(t, "2026-11-24 10:00")
+	if got := b.reconcile(t); got.Bills != 1 {
+		t.Errorf("%d other days were read, want the 23rd", got.Bills)
+	}
+	if it := b.items(t, "bill/"+refund.Key(day22))[0]; string(it.Body) != `{"report":7}` {
+		t.Errorf("it is now %s", it.Body)
+	}
+	b.wantDay(t, refund.BillUnreadable, "", "whose item cannot be read")
+	b.wantOpen(t, "item_unreadable", true, "whose item cannot be read")
+	var found []string
+	if _, err := b.Verify(t.Context(), refund.VerifyInput{Found: func(f refund.Finding) { found = append(found, f.Code+" "+string(f.Item)) }}); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "findings", []string{"item_unreadable bill/2026-11-22"}, found)
+}
+
+// Verify knows the items of bills, and what none can be.
+func TestVerifyKnowsReportsOfBills(t *testing.T) {
+	b := bills(clocked(t))
+	b.many(t, 30)
+	b.reconcile(t)
+	now := b.Now()
+	good := b.items(t, "bill/"+refund.Key(day22), "bill/state")
+	all := map[refund.Key]refund.Item{good[0].Key: good[0], good[1].Key: good[1]}
+	if found := refund.VerifyItems(now, 50, all); len(found) > 0 {
+		t.Errorf("of what was written: %+v", found)
+	}
+	for _, change := range [][2]string{{`"date":"2026-11-22"`, `"date":"2026-11-21"`}, {`"equal":`, `"equal":-`}, {`"ours_only":1`, `"ours_only":-1`}, {`"state":"differs"`, `"state":"odd"`}} {
+		it := good[0]
+		if it.Body = []byte(strings.Replace(string(it.Body), change[0], change[1], 1)); string(it.Body) == string(good[0].Body) {
+			t.Fatalf("%s is not in %s", change[0], it.Body)
+		}
+		if found := refund.VerifyItems(now, 50, map[refund.Key]refund.Item{it.Key: it}); len(found) != 1 {
+			t.Errorf("%s: %d findings", change[1], len(found))
+		}
+	}
+	odd := refund.Item{Key: "bill/someday", Version: 1, Body: []byte(`{}`)}
+	if found := refund.VerifyItems(now, 50, map[refund.Key]refund.Item{odd.Key: odd}); len(found) != 1 {
+		t.Errorf("a day that is none: %+v", found)
+	}
+}
