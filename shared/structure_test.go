@@ -46,7 +46,8 @@ var allowed = map[string][]string{
 	"shared/needs":             nil, // for tests
 	"shared/refund":            {"shared/lock"},
 	"shared/sandbox":           {"shared/sandbox/apiv3", "shared/sandbox/cloudbase", "shared/sandbox/console", "shared/sandbox/control", "shared/sandbox/door", "shared/sandbox/v2", "shared/sandbox/wecom", "shared/sandbox/world", "shared/wxpay"},
-	"shared/sandbox/apiv3":     {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
+	"shared/sandbox/apiv3":     {"shared/sandbox/bill", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
+	"shared/sandbox/bill":      {"shared/sandbox/door", "shared/sandbox/world"},
 	"shared/sandbox/cloudbase": {"shared/cloudbase", "shared/sandbox/apiv3", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/v2", "shared/sandbox/world", "shared/wxpay"}, // its module speaks APIv3, its CloudPay v2
 	"shared/sandbox/console":   {"shared/console"},
 	"shared/sandbox/control":   {"shared/console", "shared/sandbox/schema", "shared/sandbox/world"},

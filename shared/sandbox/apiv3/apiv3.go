@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/sandbox/bill"
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/world"
 	"wxrefund/shared/wxpay"
@@ -25,20 +26,27 @@ type endpoint struct {
 	pattern string
 	refunds bool // its answers can be made to go wrong
 	handle  func(*Door, *door.Exchange) door.Reply
+	raw     func(*Door, http.ResponseWriter, *door.Exchange) // instead, if what is answered is no JSON
 }
 
 var endpoints = []endpoint{
-	{"POST /v3/refund/domestic/refunds", true, (*Door).postRefund},
-	{"GET /v3/refund/domestic/refunds/{out_refund_no}", true, (*Door).getRefund},
-	{"GET /v3/certificates", false, (*Door).getCertificates},
-	{"POST /v3/security/echo", false, (*Door).postEcho},
+	{pattern: "POST /v3/refund/domestic/refunds", refunds: true, handle: (*Door).postRefund},
+	{pattern: "GET /v3/refund/domestic/refunds/{out_refund_no}", refunds: true, handle: (*Door).getRefund},
+	{pattern: "GET /v3/certificates", handle: (*Door).getCertificates},
+	{pattern: "POST /v3/security/echo", handle: (*Door).postEcho},
+	{pattern: "GET /v3/bill/tradebill", handle: (*Door).tradeBill},
+	{pattern: "GET /v3/bill/fundflowbill", handle: (*Door).fundFlowBill},
+	{pattern: "GET " + bill.Path, raw: (*Door).download},
 }
 
 // A Door plays APIv3.
-type Door struct{ world *world.World }
+type Door struct {
+	world *world.World
+	bills bill.Offers
+}
 
 // New opens the door to a world.
-func New(w *world.World) *Door { return &Door{w} }
+func New(w *world.World) *Door { return &Door{world: w} }
 
 // Routes adds APIv3's paths to the real hosts' others. Whatever nobody else has is
 // refused in APIv3's words.
@@ -65,6 +73,10 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	x := door.Open(d.world, r)
 	if no := d.admit(w, x); no != nil {
 		d.answer(w, x, door.Reply{No: no}, world.UpstreamFault{})
+		return
+	}
+	if e.raw != nil {
+		e.raw(d, w, x)
 		return
 	}
 	if !e.refunds {

@@ -2,8 +2,12 @@ package apiv3_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rsa"
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -366,5 +370,43 @@ func TestTheOfficialSDKFindsOnlyTheKeysOfItsMerchant(t *testing.T) {
 	_, _, err := (&refunddomestic.RefundsApiService{Client: c}).QueryByOutRefundNo(t.Context(), refunddomestic.QueryByOutRefundNoRequest{OutRefundNo: core.String("R1")})
 	if err == nil || !strings.Contains(err.Error(), "does not match serial number") {
 		t.Errorf("an answer to who names a public key that is not in use: %v, want it signed by a certificate", err)
+	}
+}
+
+// The SDK has no call for bills, but a client that verifies what it is answered, and one that
+// does not, for the file.
+func TestSDKFetchesABill(t *testing.T) {
+	w, h := sdkWorld(t, "", "")
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	day := w.Issued()
+	client, _ := sdkPublicKey(t, w, h)
+	res, err := client.Get(t.Context(), "https://api.mch.weixin.qq.com/v3/bill/tradebill?bill_date="+day+"&bill_type=REFUND&tar_type=GZIP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var address struct {
+		HashValue   string `json:"hash_value"`
+		DownloadURL string `json:"download_url"`
+	}
+	if err := json.NewDecoder(res.Response.Body).Decode(&address); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := core.NewClient(t.Context(), option.WithHTTPClient(h),
+		option.WithMerchantCredential(w.Signer.MchID, w.Signer.SerialNo, sdkKey(t, w)), option.WithoutValidator())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := bare.Get(t.Context(), address.DownloadURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(file.Response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha1.New()
+	if n, err := io.Copy(sum, z); err != nil || n == 0 || hex.EncodeToString(sum.Sum(nil)) != address.HashValue {
+		t.Errorf("%d bytes, %v, SHA1 %x, want %s", n, err, sum.Sum(nil), address.HashValue)
 	}
 }

@@ -195,6 +195,7 @@ type faultList struct {
 		ErrCode  []string          `json:"err_code"`
 		Notify   map[string]string `json:"notify"`
 		Timer    map[string]string `json:"timer"`
+		Bill     map[string]string `json:"bill"`
 	} `json:"known"`
 }
 
@@ -202,7 +203,7 @@ func (d *Door) faults() faultList {
 	out := faultList{Faults: d.world.Faults()}
 	upstream, notify, codes := d.world.KnownFaults()
 	out.Known.Upstream, out.Known.ErrCode, out.Known.Notify = teachings(upstream), codes, teachings(notify)
-	out.Known.Timer = teachings(world.TimerFaults)
+	out.Known.Timer, out.Known.Bill = teachings(world.TimerFaults), teachings(world.BillFaults)
 	return out
 }
 
@@ -221,8 +222,8 @@ func (d *Door) postFault(_ *http.Request, body []byte) (any, error) {
 	if err := read(faultForm(d.world), body, &in); err != nil {
 		return nil, err
 	}
-	if in.Upstream == "" && in.ErrCode == "" && in.Notify == "" && in.Timer == "" {
-		return nil, errors.New("one of /upstream, /err_code, /notify and /timer is needed")
+	if in.Upstream == "" && in.ErrCode == "" && in.Notify == "" && in.Timer == "" && in.Bill == "" {
+		return nil, errors.New("one of /upstream, /err_code, /notify, /timer and /bill is needed")
 	}
 	return d.world.AddFault(in)
 }

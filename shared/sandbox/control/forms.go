@@ -56,9 +56,10 @@ func faultForm(w *world.World) schema.Schema {
 	return schema.Schema{
 		{Path: "/upstream", Enum: faultNames(upstream)},
 		{Path: "/err_code", Enum: codes},
-		{Path: "/on", Enum: []string{world.OnApply, world.OnQuery}},
+		{Path: "/on", Enum: []string{world.OnApply, world.OnQuery, world.OnBill}},
 		{Path: "/notify", Enum: faultNames(notify)},
 		{Path: "/timer", Enum: faultNames(world.TimerFaults)},
+		{Path: "/bill", Enum: faultNames(world.BillFaults)},
 		{Path: "/rate", Kind: schema.Fraction},
 		{Path: "/count", Kind: schema.Number, Min: 1, Max: 1e6},
 	}

@@ -84,6 +84,7 @@ type knownFaults struct {
 	Notify   []string `json:"notify"`
 	ErrCode  []string `json:"err_code"`
 	Timer    []string `json:"timer"`
+	Bill     []string `json:"bill"`
 }
 
 // state reads how everything stands.
@@ -93,7 +94,7 @@ func (d *Door) state(ctx context.Context) stateObject {
 	upstream, notify, codes := d.world.KnownFaults()
 	out := stateObject{
 		Now: world.StampMS(now.Now), Speed: now.Speed, Seed: now.Seed, Channel: d.cfg.Channel, Hostile: now.Hostile, Pace: max(0, now.Pace).Seconds(),
-		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes, Timer: faultNames(world.TimerFaults)},
+		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes, Timer: faultNames(world.TimerFaults), Bill: faultNames(world.BillFaults)},
 		Exchanges: d.world.ExchangeCount(), Merchant: now.Merchant, Share: now.Share, Timer: !d.cfg.NoTimer && !d.world.TimerStopped(),
 	}
 	for _, pause := range world.Schedule {

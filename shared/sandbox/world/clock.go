@@ -69,6 +69,11 @@ func (c *clock) until(t time.Time) time.Duration {
 	return time.Duration(min(max(real, 1), float64(longest)))
 }
 
+// Lasting is how much virtual time passes in so much real time; never less than that.
+func (w *World) Lasting(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * max(1, w.cfg.Speed))
+}
+
 // Stamp writes a time as WeChat Pay's bodies do.
 func Stamp(t time.Time) string { return t.In(China).Format(time.RFC3339) }
 

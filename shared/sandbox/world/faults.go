@@ -115,6 +115,7 @@ const (
 	partCode
 	partNotify
 	partTimer
+	partBill
 	parts
 )
 
@@ -122,6 +123,7 @@ const (
 const (
 	OnApply = "apply"
 	OnQuery = "query"
+	OnBill  = "bill"
 )
 
 // A Fault is one that the control doors ask for and show.
@@ -132,6 +134,7 @@ type Fault struct {
 	On       string   `json:"on,omitempty"` // what err_code applies to; absent: applications
 	Notify   string   `json:"notify,omitempty"`
 	Timer    string   `json:"timer,omitempty"` // stop: the merchant's timer stands still
+	Bill     string   `json:"bill,omitempty"`  // what is wrong with a bill
 	Rate     *float64 `json:"rate,omitempty"`  // how probable it is; absent: certain
 	Count    *int     `json:"count,omitempty"` // how often it applies; absent: until it is deleted
 	Applied  int      `json:"struck"`          // how often it has
@@ -164,8 +167,8 @@ func (w *World) AddFault(o Fault) (Fault, error) {
 	}
 	w.faultNumber++
 	o.ID = fmt.Sprintf("f%d", w.faultNumber)
-	w.faults = append(w.faults, &fault{Fault: o, number: w.faultNumber, names: [parts]string{o.Upstream, o.ErrCode, o.Notify, o.Timer}})
-	w.Log.Info("fault added", "id", o.ID, "upstream", o.Upstream, "err_code", o.ErrCode, "notify", o.Notify, "timer", o.Timer)
+	w.faults = append(w.faults, &fault{Fault: o, number: w.faultNumber, names: [parts]string{o.Upstream, o.ErrCode, o.Notify, o.Timer, o.Bill}})
+	w.Log.Info("fault added", "id", o.ID, "upstream", o.Upstream, "err_code", o.ErrCode, "notify", o.Notify, "timer", o.Timer, "bill", o.Bill)
 	return o, nil
 }
 
@@ -294,5 +297,10 @@ func (f *fault) usedUp(part int) bool {
 
 // spent faults are not in force any more.
 func (f *fault) spent() bool {
-	return f.usedUp(partUpstream) && f.usedUp(partCode) && f.usedUp(partNotify) && f.usedUp(partTimer)
+	for part := range parts {
+		if !f.usedUp(part) {
+			return false
+		}
+	}
+	return true
 }

@@ -3,6 +3,7 @@ package world
 import (
 	"cmp"
 	"math/big"
+	"strconv"
 )
 
 // MaxFen bounds an order: ten billion yuan.
@@ -99,4 +100,13 @@ func (o *order) cash(part int64) int64 {
 func ratio(a, b, c int64) int64 {
 	n := new(big.Int).Mul(big.NewInt(a), big.NewInt(b))
 	return n.Add(n, big.NewInt(c/2)).Div(n, big.NewInt(c)).Int64()
+}
+
+// Rate is what one unit of foreign money costs in yuan, as bills have it: times a hundred
+// million. Empty: there is no rate of no currency.
+func Rate(currency string) string {
+	if currency == "" {
+		return ""
+	}
+	return strconv.FormatInt(cmp.Or(rates[currency], otherRate)*10000, 10)
 }

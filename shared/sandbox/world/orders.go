@@ -23,6 +23,7 @@ type order struct {
 	// provider. Until the order is said or seen to be either, it may be both.
 	subMchID string
 	owned    bool
+	seen     time.Time // when it was seen to be whose; zero: it was said when the order was made
 
 	refunds []*refund // in the order in which they were accepted
 }

@@ -257,7 +257,7 @@ func (w *World) accept(o *order, a Application, by Caller, now time.Time) *refun
 		subMchID: a.SubMchID, byHand: by.byHand, notification: by.Notification,
 	}
 	if !o.owned && !by.byHand {
-		o.owned, o.subMchID = true, a.SubMchID
+		o.owned, o.subMchID, o.seen = true, a.SubMchID, now
 	}
 	if by.byHand && o.owned {
 		r.subMchID = o.subMchID

@@ -44,6 +44,8 @@ const (
 	CodeNoMerchant = "MCH_NOT_EXISTS"
 	CodeNotFound   = "RESOURCE_NOT_EXISTS"
 	CodeFrequency  = "FREQUENCY_LIMITED"
+	CodeNoBill     = "NO_STATEMENT_EXIST"
+	CodeBillLater  = "STATEMENT_CREATING"
 )
 
 // The numbers at the end of Request-ID that merchants have reported, and one for
@@ -67,6 +69,8 @@ var codes = map[string]code{
 	CodeNoMerchant:          {404, numberOther, "商户号不存在"},
 	CodeNotFound:            {404, numberNoOrder, "订单不存在"},
 	CodeFrequency:           {429, numberLimited, "频率限制，1个月之前的订单请降低申请频率再重试"},
+	CodeNoBill:              {400, numberOther, "账单文件不存在"},
+	CodeBillLater:           {400, numberOther, "账单生成中"},
 	"RATELIMIT_EXCEEDED":    {429, numberLimited, "请求频率超过限制"},
 	"SERVICE_UNAVAILABLE":   {503, numberOther, "服务不可用，请稍后重试"},
 	"METHOD_NOT_ALLOWED":    {405, numberOther, "不支持的请求方法"},
