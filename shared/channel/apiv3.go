@@ -64,13 +64,15 @@ func single(r refund.Refund, err error) (refund.Page, error) {
 	return refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{r}}, nil
 }
 
-// Bill says that there is none.
-func (*APIv3) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
-}
-
 // Spec says what APIv3 carries.
 func (c *APIv3) Spec() refund.Spec {
+	s := apiv3Spec()
+	s.Bills, s.BillAccounts = apiv3Bills(c.SubMchID)
+	return s
+}
+
+// apiv3Spec is what APIv3 carries of refunds.
+func apiv3Spec() refund.Spec {
 	return refund.Spec{
 		Name:          "apiv3",
 		NumberChars:   "_-|*@",

@@ -12,6 +12,7 @@ import (
 
 	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
 )
 
 // CloudBase carries refunds through cloudbase_module, the function behind the
@@ -19,6 +20,11 @@ import (
 type CloudBase struct {
 	Gateway *cloudbase.Gateway
 	Log     *slog.Logger // is told which fields of an answer could not be read; nil: nobody is
+
+	// Bills is a client of APIv3 with the merchant's own keys: the module knows no bill.
+	// Nil: there are no bills.
+	Bills    *wxpay.Client
+	SubMchID string // of a service provider only
 }
 
 // Refund submits the request once. The module takes a refund's fields flat.
@@ -32,16 +38,22 @@ func (c *CloudBase) Query(ctx context.Context, l refund.Lookup) (refund.Page, er
 	return single(c.call(ctx, "wxpay_refund_query", params, l.OutRefundNo))
 }
 
-// Bill says that there is none.
-func (*CloudBase) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
+// Bill fetches a bill over APIv3, if there are keys for it.
+func (c *CloudBase) Bill(ctx context.Context, q refund.BillQuery) (*refund.Bill, error) {
+	if c.Bills == nil {
+		return nil, refund.ErrNoBill
+	}
+	return apiv3Bill(ctx, c.Bills, c.SubMchID, q)
 }
 
 // Spec says what the module carries: what APIv3 carries behind it, with the
 // template's shorter list of characters.
 func (c *CloudBase) Spec() refund.Spec {
-	s := (*APIv3)(nil).Spec()
+	s := apiv3Spec()
 	s.Name, s.NumberChars = "cloudbase", "_-"
+	if c.Bills != nil {
+		s.Bills, s.BillAccounts = apiv3Bills(c.SubMchID)
+	}
 	return s
 }
 

@@ -22,6 +22,7 @@ func KnownCodes(channel string) []KnownCode {
 	switch channel {
 	case "apiv3", "cloudbase":
 		table = apiv3Errors()
+		maps.Copy(table, billErrors())
 	case "cloudpay", "global":
 		for code, m := range v2Errors() {
 			table[code] = m.meaning

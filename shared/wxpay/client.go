@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ const defaultTimeout = 10 * time.Second
 // defaultHosts are WeChat Pay's main and standby hosts in mainland China
 // (docs/merchant/products/refund/apilist.html).
 var defaultHosts = []string{"https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"}
+
+// BillHosts are those of WeChat Pay that a download_url may lead to.
+func BillHosts() []string { return slices.Clone(defaultHosts) }
 
 // A Client sends signed requests to WeChat Pay and verifies the replies. Set its
 // fields before the first use and leave them; it may then be used by many at the
