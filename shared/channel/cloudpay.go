@@ -50,11 +50,6 @@ func (c *CloudPay) Query(ctx context.Context, l refund.Lookup) (refund.Page, err
 	return page, err
 }
 
-// Bill says that there is none.
-func (*CloudPay) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
-}
-
 // Spec says what CloudPay carries.
 func (c *CloudPay) Spec() refund.Spec {
 	return refund.Spec{
@@ -66,6 +61,7 @@ func (c *CloudPay) Spec() refund.Spec {
 		Reason:        refund.Length{Min: 1, Max: 80},
 		FundsAccounts: []string{"AVAILABLE", "UNSETTLED"},
 		Lookups:       []string{"refund_id", "out_refund_no", "transaction_id", "out_trade_no"},
+		Bills:         v2Bills(),
 		Rate:          150,
 		BadRate:       6,
 		Pace:          time.Minute, // document 4011984092 of v2, note 8

@@ -54,11 +54,6 @@ func (c *Global) Query(ctx context.Context, l refund.Lookup) (refund.Page, error
 	return page, err
 }
 
-// Bill says that there is none.
-func (*Global) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
-}
-
 // Spec says what Global carries. The document allows fewer than 150 requests a
 // second, fewer than 6 wrong ones, and fewer than 50 refunds of one order.
 func (c *Global) Spec() refund.Spec {
@@ -70,6 +65,7 @@ func (c *Global) Spec() refund.Spec {
 		TransactionID: refund.Length{Min: 1, Max: 32},
 		Reason:        refund.Length{Min: 1, Max: 80},
 		Lookups:       []string{"refund_id", "out_refund_no", "transaction_id", "out_trade_no"},
+		Bills:         v2Bills(),
 		Rate:          149,
 		BadRate:       5,
 		MaxRefunds:    49,
@@ -88,6 +84,22 @@ func (c *Global) Knock(ctx context.Context) (wxpay.Reply, error) {
 const refundPath = "/secapi/pay/refund"
 
 func (c *Global) call(ctx context.Context, path string, m map[string]any, of v2Call) (*v2, error) {
+	fields, err := c.signed(m)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := c.exchange(ctx, http.MethodPost, path, fields.XML())
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	if reply.Status != http.StatusOK {
+		return nil, unknown("WeChat Pay answered without a result", nil)
+	}
+	return c.read(reply.Body, of)
+}
+
+// signed is a request with who we are, and its signature.
+func (c *Global) signed(m map[string]any) (wxpay.Fields, error) {
 	fields := wxpay.Fields{
 		"appid": c.AppID, "mch_id": c.MchID, "sub_appid": c.SubAppID, "sub_mch_id": c.SubMchID,
 		"nonce_str": rand.Text(), "sign_type": string(c.SignType),
@@ -105,14 +117,7 @@ func (c *Global) call(ctx context.Context, path string, m map[string]any, of v2C
 		return nil, unsigned(err)
 	}
 	fields["sign"] = sign
-	reply, err := c.exchange(ctx, http.MethodPost, path, fields.XML())
-	if err != nil {
-		return nil, unanswered(err)
-	}
-	if reply.Status != http.StatusOK {
-		return nil, unknown("WeChat Pay answered without a result", nil)
-	}
-	return c.read(reply.Body, of)
+	return fields, nil
 }
 
 // unsigned is a request that cannot be signed. What a caller may write has been
@@ -154,19 +159,30 @@ func absentOr(told, ours string) bool { return told == "" || told == ours }
 
 // exchange asks the first host to which there is a connection.
 func (c *Global) exchange(ctx context.Context, method, path string, body []byte) (wxpay.Reply, error) {
-	hosts := c.Hosts
-	if len(hosts) == 0 { // the first is for servers outside mainland China; each stands in for the other
-		hosts = []string{"https://apihk.mch.weixin.qq.com", "https://api.mch.weixin.qq.com"}
-	}
-	return wxpay.Failover(hosts, func(host string) (wxpay.Reply, error) {
-		req, err := http.NewRequestWithContext(ctx, method, host+path, bytes.NewReader(body))
+	return wxpay.Failover(c.hosts(), func(host string) (wxpay.Reply, error) {
+		req, err := c.request(ctx, host, method, path, body)
 		if err != nil {
-			return wxpay.Reply{}, fmt.Errorf("%w: %w", wxpay.ErrUnsent, err)
+			return wxpay.Reply{}, err
 		}
-		if body != nil {
-			req.Header.Set("Content-Type", "text/xml; charset=utf-8")
-		}
-		req.Header.Set("User-Agent", "wxrefund")
 		return wxpay.Exchange(c.HTTP, req)
 	})
+}
+
+func (c *Global) hosts() []string {
+	if len(c.Hosts) == 0 { // the first is for servers outside mainland China; each stands in for the other
+		return []string{"https://apihk.mch.weixin.qq.com", "https://api.mch.weixin.qq.com"}
+	}
+	return c.Hosts
+}
+
+func (c *Global) request(ctx context.Context, host, method, path string, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, host+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", wxpay.ErrUnsent, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	}
+	req.Header.Set("User-Agent", "wxrefund")
+	return req, nil
 }

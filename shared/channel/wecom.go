@@ -86,11 +86,6 @@ func (c *WeCom) Query(ctx context.Context, l refund.Lookup) (refund.Page, error)
 	return single(got, err)
 }
 
-// Bill says that there is none.
-func (c *WeCom) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
-}
-
 // Spec says what WeCom carries.
 func (c *WeCom) Spec() refund.Spec {
 	return refund.Spec{
@@ -102,66 +97,75 @@ func (c *WeCom) Spec() refund.Spec {
 		Currencies:    []string{"CNY"},
 		FundsAccounts: []string{"AVAILABLE"},
 		Lookups:       []string{"out_refund_no"},
+		Bills:         []refund.BillKind{refund.TradeBill},
 		Rate:          150,
 		Pace:          time.Minute, // WeCom document 97333, as everywhere: WeChat Pay's 4012552567, note 9
 	}
 }
 
-// call makes a call with a token, and once more with a new one if WeCom says
-// that it has died: a call with a dead token has not been carried out.
+// call makes a call about one refund.
 func (c *WeCom) call(ctx context.Context, path string, body wecomRefund) (refund.Refund, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return refund.Refund{}, err
 	}
+	raw, err := c.ask(ctx, path, b)
+	if err != nil {
+		return refund.Refund{}, err
+	}
+	got, left, err := readRefund(raw)
+	switch {
+	case err != nil:
+		return refund.Refund{}, unknown("WeCom's answer cannot be read", err)
+	case got.OutRefundNo != body.OutRefundNo:
+		return got, unknown("WeCom's answer is about another refund", nil)
+	case got.Amount.Refund < 1: // both documents' answers say it
+		return got, unknown("WeCom's answer has no amount", nil)
+	}
+	leftOut(ctx, c.Log, got.OutRefundNo, left)
+	return got, nil
+}
+
+// ask makes a call with a token, and once more with a new one if WeCom says that it has
+// died: a call with a dead token has not been carried out. With an error that has an
+// errcode the answer comes all the same.
+func (c *WeCom) ask(ctx context.Context, path string, body []byte) (json.RawMessage, error) {
 	var dead, upstream string
 	for range 2 {
 		token, err := c.accessToken(ctx, dead)
 		if err != nil {
-			return refund.Refund{}, err
+			return nil, err
 		}
-		got, code, err := c.post(ctx, path, token, b)
-		if err == nil && got.OutRefundNo != body.OutRefundNo {
-			err = unknown("WeCom's answer is about another refund", nil)
-		}
-		if err == nil && got.Amount.Refund < 1 { // both documents' answers say it
-			err = unknown("WeCom's answer has no amount", nil)
-		}
+		raw, code, err := c.post(ctx, path, token, body)
 		if !expired(code) {
-			return got, err
+			return raw, err
 		}
 		dead, upstream = token, fmt.Sprint(code)
 	}
 	e := unknown("WeCom refuses every token", nil)
 	e.Upstream, e.Unsent = upstream, true
-	return refund.Refund{}, e
+	return nil, e
 }
 
-func (c *WeCom) post(ctx context.Context, path, token string, body []byte) (got refund.Refund, code int, err error) {
+func (c *WeCom) post(ctx context.Context, path, token string, body []byte) (raw json.RawMessage, code int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.host()+path+"?access_token="+url.QueryEscape(token), bytes.NewReader(body))
 	if err != nil {
-		return got, 0, errors.New("channel: WeCom's host is malformed") // not err: it quotes the token
+		return nil, 0, errors.New("channel: WeCom's host is malformed") // not err: it quotes the token
 	}
 	req.Header.Set("Content-Type", "application/json")
-	var raw json.RawMessage
 	if err := c.exchange(req, &raw); err != nil {
-		return got, 0, err
+		return nil, 0, err
 	}
 	var answer struct {
 		ErrCode *int `json:"errcode"`
 	}
 	if json.Unmarshal(raw, &answer) != nil || answer.ErrCode == nil {
-		return got, 0, unknown("WeCom's answer has no errcode", nil)
+		return nil, 0, unknown("WeCom's answer has no errcode", nil)
 	}
 	if *answer.ErrCode != 0 {
-		return got, *answer.ErrCode, wecomError(*answer.ErrCode)
+		return raw, *answer.ErrCode, wecomError(*answer.ErrCode)
 	}
-	got, left, err := readRefund(raw)
-	if err != nil {
-		return got, 0, unknown("WeCom's answer cannot be read", err)
-	}
-	leftOut(ctx, c.Log, got.OutRefundNo, left)
-	return got, 0, nil
+	return raw, 0, nil
 }
 
 // exchange sends a request and decodes the answer. Its errors leave the outcome open.

@@ -75,12 +75,7 @@ func (g *Gateway) Invoke(ctx context.Context, function string, event []byte) ([]
 // Pay calls CloudPay, the payment API behind wx.cloud.cloudPay, and returns
 // WeChat Pay's answer as it came.
 func (g *Gateway) Pay(ctx context.Context, api string, request []byte) ([]byte, error) {
-	reply, err := g.send(ctx, mediaForm, []Param{
-		{Name: "action", Value: []byte("wx.wxPayApi")},
-		{Name: "apiName", Value: []byte(api)},
-		{Name: "apiOptions", Binary: true}, // a protobuf message without fields
-		{Name: "requestData", Value: request, Binary: true},
-	})
+	reply, err := g.send(ctx, mediaForm, payParams(api, request))
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +84,25 @@ func (g *Gateway) Pay(ctx context.Context, api string, request []byte) ([]byte, 
 		return nil, gatewayError(reply)
 	}
 	return reply.Body, nil
+}
+
+// PayFile is [Gateway.Pay] for an answer that may be large: one with status 200 goes into w
+// as it comes, whether it is a result or the gateway's own error, as [wxpay.Fetch] has it.
+func (g *Gateway) PayFile(ctx context.Context, api string, request []byte, w io.Writer, limit int64) (wxpay.Reply, error) {
+	req, err := g.prepare(ctx, mediaForm, payParams(api, request))
+	if err != nil {
+		return wxpay.Reply{}, err
+	}
+	return wxpay.Fetch(g.HTTP, req, w, limit)
+}
+
+func payParams(api string, request []byte) []Param {
+	return []Param{
+		{Name: "action", Value: []byte("wx.wxPayApi")},
+		{Name: "apiName", Value: []byte(api)},
+		{Name: "apiOptions", Binary: true}, // a protobuf message without fields
+		{Name: "requestData", Value: request, Binary: true},
+	}
 }
 
 // gatewayError is an answer of the gateway itself. It does not say whether the
@@ -113,11 +127,20 @@ func unsent(message string, cause error) *Error {
 	return &Error{Message: message, Err: fmt.Errorf("%w: %w", wxpay.ErrUnsent, cause)}
 }
 
-// send signs and sends one action with the parameters that all actions have.
+// send signs and sends one action.
 func (g *Gateway) send(ctx context.Context, contentType string, params []Param) (wxpay.Reply, error) {
+	req, err := g.prepare(ctx, contentType, params)
+	if err != nil {
+		return wxpay.Reply{}, err
+	}
+	return wxpay.Exchange(g.HTTP, req)
+}
+
+// prepare signs one action with the parameters that all actions have.
+func (g *Gateway) prepare(ctx context.Context, contentType string, params []Param) (*http.Request, error) {
 	c, err := g.Credentials(ctx)
 	if err != nil {
-		return wxpay.Reply{}, unsent("there are no credentials for the CloudBase gateway", err)
+		return nil, unsent("there are no credentials for the CloudBase gateway", err)
 	}
 	token, access := c.TriggerAPIToken.Reveal(), ""
 	if token == "" {
@@ -134,9 +157,9 @@ func (g *Gateway) send(ctx context.Context, contentType string, params []Param) 
 	}
 	req, err := g.request(ctx, c, contentType, params)
 	if err != nil {
-		return wxpay.Reply{}, unsent("the request to the CloudBase gateway cannot be made", err)
+		return nil, unsent("the request to the CloudBase gateway cannot be made", err)
 	}
-	return wxpay.Exchange(g.HTTP, req)
+	return req, nil
 }
 
 func (g *Gateway) request(ctx context.Context, c Credentials, contentType string, params []Param) (*http.Request, error) {
