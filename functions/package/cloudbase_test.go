@@ -191,7 +191,7 @@ func TestCloudBaseConfigurationThatCannotBe(t *testing.T) {
 			"WXPAY_APIV3_KEY is malformed: it has 6 bytes; it must have 32 bytes", "SCF_VPC_ID and SCF_SUBNET_ID need each other"}},
 		{map[string]string{"REFUND_OPERATORS": strings.Repeat("canary,", 600)}, []string{"the variables of a function have "}},
 		{map[string]string{"REFUND_OPERATORS": strings.Repeat("canary,", 600), "WXPAY_MCHID": strings.Repeat("1", 90)}, []string{
-			"the variables of a function have 5124 bytes, and SCF takes 4096; the largest are REFUND_OPERATORS (4216), WXPAY_MCHID (101), "}},
+			"the variables of a function have 5141 bytes, and SCF takes 4096; the largest are REFUND_OPERATORS (4216), WXPAY_MCHID (101), "}},
 		{map[string]string{"REFUND_OPERATORS": "can{{ary"}, []string{"REFUND_OPERATORS holds {{, which tcb takes for the beginning of a placeholder"}},
 		{map[string]string{"WXPAY_PRIVATE_KEY": "file:canary.pem"}, []string{"WXPAY_PRIVATE_KEY names a file that cannot be read"}},
 	} {

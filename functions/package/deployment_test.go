@@ -453,7 +453,7 @@ var parameters = map[string]string{
 	"Channel": "WXPAY_CHANNEL", "AppId": "WXPAY_APPID", "MchId": "WXPAY_MCHID", "SubAppId": "WXPAY_SUB_APPID", "SubMchId": "WXPAY_SUB_MCHID",
 	"SerialNo": "WXPAY_SERIAL_NO", "PublicKeyId": "WXPAY_PUBLIC_KEY_ID", "SignType": "WXPAY_SIGN_TYPE", "CloudBaseEnv": "TCB_ENV",
 	"CloudPayCallback": "CLOUDPAY_CALLBACK_FUNCTION", "CorpId": "WECOM_CORPID",
-	"NotifyFunctions": "NOTIFY_FUNCTIONS", "WebhookUrl": "NOTIFY_WEBHOOK_URL", "WaitFunds": "REFUND_WAIT_FUNDS",
+	"NotifyFunctions": "NOTIFY_FUNCTIONS", "WebhookUrl": "NOTIFY_WEBHOOK_URL", "WaitFunds": "REFUND_WAIT_FUNDS", "Bill": "RECONCILE_BILL",
 }
 
 // subscribed are the settings of a merchant who is told of settled refunds.

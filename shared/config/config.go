@@ -141,6 +141,7 @@ func (r *reader) system(log *slog.Logger) (sys *System, ledger string) {
 	}
 	sys.Refunds.Subscribers = subscribers(r)
 	sys.Refunds.Alerters, sys.Refunds.WaitFunds = alerters(r), r.bool("REFUND_WAIT_FUNDS")
+	sys.Refunds.NoBill = r.oneOf("RECONCILE_BILL", "on", "on", "off") == "off"
 	r.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")
 	// Package host reads these, to which any text is a token.
 	for _, name := range []string{"REFUND_CLIENT_SOURCES", "REFUND_SERVER_SOURCES", "REFUND_SERVER_TOKEN"} {
@@ -178,22 +179,10 @@ func merchant(r *reader) refund.Merchant {
 }
 
 func apiv3(r *reader, sys *System) {
-	merchant, private := merchant(r), parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, wxpay.ParsePrivateKey)
-	client := &wxpay.Client{
-		Signer: &wxpay.Signer{
-			MchID:    merchant.MchID,
-			SerialNo: r.serial("WXPAY_SERIAL_NO", r.required("WXPAY_SERIAL_NO")),
-			Key:      private,
-		},
-		Hosts: r.hosts(),
-	}
-	sys.Secret = either(pair(r, "WXPAY_APIV3_KEY", twoKeys(r.required("WXPAY_APIV3_KEY")), wxpay.ParseAPIv3Key))
-	public := publicKeys(r)
-	if private != nil && slices.ContainsFunc(public, func(k publicKey) bool { return k.key.Equal(private.Public()) }) {
-		r.problem("WXPAY_PUBLIC_KEY", "is the merchant's own, of WXPAY_PRIVATE_KEY: it must be WeChat Pay's, from the merchant platform")
-	}
-	sys.Keys = keyring(public, client, sys.Secret)
-	client.Keys = sys.Keys
+	merchant := merchant(r)
+	var client *wxpay.Client
+	client, sys.Secret = apiv3Client(r, merchant)
+	sys.Keys = client.Keys
 	sys.Refunds.Merchant = merchant
 	sys.Refunds.Channel = &channel.APIv3{
 		Client:    client,
@@ -203,9 +192,37 @@ func apiv3(r *reader, sys *System) {
 	}
 }
 
+// apiv3Client reads a merchant's keys for APIv3.
+func apiv3Client(r *reader, merchant refund.Merchant) (*wxpay.Client, wxpay.APIv3Key) {
+	private := parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, wxpay.ParsePrivateKey)
+	client := &wxpay.Client{
+		Signer: &wxpay.Signer{
+			MchID:    merchant.MchID,
+			SerialNo: r.serial("WXPAY_SERIAL_NO", r.required("WXPAY_SERIAL_NO")),
+			Key:      private,
+		},
+		Hosts: r.hosts(),
+	}
+	secret := either(pair(r, "WXPAY_APIV3_KEY", twoKeys(r.required("WXPAY_APIV3_KEY")), wxpay.ParseAPIv3Key))
+	public := publicKeys(r)
+	if private != nil && slices.ContainsFunc(public, func(k publicKey) bool { return k.key.Equal(private.Public()) }) {
+		r.problem("WXPAY_PUBLIC_KEY", "is the merchant's own, of WXPAY_PRIVATE_KEY: it must be WeChat Pay's, from the merchant platform")
+	}
+	client.Keys = keyring(public, client, secret)
+	return client, secret
+}
+
+// cloudbaseModule refunds without any key of the merchant's, and knows no bill. With keys
+// for APIv3 beside it there are bills: a certificate or its private key says that they are
+// wanted, and then all that APIv3 needs has to be there.
 func cloudbaseModule(r *reader, sys *System) {
-	sys.Refunds.Merchant = merchant(r)
-	sys.Refunds.Channel = &channel.CloudBase{Gateway: gateway(r), Log: sys.Refunds.Log}
+	merchant := merchant(r)
+	sys.Refunds.Merchant = merchant
+	c := &channel.CloudBase{Gateway: gateway(r), Log: sys.Refunds.Log, SubMchID: merchant.SubMchID}
+	if r.raw("WXPAY_SERIAL_NO") != "" || r.raw("WXPAY_PRIVATE_KEY") != "" {
+		c.Bills, _ = apiv3Client(r, merchant)
+	}
+	sys.Refunds.Channel = c
 }
 
 func cloudpay(r *reader, sys *System) {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -188,7 +189,7 @@ func TestMisspeltSettingsAreNamed(t *testing.T) {
 		"WXPAY_MCH_ID": "WXPAY_MCHID", "WXPAY_API_V3_KEY": "WXPAY_APIV3_KEY", "wxpay_mchid": "WXPAY_MCHID", "WXPAY_SERIAL": "WXPAY_SERIAL_NO",
 		"REFUND_MAXFEN": "REFUND_MAX_FEN", "REFUND_OPERATOR": "REFUND_OPERATORS", "NOTIFY_FUNCTION": "NOTIFY_FUNCTIONS",
 		"NOTIFY_WEBHOOK_URI": "NOTIFY_WEBHOOK_URL", "LEDGER_URI": "LEDGER_URL",
-		"WXPAY_CHANEL": "WXPAY_CHANNEL", "WXPAY_NOTIFYURL": "WXPAY_NOTIFY_URL", "ALERT_URLS": "ALERT_URL", "ALERT_URI": "ALERT_URL", "LOGLEVEL": "LOG_LEVEL", "LOG_LEVELS": "LOG_LEVEL",
+		"WXPAY_CHANEL": "WXPAY_CHANNEL", "RECONCILE_BILLS": "RECONCILE_BILL", "RECONCILE": "", "WXPAY_NOTIFYURL": "WXPAY_NOTIFY_URL", "ALERT_URLS": "ALERT_URL", "ALERT_URI": "ALERT_URL", "LOGLEVEL": "LOG_LEVEL", "LOG_LEVELS": "LOG_LEVEL",
 		"TCBENV": "TCB_ENV", "TRUST_WX_HEADER": "TRUST_WX_HEADERS", "LEDGER_ALLOW_SQLLITE": "LEDGER_ALLOW_SQLITE", "REFUND_SERVER_TOKENS": "REFUND_SERVER_TOKEN",
 		"REFUND_MAX": "REFUND_MAX_FEN", "WXPAY_SUB": "WXPAY_SUB_MCHID", "NOTIFY_FUNCTIONSX": "NOTIFY_FUNCTIONS",
 		// This channel reads none of the settings that these are near to.
@@ -237,7 +238,7 @@ func TestUnreadNamesAreTold(t *testing.T) {
 		"WXPAY_EMPTY": "",
 	}
 	for name, right := range map[string]string{
-		"WXPAY_CHANEL": "WXPAY_CHANNEL", "WXPAY_MCH_ID": "WXPAY_MCHID", "WXPAY_NOTIFYURL": "WXPAY_NOTIFY_URL", "ALERT_URLS": "ALERT_URL",
+		"WXPAY_CHANEL": "WXPAY_CHANNEL", "RECONCILE_BILLS": "RECONCILE_BILL", "RECONCILE": "", "WXPAY_MCH_ID": "WXPAY_MCHID", "WXPAY_NOTIFYURL": "WXPAY_NOTIFY_URL", "ALERT_URLS": "ALERT_URL",
 		"LEDGER_URI": "LEDGER_URL", "LOGLEVEL": "LOG_LEVEL", "TCBENV": "TCB_ENV", "TCB_ENV_ID": "TCB_ENV", "TENCENTCLOUD_SECRET_ID": "TENCENTCLOUD_SECRETID",
 		"WXPAY_NOTIFY_URL_PAY": "", "LOG_FORMAT": "", "TCB_UUID": "", "AWS_REGION": "", "WXPAY_MCHID": "", "WECOM_CORP_ID": "",
 	} {
@@ -489,6 +490,9 @@ func TestSettingsAreWhatEachChannelReads(t *testing.T) {
 			"LEDGER_URL": "sqlite::memory:", "LEDGER_ALLOW_SQLITE": "true", "_LAMBDA_SERVER_PORT": "1", "TCB_ENV": "env-1",
 			"NOTIFY_FUNCTIONS": "scf:a1", "NOTIFY_WEBHOOK_URL": "https://shop.example", "NOTIFY_WEBHOOK_SECRET": hook,
 		})
+		if channel == "cloudbase" {
+			s["WXPAY_SERIAL_NO"] = "5157F09E" // keys for the bill are read if there is one
+		}
 		read := config.Read(s)
 		for _, name := range platform {
 			delete(read, name)
@@ -525,5 +529,68 @@ func TestSettingsAreDescribed(t *testing.T) {
 		if looks := regexp.MustCompile(`(PRIVATE|CLIENT|API|APIV3|SECRET)_?KEY$|SECRET|TOKEN$|^(LEDGER|ALERT)_URL$`).MatchString(s.Name); looks != s.Secret {
 			t.Errorf("%s is secret: %v, want %v", s.Name, s.Secret, looks)
 		}
+	}
+}
+
+// The module needs no key, and knows no bill; keys beside it are for the bill, and then
+// none may be missing.
+func TestCloudBaseHasBillsWithKeysBesideIt(t *testing.T) {
+	bare := func() map[string]string {
+		return map[string]string{
+			"WXPAY_CHANNEL": "cloudbase", "WXPAY_MCHID": "1900000109", "TCB_ENV": "env-1", "LEDGER_URL": "sqlite::memory:",
+		}
+	}
+	keys := complete()
+	for name, tt := range map[string]struct {
+		set   []string
+		bills string
+		says  string // "": it loads
+	}{
+		"none":                {nil, "[]", ""},
+		"the APIv3 key alone": {[]string{"WXPAY_APIV3_KEY"}, "[]", ""}, // is left over from another channel
+		"all":                 {[]string{"WXPAY_SERIAL_NO", "WXPAY_PRIVATE_KEY", "WXPAY_APIV3_KEY", "WXPAY_BASE_URL"}, "[trade funds]", ""},
+		"a provider's":        {[]string{"WXPAY_SUB_MCHID", "WXPAY_SERIAL_NO", "WXPAY_PRIVATE_KEY", "WXPAY_APIV3_KEY", "WXPAY_PUBLIC_KEY", "WXPAY_PUBLIC_KEY_ID"}, "[trade]", ""},
+		"no private key":      {[]string{"WXPAY_SERIAL_NO", "WXPAY_APIV3_KEY"}, "", "WXPAY_PRIVATE_KEY is missing"},
+		"no serial number":    {[]string{"WXPAY_PRIVATE_KEY", "WXPAY_APIV3_KEY"}, "", "WXPAY_SERIAL_NO is missing"},
+		"no APIv3 key":        {[]string{"WXPAY_PRIVATE_KEY", "WXPAY_SERIAL_NO"}, "", "WXPAY_APIV3_KEY is missing"},
+	} {
+		s := bare()
+		for _, name := range tt.set {
+			s[name] = keys[name]
+		}
+		sys, err := load(t, s)
+		if tt.says != "" {
+			if err == nil || err.Error() != tt.says {
+				t.Errorf("%s: %v, want %q", name, err, tt.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		c := sys.Refunds.Channel.(*channel.CloudBase)
+		if got := c.Spec().Bills; fmt.Sprint(got) != tt.bills || sys.Keys.Preferred() != "" {
+			t.Errorf("%s: bills %v, want %s", name, got, tt.bills)
+		}
+		if c.Bills != nil && (c.Bills.Signer.MchID != "1900000109" || c.SubMchID != s["WXPAY_SUB_MCHID"] || c.Bills.Keys == nil || s["WXPAY_BASE_URL"] != strings.Join(c.Bills.Hosts, "")) {
+			t.Errorf("%s: %+v", name, c.Bills)
+		}
+	}
+}
+
+func TestBillsAreReadUnlessSwitchedOff(t *testing.T) {
+	for value, off := range map[string]bool{"": false, "on": false, "off": true} {
+		s := complete()
+		s["RECONCILE_BILL"] = value
+		sys, err := load(t, s)
+		if err != nil || sys.Refunds.NoBill != off {
+			t.Errorf("RECONCILE_BILL=%s: %v", value, err)
+		}
+	}
+	s := complete()
+	s["RECONCILE_BILL"] = "false"
+	if _, err := load(t, s); err == nil || !strings.Contains(err.Error(), "RECONCILE_BILL must be one of on, off") {
+		t.Error(err)
 	}
 }

@@ -143,7 +143,7 @@ func (r *reader) nearly(names []string) iter.Seq2[string, Setting] {
 func misspelling(name, right string) int {
 	name = strings.ToUpper(name)
 	prefix, rest, _ := strings.Cut(right, "_")
-	if !slices.Contains([]string{"WXPAY", "REFUND", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM", "ALERT", "TRUST", "TCB", "TENCENTCLOUD", "LOG"}, prefix) || !strings.HasPrefix(name, prefix) {
+	if !slices.Contains([]string{"WXPAY", "REFUND", "RECONCILE", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM", "ALERT", "TRUST", "TCB", "TENCENTCLOUD", "LOG"}, prefix) || !strings.HasPrefix(name, prefix) {
 		return 3
 	}
 	letters := func(s string) string { return strings.ReplaceAll(s, "_", "") }
