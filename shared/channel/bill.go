@@ -145,15 +145,14 @@ func (s *spool) check(q refund.BillQuery, m refund.Merchant, ticket wxpay.BillTi
 	case !in.Funds() && !in.Has("微信退款单号"):
 		return nil, unreadable("it has no columns of refunds: it is of type SUCCESS, where ALL or REFUND is wanted", nil)
 	}
-	d := dayCheck{day: q.Day}
+	in.Day = string(q.Day)
 	b := noBill(q)
 	b.Empty, b.Close = false, s.Close
 	if in.Funds() {
-		for row, err := range in.Movements() {
+		for _, err := range in.Movements() {
 			if err != nil {
 				return nil, notRead(err)
 			}
-			d.note(row.At)
 		}
 		b.Movements = s.movements()
 	} else {
@@ -164,15 +163,16 @@ func (s *spool) check(q refund.BillQuery, m refund.Merchant, ticket wxpay.BillTi
 			if !isOurs(row, m) {
 				return nil, unreadable(fmt.Sprintf("line %d: 商户号: it is another merchant's, %s", row.Line, printable(row.MchID, 32)), nil)
 			}
-			d.note(row.At, row.AppliedAt, row.SucceededAt)
 		}
 		b.Refunds = s.refunds(m)
 	}
 	if told != nil && hex.EncodeToString(told.Sum(nil)) != ticket.HashValue {
 		return nil, unreadable("its hash is not the one that WeChat Pay told of it", nil)
 	}
-	if err := d.err(); err != nil {
-		return nil, err
+	// One date of one row is enough: a refund is accepted, made and settled on different
+	// days, and layouts tell different ones of these.
+	if in.Rows() > 0 && !in.OfDay {
+		return nil, unreadable(fmt.Sprintf("it is of another day: nothing in it is of %s", q.Day), nil)
 	}
 	b.Hash, b.Rows = "sha1:"+hex.EncodeToString(sum.Sum(nil)), in.Rows()
 	return b, nil
@@ -191,34 +191,6 @@ func notRead(err error) *refund.Error {
 // sub-merchant it is about. The bill that a sub-merchant has downloaded itself has its own.
 func isOurs(row wxpay.TradeRow, m refund.Merchant) bool {
 	return m.MchID == "" || row.MchID == m.MchID || row.MchID == m.SubMchID
-}
-
-// A dayCheck finds out whether rows are of a day. One time of one row is enough: a refund
-// is accepted, made and settled on different days, and layouts tell different ones of
-// these.
-type dayCheck struct {
-	day   refund.Day
-	seen  bool
-	other refund.Day // of the first row
-}
-
-func (d *dayCheck) note(times ...time.Time) {
-	for _, t := range times {
-		switch {
-		case t.IsZero() || d.seen:
-		case refund.DayOf(t) == d.day:
-			d.seen = true
-		case d.other == "":
-			d.other = refund.DayOf(t)
-		}
-	}
-}
-
-func (d *dayCheck) err() error {
-	if d.seen || d.other == "" {
-		return nil
-	}
-	return unreadable(fmt.Sprintf("it is of another day: nothing in it is of %s, and something of %s", d.day, d.other), nil)
 }
 
 // refunds goes through the rows about refunds, from the beginning.

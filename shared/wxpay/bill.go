@@ -31,6 +31,11 @@ const (
 // Errors about what stands in a bill are [ErrFormat] and name line and heading; beyond
 // 1 GiB unpacked, 64 KiB in a line or ten million rows they are [ErrTooLarge].
 type Bill struct {
+	// Day, written 2006-01-02 and set before rows are read, is looked for among their
+	// dates, of whatever event; OfDay says whether one had it.
+	Day   string
+	OfDay bool
+
 	in    *bufio.Reader
 	hash  io.Writer // nil: none is wanted
 	funds bool
@@ -50,6 +55,7 @@ type Bill struct {
 	free, after int
 
 	at    map[string]int // columns by heading
+	dates []int          // columns that hold times
 	sums  []billSum
 	ended bool // the sums have been read, and hold
 }
@@ -127,6 +133,11 @@ func (b *Bill) headings(line []byte) error {
 	}
 	if b.after-b.free > len(free) || b.after == 0 { // they do not stand together: none is free
 		b.free, b.after = len(b.columns), len(b.columns)
+	}
+	for _, h := range []string{hTradeTime, hAppliedAt, hSucceededAt, hBookedAt} {
+		if i, ok := b.at[h]; ok {
+			b.dates = append(b.dates, i)
+		}
 	}
 	for i := range sums {
 		sums[i].column = -1
@@ -219,6 +230,9 @@ func (b *Bill) row(line []byte) error {
 	}
 	if err := b.split(line[1:]); err != nil {
 		return err
+	}
+	for _, i := range b.dates {
+		b.OfDay = b.OfDay || b.Day != "" && bytes.HasPrefix(b.values[i], []byte(b.Day))
 	}
 	for i := range b.sums {
 		s := &b.sums[i]
