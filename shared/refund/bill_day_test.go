@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -54,8 +55,11 @@ func (b *billed) bill(q refund.BillQuery) (*refund.Bill, error) {
 	}
 	return &refund.Bill{Query: q, Hash: hash, Rows: int64(len(rows)), Refunds: func(yield func(refund.BillRow, error) bool) {
 		for _, row := range rows {
-			if b.onRow != nil {
-				b.onRow(row)
+			b.mu.Lock()
+			onRow := b.onRow
+			b.mu.Unlock()
+			if onRow != nil {
+				onRow(row)
 			}
 			if !yield(row, nil) {
 				return
@@ -125,9 +129,10 @@ func (b *billed) wantOpen(t *testing.T, code string, want bool, when string) {
 	}
 }
 
-// yesterdays are the days before the 22nd, which say nothing here.
+// settleEarlierDays has the days before the 22nd done, which say nothing here.
 func (b *billed) settleEarlierDays(t *testing.T) {
 	t.Helper()
+	b.write(t, refund.Item{Key: "bill/state", Body: []byte(`{"through":"2026-11-21"}`)})
 	b.at(t, "2026-11-22 18:00")
 	b.reconcile(t)
 }
@@ -491,7 +496,53 @@ func TestAReadingThatIsKilledAnywhereEndsAsIfItHadNotBeen(t *testing.T) {
 	b.wantOpen(t, "bill_differs", true, "at the end")
 }
 
-// With a fresh ledger for each, so that no earlier step helps.
+// With a ledger of its own for each call at which a process is killed, whether what the
+// call was to do is done or not, and whatever goes on.
+func TestAReadingThatIsKilledAtOneCallIsEndedByTheNext(t *testing.T) {
+	const refunds = 8
+	prepared := func() *billed {
+		b := bills(clocked(t))
+		b.many(t, refunds)
+		b.fails["2026-11-23"] = upstreamError(refund.CodeRejected, "NO_AUTH") // the next day's: nothing is waited for
+		return b
+	}
+	clean := prepared()
+	count := &dying{Ledger: clean.Ledger, left: 1 << 30}
+	clean.Ledger = count
+	clean.reconcile(t)
+	calls, want := 1<<30-count.left, clean.report(t, day22)
+	want.ReadAt = time.Time{}
+	if calls < 20 || want.OursOnly != 1 {
+		t.Fatalf("%d calls, %+v", calls, want)
+	}
+	for n := range 2 * calls {
+		b := prepared()
+		whole := b.Ledger
+		ctx, cancel := context.WithCancel(t.Context())
+		killed := &dying{Ledger: whole, left: n / 2}
+		if n%2 == 1 {
+			killed.left, killed.once = n/2+1, cancel // it is done, and nobody hears of it
+		}
+		s := &refund.Service{Channel: b.up, Ledger: killed, Merchant: merchant, Now: b.Now, Log: b.Log}
+		_, _ = s.Reconcile(ctx)
+		cancel()
+		var findings []string
+		if _, err := b.Verify(t.Context(), refund.VerifyInput{Found: func(f refund.Finding) { findings = append(findings, f.Says) }}); err != nil || findings != nil {
+			t.Errorf("killed at %d: %v, %v", n, findings, err)
+		}
+		for range 3 {
+			b.later(t, 4*time.Minute)
+		}
+		got := b.report(t, day22)
+		got.ReadAt = time.Time{}
+		if got.State != want.State || got.Equal != want.Equal || got.Differs != want.Differs || got.Fen != want.Fen || len(got.Findings) != len(want.Findings) || got.Corrections != nil {
+			t.Errorf("killed at %d, the day is %+v, want %+v", n, got, want)
+		}
+		b.wantOpen(t, "bill_differs", true, fmt.Sprint("killed at ", n))
+	}
+}
+
+// What was judged before a process was killed is not judged again, but for the last of it.
 func TestAReadingThatIsKilledOnceGoesOnAtTheLineThatItHasReached(t *testing.T) {
 	const refunds = 2500
 	b := bills(clocked(t))
@@ -784,4 +835,133 @@ func TestVerifyKnowsReportsOfBills(t *testing.T) {
 	if found := refund.VerifyItems(now, 50, map[refund.Key]refund.Item{odd.Key: odd}); len(found) != 1 {
 		t.Errorf("a day that is none: %+v", found)
 	}
+}
+
+// An instance that froze while it read wakes when another one has done it, and changes
+// nothing any more.
+func TestAnInstanceThatFrozeLosesItsLease(t *testing.T) {
+	b := bills(clocked(t))
+	b.many(t, 250)
+	frozen, wake, done := make(chan bool), make(chan bool), make(chan bool)
+	n := 0
+	b.onRow = func(refund.BillRow) {
+		if n++; n == 150 {
+			close(frozen)
+			<-wake
+		}
+	}
+	s := &refund.Service{Channel: b.up, Ledger: b.Ledger, Merchant: merchant, Now: b.Now, Log: b.Log}
+	go func() {
+		defer close(done)
+		if summary, err := s.Reconcile(t.Context()); err != nil || summary.Bills > 1 { // the 23rd, before
+			t.Errorf("the one that froze: %+v, %v", summary, err)
+		}
+	}()
+	<-frozen
+	b.mu.Lock()
+	b.onRow = nil
+	b.mu.Unlock()
+	if b.reconcile(t); b.report(t, day22).State != refund.BillUnread && b.report(t, day22).State != refund.BillReading {
+		t.Error("another instance has read the bill while the lease was held")
+	}
+	b.later(t, 4*time.Minute)
+	want := b.report(t, day22)
+	if want.State != refund.BillDiffers || want.Equal+want.Differs != 249 {
+		t.Errorf("when the lease had ended: %+v", want)
+	}
+	close(wake)
+	<-done
+	wantEqual(t, "report", want, b.report(t, day22))
+}
+
+// The currency in which there are most refunds is the report's own.
+func TestTheCurrencyWithMostRefundsLeads(t *testing.T) {
+	b := bills(clocked(t))
+	rows := billRows("R1", "R2", "R3", "R4", "R5", "R6")
+	rows[0].Currency, rows[2].Currency, rows[5].Currency = "USD", "JPY", "JPY"
+	rows[0].Amount = 7
+	for i := range rows {
+		rows[i].OutTradeNo, rows[i].TransactionID = fmt.Sprint("O", i), fmt.Sprint("T-O", i)
+	}
+	b.rows[day22] = rows
+	b.at(t, "2026-11-23 10:00")
+	b.reconcile(t)
+	r := b.report(t, day22)
+	got := fmt.Sprint(r.Currency, r.TheirsOnly, r.Fen.Bill)
+	for _, o := range r.Other {
+		got += fmt.Sprint(" ", o.Currency, o.TheirsOnly, o.Fen.Bill)
+	}
+	wantEqual(t, "currencies", "CNY3 30 JPY2 20 USD1 7", got)
+}
+
+// What is held in memory of a large day is a few numbers a row, whatever the ledger holds.
+func TestALargeDayIsReadInLittleMemory(t *testing.T) {
+	const refunds = 50_000
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	no := func(i int) string { return fmt.Sprintf("L%06d", i) }
+	for i := 0; i < refunds; i += 100 {
+		var items []refund.Item
+		for j := i; j < i+100; j++ {
+			at := b.Now().Add(time.Duration(j) * 100 * time.Millisecond)
+			items = append(items, refund.Item{Key: refund.Key("refund/" + no(j)), Class: "success", At: at, Body: fmt.Appendf(nil,
+				`{"state":"success","request":{"out_refund_no":%q,"out_trade_no":%q,"amount":{"refund":10,"total":100,"currency":"CNY"}},`+
+					`"refund":{"refund_id":"5000%[1]s","out_refund_no":%[1]q,"status":"SUCCESS","create_time":"2026-11-22T20:00:00+08:00","amount":{"refund":10,"total":100,"currency":"CNY"}},`+
+					`"order":"order/out_trade_no/O%[1]s","held":10,"counted":true,"moves":2,"claimed_at":%[3]q,"history":[{"at":%[3]q,"what":"success"}]}`,
+				no(j), "O"+no(j), at.UTC().Format(time.RFC3339Nano))})
+		}
+		b.write(t, items...)
+	}
+	var most, before uint64
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	b.up.bill = func(q refund.BillQuery) (*refund.Bill, error) {
+		if q.Day != day22 {
+			return &refund.Bill{Query: q, Empty: true}, nil
+		}
+		return &refund.Bill{Query: q, Hash: "sha1:large", Rows: refunds, Refunds: func(yield func(refund.BillRow, error) bool) {
+			for i := range refunds - 3 {
+				if i%10_000 == 9_999 {
+					most = max(most, heap())
+				}
+				row := billRow(int64(i+2), no(i), 10)
+				row.OutTradeNo, row.TransactionID = "O"+no(i), ""
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}}, nil
+	}
+	reads := &countedReads{Ledger: b.Ledger}
+	b.Ledger = reads
+	b.at(t, "2026-11-24 10:00")
+	before = heap()
+	for range 10 {
+		b.later(t, time.Minute)
+	}
+	r := b.report(t, day22)
+	if r.Equal != refunds-3 || r.OursOnly != 3 || r.Fen.Bill != 10*(refunds-3) || r.Fen.Ledger != 10*refunds {
+		t.Errorf("the report is %+v", r)
+	}
+	if grown := int64(most) - int64(before); grown > 16<<20 {
+		t.Errorf("%d MB are held beside what there was", grown>>20)
+	}
+	if reads.gets > refunds/50 {
+		t.Errorf("the ledger was read %d times", reads.gets)
+	}
+}
+
+// countedReads counts reads of the ledger, and what is written.
+type countedReads struct {
+	refund.Ledger
+	gets int
+}
+
+func (l *countedReads) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	l.gets++
+	return l.Ledger.Get(ctx, keys...)
 }

@@ -132,7 +132,9 @@ func (r *BillReport) refunds() int64 { return r.Equal + r.Differs + r.OursOnly +
 
 // lead makes the currency in which there are most refunds the report's own.
 func (r *BillReport) lead() {
-	slices.SortFunc(r.Other, func(a, b BillReport) int { return cmp.Compare(a.Currency, b.Currency) })
+	defer func() {
+		slices.SortFunc(r.Other, func(a, b BillReport) int { return cmp.Compare(a.Currency, b.Currency) })
+	}()
 	most := -1
 	for i := range r.Other {
 		if o := &r.Other[i]; o.refunds() > r.refunds() && (most < 0 || o.refunds() > r.Other[most].refunds()) {
