@@ -315,12 +315,19 @@ func (d *billReading) funds(ctx context.Context, j *billJudge) error {
 	limited, cancel := context.WithDeadline(ctx, d.end)
 	defer cancel()
 	p.Report.Funds = nil
-	err := j.funds(limited, d.bill, func(q BillQuery) (*Bill, error) { return d.fetch(limited, q) })
+	err := j.funds(limited, d.bill, func(q BillQuery) (*Bill, error) {
+		if d.now().Before(issuedAt(q.Day)) {
+			e := unavailable("the bill of "+string(q.Day)+" is not issued yet", nil)
+			e.Next = Later
+			return nil, e
+		}
+		return d.fetch(limited, q)
+	})
 	if err == nil {
 		return nil
 	}
 	p.Report.Funds = nil
-	if p.Failed++; p.Failed < maxFundsFailed {
+	if p.Failed++; p.Failed < maxFundsFailed && d.by == (actor{}) {
 		d.logUnread(ctx, d.day, err)
 		return errNotYet
 	}

@@ -7,7 +7,7 @@ import (
 
 const (
 	// firstPage is how many refunds are listed at once to find the first claim, and
-	// maxFirstScan how many one run looks at.
+	// maxFirstScan how many one run of the reconciler looks at.
 	firstPage, maxFirstScan = 200, 20_000
 	// firstAgain is how much of the time that was looked at before is looked at again: as
 	// much as a clock may be behind.
@@ -33,7 +33,7 @@ func (r *billRun) firstClaim(ctx context.Context) (time.Time, error) {
 	}
 	// From there on, in spans that hold a page at most: lists begin with the newest.
 	for span := firstAgain; from.Before(now); {
-		if !r.inTime(ctx) || r.scanned > maxFirstScan {
+		if !r.inTime(ctx) || r.by == (actor{}) && r.scanned > maxFirstScan {
 			r.state.Before = from
 			return time.Time{}, errNotYet
 		}

@@ -69,11 +69,8 @@ func (s *Service) ReadBill(ctx context.Context, in BillInput) (BillReport, error
 		return BillReport{}, conflictf("what the ledger holds of %s cannot be read, and is left as it is", day)
 	}
 	d := &billReading{billRun: r, storedBill: found[0], task: billTask{Day: day}}
-	report, err := d.read(ctx, in.File)
-	if err != nil {
-		return BillReport{}, err
-	}
-	return report, r.save(ctx, 0)
+	defer r.release(ctx)
+	return d.read(ctx, in.File)
 }
 
 // of reports why a bill that a person has brought is not of a day; nil is none.

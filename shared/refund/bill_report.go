@@ -101,6 +101,8 @@ const (
 	// maxBillCorrections bounds the reports that are kept of what was reported before: the
 	// first of all, and the newest.
 	maxBillCorrections = 31
+	// maxCorrectionsSize bounds them in bytes, where a day has many currencies.
+	maxCorrectionsSize = 128 << 10
 )
 
 // find notes a thing that is not equal.
@@ -189,7 +191,7 @@ func (r *BillReport) correct(before BillReport, why string) {
 	}
 	before.Corrections, before.Findings = nil, nil // counts and fen are what was reported; findings would outgrow an item
 	r.Corrections = append(r.Corrections, BillCorrection{At: r.ReadAt, Why: why, By: r.By, Before: before})
-	if len(r.Corrections) > maxBillCorrections {
+	for n := len(r.Corrections); n > maxBillCorrections || n > 2 && size(r.Corrections) > maxCorrectionsSize; n-- {
 		r.Corrections = slices.Delete(r.Corrections, 1, 2)
 	}
 }

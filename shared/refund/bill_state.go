@@ -106,6 +106,16 @@ func (r *billRun) save(ctx context.Context, hold time.Duration, more ...Item) er
 	return nil
 }
 
+// release ends the lease, if this run still holds it: whoever comes next need not wait for
+// its end.
+func (r *billRun) release(ctx context.Context) {
+	ctx, cancel := settleContext(ctx)
+	defer cancel()
+	if err := r.save(ctx, 0); err != nil && !errors.Is(err, ErrStale) {
+		r.logUnread(ctx, "", err)
+	}
+}
+
 // fetchLease is how long the lease is held while a bill comes: a run does not outlive its
 // end by much.
 func (r *billRun) fetchLease() time.Duration {
@@ -230,6 +240,11 @@ func (s *Service) readDays(ctx context.Context, end time.Time) (read int, err er
 	if err != nil {
 		return 0, err
 	}
+	defer func() {
+		if changed {
+			r.release(ctx)
+		}
+	}()
 	for r.inTime(ctx) && r.failed < maxBillFailed {
 		t, ok := r.due(r.now())
 		if !ok {
@@ -242,11 +257,6 @@ func (s *Service) readDays(ctx context.Context, end time.Time) (read int, err er
 		}
 		if whole {
 			read++
-		}
-	}
-	if changed {
-		if err := r.save(ctx, 0); err != nil {
-			return read, err
 		}
 	}
 	s.billsAt.Store(r.nextAt().UnixMilli())

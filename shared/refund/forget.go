@@ -16,7 +16,8 @@ const forgetPage = 100
 // whoever did something; what was given up for a subscriber is masked, too. Money,
 // numbers, times, states, the names of operators and the reason stay: without the last a
 // repeated request would not be known for the same. Nothing that was masked can be had
-// again. by is who decides, as [Caller.Identity] writes it, for the history.
+// again. by is who decides, as [Caller.Identity] writes it, for the history. The reports
+// of bills stay as they are, since none has ever held an openid.
 //
 // It may be ended by ctx and called again: what is masked is found masked, and stays. After
 // each page it reports how many refunds it has masked so far, if report is not nil.
