@@ -77,7 +77,7 @@ func (d *billReading) nextLook() time.Time {
 	if at := issuedAt(d.day.Add(1)); at.After(d.now()) {
 		return earlier(at, d.pause(alarmAgain))
 	}
-	return d.pause(time.Hour)
+	return d.pause(3 * time.Hour)
 }
 
 func earlier(a, b time.Time) time.Time {

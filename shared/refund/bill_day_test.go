@@ -982,3 +982,134 @@ func (l *countedReads) Get(ctx context.Context, keys ...refund.Key) ([]refund.It
 	l.gets++
 	return l.Ledger.Get(ctx, keys...)
 }
+
+// A refund whose day of acceptance nobody tells, since it lies between a claim before
+// midnight and an answer after it, is in order in the bill of either day, and missed in
+// neither.
+func TestARefundAtMidnightIsInOrderInEitherDaysBill(t *testing.T) {
+	tests := map[string]struct {
+		claimed string        // by our clock, which may be a little off
+		takes   time.Duration // until it is answered
+		in      refund.Day    // which bill has it; "": none
+		first   refund.BillState
+		second  refund.BillState
+	}{
+		"before, in the first":       {"2026-11-22 23:59", 50 * time.Second, day22, refund.BillAgrees, refund.BillAgrees},
+		"before, in the second":      {"2026-11-22 23:59", 50 * time.Second, "2026-11-23", refund.BillWaiting, refund.BillAgrees},
+		"before, in none":            {"2026-11-22 23:59", 50 * time.Second, "", refund.BillWaiting, refund.BillDiffers},
+		"across, in the first":       {"2026-11-22 23:59", 70 * time.Second, day22, refund.BillAgrees, refund.BillAgrees},
+		"across, in the second":      {"2026-11-22 23:59", 70 * time.Second, "2026-11-23", refund.BillWaiting, refund.BillAgrees},
+		"across, in none":            {"2026-11-22 23:59", 70 * time.Second, "", refund.BillWaiting, refund.BillDiffers},
+		"just after, in the first":   {"2026-11-23 00:00", time.Second, day22, refund.BillAgrees, refund.BillAgrees},
+		"just after, in the second":  {"2026-11-23 00:00", time.Second, "2026-11-23", refund.BillWaiting, refund.BillAgrees},
+		"after, not the first day's": {"2026-11-23 00:01", time.Second, "2026-11-23", refund.BillAgrees, refund.BillAgrees},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := bills(clocked(t))
+			b.settleEarlierDays(t)
+			b.up.named = func(r *refund.Refund) { r.CreateTime = "" } // as v2 does
+			b.up.after = func(refund.Request) error { b.advance(test.takes); return nil }
+			b.at(t, test.claimed)
+			b.must(t, request("R1", 10))
+			if test.in != "" {
+				b.rows[test.in] = billRows("R1")
+			}
+			b.at(t, "2026-11-23 10:00")
+			b.reconcile(t)
+			b.wantDay(t, test.first, "", "on the 23rd")
+			b.at(t, "2026-11-24 10:00")
+			b.reconcile(t)
+			b.wantDay(t, test.second, "", "on the 24th")
+			if got := b.report(t, "2026-11-23"); got.State != refund.BillAgrees {
+				t.Errorf("the 23rd is %s: %+v", got.State, got.Findings)
+			}
+		})
+	}
+}
+
+// What was not accepted, or was closed, is missed in no bill.
+func TestWhatHasNotLeftTheMerchantIsMissedInNoBill(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.must(t, request("R1", 10))
+	b.settle(t, notification("R1", 10, refund.StatusClosed))
+	b.up.before = noAnswer
+	b.refused(t, request("R2", 10), refund.CodeUnavailable, refund.SameNumber)
+	b.up.before = refusal(refund.CodeRejected, refund.AfterFix, "PARAM_ERROR")
+	req := request("R3", 10)
+	req.OutTradeNo = "O3"
+	b.refused(t, req, refund.CodeRejected, refund.AfterFix)
+	b.at(t, "2026-11-23 10:00")
+	b.reconcile(t)
+	b.wantDay(t, refund.BillAgrees, "equal 0, differs 0, ours 0, theirs 0; fen 0 0", "without rows")
+}
+
+// The next day's bill is waited for as long as it may come, and no longer.
+func TestTheNextDaysBillIsNotWaitedForForEver(t *testing.T) {
+	for name, fails := range map[string]error{"refused": upstreamError(refund.CodeRejected, "NO_AUTH"), "creating": upstreamError(refund.CodeUnavailable, "STATEMENT_CREATING")} {
+		b := bills(clocked(t))
+		b.settleEarlierDays(t)
+		b.must(t, request("R1", 10))
+		b.fails["2026-11-23"] = fails
+		b.at(t, "2026-11-23 10:00")
+		b.reconcile(t)
+		b.at(t, "2026-11-24 10:00")
+		b.reconcile(t)
+		want := map[string]refund.BillState{"refused": refund.BillDiffers, "creating": refund.BillWaiting}[name]
+		b.wantDay(t, want, "", name)
+		for range 8 {
+			b.later(t, 6*time.Hour)
+		}
+		b.later(t, time.Minute)
+		b.wantDay(t, refund.BillDiffers, "", name+" for days")
+		if n := len(b.report(t, day22).Corrections); n != 1 {
+			t.Errorf("%s: %d corrections, want the one of waiting", name, n)
+		}
+	}
+}
+
+// Bills are not what a run is for: whatever goes wrong with them, it says nothing of it.
+func TestNothingAboutBillsFailsARun(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.at(t, "2026-11-23 10:00")
+	b.up.bill = func(refund.BillQuery) (*refund.Bill, error) { panic("a defect") }
+	b.reconcile(t)
+	if b.alarms("panic") != 1 {
+		t.Errorf("a panic was no alarm:\n%s", b.log)
+	}
+	b.up.bill = b.bill
+	whole := b.Ledger
+	b.Ledger = &noBills{whole}
+	b.later(t, 15*time.Minute)
+	if !strings.Contains(b.log.String(), "bill not read") {
+		t.Error("it was not logged")
+	}
+	b.Ledger = whole
+	b.later(t, 15*time.Minute)
+	b.wantDay(t, refund.BillAgrees, "", "in the end")
+	// A defect with one day keeps no other from being read.
+	b.up.bill = func(q refund.BillQuery) (*refund.Bill, error) {
+		if q.Day == "2026-11-24" {
+			panic("a defect")
+		}
+		return b.bill(q)
+	}
+	b.at(t, "2026-11-25 10:00")
+	for range 12 {
+		b.later(t, 5*time.Minute)
+	}
+	if got := b.report(t, "2026-11-23").State; got != refund.BillAgrees {
+		t.Errorf("the 23rd is %s while the 24th is a defect", got)
+	}
+}
+
+type noBills struct{ refund.Ledger }
+
+func (l *noBills) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
+	if strings.HasPrefix(string(keys[0]), "bill/") {
+		return nil, context.DeadlineExceeded
+	}
+	return l.Ledger.Get(ctx, keys...)
+}

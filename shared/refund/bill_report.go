@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -186,14 +187,20 @@ func (s BillState) result() bool {
 // was no result is no loss.
 func (r *BillReport) correct(before BillReport, why string) {
 	r.Corrections = slices.Clone(before.Corrections)
-	if !before.State.result() {
+	before.Corrections, before.Findings = nil, nil // counts and fen are what was reported; findings would outgrow an item
+	if !before.State.result() || r.By == "" && r.says(before) {
 		return
 	}
-	before.Corrections, before.Findings = nil, nil // counts and fen are what was reported; findings would outgrow an item
 	r.Corrections = append(r.Corrections, BillCorrection{At: r.ReadAt, Why: why, By: r.By, Before: before})
 	for n := len(r.Corrections); n > maxBillCorrections || n > 2 && size(r.Corrections) > maxCorrectionsSize; n-- {
 		r.Corrections = slices.Delete(r.Corrections, 1, 2)
 	}
+}
+
+// says reports whether another report, without what is beside its result, says the same.
+func (r BillReport) says(other BillReport) bool {
+	r.Findings, r.Corrections, r.ReadAt, other.ReadAt = nil, nil, time.Time{}, time.Time{}
+	return bytes.Equal(encode(r), encode(other))
 }
 
 // incoherent says what in a report cannot be; "": nothing.
