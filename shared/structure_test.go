@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"shared/metrics":           {"shared/lock", "shared/refund"},
 	"shared/needs":             nil, // for tests
 	"shared/refund":            {"shared/lock"},
-	"shared/sandbox":           {"shared/sandbox/apiv3", "shared/sandbox/cloudbase", "shared/sandbox/console", "shared/sandbox/control", "shared/sandbox/door", "shared/sandbox/v2", "shared/sandbox/wecom", "shared/sandbox/world", "shared/wxpay"},
+	"shared/sandbox":           {"shared/sandbox/apiv3", "shared/sandbox/bill", "shared/sandbox/cloudbase", "shared/sandbox/console", "shared/sandbox/control", "shared/sandbox/door", "shared/sandbox/v2", "shared/sandbox/wecom", "shared/sandbox/world", "shared/wxpay"},
 	"shared/sandbox/apiv3":     {"shared/sandbox/bill", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
 	"shared/sandbox/bill":      {"shared/sandbox/door", "shared/sandbox/world"},
 	"shared/sandbox/cloudbase": {"shared/cloudbase", "shared/sandbox/apiv3", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/v2", "shared/sandbox/world", "shared/wxpay"}, // its module speaks APIv3, its CloudPay v2
@@ -53,8 +53,8 @@ var allowed = map[string][]string{
 	"shared/sandbox/control":   {"shared/console", "shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/door":      {"shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/schema":    {"shared/strictjson"},
-	"shared/sandbox/v2":        {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
-	"shared/sandbox/wecom":     {"shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world"},
+	"shared/sandbox/v2":        {"shared/sandbox/bill", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
+	"shared/sandbox/wecom":     {"shared/sandbox/bill", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/world":     {"shared/lock", "shared/sandbox/schema", "shared/secret", "shared/wxpay"},
 	"shared/secret":            nil,
 	"shared/spelling":          nil,

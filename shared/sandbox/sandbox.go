@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wxrefund/shared/sandbox/apiv3"
+	"wxrefund/shared/sandbox/bill"
 	"wxrefund/shared/sandbox/cloudbase"
 	"wxrefund/shared/sandbox/console"
 	"wxrefund/shared/sandbox/control"
@@ -143,7 +144,8 @@ func New(cfg Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{variables: maps.Clone(cfg.Variables), world: w, apiv3: apiv3.New(w), v2: v2.New(w), wecom: wecom.New(w)}
+	bills := &bill.Offers{}
+	s := &Sandbox{variables: maps.Clone(cfg.Variables), world: w, apiv3: apiv3.New(w, bills), v2: v2.New(w), wecom: wecom.New(w, bills)}
 	s.cloudbase, err = cloudbase.New(w, s.v2, cloudbase.Config{ModuleFailure: cfg.ModuleFailure, Subscribers: cfg.Subscribers})
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ type endpoint struct {
 	pattern string
 	refunds bool // its answers can be made to go wrong
 	handle  func(*Door, *door.Exchange) door.Reply
-	raw     func(*Door, http.ResponseWriter, *door.Exchange) // instead, if what is answered is no JSON
+	raw     func(*Door, http.ResponseWriter, *door.Exchange) // instead of all, if what is answered is no JSON
 }
 
 var endpoints = []endpoint{
@@ -42,11 +42,11 @@ var endpoints = []endpoint{
 // A Door plays APIv3.
 type Door struct {
 	world *world.World
-	bills bill.Offers
+	bills *bill.Offers
 }
 
-// New opens the door to a world.
-func New(w *world.World) *Door { return &Door{world: w} }
+// New opens the door to a world. Who downloads a bill comes here, whoever has offered it.
+func New(w *world.World, bills *bill.Offers) *Door { return &Door{w, bills} }
 
 // Routes adds APIv3's paths to the real hosts' others. Whatever nobody else has is
 // refused in APIv3's words.
@@ -71,12 +71,12 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, no *world.Refusal)
 // faults have their say in it.
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	x := door.Open(d.world, r)
-	if no := d.admit(w, x); no != nil {
-		d.answer(w, x, door.Reply{No: no}, world.UpstreamFault{})
-		return
-	}
 	if e.raw != nil {
 		e.raw(d, w, x)
+		return
+	}
+	if no := d.admit(w, x); no != nil {
+		d.answer(w, x, door.Reply{No: no}, world.UpstreamFault{})
 		return
 	}
 	if !e.refunds {

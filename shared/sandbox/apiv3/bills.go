@@ -92,10 +92,22 @@ func (d *Door) issue(x *door.Exchange, query url.Values, q bill.Query) door.Repl
 	return door.Reply{Object: billAddress{"SHA1", file.Hash(), bill.URL(x.Request, flaw, token) + more}}
 }
 
-// download is GET /v3/billdownload/file. The request is signed as all are; the answer is
-// not, unless it is a refusal.
+// download is GET /v3/billdownload/file. The request is signed as all are, or bears the
+// Authorization that came with the address. The answer is not signed, unless it is a refusal.
 func (d *Door) download(w http.ResponseWriter, x *door.Exchange) {
-	offer, ok := d.bills.Take(d.world, x.Request.URL.Query().Get("token"))
+	token := x.Request.URL.Query().Get("token")
+	no := world.Refuse(world.CodeSign)
+	switch lent := d.bills.Authorization(token); {
+	case lent == "":
+		no = d.admit(w, x)
+	case x.Check("authorization", x.Request.Header.Get("Authorization") == lent, "the one that came with the address"):
+		no = nil
+	}
+	if no != nil {
+		d.answer(w, x, door.Reply{No: no}, world.UpstreamFault{})
+		return
+	}
+	offer, ok := d.bills.Take(d.world, token)
 	if !x.Check("token", ok, "of an address that is not used yet and not too old") {
 		d.answer(w, x, door.Reply{No: world.Refuse(world.CodeInvalid).Say("下载地址已失效，请重新申请账单")}, world.UpstreamFault{})
 		return

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxrefund/shared/sandbox/bill"
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/doortest"
 	"wxrefund/shared/sandbox/world"
@@ -19,21 +20,31 @@ var entrances = []doortest.Entrance{
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL.RawQuery = string(body)
 		r.SetPathValue("out_refund_no", head)
-		return doortest.Said(New(w).getRefund(&door.Exchange{Request: r}))
+		return doortest.Said(New(w, &bill.Offers{}).getRefund(&door.Exchange{Request: r}))
+	}},
+	{Name: "bill of trade", Body: `bill_date=2026-11-26&bill_type=REFUND&tar_type=GZIP&sub_mchid=1900000109`, Enter: func(w *world.World, _ string, body []byte) string {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.URL.RawQuery = string(body)
+		return doortest.Said(New(w, &bill.Offers{}).tradeBill(&door.Exchange{Request: r}))
+	}},
+	{Name: "bill of an account", Body: `bill_date=2026-11-26&account_type=BASIC`, Enter: func(w *world.World, _ string, body []byte) string {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.URL.RawQuery = string(body)
+		return doortest.Said(New(w, &bill.Offers{}).fundFlowBill(&door.Exchange{Request: r}))
 	}},
 	{Name: "certificates", Body: `algorithm_type=RSA`, Enter: func(w *world.World, _ string, body []byte) string {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL.RawQuery = string(body)
-		return doortest.Said(New(w).getCertificates(&door.Exchange{Request: r}))
+		return doortest.Said(New(w, &bill.Offers{}).getCertificates(&door.Exchange{Request: r}))
 	}},
 	{Name: "echo", Head: "PUB_KEY_ID_01", Body: `{"echo_message":"m","encrypted_echo_message":"AAAA"}`, Enter: func(w *world.World, head string, body []byte) string {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Header.Set("Wechatpay-Serial", head)
-		return doortest.Said(New(w).postEcho(&door.Exchange{Request: r, Body: body}))
+		return doortest.Said(New(w, &bill.Offers{}).postEcho(&door.Exchange{Request: r, Body: body}))
 	}},
 	{Name: "over the wire", Head: `WECHATPAY2-SHA256-RSA2048 mchid="1900000001",nonce_str="n",signature="AA==",timestamp="1",serial_no="5"`, Body: `{}`,
 		Enter: func(w *world.World, head string, body []byte) string {
-			return doortest.Send(w, New(w), "POST", "/v3/refund/domestic/refunds", "", body, "Authorization", head, "Content-Type", "application/json")
+			return doortest.Send(w, New(w, &bill.Offers{}), "POST", "/v3/refund/domestic/refunds", "", body, "Authorization", head, "Content-Type", "application/json")
 		}},
 	{Name: "acknowledgement", Body: `{"code":"SUCCESS"}`, Enter: func(_ *world.World, _ string, body []byte) string {
 		return doortest.Acknowledges(Vocabulary.Notifications[0], body)
@@ -57,7 +68,7 @@ func FuzzApply(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		w := doortest.World(t)
-		d, x := New(w), &door.Exchange{Body: body, Request: httptest.NewRequest("POST", "/", nil)}
+		d, x := New(w, &bill.Offers{}), &door.Exchange{Body: body, Request: httptest.NewRequest("POST", "/", nil)}
 		got, no := d.postRefundBody(x)
 		if no != nil {
 			if b, err := json.Marshal(no.Detail); no.Status() < 400 || no.Message == "" || err != nil || strings.Contains(no.Message, "%!") {

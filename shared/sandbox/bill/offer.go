@@ -27,6 +27,9 @@ func Ask(w *world.World, y world.System, record *world.Record, q Query, without 
 type Offer struct {
 	File   *File
 	Packed bool
+
+	// Authorization is the one value of the header that opens it; empty: whoever signs.
+	Authorization string
 }
 
 // Serve answers with the file.
@@ -44,8 +47,8 @@ func (o Offer) Serve(in *world.World, w http.ResponseWriter, x *door.Exchange) {
 // maxOffers bounds the files that wait; the oldest gives way.
 const maxOffers = 1000
 
-// Offers are the files that wait to be downloaded, by tokens that can be used once. The zero
-// value is ready.
+// Offers are the files that wait to be downloaded, by tokens that can be used once. All systems
+// whose bills are downloaded share them. The zero value is ready.
 type Offers struct {
 	mu    sync.Mutex
 	items []offered
@@ -81,6 +84,18 @@ func (o *Offers) Take(w *world.World, token string) (Offer, bool) {
 	out := o.items[i]
 	o.items = slices.Delete(o.items, i, i+1)
 	return out.Offer, out.expires.After(w.Now())
+}
+
+// Authorization is the header that a token's file demands; empty: none of its own.
+func (o *Offers) Authorization(token string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, x := range o.items {
+		if x.token == token {
+			return x.Authorization
+		}
+	}
+	return ""
 }
 
 // Path is where bills are downloaded.

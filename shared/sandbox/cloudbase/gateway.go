@@ -302,7 +302,7 @@ func (d *Door) wxPayAPI(w http.ResponseWriter, c call) {
 	case m == nil:
 		d.fail(w, c, fault)
 	default:
-		if m["return_code"] != "SUCCESS" || m["result_code"] != "SUCCESS" {
+		if _, wrapped := m["respdata"]; !wrapped && (m["return_code"] != "SUCCESS" || m["result_code"] != "SUCCESS") {
 			code, _ := m["err_code"].(string)
 			c.Record.Refuse(code)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wxrefund/shared/sandbox/apiv3"
+	"wxrefund/shared/sandbox/bill"
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/doortest"
 	"wxrefund/shared/sandbox/world"
@@ -22,7 +23,7 @@ func BenchmarkRefund(b *testing.B) {
 		b.Run(fmt.Sprintf("journal=%t", journal), func(b *testing.B) {
 			w := doortest.World(b)
 			mux := http.NewServeMux()
-			apiv3.New(w).Routes(mux)
+			apiv3.New(w, &bill.Offers{}).Routes(mux)
 			var h http.Handler = mux
 			if journal {
 				h = door.Recorded(w, world.ExchangeCall, nil, mux)

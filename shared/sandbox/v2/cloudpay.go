@@ -53,6 +53,13 @@ var ErrNoAPI = errors.New("v2: no such method of CloudPay")
 // is to answer, also where a rule was broken; it is nil if nothing behind the gateway
 // has answered. The error is ErrNoAPI alone.
 func (d *Door) CloudPay(x *door.Exchange, api string, data, options []byte) (Message, world.UpstreamFault, error) {
+	if api == "downloadBill" {
+		node, ok := readPay(data)
+		if !ok {
+			return Message{"return_code": "FAIL", "return_msg": "参数格式校验错误"}, world.UpstreamFault{}, nil
+		}
+		return d.payBill(asked{Exchange: x, node: node}, options), world.UpstreamFault{}, nil
+	}
 	query := api == "queryRefund"
 	form, handle := cloudPay.apply, (*Door).refund
 	switch {

@@ -66,6 +66,8 @@ var (
 		world.CodeNoMerchant:  "MCHID_NOT_EXIST",
 		world.CodeNotFound:    "ORDERNOTEXIST",
 		"RATELIMIT_EXCEEDED":  world.CodeFrequency,
+		world.CodeNoBill:      "NO_BILL_EXIST",
+		world.CodeBillLater:   "BILL_CREATING",
 	}
 )
 

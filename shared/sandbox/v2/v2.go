@@ -26,6 +26,10 @@ type endpoint struct {
 	query  bool
 	secure bool // demands the merchant's client certificate
 	handle func(*Door, dialect, asked) (Message, *world.Refusal)
+
+	// Of a bill: what writes the answer instead, which is a file, and the body's form.
+	bill func(*Door, http.ResponseWriter, asked, wxpay.Fields)
+	form schema.Schema
 }
 
 // system is WeChat Pay Global as faults see it.
@@ -34,6 +38,8 @@ var system = world.System{Codes: slices.Concat(world.Answerable, answerable), Si
 var endpoints = []endpoint{
 	{path: "/secapi/pay/refund", secure: true, handle: (*Door).refund},
 	{path: "/pay/refundquery", query: true, handle: (*Door).refundQuery},
+	{path: "/pay/downloadbill", bill: (*Door).downloadBill, form: billForm},
+	{path: "/pay/downloadfundflow", secure: true, bill: (*Door).downloadFundFlow, form: fundsForm},
 }
 
 // A dialect is where the two systems differ that speak v2.
@@ -140,6 +146,10 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	}
 	if no != nil {
 		d.answer(w, x, f, door.Reply{No: no}, world.UpstreamFault{})
+		return
+	}
+	if e.bill != nil {
+		e.bill(d, w, asked{Exchange: x, node: tree(e.form, f)}, f)
 		return
 	}
 	form := global.apply

@@ -54,6 +54,8 @@ var words = map[int]string{
 	720509: "out_refund_no not exists under mchid",
 	720510: "mchid not exists",
 	720511: "appid and mchid not match",
+	720512: "NO_STATEMENT_EXIST", // of WeChat Pay's words, which WeCom passes on
+	720513: "STATEMENT_CREATING",
 }
 
 // answerable are the same numbers as faults name them.
@@ -89,6 +91,7 @@ var (
 	codes = map[string]int{
 		world.CodeSystem: -1, "SERVICE_UNAVAILABLE": -1, world.CodeParam: 40058, world.CodeInvalid: 720502, world.CodeSign: 40014, world.CodeNoAuth: 60020,
 		world.CodeNoMerchant: 720510, world.CodeNotFound: 720501, world.CodeFrequency: 45009, "RATELIMIT_EXCEEDED": 45009,
+		world.CodeNoBill: 720512, world.CodeBillLater: 720513,
 		"NOT_ENOUGH": 720507, "USER_ACCOUNT_ABNORMAL": 720508,
 	}
 )

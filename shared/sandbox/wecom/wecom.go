@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"wxrefund/shared/sandbox/bill"
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/schema"
 	"wxrefund/shared/sandbox/world"
@@ -22,6 +23,7 @@ type endpoint struct {
 	method string
 	open   bool // demands no token
 	query  bool
+	bill   bool // has faults of its own
 	handle func(*Door, *door.Exchange) door.Reply
 }
 
@@ -29,6 +31,7 @@ var endpoints = []endpoint{
 	{path: "/cgi-bin/gettoken", method: http.MethodGet, open: true, handle: (*Door).getToken},
 	{path: "/cgi-bin/miniapppay/refund", method: http.MethodPost, handle: (*Door).refund},
 	{path: "/cgi-bin/miniapppay/get_refund_detail", method: http.MethodPost, query: true, handle: (*Door).refundDetail},
+	{path: "/cgi-bin/miniapppay/get_bill", method: http.MethodPost, bill: true, handle: (*Door).getBill},
 }
 
 const tokenLife = 2 * time.Hour
@@ -42,13 +45,14 @@ type token struct {
 // A Door plays WeCom.
 type Door struct {
 	world *world.World
+	bills *bill.Offers
 
 	mu     sync.Mutex
 	tokens []token // the newest first
 }
 
-// New opens the door to a world.
-func New(w *world.World) *Door { return &Door{world: w} }
+// New opens the door to a world; bills are downloaded from WeChat Pay.
+func New(w *world.World, bills *bill.Offers) *Door { return &Door{world: w, bills: bills} }
 
 // Routes adds WeCom's paths, and refuses the others below /cgi-bin/.
 func (d *Door) Routes(mux *http.ServeMux) {
@@ -76,7 +80,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	switch {
 	case no != nil:
 		d.answer(w, x, door.Reply{No: no}, world.UpstreamFault{})
-	case e.open:
+	case e.open || e.bill:
 		d.answer(w, x, e.handle(d, x), world.UpstreamFault{})
 	default:
 		out, fault := door.Carry(d.world, system, e.query, func() door.Reply { return e.handle(d, x) })
