@@ -6,6 +6,9 @@
 // answer that cannot be verified, a code that nobody has documented) is
 // [refund.CodeUnavailable] and never a failure.
 //
+// A day's bill is kept in a temporary file and read once to its end, before anything of it
+// is handed out.
+//
 // Documents are cited by title or number:
 //
 //   - CloudPay.refund, CloudPay.queryRefund: developers.weixin.qq.com,
@@ -15,5 +18,6 @@
 //   - WeChat Pay Global, Submit Refund: pay.weixin.qq.com,
 //     wiki/doc/api/wxpay/en/pay/MiniProgramPay/chapter8_4.shtml
 //   - numbers such as 4012552567: pay.weixin.qq.com/doc/v3/merchant/ and the number
-//   - WeCom document 97333: developer.work.weixin.qq.com/document/path/97333
+//   - WeCom documents 97333 and 98115: developer.work.weixin.qq.com/document/path/ and the number
+//   - CloudPay.downloadBill: beside CloudPay.refund; v2's 4011939779: pay.weixin.qq.com/doc/v2/merchant/
 package channel

@@ -153,3 +153,29 @@ func FuzzRefundObject(f *testing.F) {
 		}
 	})
 }
+
+// FuzzV2BillAnswer: of whatever comes where a bill is awaited, either all is handed on as
+// the bill, or part of it as one within JSON, or an error says why there is none: never that
+// something was refused which only a bill would show.
+func FuzzV2BillAnswer(f *testing.F) {
+	for _, seed := range []string{
+		"\ufeff交易时间,公众账号ID", `{"errcode":0,"errmsg":"ok","respdata":"交易时间"}`, `{"return_code":"FAIL","return_msg":"No Bill Exist","error_code":"20002"}`,
+		`{"respdata":{"return_code":"FAIL","return_msg":"Bill Creating"}}`, `{"respdata":"{\"return_code\":\"FAIL\",\"error_code\":20002}"}`, `{"errcode":-1}`, `{"respdata":7}`, `{`, `{}`,
+		"<xml><return_code>FAIL</return_code><return_msg><![CDATA[No Bill Exist]]></return_msg></xml>", "<html>", "", "\x1f\x8b",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		text, err := v2BillText(answer, 0)
+		if err != nil {
+			e := refund.AsError(err)
+			if text != "" || e.MaybeNumberTaken || e.NotEnough || e.Code == refund.CodeNotFound || e.Code == refund.CodeInternal || strings.ContainsAny(e.Message, "\r\n") {
+				t.Fatalf("%q, %+v", text, e)
+			}
+			return
+		}
+		if len(text) > len(answer)*3 { // what is not UTF-8 becomes U+FFFD
+			t.Fatalf("%d bytes of %d", len(text), len(answer))
+		}
+	})
+}
