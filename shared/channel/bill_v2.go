@@ -184,7 +184,13 @@ func v2BillError(fields map[string]string) error {
 	text := printable(cmp.Or(fields["err_code_des"], fields["return_msg"]), 200)
 	failed := fields["return_code"] == "FAIL" || fields["result_code"] == "FAIL"
 	e := unread("WeChat Pay answered without a bill", nil)
-	switch m, ok := v2Errors()[code]; {
+	m, ok := v2Errors()[code]
+	if word := strings.ToUpper(strings.ReplaceAll(text, " ", "")); !ok && failed {
+		if m, ok = v2Errors()[word]; ok { // numbers have words beside them, as SIGN ERROR
+			code = word
+		}
+	}
+	switch {
 	case !failed:
 	case saysNoBill(code + " " + text):
 		e.Message, e.Err = "there is no bill of that day: nothing happened on it", errEmptyDay
