@@ -71,7 +71,7 @@ func BillFile(r io.Reader, q refund.BillQuery, m refund.Merchant) (*refund.Bill,
 		if errors.Is(err, wxpay.ErrTooLarge) {
 			return nil, fileFault(unreadable("it is larger than a bill can be", err))
 		}
-		return nil, &refund.Error{Code: refund.CodeInternal, Next: refund.AfterFix, Message: "the file cannot be read, or no copy of it be kept", Err: err}
+		return nil, &refund.Error{Code: refund.CodeInternal, Next: refund.Later, Message: "the file cannot be read, or no copy of it be kept", Err: err}
 	}
 	b, err := s.bill(q, m, wxpay.BillTicket{})
 	return b, fileFault(err)
