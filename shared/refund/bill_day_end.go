@@ -153,7 +153,7 @@ func (d *billReading) unread(ctx context.Context, err error) (BillReport, error)
 	case errors.Is(err, ErrNoBill):
 		why, late, at = "the channel has no such bill", true, d.pause(alarmAgain)
 		d.refused++
-	case e.Code == CodeUnavailable || e.Code == CodeLimited:
+	case e.Code == CodeUnavailable || e.Code == CodeLimited || e.Code == CodeInternal: // not made yet, no answer, no room here
 		at = d.backoff(10 * time.Minute)
 		late = late && !(d.body.Report.State.result() && d.patient())
 	default:
