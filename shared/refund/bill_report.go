@@ -47,6 +47,8 @@ type BillReport struct {
 
 	Findings    []BillFinding    `json:"findings,omitempty"`    // what is not equal, the first of them
 	Corrections []BillCorrection `json:"corrections,omitempty"` // what was reported before, oldest first
+
+	taken int64 // refunds that the ledger did not know before this reading of the bill
 }
 
 // A BillFen is money of one day's report, in minor units.

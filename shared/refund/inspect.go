@@ -13,6 +13,7 @@ type Inspection struct {
 	OutRefundNo string
 	State       State
 	External    bool    // never claimed here
+	Silent      bool    // external, from a bill: subscribers are not told of it unless a person has it redelivered
 	InDoubt     bool    // claimed and submitted, and nobody waits for the answer any more
 	Attention   bool    // a person should look at it: a cause of alarm is open, or a delivery was given up
 	Request     Request // what was claimed; of an external refund, what the upstream reported
@@ -108,7 +109,7 @@ func (r *record) inspection(now time.Time) Inspection {
 	return Inspection{
 		ReleasableAt: releasable,
 		WaitingFunds: r.waits(), WaitingSince: since, WaitingUntil: until,
-		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, InDoubt: r.inDoubt(now), Attention: r.needsAttention(),
+		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Silent: r.Silent, InDoubt: r.inDoubt(now), Attention: r.needsAttention(),
 		Request: r.Request, Refund: r.view(),
 		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: pending,
 	}

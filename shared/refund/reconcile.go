@@ -212,7 +212,7 @@ func (s *Service) confirmRejection(ctx context.Context, no string, revision int)
 	defer cancel()
 	return s.update(ctx, no, nil, func(tx *txn, _ time.Time) error {
 		if tx.rec.Revision == revision { // and not claimed again meanwhile
-			tx.rec.Absent = true
+			tx.rec.Absent, tx.rec.Doubted = true, false
 		}
 		return nil
 	})

@@ -36,6 +36,8 @@ type record struct {
 	Refusal         *Error         `json:"refusal,omitempty"`   // the last certain refusal
 	Absent          bool           `json:"absent,omitempty"`    // rejected, and the upstream has said since that it holds nothing under this number
 	Released        bool           `json:"released,omitempty"`  // rejected, since the upstream never had it
+	Doubted         bool           `json:"doubted,omitempty"`   // at rest, and a bill says otherwise: the upstream is asked
+	Silent          bool           `json:"silent,omitempty"`    // external, from a bill of what was before us or is another appid's: no event is enqueued
 	NumberTaken     bool           `json:"taken,omitempty"`     // rejected, since an external refund has the number: Refund is that one, Order and Held are its
 	ClaimedAt       time.Time      `json:"claimed_at"`
 	History         []HistoryEntry `json:"history"`
@@ -133,8 +135,8 @@ func (r *record) closeSubmission(submission int) {
 	r.Open = slices.DeleteFunc(r.Open, func(n int) bool { return n == submission })
 }
 
-// maxRejectedQueries is how often the upstream is asked whether it holds what it refused:
-// for some seven hours, if it does not answer.
+// maxRejectedQueries is how often the upstream is asked whether it holds what it refused,
+// or about what a bill contradicts: for some seven hours, if it does not answer.
 const maxRejectedQueries = 20
 
 // atRest reports whether the upstream need not be asked any more.
@@ -145,6 +147,8 @@ const maxRejectedQueries = 20
 // notification never will.
 func (r *record) atRest() bool {
 	switch {
+	case r.Doubted && r.Queries < maxRejectedQueries:
+		return false
 	case r.NumberTaken:
 		return r.Refund.Status == StatusSuccess || r.Refund.Status == StatusClosed
 	case r.State == Rejected:

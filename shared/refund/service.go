@@ -19,6 +19,10 @@ type Service struct {
 	Merchant Merchant // notifications about anybody else are not ours
 	Policy   Policy
 
+	// AppIDs are those of the programs whose refunds these are: a bill has what others of the
+	// merchant have made, too, which enters without any subscriber being told. None: all are.
+	AppIDs []string
+
 	// Now is the clock of leases and due times; nil: [time.Now]. It may run
 	// faster than real time, as the sandbox's does. Timeouts of calls are real time.
 	Now func() time.Time

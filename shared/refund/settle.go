@@ -29,7 +29,8 @@ type Outcome struct {
 	revision   int    // of a reply or query: the record's when the upstream was asked
 	listed     bool   // one of an order's list, which never moves a final state
 	refused    *Error // of a query: the refusal that made us ask
-	by         actor  // of a query or a relay: who had us ask, or brought it
+	by         actor  // of a query, a relay or a bill: who had us ask, or brought it
+	bill       *billRow
 }
 
 // A Settlement is what the ledger says once an outcome has been settled.
@@ -94,6 +95,9 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 			return err
 		}
 		tx.closeCauses()
+		if out.bill != nil {
+			tx.askAboutRow(out, st, now)
+		}
 		rec = &tx.rec
 		tx.logArgs = []any{"source", out.Source, "state", st.State}
 		crash("settle.before")
@@ -147,6 +151,9 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 		return Settlement{}, unavailable("the upstream's answer has no status or amount that can be understood", errUnreadable)
 	}
 	out.Refund = bounded(out.Refund)
+	if out.Source == Query && !out.listed {
+		tx.rec.Doubted = false
+	}
 	if out.Source == Reply && out.submission == tx.rec.Submission {
 		tx.rec.Lease = time.Time{}
 	}
@@ -159,7 +166,7 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 	if st, done := tx.settleNumberTaken(out, to, now); done {
 		return st, nil
 	}
-	fresh := out.Source != Notification && out.Source != Relay && out.revision == tx.rec.Revision && !(out.listed && before.Final())
+	fresh := (out.Source == Reply || out.Source == Query) && out.revision == tx.rec.Revision && !(out.listed && before.Final())
 	v := transition(before, to, fresh)
 	if v == contradict {
 		return tx.keepEvidence(out, fmt.Sprintf("%s is told of a refund on record as %s", out.Refund.Status, before), now), nil
@@ -181,12 +188,12 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 
 // amountMayLack reports whether an outcome can do without an amount, as some answers
 // to us do (the CloudBase template's query, reduced): what is not said is as it is on
-// record. A notification always says it, and of a refund that is not on record nobody
-// else could. Nor can the answer lack it where a submission was refused in words that
+// record. A notification and a bill always say it, and of a refund that is not on record
+// nobody else could. Nor can the answer lack it where a submission was refused in words that
 // may mean that the number is taken: it alone says whose the refund is.
 func (tx *txn) amountMayLack(out Outcome) bool {
 	refused := out.refused != nil || tx.rec.State == Rejected || tx.rec.InterimRefusal != nil && tx.rec.InterimRefusal.MaybeNumberTaken
-	return out.Source != Notification && tx.rec.State != unknown && !refused
+	return out.Source != Notification && out.Source != FromBill && tx.rec.State != unknown && !refused
 }
 
 // maxMoney bounds what is taken for an amount, so that sums cannot overflow.
@@ -206,6 +213,9 @@ func (tx *txn) contradiction(out Outcome, ours Merchant) string {
 	}
 	if tx.rec.State == unknown {
 		return ""
+	}
+	if out.Source == FromBill {
+		return tx.rec.contradictedByRow(out.Refund)
 	}
 	expected := tx.rec.expected()
 	field := mismatch(expected, out.Refund)
@@ -251,7 +261,7 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 		}
 	}
 	if rec.State == unknown {
-		rec.External, rec.ClaimedAt = true, now
+		rec.External, rec.ClaimedAt, rec.Silent = true, now, out.bill != nil && out.bill.silent
 		rec.Request = Request{
 			OutRefundNo: tx.no, TransactionID: out.Refund.TransactionID, OutTradeNo: out.Refund.OutTradeNo,
 			Amount: RequestAmount{Refund: out.Refund.Amount.Refund, Total: out.Refund.Amount.Total, Currency: out.Refund.Amount.Currency},

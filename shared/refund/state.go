@@ -58,6 +58,7 @@ const (
 	Notification Source = "letter" // a notification
 	Query        Source = "query"  // the upstream's answer to our query
 	Relay        Source = "relay"  // an unsigned message of the platform
+	FromBill     Source = "bill"   // a row of the upstream's own bill: that the refund exists, and its amount
 )
 
 // LogValue is the source in the log's words. Ledgers hold a notification under the word
@@ -83,8 +84,8 @@ const (
 // an outcome reports.
 type step struct {
 	from, to State
-	// late is for what may have been overtaken: a notification, or the answer to a query
-	// from before the record last moved. It goes forward only.
+	// late is for what may have been overtaken: a notification, a row of a bill, or the
+	// answer to a query from before the record last moved. It goes forward only.
 	late verdict
 	// fresh is for the upstream's answer to a query about the present state.
 	fresh verdict

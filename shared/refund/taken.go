@@ -28,8 +28,13 @@ func (tx *txn) settleNumberTaken(out Outcome, to State, now time.Time) (st Settl
 		}
 		return st, false
 	}
-	if out.Source != Query || rec.identified() {
-		return tx.keepEvidence(out, "the upstream tells another refund than it has accepted", now), true
+	takes := out.Source == Query || out.bill != nil && !out.bill.file // what a person brings may be anything
+	if !takes || rec.identified() {
+		why := "the upstream tells another refund than it has accepted"
+		if out.bill != nil {
+			why = "a bill that a person has brought shows another refund under this number"
+		}
+		return tx.keepEvidence(out, why, now), true
 	}
 	before := rec.State
 	tx.reserve(0, false)
