@@ -21,7 +21,7 @@ const module = "wxrefund/"
 var allowed = map[string][]string{
 	"functions/container":      {"functions/own", "notify", "shared/config", "shared/host", "shared/metrics", "shared/refund", "wxpayfunctions"},
 	"functions/notify":         {"functions/own", "notify", "shared/host", "shared/metrics"},
-	"functions/operate":        {"shared/check", "shared/config", "shared/console", "shared/console/operator", "shared/dotenv", "shared/explain", "shared/host", "shared/ledger", "shared/refund", "shared/spelling", "wxpayfunctions"},
+	"functions/operate":        {"shared/channel", "shared/check", "shared/config", "shared/console", "shared/console/operator", "shared/dotenv", "shared/explain", "shared/host", "shared/ledger", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
 	"functions/package":        {"shared/config", "shared/dotenv"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests

@@ -57,6 +57,7 @@ func commands() []command {
 		copyCommand(),
 		verifyCommand(),
 		rebuildCommand(),
+		billCommand(),
 		consoleCommand(),
 	}
 }
