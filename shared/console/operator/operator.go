@@ -61,6 +61,8 @@ func (c *Console) endpoints(at string) []console.Endpoint {
 		{Pattern: "GET " + at + "upstream/{no}", Handle: c.getUpstream},
 		{Pattern: "GET " + at + "orders/{no}", Handle: c.getOrder},
 		{Pattern: "GET " + at + "alarms?*", Handle: c.getAlarms},
+		{Pattern: "GET " + at + "books", Handle: c.getBooks},
+		{Pattern: "GET " + at + "books/{day}", Handle: c.getBook},
 		{Pattern: "POST " + at + "refunds/{no}/query", Handle: c.act(c.query)},
 		{Pattern: "POST " + at + "refunds/{no}/cancel", Handle: c.act(c.cancel)},
 		{Pattern: "POST " + at + "refunds/{no}/release", Handle: c.act(c.release)},

@@ -41,6 +41,7 @@ type overview struct {
 	Owed       int64            `json:"undelivered"` // refunds of which a subscriber has not acknowledged an event
 	Slow       int64            `json:"slow"`        // in progress for longer than slowAfter
 	Timer      timer            `json:"timer"`
+	Books      books            `json:"books"` // of the last days
 	States     map[string]int64 `json:"states"`
 }
 
@@ -93,7 +94,7 @@ func (c *Console) getOverview(r *http.Request, _ []byte) (any, error) {
 		return nil, err
 	}
 	o.Latency = time.Since(begun).Milliseconds()
-	for _, read := range []func(context.Context, *overview) error{c.countStates, c.countAlarms, c.countClaims, c.countOwed, c.seeTimer} {
+	for _, read := range []func(context.Context, *overview) error{c.countStates, c.countAlarms, c.countClaims, c.countOwed, c.seeTimer, c.seeBooks} {
 		if err := read(ctx, &o); err != nil {
 			return nil, err
 		}

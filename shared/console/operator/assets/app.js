@@ -9,6 +9,7 @@ import { $, ui, start } from './page.js'
 import { nowView } from './now.js'
 import { listView, orderView } from './lists.js'
 import { emptyDetail, refundDetail } from './refunds.js'
+import { booksView, bookView } from './books.js'
 import { alarmsView } from './alarms.js'
 import { ask, close, actions, askDialog } from './asking.js'
 
@@ -16,6 +17,7 @@ routes({
   now: [],
   refunds: ['q', 'state', 'since', 'until', 'min', 'max', 'doubt', 'undelivered', 'attention', 'order', 'cursor'],
   orders: [],
+  books: [],
   alarms: ['cursor'],
 })
 
@@ -23,7 +25,7 @@ stores({
   root: 'api/',
   sizes: { refunds: 50, alarms: 50 },
   lists: { refunds: ['refunds', 'out_refund_no'], alarms: ['alarms', 'id'] },
-  pauses: { overview: 5000, count: 5000 },
+  pauses: { overview: 5000, count: 5000, books: 5000 },
 })
 
 const every = 10_000 // milliseconds between two looks
@@ -48,6 +50,7 @@ const views = {
   now: () => [nowView(state, look())],
   refunds: (id) => [listView(state, ui), id === null ? emptyDetail() : refundDetail(id, state, ui)],
   orders: (id) => [listView(state, ui), id === null ? emptyDetail() : orderView(id, state, ui)],
+  books: (id) => [booksView(ui), bookView(id, ui)],
   alarms: () => [alarmsView(state, ui)],
 }
 

@@ -6,6 +6,7 @@ import { href } from './route.js'
 import { money, clockTime } from './format.js'
 import { problem, pill } from './parts.js'
 import { ago } from './times.js'
+import { headline } from './books.js'
 
 // The states in the order of a refund's life.
 const order = ['claimed', 'processing', 'abnormal', 'success', 'closed', 'rejected']
@@ -15,8 +16,9 @@ const slow = 500
 
 // wrong are the sentences that say what is, the worst first; none if nothing is.
 function wrong(state) {
-  const { alarms, timer } = state
+  const { alarms, timer, books } = state
   return [
+    books.apart.length > 0 && t('wrong.books', { days: books.apart.slice(0, 3).join(', ') + (books.apart.length > 3 ? ' …' : '') }),
     timer.ahead && t('wrong.clock', { time: timer.seen.slice(0, 19).replace('T', ' ') }),
     timer.stands && !timer.ahead && (timer.seen === '' ? t('wrong.never') : t('wrong.timer', { ago: ago(timer.seen, state) })),
     timer.behind && !timer.stands && t('wrong.behind'),
@@ -49,6 +51,7 @@ export function nowView(state, entry) {
       h('h2', { id: 'title', tabindex: -1 }, t('now.question')),
       h('p', { class: 'verdict' }, sentences.length === 0 ? t('now.nothing') : sentences[0]),
       sentences.slice(1).map((sentence) => h('p', { class: 'also' }, sentence)),
+      headline(state.books),
       h('p', { class: 'muted small' }, t('now.at', { time: state.now.slice(0, 19).replace('T', ' '), channel: state.channel }),
         state.incomplete && ` ${t('incomplete')}`)),
     h('ul', { class: 'figures', 'data-key': 'figures' }, [
