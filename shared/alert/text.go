@@ -33,6 +33,8 @@ func text(a refund.Alert, set func(string) string) string {
 		lines = append(lines, about(first, set), clean(first.Why), "自 since "+when(first.Since)+times(first.Count))
 		if first.OutRefundNo != "" {
 			lines = append(lines, set("operate show "+clean(first.OutRefundNo)))
+		} else if day, ok := strings.CutPrefix(first.About, "bill/"); ok {
+			lines = append(lines, set("operate bill -date "+clean(day)))
 		}
 	} else {
 		lines = append(lines, fmt.Sprintf("%d 条告警 alarms", len(a.Alarms)+a.More))
@@ -141,6 +143,10 @@ func title(code string) (chinese, english string) {
 		return "退款异常，银行拒收，请到商户平台处理", "The bank has refused a refund: act on the merchant platform"
 	case "order_expiring":
 		return "订单即将满一年，仍有退款未完成", "An order is about to be a year old, and a refund of it is not done"
+	case "bill_differs":
+		return "某一天的账与微信支付账单不符", "The books of a day and WeChat Pay's bill do not agree"
+	case "bill_unread":
+		return "某一天的微信支付账单未能读取", "WeChat Pay's bill of a day could not be read"
 	case "alerter_unreachable":
 		return "有告警机器人一天收不到消息", "A robot or webhook for alarms has not been reached for a day"
 	}
