@@ -25,7 +25,8 @@ type families struct {
 	counted, failed                        *family
 	upstream, ledger                       *family
 	replies, notifications, refusals, runs *family
-	lastRun                                *family
+	lastRun, bills                         *family
+	days, agrees                           *family
 }
 
 func (e *exposition) families() *families {
@@ -51,6 +52,9 @@ func (e *exposition) families() *families {
 		f.refusals = add(counter, "notifications_refused_total", "Why notifications were refused.", nil, "reason")
 		f.runs = add(counter, "reconcile_runs_total", "Runs of the reconciler.", nil, "outcome")
 		f.lastRun = add(gauge, "reconcile_last_timestamp_seconds", "When the reconciler last finished a run.", nil)
+		f.bills = add(counter, "bills_read_total", "Days whose bill the reconciler has held against the ledger.", nil)
+		f.days = add(gauge, "bill_days", "The last seven days, by how the books stand against the upstream's bill.", nil, "channel", "state")
+		f.agrees = add(gauge, "bill_agrees_timestamp_seconds", "The end of the newest day whose books agree, of the last seven.", nil, "channel")
 		e.made = f
 	})
 	return e.made
@@ -66,13 +70,14 @@ func (e *exposition) observe(c call, outcome string, took time.Duration) {
 	f.ledger.observe(took.Seconds(), outcome, c.String())
 }
 
-func (e *exposition) reconciled(done bool, at time.Time) {
+func (e *exposition) reconciled(done bool, bills int, at time.Time) {
 	f := e.families()
 	if !done {
 		f.runs.add(1, "failed")
 		return
 	}
 	f.runs.add(1, "done")
+	f.bills.add(float64(bills))
 	f.lastRun.set(seconds(at))
 }
 
@@ -137,6 +142,19 @@ func (m *Meter) write(ctx context.Context) []byte {
 	resting, at, err := m.countResting(ctx)
 	if counted("resting", at, err) {
 		states(resting)
+	}
+	books, at, err := m.countBooks(ctx)
+	if counted("books", at, err) && books.read {
+		for _, state := range []refund.BillState{
+			refund.BillUnread, refund.BillReading, refund.BillAgrees, refund.BillWaiting, refund.BillDiffers, refund.BillUnreadable, refund.BillUnavailable,
+		} {
+			f.days.set(float64(books.days[state]), channel, string(state))
+		}
+		end := refund.DayOf(m.now()).Add(-booksDays).Start() // no later: none of them agrees
+		if books.agrees != "" {
+			end = books.agrees.Add(1).Start()
+		}
+		f.agrees.set(seconds(end), channel)
 	}
 	var b []byte
 	for _, family := range f.all {

@@ -11,7 +11,7 @@ import (
 type exposition struct{ channel string }
 
 func (*exposition) observe(call, string, time.Duration) {}
-func (*exposition) reconciled(bool, time.Time)          {}
+func (*exposition) reconciled(bool, int, time.Time)     {}
 
 // Replies is nil: nobody would read it.
 func (m *Meter) Replies() func(code int) { return nil }

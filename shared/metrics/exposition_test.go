@@ -72,13 +72,15 @@ func TestExpositionIsReadByPrometheussOwnParser(t *testing.T) {
 			m.up.err = &refund.Error{Code: code, Message: "SECRET"}
 			_, _ = m.Channel.Query(t.Context(), refund.Lookup{})
 		}
+		_, _ = m.Channel.Bill(t.Context(), refund.BillQuery{Kind: refund.TradeBill})
+		_, _ = m.Channel.Bill(t.Context(), refund.BillQuery{Kind: refund.FundsBill}) // of which there is none
 		_ = m.Ledger.Commit(t.Context())
 		m.book.err = refund.ErrStale
 		_ = m.Ledger.Commit(t.Context())
 		m.book.err = errors.New("SECRET")
 		_ = m.Ledger.Commit(t.Context())
 		m.book.err = nil
-		m.Reconciled(t.Context(), refund.Summary{}, nil)
+		m.Reconciled(t.Context(), refund.Summary{Bills: 2}, nil)
 		m.Reconciled(t.Context(), refund.Summary{}, errors.New("SECRET"))
 
 		got := m.scrape(t)
@@ -96,7 +98,9 @@ func TestExpositionIsReadByPrometheussOwnParser(t *testing.T) {
 			`wxrefund_upstream_duration_seconds{call="refund",channel="apiv3",outcome="ok"}`:         1,
 			`wxrefund_upstream_duration_seconds{call="query",channel="apiv3",outcome="rejected"}`:    1,
 			`wxrefund_upstream_duration_seconds{call="query",channel="apiv3",outcome="unavailable"}`: 2,
-			`wxrefund_ledger_duration_seconds{outcome="ok",verb="commit"}`:                           1,
+			`wxrefund_ledger_duration_seconds{outcome="ok",verb="commit"}`:                           2, // one binds the ledger
+			`wxrefund_upstream_duration_seconds{call="bill",channel="apiv3",outcome="unavailable"}`:  1,
+			`wxrefund_bills_read_total`:                                                              2,
 			`wxrefund_ledger_duration_seconds{outcome="stale",verb="commit"}`:                        1,
 			`wxrefund_ledger_duration_seconds{outcome="error",verb="commit"}`:                        1,
 			`wxrefund_replies_total{code="0"}`:                                                       2,

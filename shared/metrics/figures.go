@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"wxrefund/shared/lock"
@@ -53,10 +54,58 @@ func (m *Meter) countResting(ctx context.Context) (map[refund.State]int64, time.
 	return m.resting.get(ctx, m.refunds.CountResting)
 }
 
+// booksDays is how many of the last days' bills are looked at.
+const booksDays = 7
+
+// The books are how the last days stand against the upstream's bills.
+type books struct {
+	days   map[refund.BillState]int64
+	apart  int64      // that do not agree, or could not be read
+	agrees refund.Day // the newest that agrees; "": none of them
+	read   bool       // whether any of them was looked at
+}
+
+func (m *Meter) countBooks(ctx context.Context) (books, time.Time, error) {
+	return m.books.get(ctx, func(ctx context.Context) (books, error) {
+		yesterday := refund.DayOf(m.now()).Add(-1)
+		days, err := m.refunds.BillReports(ctx, yesterday.Add(1-booksDays), yesterday)
+		if err != nil {
+			return books{}, err
+		}
+		b := books{days: map[refund.BillState]int64{}}
+		for _, r := range days { // the newest first
+			b.days[r.State]++
+			looked := r.State != refund.BillUnread && (r.State != refund.BillUnavailable || m.readsBills())
+			b.read = b.read || looked
+			if looked && slices.Contains([]refund.BillState{refund.BillDiffers, refund.BillUnreadable, refund.BillUnavailable}, r.State) {
+				b.apart++
+			}
+			if b.agrees == "" && r.State == refund.BillAgrees {
+				b.agrees = r.Date
+			}
+		}
+		return b, nil
+	})
+}
+
+// readsBills reports whether the reconciler reads bills: where it does not, they are
+// unavailable, and nobody misses them.
+func (m *Meter) readsBills() bool {
+	return !m.refunds.NoBill && slices.Contains(m.refunds.Channel.Spec().Bills, refund.TradeBill)
+}
+
+// now is the service's clock, by which its days are.
+func (m *Meter) now() time.Time {
+	if m.refunds.Now != nil {
+		return m.refunds.Now()
+	}
+	return time.Now()
+}
+
 // reconciled counts a run of the reconciler and logs the figures. A run that has failed
 // has said why; what it has spent is in the next line.
-func (m *Meter) reconciled(ctx context.Context, _ refund.Summary, err error) {
-	m.text.reconciled(err == nil, time.Now())
+func (m *Meter) reconciled(ctx context.Context, sum refund.Summary, err error) {
+	m.text.reconciled(err == nil, sum.Bills, time.Now())
 	if err != nil || m.refunds.Log == nil {
 		return
 	}
@@ -81,6 +130,9 @@ func (m *Meter) reconciled(ctx context.Context, _ refund.Summary, err error) {
 	}
 	attrs = append(attrs, slog.Int64("oldest_doubt_s", int64(f.OldestDoubt.Seconds())), slog.Int64("attention", f.Attention),
 		slog.Int64("alarms", f.Alarms), slog.Int64("owed", f.Owed))
+	if b, _, err := m.countBooks(ctx); err == nil && b.read {
+		attrs = append(attrs, slog.String("books_agree", string(b.agrees)), slog.Int64("books_apart", b.apart))
+	}
 	for c := range calls {
 		attrs = append(attrs, spent[c].attrs(c)...)
 	}

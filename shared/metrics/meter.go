@@ -14,6 +14,7 @@ type Meter struct {
 	spent   tally
 	open    kept[refund.Figures]
 	resting kept[map[refund.State]int64]
+	books   kept[books]
 	text    exposition
 }
 
@@ -24,6 +25,7 @@ func Measure(s *refund.Service) *Meter {
 		refunds: s,
 		open:    kept[refund.Figures]{least: 10 * time.Second, share: 20, limit: 3 * time.Second},
 		resting: kept[map[refund.State]int64]{least: time.Minute, share: 1000, limit: 5 * time.Second},
+		books:   kept[books]{least: 10 * time.Minute, share: 1000, limit: 5 * time.Second},
 	}
 	m.text.channel = s.Channel.Spec().Name
 	s.Channel, s.Ledger, s.Reconciled = timedChannel{s.Channel, m}, timedLedger{s.Ledger, m}, m.reconciled
@@ -36,6 +38,7 @@ type call int
 const (
 	upstreamRefund call = iota
 	upstreamQuery
+	upstreamBill
 	ledgerGet
 	ledgerCommit
 	ledgerList
@@ -46,11 +49,11 @@ const (
 
 // String is the call in the words of the figures.
 func (c call) String() string {
-	return [calls]string{"refund", "query", "get", "commit", "list", "count"}[c]
+	return [calls]string{"refund", "query", "bill", "get", "commit", "list", "count"}[c]
 }
 
 // upstream tells the upstream's calls from the ledger's.
-func (c call) upstream() bool { return c <= upstreamQuery }
+func (c call) upstream() bool { return c <= upstreamBill }
 
 // observe takes note of one call.
 func (m *Meter) observe(c call, begin time.Time, outcome string, failed bool) {
@@ -104,6 +107,16 @@ func (t timedChannel) Query(ctx context.Context, l refund.Lookup) (refund.Page, 
 	p, err := t.Channel.Query(ctx, l)
 	t.m.upstream(upstreamQuery, begin, err)
 	return p, err
+}
+
+// Bill is not timed where there is no such bill, since nobody was asked.
+func (t timedChannel) Bill(ctx context.Context, q refund.BillQuery) (*refund.Bill, error) {
+	begin := time.Now()
+	b, err := t.Channel.Bill(ctx, q)
+	if !errors.Is(err, refund.ErrNoBill) {
+		t.m.upstream(upstreamBill, begin, err)
+	}
+	return b, err
 }
 
 // A timedLedger is a ledger whose calls are measured.

@@ -25,11 +25,16 @@ func (u *upstream) Refund(context.Context, refund.Request) (refund.Refund, error
 func (u *upstream) Query(context.Context, refund.Lookup) (refund.Page, error) {
 	return refund.Page{}, u.err
 }
-func (*upstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
+func (u *upstream) Bill(_ context.Context, q refund.BillQuery) (*refund.Bill, error) {
+	if q.Kind != refund.TradeBill {
+		return nil, refund.ErrNoBill
+	}
+	return nil, u.err
 }
 
-func (u *upstream) Spec() refund.Spec { return refund.Spec{Name: "apiv3"} }
+func (u *upstream) Spec() refund.Spec {
+	return refund.Spec{Name: "apiv3", Bills: []refund.BillKind{refund.TradeBill}}
+}
 
 // book is a ledger of a few figures.
 type book struct {
@@ -38,10 +43,17 @@ type book struct {
 	took   time.Duration    // by each count
 	err    error
 	claims []refund.Item
+	days   map[refund.Key]string // bodies of days' bills
 }
 
 func (b *book) Get(_ context.Context, keys ...refund.Key) ([]refund.Item, error) {
-	return make([]refund.Item, len(keys)), b.err
+	items := make([]refund.Item, len(keys))
+	for i, key := range keys {
+		if body, ok := b.days[key]; ok {
+			items[i] = refund.Item{Key: key, Version: 1, Body: []byte(body)}
+		}
+	}
+	return items, b.err
 }
 func (b *book) Commit(context.Context, ...refund.Item) error { return b.err }
 func (b *book) List(_ context.Context, index refund.Index, _ string, _ int) ([]refund.Item, string, error) {

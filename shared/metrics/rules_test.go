@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -21,6 +22,8 @@ func exercised(t *testing.T) *measured {
 	m := measure()
 	m.Replies()
 	m.Notifications(notify.Outcomes(), notify.Reasons())
+	m.book.days = map[refund.Key]string{"bill/" + refund.Key(refund.DayOf(time.Now()).Add(-1)): `{"report":{"state":"agrees"}}`}
+	_, _ = m.Channel.Refund(t.Context(), refund.Request{})
 	_, _ = m.Channel.Query(t.Context(), refund.Lookup{})
 	m.up.err = &refund.Error{Code: refund.CodeUnavailable}
 	_, _ = m.Channel.Query(t.Context(), refund.Lookup{})
