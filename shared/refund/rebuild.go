@@ -38,7 +38,8 @@ type RebuildSummary struct {
 	Moved     int64 `json:"moved"`     // refunds of which it says otherwise: the ledger follows
 	TakenUp   int64 `json:"taken_up"`  // refunds that the ledger did not know
 	Unknown   int64 `json:"unknown"`   // refunds that the upstream does not know
-	Failed    int64 `json:"failed"`    // questions that have had no answer
+	Failed    int64 `json:"failed"`    // questions that have had no answer, and days whose bill could not be had
+	Days      int64 `json:"days"`      // days whose bill was read
 	Resumed   bool  `json:"resumed"`   // an earlier run was gone on from
 }
 
@@ -46,6 +47,7 @@ type RebuildSummary struct {
 type Rebuilt struct {
 	OutRefundNo string `json:"out_refund_no,omitempty"`
 	Order       string `json:"order,omitempty"` // an order whose refunds could not be listed
+	Day         Day    `json:"day,omitempty"`   // a day whose bill could not be read, or from whose bill it was taken up
 	What        string `json:"what"`            // moved, taken_up, unknown or failed
 	State       State  `json:"state,omitempty"` // now
 	Why         string `json:"why,omitempty"`
@@ -74,6 +76,7 @@ type rebuildState struct {
 	Since   time.Time      `json:"since,omitzero"`
 	Numbers string         `json:"numbers,omitempty"` // a hash of them
 	Begun   time.Time      `json:"begun"`
+	Day     Day            `json:"day,omitempty"`    // the last one whose bill was read
 	Listed  bool           `json:"listed"`           // all that the ledger holds was gone through
 	Cursor  string         `json:"cursor,omitempty"` // else: up to there
 	Next    int            `json:"next,omitempty"`   // the first of the numbers that was not asked about
@@ -84,7 +87,9 @@ type rebuildState struct {
 
 // Rebuild asks the upstream about the refunds that the ledger holds, about its orders
 // where the upstream can list them, and about further numbers, and takes up what it says:
-// a refund that the ledger has forgotten counts on its order again. Nothing is submitted,
+// a refund that the ledger has forgotten counts on its order again. Where the upstream has
+// a bill, each day's since in.Since is read anew before, so that nothing is missed of which
+// nobody has a number. Nothing is submitted,
 // and nothing that the upstream does not know is released: that is for the reconciler to
 // do, once the ledger is whole. It keeps to the rate at which the merchant may refund,
 // may be ended at any moment, and goes on from there. [CodeConflict] if another one is
@@ -98,6 +103,9 @@ func (s *Service) Rebuild(ctx context.Context, in RebuildInput) (RebuildSummary,
 	}
 	r := &rebuilding{Service: s, RebuildInput: in}
 	err := r.begin(ctx)
+	if err == nil {
+		err = r.bills(ctx)
+	}
 	if err == nil && !r.state.Listed {
 		err = r.ledger(ctx)
 	}
@@ -331,36 +339,6 @@ func (r *rebuilding) order(ctx context.Context, l Lookup) error {
 		l.Offset += len(page.Refunds)
 		if len(page.Refunds) == 0 || l.Offset >= page.TotalRefundCount {
 			return nil
-		}
-	}
-}
-
-// question asks when it is our turn, and again if there is no answer.
-func (r *rebuilding) question(ctx context.Context, ask func(ctx context.Context) error) error {
-	for attempt := 1; ; attempt++ {
-		if err := r.awaitTurn(ctx); err != nil {
-			return err
-		}
-		err := ask(ctx)
-		if e := AsError(err); err == nil || attempt == rebuildAttempts || ctx.Err() != nil ||
-			e.CountedOnly || e.Code != CodeUnavailable && e.Code != CodeLimited || IsCode(e.Err, CodeNotFound) {
-			return err
-		}
-		if err := sleep(ctx, time.Duration(attempt)*time.Second); err != nil {
-			return err
-		}
-	}
-}
-
-// awaitTurn waits until the merchant's rate has room.
-func (r *rebuilding) awaitTurn(ctx context.Context) error {
-	for {
-		err := r.turn(ctx)
-		if err == nil || !IsCode(err, CodeLimited) {
-			return err
-		}
-		if err := sleep(ctx, max(AsError(err).RetryAfter, firstPause)); err != nil {
-			return err
 		}
 	}
 }

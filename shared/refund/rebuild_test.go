@@ -296,3 +296,83 @@ func TestRebuildIsPatient(t *testing.T) {
 		t.Errorf("a user: %v", err)
 	}
 }
+
+// billsOf has the upstream issue bills of the given days; of all others it has none.
+func (f *fixture) billsOf(rows map[refund.Day][]refund.BillRow) {
+	f.up.spec.Bills = []refund.BillKind{refund.TradeBill}
+	f.up.bill = func(q refund.BillQuery) (*refund.Bill, error) {
+		b := tradeBill(rows[q.Day]...)
+		b.Query, b.Empty = q, len(rows[q.Day]) == 0
+		return b, nil
+	}
+}
+
+// What nobody has a number of is taken up from the bills of the days since the backup,
+// whoever made it, and asked about; once more, nothing is taken up again.
+func TestRebuildTakesUpWhatTheBillsSinceTheBackupHave(t *testing.T) {
+	f := clocked(t)
+	f.must(t, request("R1", 10))
+	backup, since := f.backup(t), f.Now()
+	f.advance(time.Hour)
+	f.must(t, request("R2", 20)) // and is forgotten
+	f.byHand("H1", 30, refund.StatusSuccess)
+	f.up.set("R2", refund.StatusSuccess)
+	f.restored(t, backup)
+	f.advance(48 * time.Hour)
+	rows := []refund.BillRow{row("R1", 10, "PROCESSING"), row("R2", 20, "PROCESSING"), row("H1", 30, "SUCCESS")}
+	for i := range rows {
+		rows[i].AcceptedAt = since.Add(time.Hour)
+	}
+	f.billsOf(map[refund.Day][]refund.BillRow{billDay: rows, "2026-11-21": {row("H0", 1, "SUCCESS")}})
+	sum, told := f.rebuild(t, refund.RebuildInput{Since: since})
+	if sum.Days != 2 || sum.TakenUp != 2 || sum.Failed != 0 {
+		t.Errorf("%+v", sum)
+	}
+	for _, want := range []string{"taken_up H1 processing", "taken_up R2 processing", "moved H1 success", "moved R2 success"} {
+		if !slices.Contains(told, want) {
+			t.Errorf("%s was not told: %v", want, told)
+		}
+	}
+	f.wantState(t, "H0", "", "of before the backup")
+	f.refused(t, request("R3", 41), refund.CodeConflict, refund.Never)
+	if found, _ := f.verify(t); len(found) > 0 {
+		t.Errorf("the ledger is not sound: %v", found)
+	}
+	if sum, _ := f.rebuild(t, refund.RebuildInput{Since: since}); sum.Days != 2 || sum.TakenUp+sum.Moved+sum.Failed != 0 {
+		t.Errorf("again: %+v", sum)
+	}
+}
+
+// A day whose bill cannot be had is named, and the others go on; an ended rebuild goes on
+// with the day that it had reached.
+func TestRebuildGoesOnWithoutADay(t *testing.T) {
+	f := clocked(t)
+	f.must(t, request("R1", 10))
+	since := f.Now()
+	f.advance(72 * time.Hour)
+	f.billsOf(map[refund.Day][]refund.BillRow{billDay: {row("R1", 10, "SUCCESS")}})
+	issue, fetched := f.up.bill, map[refund.Day]int{}
+	f.up.bill = func(q refund.BillQuery) (*refund.Bill, error) {
+		fetched[q.Day]++
+		if q.Day == "2026-11-23" {
+			return nil, &refund.Error{Code: refund.CodeDenied, Next: refund.AfterFix, Upstream: "NO_AUTH", Message: "no permission"}
+		}
+		return issue(q)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	in := refund.RebuildInput{Caller: alice, Since: since, Ledger: "here", Progress: func(sum refund.RebuildSummary) {
+		if sum.Failed > 0 {
+			cancel()
+		}
+	}}
+	if _, err := f.Rebuild(ctx, in); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	var failed []refund.Day
+	in.Progress, in.Found = nil, func(r refund.Rebuilt) { failed = append(failed, r.Day) }
+	sum, err := f.Rebuild(t.Context(), in)
+	if err != nil || !sum.Resumed || sum.Days != 2 || sum.Failed != 1 {
+		t.Errorf("%+v, %v, not read %v", sum, err, failed)
+	}
+	wantEqual(t, "fetched", map[refund.Day]int{"2026-11-22": 1, "2026-11-23": 1, "2026-11-24": 1}, fetched)
+}
