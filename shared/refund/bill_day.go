@@ -55,6 +55,9 @@ const (
 	maxBillRefused = 2
 	// maxFundsFailed is how often the fen are tried to be proved.
 	maxFundsFailed = 3
+	// billShort is less time than a bill may take to come, and maxBillShort how often a run
+	// may end within it.
+	billShort, maxBillShort = 15 * time.Second, 6
 	// nextBillDays is how long the next day's bill is waited for, in days.
 	nextBillDays = 4
 )
@@ -162,8 +165,13 @@ func (d *billReading) read(ctx context.Context, file *Bill) (BillReport, error) 
 	}
 	d.bill = file
 	if file == nil {
+		began := time.Now()
 		bill, err := d.fetch(ctx, BillQuery{Day: d.day, Kind: TradeBill})
-		if err != nil {
+		switch {
+		case err != nil && !d.inTime(ctx) && time.Since(began) < billShort && t.Failed < maxBillShort:
+			t.Failed++ // that the run had so little time left says nothing of the bill
+			return d.again(ctx, t)
+		case err != nil:
 			return d.unread(ctx, err)
 		}
 		d.bill = bill
@@ -184,13 +192,18 @@ func (d *billReading) read(ctx context.Context, file *Bill) (BillReport, error) 
 	case d.body.Pass.at() == before.at() && d.state.Before.Equal(from):
 		return d.unread(ctx, unavailable("the time of a run is too short to come further with this bill", nil))
 	}
+	return d.again(ctx, t)
+}
+
+// again leaves the day to the next run, since there is no time for more in this one.
+func (d *billReading) again(ctx context.Context, t billTask) (BillReport, error) {
 	t.Taken, t.At = 0, d.now()
 	d.put(t)
 	if err := d.save(ctx, billLease, d.next()); err != nil {
 		return BillReport{}, err
 	}
 	report := d.body.report(d.day)
-	if d.failed = maxBillFailed; !report.State.result() { // there is no time for more
+	if d.failed = maxBillFailed; !report.State.result() {
 		report.State = BillReading
 	}
 	return report, nil

@@ -1113,3 +1113,27 @@ func (l *noBills) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, e
 	}
 	return l.Ledger.Get(ctx, keys...)
 }
+
+// A run that ends while a bill comes says nothing of the bill: the next one asks again at once.
+func TestABillThatComesWhenTheRunEndsIsAskedForInTheNext(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.must(t, request("R1", 10))
+	b.rows[day22] = billRows("R1")
+	b.at(t, "2026-11-23 10:00")
+	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+	defer cancel()
+	b.up.bill = func(refund.BillQuery) (*refund.Bill, error) {
+		time.Sleep(400 * time.Millisecond)
+		return nil, upstreamError(refund.CodeUnavailable, "")
+	}
+	if _, err := b.Reconcile(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.up.bill = b.bill
+	if r := b.report(t, day22); r.State == refund.BillUnavailable {
+		t.Errorf("the day is %s: %s", r.State, r.Why)
+	}
+	b.later(t, time.Minute)
+	b.wantDay(t, refund.BillAgrees, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "a minute later")
+}
