@@ -1137,3 +1137,56 @@ func TestABillThatComesWhenTheRunEndsIsAskedForInTheNext(t *testing.T) {
 	b.later(t, time.Minute)
 	b.wantDay(t, refund.BillAgrees, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "a minute later")
 }
+
+// A day agrees only if its money has moved as its refunds say; that may be on the next day.
+// A bill of money that cannot be had makes no day differ.
+func TestADayAgreesWhenItsMoneyHasMoved(t *testing.T) {
+	tests := map[string]struct {
+		booked        refund.Day // "": on no day
+		fen           int64
+		fails         error
+		first, second refund.BillState
+		funds         refund.BillState
+	}{
+		"on the day":     {day22, 10, nil, refund.BillAgrees, refund.BillAgrees, refund.BillAgrees},
+		"on the next":    {"2026-11-23", 10, nil, refund.BillWaiting, refund.BillAgrees, refund.BillAgrees},
+		"never":          {"", 10, nil, refund.BillWaiting, refund.BillDiffers, refund.BillDiffers},
+		"another amount": {day22, 11, nil, refund.BillDiffers, refund.BillDiffers, refund.BillDiffers},
+		"not permitted":  {day22, 10, upstreamError(refund.CodeRejected, "NO_AUTH"), refund.BillAgrees, refund.BillAgrees, refund.BillUnavailable},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := bills(clocked(t))
+			b.up.spec.Bills, b.up.spec.BillAccounts = []refund.BillKind{refund.TradeBill, refund.FundsBill}, []string{"BASIC"}
+			b.up.bill = func(q refund.BillQuery) (*refund.Bill, error) {
+				switch {
+				case q.Kind == refund.TradeBill:
+					return b.bill(q)
+				case test.fails != nil:
+					return nil, test.fails
+				case q.Day != test.booked:
+					return &refund.Bill{Query: q, Empty: true}, nil
+				}
+				return &refund.Bill{Query: q, Hash: "sha1:funds", Rows: 1, Movements: func(yield func(refund.Movement, error) bool) {
+					yield(refund.Movement{Line: 2, At: q.Day.Start(), RefundID: "5000R1", FlowID: "F1", Amount: test.fen, By: "system"}, nil)
+				}}, nil
+			}
+			b.settleEarlierDays(t)
+			b.must(t, request("R1", 10))
+			b.rows[day22] = billRows("R1")
+			b.at(t, "2026-11-23 10:00")
+			b.reconcile(t)
+			b.wantDay(t, test.first, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "on the 23rd")
+			b.at(t, "2026-11-24 10:00")
+			b.reconcile(t)
+			b.wantDay(t, test.second, "equal 1, differs 0, ours 0, theirs 0; fen 10 10", "on the 24th")
+			b.wantOpen(t, "bill_differs", test.second == refund.BillDiffers, "on the 24th")
+			if r := b.report(t, day22); r.Funds == nil || r.Funds.State != test.funds {
+				t.Errorf("the money is %+v, want %s", r.Funds, test.funds)
+			}
+			if got := b.report(t, "2026-11-23").State; got != refund.BillAgrees {
+				t.Errorf("the 23rd is %s", got)
+			}
+		})
+	}
+}
