@@ -751,6 +751,19 @@ func TestReadBillRefusesWhatCannotBe(t *testing.T) {
 		t.Errorf("while another one reads: %v", err)
 	}
 	b.write(t, state(-time.Minute))
+	whole, once := b.Ledger, false
+	b.Ledger = &hindered{whole, func() error {
+		if once {
+			return nil
+		}
+		once = true
+		it := b.items(t, "bill/state")[0]
+		return whole.Commit(t.Context(), it)
+	}}
+	if _, err := b.ReadBill(t.Context(), in); !refund.IsCode(err, refund.CodeConflict) {
+		t.Errorf("when another one was faster: %v", err)
+	}
+	b.Ledger = whole
 	r, err := b.ReadBill(t.Context(), in)
 	if err != nil || r.State != refund.BillAgrees || r.By != "operator me" {
 		t.Errorf("when its lease has ended: %+v, %v", r, err)

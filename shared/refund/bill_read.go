@@ -2,6 +2,7 @@ package refund
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -49,9 +50,7 @@ func (s *Service) ReadBill(ctx context.Context, in BillInput) (BillReport, error
 		return BillReport{}, err
 	}
 	if !held.IsZero() {
-		e := conflictf("somebody else is reading a bill, until %s at the latest: nothing was done", held.In(beijing()).Format(time.DateTime))
-		e.Next = Later
-		return BillReport{}, e
+		return BillReport{}, another("somebody else is reading a bill, until " + held.In(beijing()).Format(time.DateTime) + " at the latest: nothing was done")
 	}
 	r.by, r.why = in.Caller.actor(), plain(in.Why, maxWhy)
 	if in.Caller.Kind == User {
@@ -70,7 +69,18 @@ func (s *Service) ReadBill(ctx context.Context, in BillInput) (BillReport, error
 	}
 	d := &billReading{billRun: r, storedBill: found[0], task: billTask{Day: day}}
 	defer r.release(ctx)
-	return d.read(ctx, in.File)
+	report, err := d.read(ctx, in.File)
+	if errors.Is(err, ErrStale) {
+		return BillReport{}, another("somebody else has begun to read a bill: have it read again when that is done")
+	}
+	return report, err
+}
+
+// another is the error while somebody else reads a bill.
+func another(says string) *Error {
+	e := conflictf("%s", says)
+	e.Next = Later
+	return e
 }
 
 // of reports why a bill that a person has brought is not of a day; nil is none.
