@@ -72,6 +72,8 @@ type randomWorld struct {
 	refunds       map[string]*refund.Refund
 	hand          map[string]bool // made by hand
 	late          []delayed
+	accepted      map[string]time.Time
+	bills         bool // that it issues
 	quiet         bool // no more faults
 	v2            bool // transaction_id wins
 	lists         bool
@@ -122,7 +124,7 @@ func (w *randomWorld) accept(req refund.Request) (*refund.Refund, error) {
 	}
 	r := &refund.Refund{RefundID: "5000" + req.OutRefundNo, OutRefundNo: req.OutRefundNo, TransactionID: "T-" + o, OutTradeNo: "O-" + o,
 		Status: refund.StatusProcessing, Amount: refund.Amount{Total: 100, Refund: req.Amount.Refund, Currency: "CNY"}}
-	w.refunds[req.OutRefundNo] = r
+	w.refunds[req.OutRefundNo], w.accepted[req.OutRefundNo] = r, w.now
 	return r, nil
 }
 
@@ -215,13 +217,37 @@ func (w *randomWorld) Query(_ context.Context, l refund.Lookup) (refund.Page, er
 	return refund.Page{Refunds: []refund.Refund{w.reported(r)}}, nil
 }
 
-func (*randomWorld) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
+// Bill is that of a day, as it looks now.
+func (w *randomWorld) Bill(_ context.Context, q refund.BillQuery) (*refund.Bill, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !w.bills:
+		return nil, refund.ErrNoBill
+	case !w.quiet && w.rnd.IntN(4) == 0:
+		return nil, noAnswer(refund.Request{})
+	}
+	var rows []refund.BillRow
+	for _, no := range slices.Sorted(maps.Keys(w.refunds)) {
+		if r := w.refunds[no]; refund.DayOf(w.accepted[no]) == q.Day {
+			rows = append(rows, refund.BillRow{
+				Line: int64(len(rows) + 2), MchID: merchant.MchID, TransactionID: r.TransactionID, OutTradeNo: r.OutTradeNo, RefundID: r.RefundID, OutRefundNo: no,
+				AcceptedAt: w.accepted[no], Amount: r.Amount.Refund, Refunded: r.Amount.Refund, Currency: "CNY", Status: r.Status,
+			})
+		}
+	}
+	b := tradeBill(rows...)
+	b.Query, b.Empty = q, len(rows) == 0
+	w.op("  bill of %s: %d rows", q.Day, len(rows))
+	return b, nil
 }
 
 func (w *randomWorld) Spec() refund.Spec {
 	s := newUpstream().Spec()
 	s.Resend = w.v2
+	if w.bills {
+		s.Bills = []refund.BillKind{refund.TradeBill}
+	}
 	if w.lists {
 		s.Lookups = []string{"out_refund_no", "out_trade_no", "transaction_id"}
 	}
@@ -242,6 +268,7 @@ func (w *randomWorld) advance(d time.Duration) {
 		}
 		l := w.late[i]
 		w.late = slices.Delete(w.late, i, i+1)
+		w.now = l.until
 		_, err := w.accept(l.req)
 		w.op("  late %s arrives: %v", l.req.OutRefundNo, err)
 	}
@@ -359,7 +386,7 @@ func (w *randomWorld) final() (bad []string) {
 		if u.Status == refund.StatusClosed {
 			want = 0
 		}
-		if r.State == "rejected" && !r.Taken && w.hand[no] {
+		if r.State == "rejected" && !r.Taken && w.hand[no] && !w.bills {
 			continue // used by hand after the upstream said that there is none: only a bill shows it
 		}
 		if r.Held != want {
@@ -375,6 +402,11 @@ func (w *randomWorld) final() (bad []string) {
 		}
 		if !stands {
 			bad = append(bad, fmt.Sprintf("%s does not stand in its order", no))
+		}
+	}
+	for no := range w.refunds {
+		if _, known := recs[no]; !known && w.bills {
+			bad = append(bad, fmt.Sprintf("%s is a refund that nobody knows here", no))
 		}
 	}
 	for k, a := range accs {
@@ -393,7 +425,7 @@ func (w *randomWorld) final() (bad []string) {
 
 func newWorld(t *testing.T, seed uint64) *randomWorld {
 	t.Helper()
-	w := &randomWorld{rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, hand: map[string]bool{},
+	w := &randomWorld{rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), refunds: map[string]*refund.Refund{}, accepted: map[string]time.Time{}, hand: map[string]bool{},
 		ledger: &remembered{Ledger: setUp(t).Ledger, bodies: map[refund.Key][]byte{}}}
 	w.v2, w.lists, w.partial = w.rnd.IntN(2) == 0, w.rnd.IntN(2) == 0, w.rnd.IntN(4)
 	w.f = &refund.Service{Channel: w, Ledger: w.ledger, Merchant: merchant, Now: func() time.Time { return w.now },
@@ -491,10 +523,16 @@ func (w *randomWorld) settleDown() {
 
 // Whatever happens in whatever order, accounts and records agree after each step,
 // and in the end what the ledger holds is what the upstream holds.
-func TestAccountsAndRecordsAgreeAfterEachStep(t *testing.T) {
-	const histories = 100
-	for seed := range uint64(histories) {
+func TestAccountsAndRecordsAgreeAfterEachStep(t *testing.T) { histories(t, 100, false) }
+
+// So they do with an upstream that issues bills, and then the ledger has every refund that
+// the upstream has, those by hand of which nobody was told too: no fen is unknown.
+func TestWithBillsNoRefundStaysUnknown(t *testing.T) { histories(t, 60, true) }
+
+func histories(t *testing.T, n uint64, bills bool) {
+	for seed := range n {
 		w := newWorld(t, seed)
+		w.bills = bills
 		var bad []string
 		for range 5 + w.rnd.IntN(20) {
 			w.step()
