@@ -2,6 +2,7 @@ package refund
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -153,12 +154,12 @@ func (j *billJudge) row(ctx context.Context, row BillRow, items map[Key]Item) er
 	if !rec.holds(row, owner) || j.asks(&rec, row) && !rec.queryDueNow(j.s.now()) {
 		before := rec
 		st, now, err := j.settle(ctx, row)
-		switch e := AsError(err); {
+		switch {
 		case err == nil:
 		case ctx.Err() != nil:
 			return timeIsUp(ctx.Err())
-		case e.Err == errUnreadable:
-			j.differs(day, row, 0, e.Message)
+		case errors.Is(err, errUnreadable):
+			j.differs(day, row, 0, AsError(err).Message)
 			return nil
 		default:
 			return err
