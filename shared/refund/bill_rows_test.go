@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
 
@@ -595,4 +596,37 @@ func FuzzRows(f *testing.F) {
 			t.Errorf("the ledger is not sound: %v", found)
 		}
 	})
+}
+
+// One operation is a batch of 100 rows that are equal to what the ledger has.
+func BenchmarkEqualRows(b *testing.B) {
+	store, err := ledger.Open(b.Context(), "sqlite::memory:")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = store.Close() })
+	up := newUpstream()
+	s := &refund.Service{Channel: up, Ledger: store, Merchant: merchant, Pace: -1}
+	var rows []refund.BillRow
+	for i := range 100 {
+		r := request(number(i), 1)
+		r.OutTradeNo = fmt.Sprint("O", i)
+		if _, err := s.Refund(b.Context(), server, r); err != nil {
+			b.Fatal(err)
+		}
+		up.set(number(i), refund.StatusSuccess)
+		if _, err := s.QueryRefund(b.Context(), server, refund.Lookup{OutRefundNo: number(i)}); err != nil {
+			b.Fatal(err)
+		}
+		bill := row(number(i), 1, refund.StatusSuccess)
+		bill.TransactionID, bill.OutTradeNo = "T-"+r.OutTradeNo, r.OutTradeNo
+		rows = append(rows, bill)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		report := refund.BillReport{Date: billDay}
+		if err := s.JudgeRows(b.Context(), billDay, longAgo(), false, &report, rows...); err != nil || report.Equal != 100 {
+			b.Fatal(err, counts(report))
+		}
+	}
 }
