@@ -118,7 +118,7 @@ func (s *spool) unwrap() error {
 	if err != nil {
 		return err
 	}
-	if err := s.file.Truncate(0); err == nil {
+	if err = s.file.Truncate(0); err == nil {
 		_, err = s.file.WriteAt([]byte(text), 0)
 	}
 	if err != nil {

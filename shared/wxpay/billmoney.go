@@ -28,7 +28,7 @@ func (d decimal) plus(e decimal) decimal {
 
 // String writes the number without the zeros at its end.
 func (d decimal) String() string {
-	sign, n := "", uint64(d)
+	sign, n := "", uint64(d) // #nosec G115 -- of one below zero it is taken back below
 	if d < 0 {
 		sign, n = "-", -n
 	}
