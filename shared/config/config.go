@@ -141,6 +141,7 @@ func (r *reader) system(log *slog.Logger) (sys *System, ledger string) {
 	}
 	sys.Refunds.Subscribers = subscribers(r)
 	sys.Refunds.Alerters, sys.Refunds.WaitFunds = alerters(r), r.bool("REFUND_WAIT_FUNDS")
+	sys.Refunds.AppIDs = appIDs(r)
 	sys.Refunds.NoBill = r.oneOf("RECONCILE_BILL", "on", "on", "off") == "off"
 	r.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")
 	// Package host reads these, to which any text is a token.
@@ -148,6 +149,16 @@ func (r *reader) system(log *slog.Logger) (sys *System, ledger string) {
 		r.text(name)
 	}
 	return sys, ledgerURL(r)
+}
+
+// appIDs are those of the programs whose refunds these are; a bill names each refund's.
+func appIDs(r *reader) (ids []string) {
+	for _, name := range []string{"WXPAY_APPID", "WXPAY_SUB_APPID"} {
+		if id := r.get(name); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // environ lists the names of the process's variables.

@@ -594,3 +594,18 @@ func TestBillsAreReadUnlessSwitchedOff(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What others of the merchant have refunded stands in its bill, too.
+func TestRefundsOfABillAreOursByTheirAppID(t *testing.T) {
+	s := complete()
+	for _, tt := range []struct {
+		app, sub string
+		want     []string
+	}{{"", "", nil}, {"wx8888888888888888", "", []string{"wx8888888888888888"}}, {"wx1", "wx2", []string{"wx1", "wx2"}}} {
+		s["WXPAY_APPID"], s["WXPAY_SUB_APPID"] = tt.app, tt.sub
+		sys, err := load(t, s)
+		if err != nil || !slices.Equal(sys.Refunds.AppIDs, tt.want) {
+			t.Errorf("%v, error %v, want %v", sys.Refunds.AppIDs, err, tt.want)
+		}
+	}
+}

@@ -94,6 +94,9 @@ func (r *reader) misspelt(names []string) {
 		if !r.elsewhere && strings.HasPrefix(name, "TCB_") {
 			continue // CloudBase sets some of its own where functions run
 		}
+		if _, required := s.Reads(r.channel()); strings.HasSuffix(s.Name, "APPID") && !required {
+			continue // WXPAY_APP_ID is what other programs call theirs, and nothing is lost without
+		}
 		if r.raw(s.Name) == "" && !strings.HasPrefix(s.Name, "TENCENTCLOUD_") { // other tools have TENCENTCLOUD_SECRET_ID
 			r.problem(name, "is not a setting: did you mean "+s.Name+"?")
 		}
@@ -110,6 +113,8 @@ func Unread(getenv func(string) string, names ...string) (unread []string) {
 	return unread
 }
 
+func (r *reader) channel() string { return cmp.Or(r.raw("WXPAY_CHANNEL"), "apiv3") }
+
 // nearly yields the names of set variables that are nearly a setting which this channel
 // reads, and that setting, in the order of the names.
 func (r *reader) nearly(names []string) iter.Seq2[string, Setting] {
@@ -117,7 +122,7 @@ func (r *reader) nearly(names []string) iter.Seq2[string, Setting] {
 	for _, s := range settings {
 		known[s.Name] = true
 	}
-	channel := cmp.Or(r.raw("WXPAY_CHANNEL"), "apiv3")
+	channel := r.channel()
 	return func(yield func(string, Setting) bool) {
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 			if known[name] || r.raw(name) == "" {
