@@ -206,3 +206,42 @@ func TestTheSandboxsBillFromAbroadHasOtherCurrencies(t *testing.T) {
 		t.Errorf("amounts %v, want %v", got, want)
 	}
 }
+
+// Over every channel a day is held against the ledger: of two refunds we made one, and
+// somebody the other by hand, of which no notification came: it is taken over.
+func TestEveryChannelsDayIsHeldAgainstTheLedger(t *testing.T) {
+	for _, of := range billChannels {
+		t.Run(of, func(t *testing.T) {
+			w, sys, _ := billed(t, of)
+			s := sys.Refunds
+			s.Now = w.Sandbox.Now
+			w.Control("POST", "/_sandbox/faults", `{"notify":"lose"}`, 200)
+			of := ""
+			if sub := s.Merchant.SubMchID; sub != "" {
+				of = fmt.Sprintf(`,"sub_mchid":%q`, sub)
+			}
+			for _, no := range []string{"R2", "H2"} {
+				w.Pay(fmt.Sprintf(`{"out_trade_no":"order-%s","total":10000%s}`, no, of))
+			}
+			_, err := s.Refund(t.Context(), refund.Caller{Kind: refund.Server}, refund.Request{
+				OutRefundNo: "R2", OutTradeNo: "order-R2", Amount: refund.RequestAmount{Refund: 129, Total: 10000, Currency: "CNY"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Control("POST", "/_sandbox/refunds", `{"out_trade_no":"order-H2","out_refund_no":"H2","amount":129}`, 200)
+			day, err := refund.ParseDay(w.Issued())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Advance("24h")
+			r, err := s.ReadBill(t.Context(), refund.BillInput{Caller: refund.Caller{Kind: refund.Server}, Day: day})
+			if err != nil || r.State != refund.BillAgrees || r.Equal != 1 || r.TheirsOnly != 1 || r.Fen.Bill != 258 || r.Fen.Ledger != 258 || r.Differs+r.OursOnly+r.Skipped != 0 {
+				t.Errorf("error %v, report %+v", err, r)
+			}
+			if slices.Contains(s.Channel.Spec().Bills, refund.FundsBill) && (r.Funds == nil || r.Funds.State != refund.BillAgrees || r.Funds.Proved != 2 || r.Funds.ByHand != 1) {
+				t.Errorf("funds %+v", r.Funds)
+			}
+		})
+	}
+}
