@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"shared/sandbox/bill":      {"shared/sandbox/door", "shared/sandbox/world"},
 	"shared/sandbox/cloudbase": {"shared/cloudbase", "shared/sandbox/apiv3", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/v2", "shared/sandbox/world", "shared/wxpay"}, // its module speaks APIv3, its CloudPay v2
 	"shared/sandbox/console":   {"shared/console"},
-	"shared/sandbox/control":   {"shared/console", "shared/sandbox/schema", "shared/sandbox/world"},
+	"shared/sandbox/control":   {"shared/console", "shared/sandbox/bill", "shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/door":      {"shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/schema":    {"shared/strictjson"},
 	"shared/sandbox/v2":        {"shared/sandbox/bill", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},

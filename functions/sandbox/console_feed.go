@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +34,7 @@ const (
 // settled in an earlier run is shown only to whoever asks for it by its number.
 type consoleFeed struct {
 	changed func(outRefundNos ...string) // called after every commit
+	billed  func()                       // called after every commit about a day's bill
 
 	mu      sync.Mutex
 	refunds *refund.Service
@@ -106,6 +109,7 @@ func (f *consoleFeed) follow(ctx context.Context, ledger lister, log *slog.Logge
 			return
 		case <-again.C:
 		}
+		f.billed()
 		if err := f.look(ctx, ledger); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "the console does not learn what others write to the ledger", "error", err)
 		}
@@ -126,6 +130,26 @@ func (f *consoleFeed) read(ctx context.Context, outRefundNos ...string) ([]sandb
 		if d.State != "" {
 			out = append(out, show(d))
 		}
+	}
+	return out, nil
+}
+
+// bills returns what has been found of the days from since to until.
+func (f *consoleFeed) bills(ctx context.Context, since, until string) ([]sandbox.MerchantBill, error) {
+	f.mu.Lock()
+	refunds := f.refunds
+	f.mu.Unlock()
+	reports, err := refunds.BillReports(ctx, refund.Day(since), refund.Day(until))
+	if err != nil {
+		return nil, err
+	}
+	out := []sandbox.MerchantBill{}
+	for _, r := range reports {
+		out = append(out, sandbox.MerchantBill{
+			Date: string(r.Date), State: string(r.State), Why: r.Why, Currency: r.Currency,
+			Refunds: r.Equal + r.Differs + r.TheirsOnly, Fen: r.Fen.Bill, Ledger: r.Fen.Ledger,
+			Equal: r.Equal, Differs: r.Differs, OursOnly: r.OursOnly, TheirsOnly: r.TheirsOnly, ToAsk: r.ToAsk,
+		})
 	}
 	return out, nil
 }
@@ -202,5 +226,8 @@ func (w watchedLedger) Commit(ctx context.Context, items ...refund.Item) error {
 		}
 	}
 	w.feed.changed(changed...)
+	if slices.ContainsFunc(items, func(it refund.Item) bool { return strings.HasPrefix(string(it.Key), "bill/") }) {
+		w.feed.billed()
+	}
 	return nil
 }

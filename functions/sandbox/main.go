@@ -70,13 +70,13 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	o.pace = o.effectivePace(getenv)
 	wechat, err := sandbox.New(sandbox.Config{
 		Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log,
-		Channel: o.channel, NoTimer: !o.timer, MerchantRefunds: feed.read, Variables: variables,
+		Channel: o.channel, NoTimer: !o.timer, MerchantRefunds: feed.read, MerchantBills: feed.bills, Variables: variables,
 		Merchant: o.merchant, KeysRotated: keys.rotated,
 	})
 	if err != nil {
 		return codeUsage, err
 	}
-	feed.changed = wechat.MerchantChanged
+	feed.changed, feed.billed = wechat.MerchantChanged, wechat.MerchantBillsChanged
 	urls := o.urls(ports)
 	if name := o.functions.backTo("http://" + ports.address(0) + "/"); name != "" {
 		return codeUsage, fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])

@@ -129,7 +129,7 @@ func TestShippedScenariosShowEveryFault(t *testing.T) {
 	t.Parallel()
 	var known struct {
 		Known struct {
-			Upstream, Notify, Timer map[string]string
+			Upstream, Notify, Timer, Bill map[string]string
 		}
 	}
 	start(t).control("GET", "/_sandbox/faults", "", &known)
@@ -137,12 +137,12 @@ func TestShippedScenariosShowEveryFault(t *testing.T) {
 	for _, file := range shipped(t) {
 		for _, s := range toldBy(t, file).Steps {
 			body, _ := s["body"].(map[string]any)
-			for _, kind := range []string{"upstream", "notify", "timer"} {
+			for _, kind := range []string{"upstream", "notify", "timer", "bill"} {
 				shown[fmt.Sprint(kind, " ", body[kind])] = true
 			}
 		}
 	}
-	for kind, faults := range map[string]map[string]string{"upstream": known.Known.Upstream, "notify": known.Known.Notify, "timer": known.Known.Timer} {
+	for kind, faults := range map[string]map[string]string{"upstream": known.Known.Upstream, "notify": known.Known.Notify, "timer": known.Known.Timer, "bill": known.Known.Bill} {
 		if len(faults) == 0 {
 			t.Errorf("%d faults of kind %s are known", len(faults), kind)
 		}

@@ -79,6 +79,11 @@ type Config struct {
 	// shows WeChat's alone.
 	MerchantRefunds MerchantRefunds
 
+	// MerchantBills reads what the merchant has found of WeChat Pay's daily bills, for the
+	// console to show. When to read it again [Sandbox.MerchantBillsChanged] tells. Nil: the
+	// console says nothing of bills.
+	MerchantBills MerchantBills
+
 	// NoTimer says that nobody runs the timer of the merchant's side, for the console to show.
 	NoTimer bool
 }
@@ -112,6 +117,13 @@ type (
 	MerchantRefund  = control.MerchantRefund
 	MerchantEvent   = control.MerchantEvent
 	MerchantRefunds = control.MerchantRefunds
+)
+
+// A MerchantBill is what the merchant's side has found of one day's bill, and MerchantBills
+// reads those of the days from one to another.
+type (
+	MerchantBill  = control.MerchantBill
+	MerchantBills = control.MerchantBills
 )
 
 // An Exchange is a request and its answer, as the journal keeps them, and a Check one
@@ -151,7 +163,7 @@ func New(cfg Config) (*Sandbox, error) {
 		return nil, err
 	}
 	s.control = control.New(w, control.Config{
-		Channel: cfg.Channel, NoTimer: cfg.NoTimer, MerchantRefunds: cfg.MerchantRefunds, Env: s.Env,
+		Channel: cfg.Channel, NoTimer: cfg.NoTimer, MerchantRefunds: cfg.MerchantRefunds, MerchantBills: cfg.MerchantBills, Env: s.Env,
 		Subscribers: func() any { return s.cloudbase.Subscribers() }, WebhookSecret: cfg.Variables["NOTIFY_WEBHOOK_SECRET"],
 	})
 	return s, nil
@@ -185,6 +197,10 @@ func (s *Sandbox) TLSConfig() *tls.Config { return s.world.TLSConfig() }
 // MerchantChanged tells the console that the merchant's records of refunds have changed.
 // It may be called at any time and does not block.
 func (s *Sandbox) MerchantChanged(outRefundNos ...string) { s.control.MerchantChanged(outRefundNos...) }
+
+// MerchantBillsChanged tells the console that the merchant's side has found something of a
+// day's bill. It may be called at any time and does not block.
+func (s *Sandbox) MerchantBillsChanged() { s.control.MerchantBillsChanged() }
 
 // WeChat returns the side that plays WeChat Pay and its siblings. It serves the
 // paths of the real hosts at its root, over TLS as well: what demands a client

@@ -64,6 +64,7 @@ func (d *Door) endpoints() []console.Endpoint {
 		{Pattern: "GET /_sandbox/view/exchanges?*", Handle: d.viewExchanges},
 		{Pattern: "GET /_sandbox/view/exchanges/{id}", Handle: d.viewExchange},
 		{Pattern: "GET /_sandbox/view/day?*", Handle: d.viewDay},
+		{Pattern: "GET /_sandbox/view/bill.csv?*", Handle: d.viewBill},
 	}
 }
 
@@ -71,6 +72,7 @@ func (d *Door) endpoints() []console.Endpoint {
 type Config struct {
 	Channel         string                               // the upstream system that the merchant's side uses
 	MerchantRefunds MerchantRefunds                      // reads the merchant's records; nil: they are not shown
+	MerchantBills   MerchantBills                        // reads what the merchant has found of bills; nil: that is not shown
 	Env             func(channel string) (string, error) // the environment of one of our functions
 	Subscribers     func() any                           // the example functions
 	NoTimer         bool                                 // nobody runs the merchant's timer
@@ -82,6 +84,7 @@ type Door struct {
 	cfg   Config
 	world *world.World
 	index *index
+	bills bills
 
 	mu       sync.Mutex
 	watchers int // pages that are kept up to date

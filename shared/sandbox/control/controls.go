@@ -249,11 +249,21 @@ func (d *Door) deleteFault(r *http.Request, body []byte) (any, error) {
 func (d *Door) postClock(r *http.Request, body []byte) (any, error) {
 	var in struct {
 		Advance string `json:"advance"`
+		To      string `json:"to"`
 	}
 	if err := read(advanceForm, body, &in); err != nil {
 		return nil, err
 	}
+	if (in.Advance == "") == (in.To == "") {
+		return nil, errors.New("one of /advance and /to is needed")
+	}
 	by, err := time.ParseDuration(in.Advance)
+	if in.To != "" {
+		by, err = until(d.world.Now(), in.To)
+	}
+	if err != nil && in.To != "" {
+		return nil, errors.New("/to must be a time of day in China like 10:00")
+	}
 	if err != nil || by < 0 || by > maxAdvance {
 		return nil, errors.New("/advance must be a duration like 24h4m, of at most ten years")
 	}
@@ -261,6 +271,19 @@ func (d *Door) postClock(r *http.Request, body []byte) (any, error) {
 		return nil, fmt.Errorf("the clock is not moved beyond the year %d", lastYear)
 	}
 	return d.world.Advance(context.WithoutCancel(r.Context()), by), nil // nobody may leave the clock half way
+}
+
+// until is how long it is until a clock in China shows a time of day next.
+func until(now time.Time, to string) (time.Duration, error) {
+	t, err := time.Parse("15:04", to)
+	if err != nil {
+		return 0, err
+	}
+	at := world.Midnight(now).Add(time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute)
+	if !at.After(now) {
+		at = at.AddDate(0, 0, 1)
+	}
+	return at.Sub(now), nil
 }
 
 func (d *Door) postHostile(_ *http.Request, body []byte) (any, error) {

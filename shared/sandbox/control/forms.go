@@ -47,7 +47,10 @@ var (
 
 	shareForm = schema.Schema{{Path: "/percent", Kind: schema.Fraction, Required: true, Max: 100}}
 
-	advanceForm = schema.Schema{{Path: "/advance", Required: true, Min: 1, Max: 32}}
+	advanceForm = schema.Schema{
+		{Path: "/advance", Min: 1, Max: 32},
+		{Path: "/to", Min: 5, Max: 5}, // the next time that the clock shows it
+	}
 )
 
 // faultForm is the body of POST /_sandbox/faults.

@@ -14,24 +14,26 @@ import (
 // it; what has happened is in lists of its own. There are no secrets in it, nor anywhere in
 // those, and of personal data only the two ends.
 type stateObject struct {
-	Revision  int64         `json:"revision"`
-	Now       string        `json:"now"` // virtual
-	Speed     float64       `json:"speed"`
-	Seed      int64         `json:"seed"`
-	Channel   string        `json:"channel"`
-	Hostile   bool          `json:"hostile"`
-	Pace      float64       `json:"pace"`     // least seconds between two refunds of one order
-	Timer     bool          `json:"timer"`    // that of the merchant's side runs
-	Schedule  []int64       `json:"schedule"` // of repeats: seconds after the send before
-	Faults    []world.Fault `json:"faults"`
-	Known     knownFaults   `json:"known"`
-	Keys      []keyState    `json:"keys"`
-	Merchant  string        `json:"merchant"`             // which keys of WeChat Pay's it has: certificate, switching, public-key
-	Share     float64       `json:"share"`                // of how many notifications in a hundred the public key signs
-	OursError string        `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
-	Totals    totals        `json:"totals"`
-	Exchanges int           `json:"exchanges"`     // how many have been recorded, also those that are no longer kept
-	Next      *nextDelivery `json:"next_delivery"` // null: none is to be sent
+	Revision  int64          `json:"revision"`
+	Now       string         `json:"now"` // virtual
+	Speed     float64        `json:"speed"`
+	Seed      int64          `json:"seed"`
+	Channel   string         `json:"channel"`
+	Hostile   bool           `json:"hostile"`
+	Pace      float64        `json:"pace"`     // least seconds between two refunds of one order
+	Timer     bool           `json:"timer"`    // that of the merchant's side runs
+	Schedule  []int64        `json:"schedule"` // of repeats: seconds after the send before
+	Faults    []world.Fault  `json:"faults"`
+	Known     knownFaults    `json:"known"`
+	Keys      []keyState     `json:"keys"`
+	Merchant  string         `json:"merchant"`             // which keys of WeChat Pay's it has: certificate, switching, public-key
+	Share     float64        `json:"share"`                // of how many notifications in a hundred the public key signs
+	OursError string         `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
+	Totals    totals         `json:"totals"`
+	Bill      *MerchantBill  `json:"bill"`  // of the day that ended last; null: none has
+	Bills     []MerchantBill `json:"bills"`         // of days that have ended, the newest first
+	Exchanges int            `json:"exchanges"`     // how many have been recorded, also those that are no longer kept
+	Next      *nextDelivery  `json:"next_delivery"` // null: none is to be sent
 }
 
 // A nextDelivery is the notification that is sent next, and when.
@@ -104,6 +106,16 @@ func (d *Door) state(ctx context.Context) stateObject {
 		out.Keys = append(out.Keys, keyState{k.Kind, k.Serial, world.StampMS(k.From), world.StampMS(k.Until), k.Newest})
 	}
 	d.index.summarize(&out)
+	var err error
+	if out.Bills, err = d.billReports(ctx); err != nil && out.OursError == "" {
+		out.OursError = "our side's reports of bills cannot be read: " + err.Error()
+	}
+	if out.Bills == nil {
+		out.Bills = []MerchantBill{}
+	}
+	if len(out.Bills) > 0 {
+		out.Bill = &out.Bills[0]
+	}
 	return out
 }
 

@@ -151,6 +151,9 @@ func New(cfg Config, doors ...Vocabulary) (*World, error) {
 // Now is the virtual time.
 func (w *World) Now() time.Time { return w.clock.now() }
 
+// Born is when the world began: nothing has happened before.
+func (w *World) Born() time.Time { return w.born }
+
 // Done is closed when [World.Run] has ended: nobody should wait any longer then.
 func (w *World) Done() <-chan struct{} { return w.ended.Done() }
 
