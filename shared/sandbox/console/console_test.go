@@ -122,7 +122,7 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 		Known map[string][]string
 	}
 	sandboxtest.New(t).Control("GET", "/_sandbox/state", "", 200).Decode(t, &state)
-	faults := slices.Concat(state.Known["upstream"], state.Known["notify"], []string{"stop"})
+	faults := slices.Concat(state.Known["upstream"], state.Known["notify"], state.Known["bill"], []string{"stop"})
 	families := map[string][]string{
 		"fault.": faults, "teaches.": faults,
 		"state.":     {"paid", "claimed", "processing", "success", "closed", "abnormal", "rejected"},
@@ -138,11 +138,12 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 			"body_changed", "probe", "unknown_serial", "stale", "new_key", "either_key", "believed", "no_answer", "malformed", "not_verified",
 			"too_large", "unavailable", "not_success", "status",
 		},
-		"link.": {"live", "waiting"}, "applies.": {"once", "half", "always"}, "faults.on.": {"apply", "query"},
+		"link.": {"live", "waiting"}, "applies.": {"once", "half", "always"}, "faults.on.": {"apply", "query", "bill"}, "bill.file.": {"trade", "BASIC"},
+		"bill.":   {"agrees", "waiting", "differs", "unread", "reading", "unreadable", "unavailable"},
 		"filter.": {"all", "open", "success", "abnormal", "ended", "since", "until", "min", "max", "doubt", "undelivered", "owed", "difference"}, "clock.": {"1m", "10m", "1h", "24h4m"},
 		"bar.": {"refunded", "open", "remaining"}, "records.": {"held", "arrived", "ours", "wechat", "difference"},
 		"empty.step": {"1", "2", "3"}, "empty.text": {"1", "2", "3"},
-		"scenario.": {"abnormal", "closed", "byHand", "abnormal.teaches", "closed.teaches", "byHand.teaches"},
+		"scenario.": {"abnormal", "closed", "byHand", "abnormal.teaches", "closed.teaches", "byHand.teaches", "untold", "untold.teaches"},
 		"unit.":     {"y", "d", "h", "m", "s"}, "short.unit.": {"y", "d", "h", "m", "s"},
 		"summary.": {"refunds", "open", "doubt", "undelivered", "owed", "gap"},
 		"list.":    {"previous", "next", "refunds", "orders"}, "day.": {"accepted", "settled", "in_doubt", "hour"},

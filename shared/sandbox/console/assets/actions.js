@@ -103,6 +103,12 @@ const scenarios = {
     const { reply, problem } = await order({ total: 100 }, x)
     return problem ?? byHand(reply, 60, x)
   },
+  untold: async (x) => {
+    const { reply, problem } = await order({ total: 100 }, x)
+    if (problem) return problem
+    const lost = await x.call('POST', '/_sandbox/faults', { notify: 'lose', count: 1 })
+    return lost.problem ?? byHand(reply, 60, x)
+  },
 }
 
 // applies is how often a fault applies.
@@ -147,9 +153,15 @@ export const actions = {
     const seconds = Math.max(1, Math.ceil((Date.parse(data.at) - clock.now()) / 1000))
     return (await call('POST', '/_sandbox/clock', { advance: `${seconds}s` })).problem
   },
+  clockTo: async ({ data, call }) => (await call('POST', '/_sandbox/clock', { to: data.to })).problem,
   advance: async ({ data, call }) => (await call('POST', '/_sandbox/clock', { advance: data.by })).problem,
-  // What stops the timer strikes no refund, and lasts.
-  fault: async (x) => (x.data.part === 'timer' ? (await x.call('POST', '/_sandbox/faults', { timer: x.data.name })).problem : fault({ [x.data.part]: x.data.name }, x)),
+  // What stops the timer strikes no refund, and lasts; what strikes a bill, none either.
+  fault: async (x) => {
+    const { part, name } = x.data
+    if (part === 'timer') return (await x.call('POST', '/_sandbox/faults', { timer: name })).problem
+    if (part === 'bill') return (await x.call('POST', '/_sandbox/faults', { bill: name, ...applies[x.ui.applies] })).problem
+    return fault({ [part]: name }, x)
+  },
   errCode: (x) => fault({ err_code: x.form.elements.code.value, on: x.form.elements.on.value }, x),
   removeFault: async ({ data, call }) => (await call('DELETE', at('/_sandbox/faults', data.id))).problem,
   clearFaults: async ({ call }) => (await call('DELETE', '/_sandbox/faults')).problem,

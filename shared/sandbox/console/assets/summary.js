@@ -1,7 +1,7 @@
 // What stands above and beside every view: the headline figures, the day, the clock.
 
 import { h } from './dom.js'
-import { t, count } from './words.js'
+import { t, count, language } from './words.js'
 import { href } from './route.js'
 import { money } from './format.js'
 import { want } from './store.js'
@@ -23,11 +23,38 @@ export function summary(state, ui, clock) {
     ['gap', gap, { difference: 'true' }, `${apart.length > 0 ? 'gap' : 'equal'}${apart.length > 1 ? ' several' : ''}`],
   ].filter(Boolean)
   return [
+    bill(state),
     state.ours_error && h('p', { class: 'card reason', role: 'alert' }, state.ours_error),
     h('div', { class: 'glance', 'data-key': 'glance' }, h('ul', { class: 'figures' }, figures.map(([name, value, query, kind]) => h('li', { 'data-key': name },
       h('a', { href: href('refunds', null, query) }, h('span', { class: 'what' }, t(`summary.${name}`)), ' ', h('span', { class: `figure ${kind}` }, value))))),
     dayChart(ui, clock)),
   ]
+}
+
+const agreed = ['agrees', 'unread']
+
+// says is one day's bill in a sentence.
+function says(of) {
+  const date = new Intl.DateTimeFormat(language() === 'zh' ? 'zh-CN' : 'en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' }).format(new Date(`${of.date}T00:00:00Z`))
+  const said = { date, n: count(of.refunds), amount: money(of.fen, of.currency ?? 'CNY'), ledger: money(of.ledger, of.currency ?? 'CNY') }
+  return of.state === 'agrees' && of.refunds === 0 ? t('bill.none', said) : t(`bill.${of.state}`, said)
+}
+
+// bill is the headline: whether WeChat Pay's bill of the day that ended last and the ledger
+// say the same, and which days before that do not. Nothing is said before the first day has
+// ended.
+function bill({ bill: of, bills }) {
+  if (!of) return null
+  const file = (kind) => h('a', { href: `/_sandbox/view/bill.csv?date=${of.date}&kind=${kind}`, download: '' }, t(`bill.file.${kind}`))
+  const before = bills.slice(1).filter((other) => !agreed.includes(other.state))
+  return h('section', { class: `bill ${of.state}`, 'data-key': 'bill', 'aria-labelledby': 'bill-title' },
+    h('h2', { id: 'bill-title' }, says(of)),
+    h('p', { class: 'why' }, [
+      of.theirs_only > 0 && t('bill.theirs', { n: count(of.theirs_only) }), of.ours_only > 0 && t('bill.ours', { n: count(of.ours_only) }),
+      of.differs > 0 && t('bill.apart', { n: count(of.differs) }), of.why,
+    ].filter(Boolean).join(' ')),
+    before.length > 0 && h('ul', {}, before.map((other) => h('li', { 'data-key': other.date }, says(other)))),
+    h('p', { class: 'files' }, t('bill.file'), ' ', file('trade'), ' · ', file('BASIC')))
 }
 
 const series = ['accepted', 'settled', 'in_doubt']
@@ -82,7 +109,7 @@ export function clockCard(state, clock) {
     h('p', { class: 'upcoming' }, next ? [t('clock.next'), ' ', countdown(next, clock)] : t('clock.nothing')),
     state.timer === false && stopped(state),
     h('div', { class: 'buttons', role: 'group', 'aria-label': t('clock.advance') },
-      steps.map((step) => button(t(`clock.${step}`), 'advance', { by: step }))),
+      steps.map((step) => button(t(`clock.${step}`), 'advance', { by: step })), button(t('clock.to'), 'clockTo', { to: '10:00' })),
     h('p', { class: 'muted small' }, t('clock.about', { channel: state.channel, seed: state.seed })),
   ]
 }

@@ -33,7 +33,7 @@ export function notificationsView(state, ui, clock) {
       ]))
 }
 
-const scenarios = ['abnormal', 'closed', 'byHand']
+const scenarios = ['abnormal', 'closed', 'byHand', 'untold']
 
 export function faultsView(state, ui) {
   const faults = (part) => h('ul', { class: 'faults' }, (state.known[part] ?? []).map((name) =>
@@ -53,7 +53,7 @@ export function faultsView(state, ui) {
     state.faults.length > 0 && h('div', { class: 'card active', 'data-key': 'active' },
       h('h3', {}, t('faults.active')),
       h('ul', {}, state.faults.map((f) => h('li', { 'data-key': f.id },
-        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify, f.timer && `timer ${f.timer}`].filter(Boolean).join(' + ')), ` · ${often(f)}${f.timer ? '' : ` · ${t('applied', { n: count(f.struck) })}`}`),
+        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify, f.timer && `timer ${f.timer}`, f.bill && `bill ${f.bill}`].filter(Boolean).join(' + ')), ` · ${often(f)}${f.timer ? '' : ` · ${t('applied', { n: count(f.struck) })}`}`),
         button(t('remove'), 'removeFault', { id: f.id })))),
       button(t('faults.clear'), 'clearFaults')),
     h('div', { class: 'card', 'data-key': 'notify' }, h('h3', {}, t('faults.notify')), faults('notify')),
@@ -61,9 +61,10 @@ export function faultsView(state, ui) {
       h('form', { class: 'again', 'data-submit': 'errCode' },
         h('label', { for: 'err-code' }, t('faults.code')),
         h('select', { id: 'err-code', name: 'code' }, state.known.err_code.map((c) => h('option', { value: c }, c))),
-        h('select', { name: 'on', 'aria-label': t('faults.on') }, ['apply', 'query'].map((on) => h('option', { value: on }, t(`faults.on.${on}`)))),
+        h('select', { name: 'on', 'aria-label': t('faults.on') }, ['apply', 'query', 'bill'].map((on) => h('option', { value: on }, t(`faults.on.${on}`)))),
         h('button', { type: 'submit', class: 'quiet' }, t('faults.answer')))),
     state.known.timer && h('div', { class: 'card', 'data-key': 'timer' }, h('h3', {}, t('faults.timer')), h('p', { class: 'muted' }, t('faults.timer.hint')), faults('timer')),
+    state.known.bill && h('div', { class: 'card', 'data-key': 'bill' }, h('h3', {}, t('faults.bill')), h('p', { class: 'muted' }, t('faults.bill.hint')), faults('bill')),
     h('div', { class: 'card', 'data-key': 'ends' }, h('h3', {}, t('scenarios')),
       h('ul', { class: 'faults' }, scenarios.map((name) =>
         h('li', {}, h('button', { type: 'button', class: 'fault', 'data-do': 'scenario', 'data-name': name },
