@@ -38,7 +38,8 @@
 //
 // This package is the front. Behind it package world holds the orders, the refunds,
 // the notifications and the clock; apiv3, v2, cloudbase and wecom are doors to it, one
-// for each system; control and console are for people.
+// for each system; bill writes the daily bills that these issue; control and console are
+// for people.
 //
 // It is a tool for developers and never one for production. There is no
 // persistence whatever: keys, orders and refunds live and die with the process.

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-pay/gopay"
+	gopayv3 "github.com/go-pay/gopay/wechat/v3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/wechatpay-apiv3/wechatpay-go/core"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/auth"
@@ -408,5 +410,31 @@ func TestSDKFetchesABill(t *testing.T) {
 	sum := sha1.New()
 	if n, err := io.Copy(sum, z); err != nil || n == 0 || hex.EncodeToString(sum.Sum(nil)) != address.HashValue {
 		t.Errorf("%d bytes, %v, SHA1 %x, want %s", n, err, sum.Sum(nil), address.HashValue)
+	}
+}
+
+// Another SDK has calls for both bills, and verifies the answers.
+func TestGoPayAsksForBills(t *testing.T) {
+	w, _ := sdkWorld(t, "", "")
+	w.Order("T1")
+	w.Refund("T1", "R1")
+	day := w.Issued()
+	server := httptest.NewServer(w.Sandbox.WeChat())
+	t.Cleanup(server.Close)
+	c, err := gopayv3.NewClientV3(w.Signer.MchID, w.Signer.SerialNo, w.Settings["WXPAY_APIV3_KEY"], w.Settings["WXPAY_PRIVATE_KEY"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetProxyHost(server.URL)
+	if err := c.AutoVerifySignByPublicKey([]byte(w.Settings["WXPAY_PUBLIC_KEY"]), w.Settings["WXPAY_PUBLIC_KEY_ID"]); err != nil {
+		t.Fatal(err)
+	}
+	trade, err := c.V3BillTradeBill(t.Context(), gopay.BodyMap{"bill_date": day, "bill_type": "ALL", "tar_type": "GZIP"})
+	if err != nil || trade.Code != gopayv3.Success || trade.Response.HashType != "SHA1" || trade.Response.DownloadUrl == "" {
+		t.Errorf("trade: %v, %+v", err, trade)
+	}
+	funds, err := c.V3BillFundFlowBill(t.Context(), gopay.BodyMap{"bill_date": day, "account_type": "BASIC"})
+	if err != nil || funds.Code != gopayv3.Success || len(funds.Response.HashValue) != 40 {
+		t.Errorf("funds: %v, %+v", err, funds)
 	}
 }

@@ -30,7 +30,7 @@ type stateObject struct {
 	Share     float64        `json:"share"`                // of how many notifications in a hundred the public key signs
 	OursError string         `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
 	Totals    totals         `json:"totals"`
-	Bill      *MerchantBill  `json:"bill"`  // of the day that ended last; null: none has
+	Bill      *MerchantBill  `json:"bill"`          // of the day that ended last; null: none has
 	Bills     []MerchantBill `json:"bills"`         // of days that have ended, the newest first
 	Exchanges int            `json:"exchanges"`     // how many have been recorded, also those that are no longer kept
 	Next      *nextDelivery  `json:"next_delivery"` // null: none is to be sent
