@@ -95,7 +95,8 @@ func relays(c refund.Caller) error {
 	return nil
 }
 
-// worth tells whether a run of the timer has done anything, or failed to.
+// worth tells whether a run of the timer has done anything, or failed to. What it has asked
+// about bills is in the journal as calls.
 func worth(x *sandbox.Exchange) bool {
 	var reply struct {
 		said
@@ -104,6 +105,6 @@ func worth(x *sandbox.Exchange) bool {
 	_ = json.Unmarshal([]byte(x.Response.Body), &reply)
 	x.Code = reply.no()
 	x.Refused = x.Code != ""
-	reply.Remaining = 0
+	reply.Remaining, reply.Bills = 0, 0
 	return x.Refused || reply.Summary != (refund.Summary{})
 }

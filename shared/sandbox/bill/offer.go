@@ -13,6 +13,11 @@ import (
 // Ask is [Issue] for a request, which a fault may strike. It returns the fault too, for what
 // only the system knows to do; one does not apply where there is nothing that it is about.
 func Ask(w *world.World, y world.System, record *world.Record, q Query, without ...string) (*File, string, *world.Refusal) {
+	// Who begins asks for three months of days before there was anything: a hundred answers
+	// that all say so would drive from the journal what has happened.
+	if q.Day.Before(world.Midnight(w.Born())) {
+		record.Forget()
+	}
 	flaw, code := w.BillFault(y, without...)
 	record.Suffer(flaw)
 	if code != "" {

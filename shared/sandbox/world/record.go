@@ -17,6 +17,7 @@ type Record struct {
 	started time.Time // real
 	hidden  []string  // what must not be written down
 	x       Exchange
+	forget  bool
 }
 
 // Record begins to record an exchange. It is in the journal once [Record.Keep] is called.
@@ -70,6 +71,13 @@ func (r *Record) Suffer(fault string) {
 func (r *Record) Hide(secret string) {
 	if r != nil && secret != "" {
 		r.hidden = append(r.hidden, secret)
+	}
+}
+
+// Forget has the exchange not kept: there is nothing to learn from it.
+func (r *Record) Forget() {
+	if r != nil {
+		r.forget = true
 	}
 }
 
@@ -131,12 +139,13 @@ func (r *Record) message(header http.Header, body []byte) Message {
 // is kept, which tells that it was cut.
 const RecordedBody = maxRecorded + 1
 
-// Keep puts the exchange into the journal and returns it; nil if judge, which may
-// complete it from what was asked and answered, says that it is not worth it.
+// Keep puts the exchange into the journal and returns it; nil if it is to be
+// forgotten, or judge, which may complete it from what was asked and answered, says that it
+// is not worth it.
 func (r *Record) Keep(judge func(*Exchange) bool) *Exchange {
 	x := &r.x
 	x.Latency = time.Since(r.started)
-	if !judge(x) {
+	if r.forget || !judge(x) {
 		return nil
 	}
 	x.ID = exchangeID(x.number)
