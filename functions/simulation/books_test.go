@@ -10,8 +10,9 @@ func (w *world) compareBooks() {
 		e, known := books[u.OutRefundNo]
 		delete(books, u.OutRefundNo)
 		row, _ := w.invariants.row(u.OutRefundNo)
-		if w.untold(u.OutRefundNo) && (!known || row.Absent) {
+		if w.untold(u.OutRefundNo) && !w.toldByBill(u) && (!known || row.Absent) {
 			w.count("refunds by hand that no notification told of", 1)
+			w.unknownHands(u)
 			continue
 		}
 		if w.untellable(u) {

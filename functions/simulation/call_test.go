@@ -31,6 +31,8 @@ type call struct {
 
 	forged   bool              // the notification that it answers was not written by WeChat Pay
 	unlisted bool              // whoever makes it is on nobody's list
+	bills    [][]byte          // what it has read of bills that nothing is wrong with
+	flawed   bool              // something is wrong with the bill that it asks for
 	vouched  map[string]string // what the platform's genuine relays have told, by refund number
 }
 
@@ -140,7 +142,8 @@ func (c *call) cross(no, where string) bool {
 		return true
 	}
 	c.w.count("steps", 1)
-	if c.w.applies(c.luck(no, where), "crash") {
+	r := c.luck(no, where)
+	if c.w.applies(r, "crash") || strings.HasPrefix(c.name, "timer ") && c.w.during(r, "reader crashes") {
 		c.kill(where)
 	}
 	return c.crashed()
@@ -242,7 +245,7 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 		}
 		<-c.ctx.Done()
 		return errCrashed
-	case c.w.applies(r, "store down"), c.w.applies(r, "store errs"):
+	case c.w.applies(r, "store down"), c.w.applies(r, "store errs"), strings.HasPrefix(no, billPrefix) && c.w.during(r, "ledger errs"):
 		c.w.logf(c.name, "%s %s: the store fails", kind, no)
 		return errStore
 	}
@@ -256,7 +259,7 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 	if c.cross(no, "after "+kind) {
 		return errCrashed
 	}
-	if c.w.applies(r, "store forgets") {
+	if c.w.applies(r, "store forgets") || strings.HasPrefix(no, billPrefix) && c.w.during(r, "ledger forgets") {
 		c.w.logf(c.name, "%s %s: the answer is lost", kind, no)
 		return errStore
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"time"
 )
 
 // An upstreamRefund is what WeChat Pay says that it holds.
@@ -16,7 +17,13 @@ type upstreamRefund struct {
 	TransactionID string `json:"transaction_id"`
 	RefundID      string `json:"refund_id"`
 	Status        string
-	Amount        struct{ Refund, Total int64 }
+	Created       time.Time `json:"create_time"`
+	Amount        upstreamAmount
+}
+
+type upstreamAmount struct {
+	Refund, Total int64
+	Currency      string
 }
 
 // control drives WeChat Pay's side as a developer would. It reports whether WeChat Pay

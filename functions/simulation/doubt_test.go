@@ -35,7 +35,7 @@ func (v *invariants) claimed(no string, u upstreamRefund) bool {
 // another one there.
 func (v *invariants) takes(c *call, no string) {
 	v.w.count("numbers taken", 1)
-	if heard := c.told(no); heard.source != "ask" || heard.status == "" || !v.w.history.byHand(no) {
+	if heard := c.told(no); (heard.source != "ask" || heard.status == "") && !c.inBill(no) || !v.w.history.byHand(no) {
 		v.violates("I7", "%s is said to be somebody else's, and its mover has heard %+v", no, heard)
 	}
 	if u, ok := v.w.upstream(no); ok && v.claimed(no, u) {
@@ -94,12 +94,12 @@ func (v *invariants) attempted(c *call, no string, before, next refundRow) {
 	if v.handsBeside(next, noticed) > of.hands {
 		v.violates("I10", "%s is submitted again, although a refund by hand stands beside it (%s)", no, c.name)
 	}
-	if byTimer && now-of.since > longestRetry {
-		v.violates("I10", "%s is submitted by the timer %v after its claim", no, now-of.since)
-	}
-	if byTimer && before.waits() { // the upstream has refused it for certain: there is nothing to ask
+	if byTimer && before.waits() { // the upstream has refused it for certain: there is nothing to ask, and it may last a week
 		v.w.count("submissions of what waited for the balance", 1)
 		return
+	}
+	if byTimer && now-of.since > longestRetry {
+		v.violates("I10", "%s is submitted by the timer %v after its claim", no, now-of.since)
 	}
 	if byTimer && !heard.absent {
 		v.violates("I10", "%s is submitted by the timer, which has heard %+v", no, heard)
@@ -184,7 +184,7 @@ func (w *world) compareUntold(u upstreamRefund) {
 
 // other is the refund that a row holds of somebody else's.
 func (r refundRow) other() upstreamRefund {
-	return upstreamRefund{OutTradeNo: r.Refund.OutTradeNo, TransactionID: r.Refund.TransactionID, Amount: struct{ Refund, Total int64 }{Refund: r.Refund.Amount.Refund}}
+	return upstreamRefund{OutTradeNo: r.Refund.OutTradeNo, TransactionID: r.Refund.TransactionID, Amount: upstreamAmount{Refund: r.Refund.Amount.Refund}}
 }
 
 // owner checks whose a refund is on our books (I9), and whether it counts on the

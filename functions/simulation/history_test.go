@@ -32,6 +32,7 @@ type history struct {
 	Empty           bool          // CloudPay's queries count refunds and list none
 	Trust           bool          // what the platform relays is trusted there
 	Funds           bool          // what the balance is too low for waits for a top-up
+	Bills           string        // whether the timer reads WeChat Pay's bills
 	Rest            time.Duration // how much longer than others all is left alone in the end
 }
 
@@ -67,6 +68,7 @@ type act struct {
 	Order  int
 	Fen    int64
 	Status string
+	Untold bool // no notification about the refund ever comes
 }
 
 // A faultWindow is a kind of fault that may apply for a while, at a rate.

@@ -31,7 +31,9 @@ func buildOurs(w *world) side {
 	if err != nil {
 		panic(err)
 	}
-	return &ours{w: w, store: store, idle: map[string][]*instance{}}
+	o := &ours{w: w, store: store, idle: map[string][]*instance{}}
+	o.begun()
+	return o
 }
 
 func (o *ours) close()          { _ = o.store.Close() }
@@ -88,6 +90,8 @@ func (o *ours) start(function string, number int) *instance {
 		Now:        func() time.Time { return time.Now().Add(skew) },
 		TrustRelay: o.w.history.Trust,
 		WaitFunds:  o.w.history.Funds,
+		AppIDs:     made.Refunds.AppIDs,
+		NoBill:     o.w.history.Bills == billsOff,
 		Log:        log,
 	}
 	for _, name := range o.w.history.Subscribers {

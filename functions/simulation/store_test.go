@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,6 +99,9 @@ func (v *invariants) kind(items []refund.Item) string {
 		}
 		return "settle"
 	}
+	if slices.ContainsFunc(items, func(it refund.Item) bool { return strings.HasPrefix(string(it.Key), billPrefix) }) {
+		return "bill"
+	}
 	return "limit"
 }
 
@@ -113,6 +117,7 @@ type refundRow struct {
 	Counted  bool
 	Asked    int
 	Absent   bool
+	Silent   bool // of whom subscribers are not told
 	Notices  []struct {
 		ID     string
 		Refund struct{ Status string }

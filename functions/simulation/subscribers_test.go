@@ -148,7 +148,10 @@ func (v *invariants) owes(c *call, no string, before, next refundRow) {
 			}
 		}
 	}
-	if want := len(v.w.history.Subscribers); settles && fresh < want {
+	switch want := len(v.w.history.Subscribers); {
+	case next.Silent && fresh > 0:
+		wrong("it is owed to somebody, and nobody is to be told")
+	case settles && !next.Silent && fresh < want:
 		wrong("it settles and is owed to too few")
 	}
 	for _, b := range v.deliveries {

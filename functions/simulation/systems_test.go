@@ -80,7 +80,12 @@ func systems() map[string]*system {
 		},
 		"cloudbase": {
 			wired: func(sys *config.System, client *http.Client) refund.Channel {
-				return &channel.CloudBase{Gateway: wiredGateway(sys.Refunds.Channel.(*channel.CloudBase).Gateway, client)}
+				c := *sys.Refunds.Channel.(*channel.CloudBase)
+				c.Gateway = wiredGateway(c.Gateway, client)
+				if b := c.Bills; b != nil {
+					c.Bills = &wxpay.Client{Signer: b.Signer, Keys: ring(), HTTP: client, Hosts: b.Hosts}
+				}
+				return &c
 			},
 			asks: asksGateway, reads: readsModule, opens: opensTemplate, hint: hintTemplate,
 			forges:   forgesRelay,

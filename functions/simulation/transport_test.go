@@ -40,6 +40,9 @@ func (p *notificationTransport) RoundTrip(req *http.Request) (*http.Response, er
 	}
 	l := notification{id: header.Get("Request-Id"), header: header, body: body, relayed: req.URL.String() == relayURL}
 	r := p.w.random.of("post", l.id)
+	if no, _, _ := p.w.system.opens(p.w, l); p.w.history.untold(no) {
+		return nil, errCut
+	}
 	if err := p.w.wait(req.Context(), hash("post", l.id), r.IntN(4)); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,10 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	q := t.w.system.asks(req, body)
+	q, bill := asksForBill(req, body)
+	if !bill {
+		q = t.w.system.asks(req, body)
+	}
 	verb, no := q.verb, q.no
 	if verb == "send" {
 		t.w.invariants.leaves(c, no, 1)
@@ -71,6 +74,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	switch {
+	case bill && t.w.during(r, "bill lost"):
+		t.w.logf(c.name, "%s is lost", verb)
+		return nil, errCut
 	case t.w.applies(r, "wire dial"):
 		t.w.logf(c.name, "%s %s: no connection", verb, no)
 		return nil, errDial
@@ -99,7 +105,7 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.cross(no, "after "+verb) {
 		return nil, errCrashed
 	}
-	if t.w.applies(r, "wire cut") || resp == nil {
+	if t.w.applies(r, "wire cut") || bill && t.w.during(r, "bill cut") || resp == nil {
 		t.w.logf(c.name, "%s %s: no answer", verb, no)
 		return nil, errCut
 	}
@@ -109,6 +115,10 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if other := t.w.swap(q, resp); other != nil && t.w.applies(r, "wire mixed") {
 		t.w.logf(c.name, "%s %s: somebody else's answer", verb, no)
 		resp = other
+	}
+	if bill {
+		c.hearsBill(q, resp)
+		return resp.response(req), nil
 	}
 	t.hear(c, q, resp)
 	return resp.response(req), nil
@@ -156,7 +166,7 @@ func (r *wireReply) response(req *http.Request) *http.Response {
 // refund object of another number. (An error names no refund, so that nobody
 // could tell that it is somebody else's.)
 func (w *world) swap(q question, resp *wireReply) *wireReply {
-	if q.many || q.verb == "token" {
+	if q.many || q.verb != "send" && q.verb != "ask" {
 		return nil
 	}
 	w.mu.Lock()
@@ -195,6 +205,8 @@ func (w *world) serve(ctx context.Context, who string, q question, req *http.Req
 	w.wechatHandler.ServeHTTP(rec, in)
 	w.logf("wechat", "%s %s of %s: %d", req.Method, no, who, rec.Code)
 	reply = &wireReply{no: no, status: rec.Code, header: rec.Header().Clone(), body: rec.Body.Bytes()}
-	reply.mixable = w.system.reads(w, q, reply).mixable
+	if q.verb == "send" || q.verb == "ask" {
+		reply.mixable = w.system.reads(w, q, reply).mixable
+	}
 	return reply
 }

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"wxrefund/shared/refund"
 	"wxrefund/shared/sandbox"
 )
 
@@ -64,6 +65,7 @@ type world struct {
 	lastReply     *wireReply
 	lost          map[string]bool   // numbers of which a stuck submission has been lost
 	listed        map[string]string // what answers to questions have told of refunds
+	billed        bool              // the channel has bills
 	relayed       map[string]bool   // refunds and their ends that a genuine relay has told of: true if that was acknowledged
 }
 
@@ -102,6 +104,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, log io.Wr
 		w.wechat.SetURLs(urls())
 		w.wechatHandler, w.controlHandler = w.wechat.WeChat(), w.wechat.Control()
 		w.invariants = newInvariants(w, held)
+		w.billed = slices.Contains(w.system.wired(keys().of[h.Channel].system, http.DefaultClient).Spec().Bills, refund.TradeBill)
 		w.side = build(w)
 		for _, o := range h.Orders {
 			w.pay(o)
@@ -115,6 +118,9 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, log io.Wr
 		w.compareBooks()
 		w.side.close()
 		w.count("histories", 1)
+		if w.readsBills() {
+			w.count("histories whose channel has bills", 1)
+		}
 		w.count("simulated seconds", int64(time.Since(w.start)/time.Second))
 		res = result{w.counts, w.invariants.found}
 	})
@@ -192,7 +198,7 @@ func (w *world) timer(name string) {
 // little earlier, at an instant of its own, lest it race what it is to meet.
 func (w *world) runFault(v faultWindow, own time.Duration) {
 	part, name, ok := strings.Cut(v.What, ":")
-	if !ok {
+	if !ok || part == "bill" && !w.billed {
 		return
 	}
 	w.sleepUntil(max(0, v.From-time.Millisecond) + own)
