@@ -46,6 +46,7 @@ type sizes struct {
 	first, seed      uint64
 	channel          string
 	shrink, plain    bool
+	bills            bool
 }
 
 // flags are read by the testing package, so they have to be global.
@@ -57,6 +58,7 @@ var flags = func() *sizes {
 	flag.Uint64Var(&s.seed, "seed", 0, "run this one history and print every step of it")
 	flag.StringVar(&s.channel, "channel", "", "run histories on this upstream system only; with -seed: on this one, else on apiv3")
 	flag.BoolVar(&s.plain, "plain", false, "with -seed: without what histories have learned since the regressions were noted")
+	flag.BoolVar(&s.bills, "bills", false, "with -seed: with refunds by hand that bills alone tell of")
 	flag.BoolVar(&s.shrink, "shrink", false, "with -seed: look for a smaller history that fails as well")
 	return s
 }()

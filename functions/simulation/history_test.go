@@ -33,6 +33,7 @@ type history struct {
 	Trust           bool          // what the platform relays is trusted there
 	Funds           bool          // what the balance is too low for waits for a top-up
 	Bills           string        // whether the timer reads WeChat Pay's bills
+	Keyless         bool          // CloudBase's module has no keys beside it, and so no bill
 	Rest            time.Duration // how much longer than others all is left alone in the end
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +90,17 @@ func newSetup(s *sandbox.Sandbox, name string) (*setup, error) {
 	settings, err := s.Settings(name)
 	if err != nil {
 		return nil, err
+	}
+	if name == "cloudbase" { // whose module knows no bill: keys of APIv3 beside it have them read
+		beside, err := s.Settings(apiv3)
+		if err != nil {
+			return nil, err
+		}
+		for name, value := range beside {
+			if _, has := settings[name]; !has && strings.HasPrefix(name, "WXPAY_") {
+				settings[name] = value
+			}
+		}
 	}
 	getenv := func(variable string) string {
 		if variable == "LEDGER_URL" {

@@ -83,7 +83,7 @@ func (o *ours) start(function string, number int) *instance {
 		skew = span(o.w.random.of("skew", time.Duration(number).String()), -most, most)
 	}
 	i.refunds = &refund.Service{
-		Channel:    o.w.system.wired(made, &http.Client{Transport: &wire{o.w, call}}),
+		Channel:    o.w.history.channel(&http.Client{Transport: &wire{o.w, call}}),
 		Ledger:     &faultyLedger{o.store, call},
 		Merchant:   made.Refunds.Merchant,
 		Pace:       cmp.Or(o.w.history.Pace, -1), // none, unless the history has one

@@ -18,7 +18,7 @@ type figure struct {
 // sections measure what the report shows. A new figure is a new line in one of
 // them, or a section of its own.
 func sections() []func(*testing.T) []figure {
-	return []func(*testing.T) []figure{histories, channels, withoutNotifications, contestFigures, deliveryFigures}
+	return []func(*testing.T) []figure{histories, channels, withoutNotifications, bills, contestFigures, deliveryFigures}
 }
 
 // The figures, ours beside the naive handler's. They are seen with -v alone, and without
@@ -94,6 +94,47 @@ func withoutNotifications(t *testing.T) []figure {
 		"C20", "histories with lost updates, every notification dropped", fmt.Sprintf("%d histories", us["histories"]),
 		fmt.Sprint(us[wrong]), fmt.Sprint(them[wrong]),
 	}}
+}
+
+// bills lives through the same histories without bills and with them. It is our side both
+// times, so these figures have a table of their own.
+func bills(t *testing.T) []figure {
+	without, with := figures{}, figures{}
+	for _, name := range append([]string{apiv3}, others()...) {
+		for _, read := range []bool{false, true} {
+			draw := func(seed uint64) *history {
+				h := withBills(name, true)(seed)
+				h.Keyless = false
+				if !read {
+					h.Bills = billsOff
+				}
+				return h
+			}
+			us, _, _ := trial{histories: size(flags.histories, 60, 5, 5), draw: draw}.run(t)
+			if read {
+				with.add(us)
+			} else {
+				without.add(us)
+			}
+		}
+	}
+	if without["refunds by hand never known"] == 0 || with["refunds by hand never known"] > 0 {
+		t.Errorf("%d refunds by hand are never known without bills, %d with them; want some, and none", without["refunds by hand never known"], with["refunds by hand never known"])
+	}
+	line := func(what, name, trials string) string {
+		return fmt.Sprintf("| %s | %s | %d | %d |\n", what, trials, without[name], with[name])
+	}
+	trials := fmt.Sprintf("%d histories", with["histories"])
+	refunds := fmt.Sprintf("%d refunds", with["refunds"])
+	t.Logf("\n\n| figure | trials | without bills | with them |\n|---|---|---|---|\n%s%s%s%s%s%s%s",
+		line("refunds by hand that the ledger never knows", "refunds by hand never known", refunds),
+		line("phantom fen of these", "fen by hand never known", refunds),
+		line("histories with any", "histories with refunds never known", trials),
+		line("claims sent beyond an order's total, beside a refund by hand", "claims beyond the order", trials),
+		line("phantom fen otherwise", "phantom fen", trials),
+		line("bills read to their end", "bills read", trials),
+		line("readings that had no bill, or were cut off", "bills not read to their end", trials))
+	return nil
 }
 
 func contestFigures(t *testing.T) []figure {

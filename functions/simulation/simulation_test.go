@@ -123,8 +123,12 @@ func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
 					}
 					if len(mine.violated) > 0 {
 						failed.Store(true)
-						t.Errorf("seed %d: %s\n\tto see it: go test ./functions/simulation -run TestSimulation -v -channel %s -seed %d",
-							h.Seed, strings.Join(mine.violated, "\n\t"), h.Channel, h.Seed)
+						bills := ""
+						if h.Bills != billsOff {
+							bills = " -bills"
+						}
+						t.Errorf("seed %d: %s\n\tto see it: go test ./functions/simulation -run TestSimulation -v -channel %s -seed %d%s",
+							h.Seed, strings.Join(mine.violated, "\n\t"), h.Channel, h.Seed, bills)
 					}
 					mu.Lock()
 					us.add(mine.counts)
@@ -149,8 +153,11 @@ func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
 // replay prints one history step by step.
 func replay(t *testing.T, seed uint64) {
 	h := drawOn(cmp.Or(flags.channel, apiv3))(seed)
-	if flags.plain {
+	switch {
+	case flags.plain:
 		h = plainOn(h.Channel)(seed)
+	case flags.bills:
+		h = withBills(h.Channel, true)(seed)
 	}
 	if flags.shrink {
 		h = shrink(t, h)
@@ -176,6 +183,11 @@ func TestSameSeedSameHistory(t *testing.T) {
 	for _, name := range others() {
 		for seed := range uint64(size(0, 6, 1, 1)) {
 			liveTwice(t, drawOn(name)(1000+seed))
+		}
+	}
+	for _, name := range append(others(), apiv3) {
+		for seed := range uint64(size(0, 6, 1, 1)) {
+			liveTwice(t, withBills(name, true)(1000+seed))
 		}
 	}
 }

@@ -82,9 +82,7 @@ func systems() map[string]*system {
 			wired: func(sys *config.System, client *http.Client) refund.Channel {
 				c := *sys.Refunds.Channel.(*channel.CloudBase)
 				c.Gateway = wiredGateway(c.Gateway, client)
-				if b := c.Bills; b != nil {
-					c.Bills = &wxpay.Client{Signer: b.Signer, Keys: ring(), HTTP: client, Hosts: b.Hosts}
-				}
+				c.Bills = &wxpay.Client{Signer: c.Bills.Signer, Keys: ring(), HTTP: client, Hosts: c.Bills.Hosts}
 				return &c
 			},
 			asks: asksGateway, reads: readsModule, opens: opensTemplate, hint: hintTemplate,

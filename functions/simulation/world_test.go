@@ -104,7 +104,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, log io.Wr
 		w.wechat.SetURLs(urls())
 		w.wechatHandler, w.controlHandler = w.wechat.WeChat(), w.wechat.Control()
 		w.invariants = newInvariants(w, held)
-		w.billed = slices.Contains(w.system.wired(keys().of[h.Channel].system, http.DefaultClient).Spec().Bills, refund.TradeBill)
+		w.billed = slices.Contains(h.channel(http.DefaultClient).Spec().Bills, refund.TradeBill)
 		w.side = build(w)
 		for _, o := range h.Orders {
 			w.pay(o)
