@@ -43,7 +43,7 @@ func (d *Door) getBill(x *door.Exchange) door.Reply {
 	f, flaw, no := bill.Ask(d.world, system, x.Record, bill.Query{Day: day, Type: in.BillType})
 	if no != nil {
 		if no.Code == world.CodeNoBill || no.Code == world.CodeBillLater {
-			no.Say(words[codes[no.Code]])
+			no = no.Say(words[codes[no.Code]])
 		}
 		return door.Reply{No: no}
 	}
