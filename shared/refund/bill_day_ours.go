@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -63,7 +64,7 @@ func (d *billReading) restartOurs() {
 		part.Fen.Ledger -= part.Fen.OursOnly
 		part.OursOnly, part.Fen.OursOnly = 0, 0
 	}
-	p.Report.Findings = slices.DeleteFunc(p.Report.Findings, func(f BillFinding) bool { return f.What == "ours_only" })
+	p.Report.Findings = slices.DeleteFunc(p.Report.Findings, func(f BillFinding) bool { return f.What == rowOursOnly })
 }
 
 // page looks up a page of refunds, and reads those again that the bills lack: a list may be
@@ -101,18 +102,11 @@ func (d *billReading) page(ctx context.Context, items []Item, bills *oursBills) 
 			part.Fen.OursOnly += e.Amount.Refund
 			part.Fen.Ledger += e.Amount.Refund
 			no, _ := it.RefundNo()
-			report.find(BillFinding{What: "ours_only", OutRefundNo: no, RefundID: rec.Refund.RefundID,
-				Order: orderNumber(e), Ledger: e.Amount.Refund, Says: "the ledger holds it as accepted on that day, and the bill has no row of it"})
+			report.find(BillFinding{What: rowOursOnly, OutRefundNo: no, RefundID: rec.Refund.RefundID,
+				Order: cmp.Or(e.OutTradeNo, e.TransactionID), Ledger: e.Amount.Refund, Says: "the ledger holds it as accepted on that day, and the bill has no row of it"})
 		}
 	}
 	return nil
-}
-
-func orderNumber(r Request) string {
-	if r.OutTradeNo != "" {
-		return r.OutTradeNo
-	}
-	return r.TransactionID
 }
 
 // of reports whether the refund must stand in the bill of a day. One whose acceptance lies

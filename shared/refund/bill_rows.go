@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const (
 // What a [BillFinding] is, but for those of a funds bill.
 const (
 	rowDiffers    = "differs"
+	rowOursOnly   = "ours_only"
 	rowTheirsOnly = "theirs_only"
 	rowToAsk      = "to_ask"
 )
@@ -290,12 +292,8 @@ func (j *billJudge) differs(day *BillReport, row BillRow, inLedger int64, says s
 }
 
 func finding(what string, row BillRow, inLedger int64, says string) BillFinding {
-	order := row.OutTradeNo
-	if order == "" {
-		order = row.TransactionID
-	}
 	return BillFinding{
-		What: what, OutRefundNo: plain(row.OutRefundNo, maxNumber), RefundID: plain(row.RefundID, maxNumber), Order: plain(order, maxNumber),
+		What: what, OutRefundNo: plain(row.OutRefundNo, maxNumber), RefundID: plain(row.RefundID, maxNumber), Order: plain(cmp.Or(row.OutTradeNo, row.TransactionID), maxNumber),
 		Line: row.Line, Bill: row.Amount, Ledger: inLedger, Says: shortened(says, maxWhy),
 	}
 }

@@ -95,9 +95,6 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 			return err
 		}
 		tx.closeCauses()
-		if out.bill != nil {
-			tx.askAboutRow(out, st, now)
-		}
 		rec = &tx.rec
 		tx.logArgs = []any{"source", out.Source, "state", st.State}
 		crash("settle.before")
