@@ -173,6 +173,8 @@ func (d *billReading) read(ctx context.Context, file *Bill) (BillReport, error) 
 			return d.again(ctx, t)
 		case err != nil:
 			return d.unread(ctx, err)
+		case bill.Empty && d.now().Before(issuedAt(d.day)): // some say so of a bill that they have yet to make, too
+			return d.unread(ctx, unavailable("there is no bill of that day yet: it is issued from 10:00 on, on the next day", nil))
 		}
 		d.bill = bill
 		defer bill.close()

@@ -713,9 +713,25 @@ func TestTheFirstClaimIsFoundAndKept(t *testing.T) {
 }
 
 // Whoever reads a bill at once is admitted, asks for a day that has ended, and is alone.
+// Before bills are issued, an upstream that has none has said nothing of the day: whoever
+// asks so early keeps nobody from asking again.
+func TestADayIsNotEmptyBeforeItsBillIsIssued(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	b.at(t, "2026-11-23 08:00")
+	in := refund.BillInput{Caller: refund.Caller{Kind: refund.Operator, Name: "me"}, Day: day22}
+	if r, err := b.ReadBill(t.Context(), in); err != nil || r.State != refund.BillUnavailable || r.Why == "" {
+		t.Errorf("without a bill at eight: %+v, %v", r, err)
+	}
+	b.rows[day22] = []refund.BillRow{billRow(2, "H1", 10)}
+	b.at(t, "2026-11-23 10:00")
+	b.reconcile(t)
+	b.wantDay(t, refund.BillAgrees, "equal 0, differs 0, ours 0, theirs 1; fen 10 10", "at ten")
+}
+
 func TestReadBillRefusesWhatCannotBe(t *testing.T) {
 	b := bills(clocked(t))
-	b.at(t, "2026-11-23 08:00")
+	b.at(t, "2026-11-23 10:30")
 	file := func(rows ...refund.BillRow) *refund.Bill {
 		return &refund.Bill{Hash: "sha1:f", Rows: int64(len(rows)), Refunds: seq(rows)}
 	}
