@@ -135,7 +135,7 @@ func (p *program) billDays(ctx context.Context, b *billing) error {
 	}
 	var bad []string
 	for _, r := range days {
-		if r.State == refund.BillDiffers || r.State == refund.BillUnreadable || r.State == refund.BillUnavailable && readsBills(refunds) {
+		if r.State == refund.BillDiffers || r.State == refund.BillUnreadable || r.State == refund.BillUnavailable && refunds.ReadsBills() {
 			bad = append(bad, string(r.Date))
 		}
 	}
@@ -144,12 +144,6 @@ func (p *program) billDays(ctx context.Context, b *billing) error {
 			strings.Join(bad[:min(n, 7)], ", ")+dots(n > 7), bad[0])
 	}
 	return nil
-}
-
-// readsBills reports whether the timer reads bills: where it does not, they are unavailable,
-// and nobody misses them.
-func readsBills(refunds *refund.Service) bool {
-	return !refunds.NoBill && slices.Contains(refunds.Channel.Spec().Bills, refund.TradeBill)
 }
 
 func dots(more bool) string {
@@ -180,7 +174,7 @@ func (p *program) billDay(ctx context.Context, b *billing, day refund.Day) error
 		return finding("the channel %s has no bill that can be fetched: download it from the merchant platform, and give it with -file", refunds.Channel.Spec().Name)
 	case read && known && strings.TrimSpace(b.why) == "":
 		return usage("-why is missing: %s has been read %s, and its report says why it is read anew", day, cmp.Or(p.at(r.ReadAt), "before"))
-	case !read && over && readsBills(refunds) && (r.State == refund.BillUnread || r.State == refund.BillUnavailable):
+	case !read && over && refunds.ReadsBills() && (r.State == refund.BillUnread || r.State == refund.BillUnavailable):
 		fmt.Fprintf(p.stderr, "operate: nobody has read the bill of %s: it is read now\n", day)
 		read = true
 	}

@@ -75,7 +75,7 @@ func (m *Meter) countBooks(ctx context.Context) (books, time.Time, error) {
 		b := books{days: map[refund.BillState]int64{}}
 		for _, r := range days { // the newest first
 			b.days[r.State]++
-			looked := r.State != refund.BillUnread && (r.State != refund.BillUnavailable || m.readsBills())
+			looked := r.State != refund.BillUnread && (r.State != refund.BillUnavailable || m.refunds.ReadsBills())
 			b.read = b.read || looked
 			if looked && slices.Contains([]refund.BillState{refund.BillDiffers, refund.BillUnreadable, refund.BillUnavailable}, r.State) {
 				b.apart++
@@ -86,12 +86,6 @@ func (m *Meter) countBooks(ctx context.Context) (books, time.Time, error) {
 		}
 		return b, nil
 	})
-}
-
-// readsBills reports whether the reconciler reads bills: where it does not, they are
-// unavailable, and nobody misses them.
-func (m *Meter) readsBills() bool {
-	return !m.refunds.NoBill && slices.Contains(m.refunds.Channel.Spec().Bills, refund.TradeBill)
 }
 
 // now is the service's clock, by which its days are.

@@ -14,6 +14,10 @@ func (s *Service) tells(kind BillKind) bool {
 	return slices.Contains(s.Channel.Spec().Bills, kind)
 }
 
+// ReadsBills reports whether the reconciler reads bills: where it does not, they are
+// [BillUnavailable], and nobody misses them.
+func (s *Service) ReadsBills() bool { return !s.NoBill && s.tells(TradeBill) }
+
 // settled reports whether the next day's bill is there too, which holds what was accepted
 // here before midnight and there after it.
 func (d *billReading) settled() bool { return !d.now().Before(issuedAt(d.day.Add(1))) }

@@ -211,7 +211,7 @@ func (r *billRun) nextAt() time.Time {
 // many days. One of several reconcilers does it. It is not what a run is for: refunds that
 // are due come first, what goes wrong is logged, and the next run goes on.
 func (s *Service) readBills(ctx context.Context, end time.Time) (read int) {
-	if s.NoBill || !s.tells(TradeBill) || !time.Now().Before(end) {
+	if !s.ReadsBills() || !time.Now().Before(end) {
 		return 0
 	}
 	// Of nearly all runs this is the end: nothing is read before the time that is known.

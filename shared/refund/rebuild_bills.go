@@ -10,7 +10,7 @@ import (
 // else a rebuild takes up: the ledger does not know whether they were, but for what is
 // older than its first claim.
 func (r *rebuilding) bills(ctx context.Context) error {
-	if !r.tells(TradeBill) || r.NoBill {
+	if !r.ReadsBills() {
 		return nil
 	}
 	day := firstBill(r.now())

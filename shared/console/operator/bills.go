@@ -86,7 +86,7 @@ func bookDayOf(r refund.BillReport) bookDay {
 
 // read tells whether somebody has looked for the day's bill.
 func (c *Console) read(d bookDay) bool {
-	return d.State != string(refund.BillUnread) && (d.State != string(refund.BillUnavailable) || c.reads())
+	return d.State != string(refund.BillUnread) && (d.State != string(refund.BillUnavailable) || c.cfg.Refunds.ReadsBills())
 }
 
 // apart tells whether a person should look at a day whose bill was looked for.
@@ -104,14 +104,8 @@ func (c *Console) bookDays(ctx context.Context, days int) ([]refund.BillReport, 
 	return all, err
 }
 
-// reads tells whether the timer reads bills: where it does not, they are unavailable, and
-// nobody misses them.
-func (c *Console) reads() bool {
-	return !c.cfg.Refunds.NoBill && slices.Contains(c.cfg.Refunds.Channel.Spec().Bills, refund.TradeBill)
-}
-
 func (c *Console) seeBooks(ctx context.Context, o *overview) error {
-	o.Books = books{Reads: c.reads(), Apart: []string{}}
+	o.Books = books{Reads: c.cfg.Refunds.ReadsBills(), Apart: []string{}}
 	days, err := c.bookDays(ctx, overviewDays)
 	if err != nil {
 		return err
@@ -142,7 +136,7 @@ func (c *Console) getBooks(r *http.Request, _ []byte) (any, error) {
 	out := struct {
 		Reads bool      `json:"reads"`
 		Days  []bookDay `json:"days"`
-	}{c.reads(), []bookDay{}}
+	}{c.cfg.Refunds.ReadsBills(), []bookDay{}}
 	for _, r := range days {
 		out.Days = append(out.Days, bookDayOf(r))
 	}
