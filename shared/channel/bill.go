@@ -189,8 +189,10 @@ func notRead(err error) *refund.Error {
 
 // isOurs reports whether a row is in a bill of m: by its merchant number, whichever
 // sub-merchant it is about. The bill that a sub-merchant has downloaded itself has its own.
+// Where the provider's number is not known, as with CloudPay, its bill is one that names
+// sub-merchants.
 func isOurs(row wxpay.TradeRow, m refund.Merchant) bool {
-	return m.MchID == "" || row.MchID == m.MchID || row.MchID == m.SubMchID
+	return row.MchID == m.MchID || row.MchID == m.SubMchID || m.MchID == "" && row.SubMchID != ""
 }
 
 // refunds goes through the rows about refunds, from the beginning.

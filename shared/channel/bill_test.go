@@ -426,6 +426,10 @@ func TestAFileThatSomebodyBringsIsReadLikeABill(t *testing.T) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
+	unsaid := refund.Merchant{SubMchID: "1900000109"}
+	if _, err := channel.BillFile(strings.NewReader(strings.ReplaceAll(tradeFile(), "1900000109", "1900000999")), trade, unsaid); !errors.Is(err, refund.ErrBillUnreadable) {
+		t.Errorf("another merchant's where the provider's number is not known: %v", err)
+	}
 	_, err := channel.BillFile(io.MultiReader(strings.NewReader(tradeFile()), failing{}), trade, direct)
 	if e := refund.AsError(err); e.Code != refund.CodeInternal || errors.Is(err, refund.ErrBillUnreadable) {
 		t.Error("a disk that fails:", err)

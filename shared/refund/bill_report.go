@@ -223,6 +223,16 @@ func (r *BillReport) incoherent(day Day) string {
 	return ""
 }
 
+// elsewhere reports whether the row is of another merchant's bill than m's. The bill that a
+// sub-merchant has downloaded itself has its own number; where nobody has said the
+// provider's, a row that names a sub-merchant is one of the provider's.
+func (row BillRow) elsewhere(m Merchant) bool {
+	if row.MchID == "" || row.MchID == m.MchID || row.MchID == m.SubMchID {
+		return false
+	}
+	return m.MchID != "" || row.SubMchID == ""
+}
+
 // anothers reports whether the row is about another sub-merchant of the provider's than m.
 func (row BillRow) anothers(m Merchant) bool {
 	return m.SubMchID != "" && row.SubMchID != "" && row.SubMchID != m.SubMchID

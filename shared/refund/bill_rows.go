@@ -88,7 +88,7 @@ func (j *billJudge) chunk(ctx context.Context, rows []BillRow) error {
 // unfit says why a row cannot be in the ledger, "" if it can.
 func (j *billJudge) unfit(row BillRow) string {
 	switch {
-	case row.MchID != "" && row.MchID != j.s.Merchant.MchID:
+	case row.elsewhere(j.s.Merchant):
 		return "the row is about another merchant"
 	case row.Amount < 1 || row.Amount > maxMoney:
 		return "the row's amount is none that a refund can have"

@@ -463,6 +463,28 @@ func TestRowsOfOtherSubMerchantsAreSkipped(t *testing.T) {
 	f.wantState(t, "H1", "", "it is not ours")
 }
 
+// A sub-merchant's own bill has its own number, and a provider's number need not be known.
+func TestARowIsHeldAgainstWhoeverTheMerchantIs(t *testing.T) {
+	for name, test := range map[string]struct {
+		m               refund.Merchant
+		mchID, subMchID string
+		want            string
+	}{
+		"a provider's bill":                    {refund.Merchant{MchID: "100", SubMchID: "1900001"}, "100", "1900001", "theirs 1, ask 1"},
+		"a sub-merchant's own bill":            {refund.Merchant{MchID: "100", SubMchID: "1900001"}, "1900001", "1900001", "theirs 1, ask 1"},
+		"another provider's":                   {refund.Merchant{MchID: "100", SubMchID: "1900001"}, "101", "1900001", "differs 1"},
+		"of a provider whose number is unsaid": {refund.Merchant{SubMchID: "1900001"}, "101", "1900001", "theirs 1, ask 1"},
+		"its other sub-merchant's":             {refund.Merchant{SubMchID: "1900001"}, "101", "1900002", "skipped 1"},
+		"another merchant's":                   {refund.Merchant{SubMchID: "1900001"}, "101", "", "differs 1"},
+	} {
+		f := clocked(t)
+		f.Merchant = test.m
+		r := row("H1", 10, refund.StatusSuccess)
+		r.MchID, r.SubMchID = test.mchID, test.subMchID
+		wantEqual(t, name, test.want, counts(f.judged(t, r)))
+	}
+}
+
 // Each currency is counted by itself, and no bill makes a report grow without bound.
 func TestEachCurrencyIsCountedByItself(t *testing.T) {
 	f := clocked(t)
