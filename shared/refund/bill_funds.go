@@ -255,6 +255,7 @@ func (f *fundsProof) look(ctx context.Context) error {
 		}
 	}
 	for _, m := range pending {
+		var err error
 		no := owners[refundIDKey(m.RefundID)]
 		switch {
 		case no == "" && !m.known && !m.Closure:
@@ -262,13 +263,12 @@ func (f *fundsProof) look(ctx context.Context) error {
 			f.find("unknown", BillRow{Line: m.Line, RefundID: m.RefundID, Amount: m.Amount}, 0, "money of a refund that nobody knows has left "+m.account)
 		case no == "":
 		case m.Closure:
-			if err := f.closed(ctx, no); err != nil {
-				return err
-			}
+			err = f.closed(ctx, no)
 		case m.known:
-			if err := f.booked(ctx, no, m); err != nil {
-				return err
-			}
+			err = f.booked(ctx, no, m)
+		}
+		if err != nil && !errors.Is(err, errDamaged) { // as above
+			return err
 		}
 	}
 	return nil

@@ -213,6 +213,23 @@ func TestFundsHaveClosuresAskedAbout(t *testing.T) {
 	f.sound(t)
 }
 
+// What the ledger cannot read any more keeps nobody from proving the rest.
+func TestFundsOfAnUnreadableRefundKeepToThemselves(t *testing.T) {
+	f := clocked(t)
+	f.must(t, request("R1", 60))
+	var report refund.BillReport
+	m := &money{moved: map[string][]refund.Movement{today: {moved("H1", 30, "1900000109@boss"), back("R1", 60)}}}
+	f.proved(t, &report, m, row("H1", 30, refund.StatusSuccess))
+	for _, k := range []refund.Key{"refund/R1", "refund/H1"} {
+		it := f.items(t, k)[0]
+		it.Body = []byte("{")
+		f.write(t, it)
+	}
+	if got := f.proved(t, &report, m, row("H1", 30, refund.StatusSuccess)); got.State != refund.BillAgrees || got.Proved != 1 || got.Closed != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Money of a refund that nobody knows is a finding, once the day before was read too.
 func TestFundsFindMoneyOfUnknownRefunds(t *testing.T) {
 	for _, known := range []bool{false, true} {

@@ -163,6 +163,9 @@ func (j *billJudge) row(ctx context.Context, row BillRow, items map[Key]Item) er
 		case errors.Is(err, errUnreadable):
 			j.differs(day, row, 0, AsError(err).Message)
 			return nil
+		case errors.Is(err, errDamaged):
+			j.differs(day, row, 0, "the ledger's item of this refund's order cannot be read")
+			return nil
 		default:
 			return err
 		}

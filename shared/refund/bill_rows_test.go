@@ -448,6 +448,13 @@ func TestARowAboutAnUnreadableItemIsNamed(t *testing.T) {
 	}
 	report := f.judged(t, row("R1", 60, refund.StatusSuccess), row("R2", 5, refund.StatusSuccess), row("H1", 10, refund.StatusSuccess))
 	wantEqual(t, "counts", "differs 2, theirs 1, ask 1", counts(report))
+
+	account := f.items(t, "order/out_trade_no/O1")[0]
+	account.Body = []byte("{")
+	f.write(t, account)
+	h2, h3 := row("H2", 10, refund.StatusSuccess), row("H3", 10, refund.StatusSuccess)
+	h3.TransactionID, h3.OutTradeNo = "T-O3", "O3"
+	wantEqual(t, "counts with an account that cannot be read", "differs 1, theirs 1, ask 1", counts(f.judged(t, h2, h3)))
 }
 
 // Another sub-merchant's rows are counted and left alone.

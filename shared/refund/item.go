@@ -3,6 +3,7 @@ package refund
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -31,13 +32,16 @@ func encode(body any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
+// errDamaged is within the error about an item that is there and cannot be read.
+var errDamaged = errors.New("of the ledger cannot be read")
+
 // decode reads what item wrote. An item that does not exist leaves body as it is.
 func decode(it Item, body any) error {
 	if it.Version == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(it.Body, body); err != nil {
-		return fmt.Errorf("refund: item %s of the ledger cannot be read: %w", it.Key, err)
+		return fmt.Errorf("refund: item %s %w: %w", it.Key, errDamaged, err)
 	}
 	return nil
 }
