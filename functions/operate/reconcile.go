@@ -33,7 +33,7 @@ func reconcile(ctx context.Context, p *program, _ []string) error {
 			what string
 		}{
 			{t.Checked, "taken up"}, {t.Settled, "whose state moved"}, {t.Resubmitted, "submitted again"},
-			{t.Released, "released: WeChat Pay never had them"}, {t.Delivered, "events that subscribers acknowledged"}, {t.Remaining, "still due"},
+			{t.Released, "released: WeChat Pay never had them"}, {t.Delivered, "events that subscribers acknowledged"}, {t.Bills, "days whose bill was held against the ledger"}, {t.Remaining, "still due"},
 		} {
 			fmt.Fprintf(w, "%d\t%s\n", row.n, row.what)
 		}

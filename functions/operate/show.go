@@ -32,8 +32,9 @@ type detail struct {
 	State       string          `json:"state"` // "": the ledger does not know it
 	InDoubt     bool            `json:"in_doubt"`
 	Waits       *waiting        `json:"waits_for_funds,omitempty"`
-	Attention   bool            `json:"attention"` // a person should look at it
-	External    bool            `json:"external"`  // not made here
+	Attention   bool            `json:"attention"`        // a person should look at it
+	External    bool            `json:"external"`         // not made here
+	Silent      bool            `json:"silent,omitempty"` // subscribers are not told of it, unless a person has it redelivered
 	NumberTaken bool            `json:"number_taken,omitempty"`
 	ClaimedAt   time.Time       `json:"claimed_at,omitzero"`
 	Request     *refund.Request `json:"request,omitempty"` // what was claimed
@@ -94,7 +95,7 @@ type event struct {
 // detailOf writes an inspection in the program's words.
 func detailOf(in refund.Inspection) detail {
 	d := detail{
-		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, Attention: in.Attention, External: in.External, NumberTaken: in.NumberTaken,
+		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, Attention: in.Attention, External: in.External, Silent: in.Silent, NumberTaken: in.NumberTaken,
 		ClaimedAt: in.ClaimedAt, Held: in.Held, Alarms: []cause{}, Pending: []pending{}, History: []event{}, at: in,
 	}
 	if in.State != "" {
@@ -202,6 +203,8 @@ func (d detail) stateText() string {
 		return d.State + ": another refund has the number, and the rest is about that one"
 	case d.InDoubt:
 		return d.State + ", in doubt: WeChat Pay may have it or not"
+	case d.Silent:
+		return d.State + ", not made here; subscribers are not told, since a bill alone tells of it: it was before this ledger, or is another AppID's"
 	case d.External:
 		return d.State + ", not made here"
 	}

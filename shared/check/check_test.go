@@ -18,13 +18,13 @@ func TestARightDeploymentHasNoProblem(t *testing.T) {
 		proves            []string
 		notes             []string // what cannot be proved
 	}{
-		{"apiv3", world.MerchantCertificate, []string{"merchant key", "APIv3 key", "platform certificates", "notify URL"}, nil},
+		{"apiv3", world.MerchantCertificate, []string{"merchant key", "APIv3 key", "platform certificates", "notify URL", "daily bill"}, nil},
 		{"apiv3", "switching", []string{"merchant key", "APIv3 key", "platform certificates", "public key", "notify URL"}, nil},
 		{"apiv3", world.MerchantPublicKey, []string{"merchant key", "public key", "notify URL"}, []string{"APIv3 key"}},
-		{"cloudbase", "", []string{"gateway"}, nil},
-		{"cloudpay", "", []string{"gateway"}, nil},
-		{"global", "", []string{"client certificate", "mutual TLS", "notify URL"}, nil},
-		{"wecom", "", []string{"WeCom token"}, nil},
+		{"cloudbase", "", []string{"gateway"}, []string{"daily bill"}},
+		{"cloudpay", "", []string{"gateway", "daily bill"}, nil},
+		{"global", "", []string{"client certificate", "mutual TLS", "notify URL", "daily bill"}, nil},
+		{"wecom", "", []string{"WeCom token", "daily bill"}, nil},
 	} {
 		t.Run(c.channel+" "+c.merchant, func(t *testing.T) {
 			d := deploy(t, c.channel, c.merchant)
@@ -87,7 +87,7 @@ func TestWhatIsNotAskedHasItsLine(t *testing.T) {
 		{"apiv3", world.MerchantCertificate, map[string]string{"WXPAY_SERIAL_NO": "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"}, "merchant key", []string{"APIv3 key", "platform certificates", "refund query"}},
 		{"apiv3", world.MerchantPublicKey, map[string]string{"WXPAY_SERIAL_NO": "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"}, "merchant key", []string{"APIv3 key", "public key", "refund query"}},
 		{"apiv3", world.MerchantPublicKey, map[string]string{"WXPAY_BASE_URL": "http://" + closed(t)}, "WeChat Pay", []string{"APIv3 key", "public key", "refund query"}},
-		{"apiv3", world.MerchantCertificate, map[string]string{"WXPAY_APIV3_KEY": strings.Repeat("k", 32)}, "APIv3 key", []string{"refund query"}},
+		{"apiv3", world.MerchantCertificate, map[string]string{"WXPAY_APIV3_KEY": strings.Repeat("k", 32)}, "APIv3 key", []string{"refund query", "daily bill"}},
 		{"cloudbase", "", map[string]string{"TENCENTCLOUD_SECRETKEY": "wrong"}, "gateway", []string{"refund query"}},
 		{"cloudpay", "", map[string]string{"TENCENTCLOUD_SECRETID": "", "TENCENTCLOUD_SECRETKEY": ""}, "gateway", []string{"refund query"}},
 		{"wecom", "", map[string]string{"WECOM_CORPSECRET": "wrong"}, "WeCom token", []string{"refund query"}},

@@ -109,6 +109,18 @@ func faults() []fault {
 			change: func(t *testing.T, d *deployment) map[string]string { d.ran(t, 20*time.Minute); return nil },
 			line:   "timer", status: check.Warning, says: "it should run every minute", do: "look again"},
 
+		{core: true, name: "the merchant may not fetch bills", channel: "apiv3",
+			change: func(_ *testing.T, d *deployment) map[string]string {
+				d.Control("POST", "/_sandbox/faults", `{"bill":"no_auth","count":9}`, 200)
+				return nil
+			}, line: "daily bill", status: check.Warning, says: "NO_AUTH", do: "let the merchant's API fetch bills"},
+		{name: "a bill is not there yet", channel: "wecom",
+			change: func(_ *testing.T, d *deployment) map[string]string {
+				d.Control("POST", "/_sandbox/faults", `{"bill":"creating","count":9}`, 200)
+				return nil
+			}, line: "daily bill", status: check.Note, says: "not there yet", do: "in some hours"},
+		{name: "bills are off", channel: "global", change: set("RECONCILE_BILL", "off"),
+			line: "daily bill", status: check.Note, says: "RECONCILE_BILL is off", do: "operate bill -file"},
 		{core: true, name: "the APIv3 key is another of 32 bytes", channel: "apiv3", change: set("WXPAY_APIV3_KEY", canary),
 			line: "APIv3 key", says: "does not open", do: "correct WXPAY_APIV3_KEY"},
 		{core: true, name: "the private key is another merchant's", channel: "apiv3",
