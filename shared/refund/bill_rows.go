@@ -273,7 +273,7 @@ func (j *billJudge) silent(row BillRow) bool {
 	if row.AcceptedAt.IsZero() {
 		return !j.day.Add(1).Start().After(j.firstClaim)
 	}
-	return row.AcceptedAt.Before(j.firstClaim)
+	return row.AcceptedAt.Before(j.firstClaim.Truncate(time.Second)) // a bill has whole seconds
 }
 
 // whyContradicted is what the record has kept of the last contradiction.
