@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +58,7 @@ func TestADaysReportNamesAllThatIsNotEqualInMoneyAndNumbers(t *testing.T) {
 		"1, 15.00 CNY: accepted on that day, and not in its bill", "2, 903.00 CNY: not made here, and taken over (subscribers are not told of 1)",
 		"2, 903.00 CNY: of all of these, WeChat Pay is asked how they ended", "3, 42.00 CNY: of other sub-merchants", "1, 7 JPY",
 		"32 proved, 1 missing", "2 by hand", "4003.00 CNY left", "2026-11-26 02:03:00 +0000 by the timer", "sha1:dcd7", "60 rows",
-		"agrees: 30 refunds equal", "by operator alice: the file was of another day", `another amount\u001b[2J`, "the first 2: the counts above are of all")
+		"agrees: 30 refunds equal", "by operator alice: the file was of another day", `another amount\u001b[2J`, "the first 2 of 4: the counts above are of all")
 }
 
 func TestTheListOfDaysHasALineForEach(t *testing.T) {
@@ -130,4 +135,92 @@ func TestWrongUseOfBill(t *testing.T) {
 	} {
 		runBare(t, strings.Fields(args)...).want(codeUsage, want)
 	}
+}
+
+// day is the sandbox's day in China, so many days from now.
+func (w *world) day(days int) string { return string(refund.DayOf(w.Sandbox.Now()).Add(days)) }
+
+// tomorrow is the next day, after its bills are there.
+func (w *world) tomorrow() {
+	w.t.Helper()
+	w.Advance("1m")
+	w.Control("POST", "/_sandbox/clock", `{"to":"00:00"}`, 200)
+	w.Control("POST", "/_sandbox/clock", `{"to":"10:30"}`, 200)
+}
+
+// byHand refunds on the merchant platform. Nobody is told.
+func (w *world) byHand(order, no string, fen int) {
+	w.t.Helper()
+	w.Control("POST", "/_sandbox/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":%q,"amount":%d}`, order, no, fen), 200)
+}
+
+// A day that nobody has read is read when it is asked for; the second time it is shown as it
+// is. What was refunded by hand counts on its order from then on.
+func TestABillIsReadWhenItIsAskedForAndNotAgain(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1", "order-2")
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
+	w.byHand("order-2", "by-hand-1", 9000)
+	day := w.day(0)
+	w.operate("bill", "-date", day).want(codeFinding, "is not over in China")
+	w.operate("bill", "-date", "today", "-run").want(codeFinding, "is not over in China")
+	w.tomorrow()
+	w.operate("show", "by-hand-1").want(codeFinding, "no refund by-hand-1 is on record here")
+	first := w.operate("bill", "-date", day, "-json").want(codeDone, "nobody has read the bill of "+day+": it is read now")
+	if o := first.object(); o["date"] != day || o["state"] != "agrees" || o["equal"] != 1.0 || o["theirs_only"] != 1.0 || o["ours_only"] != 0.0 || o["differs"] != 0.0 ||
+		o["fen"].(map[string]any)["bill"] != 9100.0 || o["fen"].(map[string]any)["ledger"] != 9100.0 || o["by"] != "operator alice" {
+		t.Errorf("got %v", o)
+	}
+	again := w.operate("bill", "-date", day).want(codeDone, "theirs only  1, 90.00 CNY: not made here, and taken over", "by operator alice", "theirs_only", "by-hand-1")
+	if strings.Contains(again.stderr, "read now") {
+		t.Errorf("read anew: %s", again.stderr)
+	}
+	w.operate("show", "by-hand-1").want(codeDone, "not made here")
+	w.operate(refundArgs("order-2", "refund-2", "-yes", "-amount", "2000")...).want(codeFinding)
+	w.operate("bill", "-date", day, "-run").want(codeUsage, "-why is missing: "+day+" has been read")
+	w.operate("bill", "-date", day, "-run", "-why", "to see it once more", "-json").want(codeDone)
+	w.operate("bill", "-since", "3d").want(codeDone, day+"  agrees", "91.00 CNY")
+	w.operate("bill", "-csv", "-since", "3d").want(codeDone, "date,state,currency", day+",agrees,CNY,")
+	w.operate("bill", "-csv", "-date", day).want(codeDone, "theirs_only,by-hand-1")
+}
+
+// A bill that cannot be had ends with 1, says why, and leaves the ledger as it was; a file
+// that was downloaded by hand does what the bill would have done, packed or not.
+func TestAFileDoesWhatABillThatCannotBeHadWouldHaveDone(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.byHand("order-1", "by-hand-1", 9000)
+	day := w.day(0)
+	w.tomorrow()
+	w.Control("POST", "/_sandbox/faults", `{"bill":"no_auth","rate":1}`, 200)
+	w.operate("bill", "-date", day).want(codeFinding, "could not be read: WeChat Pay has not given its bill out", "NO_AUTH")
+	if o := w.operate("bill", "-date", day, "-json").want(codeFinding).object(); o["state"] != "unavailable" || o["equal"] != 0.0 {
+		t.Errorf("got %v", o)
+	}
+	w.operate("bill", "-since", "2d").want(codeFinding, "1 day does not agree or could not be read: "+day)
+
+	issued := w.Control("GET", "/_sandbox/view/bill.csv?date="+day+"&kind=trade", "", 200).Body
+	plain, packed := filepath.Join(t.TempDir(), "bill.csv"), filepath.Join(t.TempDir(), "bill.csv.gz")
+	var zipped bytes.Buffer
+	zip := gzip.NewWriter(&zipped)
+	_, _ = zip.Write(issued)
+	_ = zip.Close()
+	for name, content := range map[string][]byte{plain: issued, packed: zipped.Bytes()} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.operate("bill", "-date", w.day(-2), "-file", plain).want(codeFinding, "nothing of it was applied")
+	w.operate("bill", "-date", day, "-file", "/nowhere.csv").want(codeUsage, "-file: there is no file /nowhere.csv")
+	w.operate("bill", "-date", day, "-file", packed).want(codeDone, "theirs only  1, 90.00 CNY", "from a file")
+	w.operate("bill", "-date", day, "-file", plain).want(codeUsage, "-why is missing")
+	w.operate("bill", "-date", day, "-file", plain, "-why", "it was downloaded again").want(codeDone)
+	w.operate("show", "by-hand-1").want(codeDone, "processing, not made here")
+}
+
+// A channel without bills says so, and is no disagreement.
+func TestAChannelWithoutBillsSaysSo(t *testing.T) {
+	w := newWorld(t, "cloudbase", "order-1")
+	w.tomorrow()
+	w.operate("bill", "-since", "2d").want(codeDone, "The channel cloudbase has no bill that can be fetched")
+	w.operate("bill", "-date", "yesterday").want(codeFinding, "download it from the merchant platform, and give it with -file")
+	w.operate("bill", "-date", "yesterday", "-run").want(codeFinding, "the channel cloudbase has no bill that can be fetched")
 }

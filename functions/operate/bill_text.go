@@ -102,8 +102,14 @@ func (p *program) dayTable(w io.Writer, r refund.BillReport) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.What, cell(f.OutRefundNo), cell(f.RefundID), cell(f.Order), line(f.Line),
 			cell(some(f.Bill, r.Currency)), cell(some(f.Ledger, r.Currency)), cell(f.Says))
 	}
-	if n := r.Differs + r.OursOnly + r.TheirsOnly + r.ToAsk; n > int64(len(r.Findings)) {
-		fmt.Fprintf(w, "the first %d: the counts above are of all\n", len(r.Findings))
+	unlike, listed := r.Differs+r.OursOnly+r.TheirsOnly, int64(0)
+	for _, f := range r.Findings {
+		if f.What == "differs" || f.What == "ours_only" || f.What == "theirs_only" {
+			listed++
+		}
+	}
+	if unlike > listed {
+		fmt.Fprintf(w, "the first %d of %d: the counts above are of all\n", listed, unlike)
 	}
 }
 

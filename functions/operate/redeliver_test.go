@@ -51,7 +51,7 @@ func TestRedeliver(t *testing.T) {
 	w.operate("redeliver", "refund-1", "-yes").want(codeFinding, "this one is processing")
 	w.Control("POST", "/_sandbox/refunds/refund-1/settle", `{"status":"SUCCESS"}`, 200)
 	w.operate("query", "refund-1").want(codeDone)
-	w.operate("reconcile").want(codeDone, "1  events that subscribers acknowledged")
+	w.operate("reconcile").want(codeDone, "1   events that subscribers acknowledged")
 	if got := r.came(); len(got) != 1 {
 		t.Fatalf("the webhook had %q, want one event", got)
 	}

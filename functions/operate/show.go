@@ -164,7 +164,11 @@ func (p *program) printDetail(d detail, now time.Time) {
 		row("refund", "%s", d.OutRefundNo)
 		row("state", "%s", d.stateText())
 		if d.State != "" {
-			row("amount", "%s of %s", money(r.Amount.Refund, r.Amount.Currency), money(r.Amount.Total, r.Amount.Currency))
+			of := " of " + money(r.Amount.Total, r.Amount.Currency)
+			if r.Amount.Total == 0 { // a bill alone tells of it
+				of = ""
+			}
+			row("amount", "%s%s", money(r.Amount.Refund, r.Amount.Currency), of)
 			row("out_trade_no", "%s", r.OutTradeNo)
 			row("transaction_id", "%s", r.TransactionID)
 			row("refund_id", "%s", r.RefundID)

@@ -158,7 +158,12 @@ func (c *Console) getBook(r *http.Request, _ []byte) (any, error) {
 	report := all[0].Masked()
 	d := bookDetail{bookDay: bookDayOf(report), Proof: report.Funds, Hash: report.Hash, Rows: report.Rows, Findings: []refund.BillFinding{}, Before: []bookBefore{}}
 	d.Findings = append(d.Findings, report.Findings[:min(len(report.Findings), mostFindings)]...)
-	d.Left = max(0, report.Differs+report.OursOnly+report.TheirsOnly+report.ToAsk-int64(len(d.Findings)))
+	d.Left = report.Differs + report.OursOnly + report.TheirsOnly
+	for _, f := range d.Findings {
+		if f.What == "differs" || f.What == "ours_only" || f.What == "theirs_only" {
+			d.Left--
+		}
+	}
 	for _, b := range report.Corrections {
 		d.Before = append(d.Before, bookBefore{stamp(b.At), b.Why, b.By, bookDayOf(b.Before)})
 	}
