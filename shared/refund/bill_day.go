@@ -150,6 +150,7 @@ func (d *billReading) read(ctx context.Context, file *Bill) (BillReport, error) 
 	t := d.task
 	if t.Taken++; t.Taken >= maxBillTaken {
 		t.At = d.now().Add(time.Hour)
+		d.alarmDaily(ctx, d.item.Key, alarm{code: alarmBillUnread, why: "the bill of " + string(d.day) + " was not read: the runs that began with it did not come to an end"})
 	}
 	d.put(t)
 	if err := d.save(ctx, d.fetchLease()); err != nil { // before anything, since it may be the end of the process

@@ -552,6 +552,30 @@ func TestAReadingThatIsKilledAtOneCallIsEndedByTheNext(t *testing.T) {
 	}
 }
 
+// A bill that ends every run that begins with it is told of: the runs themselves cannot.
+func TestABillThatEndsEveryRunIsAnAlarm(t *testing.T) {
+	b := bills(clocked(t))
+	b.settleEarlierDays(t)
+	deadly := true
+	b.up.bill = func(q refund.BillQuery) (*refund.Bill, error) {
+		if deadly && q.Day == day22 {
+			panic("out of memory")
+		}
+		return b.bill(q)
+	}
+	b.at(t, "2026-11-23 10:00")
+	for range 3 {
+		b.wantOpen(t, "bill_unread", false, "at first")
+		b.reconcile(t)
+		b.advance(15 * time.Minute)
+	}
+	b.wantOpen(t, "bill_unread", true, "after three runs")
+	deadly = false
+	b.later(t, time.Hour)
+	b.wantDay(t, refund.BillAgrees, "", "when it can be read")
+	b.wantOpen(t, "bill_unread", false, "when it was read")
+}
+
 // What was judged before a process was killed is not judged again, but for the last of it.
 func TestAReadingThatIsKilledOnceGoesOnAtTheLineThatItHasReached(t *testing.T) {
 	const refunds = 2500
