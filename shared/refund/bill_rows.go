@@ -176,6 +176,10 @@ func (j *billJudge) row(ctx context.Context, row BillRow, items map[Key]Item) er
 		if before.State == unknown || rec.NumberTaken && !before.NumberTaken {
 			j.report.taken++
 		}
+		// A later row of the batch meets what this one has brought, as it would in the next batch.
+		for _, it := range []Item{item(refundKey(row.OutRefundNo), 1, rec, time.Time{}), item(refundIDKey(row.RefundID), 1, row.OutRefundNo, time.Time{})} {
+			items[it.Key] = it
+		}
 	}
 	j.count(day, row, &rec)
 	return nil

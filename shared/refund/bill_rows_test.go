@@ -659,3 +659,15 @@ func BenchmarkEqualRows(b *testing.B) {
 		}
 	}
 }
+
+// One refund_id under two numbers counts once, wherever in the bill the rows stand.
+func TestOneRefundUnderTwoNumbersOfABillCountsOnce(t *testing.T) {
+	f := clocked(t)
+	second := row("H2", 60, refund.StatusSuccess)
+	second.RefundID, second.Line = "5000H1", 3
+	report := f.judged(t, row("H1", 60, refund.StatusSuccess), second)
+	wantEqual(t, "counts", "differs 1, theirs 1, ask 1", counts(report))
+	f.wantState(t, "H2", "", "since it is the same refund")
+	wantEqual(t, "counts of the same rows again", "differs 1, theirs 1, ask 1", counts(f.judged(t, row("H1", 60, refund.StatusSuccess), second)))
+	f.sound(t)
+}
