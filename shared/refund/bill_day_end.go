@@ -34,7 +34,8 @@ func (d *billReading) finish(ctx context.Context) (BillReport, error) {
 	report.lead()
 	report.Date, report.Hash, report.Rows, report.File = d.day, d.bill.Hash, d.bill.Rows, d.body.Pass.File
 	report.ReadAt, report.By = d.now(), d.by.by
-	wait := d.patient() && !d.body.Pass.Looked
+	// Where the reconciler reads no bills, nobody would come back to say that it is missing.
+	wait := d.patient() && !d.body.Pass.Looked && d.tells(TradeBill) && !d.NoBill
 	report.State = report.result(wait, d.patient())
 	why := d.why
 	switch {

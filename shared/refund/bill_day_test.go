@@ -552,6 +552,26 @@ func TestAReadingThatIsKilledAtOneCallIsEndedByTheNext(t *testing.T) {
 	}
 }
 
+// Where no run looks at the day again, what a brought bill lacks is an alarm at once.
+func TestWhatABroughtBillLacksIsAnAlarmWhereNobodyLooksAgain(t *testing.T) {
+	b := bills(clocked(t))
+	b.at(t, "2026-11-22 09:00")
+	b.must(t, request("R1", 10))
+	b.must(t, request("R2", 10))
+	b.rows[day22] = billRows("R1")
+	file, err := b.bill(refund.BillQuery{Day: day22, Kind: refund.TradeBill})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.up.spec.Bills = nil
+	b.at(t, "2026-11-23 11:00")
+	report, err := b.ReadBill(t.Context(), refund.BillInput{Caller: refund.Caller{Kind: refund.Operator, Name: "a"}, Day: day22, File: file})
+	if err != nil || report.State != refund.BillDiffers || report.OursOnly != 1 {
+		t.Errorf("%s, %d ours only, error %v", report.State, report.OursOnly, err)
+	}
+	b.wantOpen(t, "bill_differs", true, "when the bill was read")
+}
+
 // A bill that ends every run that begins with it is told of: the runs themselves cannot.
 func TestABillThatEndsEveryRunIsAnAlarm(t *testing.T) {
 	b := bills(clocked(t))
