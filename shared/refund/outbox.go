@@ -86,8 +86,7 @@ func deliveryBackoff(attempts int) time.Duration {
 
 // enqueue puts the event of the record's present state into its outbox, if the state
 // is one that subscribers are told of and was not the last that they were told of, and
-// the refund is no silent one. It
-// returns what a person should look at, "" if nothing.
+// the refund is no silent one. It returns what a person should look at, "" if nothing.
 func (r *record) enqueue(subscribers []string, now time.Time) (alarm string) {
 	if !r.State.told() || r.Silent {
 		return ""

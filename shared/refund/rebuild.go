@@ -89,11 +89,10 @@ type rebuildState struct {
 // where the upstream can list them, and about further numbers, and takes up what it says:
 // a refund that the ledger has forgotten counts on its order again. Where the upstream has
 // a bill, each day's since in.Since is read anew before, so that nothing is missed of which
-// nobody has a number. Nothing is submitted,
-// and nothing that the upstream does not know is released: that is for the reconciler to
-// do, once the ledger is whole. It keeps to the rate at which the merchant may refund,
-// may be ended at any moment, and goes on from there. [CodeConflict] if another one is
-// under way.
+// nobody has a number. Nothing is submitted, and nothing that the upstream does not know is
+// released: that is for the reconciler to do, once the ledger is whole. It keeps to the
+// rate at which the merchant may refund, may be ended at any moment, and goes on from
+// there. [CodeConflict] if another one is under way.
 func (s *Service) Rebuild(ctx context.Context, in RebuildInput) (RebuildSummary, error) {
 	if err := s.Admit(ctx, in.Caller); err != nil {
 		return RebuildSummary{}, err
