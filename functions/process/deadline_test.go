@@ -77,7 +77,7 @@ func TestHangingUpstreamIsAnsweredInTime(t *testing.T) {
 	w.Later()
 	timer := StartLambda(t, Reconcile, into)
 	summary := within(t, "reconcile", deadline, func() string { return string(timer.Invoke("h2", `{}`, deadline)) })
-	if want := `{"checked":2,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0}`; summary != want {
+	if want := `{"checked":2,"settled":0,"resubmitted":0,"released":0,"delivered":0,"remaining":0,"bills":0}`; summary != want {
 		t.Errorf("reconcile: got %s, want %s", summary, want)
 	}
 	listener := StartSCF(t, Notify, into)
