@@ -50,7 +50,10 @@ func TestTheConsoleByClicks(t *testing.T) {
 
 	pages(b)
 	decides(b, w, e)
-	looks(b, e)
+	looks(b, []view{
+		{"now", "#/now"}, {"list", "#/refunds"}, {"refund", "#/refunds/" + e.owed[0]}, {"waiting", "#/refunds/" + e.waiting[0]},
+		{"abnormal", "#/refunds/" + e.abnormal[0]}, {"order", "#/orders/S2026001003"}, {"alarms", "#/alarms"},
+	})
 	b.Clean()
 }
 
@@ -118,15 +121,14 @@ func decides(b *consoletest.Tab, w *world, e ends) {
 	b.Until("one less is listed", fmt.Sprintf("document.querySelectorAll('.alarms > li').length === %d", before-1))
 }
 
-// looks goes through all views: at both widths and in both languages nothing is cut off or
+// A view is one of the page's, by its address.
+type view struct{ name, hash string }
+
+// looks goes through views: at both widths and in both languages nothing is cut off or
 // left without words, and in both schemes everything can be read.
-func looks(b *consoletest.Tab, e ends) {
+func looks(b *consoletest.Tab, views []view) {
 	b.T.Helper()
 	consoletest.Ask[bool](b, "sessionStorage.clear() === undefined")
-	views := []struct{ name, hash string }{
-		{"now", "#/now"}, {"list", "#/refunds"}, {"refund", "#/refunds/" + e.owed[0]}, {"waiting", "#/refunds/" + e.waiting[0]},
-		{"abnormal", "#/refunds/" + e.abnormal[0]}, {"order", "#/orders/S2026001003"}, {"alarms", "#/alarms"},
-	}
 	keys := map[string]bool{}
 	for _, words := range []map[string]string{
 		consoletest.Words(b.T, consoletest.Assets(b.T, os.DirFS(".")), "en.json"), consoletest.Words(b.T, consoletest.Assets(b.T, console.Files()), "common.en.json"),
@@ -158,6 +160,32 @@ func looks(b *consoletest.Tab, e ends) {
 		}
 		b.Click("#language", "")
 	}
+}
+
+// The first screen says whether the books agree, and leads to the day that does not, with
+// what is not equal on it.
+func TestTheBooksByClicks(t *testing.T) {
+	consoletest.Chromium(t)
+	w := open(t, file(t), false)
+	b := consoletest.Browse(t, w.url, w.console.Path(), 1440, 900)
+	b.Sees(".answer .books", "No bill has been read yet")
+	agrees := w.books()
+	consoletest.Ask[bool](b, "dispatchEvent(new Event('visibilitychange')) && document.dispatchEvent(new Event('visibilitychange'))")
+	b.Sees(".answer .books", "The books of "+agrees+" agree: 2 in the bill, ¥93.50.")
+	apart := w.apart()
+	b.Sees(".verdict", "The books do not agree with WeChat Pay's bill: "+apart)
+	b.Sees(".answer .books", "agree: nothing was refunded.")
+	b.Click(".answer .books a", apart)
+	b.Sees(".detail .means", "The books of "+apart+" do not agree")
+	b.Sees(".detail .alarms", "Only in the ledger")
+	b.Until("thirty days are listed", "document.querySelectorAll('.list .rows li').length === 30")
+	b.Click(".list .rows a", agrees)
+	b.Sees(".detail .means", "The books of "+agrees+" agree")
+	b.Sees(".detail .alarms", "Only in the bill, taken over")
+	b.Click(".detail .alarms a", "by-hand-1")
+	b.Sees(".timeline", "Asked for on the merchant platform: 90.00 CNY left BASIC")
+	looks(b, []view{{"books-now", "#/now"}, {"books", "#/books"}, {"book", "#/books/" + agrees}, {"book-apart", "#/books/" + apart}, {"book-hand", "#/refunds/by-hand-1"}})
+	b.Clean()
 }
 
 // fresh makes a schema in a database of PostgreSQL, and takes it away after the test.

@@ -28,6 +28,7 @@ type detail struct {
 	SuccessTime string      `json:"success_time"`
 	Refusal     string      `json:"refusal"`
 	NumberTaken bool        `json:"number_taken"`
+	Silent      bool        `json:"silent"`      // subscribers are not told of it
 	Waits       string      `json:"waits_until"` // for the merchant's balance; "": it does not
 	Alarms      []openAlarm `json:"alarms"`
 	Pending     []delivery  `json:"pending"`
@@ -79,7 +80,7 @@ func (c *Console) getRefund(r *http.Request, _ []byte) (any, error) {
 	}
 	d := detail{
 		row: rowOf(in), Reason: in.Request.Reason, Account: in.Refund.UserReceivedAccount, SuccessTime: in.Refund.SuccessTime,
-		NumberTaken: in.NumberTaken, Waits: stamp(in.WaitingUntil), Alarms: []openAlarm{}, Pending: []delivery{},
+		NumberTaken: in.NumberTaken, Silent: in.Silent, Waits: stamp(in.WaitingUntil), Alarms: []openAlarm{}, Pending: []delivery{},
 		Timeline: timeline(in), Siblings: []row{}, Subscribers: []string{},
 	}
 	if e := in.Refusal; e != nil {

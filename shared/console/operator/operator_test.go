@@ -57,7 +57,7 @@ func TestThePageLoadsNothingFromElsewhereAndSaysAllInBothLanguages(t *testing.T)
 		"state.": states, "means.": states, "do.": deeds, "will.": deeds, "did.": deeds, "link.": {"live", "waiting"},
 		"now.":    {"alarms", "doubt", "undelivered", "funds", "slow", "abnormal", "timer", "ledger", "alarms.none", "doubt.none", "undelivered.none", "funds.none", "slow.none", "abnormal.none"},
 		"filter.": {"all", "open", "success", "abnormal", "ended", "since", "until", "min", "max", "attention", "doubt", "undelivered"},
-		"ours.":   names("ours."), "alarm.": names("alarm."), "who.": {"ours"}, // those of the history and of alarms are the ledger's
+		"ours.":   names("ours."), "detail.": {"bill"}, "alarm.": names("alarm."), "who.": {"ours"}, // those of the history and of alarms are the ledger's
 	}
 	consoletest.EverySentenceIsUsed(t, consoletest.Said(t, all, families, en), en, consoletest.Words(t, all, "common.en.json"))
 }

@@ -22,12 +22,15 @@ function verdict(d) {
     .replace('{date}', d.date).replace('{n}', count(n)).replace('{sum}', sum(d))
 }
 
-// headline is the first screen's word on the books: the last day that somebody has looked at.
-export function headline({ last, agrees, reads }) {
+// headline is the first screen's word on the books: the last day that somebody has looked
+// at, and those that do not agree.
+export function headline({ last, agrees, apart, reads }) {
   if (last === null) return h('p', { class: 'also books muted' }, t(reads ? 'books.never' : 'books.none'))
+  const others = apart.filter((date) => date !== last.date).slice(0, 3)
   return h('p', { class: `also books ${last.state}` }, label(last.state), ' ',
     h('a', { href: href('books', last.date) }, verdict(last)),
-    agrees && agrees !== last.date && h('span', { class: 'muted small' }, ` ${t('books.agreed', { date: agrees })}`))
+    others.length > 0 && [' ', t('books.look'), others.map((date) => [' ', h('a', { href: href('books', date) }, date)])],
+    agrees && last.state !== 'agrees' && h('span', { class: 'muted small' }, ` ${t('books.agreed', { date: agrees })}`))
 }
 
 // parts are the counts of a day that are not equal, in words.

@@ -18,6 +18,7 @@ export function emptyDetail() {
 // means says what the refund's state means for the money.
 function means(r) {
   if (r.number_taken) return t('means.taken')
+  if (r.silent) return `${known('means.', r.state)} ${t('means.silent')}`
   if (r.waits_until) return t('means.waits', { until: r.waits_until.slice(0, 16).replace('T', ' ') })
   return r.in_doubt ? t('means.doubt') : known('means.', r.state)
 }
