@@ -327,22 +327,29 @@ func (v *invariants) fits(no string, next refundRow) {
 	}
 }
 
-// silent checks of whom subscribers are not told: what is older than the first claim here,
-// or what this ledger has never claimed before.
-func (v *invariants) silent(no string, before, next refundRow) {
-	if next.Silent == before.Silent {
+// silent checks what subscribers are not told of: what bills have told of, and is older than
+// the first claim here (I12). When a number that was refused is claimed again, either is one.
+func (v *invariants) silent(c *call, no string, before, next refundRow) {
+	byBill := before.State == "" && next.Foreign && c.told(no).status == "" && c.inBill(no)
+	if next.Silent == before.Silent && !byBill {
 		return
 	}
 	u, ok := v.w.upstream(no)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	first := time.Time{}
+	ever, first := v.first, time.Time{}
 	for _, r := range v.rows {
 		if !r.Foreign && !r.ClaimedAt.IsZero() && (first.IsZero() || r.ClaimedAt.Before(first)) {
 			first = r.ClaimedAt
 		}
 	}
 	const about = time.Second // bills have no less
+	if byBill && !next.Silent {
+		if v.w.history.Skew == 0 && u.Created.Before(ever.Add(-about)) {
+			v.violates("I12", "subscribers are to be told of %s, which was accepted at %v, before the first claim at %v", no, u.Created, ever)
+		}
+		return
+	}
 	if !next.Silent || !ok || v.w.history.Skew == 0 && !first.IsZero() && u.Created.After(first.Add(about)) {
 		v.violates("I12", "%s is kept from subscribers: %t, and was accepted at %v, the first claim at %v", no, next.Silent, u.Created, first)
 	}
@@ -358,6 +365,24 @@ func (h *history) untold(no string) bool {
 // on a day whose bill can be had by then.
 func (w *world) toldByBill(u upstreamRefund) bool {
 	return w.readsBills() && u.Created.Sub(w.start) < nextBillAt-10*time.Hour
+}
+
+// awaitDays checks at the end of the second day, and of the third, that the ledger knows all
+// that was accepted on the day before (I12).
+func (w *world) awaitDays() {
+	if !w.readsBills() {
+		return
+	}
+	for _, at := range []time.Duration{billAt, nextBillAt} {
+		w.sleepUntil(at + 14*time.Hour - time.Minute)
+		day := refund.DayOf(w.start.Add(at)).Add(-1)
+		for _, u := range w.upstreams() {
+			if row, ok := w.invariants.row(u.OutRefundNo); refund.DayOf(u.Created) == day && (!ok || row.fen() != u.Amount.Refund) {
+				w.invariants.violates("I12", "at the end of the day after %s the ledger does not know %s of %d", day, u.OutRefundNo, u.Amount.Refund)
+			}
+		}
+		w.count("days that were known by the end of the next", 1)
+	}
 }
 
 // unknownHands counts what the ledger cannot know where no bill is read, and must where
@@ -381,7 +406,7 @@ func TestBills(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			us, _, took := trial{histories: size(flags.histories, 200, 10, 15), atMost: patience(8 * time.Second), draw: withBills(name, true)}.run(t)
 			t.Logf("%v in %v", us, took.Round(time.Millisecond))
-			for _, name := range us.prefixed("bills", "refunds", "fen by hand", "claims", "trouble", "crash before bill", "crash after bill", "alarm bill", "histories", "deliveries") {
+			for _, name := range us.prefixed("bills", "refunds", "fen by hand", "claims", "trouble", "crash before bill", "crash after bill", "alarm bill", "histories", "deliveries", "days") {
 				t.Logf("%6d %s", us[name], name)
 			}
 			switch {

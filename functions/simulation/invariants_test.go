@@ -27,6 +27,7 @@ type invariants struct {
 	effects    map[string]int  // how often a refund has come to a final state
 	deliveries []*owedDelivery // what was ever owed to subscribers
 	claims     map[string]*claims
+	first      time.Time                // when the earliest claim here was made
 	days       map[string]time.Duration // when the bill of a day was first read to its end
 	hands      map[string]time.Duration // since when the ledger knows of a refund by hand
 
@@ -106,6 +107,9 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 			if of := v.of(no); !next.Foreign && !slices.Contains(of.contents, next.Request) {
 				of.contents = append(of.contents, next.Request)
 			}
+			if at := next.ClaimedAt; !next.Foreign && !at.IsZero() && (v.first.IsZero() || at.Before(v.first)) {
+				v.first = at
+			}
 			if next.Foreign && before.State == "" {
 				v.hands[no] = time.Since(v.w.start)
 			}
@@ -116,7 +120,7 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 			if next.State == "claimed" && before.State != "claimed" {
 				v.fits(no, next)
 			}
-			v.silent(no, before, next)
+			v.silent(c, no, before, next)
 			if next.Taken && !before.Taken {
 				v.takes(c, no)
 			}

@@ -130,7 +130,7 @@ func bills(t *testing.T) []figure {
 		line("refunds by hand that the ledger never knows", "refunds by hand never known", refunds),
 		line("phantom fen of these", "fen by hand never known", refunds),
 		line("histories with any", "histories with refunds never known", trials),
-		line("claims sent beyond an order's total, beside a refund by hand", "claims beyond the order", trials),
+		line("claims beyond what a refund by hand has left", "claims beyond the order", trials),
 		line("phantom fen otherwise", "phantom fen", trials),
 		line("bills read to their end", "bills read", trials),
 		line("readings that had no bill, or were cut off", "bills not read to their end", trials))

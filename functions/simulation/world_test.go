@@ -158,6 +158,7 @@ func (w *world) live() {
 	for i := range w.history.Timers {
 		w.spawn(func() { w.timer(fmt.Sprintf("timer %d", i)) })
 	}
+	w.spawn(w.awaitDays)
 	w.sleepUntil(w.history.Heal)
 	w.control(http.MethodDelete, "faults", nil, nil)
 	w.lasting()
