@@ -52,6 +52,10 @@ type billing struct {
 // mostDays bounds a list of days.
 const mostDays = 366
 
+// daysAhead is how many days after today are listed if they have been read: the clock of a
+// sandbox may be moved ahead of this machine's.
+const daysAhead = 31
+
 // A billList is what bill prints of several days.
 type billList struct {
 	Channel string              `json:"channel"`
@@ -117,7 +121,7 @@ func (p *program) billDays(ctx context.Context, b *billing) error {
 	if err != nil {
 		return err
 	}
-	days, err := refunds.BillReports(ctx, first, yesterday)
+	days, err := refunds.BillReports(ctx, first, yesterday.Add(daysAhead))
 	if err != nil {
 		return err
 	}
@@ -163,12 +167,12 @@ func (p *program) billDay(ctx context.Context, b *billing, day refund.Day) error
 	if err != nil {
 		return err
 	}
-	over := day < refund.DayOf(p.clock())
+	over := day < refund.DayOf(p.clock()) || r.State != refund.BillUnread
 	fetched := slices.Contains(refunds.Channel.Spec().Bills, refund.TradeBill)
 	known := !slices.Contains([]refund.BillState{refund.BillUnread, refund.BillUnavailable, refund.BillReading}, r.State) // what a bill said is on record
 	read := b.run || b.file != ""
 	switch {
-	case read && !over:
+	case read && day >= refund.DayOf(p.clock()):
 		return finding("%s is not over in China, and its bill is issued on the next day from 10:00 on", day)
 	case b.run && !fetched:
 		return finding("the channel %s has no bill that can be fetched: download it from the merchant platform, and give it with -file", refunds.Channel.Spec().Name)

@@ -191,6 +191,11 @@ func TestEveryDayThatIsMissingIsReadForThreeMonths(t *testing.T) {
 	if err != nil || len(reports) != 93 || reports[0].Date != day22 || reports[90].State != refund.BillAgrees || reports[91].State != refund.BillUnread {
 		t.Errorf("%d reports, %v", len(reports), err)
 	}
+	b.at(t, "2026-11-22 12:00") // by another clock, the day that was read has not ended
+	behind, err := b.BillReports(t.Context(), "2026-08-22", "2026-12-31")
+	if err != nil || len(behind) != len(reports) || behind[0].Date != day22 || behind[0].State != refund.BillAgrees {
+		t.Errorf("by a clock that is behind: %d reports, %v", len(behind), err)
+	}
 	b.at(t, "2026-11-26 10:00")
 	if got := b.reconcile(t); got.Bills != 3 {
 		t.Errorf("%d bills were read after three days without a run, want 3", got.Bills)

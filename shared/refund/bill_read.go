@@ -110,7 +110,8 @@ const maxBillReports = 1000
 
 // BillReports are the reports of the days from since to until, both included, the newest
 // first, one for each day that has ended: those that nobody has read are [BillUnread] or,
-// where nobody is going to, [BillUnavailable]. It is for whoever runs the service: no
+// where nobody is going to, [BillUnavailable]. A day that by our time has not ended is
+// among them if it has been read, by whoever has a clock that is further on, as the sandbox's. It is for whoever runs the service: no
 // caller is admitted or denied. [CodeInvalid] if the days are none, or too many.
 func (s *Service) BillReports(ctx context.Context, since, until Day) ([]BillReport, error) {
 	if err := s.Bind(ctx); err != nil {
@@ -123,7 +124,7 @@ func (s *Service) BillReports(ctx context.Context, since, until Day) ([]BillRepo
 		}
 		*d = day
 	}
-	until = min(until, DayOf(s.now()).Add(-1))
+	today := DayOf(s.now())
 	var days []Day
 	for d := until; d >= since; d = d.Add(-1) {
 		if days = append(days, d); len(days) > maxBillReports {
@@ -145,6 +146,9 @@ func (s *Service) BillReports(ctx context.Context, since, until Day) ([]BillRepo
 		}
 		for _, d := range found {
 			report := d.body.report(d.day)
+			if d.day >= today && d.err == nil && report.State == BillUnread {
+				continue // it has not ended
+			}
 			switch {
 			case d.err != nil:
 				report = BillReport{Date: d.day, State: BillUnreadable, Why: "what the ledger holds of the day cannot be read"}
