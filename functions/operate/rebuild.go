@@ -27,7 +27,7 @@ func rebuildCommand() command {
 			"The file has a refund number a line, or is CSV with a column out_refund_no (operate list -csv) or 商户退款单号\n" +
 			"(an export or bill of the merchant platform, in UTF-8 or GBK). It is for what no bill has: today's refunds, and\n" +
 			"all where bills cannot be fetched (no permission, cloudbase without APIv3 keys, RECONCILE_BILL=off).\n",
-		example: "rebuild -since 30d -numbers bill.csv",
+		example: "rebuild -since 30d -numbers today.csv",
 		setup: func(f *flag.FlagSet) action {
 			r := &rebuilding{}
 			f.StringVar(&r.since, "since", "", "when the backup was made: read bills from this `time` on, and ask about refunds that have ended only if they changed since; by default all")
