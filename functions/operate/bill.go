@@ -27,7 +27,7 @@ func billCommand() command {
 			"over, so that it counts on its order; nothing is submitted.\n\n" +
 			"-file reads a bill that you have downloaded from the merchant platform (交易账单, all or refunds, as it comes,\n" +
 			"packed or not): for merchants whose keys may not fetch it, and channels that have none.\n\n" +
-			"Exit code 0: the days agree; 1: one does not, or could not be read.\n",
+			"Exit code 0: the days agree, or wait for the next day's bill; 1: one does not, or could not be read.\n",
 		example: "bill -date 2026-11-26",
 		setup: func(f *flag.FlagSet) action {
 			b := &billing{}
@@ -245,10 +245,11 @@ func (p *program) openBill(refunds *refund.Service, name string, day refund.Day)
 	return bill, nil
 }
 
-// billFinding is what ends the program with 1 about a day; nil: it agrees.
+// billFinding is what ends the program with 1 about a day; nil: it agrees, as far as can
+// be told by now.
 func (p *program) billFinding(r refund.BillReport, over, fetched bool) error {
 	switch {
-	case r.State == refund.BillAgrees:
+	case r.State == refund.BillAgrees, r.State == refund.BillWaiting: // the latter for a day, then it differs
 		return nil
 	case !over:
 		return finding("%s is not over in China, and its bill is issued on the next day from 10:00 on", r.Date)
@@ -270,7 +271,7 @@ func stateSays(s refund.BillState) string {
 	case refund.BillAgrees:
 		return "agrees"
 	case refund.BillWaiting:
-		return "does not agree yet: what is missing may be in the next day's bill, which is read tomorrow"
+		return "waits for the next day's bill: what is missing may be in it"
 	case refund.BillDiffers:
 		return "does not agree: look at what is not equal"
 	case refund.BillUnreadable:
