@@ -140,6 +140,12 @@ func TestWrongUseOfBill(t *testing.T) {
 // day is the sandbox's day in China, so many days from now.
 func (w *world) day(days int) string { return string(refund.DayOf(w.Sandbox.Now()).Add(days)) }
 
+// morning is the next one in China: what is refunded then is booked on the same day.
+func (w *world) morning() {
+	w.t.Helper()
+	w.Control("POST", "/_sandbox/clock", `{"to":"09:00"}`, 200)
+}
+
 // tomorrow is the next day, after its bills are there.
 func (w *world) tomorrow() {
 	w.t.Helper()
@@ -158,6 +164,7 @@ func (w *world) byHand(order, no string, fen int) {
 // is. What was refunded by hand counts on its order from then on.
 func TestABillIsReadWhenItIsAskedForAndNotAgain(t *testing.T) {
 	w := newWorld(t, "apiv3", "order-1", "order-2")
+	w.morning()
 	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
 	w.byHand("order-2", "by-hand-1", 9000)
 	day := w.day(0)
@@ -187,6 +194,7 @@ func TestABillIsReadWhenItIsAskedForAndNotAgain(t *testing.T) {
 // that was downloaded by hand does what the bill would have done, packed or not.
 func TestAFileDoesWhatABillThatCannotBeHadWouldHaveDone(t *testing.T) {
 	w := newWorld(t, "apiv3", "order-1")
+	w.morning()
 	w.byHand("order-1", "by-hand-1", 9000)
 	day := w.day(0)
 	w.tomorrow()
@@ -223,4 +231,19 @@ func TestAChannelWithoutBillsSaysSo(t *testing.T) {
 	w.operate("bill", "-since", "2d").want(codeDone, "The channel cloudbase has no bill that can be fetched")
 	w.operate("bill", "-date", "yesterday").want(codeFinding, "download it from the merchant platform, and give it with -file")
 	w.operate("bill", "-date", "yesterday", "-run").want(codeFinding, "the channel cloudbase has no bill that can be fetched")
+}
+
+// Money that is booked after midnight is in the next day's bill: until then nothing is wrong.
+func TestADayThatWaitsForTheNextBillIsNoFinding(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.Control("POST", "/_sandbox/clock", `{"to":"23:30"}`, 200)
+	for i := range 20 {
+		w.byHand("order-1", fmt.Sprintf("by-hand-%d", i), 100)
+	}
+	day := w.day(0)
+	w.tomorrow()
+	w.operate("bill", "-date", day).want(codeDone, day+" waits for the next day's bill", "funds        waiting")
+	w.tomorrow()
+	w.timer()
+	w.operate("bill", "-date", day).want(codeDone, day+" agrees", "20 proved")
 }

@@ -32,6 +32,7 @@ func (w *world) refunded(order, no string) {
 // of, and returns it.
 func (w *world) books() (day string) {
 	w.t.Helper()
+	w.Control("POST", "/_sandbox/clock", `{"to":"09:00"}`, 200) // what is refunded in the morning is booked on the same day
 	w.refunded("order-1", "refund-1")
 	w.Advance("1m")
 	w.pay("order-2")
