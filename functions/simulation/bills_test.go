@@ -404,7 +404,7 @@ func TestBills(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			us, _, took := trial{histories: size(flags.histories, 200, 10, 15), atMost: patience(8 * time.Second), draw: withBills(name, true)}.run(t)
+			us, _, took := trial{histories: size(flags.histories, 200, 5, 15), atMost: patience(8 * time.Second), draw: withBills(name, true)}.run(t)
 			t.Logf("%v in %v", us, took.Round(time.Millisecond))
 			for _, name := range us.prefixed("bills", "refunds", "fen by hand", "claims", "trouble", "crash before bill", "crash after bill", "alarm bill", "histories", "deliveries", "days") {
 				t.Logf("%6d %s", us[name], name)

@@ -53,9 +53,9 @@ func TestSimulation(t *testing.T) {
 					t.Errorf("%s, seed %d, -plain: %s", name, seed, res.violated)
 				}
 			}
-			tr := trial{histories: size(flags.histories, 400, 20, 30), atMost: patience(8 * time.Second), draw: drawOn(name)}
+			tr := trial{histories: size(flags.histories, 400, 10, 30), atMost: patience(8 * time.Second), draw: drawOn(name)}
 			if name == apiv3 {
-				tr = trial{histories: size(flags.histories, 3000, 100, 300), atMost: patience(45 * time.Second), draw: draw, naive: 8}
+				tr = trial{histories: size(flags.histories, 3000, 50, 300), atMost: patience(45 * time.Second), draw: draw, naive: 8}
 			}
 			us, them, took := tr.run(t)
 			t.Logf("ours:  %v", us)
