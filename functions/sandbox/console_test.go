@@ -293,7 +293,9 @@ func switchesHostility(b *tab) {
 	b.fault("ABNORMAL")
 	b.pill("Abnormal")
 	b.clocks("+10 min")
-	if got := ask[int](b, "document.querySelectorAll('.timeline .notified, .timeline .answer').length"); got != 2 { // the line and its answer
+	const told = "document.querySelectorAll('.timeline .notified, .timeline .answer').length"
+	b.Until("it is told", told+" >= 2")
+	if got := ask[int](b, told); got != 2 { // the line and its answer
 		b.t.Errorf("not hostile: got %d, want one notification", got)
 	}
 }
