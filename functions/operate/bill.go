@@ -182,6 +182,9 @@ func (p *program) billDay(ctx context.Context, b *billing, day refund.Day) error
 		fmt.Fprintf(p.stderr, "operate: nobody has read the bill of %s: it is read now\n", day)
 		read = true
 	}
+	if read && b.file == "" && day < refund.DayOf(p.clock().AddDate(0, -3, 0)) {
+		return finding("-date: %s is more than three months ago, and WeChat Pay gives out no bill of it any more: if you have its file, give it with -file", day)
+	}
 	if read {
 		if r, err = p.readBill(ctx, b, day); err != nil {
 			return err
@@ -240,7 +243,11 @@ func (p *program) openBill(refunds *refund.Service, name string, day refund.Day)
 	defer func() { _ = f.Close() }() // it was only read
 	bill, err := channel.BillFile(f, refund.BillQuery{Day: day, Kind: refund.TradeBill}, refunds.Merchant)
 	if err != nil {
-		return nil, finding("%s: %s; nothing of it was applied", name, says(err))
+		why := says(err)
+		if e, ok := errors.AsType[*refund.Error](err); ok && errors.Is(err, refund.ErrBillUnreadable) {
+			why = e.Message // it has what the cause says
+		}
+		return nil, finding("%s: %s; nothing of it was applied", name, why)
 	}
 	return bill, nil
 }
@@ -256,9 +263,19 @@ func (p *program) billFinding(r refund.BillReport, over, fetched bool) error {
 	case r.State == refund.BillUnavailable && !fetched:
 		return finding("nobody has read the bill of %s, and this channel has none that can be fetched: download it from the merchant platform, and give it with -file", r.Date)
 	case r.State == refund.BillUnavailable && r.ReadAt.IsZero() && r.Why != "":
-		return finding("%s %s: %s", r.Date, stateSays(r.State), r.Why)
+		return finding("%s %s: %s", r.Date, daySays(r), r.Why)
+	case r.State == refund.BillUnavailable:
+		return finding("%s %s; or download it from the merchant platform, and give it with -file", r.Date, daySays(r))
 	}
-	return finding("%s %s", r.Date, stateSays(r.State))
+	return finding("%s %s", r.Date, daySays(r))
+}
+
+// daySays is what a day's report comes to, behind the day.
+func daySays(r refund.BillReport) string {
+	if r.State == refund.BillUnavailable && r.ReadAt.IsZero() {
+		return stateSays(refund.BillUnread) // WeChat Pay was not asked
+	}
+	return stateSays(r.State)
 }
 
 // stateSays is what a day's state means, behind the day.

@@ -199,7 +199,12 @@ func TestAFileDoesWhatABillThatCannotBeHadWouldHaveDone(t *testing.T) {
 	day := w.day(0)
 	w.tomorrow()
 	w.Control("POST", "/_sandbox/faults", `{"bill":"no_auth","rate":1}`, 200)
-	w.operate("bill", "-date", day).want(codeFinding, "could not be read: WeChat Pay has not given its bill out", "NO_AUTH")
+	refused := w.operate("bill", "-date", day).want(codeFinding, "could not be read: WeChat Pay has not given its bill out", "(NO_AUTH)", "give it with -file")
+	if strings.Contains(refused.stdout, "0.00") {
+		t.Errorf("sums of a bill that nobody has seen:\n%s", refused.stdout)
+	}
+	w.operate("bill", "-date", "2020-01-01").want(codeFinding, "-date: 2020-01-01 is more than three months ago")
+	w.operate("alarms").want(codeDone, "bill/"+day).lacks("2020")
 	if o := w.operate("bill", "-date", day, "-json").want(codeFinding).object(); o["state"] != "unavailable" || o["equal"] != 0.0 {
 		t.Errorf("got %v", o)
 	}
@@ -216,7 +221,7 @@ func TestAFileDoesWhatABillThatCannotBeHadWouldHaveDone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.operate("bill", "-date", w.day(-2), "-file", plain).want(codeFinding, "nothing of it was applied")
+	w.operate("bill", "-date", w.day(-2), "-file", plain).want(codeFinding, "nothing of it was applied").lacks("refund: the bill")
 	w.operate("bill", "-date", day, "-file", "/nowhere.csv").want(codeUsage, "-file: there is no file /nowhere.csv")
 	w.operate("bill", "-date", day, "-file", packed).want(codeDone, "theirs only  1, 90.00 CNY", "from a file")
 	w.operate("bill", "-date", day, "-file", plain).want(codeUsage, "-why is missing")
@@ -229,7 +234,7 @@ func TestAChannelWithoutBillsSaysSo(t *testing.T) {
 	w := newWorld(t, "cloudbase", "order-1")
 	w.tomorrow()
 	w.operate("bill", "-since", "2d").want(codeDone, "The channel cloudbase has no bill that can be fetched")
-	w.operate("bill", "-date", "yesterday").want(codeFinding, "download it from the merchant platform, and give it with -file")
+	w.operate("bill", "-date", "yesterday").lacks("has not given its bill out").want(codeFinding, "download it from the merchant platform, and give it with -file")
 	w.operate("bill", "-date", "yesterday", "-run").want(codeFinding, "the channel cloudbase has no bill that can be fetched")
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"wxrefund/shared/console"
@@ -34,9 +35,15 @@ func (p *program) daysTable(w io.Writer, l billList) {
 	}
 }
 
-// dayCells are the counts and sums of one day; of one that nobody has read there are none.
+// held tells whether a bill was held against the ledger, so that a report has counts.
+func held(r refund.BillReport) bool {
+	return !slices.Contains([]refund.BillState{refund.BillUnread, refund.BillUnreadable, refund.BillUnavailable}, r.State)
+}
+
+// dayCells are the counts and sums of one day; of one whose bill nobody could read there
+// are none.
 func dayCells(r refund.BillReport) string {
-	if r.State == refund.BillUnread {
+	if !held(r) {
 		return "-\t-\t-\t-\t-\t-\t-"
 	}
 	return fmt.Sprintf("%d\t%d\t%d\t%d\t%d\t%s\t%s", r.Equal, r.Differs, r.OursOnly, r.TheirsOnly, r.ToAsk,
@@ -70,11 +77,11 @@ func (p *program) dayTable(w io.Writer, r refund.BillReport) {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, cell(fmt.Sprintf(format, args...)))
 	}
-	row("day", "%s %s", r.Date, stateSays(r.State))
+	row("day", "%s %s", r.Date, daySays(r))
 	if r.Why != "" {
 		row("why", "%s", r.Why)
 	}
-	if r.State != refund.BillUnread {
+	if held(r) {
 		countRows(row, r)
 		for _, o := range r.Other {
 			fmt.Fprintln(w)

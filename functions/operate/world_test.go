@@ -94,6 +94,15 @@ func (r result) want(code int, texts ...string) result {
 	return r
 }
 
+// lacks insists that a text was printed to neither side.
+func (r result) lacks(text string) result {
+	r.t.Helper()
+	if strings.Contains(r.stdout+r.stderr, text) {
+		r.t.Errorf("it says %q:\n%s%s", text, r.stdout, r.stderr)
+	}
+	return r
+}
+
 // object reads what was printed with -json.
 func (r result) object() (o map[string]any) {
 	r.t.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -146,7 +147,11 @@ func (d *billReading) unread(ctx context.Context, err error) (BillReport, error)
 	}
 	d.logUnread(ctx, d.day, err)
 	e := AsError(err)
-	state, why := BillUnavailable, shortened(e.Message, maxWhy)
+	state, why := BillUnavailable, e.Message
+	if e.Upstream != "" && !strings.Contains(why, e.Upstream) {
+		why += " (" + e.Upstream + ")" // by which a person finds what to do
+	}
+	why = shortened(why, maxWhy)
 	late := !d.now().Before(issuedAt(d.day.Add(1)))
 	var at time.Time
 	switch {

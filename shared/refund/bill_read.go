@@ -111,8 +111,9 @@ const maxBillReports = 1000
 // BillReports are the reports of the days from since to until, both included, the newest
 // first, one for each day that has ended: those that nobody has read are [BillUnread] or,
 // where nobody is going to, [BillUnavailable]. A day that by our time has not ended is
-// among them if it has been read, by whoever has a clock that is further on, as the sandbox's. It is for whoever runs the service: no
-// caller is admitted or denied. [CodeInvalid] if the days are none, or too many.
+// among them if it has been read, by whoever has a clock that is further on, as the
+// sandbox's. It is for whoever runs the service: no caller is admitted or denied.
+// [CodeInvalid] if the days are none, or too many.
 func (s *Service) BillReports(ctx context.Context, since, until Day) ([]BillReport, error) {
 	if err := s.Bind(ctx); err != nil {
 		return nil, err
