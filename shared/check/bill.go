@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -65,10 +66,18 @@ func (c *checker) fetchBill(ctx context.Context) Result {
 	switch {
 	case errors.Is(err, refund.ErrBillUnreadable):
 		return problem(dailyBill, "that of "+string(day)+" cannot be used: "+line(err), "report it, with the first lines of the file from the merchant platform")
+	case isNet(err):
+		return warning(dailyBill, "nobody could be asked for it: "+answer(e), "see that this machine reaches WeChat Pay; "+byHand)
 	case e.Code == refund.CodeUnavailable && e.Next == refund.Later:
 		return note(dailyBill, "that of "+string(day)+" is not there yet: "+answer(e), "look at operate bill in some hours")
 	case e.Upstream == "NO_AUTH" || e.Upstream == "NOAUTH":
 		return warning(dailyBill, answer(e), "on the merchant platform: let the merchant's API fetch bills; "+byHand)
 	}
 	return warning(dailyBill, answer(e), c.remedy(e)+"; "+byHand)
+}
+
+// isNet reports whether the network, and not an answer, is why there is none.
+func isNet(err error) bool {
+	_, ok := errors.AsType[net.Error](err)
+	return ok
 }

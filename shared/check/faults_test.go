@@ -119,6 +119,14 @@ func faults() []fault {
 				d.Control("POST", "/_sandbox/faults", `{"bill":"creating","count":9}`, 200)
 				return nil
 			}, line: "daily bill", status: check.Note, says: "not there yet", do: "in some hours"},
+		{name: "nobody can be asked for a bill", channel: "cloudbase",
+			change: func(_ *testing.T, d *deployment) map[string]string {
+				keys := map[string]string{"WXPAY_BASE_URL": "http://127.0.0.1:1"}
+				for _, name := range []string{"WXPAY_SERIAL_NO", "WXPAY_PRIVATE_KEY", "WXPAY_APIV3_KEY"} {
+					keys[name] = d.SettingsOf("apiv3")[name]
+				}
+				return keys
+			}, line: "daily bill", status: check.Warning, says: "nobody could be asked for it", do: "reaches WeChat Pay"},
 		{name: "bills are off", channel: "global", change: set("RECONCILE_BILL", "off"),
 			line: "daily bill", status: check.Note, says: "RECONCILE_BILL is off", do: "operate bill -file"},
 		{core: true, name: "the APIv3 key is another of 32 bytes", channel: "apiv3", change: set("WXPAY_APIV3_KEY", canary),
