@@ -173,7 +173,7 @@ func TestTheBooksByClicks(t *testing.T) {
 	consoletest.Ask[bool](b, "dispatchEvent(new Event('visibilitychange')) && document.dispatchEvent(new Event('visibilitychange'))")
 	b.Sees(".answer .books", "The books of "+agrees+" agree: 2 in the bill, ¥93.50.")
 	apart := w.apart()
-	b.Sees(".verdict", "The books do not agree with WeChat Pay's bill: "+apart)
+	b.Sees(".verdict", "WeChat Pay's bill does not agree with the books, or could not be read: "+apart)
 	b.Sees(".answer .books", "agree: nothing was refunded.")
 	b.Click(".answer .books a", apart)
 	b.Sees(".detail .means", "The books of "+apart+" do not agree")
