@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"encoding/csv"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,6 +206,9 @@ func FuzzRefundNumbers(f *testing.F) {
 		}
 		seen := map[string]bool{}
 		for _, no := range numbers {
+			if strings.Contains(no, "\r") {
+				return // which CSV does not keep before the end of a line
+			}
 			if no == "" || no != bare(no) || seen[no] {
 				t.Fatalf("%q of %q", no, numbers)
 			}
@@ -219,8 +222,10 @@ func FuzzRefundNumbers(f *testing.F) {
 
 func csvOf(numbers []string) string {
 	var b strings.Builder
+	w := csv.NewWriter(&b)
 	for _, no := range numbers {
-		fmt.Fprintf(&b, "%q,1\n", no)
+		_ = w.Write([]string{no, "1"}) // a Builder takes everything
 	}
+	w.Flush()
 	return b.String()
 }
