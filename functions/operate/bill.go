@@ -139,7 +139,7 @@ func (p *program) billDays(ctx context.Context, b *billing) error {
 	}
 	var bad []string
 	for _, r := range days {
-		if r.State == refund.BillDiffers || r.State == refund.BillUnreadable || r.State == refund.BillUnavailable && refunds.ReadsBills() {
+		if refunds.Apart(r) {
 			bad = append(bad, string(r.Date))
 		}
 	}

@@ -109,14 +109,8 @@ func (p *program) dayTable(w io.Writer, r refund.BillReport) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.What, cell(f.OutRefundNo), cell(f.RefundID), cell(f.Order), line(f.Line),
 			cell(some(f.Bill, r.Currency)), cell(some(f.Ledger, r.Currency)), cell(f.Says))
 	}
-	unlike, listed := r.Differs+r.OursOnly+r.TheirsOnly, int64(0)
-	for _, f := range r.Findings {
-		if f.What == "differs" || f.What == "ours_only" || f.What == "theirs_only" {
-			listed++
-		}
-	}
-	if unlike > listed {
-		fmt.Fprintf(w, "the first %d of %d: the counts above are of all\n", listed, unlike)
+	if all, found := r.Unequal(); all > found {
+		fmt.Fprintf(w, "the first %d of %d: the counts above are of all\n", found, all)
 	}
 }
 
@@ -175,9 +169,6 @@ func line(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// billText is a text from elsewhere in a cell of a file for spreadsheets.
-func billText(s string) string { return console.Cell(escaped(s, obeyed)) }
-
 // daysCSV prints a row a day, and of a day with several currencies one each.
 func (p *program) daysCSV(days []refund.BillReport) error {
 	rows := [][]string{{
@@ -191,9 +182,9 @@ func (p *program) daysCSV(days []refund.BillReport) error {
 				funds = string(r.Funds.State)
 			}
 			rows = append(rows, []string{
-				string(day.Date), string(day.State), billText(r.Currency), n(r.Equal), n(r.Differs), n(r.OursOnly), n(r.TheirsOnly), n(r.ToAsk), n(r.Silent), n(r.Skipped),
-				console.Decimal(r.Fen.Bill, r.Currency), console.Decimal(r.Fen.Ledger, r.Currency), funds, moment(day.ReadAt), billText(day.By),
-				strconv.FormatBool(day.File), billText(day.Hash), billText(day.Why),
+				string(day.Date), string(day.State), sheetText(r.Currency), n(r.Equal), n(r.Differs), n(r.OursOnly), n(r.TheirsOnly), n(r.ToAsk), n(r.Silent), n(r.Skipped),
+				console.Decimal(r.Fen.Bill, r.Currency), console.Decimal(r.Fen.Ledger, r.Currency), funds, moment(day.ReadAt), sheetText(day.By),
+				strconv.FormatBool(day.File), sheetText(day.Hash), sheetText(day.Why),
 			})
 		}
 	}
@@ -211,8 +202,8 @@ func (p *program) findingsCSV(r refund.BillReport) error {
 	}
 	for _, f := range r.Findings {
 		rows = append(rows, []string{
-			string(r.Date), f.What, billText(f.OutRefundNo), billText(f.RefundID), billText(f.Order), line(f.Line), billText(r.Currency),
-			amount(f.Bill), amount(f.Ledger), billText(f.Says),
+			string(r.Date), f.What, sheetText(f.OutRefundNo), sheetText(f.RefundID), sheetText(f.Order), line(f.Line), sheetText(r.Currency),
+			amount(f.Bill), amount(f.Ledger), sheetText(f.Says),
 		})
 	}
 	return p.writeCSV(rows)

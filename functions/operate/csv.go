@@ -22,33 +22,35 @@ type column struct {
 
 // columns are those of the export. Amounts are in the currency's major unit, times in UTC.
 func columns() []column {
-	text := func(s string) string { return console.Cell(escaped(s, obeyed)) }
 	decimal := func(minor int64, in refund.Inspection) string {
 		return console.Decimal(minor, in.Refund.Amount.Currency)
 	}
 	return []column{
 		{"claimed_at", func(in refund.Inspection) string { return moment(in.ClaimedAt) }},
-		{"out_refund_no", func(in refund.Inspection) string { return text(in.OutRefundNo) }},
-		{"refund_id", func(in refund.Inspection) string { return text(in.Refund.RefundID) }},
-		{"out_trade_no", func(in refund.Inspection) string { return text(in.Refund.OutTradeNo) }},
-		{"transaction_id", func(in refund.Inspection) string { return text(in.Refund.TransactionID) }},
-		{"currency", func(in refund.Inspection) string { return text(in.Refund.Amount.Currency) }},
+		{"out_refund_no", func(in refund.Inspection) string { return sheetText(in.OutRefundNo) }},
+		{"refund_id", func(in refund.Inspection) string { return sheetText(in.Refund.RefundID) }},
+		{"out_trade_no", func(in refund.Inspection) string { return sheetText(in.Refund.OutTradeNo) }},
+		{"transaction_id", func(in refund.Inspection) string { return sheetText(in.Refund.TransactionID) }},
+		{"currency", func(in refund.Inspection) string { return sheetText(in.Refund.Amount.Currency) }},
 		{"refund", func(in refund.Inspection) string { return decimal(in.Refund.Amount.Refund, in) }},
 		{"total", func(in refund.Inspection) string { return decimal(in.Refund.Amount.Total, in) }},
 		{"reserved", func(in refund.Inspection) string { return decimal(in.Held, in) }},
-		{"state", func(in refund.Inspection) string { return text(string(in.State)) }},
+		{"state", func(in refund.Inspection) string { return sheetText(string(in.State)) }},
 		{"in_doubt", func(in refund.Inspection) string { return strconv.FormatBool(in.InDoubt) }},
 		{"not_made_here", func(in refund.Inspection) string { return strconv.FormatBool(in.External) }},
 		{"undelivered", func(in refund.Inspection) string { return strconv.Itoa(len(in.Pending)) }},
-		{"alarms", func(in refund.Inspection) string { return text(strings.Join(openCodes(in), " ")) }},
-		{"reason", func(in refund.Inspection) string { return text(in.Request.Reason) }},
-		{"refusal", func(in refund.Inspection) string { return text(refusalText(in)) }},
-		{"received_by", func(in refund.Inspection) string { return text(in.Refund.UserReceivedAccount) }},
-		{"success_time", func(in refund.Inspection) string { return text(utc(in.Refund.SuccessTime)) }},
-		{"claimed_by", func(in refund.Inspection) string { return text(claimedBy(in)) }},
-		{"who_did_what", func(in refund.Inspection) string { return text(acts(in)) }},
+		{"alarms", func(in refund.Inspection) string { return sheetText(strings.Join(openCodes(in), " ")) }},
+		{"reason", func(in refund.Inspection) string { return sheetText(in.Request.Reason) }},
+		{"refusal", func(in refund.Inspection) string { return sheetText(refusalText(in)) }},
+		{"received_by", func(in refund.Inspection) string { return sheetText(in.Refund.UserReceivedAccount) }},
+		{"success_time", func(in refund.Inspection) string { return sheetText(utc(in.Refund.SuccessTime)) }},
+		{"claimed_by", func(in refund.Inspection) string { return sheetText(claimedBy(in)) }},
+		{"who_did_what", func(in refund.Inspection) string { return sheetText(acts(in)) }},
 	}
 }
+
+// sheetText is a text from elsewhere in a cell of a file for spreadsheets.
+func sheetText(s string) string { return console.Cell(escaped(s, obeyed)) }
 
 func moment(t time.Time) string {
 	if t.IsZero() {

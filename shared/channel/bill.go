@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"context"
 	"crypto/sha1" // #nosec G505 -- WeChat Pay's own hash of a bill
 	"crypto/sha256"
 	"encoding/hex"
@@ -160,7 +159,7 @@ func (s *spool) check(q refund.BillQuery, m refund.Merchant, ticket wxpay.BillTi
 			if err != nil {
 				return nil, notRead(err)
 			}
-			if !isOurs(row, m) {
+			if billRow(row, m).Elsewhere(m) {
 				return nil, unreadable(fmt.Sprintf("line %d: 商户号: it is another merchant's, %s", row.Line, printable(row.MchID, 32)), nil)
 			}
 		}
@@ -187,27 +186,22 @@ func notRead(err error) *refund.Error {
 	return unread("the bill that came cannot be read again", err)
 }
 
-// isOurs reports whether a row is in a bill of m: by its merchant number, whichever
-// sub-merchant it is about. The bill that a sub-merchant has downloaded itself has its own.
-// Where the provider's number is not known, as with CloudPay, its bill is one that names
-// sub-merchants.
-func isOurs(row wxpay.TradeRow, m refund.Merchant) bool {
-	return row.MchID == m.MchID || row.MchID == m.SubMchID || m.MchID == "" && row.SubMchID != ""
-}
-
 // refunds goes through the rows about refunds, from the beginning.
 func (s *spool) refunds(m refund.Merchant) iter.Seq2[refund.BillRow, error] {
-	return again(s, (*wxpay.Bill).Refunds, func(r wxpay.TradeRow) refund.BillRow {
-		row := refund.BillRow{
-			Line: r.Line, MchID: r.MchID, SubMchID: r.SubMchID, AppID: r.AppID, TransactionID: r.TransactionID, OutTradeNo: r.OutTradeNo,
-			RefundID: r.RefundID, OutRefundNo: r.OutRefundNo, AcceptedAt: r.AppliedAt, Amount: r.Asked, Refunded: r.Refunded,
-			Currency: r.Currency, Status: billStatus()[r.Status],
-		}
-		if m.SubMchID != "" && r.MchID == m.SubMchID && r.SubMchID == "" {
-			row.SubMchID = m.SubMchID
-		}
-		return row
-	})
+	return again(s, (*wxpay.Bill).Refunds, func(r wxpay.TradeRow) refund.BillRow { return billRow(r, m) })
+}
+
+// billRow is a row of a bill of m's.
+func billRow(r wxpay.TradeRow, m refund.Merchant) refund.BillRow {
+	row := refund.BillRow{
+		Line: r.Line, MchID: r.MchID, SubMchID: r.SubMchID, AppID: r.AppID, TransactionID: r.TransactionID, OutTradeNo: r.OutTradeNo,
+		RefundID: r.RefundID, OutRefundNo: r.OutRefundNo, AcceptedAt: r.AppliedAt, Amount: r.Asked, Refunded: r.Refunded,
+		Currency: r.Currency, Status: billStatus()[r.Status],
+	}
+	if m.SubMchID != "" && r.MchID == m.SubMchID && r.SubMchID == "" {
+		row.SubMchID = m.SubMchID
+	}
+	return row
 }
 
 // billStatus is how a refund stood, by the bills' words. FAIL is not among them: whether it
@@ -283,6 +277,3 @@ func again[R, T any](s *spool, rows func(*wxpay.Bill) iter.Seq2[R, error], as fu
 
 // billSoon is how long to wait for a bill that is being made.
 const billSoon = 30 * time.Minute
-
-// isOver reports whether the time for a call has run out, so that nothing is tried again.
-func isOver(ctx context.Context) bool { return ctx.Err() != nil }

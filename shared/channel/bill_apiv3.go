@@ -91,7 +91,7 @@ func ticketBill(ctx context.Context, q refund.BillQuery, m refund.Merchant, wher
 			return nil, unreadable("WeChat Pay's answer says that it is at an address that is not WeChat Pay's; nothing was sent there", err)
 		case errors.Is(err, wxpay.ErrTooLarge):
 			return nil, unreadable("it is larger than a bill can be", err)
-		case !last && !isOver(ctx):
+		case !last && ctx.Err() == nil:
 		case err != nil:
 			return nil, unread("the bill did not come whole", err)
 		default:
@@ -124,8 +124,7 @@ func billRefusal(status int, code, text string) *refund.Error {
 	case code == "STATEMENT_CREATING" && refused:
 		e.Message, e.RetryAfter = "WeChat Pay has not made the bill yet", billSoon
 	case ok && refused:
-		e = m.refusal("", "WeChat Pay refuses the bill: "+cmp.Or(printable(text, 200), code))
-		e.MaybeNumberTaken, e.NotEnough = false, false
+		e = &refund.Error{Code: m.code, Next: m.next, Message: "WeChat Pay refuses the bill: " + cmp.Or(printable(text, 200), code)}
 	}
 	e.Upstream = printable(code, 32)
 	return e

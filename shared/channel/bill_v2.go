@@ -197,8 +197,7 @@ func v2BillError(fields map[string]string) error {
 	case saysCreating(code + " " + text):
 		e.Message, e.RetryAfter = "WeChat Pay has not made the bill yet", billSoon
 	case ok && m.code != refund.CodeUnavailable && m.code != refund.CodeNotFound:
-		e = m.refusal("", "WeChat Pay refuses the bill: "+cmp.Or(text, code))
-		e.MaybeNumberTaken, e.NotEnough = false, false
+		e = &refund.Error{Code: m.code, Next: m.next, Message: "WeChat Pay refuses the bill: " + cmp.Or(text, code)}
 	default:
 		e.Message = "WeChat Pay gave no bill: " + cmp.Or(text, code)
 	}

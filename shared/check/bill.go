@@ -14,8 +14,6 @@ import (
 const (
 	// dailyBill is the line about WeChat Pay's own bill.
 	dailyBill = "daily bill"
-	// billHour is from when on yesterday's may be asked for, in China.
-	billHour = 10 * time.Hour
 	// billTime bounds how long one is waited for: a large one may take longer, and the
 	// reconciler has the time.
 	billTime = 30 * time.Second
@@ -45,7 +43,7 @@ func (c *checker) fetchBill(ctx context.Context) Result {
 	if c.Now != nil {
 		now = c.Now()
 	}
-	day := refund.DayOf(now.Add(-billHour)).Add(-1)
+	day := refund.LastBill(now)
 	ctx, cancel := context.WithTimeout(ctx, billTime)
 	defer cancel()
 	b, err := c.sys.Refunds.Channel.Bill(ctx, refund.BillQuery{Day: day, Kind: refund.TradeBill})

@@ -3,7 +3,6 @@ package metrics
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"wxrefund/shared/lock"
@@ -75,9 +74,8 @@ func (m *Meter) countBooks(ctx context.Context) (books, time.Time, error) {
 		b := books{days: map[refund.BillState]int64{}}
 		for _, r := range days { // the newest first
 			b.days[r.State]++
-			looked := r.State != refund.BillUnread && (r.State != refund.BillUnavailable || m.refunds.ReadsBills())
-			b.read = b.read || looked
-			if looked && slices.Contains([]refund.BillState{refund.BillDiffers, refund.BillUnreadable, refund.BillUnavailable}, r.State) {
+			b.read = b.read || m.refunds.Looked(r)
+			if m.refunds.Apart(r) {
 				b.apart++
 			}
 			if b.agrees == "" && r.State == refund.BillAgrees {

@@ -10,15 +10,12 @@ import (
 // A Day is a day by Beijing's calendar, as bills have it: 2006-01-02.
 type Day string
 
-// beijing is the zone of bills: it has no summer time, and has had none since 1991.
-func beijing() *time.Location { return time.FixedZone("Asia/Shanghai", 8*60*60) }
-
 // DayOf is the day on which a moment lies.
-func DayOf(t time.Time) Day { return Day(t.In(beijing()).Format(time.DateOnly)) }
+func DayOf(t time.Time) Day { return Day(t.In(china()).Format(time.DateOnly)) }
 
 // ParseDay reads a day that a person or an upstream wrote; the error has [CodeInvalid].
 func ParseDay(s string) (Day, error) {
-	t, err := time.ParseInLocation(time.DateOnly, s, beijing())
+	t, err := time.ParseInLocation(time.DateOnly, s, china())
 	if err != nil || t.Year() < 2000 || t.Year() > 9999 {
 		return "", invalidf("a date is written 2006-01-02: %s", printable(s, 32))
 	}
@@ -27,7 +24,7 @@ func ParseDay(s string) (Day, error) {
 
 // Start is the day's first moment, and [Day.Add] of one the first of the next.
 func (d Day) Start() time.Time {
-	t, err := time.ParseInLocation(time.DateOnly, string(d), beijing())
+	t, err := time.ParseInLocation(time.DateOnly, string(d), china())
 	if err != nil {
 		panic(fmt.Sprintf("refund: %q is no day", string(d))) // it was made by DayOf or ParseDay
 	}

@@ -162,7 +162,7 @@ func (d *billReading) read(ctx context.Context, file *Bill) (BillReport, error) 
 		return BillReport{}, err
 	}
 	if incomplete { // what an earlier version has written cannot be listed yet
-		return d.later(ctx, d.pause(10*time.Minute), "refunds of an earlier version are not in the index yet: the reconciler enters them first")
+		return d.later(ctx, d.pause(10*time.Minute), BillUnavailable, "refunds of an earlier version are not in the index yet: the reconciler enters them first")
 	}
 	d.bill = file
 	if file == nil {

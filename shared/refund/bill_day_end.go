@@ -19,6 +19,17 @@ func (s *Service) tells(kind BillKind) bool {
 // [BillUnavailable], and nobody misses them.
 func (s *Service) ReadsBills() bool { return !s.NoBill && s.tells(TradeBill) }
 
+// Looked reports whether somebody has looked for the bill of a report's day.
+func (s *Service) Looked(r BillReport) bool {
+	return r.State != BillUnread && (r.State != BillUnavailable || s.ReadsBills())
+}
+
+// Apart reports whether a person should look at a report's day: its books do not agree, or
+// its bill was looked for and could not be read.
+func (s *Service) Apart(r BillReport) bool {
+	return s.Looked(r) && slices.Contains([]BillState{BillDiffers, BillUnreadable, BillUnavailable}, r.State)
+}
+
 // settled reports whether the next day's bill is there too, which holds what was accepted
 // here before midnight and there after it.
 func (d *billReading) settled() bool { return !d.now().Before(issuedAt(d.day.Add(1))) }
@@ -173,7 +184,7 @@ func (d *billReading) unread(ctx context.Context, err error) (BillReport, error)
 	if late {
 		d.alarmDaily(ctx, d.item.Key, alarm{code: alarmBillUnread, why: "the bill of " + string(d.day) + " was not read: " + why})
 	}
-	report, err := d.laterAs(ctx, at, state, why)
+	report, err := d.later(ctx, at, state, why)
 	if err == nil && d.refused >= maxBillRefused {
 		d.putOff(at)
 	}
@@ -198,12 +209,8 @@ func (d *billReading) putOff(at time.Time) {
 	}
 }
 
-func (d *billReading) later(ctx context.Context, at time.Time, why string) (BillReport, error) {
-	return d.laterAs(ctx, at, BillUnavailable, why)
-}
-
-// laterAs notes why the day has no result, unless it has one, and when it is tried again.
-func (d *billReading) laterAs(ctx context.Context, at time.Time, state BillState, why string) (BillReport, error) {
+// later notes why the day has no result, unless it has one, and when it is tried again.
+func (d *billReading) later(ctx context.Context, at time.Time, state BillState, why string) (BillReport, error) {
 	d.failed++
 	report := BillReport{Date: d.day, State: state, Why: why, ReadAt: d.now(), By: d.by.by}
 	if !d.body.Report.State.result() {

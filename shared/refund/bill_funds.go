@@ -234,11 +234,8 @@ func (f *fundsProof) look(ctx context.Context) error {
 	pending := f.pending
 	f.pending = f.pending[:0]
 	var keys []Key
-	fits := func(m pendingMovement) bool {
-		return m.RefundID != "" && len(m.RefundID) <= maxNumber && printableASCII(m.RefundID)
-	}
 	for _, m := range pending {
-		if k := refundIDKey(m.RefundID); fits(m) && !slices.Contains(keys, k) {
+		if k := refundIDKey(m.RefundID); m.RefundID != "" && isNumber(m.RefundID) && !slices.Contains(keys, k) {
 			keys = append(keys, k)
 		}
 	}
@@ -292,7 +289,7 @@ func (f *fundsProof) closed(ctx context.Context, no string) error {
 func (f *fundsProof) booked(ctx context.Context, no string, m pendingMovement) error {
 	e := HistoryEntry{What: "booked", Source: FromBill, ID: plain(m.FlowID, maxNumber), By: plain(m.By, maxBy)}
 	e.Note = fmt.Sprintf("%s left %s at %s", amountText(Amount{Refund: m.Amount, Currency: f.billJudge.report.Currency}), plain(m.account, maxNumber),
-		m.At.In(beijing()).Format(time.DateTime))
+		m.At.In(china()).Format(time.DateTime))
 	return f.s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
 		noted := slices.ContainsFunc(tx.rec.History, func(h HistoryEntry) bool { return h.What == e.What && h.ID == e.ID && h.Note == e.Note })
 		if tx.rec.State == unknown || noted {

@@ -50,7 +50,7 @@ func (s *Service) ReadBill(ctx context.Context, in BillInput) (BillReport, error
 		return BillReport{}, err
 	}
 	if !held.IsZero() {
-		return BillReport{}, another("somebody else is reading a bill, until " + held.In(beijing()).Format(time.DateTime) + " at the latest: nothing was done")
+		return BillReport{}, another("somebody else is reading a bill, until " + held.In(china()).Format(time.DateTime) + " at the latest: nothing was done")
 	}
 	r.by, r.why = in.Caller.actor(), plain(in.Why, maxWhy)
 	if in.Caller.Kind == User {

@@ -135,6 +135,17 @@ func (r *BillReport) in(currency string) *BillReport {
 // refunds is how many refunds the report counts in its own currency.
 func (r *BillReport) refunds() int64 { return r.Equal + r.Differs + r.OursOnly + r.TheirsOnly }
 
+// Unequal is how many refunds of the report's own currency are not equal, and how many of
+// them are among its findings.
+func (r BillReport) Unequal() (all, found int64) {
+	for _, f := range r.Findings {
+		if f.What == rowDiffers || f.What == rowOursOnly || f.What == rowTheirsOnly {
+			found++
+		}
+	}
+	return r.Differs + r.OursOnly + r.TheirsOnly, found
+}
+
 // lead makes the currency in which there are most refunds the report's own.
 func (r *BillReport) lead() {
 	defer func() {
@@ -223,10 +234,10 @@ func (r *BillReport) incoherent(day Day) string {
 	return ""
 }
 
-// elsewhere reports whether the row is of another merchant's bill than m's. The bill that a
+// Elsewhere reports whether the row is of another merchant's bill than m's. The bill that a
 // sub-merchant has downloaded itself has its own number; where nobody has said the
 // provider's, a row that names a sub-merchant is one of the provider's.
-func (row BillRow) elsewhere(m Merchant) bool {
+func (row BillRow) Elsewhere(m Merchant) bool {
 	if row.MchID == "" || row.MchID == m.MchID || row.MchID == m.SubMchID {
 		return false
 	}

@@ -58,7 +58,7 @@ func (j *billJudge) judge(ctx context.Context, rows []BillRow) error {
 func (j *billJudge) chunk(ctx context.Context, rows []BillRow) error {
 	var keys []Key
 	for _, row := range rows {
-		if row.anothers(j.s.Merchant) || j.unfit(row) != "" {
+		if row.anothers(j.s.Merchant) || !isNumber(row.OutRefundNo) || !isNumber(row.RefundID) {
 			continue
 		}
 		for _, k := range []Key{refundKey(row.OutRefundNo), refundIDKey(row.RefundID)} {
@@ -88,7 +88,7 @@ func (j *billJudge) chunk(ctx context.Context, rows []BillRow) error {
 // unfit says why a row cannot be in the ledger, "" if it can.
 func (j *billJudge) unfit(row BillRow) string {
 	switch {
-	case row.elsewhere(j.s.Merchant):
+	case row.Elsewhere(j.s.Merchant):
 		return "the row is about another merchant"
 	case row.Amount < 1 || row.Amount > maxMoney:
 		return "the row's amount is none that a refund can have"
@@ -96,11 +96,11 @@ func (j *billJudge) unfit(row BillRow) string {
 		return "the row names no order"
 	case row.RefundID == "":
 		return "the row has no refund_id"
-	case len(row.Currency) > maxCurrency || !printableASCII(row.Currency) || !j.report.has(row.Currency) && len(j.report.Other) >= maxCurrencies:
+	case len(row.Currency) > maxCurrency || !isNumber(row.Currency) || !j.report.has(row.Currency) && len(j.report.Other) >= maxCurrencies:
 		return "the row's currency is none, or one more than any bill has"
 	}
 	for _, n := range []string{row.TransactionID, row.OutTradeNo, row.RefundID} {
-		if len(n) > maxNumber || !printableASCII(n) {
+		if !isNumber(n) {
 			return "a number of the row is longer than any of WeChat Pay's, or has other characters"
 		}
 	}
@@ -108,16 +108,6 @@ func (j *billJudge) unfit(row BillRow) string {
 		return AsError(err).Message
 	}
 	return ""
-}
-
-// printableASCII reports whether a text can stand in a key.
-func printableASCII(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // row judges one row. items are those of the batch, as they were read.

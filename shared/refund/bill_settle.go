@@ -19,7 +19,7 @@ func (row BillRow) outcome() Outcome {
 		Amount: Amount{Refund: row.Amount, Currency: row.Currency},
 	}
 	if !row.AcceptedAt.IsZero() {
-		r.CreateTime = row.AcceptedAt.In(beijing()).Format(time.RFC3339)
+		r.CreateTime = row.AcceptedAt.In(china()).Format(time.RFC3339)
 	}
 	return Outcome{Source: FromBill, OutRefundNo: row.OutRefundNo, Refund: r, bill: &billRow{status: row.Status}}
 }

@@ -52,13 +52,13 @@ func billKey(d Day) Key { return Key("bill/" + string(d)) }
 // issuedAt is when the bill of a day may be asked for.
 func issuedAt(d Day) time.Time { return d.Add(1).Start().Add(billHour) }
 
-// lastBill is the newest day whose bill may be asked for.
-func lastBill(now time.Time) Day { return DayOf(now.Add(-billHour)).Add(-1) }
+// LastBill is the newest day whose bill may be asked for.
+func LastBill(now time.Time) Day { return DayOf(now.Add(-billHour)).Add(-1) }
 
 // firstBill is the oldest one. The day on which the three months end is left out: it may be
 // refused while it is being asked for.
 func firstBill(now time.Time) Day {
-	months := Day(now.In(beijing()).AddDate(0, -3, 1).Format(time.DateOnly))
+	months := Day(now.In(china()).AddDate(0, -3, 1).Format(time.DateOnly))
 	return max(months, DayOf(now).Add(-maxBillDays))
 }
 
@@ -131,7 +131,7 @@ func (r *billRun) inTime(ctx context.Context) bool {
 // upstream does not hand out any more. changed: there is something to save.
 func (r *billRun) schedule(ctx context.Context) (changed bool, err error) {
 	now, st := r.now(), &r.state
-	first, last := firstBill(now), lastBill(now)
+	first, last := firstBill(now), LastBill(now)
 	n := len(st.Tasks)
 	st.Tasks = slices.DeleteFunc(st.Tasks, func(t billTask) bool { return t.Day < first || t.Day > last }) // beyond last: a wrong clock has been here
 	if changed = len(st.Tasks) != n; st.Through >= last {

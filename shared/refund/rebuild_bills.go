@@ -20,7 +20,7 @@ func (r *rebuilding) bills(ctx context.Context) error {
 	if r.state.Day != "" {
 		day = max(day, r.state.Day.Add(1))
 	}
-	for ; day <= lastBill(r.now()); day = day.Add(1) {
+	for ; day <= LastBill(r.now()); day = day.Add(1) {
 		if err := r.bill(ctx, day); err != nil {
 			return err
 		}

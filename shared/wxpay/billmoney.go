@@ -120,7 +120,7 @@ func (b *Bill) time(heading string) (time.Time, error) {
 	if !ok || len(b.values[i]) == 0 {
 		return time.Time{}, nil
 	}
-	at, err := time.ParseInLocation(time.DateTime, string(b.values[i]), time.FixedZone("", 8*60*60))
+	at, err := time.ParseInLocation(time.DateTime, string(b.values[i]), beijing())
 	if err != nil || at.Year() < 2000 {
 		return time.Time{}, b.fault(heading, "is no time written 2006-01-02 15:04:05")
 	}

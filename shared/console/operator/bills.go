@@ -3,19 +3,18 @@ package operator
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"wxrefund/shared/console"
 	"wxrefund/shared/refund"
 )
 
 const (
+	// mostFindings bounds what of one day is shown.
+	mostFindings = 200
 	// billDays is how many days' books are listed.
 	billDays = 30
 	// overviewDays is how many of them the first screen looks at.
 	overviewDays = 7
-	// mostFindings bounds what of one day is shown.
-	mostFindings = 200
 )
 
 // A books says on the first screen whether the days' books agree with WeChat Pay's bills.
@@ -84,16 +83,6 @@ func bookDayOf(r refund.BillReport) bookDay {
 	return d
 }
 
-// read tells whether somebody has looked for the day's bill.
-func (c *Console) read(d bookDay) bool {
-	return d.State != string(refund.BillUnread) && (d.State != string(refund.BillUnavailable) || c.cfg.Refunds.ReadsBills())
-}
-
-// apart tells whether a person should look at a day whose bill was looked for.
-func (d bookDay) apart() bool {
-	return slices.Contains([]refund.BillState{refund.BillDiffers, refund.BillUnreadable, refund.BillUnavailable}, refund.BillState(d.State))
-}
-
 // bookDays are the last days, the newest first, without personal data.
 func (c *Console) bookDays(ctx context.Context, days int) ([]refund.BillReport, error) {
 	yesterday := refund.DayOf(c.now()).Add(-1)
@@ -112,7 +101,7 @@ func (c *Console) seeBooks(ctx context.Context, o *overview) error {
 	}
 	for _, r := range days {
 		d := bookDayOf(r)
-		if !c.read(d) {
+		if !c.cfg.Refunds.Looked(r) {
 			continue
 		}
 		if o.Books.Last == nil {
@@ -121,7 +110,7 @@ func (c *Console) seeBooks(ctx context.Context, o *overview) error {
 		if o.Books.Agrees == "" && r.State == refund.BillAgrees {
 			o.Books.Agrees = d.Date
 		}
-		if d.apart() {
+		if c.cfg.Refunds.Apart(r) {
 			o.Books.Apart = append(o.Books.Apart, d.Date)
 		}
 	}
@@ -156,14 +145,10 @@ func (c *Console) getBook(r *http.Request, _ []byte) (any, error) {
 		return nil, &console.Refusal{Status: http.StatusNotFound, Text: "there is no such day"}
 	}
 	report := all[0].Masked()
-	d := bookDetail{bookDay: bookDayOf(report), Proof: report.Funds, Hash: report.Hash, Rows: report.Rows, Findings: []refund.BillFinding{}, Before: []bookBefore{}}
-	d.Findings = append(d.Findings, report.Findings[:min(len(report.Findings), mostFindings)]...)
-	d.Left = report.Differs + report.OursOnly + report.TheirsOnly
-	for _, f := range d.Findings {
-		if f.What == "differs" || f.What == "ours_only" || f.What == "theirs_only" {
-			d.Left--
-		}
-	}
+	report.Findings = report.Findings[:min(len(report.Findings), mostFindings)]
+	d := bookDetail{bookDay: bookDayOf(report), Proof: report.Funds, Hash: report.Hash, Rows: report.Rows, Findings: append([]refund.BillFinding{}, report.Findings...), Before: []bookBefore{}}
+	unequal, shown := report.Unequal()
+	d.Left = unequal - shown
 	for _, b := range report.Corrections {
 		d.Before = append(d.Before, bookBefore{stamp(b.At), b.Why, b.By, bookDayOf(b.Before)})
 	}
