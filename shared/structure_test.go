@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"shared/dotenv":            nil,
 	"shared/explain":           nil,
 	"shared/host":              {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret"},
-	"shared/ledger":            {"shared/lock", "shared/refund"},
+	"shared/ledger":            {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret", "shared/wxpay"},
 	"shared/lock":              nil,
 	"shared/metrics":           {"shared/lock", "shared/refund"},
 	"shared/needs":             nil, // for tests
@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 	"shared/sandbox/console":   {"shared/console"},
 	"shared/sandbox/control":   {"shared/console", "shared/sandbox/bill", "shared/sandbox/schema", "shared/sandbox/world"},
 	"shared/sandbox/door":      {"shared/sandbox/schema", "shared/sandbox/world"},
+	"shared/sandbox/pgsql":     {"shared/strictjson"},
 	"shared/sandbox/schema":    {"shared/strictjson"},
 	"shared/sandbox/v2":        {"shared/sandbox/bill", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world", "shared/wxpay"},
 	"shared/sandbox/wecom":     {"shared/sandbox/bill", "shared/sandbox/door", "shared/sandbox/schema", "shared/sandbox/world"},
@@ -76,6 +77,7 @@ var modules = map[string][]string{
 	"shared/deliver":             {"github.com/standard-webhooks/standard-webhooks/libraries"},
 	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},
 	"shared/ledger":              {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "github.com/go-sql-driver/mysql", "github.com/jackc/pgx/v5", "modernc.org/sqlite"},
+	"shared/sandbox/pgsql":       {"github.com/jackc/pgx/v5"},
 	"wxpayfunctions":             {"github.com/go-playground/validator/v10"},
 }
 

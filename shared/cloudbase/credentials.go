@@ -11,6 +11,8 @@ import (
 // SCF they belong to one request and are never kept; elsewhere they come from the
 // process environment. However they are printed, nothing shows.
 type Credentials struct {
+	APIKey secret.Value[string] // CLOUDBASE_APIKEY, the environment's own server key: goes before all others
+
 	SecretID     string               // TENCENTCLOUD_SECRETID
 	SecretKey    secret.Value[string] // TENCENTCLOUD_SECRETKEY
 	SessionToken secret.Value[string] // TENCENTCLOUD_SESSIONTOKEN

@@ -53,7 +53,7 @@ type dynamo struct {
 //
 // It does not connect, for a function that starts should not wait for what it
 // may not need; only create=true makes the table at once if there is none.
-func openDynamoDB(ctx context.Context, rest string) (store, error) {
+func openDynamoDB(ctx context.Context, rest string, _ options) (store, error) {
 	o, err := parseDynamoDB(rest)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
 )
 
@@ -43,13 +44,13 @@ type store interface {
 // A driver opens the databases of one URL scheme. rest is what follows "scheme:".
 type driver struct {
 	scheme, form string
-	open         func(ctx context.Context, rest string) (store, error)
+	open         func(ctx context.Context, rest string, o options) (store, error)
 }
 
 // drivers lists what was built in: all of them or, with the build tag slim, those
-// that the tags sqlite, postgres, mysql and dynamodb name.
+// that the tags sqlite, postgres, mysql, dynamodb and cloudbase name.
 func drivers() []driver {
-	return slices.Concat(sqliteDriver, postgresDriver, mysqlDriver, dynamodbDriver)
+	return slices.Concat(sqliteDriver, postgresDriver, mysqlDriver, dynamodbDriver, cloudbaseDriver)
 }
 
 // Schemes lists the URL schemes that this program can open.
@@ -67,16 +68,33 @@ type Store struct {
 	store store
 }
 
+// An Option says what a URL cannot.
+type Option func(*options)
+
+type options struct {
+	credentials func(context.Context) (cloudbase.Credentials, error)
+}
+
+// WithCredentials says with what a ledger at CloudBase is called, on behalf of the request
+// that a context belongs to. Without it that is CLOUDBASE_APIKEY of the process's environment.
+func WithCredentials(of func(context.Context) (cloudbase.Credentials, error)) Option {
+	return func(o *options) { o.credentials = of }
+}
+
 // Open opens the ledger that url names, and brings its schema up to date. It
 // refuses a database whose schema is newer than this program. Nothing is sent to a
 // database server before the first call on the ledger, which does this then.
-func Open(ctx context.Context, url string) (*Store, error) {
+func Open(ctx context.Context, url string, with ...Option) (*Store, error) {
+	var o options
+	for _, set := range with {
+		set(&o)
+	}
 	// A URL may hold a password: errors name the scheme, nothing behind it.
 	scheme, rest, ok := strings.Cut(url, ":")
 	var known []string
 	for _, d := range drivers() {
 		if ok && d.scheme == scheme {
-			s, err := d.open(ctx, rest)
+			s, err := d.open(ctx, rest, o)
 			if err != nil {
 				return nil, failure(ctx, "open "+scheme, err)
 			}

@@ -30,7 +30,7 @@ var mysqlDriver = []driver{{"mysql", "mysql://USER:PASSWORD@HOST:PORT/DATABASE",
 // the last commits. A body must fit into the server's max_allowed_packet,
 // escaped (at most twice its length); a larger one is refused. A database that
 // distributes tables by a shard key is not supported.
-func openMySQL(_ context.Context, rest string) (store, error) {
+func openMySQL(_ context.Context, rest string, _ options) (store, error) {
 	config, conns, err := mysqlConfig(rest)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ var postgresDriver = []driver{{"postgres", "postgres://USER:PASSWORD@HOST/DATABA
 // synchronous_commit is raised from off, which loses acknowledged commits when
 // the server crashes, but a server with fsync=off cannot be helped, and if
 // replication is asynchronous a failover may lose the last commits.
-func openPostgres(_ context.Context, rest string) (store, error) {
+func openPostgres(_ context.Context, rest string, _ options) (store, error) {
 	config, conns, err := postgresConfig(rest)
 	if err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ func database(t testing.TB, url string) *sql.DB {
 	scheme, rest, _ := strings.Cut(url, ":")
 	for _, d := range drivers() {
 		if d.scheme == scheme {
-			s, err := d.open(t.Context(), rest)
+			s, err := d.open(t.Context(), rest, options{})
 			if err != nil {
 				t.Fatal(err)
 			}

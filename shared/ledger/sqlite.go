@@ -22,7 +22,7 @@ var sqliteDriver = []driver{{"sqlite", "sqlite:PATH and sqlite::memory:", openSQ
 // anyway; callers of one process queue in Go, where their contexts count, and
 // not on the file's lock, which is polled in real time and is unfair. A memory
 // database lives in its one connection.
-func openSQLite(ctx context.Context, path string) (store, error) {
+func openSQLite(ctx context.Context, path string, _ options) (store, error) {
 	if path == "" {
 		return nil, errors.New("the path is missing; want sqlite:PATH or sqlite::memory:")
 	}

@@ -1,0 +1,5 @@
+//go:build slim && !cloudbase
+
+package ledger
+
+var cloudbaseDriver []driver
