@@ -503,6 +503,9 @@ func TestNameIsOfTheDatabaseAlone(t *testing.T) {
 		{"dynamodb://T?region=a", "dynamodb://T?region=a&create=true"},
 		{"dynamodb://T?region=b"},
 		{"dynamodb://T?endpoint=http://h:1"},
+		{"cloudbase:shop-1", "cloudbase:shop-1?endpoint=https://shop-1.api.tcloudbasegateway.com"},
+		{"cloudbase:shop-2"},
+		{"cloudbase:shop-1?endpoint=http://127.0.0.1:1"},
 	} {
 		for _, url := range urls {
 			if got := name(url); got != name(urls[0]) {

@@ -33,7 +33,7 @@ func BenchmarkMigration(b *testing.B) {
 					db = database(b, url)
 				}
 				makeSchema(b, backend, url, db, len(steps)-1)
-				fillTable(b, db, backend.scheme, *growth, growthDue, false)
+				fillTable(b, db, backend.scheme, *growth, growthDue, len(steps) > 3)
 				done := make(chan struct{})
 				longest := make(chan time.Duration, 1)
 				go func() {

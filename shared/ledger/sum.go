@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/refund"
 )
 
@@ -83,8 +85,11 @@ func Name(ledgerURL string) (string, error) {
 			return "", fmt.Errorf("ledger: the URL of scheme %q cannot be read", scheme)
 		}
 		place = u.Host + u.Path
-		if scheme == "dynamodb" { // one table's name in two regions names two tables
+		switch scheme {
+		case "dynamodb": // one table's name in two regions names two tables
 			place += " " + u.Query().Get("region") + " " + u.Query().Get("endpoint")
+		case "cloudbase":
+			place = u.Opaque + " " + cmp.Or(u.Query().Get("endpoint"), cloudbase.APIURL(u.Opaque))
 		}
 	}
 	sum := sha256.Sum256([]byte(scheme + " " + place))
