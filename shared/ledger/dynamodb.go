@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,11 +39,8 @@ type dynamo struct {
 	http   *http.Client
 	table  string
 
-	known  int  // the schema of this program
-	marker once // the comparison with the table's
-
-	mu     sync.RWMutex // held for reading by each call
-	closed bool
+	known int // the schema of this program
+	gate      // behind its comparison with the table's
 }
 
 // openDynamoDB takes //TABLE?region=REGION&endpoint=URL&create=true. The region
@@ -66,7 +62,7 @@ func openDynamoDB(ctx context.Context, rest string, _ options) (store, error) {
 				Proxy:               http.ProxyFromEnvironment,
 				MaxIdleConnsPerHost: 100,
 				IdleConnTimeout:     time.Minute,
-				TLSHandshakeTimeout: dynamoTimeout,
+				TLSHandshakeTimeout: callTimeout,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -192,23 +188,11 @@ func dynamoCredentials(local bool) aws.CredentialsProvider {
 // enter begins a call; the caller ends it by leave if there is no error. The first
 // call looks at the table's schema.
 func (d *dynamo) enter(ctx context.Context) (leave func(), err error) {
-	d.mu.RLock()
-	if d.closed {
-		err = errors.New("the ledger is closed")
-	} else {
-		err = d.marker.do(ctx, func() error { return d.upgradeSchema(ctx) })
-	}
-	if err != nil {
-		d.mu.RUnlock()
-		return nil, err
-	}
-	return d.mu.RUnlock, nil
+	return d.gate.enter(ctx, func() error { return d.upgradeSchema(ctx) })
 }
 
 func (d *dynamo) close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.closed = true
+	d.shut()
 	d.http.CloseIdleConnections()
 	return nil
 }

@@ -361,7 +361,7 @@ func TestDynamoDBAsksAgainForWhatABatchLeavesOut(t *testing.T) {
 			t.Errorf("got %d items, next %q, %v after %d answers", len(items), next, err, answers)
 		}
 		stuck, answers = true, 0
-		if _, _, err := s.List(t.Context(), refund.Recent(never, never, "open"), "", 10); err == nil || !strings.Contains(err.Error(), "left out 10 items") || answers != dynamoAttempts {
+		if _, _, err := s.List(t.Context(), refund.Recent(never, never, "open"), "", 10); err == nil || !strings.Contains(err.Error(), "left out 10 items") || answers != callAttempts {
 			t.Errorf("got %v after %d answers", err, answers)
 		}
 	})(t)

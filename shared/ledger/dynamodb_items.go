@@ -124,7 +124,7 @@ func (d *dynamo) get(ctx context.Context, keys []refund.Key) (map[refund.Key]ref
 		if same {
 			return found, nil
 		}
-		if attempt == 10*dynamoAttempts {
+		if attempt == 10*callAttempts {
 			return nil, fmt.Errorf("%d items, read %d at a time, changed meanwhile in each of %d attempts", len(keys), dynamoItems, attempt)
 		}
 		if err := backOff(ctx, 1); err != nil {

@@ -29,7 +29,7 @@ const (
 )
 
 // dynamoRead is how many items one BatchGetItem asks for at most. It would take 100, but
-// the largest items must arrive within dynamoTimeout too.
+// the largest items must arrive within callTimeout too.
 const dynamoRead = 25
 
 // place writes a time and a key so that they compare as one string.
@@ -218,7 +218,7 @@ func (d *dynamo) read(ctx context.Context, keys []refund.Key) (map[refund.Key]re
 			idle = 0
 			continue
 		}
-		if idle++; idle == dynamoAttempts {
+		if idle++; idle == callAttempts {
 			return nil, fmt.Errorf("DynamoDB left out %d items of each of %d answers", most, idle)
 		}
 		if err := backOff(ctx, idle); err != nil {

@@ -6,64 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"wxrefund/shared/refund"
-)
-
-const (
-	// dynamoAttempts is how often a request is sent: about 3 seconds of pauses at most.
-	dynamoAttempts = 12
-	// dynamoFirst and dynamoLast bound the pause between two attempts, which doubles.
-	dynamoFirst, dynamoLast = 10 * time.Millisecond, 500 * time.Millisecond
-	// dynamoTimeout is after how long an answer is taken for lost.
-	dynamoTimeout = 3 * time.Second
 )
 
 // retry repeats op after a conflict, throttling, or a failure of the service or the
-// network, and gives up earlier when the context ends. inDoubt says that an earlier
-// attempt may have been carried out, since its answer was lost.
+// network.
 func (d *dynamo) retry(ctx context.Context, op func(ctx context.Context, inDoubt bool) error) error {
-	inDoubt := false
-	for n := 1; ; n++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		attempt, cancel := context.WithTimeout(ctx, dynamoTimeout)
-		err := op(attempt, inDoubt)
-		cancel()
-		if err == nil || errors.Is(err, refund.ErrStale) || ctx.Err() != nil {
-			return err
-		}
-		again, unknown := transient(err)
-		inDoubt = inDoubt || unknown
-		if !again {
-			return d.explain(ctx, err)
-		}
-		if n == dynamoAttempts {
-			return fmt.Errorf("given up after %d attempts: %w", n, err)
-		}
-		if err := backOff(ctx, n); err != nil {
-			return err
-		}
-	}
-}
-
-// backOff waits after the nth attempt, with jitter, so that processes which collided
-// do not do so again.
-func backOff(ctx context.Context, n int) error {
-	longest := min(dynamoFirst<<min(n-1, 16), dynamoLast)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(longest/4 + rand.N(longest*3/4)):
-		return nil
-	}
+	return repeater{timeout: callTimeout, judge: transient, explain: d.explain}.do(ctx, op)
 }
 
 // transient reports whether the same request may succeed a little later, and whether
@@ -112,7 +64,7 @@ func (d *dynamo) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("there is no table %q in %s: %w", d.table, d.client.Options().Region, err)
 	case "ValidationException", "TransactionCanceledException":
 		// Asked only now: not every function that may use a table may look at it.
-		ctx, cancel := context.WithTimeout(ctx, dynamoTimeout)
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		if _, wrong := d.describe(ctx); errors.Is(wrong, errNoLedger) {
 			return fmt.Errorf("%w: %w", wrong, err)

@@ -25,7 +25,7 @@ const schemaMarker = "wxrefund/schema"
 // less. Whoever comes first does it, by a condition of the write; the others then
 // find it done. A table with a schema that we do not know is refused.
 func (d *dynamo) upgradeSchema(ctx context.Context) error {
-	for range dynamoAttempts {
+	for range callAttempts {
 		stored, err := d.readSchema(ctx)
 		if err != nil {
 			return fmt.Errorf("schema: %w", err)

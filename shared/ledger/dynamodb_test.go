@@ -283,7 +283,7 @@ func TestDynamoDBCommitsAreRetriedUnlessRefused(t *testing.T) {
 				bad, calls = 1000, 0
 				start := time.Now()
 				err = s.Commit(t.Context(), items...)
-				if err == nil || errors.Is(err, refund.ErrStale) || calls != dynamoAttempts || !strings.Contains(err.Error(), "given up after 12 attempts") {
+				if err == nil || errors.Is(err, refund.ErrStale) || calls != callAttempts || !strings.Contains(err.Error(), "given up after 12 attempts") {
 					t.Errorf("without end: got %v after %d calls", err, calls)
 				}
 				if took := time.Since(start); took < 780*time.Millisecond || took > 3130*time.Millisecond {
@@ -510,7 +510,7 @@ func TestDynamoDBAnswerThatDoesNotComeIsGivenUp(t *testing.T) {
 			return answer(http.StatusOK, "{}")
 		})
 		start := time.Now()
-		if err := s.Commit(t.Context(), item("a", 0, "")); err != nil || calls != 2 || time.Since(start) < dynamoTimeout || time.Since(start) > dynamoTimeout+dynamoFirst {
+		if err := s.Commit(t.Context(), item("a", 0, "")); err != nil || calls != 2 || time.Since(start) < callTimeout || time.Since(start) > callTimeout+firstPause {
 			t.Errorf("got %v after %d calls and %v", err, calls, time.Since(start))
 		}
 	})(t)
