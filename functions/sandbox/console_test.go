@@ -310,7 +310,7 @@ func seesKeys(b *tab) {
 	b.Click("button", "Rotate")
 	b.Sees(".keys", "Being replaced")
 	text := ask[string](b, "document.documentElement.outerHTML")
-	for _, name := range []string{"apiv3_key", "api_key", "corpsecret", "secret_key"} {
+	for _, name := range []string{"apiv3_key", "api_key", "corpsecret", "secret_key", "cloudbase_apikey"} {
 		if strings.Contains(text, secret[name]) {
 			b.t.Errorf("%s is on the page before anybody asked", name)
 		}

@@ -88,7 +88,7 @@ func TestNothingSecretIsLoggedOrAnswered(t *testing.T) {
 	var credentials map[string]string
 	p.control("GET", "/_sandbox/credentials", "", &credentials)
 	secret := map[string]string{"server token": p.variables()["REFUND_SERVER_TOKEN"], "stranger": stranger, "operator": operator, "reason": reason, "Authorization": "WECHATPAY2-SHA256-RSA2048 mchid"}
-	for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_key"} {
+	for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_key", "cloudbase_apikey"} {
 		value := credentials[name]
 		if value == "" {
 			t.Fatalf("no %s among the credentials", name)

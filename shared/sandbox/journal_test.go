@@ -364,7 +364,7 @@ func TestNoSecretIsInTheJournal(t *testing.T) {
 		"token": token, "session": "CANARYsession1", "bearer": "CANARYbearer1", "cookie": "CANARYcookie1", "openid": "oCANARYopenid0000000000000001",
 		"another corpsecret": "CANARYcorpsecret1", "password": "CANARYpassword1",
 	}
-	for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_key"} {
+	for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_key", "cloudbase_apikey"} {
 		lines := strings.Split(strings.TrimSpace(credentials[name]), "\n")
 		if secret[name] = lines[len(lines)/2]; len(secret[name]) < 16 {
 			t.Fatalf("no %s among the credentials", name)

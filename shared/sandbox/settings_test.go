@@ -154,7 +154,7 @@ func TestTheLogHoldsNoSecrets(t *testing.T) {
 	sandboxtest.TextLog(&log).Info("keys", "keys", sandboxtest.Keys())
 	var c map[string]string
 	w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &c)
-	for _, name := range []string{"private_key", "apiv3_key", "api_key", "corpsecret", "secret_key"} {
+	for _, name := range []string{"private_key", "apiv3_key", "api_key", "corpsecret", "secret_key", "cloudbase_apikey"} {
 		for line := range strings.Lines(c[name]) {
 			if strings.Contains(log.String(), strings.TrimSpace(line)) {
 				t.Errorf("the log holds the %s", name)

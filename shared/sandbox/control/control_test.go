@@ -211,7 +211,7 @@ func TestCredentialsAreOfUse(t *testing.T) {
 	w := sandboxtest.New(t)
 	a := w.Control("GET", "/_sandbox/credentials", "", 200)
 	for name := range strings.FieldsSeq(`appid mchid sub_mchid serial_no private_key apiv3_key public_key_id public_key api_key
-		client_cert client_key ca_cert platform_serial platform_cert corpid corpsecret secret_id secret_key env_id`) {
+		client_cert client_key ca_cert platform_serial platform_cert corpid corpsecret secret_id secret_key env_id cloudbase_apikey`) {
 		if s, _ := a.Field(name).(string); s == "" {
 			t.Errorf("%s is missing", name)
 		}

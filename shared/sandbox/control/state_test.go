@@ -356,7 +356,7 @@ func TestStateHoldsNoSecrets(t *testing.T) {
 		}
 		var credentials map[string]string
 		w.Control("GET", "/_sandbox/credentials", "", 200).Decode(t, &credentials)
-		for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_id", "secret_key", "public_key", "platform_cert"} {
+		for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_id", "secret_key", "cloudbase_apikey", "public_key", "platform_cert"} {
 			for _, line := range strings.Split(credentials[name], "\n") {
 				if len(line) > 8 && !strings.HasPrefix(line, "-----") && strings.Contains(state, line) {
 					t.Errorf("the state holds %s", name)

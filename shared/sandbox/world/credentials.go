@@ -28,6 +28,7 @@ type Credentials struct {
 	SecretID       string `json:"secret_id"`
 	SecretKey      string `json:"secret_key"`
 	EnvID          string `json:"env_id"`
+	CloudBaseKey   string `json:"cloudbase_apikey"`
 
 	// The newest public key and, while that is valid, the one before it: what a
 	// merchant knows while WeChat Pay signs with either.
@@ -58,6 +59,7 @@ func (w *World) Credentials() (Credentials, error) {
 		// The API certificate is the client certificate too.
 		ClientCert: k.Merchant.certPEM(), ClientKey: private, CACert: k.ca.certPEM(),
 		CorpID: k.CorpID, CorpSecret: k.CorpSecret.Reveal(), SecretID: k.SecretID, SecretKey: k.SecretKey.Reveal(), EnvID: k.EnvID,
+		CloudBaseKey: k.CloudBaseKey.Reveal(),
 	}
 	if len(ids) > 0 {
 		out.PublicKeyID, out.PublicKey = ids[0], keys[0]

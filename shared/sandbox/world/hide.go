@@ -92,7 +92,7 @@ var (
 // merchant's side, and what goes by the name of one.
 func (r *Record) hide() {
 	k := r.world.Keys
-	secrets := append(r.hidden, k.apiV3Text.Reveal(), k.apiText.Reveal(), k.CorpSecret.Reveal(), k.SecretKey.Reveal())
+	secrets := append(r.hidden, k.apiV3Text.Reveal(), k.apiText.Reveal(), k.CorpSecret.Reveal(), k.SecretKey.Reveal(), k.CloudBaseKey.Reveal())
 	secrets = append(secrets, r.world.cfg.Secrets...)
 	mask := func(text *string) {
 		for _, s := range secrets {

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,7 @@ type Keys struct {
 	// What CloudBase and WeCom know the merchant by.
 	SecretKey, CorpSecret   secret.Value[string]
 	SecretID, EnvID, CorpID string
+	CloudBaseKey            secret.Value[string] // the environment's API key, for a server's Authorization: Bearer
 
 	ca        Pair
 	server    Pair // of the TLS side
@@ -76,14 +78,15 @@ func (p Pair) certPEM() string { return toPEM("CERTIFICATE", p.Cert.Raw) }
 // GenerateKeys makes a set of keys, which takes a second or so.
 func GenerateKeys() (*Keys, error) {
 	k := &Keys{
-		apiV3Text:  secret.Text(random(32, alphanumeric)),
-		apiText:    secret.Text(random(32, alphanumeric)),
-		CorpID:     "ww" + random(16, lowerHex),
-		CorpSecret: secret.Text(random(43, alphanumeric)),
-		SecretID:   "AKID" + random(32, alphanumeric),
-		SecretKey:  secret.Text(random(32, alphanumeric)),
-		EnvID:      "sandbox-" + random(10, lowerHex),
-		publicID:   publicKeyPrefix + "01" + MchID + random(14, decimal),
+		apiV3Text:    secret.Text(random(32, alphanumeric)),
+		apiText:      secret.Text(random(32, alphanumeric)),
+		CorpID:       "ww" + random(16, lowerHex),
+		CorpSecret:   secret.Text(random(43, alphanumeric)),
+		SecretID:     "AKID" + random(32, alphanumeric),
+		SecretKey:    secret.Text(random(32, alphanumeric)),
+		EnvID:        "sandbox-" + random(10, lowerHex),
+		CloudBaseKey: secret.Text(apiKey()),
+		publicID:     publicKeyPrefix + "01" + MchID + random(14, decimal),
 	}
 	var err error
 	if k.APIv3, err = wxpay.ParseAPIv3Key(k.apiV3Text.Reveal()); err != nil {
@@ -130,6 +133,13 @@ func GenerateKeys() (*Keys, error) {
 		}
 	}
 	return k, nil
+}
+
+// apiKey makes an API key that looks like CloudBase's, a JWT. Its parts are nothing but long
+// and random: only the environment itself reads one.
+func apiKey() string {
+	const header = `{"alg":"RS256","kid":"sandbox","typ":"JWT"}`
+	return base64.RawURLEncoding.EncodeToString([]byte(header)) + ".eyJ" + random(120, alphanumeric) + "." + random(342, alphanumeric)
 }
 
 // generateRSA makes keys of the kind that WeChat Pay and merchants have, which takes long.
