@@ -133,8 +133,13 @@ func payloadHash(names []string, values map[string][]byte) string {
 // since the library is given it so; of the address everything before the query
 // but the scheme is one line, since a call from inside goes over plain HTTP.
 func canonicalRequest(method string, u *url.URL, names []string, headers map[string][]string, payload string) string {
+	return canonicalLines(strings.ToLower(method), "//"+u.Host+u.EscapedPath(), u.RawQuery, names, headers, payload)
+}
+
+// canonicalLines is what both dialects sign.
+func canonicalLines(method, address, query string, names []string, headers map[string][]string, payload string) string {
 	var b strings.Builder
-	b.WriteString(strings.ToLower(method) + "\n//" + u.Host + u.EscapedPath() + "\n" + u.RawQuery + "\n")
+	b.WriteString(method + "\n" + address + "\n" + query + "\n")
 	for _, name := range names {
 		value := strings.Join(headers[name], ",")
 		switch {

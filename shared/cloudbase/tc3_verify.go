@@ -59,10 +59,7 @@ func ParseTC3(authorization string) (TC3Credential, error) {
 		}
 	}
 	c := TC3Credential{Signature: parts[3]}
-	var scope string
-	c.SecretID, scope, _ = strings.Cut(parts[0], "/")
-	c.Date, _, _ = strings.Cut(scope, "/")
-	if _, err := time.Parse(time.DateOnly, c.Date); err != nil || scope != tc3Scope(c.Date) || !isID(c.SecretID) {
+	if c.SecretID, c.Date, ok = splitCredential(parts[0]); !ok {
 		return malformed("has an odd credential")
 	}
 	// That host and content type are among the headers is for Verify to say: without
@@ -73,10 +70,24 @@ func ParseTC3(authorization string) (TC3Credential, error) {
 	if !okParams || !okHeaders {
 		return malformed("has an odd list of names")
 	}
-	if sum, err := hex.DecodeString(c.Signature); err != nil || len(sum) != sha256.Size || c.Signature != strings.ToLower(c.Signature) {
+	if !isSignature(c.Signature) {
 		return malformed("has an odd signature")
 	}
 	return c, nil
+}
+
+// splitCredential reads whose key it is, and the day for which it was derived.
+func splitCredential(s string) (id, date string, ok bool) {
+	id, scope, _ := strings.Cut(s, "/")
+	date, _, _ = strings.Cut(scope, "/")
+	_, err := time.Parse(time.DateOnly, date)
+	return id, date, err == nil && scope == tc3Scope(date) && isID(id)
+}
+
+// isSignature tells whether s is one, in the spelling that both libraries have.
+func isSignature(s string) bool {
+	sum, err := hex.DecodeString(s)
+	return err == nil && len(sum) == sha256.Size && s == strings.ToLower(s)
 }
 
 // isID reports whether s may be a secret ID: visible ASCII without a comma, which
@@ -114,18 +125,7 @@ func splitNames(list string) (names []string, ok bool) {
 // something could be slipped in. By the protocol's own design it does not tell the
 // case of parameters' names and of headers' values.
 func (c TC3Credential) Verify(secretKey, method string, u *url.URL, h http.Header, params []Param, at time.Time, now time.Time) error {
-	if d := now.Unix() - at.Unix(); d >= window || d <= -window {
-		return fmt.Errorf("%w: %d s", wxpay.ErrStale, d)
-	}
-	if secretKey == "" {
-		return fmt.Errorf("%w: no secret key", wxpay.ErrUnknownKey)
-	}
-	// The key is derived for a day. Of another day's it would be good for longer than
-	// the window says.
-	if c.Date != tc3Date(at) {
-		return fmt.Errorf("%w: signed for another day than X-Timestamp's", wxpay.ErrSignature)
-	}
-	headers, err := c.headers(u, h)
+	headers, err := signedHeaders(secretKey, c.Date, c.SignedHeaders, u, h, at, now)
 	if err != nil {
 		return err
 	}
@@ -135,19 +135,36 @@ func (c TC3Credential) Verify(secretKey, method string, u *url.URL, h http.Heade
 	}
 	// In the order in which the header lists them: the library sorts otherwise than we.
 	request := canonicalRequest(method, u, c.SignedHeaders, headers, payloadHash(names, values))
+	return checkSignature(secretKey, c.Date, c.Signature, request, len(c.SignedHeaders), at)
+}
+
+// checkSignature compares what a call says with what it must be.
+func checkSignature(secretKey, date, signature, request string, headers int, at time.Time) error {
 	// A line feed in the address or a header would let one line pass for two.
-	if strings.Count(request, "\n") != len(c.SignedHeaders)+5 {
+	if strings.Count(request, "\n") != headers+5 {
 		return fmt.Errorf("%w: a line feed where none can be", wxpay.ErrSignature)
 	}
-	want := signTC3(secretKey, c.Date, stringToSign(at, c.Date, request))
-	if subtle.ConstantTimeCompare([]byte(c.Signature), []byte(want)) != 1 {
+	want := signTC3(secretKey, date, stringToSign(at, date, request))
+	if subtle.ConstantTimeCompare([]byte(signature), []byte(want)) != 1 {
 		return wxpay.ErrSignature
 	}
 	return nil
 }
 
-// headers returns those that are signed, each of which must be there once.
-func (c TC3Credential) headers(u *url.URL, h http.Header) (map[string][]string, error) {
+// signedHeaders returns those that are signed, each of which must be there once, the host
+// and the content type among them. What need not be computed has been checked by then.
+func signedHeaders(secretKey, date string, names []string, u *url.URL, h http.Header, at, now time.Time) (map[string][]string, error) {
+	if d := now.Unix() - at.Unix(); d >= window || d <= -window {
+		return nil, fmt.Errorf("%w: %d s", wxpay.ErrStale, d)
+	}
+	if secretKey == "" {
+		return nil, fmt.Errorf("%w: no secret key", wxpay.ErrUnknownKey)
+	}
+	// The key is derived for a day. Of another day's it would be good for longer than
+	// the window says.
+	if date != tc3Date(at) {
+		return nil, fmt.Errorf("%w: signed for another day than the call's time", wxpay.ErrSignature)
+	}
 	headers := lowerHeader(h)
 	// net/http takes the host out of the headers; where it is still there, it must
 	// be the same.
@@ -158,11 +175,11 @@ func (c TC3Credential) headers(u *url.URL, h http.Header) (map[string][]string, 
 		return nil, fmt.Errorf("%w: Host is not that of the address", wxpay.ErrSignature)
 	}
 	for _, name := range []string{headerHost, headerContentType} {
-		if !slices.Contains(c.SignedHeaders, name) {
+		if !slices.Contains(names, name) {
 			return nil, fmt.Errorf("%w: %s is not signed", wxpay.ErrSignature, name)
 		}
 	}
-	for _, name := range c.SignedHeaders {
+	for _, name := range names {
 		if len(headers[name]) != 1 {
 			return nil, fmt.Errorf("%w: a signed header is missing or there twice", wxpay.ErrSignature)
 		}

@@ -115,7 +115,7 @@ func Fetch(client *http.Client, req *http.Request, w io.Writer, limit int64) (Re
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return whole(resp)
+		return whole(resp, maxReply)
 	}
 	buf := make([]byte, 64<<10)
 	for size := int64(0); ; {

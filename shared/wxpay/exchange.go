@@ -21,22 +21,27 @@ const maxReply = 1 << 20
 // wraps [ErrUnsent] if there never was a connection, so that the request
 // certainly did not leave; else it may have been carried out.
 func Exchange(client *http.Client, req *http.Request) (Reply, error) {
+	return ExchangeWithin(client, req, maxReply)
+}
+
+// ExchangeWithin is [Exchange] for replies of up to limit bytes, instead of 1 MiB.
+func ExchangeWithin(client *http.Client, req *http.Request, limit int64) (Reply, error) {
 	resp, err := answered(client, req)
 	if err != nil {
 		return Reply{}, err
 	}
 	defer resp.Body.Close()
-	return whole(resp)
+	return whole(resp, limit)
 }
 
-// whole reads a reply's body.
-func whole(resp *http.Response) (Reply, error) {
+// whole reads a reply's body, which has up to limit bytes.
+func whole(resp *http.Response, limit int64) (Reply, error) {
 	// To the end of the body, so that the connection can be used again.
-	got, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	got, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
 		return Reply{}, fmt.Errorf("wxpay: reply broke off: %w", err)
-	case len(got) > maxReply:
+	case int64(len(got)) > limit:
 		return Reply{}, ErrTooLarge
 	}
 	return Reply{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
