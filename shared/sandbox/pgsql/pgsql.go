@@ -1,59 +1,229 @@
-// Package pgsql plays exec-pgsql of CloudBase's HTTP API over a real PostgreSQL: one
-// statement a call, each in a connection and a transaction of its own, as a role.
+// Package pgsql plays exec-pgsql, the call by which CloudBase's HTTP API runs SQL in the
+// PostgreSQL of an environment (docs.cloudbase.net, HTTP API, PostgreSQL, ExecPgSQL), over
+// a real PostgreSQL: one statement a call, each in a connection and a transaction of its
+// own, as a role.
+//
+// Documented are the request, the array of row objects, the roles, the codes of errors
+// and that only administrators may call. Users have measured that several statements are
+// refused, that the number of parameters must be that of the placeholders, that the two
+// roles below are the only ones, and that a call fails now and then for no reason of its
+// own. How a value is written, the status of DATABASE_EXEC_ERROR and all bounds are
+// choices of this package.
 package pgsql
 
 import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Path is where the real one is.
 const Path = "/v1/rdb/exec-pgsql"
 
-// A Config says what a [Door] stands before.
-type Config struct {
-	Database string                                  // URL of a PostgreSQL; a search_path in it is kept to
-	Allow    func(r *http.Request, body []byte) bool // whether a call is an administrator's; nil: every call with a Bearer
-	Seed     uint64
-	Rate     float64 // of calls that fail by themselves, as the real one's do now and then
-}
-
-// A Fault strikes one call.
-type Fault string
-
-// The faults.
+// The roles that a call may name. Without one it is [RoleReader]'s.
 const (
-	LostBefore     Fault = "lost_before" // the connection breaks, nothing was done
-	LostAfter      Fault = "lost_after"  // it was done, and the connection breaks
-	Hang           Fault = "hang"        // nothing was done, and no answer comes until the client goes
-	HangAfter      Fault = "hang_after"  // it was done, and no answer comes
-	ExecError      Fault = "exec_error"  // DATABASE_EXEC_ERROR, nothing was done
-	ExecErrorAfter Fault = "exec_error_after"
-	Internal       Fault = "500"       // INTERNAL_ERROR, nothing was done
-	InternalAfter  Fault = "500_after" // the same, and it was done
-	Limited        Fault = "429"
-	Unauthorized   Fault = "401"
-	Forbidden      Fault = "403"
+	RoleOwner  = "cloudbase_postgres"
+	RoleReader = "cloudbase_read_only_user"
 )
 
-// A Door serves [Path].
-type Door struct{ config Config }
+const (
+	maxRequest = 16 << 20         // bytes of a request
+	maxAnswer  = 64 << 20         // bytes of all values of an answer
+	maxTime    = 15 * time.Second // of a call
+)
 
-// New opens the door, and makes the roles that CloudBase's databases have.
+// A Config says what a [Door] stands before.
+type Config struct {
+	Database string // URL of a PostgreSQL; a search_path in it is kept to
+
+	// Allow says whether a call is an administrator's; nil: every call with a Bearer is.
+	Allow func(r *http.Request, body []byte) bool
+
+	Seed uint64
+	Rate float64 // of calls that fail by themselves, from 0 to 1, as the real one's do now and then
+}
+
+// A Door serves [Path]. Make one with [New]; it is safe for concurrent use.
+type Door struct {
+	config   Config
+	database *pgx.ConnConfig
+	faults   faults
+
+	ctx    context.Context // ends when the door closes
+	close  context.CancelFunc
+	mu     sync.Mutex
+	closed bool
+	calls  int
+	wg     sync.WaitGroup
+}
+
+// New opens the door, and makes the roles that databases of CloudBase have, if they lack.
+// An error does not show the URL.
 func New(c Config) (*Door, error) {
-	_, err := pgx.ParseConfig(c.Database)
-	return &Door{config: c}, err
+	config, err := pgx.ParseConfig(c.Database)
+	if err != nil {
+		if err = errors.Unwrap(err); err == nil {
+			err = errors.New("not a URL that PostgreSQL understands")
+		}
+		return nil, fmt.Errorf("pgsql: the database: %w", err)
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
+	d := &Door{config: c, database: config, faults: newFaults(c.Seed, c.Rate)}
+	d.ctx, d.close = context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(d.ctx, maxTime)
+	defer cancel()
+	if err := d.makeRoles(ctx); err != nil {
+		return nil, fmt.Errorf("pgsql: the roles: %w", err)
+	}
+	return d, nil
+}
+
+// Close ends the calls that run, waits for them, and refuses others. It never fails.
+func (d *Door) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.close()
+	d.wg.Wait()
+	return nil
+}
+
+// Calls returns how many calls there were, refused ones included.
+func (d *Door) Calls() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.calls
+}
+
+// enter begins a call; false: the door is closed.
+func (d *Door) enter() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	d.calls++
+	d.wg.Add(1)
+	return true
+}
+
+// A refusal is an answer that is not rows.
+type refusal struct {
+	status        int
+	code, message string
 }
 
 // ServeHTTP answers a call.
-func (d *Door) ServeHTTP(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !d.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer d.wg.Done()
+	ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+	defer cancel()
+	defer context.AfterFunc(d.ctx, cancel)()
 
-// Fail has the next calls whose SQL contains a text suffer faults, in order.
-func (d *Door) Fail(containing string, faults ...Fault) {}
+	id := rand.Text()
+	w.Header().Set("X-Request-Id", id)
+	rows, no := d.call(ctx, w, r)
+	if no == nil {
+		writeJSON(w, http.StatusOK, rows)
+		return
+	}
+	writeJSON(w, no.status, map[string]string{"code": no.code, "message": no.message, "requestId": id})
+}
 
-// Calls returns how many calls there were.
-func (d *Door) Calls() int { return 0 }
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // neither rows nor texts have what cannot be written
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may have gone; that is its affair
+}
 
-// Close waits for calls that run.
-func (d *Door) Close() error { return nil }
+// call does what is asked. A fault that leaves no answer ends the connection by a panic.
+func (d *Door) call(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]json.RawMessage, *refusal) {
+	if r.Method != http.MethodPost {
+		return nil, &refusal{http.StatusMethodNotAllowed, "INVALID_PARAM", "the method must be POST"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		return nil, &refusal{http.StatusRequestEntityTooLarge, "INVALID_PARAM", "the body is too large, or broke off"}
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	allowed := d.config.Allow
+	switch {
+	case token == "":
+		return nil, &refusal{http.StatusUnauthorized, "UNAUTHORIZED", "no credentials"}
+	case allowed == nil && scheme != "Bearer", allowed != nil && !allowed(r, body):
+		return nil, &refusal{http.StatusUnauthorized, "UNAUTHORIZED", "invalid credentials"}
+	}
+	q, no := readRequest(body)
+	if no != nil {
+		return nil, no
+	}
+	fault := d.faults.next(q.SQL)
+	if no := fault.before(ctx, d.ctx); no != nil {
+		return nil, no
+	}
+	rows, no := d.run(ctx, q)
+	if after := fault.after(ctx, d.ctx); after != nil {
+		return nil, after
+	}
+	return rows, no
+}
+
+// run runs the statement of a request in a transaction of its own.
+func (d *Door) run(ctx context.Context, q request) (rows []json.RawMessage, no *refusal) {
+	conn, err := pgx.ConnectConfig(ctx, d.database)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx) // what it was for is done
+	}()
+	begin := "BEGIN READ WRITE"
+	if q.Role == RoleReader {
+		begin = "BEGIN READ ONLY"
+	}
+	for _, text := range []string{begin, "SET LOCAL ROLE " + q.Role, fmt.Sprintf("SET LOCAL statement_timeout = %d", maxTime.Milliseconds())} {
+		if _, err := conn.Exec(ctx, text); err != nil {
+			return nil, failed(err)
+		}
+	}
+	rows, err = statement(ctx, conn.PgConn(), q)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if _, err := conn.Exec(ctx, "COMMIT"); err != nil {
+		return nil, failed(err)
+	}
+	return rows, nil
+}
+
+// failed is the answer to what PostgreSQL, or the way to it, did not like.
+func failed(err error) *refusal {
+	switch e, ok := errors.AsType[*pgconn.PgError](err); {
+	case ok:
+		return &refusal{http.StatusBadRequest, "DATABASE_" + e.Code, e.Message}
+	case errors.Is(err, errParameters):
+		return &refusal{http.StatusBadRequest, "DATABASE_EXEC_ERROR", err.Error()}
+	default:
+		return &refusal{http.StatusInternalServerError, "INTERNAL_ERROR", "the database cannot be reached, or the answer is too large"}
+	}
+}
