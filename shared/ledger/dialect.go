@@ -27,6 +27,10 @@ type dialect struct {
 	// placeholder writes the nth parameter, from 1; nil: a question mark.
 	placeholder func(n int) string
 
+	// item writes the columns of an item; "": as they are. A name that it gives one must not
+	// be another's.
+	item string
+
 	// ranges: a range of the index on (due_shard, due, item_key) must be spelled out, for the
 	// database does not see one in the comparison of a pair.
 	ranges bool
@@ -57,7 +61,7 @@ func (d dialect) listDue() string {
 	if d.ranges {
 		behind = `(due > ? OR due = ? AND item_key > ?)`
 	}
-	return selectItem + `due_shard = ? AND due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ` + d.limited()
+	return d.selectItem() + `due_shard = ? AND due <= ? AND ` + behind + ` ORDER BY due, item_key LIMIT ` + d.limited()
 }
 
 func (d dialect) dueArgs(due int64, after position, limit int) []any {
@@ -93,7 +97,7 @@ func (d dialect) classArgs(r classRange, limit int) (args []any) {
 
 // listKeys is the statement that lists everything behind a key.
 func (d dialect) listKeys() string {
-	return selectItem + `item_key > ? ORDER BY item_key LIMIT ` + d.limited()
+	return d.selectItem() + `item_key > ? ORDER BY item_key LIMIT ` + d.limited()
 }
 
 // count is the statement that counts what is selected, with its arguments.
@@ -119,6 +123,11 @@ func (d dialect) count(s selection) (text string, args []any) {
 	default:
 		return text, nil
 	}
+}
+
+// selectItem begins a statement that reads items.
+func (d dialect) selectItem() string {
+	return `SELECT ` + cmp.Or(d.item, itemColumns) + ` FROM wxrefund_items WHERE `
 }
 
 func (d dialect) limited() string { return cmp.Or(d.limit, "?") }

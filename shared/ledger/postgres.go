@@ -102,8 +102,7 @@ func migratePostgres(ctx context.Context, db *sql.DB, steps []string) error {
 		return err
 	}
 	defer tx.Rollback() // does nothing after a commit
-	const wxrefund = 0x7778726566756e64
-	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(wxrefund)); err != nil {
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", schemaLock); err != nil {
 		return err
 	}
 	if done, err = postgresVersion(ctx, tx, len(steps)); err != nil || done >= len(steps) {

@@ -31,6 +31,9 @@ func schema(dialect string) (steps []string, err error) {
 	return steps, nil
 }
 
+// schemaLock is the lock of PostgreSQL's under which the schema is changed: "wxrefund".
+const schemaLock int64 = 0x7778726566756e64
+
 // newestUsable is the newest schema of tables with which a program can work that
 // knows so many steps: one more, so that the version before goes on while functions
 // are upgraded, from a cold start too. Each step must keep the program of the step

@@ -20,7 +20,9 @@ const maxKeys = 64
 const (
 	insertItem = `INSERT INTO wxrefund_items (item_key, version, due_shard, due, class, class_at, body) VALUES (?, 1, ?, ?, ?, ?, ?)`
 	updateItem = `UPDATE wxrefund_items SET version = version + 1, due_shard = ?, due = ?, class = ?, class_at = ?, body = ? WHERE item_key = ? AND version = ?`
-	selectItem = `SELECT item_key, version, due, class, class_at, body FROM wxrefund_items WHERE `
+	selectItem = `SELECT ` + itemColumns + ` FROM wxrefund_items WHERE `
+
+	itemColumns = `item_key, version, due, class, class_at, body`
 )
 
 // getItems asks for n keys.

@@ -1,0 +1,276 @@
+//go:build cloudbase || !slim
+
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"wxrefund/shared/refund"
+	"wxrefund/shared/wxpay"
+)
+
+// What one commit may hold: as much as in DynamoDB, so that a ledger fits into either.
+const (
+	cloudItems = 100
+	cloudBytes = 4_000_000
+)
+
+// cloudItem writes the columns of an item as texts, under the names of cloudColumns.
+const (
+	cloudItem    = `item_key AS k, version::text AS v, due::text AS d, class AS c, class_at::text AS a, encode(body, 'base64') AS b`
+	cloudColumns = "k v d c a b"
+)
+
+// errOvertaken reports that the outcome of a commit cannot be found out.
+var errOvertaken = errors.New("the answer to an attempt was lost, and others have written since: the outcome is unknown")
+
+// storedItem is an item as wxrefund_commit takes it.
+type storedItem struct {
+	Key     string  `json:"k"`
+	Version int64   `json:"v,string"` // that is expected
+	Shard   int     `json:"s"`
+	Due     *string `json:"d"`
+	Class   *string `json:"c"`
+	At      *string `json:"a"`
+	Body    []byte  `json:"b"`
+}
+
+// commit writes all items by one call of one function. An answer may be lost and the call be
+// repeated although it was carried out: each item names the commit that wrote it, so that
+// a commit which meets its own item knows itself.
+func (c *cloud) commit(ctx context.Context, items []refund.Item) error {
+	if err := checkCloud(items); err != nil {
+		return err
+	}
+	var all []storedItem
+	for _, item := range items {
+		s := storedItem{Key: string(item.Key), Version: item.Version, Shard: shardOf(item.Key), Due: milliText(item.Due), At: milliText(item.At), Body: item.Body}
+		if item.Class != "" {
+			s.Class = &item.Class
+		}
+		all = append(all, s)
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	leave, err := c.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	id := rand.Text()
+	return c.retry(ctx, func(ctx context.Context, inDoubt bool) error {
+		row, err := c.one(ctx, "outcome", `SELECT wxrefund_commit(?::jsonb, ?) AS outcome`, string(text), id)
+		if err != nil {
+			return err
+		}
+		outcome := ""
+		if row["outcome"] != nil {
+			outcome = *row["outcome"]
+		}
+		switch {
+		case outcome == "done":
+			return nil
+		case outcome == "overtaken" && inDoubt: // to say stale would be a lie: the caller would do everything twice
+			return errOvertaken
+		case outcome == "stale" || outcome == "overtaken":
+			return refund.ErrStale
+		default:
+			return fmt.Errorf("%w: it is none of the function's", errCloudAnswer)
+		}
+	})
+}
+
+// checkCloud refuses what is too large for one call.
+func checkCloud(items []refund.Item) error {
+	if len(items) > cloudItems {
+		return fmt.Errorf("%d items, CloudBase is given at most %d in one commit", len(items), cloudItems)
+	}
+	total := 0
+	for _, item := range items {
+		total += len(item.Body)
+	}
+	if total > cloudBytes {
+		return fmt.Errorf("bodies of %d bytes, CloudBase is given at most %d in one commit", total, cloudBytes)
+	}
+	return nil
+}
+
+// milliText is a time as a column has it, for JSON: nil for none.
+func milliText(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := strconv.FormatInt(t.UnixMilli(), 10)
+	return &s
+}
+
+// itemOf reads a row of cloudColumns.
+func itemOf(row cloudRow) (item refund.Item, err error) {
+	wrong := fmt.Errorf("%w: a row of it is not a whole item of a ledger", errCloudAnswer)
+	k, v, b := row["k"], row["v"], row["b"]
+	if k == nil || v == nil || b == nil || checkKey(refund.Key(*k)) != nil {
+		return item, wrong
+	}
+	item.Key = refund.Key(*k)
+	item.Version, err = strconv.ParseInt(*v, 10, 64)
+	if err != nil || item.Version < 1 {
+		return item, wrong
+	}
+	if item.Body, err = base64.StdEncoding.Strict().DecodeString(*b); err != nil { // line breaks are skipped
+		return item, wrong
+	}
+	if item.Due, err = timeOf(row["d"]); err != nil {
+		return item, wrong
+	}
+	if row["c"] != nil && row["a"] != nil {
+		item.Class = *row["c"]
+		if item.At, err = timeOf(row["a"]); err != nil || checkClass(item.Class) != nil {
+			return item, wrong
+		}
+	}
+	return item, nil
+}
+
+// timeOf undoes milliText.
+func timeOf(ms *string) (t time.Time, err error) {
+	if ms == nil {
+		return t, nil
+	}
+	n, err := strconv.ParseInt(*ms, 10, 64)
+	return time.UnixMilli(n).UTC(), err
+}
+
+// items runs a statement that begins with the dialect's selectItem, once.
+func (c *cloud) items(ctx context.Context, most int, text string, args ...any) (items []refund.Item, err error) {
+	rows, err := c.exec(ctx, cloudColumns, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) > most {
+		return nil, fmt.Errorf("%w: %d rows, want at most %d", errCloudAnswer, len(rows), most)
+	}
+	for _, row := range rows {
+		item, err := itemOf(row)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// inParts asks for n things, all at once. After an answer that was too large, or did not
+// come in time, it asks for half as many from then on: a small function may take longer
+// for the largest items than an answer is waited for. ask returns how many things are
+// done with; fewer than it was asked for mean that there are no more.
+func (c *cloud) inParts(ctx context.Context, n int, ask func(ctx context.Context, n int) (int, error)) (calls int, err error) {
+	for most := n; n > 0; {
+		most = min(most, n)
+		got := 0
+		err := c.retry(ctx, func(ctx context.Context, _ bool) (err error) {
+			asked := most
+			if got, err = ask(ctx, asked); errors.Is(err, wxpay.ErrTooLarge) || ctx.Err() != nil {
+				most = (asked + 1) / 2
+			}
+			if err == nil && got < asked {
+				n = 0
+			}
+			return err
+		})
+		if calls++; err != nil {
+			return calls, err
+		}
+		n -= got
+	}
+	return calls, nil
+}
+
+const byKeys = `item_key = ANY (ARRAY(SELECT jsonb_array_elements_text(?::jsonb)))`
+
+// fetch returns those of the keyed items that exist, whose keys are sorted; in several calls if they are too large
+// for one.
+func (c *cloud) fetch(ctx context.Context, keys []refund.Key) (found map[refund.Key]refund.Item, calls int, err error) {
+	found = make(map[refund.Key]refund.Item, len(keys))
+	rest := keys
+	calls, err = c.inParts(ctx, len(keys), func(ctx context.Context, n int) (int, error) {
+		text, err := json.Marshal(rest[:n])
+		if err != nil {
+			return 0, err
+		}
+		items, err := c.items(ctx, n, c.dialect.selectItem()+byKeys, string(text))
+		if err != nil {
+			return 0, err
+		}
+		for _, item := range items {
+			if _, asked := slices.BinarySearch(rest[:n], item.Key); !asked {
+				return 0, fmt.Errorf("%w: it has what was not asked for", errCloudAnswer)
+			}
+			found[item.Key] = item
+		}
+		rest = rest[n:]
+		return n, nil
+	})
+	return found, calls, err
+}
+
+// get asks for all keys in one call, which sees one instant. What is too large for that is
+// read in several, until nothing has changed between them.
+func (c *cloud) get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
+	leave, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for attempt := 1; ; attempt++ {
+		found, calls, err := c.fetch(ctx, keys)
+		if err != nil || calls == 1 {
+			return found, err
+		}
+		// Versions only grow. What is still as it was, was so all the time.
+		same, err := c.unchanged(ctx, keys, found)
+		if err != nil || same {
+			return found, err
+		}
+		if attempt == callAttempts {
+			return nil, fmt.Errorf("%d items, too large for one answer, changed meanwhile in each of %d attempts", len(keys), attempt)
+		}
+	}
+}
+
+// unchanged reports whether the keyed items have the versions that were found.
+func (c *cloud) unchanged(ctx context.Context, keys []refund.Key, found map[refund.Key]refund.Item) (same bool, err error) {
+	text, err := json.Marshal(keys)
+	if err != nil {
+		return false, err
+	}
+	err = c.retry(ctx, func(ctx context.Context, _ bool) error {
+		rows, err := c.exec(ctx, "k v", `SELECT item_key AS k, version::text AS v FROM wxrefund_items WHERE `+byKeys, string(text))
+		same = len(rows) == len(found)
+		for _, row := range rows {
+			k, v := row["k"], row["v"]
+			same = same && k != nil && v != nil && *v == strconv.FormatInt(found[refund.Key(*k)].Version, 10)
+		}
+		return err
+	})
+	return same, err
+}
+
+func (c *cloud) read(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
+	leave, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	found, _, err := c.fetch(ctx, keys)
+	return found, err
+}
