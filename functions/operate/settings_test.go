@@ -99,7 +99,7 @@ func TestCredentialsWithoutAPlatform(t *testing.T) {
 	w := newWorld(t, "cloudbase", "order-1")
 	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone, "refund-1 is PROCESSING")
 	w.settings["TENCENTCLOUD_SECRETKEY"] = ""
-	w.operate("query", "refund-1").want(codeFinding, "TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are not set")
+	w.operate("query", "refund-1").want(codeFinding, "neither CLOUDBASE_APIKEY nor both of TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are set")
 }
 
 // A ledger of another merchant is refused, and named, without a word of its password.

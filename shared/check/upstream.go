@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/config"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
 )
@@ -205,6 +206,7 @@ func remedies() map[string]string {
 		appid    = "correct WXPAY_APPID (and WXPAY_SUB_APPID): it must be bound to the merchant, on the merchant platform"
 		allow    = "on the merchant platform: apply for the permission to refund by API, and allow this IP address if there is a list of them"
 		gateway  = "correct TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY: a key of the account that has the environment TCB_ENV (Tencent Cloud, CAM)"
+		apiKey   = "correct CLOUDBASE_APIKEY: the server key of this environment (console, 环境配置 → ApiKey 管理), not that of the AI page"
 		env      = "correct TCB_ENV: the id of an environment of the account whose key this is"
 		wecomKey = "correct WECOM_CORPSECRET: the secret of the application that collects payments"
 		corp     = "correct WECOM_CORPID"
@@ -214,7 +216,7 @@ func remedies() map[string]string {
 	return map[string]string{
 		"SIGN_ERROR": key, "NO_AUTH": allow, "MCH_NOT_EXISTS": merch,
 		"SIGNERROR": v2key, "NOAUTH": allow, "MCHID_NOT_EXIST": merch, "APPID_NOT_EXIST": appid, "APPID_MCHID_NOT_MATCH": appid,
-		"SIGN_PARAM_INVALID": gateway, "INVALID_ENV": env,
+		"SIGN_PARAM_INVALID": gateway, "INVALID_ACCESS_TOKEN": apiKey, "INVALID_ENV": env,
 		"FUNCTION_NOT_FOUND": "install the CloudBase template for WeChat Pay in the environment: it brings the function cloudbase_module",
 		"40001":              wecomKey, "40091": wecomKey, "41004": wecomKey,
 		"40013": corp, "2000002": corp, "41002": corp,
@@ -240,9 +242,9 @@ func (c *checker) remedyOfChannel() string {
 // gateway looks at CloudBase's gateway, and at what is behind it.
 func (c *checker) gateway(ctx context.Context) []Result {
 	const name = "gateway"
-	if c.Getenv("TENCENTCLOUD_SECRETID") == "" || c.Getenv("TENCENTCLOUD_SECRETKEY") == "" {
+	if _, err := config.Credentials(c.Getenv)(ctx); err != nil {
 		return notAsked([]Result{note(name, "not asked: on SCF the platform lends each request its credentials, and there are none here",
-			"to ask from here, set TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY for this command")}, refundQuery)
+			"to ask from here, set CLOUDBASE_APIKEY, or TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY, for this command")}, refundQuery)
 	}
 	e := c.ask(ctx)
 	if e == nil {

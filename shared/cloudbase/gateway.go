@@ -139,6 +139,9 @@ func (g *Gateway) send(ctx context.Context, contentType string, params []Param) 
 // prepare signs one action with the parameters that all actions have.
 func (g *Gateway) prepare(ctx context.Context, contentType string, params []Param) (*http.Request, error) {
 	c, err := g.Credentials(ctx)
+	if err == nil {
+		err = c.usable()
+	}
 	if err != nil {
 		return nil, unsent("there are no credentials for the CloudBase gateway", err)
 	}
@@ -194,6 +197,10 @@ func (g *Gateway) request(ctx context.Context, c Credentials, contentType string
 	req.Header.Set("Content-Type", contentType+boundary)
 	req.Header.Set("X-Signature-Expires", "600")
 	req.Header.Set("X-Timestamp", strconv.FormatInt(now.Unix(), 10))
+	if key := c.APIKey.Reveal(); key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+		return req, nil
+	}
 	signer := TC3Signer{SecretID: c.SecretID, SecretKey: c.SecretKey}
 	req.Header.Set("Authorization", signer.Authorization("post", at, signed, params, now))
 	return req, nil

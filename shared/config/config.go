@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/tls"
@@ -15,8 +14,6 @@ import (
 	"time"
 
 	"wxrefund/shared/channel"
-	"wxrefund/shared/cloudbase"
-	"wxrefund/shared/host"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/secret"
@@ -51,7 +48,7 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger, nam
 	// WeChat Pay waits five seconds for an answer, a cold start included.
 	openCtx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	store, err := ledger.Open(openCtx, url)
+	store, err := ledger.Open(openCtx, url, ledger.WithCredentials(r.credentials()))
 	if err != nil {
 		r.found = append(r.found, fmt.Errorf("LEDGER_URL: %w", err))
 		return nil, r.problems()
@@ -111,7 +108,7 @@ func (r *reader) parseLedger(ctx context.Context, url string) error {
 	if url == "" || strings.HasPrefix(url, "sqlite:") && url != "sqlite:" {
 		return nil
 	}
-	store, err := ledger.Open(ctx, url)
+	store, err := ledger.Open(ctx, url, ledger.WithCredentials(r.credentials()))
 	if err != nil {
 		r.found = append(r.found, fmt.Errorf("LEDGER_URL: %w", err))
 		return nil
@@ -293,35 +290,6 @@ func wecom(r *reader, sys *System) {
 		AppID:      r.required("WXPAY_APPID"),
 		Log:        sys.Refunds.Log,
 	}
-}
-
-// gateway calls CloudBase with the credentials of the request at hand; where a
-// platform lends none, with those that are set. The channel and the subscribers
-// share it, and so its connections.
-func gateway(r *reader) *cloudbase.Gateway {
-	if r.gateway != nil {
-		return r.gateway
-	}
-	own := cloudbase.Credentials{
-		SecretID: r.get("TENCENTCLOUD_SECRETID"), SecretKey: secret.Text(r.get("TENCENTCLOUD_SECRETKEY")),
-		SessionToken: secret.Text(r.get("TENCENTCLOUD_SESSIONTOKEN")),
-	}
-	at := r.url("TCB_API_URL")
-	r.gateway = &cloudbase.Gateway{
-		URL:   cmp.Or(at, "https://tcb-api.tencentcloudapi.com/admin"),
-		EnvID: r.environment("TCB_ENV", r.required("TCB_ENV")),
-		HTTP:  wxpay.NewHTTPClient(nil),
-		Credentials: func(ctx context.Context) (cloudbase.Credentials, error) {
-			if lent, ok := host.CredentialsFrom(ctx); ok {
-				return lent, nil
-			}
-			if own.SecretID == "" || own.SecretKey.Reveal() == "" {
-				return cloudbase.Credentials{}, errors.New("config: the platform has lent no credentials, and TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY are not set")
-			}
-			return own, nil
-		},
-	}
-	return r.gateway
 }
 
 // keyring trusts the WeChat Pay public keys where there are any, and in any case

@@ -97,6 +97,9 @@ func (r *reader) misspelt(names []string) {
 		if _, required := s.Reads(r.channel()); strings.HasSuffix(s.Name, "APPID") && !required {
 			continue // WXPAY_APP_ID is what other programs call theirs, and nothing is lost without
 		}
+		if _, ok := cloudBaseLedger(r.raw("LEDGER_URL")); s.Name == "CLOUDBASE_APIKEY" && !ok {
+			continue // the merchant's own programs may call theirs CLOUDBASE_API_KEY
+		}
 		if r.raw(s.Name) == "" && !strings.HasPrefix(s.Name, "TENCENTCLOUD_") { // other tools have TENCENTCLOUD_SECRET_ID
 			r.problem(name, "is not a setting: did you mean "+s.Name+"?")
 		}
@@ -148,7 +151,7 @@ func (r *reader) nearly(names []string) iter.Seq2[string, Setting] {
 func misspelling(name, right string) int {
 	name = strings.ToUpper(name)
 	prefix, rest, _ := strings.Cut(right, "_")
-	if !slices.Contains([]string{"WXPAY", "REFUND", "RECONCILE", "NOTIFY", "LEDGER", "CLOUDPAY", "WECOM", "ALERT", "TRUST", "TCB", "TENCENTCLOUD", "LOG"}, prefix) || !strings.HasPrefix(name, prefix) {
+	if !slices.Contains([]string{"WXPAY", "REFUND", "RECONCILE", "NOTIFY", "LEDGER", "CLOUDPAY", "CLOUDBASE", "WECOM", "ALERT", "TRUST", "TCB", "TENCENTCLOUD", "LOG"}, prefix) || !strings.HasPrefix(name, prefix) {
 		return 3
 	}
 	letters := func(s string) string { return strings.ReplaceAll(s, "_", "") }

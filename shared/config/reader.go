@@ -230,5 +230,12 @@ func ledgerURL(r *reader) string {
 		r.problem("LEDGER_URL", "is SQLite, which loses refunds on SCF and Lambda; LEDGER_ALLOW_SQLITE=true allows it all the same")
 		return ""
 	}
+	if id, ok := cloudBaseLedger(v); ok {
+		r.environment("LEDGER_URL", id)
+		// On SCF the platform may lend each request what is needed; elsewhere nobody does.
+		if r.apiKey() == "" && r.get("_LAMBDA_SERVER_PORT") == "" && (r.get("TENCENTCLOUD_SECRETID") == "" || r.get("TENCENTCLOUD_SECRETKEY") == "") {
+			r.problem("CLOUDBASE_APIKEY", "is missing: the ledger at CloudBase is called with it")
+		}
+	}
 	return v
 }

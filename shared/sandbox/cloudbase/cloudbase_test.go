@@ -53,7 +53,11 @@ func TestOnlySignedCallsPassTheGateway(t *testing.T) {
 		{"action", call(map[string]any{"action": "functions.deleteFunction"}), "INVALID_PARAM"},
 		{"request_data", call(map[string]any{"request_data": "{"}), "INVALID_PARAM"},
 		{"no Authorization", header("Authorization", ""), "SIGN_PARAM_INVALID"},
-		{"Bearer", header("Authorization", "Bearer x"), "SIGN_PARAM_INVALID"},
+		{"another key", header("Authorization", "Bearer x"), "INVALID_ACCESS_TOKEN"},
+		{"no key behind Bearer", header("Authorization", "Bearer "), "INVALID_ACCESS_TOKEN"},
+		{"the environment's key", func(w *sandboxtest.World) *http.Request {
+			return header("Authorization", "Bearer "+sandboxtest.Keys().CloudBaseKey.Reveal())(w)
+		}, ""},
 		{"signed header changed", header("User-Agent", "other"), "SIGN_PARAM_INVALID"},
 		{"time changed", header("X-Timestamp", fmt.Sprint(time.Now().Unix()-7)), "SIGN_PARAM_INVALID"},
 		{"no time", header("X-Timestamp", ""), "SIGN_PARAM_INVALID"},

@@ -135,6 +135,7 @@ var (
 	errEnv    = gatewayError{"INVALID_ENV", "Env invalid"}
 	errSign   = gatewayError{"SIGN_PARAM_INVALID", "signature verification failed"}
 	errStale  = gatewayError{"SIGN_PARAM_INVALID", "signature expired"}
+	errKey    = gatewayError{"INVALID_ACCESS_TOKEN", "access token is not valid"}
 	errNone   = gatewayError{"FUNCTION_NOT_FOUND", "function not found"}
 	errFailed = gatewayError{"SYS_ERR", "system error"}
 )
@@ -175,10 +176,16 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authenticateCall checks the signature, which covers every parameter. The token
-// of a WeChat context is not looked for: who has the secret key needs none.
+// authenticateCall checks the key of the environment or the signature, which covers every
+// parameter. The token of a WeChat context is not looked for: who has a key needs none.
 func (d *Door) authenticateCall(c call) *gatewayError {
 	r := c.Request
+	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), bearer); ok {
+		if !c.Check("authorization", d.isKey(key), "Bearer, the key of the environment") {
+			return &errKey
+		}
+		return nil
+	}
 	credential, err := cloudbase.ParseTC3(r.Header.Get("Authorization"))
 	seconds, bad := strconv.ParseInt(r.Header.Get("X-Timestamp"), 10, 64)
 	if !c.Check("authorization", err == nil && bad == nil && credential.SecretID == d.world.Keys.SecretID, "TC3-HMAC-SHA256, SecretId "+credential.SecretID) {
