@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"functions/package":        {"shared/config", "shared/dotenv"},
 	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
 	"functions/reconcile":      {"functions/own", "shared/host", "shared/metrics"},
-	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "shared/strictjson", "wxpayfunctions"},
+	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "shared/sandbox/pgsql", "shared/strictjson", "wxpayfunctions"},
 	"functions/wxpayfunctions": {"shared/config", "shared/host", "shared/metrics", "shared/refund", "wxpayfunctions"},
 	"notify":                   {"shared/refund", "shared/strictjson", "shared/wxpay"},
 	"shared/alert":             {"shared/deliver", "shared/refund", "shared/secret"},

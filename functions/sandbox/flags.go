@@ -22,6 +22,7 @@ const memoryLedger = "sqlite::memory:"
 type options struct {
 	listen, wechat, wechatTLS  string
 	ledger, channel, operators string
+	database                   string // "": the environment has none
 	speed                      float64
 	seed                       int64
 	hostile, subscribers       bool
@@ -60,6 +61,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.wechat, "wechat", "127.0.0.1:8701", "address of WeChat's side; with a command any port")
 	f.StringVar(&o.wechatTLS, "wechat-tls", "127.0.0.1:8702", "address of WeChat's side with TLS, under the real hosts' names; with a command any port")
 	f.StringVar(&o.ledger, "ledger", memoryLedger, "`URL` of the ledger")
+	f.StringVar(&o.database, "cloudbase-db", "", "`URL` of a PostgreSQL that plays the CloudBase environment's database; without -ledger the ledger is in it")
 	f.StringVar(&o.channel, "channel", "apiv3", "upstream system")
 	f.Float64Var(&o.speed, "speed", 60, "virtual seconds in a second: settlement and repeats")
 	f.Int64Var(&o.seed, "seed", 1, "what all chance comes from")

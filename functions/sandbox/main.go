@@ -82,6 +82,17 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		return codeUsage, fmt.Errorf("-function %s=%s leads back to this sandbox", name, o.functions[name])
 	}
 	wechat.SetURLs(urls)
+	database, err := o.openDatabase(wechat)
+	if err != nil {
+		return codeUsage, err
+	}
+	defer database.Close() //nolint:errcheck // it has nothing to say
+	if o.ledger, err = o.ledgerIn(wechat, urls); err != nil {
+		return codeUsage, err
+	}
+	// The ledger may be behind WeChat's side, which is therefore there before our own.
+	front := inBackground(ctx, func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) })
+	defer front.end()
 	sys, id, err := load(ctx, o, wechat, getenv, log)
 	if err != nil {
 		return codeUsage, err
@@ -120,7 +131,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 			return nil
 		},
 		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], ours, log) },
-		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) },
+		front.wait,
 		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
 		func(ctx context.Context) error {
 			if len(o.command) == 0 {

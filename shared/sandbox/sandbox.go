@@ -144,6 +144,7 @@ type Sandbox struct {
 	cloudbase *cloudbase.Door
 	wecom     *wecom.Door
 	control   *control.Door
+	database  http.Handler // nil: the environment has none
 }
 
 // New returns a sandbox in which nothing has happened yet.
@@ -212,7 +213,18 @@ func (s *Sandbox) WeChat() http.Handler {
 	for _, each := range []interface{ Routes(*http.ServeMux) }{s.apiv3, s.v2, s.cloudbase, s.wecom} {
 		each.Routes(mux)
 	}
-	return door.Recorded(s.world, world.ExchangeCall, nil, door.Front(s.world, mux))
+	recorded := door.Recorded(s.world, world.ExchangeCall, nil, door.Front(s.world, mux))
+	database := s.database
+	if database == nil {
+		database = http.HandlerFunc(noDatabase)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == databasePath { // the merchant's own, and not for the journal
+			database.ServeHTTP(w, r)
+			return
+		}
+		recorded.ServeHTTP(w, r)
+	})
 }
 
 // Journal puts what a function of the merchant's side is asked and answers into the journal

@@ -84,6 +84,9 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	out["SCF_NAMESPACE"] = c.EnvID  // as on the platform: CloudBase's library takes it for the current environment
 	// Here a function for SCF or Lambda runs on the developer's own disk.
 	out["LEDGER_ALLOW_SQLITE"] = "true"
+	if s.database != nil {
+		out["CLOUDBASE_APIKEY"] = c.CloudBaseKey
+	}
 	maps.Copy(out, s.variables)
 	return out, nil
 }

@@ -196,6 +196,7 @@ type faultList struct {
 		Notify   map[string]string `json:"notify"`
 		Timer    map[string]string `json:"timer"`
 		Bill     map[string]string `json:"bill"`
+		Database map[string]string `json:"database"`
 	} `json:"known"`
 }
 
@@ -204,6 +205,7 @@ func (d *Door) faults() faultList {
 	upstream, notify, codes := d.world.KnownFaults()
 	out.Known.Upstream, out.Known.ErrCode, out.Known.Notify = teachings(upstream), codes, teachings(notify)
 	out.Known.Timer, out.Known.Bill = teachings(world.TimerFaults), teachings(world.BillFaults)
+	out.Known.Database = teachings(world.DatabaseFaults)
 	return out
 }
 
@@ -222,8 +224,8 @@ func (d *Door) postFault(_ *http.Request, body []byte) (any, error) {
 	if err := read(faultForm(d.world), body, &in); err != nil {
 		return nil, err
 	}
-	if in.Upstream == "" && in.ErrCode == "" && in.Notify == "" && in.Timer == "" && in.Bill == "" {
-		return nil, errors.New("one of /upstream, /err_code, /notify, /timer and /bill is needed")
+	if in.Upstream == "" && in.ErrCode == "" && in.Notify == "" && in.Timer == "" && in.Bill == "" && in.Database == "" {
+		return nil, errors.New("one of /upstream, /err_code, /notify, /timer, /bill and /database is needed")
 	}
 	return d.world.AddFault(in)
 }

@@ -63,6 +63,7 @@ func faultForm(w *world.World) schema.Schema {
 		{Path: "/notify", Enum: faultNames(notify)},
 		{Path: "/timer", Enum: faultNames(world.TimerFaults)},
 		{Path: "/bill", Enum: faultNames(world.BillFaults)},
+		{Path: "/database", Enum: faultNames(world.DatabaseFaults)},
 		{Path: "/rate", Kind: schema.Fraction},
 		{Path: "/count", Kind: schema.Number, Min: 1, Max: 1e6},
 	}

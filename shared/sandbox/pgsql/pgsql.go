@@ -49,6 +49,9 @@ type Config struct {
 	// Allow says whether a call is an administrator's; nil: every call with a Bearer is.
 	Allow func(r *http.Request, body []byte) bool
 
+	// Fault is asked what each call is to suffer that no armed fault strikes; nil: nothing.
+	Fault func() Fault
+
 	Seed uint64
 	Rate float64 // of calls that fail by themselves, from 0 to 1, as the real one's do now and then
 }
@@ -176,6 +179,9 @@ func (d *Door) call(ctx context.Context, w http.ResponseWriter, r *http.Request)
 		return nil, no
 	}
 	fault := d.faults.next(q.SQL)
+	if fault == "" && d.config.Fault != nil {
+		fault = d.config.Fault()
+	}
 	if no := fault.before(ctx, d.ctx); no != nil {
 		return nil, no
 	}

@@ -116,6 +116,7 @@ const (
 	partNotify
 	partTimer
 	partBill
+	partDatabase
 	parts
 )
 
@@ -135,6 +136,7 @@ type Fault struct {
 	Notify   string   `json:"notify,omitempty"`
 	Timer    string   `json:"timer,omitempty"` // stop: the merchant's timer stands still
 	Bill     string   `json:"bill,omitempty"`  // what is wrong with a bill
+	Database string   `json:"database,omitempty"`
 	Rate     *float64 `json:"rate,omitempty"`  // how probable it is; absent: certain
 	Count    *int     `json:"count,omitempty"` // how often it applies; absent: until it is deleted
 	Applied  int      `json:"struck"`          // how often it has
@@ -167,8 +169,8 @@ func (w *World) AddFault(o Fault) (Fault, error) {
 	}
 	w.faultNumber++
 	o.ID = fmt.Sprintf("f%d", w.faultNumber)
-	w.faults = append(w.faults, &fault{Fault: o, number: w.faultNumber, names: [parts]string{o.Upstream, o.ErrCode, o.Notify, o.Timer, o.Bill}})
-	w.Log.Info("fault added", "id", o.ID, "upstream", o.Upstream, "err_code", o.ErrCode, "notify", o.Notify, "timer", o.Timer, "bill", o.Bill)
+	w.faults = append(w.faults, &fault{Fault: o, number: w.faultNumber, names: [parts]string{o.Upstream, o.ErrCode, o.Notify, o.Timer, o.Bill, o.Database}})
+	w.Log.Info("fault added", "id", o.ID, "upstream", o.Upstream, "err_code", o.ErrCode, "notify", o.Notify, "timer", o.Timer, "bill", o.Bill, "database", o.Database)
 	return o, nil
 }
 

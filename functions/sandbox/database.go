@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"wxrefund/shared/sandbox"
+	"wxrefund/shared/sandbox/pgsql"
+)
+
+// occasionally is how many calls of the database fail by themselves, where chance may.
+const occasionally = 0.01
+
+// openDatabase gives the CloudBase environment its database, if there is one. Errors do not
+// show its URL.
+func (o options) openDatabase(wechat *sandbox.Sandbox) (io.Closer, error) {
+	if o.database == "" {
+		return io.NopCloser(nil), nil
+	}
+	c := pgsql.Config{
+		Database: o.database, Allow: wechat.Administrator, Seed: uint64(o.seed), // #nosec G115 -- any bits will do
+		Fault: func() pgsql.Fault { return pgsql.Fault(wechat.DatabaseFault()) },
+	}
+	if o.hostile {
+		c.Rate = occasionally
+	}
+	door, err := pgsql.New(c)
+	if err != nil {
+		return nil, errors.Join(errors.New("-cloudbase-db"), err)
+	}
+	wechat.SetDatabase(door)
+	return door, nil
+}
+
+// ledgerIn is the ledger: in the environment's database, if there is one and no other was
+// asked for.
+func (o options) ledgerIn(wechat *sandbox.Sandbox, urls sandbox.URLs) (string, error) {
+	if o.database == "" || o.set("ledger") {
+		return o.ledger, nil
+	}
+	settings, err := wechat.Settings(o.channel)
+	return "cloudbase:" + settings["TCB_ENV"] + "?endpoint=" + urls.WeChat, err
+}
+
+// A background is something that runs beside what comes next.
+type background struct {
+	end  func() // and waits
+	done chan struct{}
+	err  error
+}
+
+func inBackground(ctx context.Context, f func(context.Context) error) *background {
+	ctx, cancel := context.WithCancel(ctx)
+	b := &background{done: make(chan struct{})}
+	b.end = func() { cancel(); <-b.done }
+	go func() {
+		defer close(b.done)
+		b.err = f(ctx)
+	}()
+	return b
+}
+
+// wait waits until it has ended, by itself or with ctx.
+func (b *background) wait(ctx context.Context) error {
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		b.end()
+	}
+	return b.err
+}
