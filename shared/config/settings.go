@@ -166,8 +166,8 @@ func Settings() []Setting {
 			English: "plain HTTP only: `Authorization: Bearer` with it means a server; 32 characters or more, `new,old` while it is changed",
 			Chinese: "仅普通 HTTP：带有 `Authorization: Bearer` 此令牌的视为服务端；至少 32 个字符，更换期间写 `新,旧`"},
 		{Name: "TRUST_WX_HEADERS", Optional: all, In: Web | Local, Example: "true",
-			English: "`true`, plain HTTP only: believe `x-wx-openid` and `x-wx-source`, behind a gateway that sets them",
-			Chinese: "`true`，仅普通 HTTP：信任网关设置的 `x-wx-openid`、`x-wx-source`"},
+			English: "`true`, plain HTTP only: believe `x-wx-openid` and `x-wx-source`, behind a gateway that strips and sets them. A CloudBase HTTP function with a public route is not behind one, as far as is documented: whoever knows the route can send them",
+			Chinese: "`true`，仅普通 HTTP：信任网关清除并重新设置的 `x-wx-openid`、`x-wx-source`。有公网路由的云开发 HTTP 函数不算：没有文档说明网关会清除它们，知道路由的人都可以伪造"},
 
 		{Name: "NOTIFY_FUNCTIONS", Optional: all, In: everywhere, Example: "scf:orderCallback",
 			English: "comma-separated `scf:name`: cloud functions of `TCB_ENV` that get each refund that settles",

@@ -102,7 +102,7 @@ func (c Caller) evidence() []any {
 	switch {
 	case c.Kind == User && len(c.OpenID) <= maxOpenID:
 		return []any{"openid", c.OpenID}
-	case c.Kind == Unlisted:
+	case c.Kind == Unlisted, c.Kind == Nobody && c.Source != "":
 		return []any{"source", printable(c.Source, 256)}
 	}
 	return nil
