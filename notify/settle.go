@@ -23,7 +23,9 @@ func (h *Handler) settle(ctx context.Context, out refund.Outcome, apply func(con
 		log.ErrorContext(ctx, "unsettled", "error", err)
 		return err
 	}
-	h.Refunds.Deliver(ctx, out.OutRefundNo)
+	if st.Owes { // else to look would cost a ledger behind a network two more calls
+		h.Refunds.Deliver(ctx, out.OutRefundNo)
+	}
 	log.InfoContext(ctx, "acknowledged", "changed", st.Changed)
 	return nil
 }

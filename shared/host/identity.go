@@ -136,22 +136,15 @@ func (id Identity) server(token string) bool {
 	return slices.Contains(serverSources, token) || slices.Contains(id.ServerSources, token)
 }
 
-// unbelieved is the source of a stranger who sent what a gateway would have set.
-const unbelieved = "x-wx-openid, not believed"
-
 // Headers returns who sent a plain HTTP request: a server if it brings the server
 // token. Else it is nobody unless headers are trusted and both are there, once
 // each: a second one means that the gateway adds to what the client sent instead
-// of replacing it. Where they are not trusted, whoever sends them is a stranger who
-// may be lying, and is on record as one.
+// of replacing it.
 func (id Identity) Headers(h http.Header) refund.Caller {
 	if id.bringsToken(h) {
 		return bearer
 	}
 	openid, source := h.Values("X-Wx-Openid"), h.Values("X-Wx-Source")
-	if !id.TrustHeaders && len(openid) > 0 {
-		return refund.Caller{Source: unbelieved}
-	}
 	if !id.TrustHeaders || len(openid) != 1 || len(source) != 1 || openid[0] == "" || source[0] == "" {
 		return refund.Caller{}
 	}

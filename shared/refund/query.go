@@ -66,7 +66,7 @@ func (s *Service) confirm(ctx context.Context, no string, by actor, ask func(*re
 		return Settlement{}, err
 	}
 	if !ask(&tx.rec) {
-		return Settlement{State: tx.rec.State, Refund: tx.rec.view()}, nil
+		return Settlement{State: tx.rec.State, Refund: tx.rec.view(), Owes: len(tx.rec.Outbox) > 0}, nil
 	}
 	st, err := s.ask(ctx, no, tx.rec.Revision, by)
 	if IsCode(err, CodeNotFound) && tx.rec.waits() {

@@ -38,6 +38,7 @@ type Settlement struct {
 	State   State
 	Refund  Refund
 	Changed bool // whether the state moved
+	Owes    bool // events wait for subscribers: [Service.Deliver] has something to do
 
 	ask         bool   // the outcome contradicts the record: the upstream must say what is true
 	contradicts bool   // the outcome contradicts the record, and nothing was settled
@@ -110,6 +111,7 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		s.log(ctx, slog.LevelWarn, "unsettled", out.OutRefundNo, "state", st.State, "source", out.Source, "error", out.Err)
 	}
 	st.Refund, st.revision, st.refusal, st.numberTaken = rec.view(), rec.Revision, rec.Refusal, rec.NumberTaken
+	st.Owes = len(rec.Outbox) > 0
 	if rec.waits() {
 		st.waits = rec.waitingError(s.now())
 	}
