@@ -31,7 +31,7 @@ import (
 
 const (
 	acknowledged = `{"code":"SUCCESS","message":"成功"}`
-	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here: it is a client without an openid, or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS","retry":"never"}`
+	denied       = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here: it is a client without an openid, or comes by HTTP, where headers such as x-wx-openid are not believed: REFUND_SERVER_TOKEN gives an identity there or, behind a gateway that strips and sets them, TRUST_WX_HEADERS","retry":"never"}`
 )
 
 // A started is a packaged function that runs as its platform runs it.

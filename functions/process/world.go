@@ -379,5 +379,5 @@ const (
 	// Acknowledged is notify's answer to what it has taken.
 	Acknowledged = `{"code":"SUCCESS","message":"成功"}`
 	// Denied is the dispatcher's answer to a caller without an identity.
-	Denied = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here: it is a client without an openid, or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS","retry":"never"}`
+	Denied = `{"code":403,"err_code":"NOAUTH","message":"this caller may not refund or query: it has no identity here: it is a client without an openid, or comes by HTTP, where headers such as x-wx-openid are not believed: REFUND_SERVER_TOKEN gives an identity there or, behind a gateway that strips and sets them, TRUST_WX_HEADERS","retry":"never"}`
 )

@@ -26,8 +26,6 @@ const (
 // A callerFunc returns who called, by the rules of the settings.
 type callerFunc func(Identity) refund.Caller
 
-func nobody(Identity) refund.Caller { return refund.Caller{} }
-
 // event answers what came by a platform's invocation: either somebody's event, or
 // an HTTP request that a gateway packed up, which is nobody's.
 func (s *server) event(ctx context.Context, who callerFunc, payload []byte) []byte {
@@ -42,7 +40,7 @@ func (s *server) event(ctx context.Context, who callerFunc, payload []byte) []by
 	if status != 0 {
 		return e.reply(response{status: status})
 	}
-	return e.reply(s.serve(r, body, nobody))
+	return e.reply(s.serve(r, body, true, func(Identity) refund.Caller { return named(r.Header) }))
 }
 
 // invoke answers a direct invocation.
@@ -58,8 +56,8 @@ func (s *server) invoke(ctx context.Context, who callerFunc, event []byte) []byt
 	return envelope(unavailable)
 }
 
-// serve answers an HTTP request whose body is at hand.
-func (s *server) serve(r *http.Request, body []byte, who callerFunc) (res response) {
+// serve answers an HTTP request whose body is at hand. packed: a gateway has packed it up.
+func (s *server) serve(r *http.Request, body []byte, packed bool, who callerFunc) (res response) {
 	ctx := r.Context()
 	fn, id, err := s.load(ctx)
 	caller := who(id)
@@ -69,6 +67,9 @@ func (s *server) serve(r *http.Request, body []byte, who callerFunc) (res respon
 	case err != nil:
 		return response{status: http.StatusServiceUnavailable}
 	case fn.HTTP == nil:
+		if caller.Source == unbelieved {
+			s.doubt(ctx, id, packed)
+		}
 		return s.serveEvent(r, body, fn, caller)
 	}
 	defer func() {

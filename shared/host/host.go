@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"wxrefund/shared/lock"
@@ -102,7 +103,8 @@ type server struct {
 	fn    Function
 	id    Identity
 
-	health health
+	health  health
+	doubted sync.Once // the log says why headers are not believed
 }
 
 func newServer(getenv func(string) string, log *slog.Logger, build Build) *server {

@@ -53,6 +53,8 @@ func buildServer(t testing.TB, build Build) (*server, *logBuffer) {
 	return newServer(getenv, NewLogger(logs, getenv), build), logs
 }
 
+func nobody(Identity) refund.Caller { return refund.Caller{} }
+
 // is attests a caller.
 func is(c refund.Caller) callerFunc { return func(Identity) refund.Caller { return c } }
 
@@ -98,7 +100,7 @@ func TestForgedEventsGainNothing(t *testing.T) {
 func TestPostIsAnEventWithoutAnHTTPHandler(t *testing.T) {
 	s, _ := testServer(t, Function{Invoke: replyCaller})
 	for method, want := range map[string]int{"POST": 200, "GET": 405, "PUT": 405, "DELETE": 405, "OPTIONS": 405} {
-		res := s.serve(httptest.NewRequest(method, "/x", nil), []byte(`{"a":1}`), nobody)
+		res := s.serve(httptest.NewRequest(method, "/x", nil), []byte(`{"a":1}`), true, nobody)
 		if res.status != want {
 			t.Errorf("%s: got %d, want %d", method, res.status, want)
 		}
@@ -138,7 +140,7 @@ func TestPanicsAreAnsweredAndLoggedWithoutPayload(t *testing.T) {
 			if got := s.invoke(t.Context(), is(machine), []byte("{}")); string(got) != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
-			if res := s.serve(httptest.NewRequest("POST", "/", nil), nil, nobody); res.status != 500 || len(res.body) != 0 || len(res.header) != 0 {
+			if res := s.serve(httptest.NewRequest("POST", "/", nil), nil, true, nobody); res.status != 500 || len(res.body) != 0 || len(res.header) != 0 {
 				t.Errorf("got %+v, want a bare 500", res)
 			}
 			if n := strings.Count(logs.String(), `"msg":"panic"`); n != 2 {
@@ -188,7 +190,7 @@ func TestFailedBuildIsRepeatedAndShownToServersAlone(t *testing.T) {
 			t.Errorf("%v: got %s, want %s", step.who, got, step.want)
 		}
 	}
-	if res := s.serve(httptest.NewRequest("POST", "/", nil), nil, nobody); res.status != 503 || len(res.body) != 0 {
+	if res := s.serve(httptest.NewRequest("POST", "/", nil), nil, true, nobody); res.status != 503 || len(res.body) != 0 {
 		t.Errorf("got %+v, want a bare 503", res)
 	}
 	if got := s.invoke(t.Context(), is(machine), nil); !strings.Contains(string(got), "internal error") {
@@ -438,7 +440,7 @@ func TestRecorderAnswersAsNetHTTPDoes(t *testing.T) {
 		}
 	}
 	s, _ := testServer(t, Function{HTTP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(0) })})
-	if res := s.serve(httptest.NewRequest("GET", "/", nil), nil, nobody); res.status != 500 {
+	if res := s.serve(httptest.NewRequest("GET", "/", nil), nil, true, nobody); res.status != 500 {
 		t.Errorf("impossible status: got %d, want 500", res.status)
 	}
 }

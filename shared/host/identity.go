@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -136,17 +137,59 @@ func (id Identity) server(token string) bool {
 	return slices.Contains(serverSources, token) || slices.Contains(id.ServerSources, token)
 }
 
+// unbelieved is the source of a stranger who sent what a gateway would have set.
+const unbelieved = "x-wx-openid, not believed"
+
 // Headers returns who sent a plain HTTP request: a server if it brings the server
 // token. Else it is nobody unless headers are trusted and both are there, once
-// each: a second one means that the gateway adds to what the client sent instead
-// of replacing it.
+// each, and the openid is one: a second one, or two joined by a comma, mean that the
+// gateway adds to what the client sent instead of replacing it. Whoever sends an openid
+// that is not believed is a stranger who may be lying, and is on record as one.
+//
+// Other spellings (X_WX_OPENID) are other headers, and say nothing.
 func (id Identity) Headers(h http.Header) refund.Caller {
 	if id.bringsToken(h) {
 		return bearer
 	}
 	openid, source := h.Values("X-Wx-Openid"), h.Values("X-Wx-Source")
-	if !id.TrustHeaders || len(openid) != 1 || len(source) != 1 || openid[0] == "" || source[0] == "" {
-		return refund.Caller{}
+	if !id.TrustHeaders || len(openid) != 1 || len(source) != 1 || !isOpenID(openid[0]) || source[0] == "" {
+		return named(h)
 	}
 	return id.Platform(openid[0], source[0])
+}
+
+// named is nobody, by the name that a request gives itself.
+func named(h http.Header) refund.Caller {
+	if len(h.Values("X-Wx-Openid")) > 0 {
+		return refund.Caller{Source: unbelieved}
+	}
+	return refund.Caller{}
+}
+
+// isOpenID tells whether s can be an openid: visible ASCII without a comma.
+func isOpenID(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' })
+}
+
+// Why an openid in a header is not believed, and what to do.
+const (
+	whyPublic = "x-wx-openid is not believed: TRUST_WX_HEADERS is not set, and on a route that the public can reach anybody can send the header and be any operator"
+	doPublic  = "set TRUST_WX_HEADERS=true only if every way to this function leads through a gateway that strips x-wx-openid and x-wx-source from what clients send and sets them itself; users of the mini-program else call an event function (wx.cloud.callFunction), and servers send REFUND_SERVER_TOKEN"
+	whyAdded  = "x-wx-openid is not believed: it and x-wx-source must be there once each, with one value"
+	doAdded   = "see that the gateway sets both and replaces what clients send: one that adds to it, or passes it on, lets anybody be any operator; set TRUST_WX_HEADERS=false until it does"
+	whyPacked = "x-wx-openid is not believed: HTTP that a gateway packs up for this function has no identity, whatever TRUST_WX_HEADERS says"
+	doPacked  = "call by wx.cloud.callFunction or directly, from a server, and take the public route to this function away"
+)
+
+// doubt says in the log, once in the life of a process, why an openid was not believed and
+// what to do: the rest is on record with each denial.
+func (s *server) doubt(ctx context.Context, id Identity, packed bool) {
+	why, do := whyPublic, doPublic
+	switch {
+	case packed:
+		why, do = whyPacked, doPacked
+	case id.TrustHeaders:
+		why, do = whyAdded, doAdded
+	}
+	s.doubted.Do(func() { s.log.WarnContext(ctx, "identity not believed", "why", why, "do", do) })
 }

@@ -210,23 +210,31 @@ func TestHeadersNameAUserOnlyIfTrusted(t *testing.T) {
 		return h
 	}
 	both := Identity{TrustHeaders: true, TrustFunctions: true}
+	liar := refund.Caller{Source: unbelieved}
 	tests := []struct {
 		name   string
 		header http.Header
 		id     Identity
 		want   refund.Caller
 	}{
-		{"not trusted", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client"), Identity{TrustFunctions: true}, stranger},
+		{"not trusted", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client"), Identity{TrustFunctions: true}, liar},
+		{"not trusted, an openid alone", header("x-wx-openid", "oALICE"), Identity{}, liar},
+		{"not trusted, as a server", header("x-wx-openid", "oALICE", "x-wx-source", "scf"), Identity{ServerSources: []string{"mine"}, TrustFunctions: true}, liar},
+		{"not trusted, other spellings", header("X_WX_OPENID", "oALICE", "X-WX-SOURCE", "scf"), Identity{}, stranger},
+		{"joined by a comma", header("x-wx-openid", "oALICE, oBOB", "x-wx-source", "wx_client"), Identity{TrustHeaders: true}, liar},
 		{"trusted", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client"), Identity{TrustHeaders: true}, alice},
+		{"trusted, in capitals", header("X-WX-OPENID", "oALICE", "X-WX-SOURCE", "wx_client"), Identity{TrustHeaders: true}, alice},
+		{"trusted, other spellings", header("X_WX_OPENID", "oALICE", "X_WX_SOURCE", "wx_client"), Identity{TrustHeaders: true}, stranger},
+		{"trusted, beside other spellings", header("x_wx_openid", "oBOB", "x-wx-openid", "oALICE", "x-wx-source", "wx_client"), Identity{TrustHeaders: true}, alice},
 		{"no header", header(), Identity{TrustHeaders: true}, stranger},
-		{"no source", header("x-wx-openid", "oALICE"), Identity{TrustHeaders: true}, stranger},
-		{"empty source", header("x-wx-openid", "oALICE", "x-wx-source", ""), Identity{TrustHeaders: true}, stranger},
+		{"no source", header("x-wx-openid", "oALICE"), Identity{TrustHeaders: true}, liar},
+		{"empty source", header("x-wx-openid", "oALICE", "x-wx-source", ""), Identity{TrustHeaders: true}, liar},
 		{"no openid", header("x-wx-source", "wx_client"), Identity{TrustHeaders: true}, stranger},
 		{"no openid, no client", header("x-wx-source", "wx_trigger"), Identity{TrustHeaders: true}, stranger},
 		{"no openid, a function", header("x-wx-source", "scf"), both, stranger},
-		{"empty openid", header("x-wx-openid", "", "x-wx-source", "wx_trigger"), Identity{TrustHeaders: true}, stranger},
-		{"two openids", header("x-wx-openid", "oBOB", "x-wx-openid", "oALICE", "x-wx-source", "wx_client"), Identity{TrustHeaders: true}, stranger},
-		{"two sources", header("x-wx-openid", "oALICE", "x-wx-source", "scf", "x-wx-source", "wx_client"), both, stranger},
+		{"empty openid", header("x-wx-openid", "", "x-wx-source", "wx_trigger"), Identity{TrustHeaders: true}, liar},
+		{"two openids", header("x-wx-openid", "oBOB", "x-wx-openid", "oALICE", "x-wx-source", "wx_client"), Identity{TrustHeaders: true}, liar},
+		{"two sources", header("x-wx-openid", "oALICE", "x-wx-source", "scf", "x-wx-source", "wx_client"), both, liar},
 		{"chain", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client,scf"), Identity{TrustHeaders: true}, alice},
 		{"chain, functions trusted", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client,scf"), both, machine},
 		{"an unknown source", header("x-wx-openid", "oALICE", "x-wx-source", "anonymous"), both, alice},
@@ -234,7 +242,7 @@ func TestHeadersNameAUserOnlyIfTrusted(t *testing.T) {
 	}
 	for _, tt := range tests {
 		want := tt.want
-		if want != stranger {
+		if want != stranger && want != liar {
 			want.Source = tt.header.Get("X-Wx-Source")
 		}
 		if got := tt.id.Headers(tt.header); got != want {

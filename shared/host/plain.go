@@ -93,7 +93,7 @@ func (s *server) plainResponse(ctx context.Context, w http.ResponseWriter, r *ht
 		return res
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return s.serve(r, body, func(id Identity) refund.Caller { return id.Headers(r.Header) })
+	return s.serve(r, body, false, func(id Identity) refund.Caller { return id.Headers(r.Header) })
 }
 
 // requestID returns the platform's id of the request, "" where there is none that is fit

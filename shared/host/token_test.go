@@ -116,7 +116,7 @@ func TestFunctionThatNeedsTheTokenIsReachedWithItAlone(t *testing.T) {
 	for name, c := range map[string]refund.Caller{
 		"nobody": stranger, "a user": alice, "a trusted function": from("wx_client,scf", machine), "an unlisted source": unlisted,
 	} {
-		res := s.serve(httptest.NewRequest("POST", "/", nil), []byte("{}"), is(c))
+		res := s.serve(httptest.NewRequest("POST", "/", nil), []byte("{}"), false, is(c))
 		if res.status != 401 || string(res.body) != refused || res.header.Get("Www-Authenticate") != "Bearer" || ran != 0 {
 			t.Errorf("%s: got %d %v %s, run %d times; want 401", name, res.status, res.header, res.body, ran)
 		}
@@ -124,10 +124,10 @@ func TestFunctionThatNeedsTheTokenIsReachedWithItAlone(t *testing.T) {
 	if n := strings.Count(logs.String(), `"msg":"denied"`); n != 4 {
 		t.Errorf("%d denials logged, want 4:\n%s", n, logs)
 	}
-	if res := s.serve(httptest.NewRequest("GET", "/", nil), nil, is(bearer)); res.status != 405 || ran != 0 {
+	if res := s.serve(httptest.NewRequest("GET", "/", nil), nil, false, is(bearer)); res.status != 405 || ran != 0 {
 		t.Errorf("GET: got %+v", res)
 	}
-	if res := s.serve(httptest.NewRequest("POST", "/", nil), []byte("{}"), is(bearer)); res.status != 200 || ran != 1 {
+	if res := s.serve(httptest.NewRequest("POST", "/", nil), []byte("{}"), false, is(bearer)); res.status != 200 || ran != 1 {
 		t.Errorf("with the token: got %d %s, run %d times", res.status, res.body, ran)
 	}
 	for i, c := range []refund.Caller{stranger, alice, machine} {
@@ -154,7 +154,7 @@ func TestMisconfigurationIsShownToServersAlone(t *testing.T) {
 		oldToken: "",
 	} {
 		h := http.Header{"Authorization": {"Bearer " + name}}
-		res := s.serve(httptest.NewRequest("POST", "/", nil), nil, func(id Identity) refund.Caller { return id.Headers(h) })
+		res := s.serve(httptest.NewRequest("POST", "/", nil), nil, false, func(id Identity) refund.Caller { return id.Headers(h) })
 		if res.status != 503 || string(res.body) != want {
 			t.Errorf("got %d %s, want 503 %s", res.status, res.body, want)
 		}

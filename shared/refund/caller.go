@@ -61,7 +61,8 @@ func (p Policy) Admit(c Caller) error {
 		return denied("this caller may not refund or query: an operator must have a name")
 	}
 	return denied("this caller may not refund or query: it has no identity here: it is a client without an openid, " +
-		"or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS")
+		"or comes by HTTP, where headers such as x-wx-openid are not believed: REFUND_SERVER_TOKEN gives an identity there " +
+		"or, behind a gateway that strips and sets them, TRUST_WX_HEADERS")
 }
 
 // admitAmount says whether a caller who may refund may refund that much.

@@ -168,7 +168,7 @@ func TestRefundMustFitTheOrder(t *testing.T) {
 func TestDeniedCallReachesNeitherLedgerNorChannel(t *testing.T) {
 	const (
 		may        = "this caller may not refund or query: "
-		noIdentity = may + "it has no identity here: it is a client without an openid, or comes by HTTP without what gives one, REFUND_SERVER_TOKEN or (behind a gateway that sets them) TRUST_WX_HEADERS"
+		noIdentity = may + "it has no identity here: it is a client without an openid, or comes by HTTP, where headers such as x-wx-openid are not believed: REFUND_SERVER_TOKEN gives an identity there or, behind a gateway that strips and sets them, TRUST_WX_HEADERS"
 	)
 	user := refund.Caller{Kind: refund.User, OpenID: "oUser"}
 	operator := refund.Caller{Kind: refund.User, OpenID: "oOperator"}
