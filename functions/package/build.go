@@ -35,36 +35,41 @@ type target struct {
 	script string
 }
 
-// webScript starts the binary where a web function is expected to listen.
-const webScript = "#!/bin/sh\nexport PORT=9000\nexec ./main\n"
+// webScript starts the binary where a web function is expected to listen. CloudBase wants
+// bash, LF and the executable bit (docs.cloudbase.net, 启动文件说明).
+const webScript = "#!/bin/bash\nexport PORT=9000\nexec ./main\n"
 
 var targets = []target{
+	{name: "scf-cloudbase", tags: "slim,scf,cloudbase", entry: "main"},
 	{name: "scf-mysql", tags: "slim,scf,mysql", entry: "main"},
 	{name: "scf-postgres", tags: "slim,scf,postgres", entry: "main"},
+	{name: "web-cloudbase", tags: "slim,cloudbase", entry: "scf_bootstrap", script: webScript},
 	{name: "web-mysql", tags: "slim,mysql", entry: "scf_bootstrap", script: webScript},
 	{name: "lambda-dynamodb", tags: "slim,lambda,lambda.norpc,dynamodb", entry: "bootstrap"},
 	{name: "lambda-postgres", tags: "slim,lambda,lambda.norpc,postgres", entry: "bootstrap"},
 }
 
-// choose returns the target or image of a name, or all if there is none.
-func choose(name string) ([]target, []image, error) {
-	if name == "" {
-		return targets, images, nil
-	}
+// choose returns all packages and images, or those of the target or image of a name.
+func choose(name string) (parts []part, chosen []image, err error) {
 	var names []string
 	for _, t := range targets {
-		if t.name == name {
-			return []target{t}, nil, nil
-		}
 		names = append(names, t.name)
+		for _, f := range functions {
+			if name == "" || name == t.name {
+				parts = append(parts, part{"", t, f})
+			}
+		}
 	}
 	for _, i := range images {
-		if i.name == name {
-			return nil, []image{i}, nil
-		}
 		names = append(names, i.name)
+		if name == "" || name == i.name {
+			chosen = append(chosen, i)
+		}
 	}
-	return nil, nil, fmt.Errorf("-only is %q, want one of %s", name, strings.Join(names, ", "))
+	if len(parts)+len(chosen) == 0 {
+		return nil, nil, fmt.Errorf("-only is %q, want one of %s", name, strings.Join(names, ", "))
+	}
+	return parts, chosen, nil
 }
 
 // sizes are those of one package, in bytes.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,189 +16,292 @@ import (
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/dotenv"
+	"wxrefund/shared/ledger"
 )
 
-// A cloudBaseConfig is cloudbaserc.json, version 2.1: what tcb, CloudBase's own
-// command, deploys by.
-type cloudBaseConfig struct {
-	Schema       string              `json:"$schema"`
-	Version      string              `json:"version"`
-	EnvID        string              `json:"envId"`
-	Region       string              `json:"region"`
-	FunctionRoot string              `json:"functionRoot"`
-	Functions    []cloudBaseFunction `json:"functions"`
+// A cloudLedger is a ledger that functions at CloudBase may have, by its URL's scheme,
+// and the targets whose packages hold its driver.
+type cloudLedger struct {
+	scheme string
+	event  string // of functions that are invoked with an event
+	http   string // of functions that serve HTTP; empty: none does
 }
 
-type cloudBaseFunction struct {
-	Name              string             `json:"name"`
-	Type              string             `json:"type"`
-	Runtime           string             `json:"runtime"`
-	Handler           string             `json:"handler"`
-	Timeout           int                `json:"timeout"`
-	MemorySize        int                `json:"memorySize"`
-	InstallDependency bool               `json:"installDependency"`
-	VPC               *cloudBaseVPC      `json:"vpc,omitempty"`
-	Triggers          []cloudBaseTrigger `json:"triggers,omitempty"`
-	EnvVariables      map[string]string  `json:"envVariables"`
+// cloudLedgers has the ledger of who has nothing but an environment first. Beside a
+// database in a VPC all functions stay event functions: a deployed function's type can
+// not be changed, and its HTTP functions would need a key that its event functions are
+// lent.
+var cloudLedgers = []cloudLedger{
+	{"cloudbase", "scf-cloudbase", "web-cloudbase"},
+	{"mysql", "scf-mysql", ""},
+	{"postgres", "scf-postgres", ""},
 }
 
-type cloudBaseVPC struct {
-	VPCID    string `json:"vpcId"`
-	SubnetID string `json:"subnetId"`
+// own tells whether the ledger is in the environment itself: no VPC, and a schema that
+// CloudBase's own command can apply.
+func (l cloudLedger) own() bool { return l.scheme == "cloudbase" }
+
+// A part is a package: of a function, for a target. folder is where dist/cloudbase has
+// it, "" if it has not.
+type part struct {
+	folder   string
+	target   target
+	function function
 }
 
-type cloudBaseTrigger struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Config string `json:"config"`
+// parts are the packages that dist/cloudbase has: every function in both forms, but for
+// the one of a timer, since timers start event functions alone.
+func (l cloudLedger) parts() (all []part) {
+	for _, form := range []struct{ folder, target string }{{"event", l.event}, {"http", l.http}} {
+		i := slices.IndexFunc(targets, func(t target) bool { return t.name == form.target })
+		for _, f := range functions {
+			if i >= 0 && (form.folder == "event" || f.schedule == "") {
+				all = append(all, part{form.folder, targets[i], f})
+			}
+		}
+	}
+	return all
+}
+
+// overHTTP are the channels whose notifications WeChat Pay sends to an address. On the
+// others CloudBase's relay invokes a function, or there are none.
+var overHTTP = []string{"apiv3", "global"}
+
+// advised are settings that a channel runs without, and a merchant should have set.
+var advised = map[string][]string{
+	"apiv3":    {"WXPAY_NOTIFY_URL", "WXPAY_PUBLIC_KEY_ID", "WXPAY_PUBLIC_KEY"},
+	"global":   {"WXPAY_NOTIFY_URL"},
+	"cloudpay": {"CLOUDPAY_CALLBACK_FUNCTION"},
+}
+
+// A need is a setting that a deployment wants, and whether it runs without.
+type need struct {
+	config.Setting
+	required bool
+}
+
+// needed are those of a channel with a ledger, in the order of the list of settings.
+func needed(channel string, l cloudLedger) (all []need) {
+	for _, s := range config.Settings() {
+		_, required := s.Reads(channel)
+		switch {
+		case s.Name == "TCB_ENV": // in the environment itself the ledger's URL says it
+			required = !l.own()
+		case s.Name == "CLOUDBASE_APIKEY":
+			required = l.own()
+		case s.Name == "LEDGER_URL" && l.own():
+			s.English = "the ledger: `cloudbase:` and the id of the environment, in whose PostgreSQL it is"
+			s.Chinese = "账本：`cloudbase:` 加云开发环境 ID，存放在该环境的 PostgreSQL 中"
+			s.Example = "cloudbase:shop-1g2h3j4k5l"
+		}
+		if required || slices.Contains(advised[channel], s.Name) {
+			all = append(all, need{s, required})
+		}
+	}
+	return all
+}
+
+// A cloudPlan is what becomes of a .env: dist/cloudbase before anything is built.
+type cloudPlan struct {
+	file    string // the .env
+	absent  bool   // and there is none
+	channel string
+	ledger  cloudLedger
+	config  cloudBaseConfig
+
+	migrations []ledger.Migration
+	derived    bool     // LEDGER_URL is not set, and made of TCB_ENV
+	missing    []need   // required ones first
+	brought    []string // settings whose values were read from files
+	left       []string // settings that have a value, and that no function needs
+}
+
+// planCloudBase reads a .env. That there is none, or that something is missing in it, is
+// no error; what is malformed is.
+func planCloudBase(ctx context.Context, envFile string) (*cloudPlan, error) {
+	env, err := dotenv.Read(envFile)
+	absent := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !absent {
+		return nil, err
+	}
+	p, err := newCloudPlan(ctx, env, filepath.Dir(envFile))
+	if err != nil {
+		return nil, fmt.Errorf("%s is wrong:\n%w", envFile, err)
+	}
+	p.file, p.absent = envFile, absent
+	return p, nil
+}
+
+// newCloudPlan makes the plan from the variables of the .env in a folder. Its error is
+// all that is wrong, a line each.
+func newCloudPlan(ctx context.Context, env map[string]string, folder string) (*cloudPlan, error) {
+	var problems []string
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	p := &cloudPlan{channel: cmp.Or(strings.TrimSpace(env["WXPAY_CHANNEL"]), "apiv3"), ledger: cloudLedgers[0]}
+	variables, left := deployedVariables(env, p.channel)
+	p.left = left
+	if id := variables["TCB_ENV"]; id != "" && variables["LEDGER_URL"] == "" {
+		variables["LEDGER_URL"], p.derived = "cloudbase:"+id, true
+	}
+	scheme, rest, _ := strings.Cut(variables["LEDGER_URL"], ":")
+	offered := true
+	if variables["LEDGER_URL"] != "" {
+		i := slices.IndexFunc(cloudLedgers, func(l cloudLedger) bool { return l.scheme == scheme })
+		if offered = i >= 0; offered {
+			p.ledger = cloudLedgers[i]
+		}
+	}
+	var failed []string
+	p.brought, failed = bringFiles(variables, folder)
+	for _, name := range failed {
+		problem("%s names a file that cannot be read", name)
+	}
+	malformed, lacking := checkSettings(ctx, env, variables)
+	problems = append(problems, malformed...)
+	switch isLedger := func(problem string) bool {
+		return strings.HasPrefix(problem, "LEDGER_URL ") || strings.HasPrefix(problem, "LEDGER_URL:")
+	}; {
+	case p.derived:
+		problems = slices.DeleteFunc(problems, isLedger) // TCB_ENV is named instead
+	case !offered:
+		// What config offers instead has no package for CloudBase.
+		problems = slices.DeleteFunc(problems, func(p string) bool { return strings.HasPrefix(p, "LEDGER_URL must begin with") })
+		if !slices.ContainsFunc(problems, isLedger) {
+			problem("LEDGER_URL must begin with cloudbase:, mysql: or postgres:, which functions at CloudBase have packages for")
+		}
+	}
+	p.missing = missing(needed(p.channel, p.ledger), variables, lacking)
+	p.config = cloudBaseConfig{
+		Schema: schemaAddress, Version: "2.1", EnvID: variables["TCB_ENV"],
+		Region: cmp.Or(strings.TrimSpace(env["SCF_REGION"]), "ap-shanghai"), FunctionRoot: "./event",
+	}
+	if p.config.EnvID == "" && p.ledger.own() {
+		p.config.EnvID, _, _ = strings.Cut(rest, "?")
+	}
+	if p.config.EnvID == "" {
+		p.config.EnvID = "{{env.TCB_ENV}}" // tcb asks which, unless its environment or .env says
+	}
+	if !slices.Contains([]string{"ap-shanghai", "ap-guangzhou"}, p.config.Region) {
+		problem("SCF_REGION must be ap-shanghai or ap-guangzhou, which are CloudBase's; for SCF in another region build with -env '', and deploy with serverless.yml")
+	}
+	if _, query, _ := strings.Cut(rest, "?"); p.ledger.own() {
+		if v, err := url.ParseQuery(query); err == nil && v.Has("endpoint") && !reachable(v.Get("endpoint")) {
+			problem("LEDGER_URL has an endpoint that is not https in public; one of this machine is for the sandbox")
+		}
+	}
+	if v := variables["WXPAY_NOTIFY_URL"]; v != "" && !reachable(v) {
+		problem("WXPAY_NOTIFY_URL must be an https address in public, which WeChat Pay reaches; http and an address of this machine or a private network are for the sandbox")
+	}
+	vpc, err := p.vpc(env)
+	if err != nil {
+		problem("%v", err)
+	}
+	problems = append(problems, placeholders(variables)...)
+	if err := checkSize(variables); err != nil {
+		problem("%v", err)
+	}
+	if p.ledger.own() {
+		p.config.Database = &cloudBaseDatabase{"postgresql", "./migrations"}
+		if p.migrations, err = ledger.Migrations(); err != nil {
+			return nil, err
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.New("  " + strings.Join(problems, "\n  "))
+	}
+	p.describe(variables, vpc)
+	return p, nil
+}
+
+// checkSettings has the code itself look at what it would read where the functions run.
+// It returns what is malformed, a sentence each, and the names of what is missing.
+func checkSettings(ctx context.Context, env, variables map[string]string) (malformed, lacking []string) {
+	all := maps.Clone(env)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, variables)
+	all["_LAMBDA_SERVER_PORT"] = "9001" // as on SCF, where SQLite is refused
+	err := config.Check(ctx, all)
+	if err == nil {
+		return nil, nil
+	}
+	for _, sentence := range strings.Split(err.Error(), "\n") {
+		if name, _, ok := strings.Cut(sentence, " is missing"); ok && !strings.Contains(name, " ") {
+			lacking = append(lacking, name)
+		} else {
+			malformed = append(malformed, sentence)
+		}
+	}
+	return malformed, lacking
+}
+
+// missing are the needs that have no value, and what the code lacks beside them, required
+// ones first.
+func missing(all []need, variables map[string]string, lacking []string) (none []need) {
+	known := map[string]bool{}
+	for _, n := range all {
+		if known[n.Name] = true; variables[n.Name] == "" {
+			n.required = n.required || slices.Contains(lacking, n.Name)
+			none = append(none, n)
+		}
+	}
+	for _, s := range config.Settings() {
+		// Where the ledger is the environment's own, its URL says what TCB_ENV would.
+		if !known[s.Name] && s.Name != "TCB_ENV" && slices.Contains(lacking, s.Name) {
+			none = append(none, need{s, true})
+		}
+	}
+	slices.SortStableFunc(none, func(a, b need) int {
+		return cmp.Compare(map[bool]int{true: 0, false: 1}[a.required], map[bool]int{true: 0, false: 1}[b.required])
+	})
+	return none
+}
+
+// vpc is where the ledger's database is, if it is in one.
+func (p *cloudPlan) vpc(env map[string]string) (*cloudBaseVPC, error) {
+	v := cloudBaseVPC{strings.TrimSpace(env["SCF_VPC_ID"]), strings.TrimSpace(env["SCF_SUBNET_ID"])}
+	switch {
+	case v == cloudBaseVPC{}:
+		return nil, nil
+	case p.ledger.own():
+		p.left = append(p.left, "SCF_VPC_ID", "SCF_SUBNET_ID")
+		return nil, nil
+	case v.VPCID == "" || v.SubnetID == "":
+		return nil, errors.New("SCF_VPC_ID and SCF_SUBNET_ID need each other")
+	}
+	return &v, nil
+}
+
+// placeholders finds values that tcb would put something else in the place of.
+func placeholders(variables map[string]string) (problems []string) {
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if strings.Contains(variables[name], "{{") && !strings.HasPrefix(variables[name], "{{") { // which config has told
+			problems = append(problems, name+" holds {{, which tcb takes for the beginning of a placeholder")
+		}
+	}
+	return problems
 }
 
 // maxVariables is what SCF takes of all variables of a function together, in bytes.
 const maxVariables = 4 << 10
 
-// writeCloudBase makes dir/cloudbase/cloudbaserc.json from the settings in envFile, if
-// the packages for SCF are among the chosen ones, and returns a line that says what it
-// did. It is beside the packages, which dir ignores in git, and readable to its owner
-// alone: it holds the values. What an earlier run left goes first.
-func writeCloudBase(ctx context.Context, dir, envFile string, chosen []target) (said string, err error) {
-	file := filepath.Join(dir, "cloudbase", "cloudbaserc.json")
-	if envFile == "" || !slices.ContainsFunc(chosen, func(t target) bool { return strings.HasPrefix(t.name, "scf-") }) {
-		return "", nil
-	}
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	env, err := dotenv.Read(envFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Sprintf("%s is not written, for there is no %s: to deploy to CloudBase, copy .env.example to it and fill it in", file, envFile), nil
-	}
-	if err != nil {
-		return "", err
-	}
-	c, brought, left, err := cloudBase(ctx, env, filepath.Dir(envFile), chosen)
-	if err != nil {
-		return "", fmt.Errorf("%s is wrong:\n%w", envFile, err)
-	}
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(c); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // it is the file that is nobody else's
-		return "", err
-	}
-	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
-		return "", err
-	}
-	said = fmt.Sprintf("%s deploys %s: cd %s && tcb fn deploy --all --force", file, filepath.Base(c.FunctionRoot), filepath.Dir(file))
-	if len(brought) > 0 {
-		said += fmt.Sprintf("\nread from files and copied in (scf, which copies nothing, would deploy their paths): %s", strings.Join(brought, ", "))
-	}
-	if len(left) > 0 {
-		said += fmt.Sprintf("\nleft out, since no function on SCF reads them with this WXPAY_CHANNEL: %s", strings.Join(left, ", "))
-	}
-	return said, nil
-}
-
-// cloudBase makes the configuration from the variables of the .env in a folder. It
-// returns the names of settings whose values it has read from files, and of those that
-// are filled in and that the functions have no use for. Its error is all that is wrong,
-// a line each.
-func cloudBase(ctx context.Context, env map[string]string, folder string, chosen []target) (c cloudBaseConfig, brought, left []string, err error) {
-	var problems []string
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	variables, left := deployedVariables(env)
-	brought, failed := bringFiles(variables, folder)
-	for _, name := range failed {
-		problem("%s names a file that cannot be read", name)
-	}
-	all := maps.Clone(env)
-	maps.Copy(all, variables)
-	all["_LAMBDA_SERVER_PORT"] = "9001" // as on SCF, where SQLite is refused
-	if err := config.Check(ctx, all); err != nil {
-		problems = append(problems, strings.Split(err.Error(), "\n")...)
-	}
-	c = cloudBaseConfig{
-		Schema: "https://static.cloudbase.net/cli/cloudbaserc.schema.json", Version: "2.1", EnvID: env["TCB_ENV"], Region: strings.TrimSpace(env["SCF_REGION"]),
-	}
-	if c.EnvID == "" && !slices.Contains(problems, "TCB_ENV is missing") {
-		problem("TCB_ENV is missing: it is the environment to deploy to")
-	}
-	if c.Region == "" {
-		c.Region = "ap-shanghai"
-	}
-	if !slices.Contains([]string{"ap-shanghai", "ap-guangzhou"}, c.Region) {
-		problem("SCF_REGION must be ap-shanghai or ap-guangzhou, which are CloudBase's; for SCF in another region build with -env '', and deploy with serverless.yml")
-	}
-	if v := variables["WXPAY_NOTIFY_URL"]; v != "" && !reachable(v) {
-		problem("WXPAY_NOTIFY_URL must be an https address in public, which WeChat Pay reaches; http and an address of this machine or a private network are for the sandbox")
-	}
-	var vpc *cloudBaseVPC
-	switch v := (cloudBaseVPC{env["SCF_VPC_ID"], env["SCF_SUBNET_ID"]}); {
-	case v.VPCID != "" && v.SubnetID != "":
-		vpc = &v
-	case v != cloudBaseVPC{}:
-		problem("SCF_VPC_ID and SCF_SUBNET_ID need each other")
-	}
-	scheme, _, _ := strings.Cut(variables["LEDGER_URL"], ":")
-	if root, offer := ledgerPackage(scheme, chosen); root != "" {
-		c.FunctionRoot = "../" + root
-	} else {
-		// What config offers instead has no package for SCF.
-		problems = slices.DeleteFunc(problems, func(p string) bool { return strings.HasPrefix(p, "LEDGER_URL must begin with") })
-		if !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, "LEDGER_URL") }) {
-			problem("LEDGER_URL must be that of a package for SCF which is built: %s", offer)
-		}
-	}
+// checkSize tells which variables are the largest, if they are too large together.
+func checkSize(variables map[string]string) error {
 	size, lengths := 0, map[string]int{}
-	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		lengths[name] = len(name) + len(variables[name])
+	for name, value := range variables {
+		lengths[name] = len(name) + len(value)
 		size += lengths[name]
-		if strings.Contains(variables[name], "{{") && !strings.HasPrefix(variables[name], "{{") { // which config has told
-			problem("%s holds {{, which tcb takes for the beginning of a placeholder", name)
-		}
 	}
-	if size > maxVariables {
-		largest := slices.SortedFunc(maps.Keys(lengths), func(a, b string) int { return cmp.Or(cmp.Compare(lengths[b], lengths[a]), cmp.Compare(a, b)) })
-		for i, name := range largest {
-			largest[i] = fmt.Sprintf("%s (%d)", name, lengths[name])
-		}
-		problem("the variables of a function have %d bytes, and SCF takes %d; the largest are %s. A relative file:PATH is copied in, only an absolute one, as of a layer below /opt, is read where the function runs",
-			size, maxVariables, strings.Join(largest[:min(3, len(largest))], ", "))
+	if size <= maxVariables {
+		return nil
 	}
-	if len(problems) > 0 {
-		return c, nil, nil, errors.New("  " + strings.Join(problems, "\n  "))
+	largest := slices.SortedFunc(maps.Keys(lengths), func(a, b string) int { return cmp.Or(cmp.Compare(lengths[b], lengths[a]), cmp.Compare(a, b)) })
+	for i, name := range largest {
+		largest[i] = fmt.Sprintf("%s (%d)", name, lengths[name])
 	}
-	for _, f := range functions {
-		one := cloudBaseFunction{
-			Name: f.name, Type: "Event", Runtime: "Go1", Handler: "main", Timeout: f.timeout, MemorySize: 256, VPC: vpc, EnvVariables: variables,
-		}
-		if f.schedule != "" {
-			one.Triggers = []cloudBaseTrigger{{"every-minute", "timer", f.schedule}}
-		}
-		c.Functions = append(c.Functions, one)
-	}
-	return c, brought, left, nil
-}
-
-// ledgerPackage returns the chosen package for SCF with a ledger of a scheme; "": there
-// is none. It offers the schemes of those that are chosen, and tells which to choose.
-func ledgerPackage(scheme string, chosen []target) (name, offer string) {
-	var schemes []string
-	for _, t := range chosen {
-		if s, ok := strings.CutPrefix(t.name, "scf-"); ok && s == scheme {
-			return t.name, ""
-		} else if ok {
-			schemes = append(schemes, s+":")
-		}
-	}
-	offer = strings.Join(schemes, " or ")
-	if all, _, err := choose("scf-" + scheme); err == nil {
-		offer += fmt.Sprintf("; for %s: build %s too, without -only", scheme, all[0].name)
-	}
-	return "", offer
+	return fmt.Errorf("the variables of a function have %d bytes, and SCF takes %d; the largest are %s. A relative file:PATH is copied in, only an absolute one, as of a layer below /opt, is read where the function runs",
+		size, maxVariables, strings.Join(largest[:min(3, len(largest))], ", "))
 }
 
 // reachable tells whether WeChat Pay may reach an address: by https, and not where
@@ -216,11 +317,7 @@ func reachable(address string) bool {
 
 // deployedVariables are those that a function on SCF reads on the channel, and those of
 // the merchant's own code; left are other settings that have a value.
-func deployedVariables(env map[string]string) (variables map[string]string, left []string) {
-	channel := env["WXPAY_CHANNEL"]
-	if channel == "" {
-		channel = "apiv3"
-	}
+func deployedVariables(env map[string]string, channel string) (variables map[string]string, left []string) {
 	variables = map[string]string{}
 	for _, s := range config.Settings() {
 		reads, _ := s.Reads(channel)

@@ -1,11 +1,13 @@
 package main
 
 import (
-	"bytes"
+	"archive/zip"
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"wxrefund/shared/config"
+	"wxrefund/shared/dotenv"
+	"wxrefund/shared/ledger"
 )
 
 // schema is CloudBase's own of cloudbaserc.json, version 2.1.
@@ -91,107 +95,411 @@ func merchantEnv(t *testing.T, channel string) map[string]string {
 	}
 	maps.Copy(env, subscribed)
 	maps.Copy(env, map[string]string{
-		"WXPAY_CHANNEL": channel, "LEDGER_URL": "mysql://wxrefund:p@10.0.0.1:3306/wxrefund", "REFUND_MAX_FEN": "", "SCF_REGION": "ap-shanghai",
+		"WXPAY_CHANNEL": channel, "LEDGER_URL": "cloudbase:env-1", "CLOUDBASE_APIKEY": "api-key", "REFUND_MAX_FEN": "", "SCF_REGION": "ap-shanghai",
+		"CLOUDPAY_CALLBACK_FUNCTION": "notify",
 	})
 	return env
 }
 
-// For each channel the file that is made has CloudBase's schema, lets the functions load
-// within what SCF allows, and sets nothing that is empty or of another channel.
-func TestCloudBaseConfigurationOfEachChannel(t *testing.T) {
-	s := schema(t)
-	for _, channel := range config.Channels() {
-		dir := t.TempDir()
-		env := merchantEnv(t, channel)
-		file := filepath.Join(dir, ".env")
-		put(t, file, quoted(env))
-		said, err := writeCloudBase(t.Context(), dir, file, targets)
-		if err != nil {
-			t.Errorf("%s: %v", channel, err)
-			continue
+// ledgerURLs are of each kind of ledger that functions at CloudBase may have.
+var ledgerURLs = map[string]string{
+	"cloudbase": "cloudbase:env-1", "mysql": "mysql://wxrefund:p@10.0.0.1:3306/wxrefund", "postgres": "postgres://wxrefund:p@10.0.0.1:5432/wxrefund",
+}
+
+// unbuilt makes packages that hold no programs, and whatever else builds make.
+func unbuilt(t *testing.T, dir string, parts []part) {
+	t.Helper()
+	for _, p := range parts {
+		folder := filepath.Join(dir, p.target.name, p.function.name)
+		put(t, filepath.Join(folder, "main"), "the program "+p.target.name+" "+p.function.name)
+		err := os.Chmod(filepath.Join(folder, "main"), 0o755)
+		if p.target.script != "" {
+			err = os.WriteFile(filepath.Join(folder, p.target.entry), []byte(p.target.script), 0o755)
 		}
-		made := filepath.Join(dir, "cloudbase", "cloudbaserc.json")
-		b, err := os.ReadFile(made)
-		if err != nil {
-			t.Fatal(err)
+		if err == nil {
+			_, err = pack(folder, folder+".zip")
 		}
-		if info, err := os.Stat(made); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: mode %v, %v, want its owner's alone", channel, info.Mode(), err)
-		}
-		if !strings.Contains(said, "cd "+filepath.Dir(made)+" && tcb fn deploy --all --force") {
-			t.Errorf("%s: it says %q, want the command that deploys", channel, said)
-		}
-		if err := validates(s, string(b)); err != nil {
-			t.Errorf("%s: %v", channel, err)
-		}
-		d, err := readCloudBase(string(b))
 		if err != nil {
 			t.Fatal(err)
-		}
-		for _, name := range deployed {
-			got := d[name].environment
-			want := map[string]string{}
-			for variable, value := range env {
-				for _, s := range config.Settings() {
-					if reads, _ := s.Reads(channel); s.Name == variable && value != "" && reads && s.In&config.SCF != 0 {
-						want[variable] = strings.TrimSpace(value)
-					}
-				}
-			}
-			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("%s: %s (-.env +file):\n%s", channel, name, d)
-			}
-			if err := loads(got); err != nil {
-				t.Errorf("%s: %s: %v", channel, name, err)
-			}
-		}
-	}
-	// And the schema refuses what it refused before.
-	c, _, _, err := cloudBase(t.Context(), sampleEnv(), "", targets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for old, other := range map[string]string{
-		`"version":"2.1"`: `"version":"2.0"`, `"ap-guangzhou"`: `"{{env.SCF_REGION}}"`, `"runtime":"Go1"`: `"runtime":"Golang1"`,
-		`"memorySize":256`: `"memorySize":200`, `"name":"notify"`: `"name":"1notify"`, `"type":"timer"`: `"type":"cron"`, `"vpcId"`: `"vpc"`,
-	} {
-		broken := bytes.Replace(b, []byte(old), []byte(other), 1)
-		if bytes.Equal(broken, b) || validates(s, string(broken)) == nil {
-			t.Errorf("%s in place of %s has the schema, or is not there", other, old)
 		}
 	}
 }
 
-// What is wrong with .env is told at once, a line each, and nothing is written: neither
-// a value nor a file.
+// made makes dir/cloudbase from a .env and returns the plan and what is said.
+func made(t *testing.T, dir, envFile string) (p *cloudPlan, said string) {
+	t.Helper()
+	p, err := planned(t.Context(), dir, envFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unbuilt(t, dir, p.ledger.parts())
+	var out strings.Builder
+	if err := p.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.say(&out, dir); err != nil {
+		t.Fatal(err)
+	}
+	return p, out.String()
+}
+
+// rendered is the file that variables make.
+func rendered(t *testing.T, env map[string]string) string {
+	t.Helper()
+	p, err := newCloudPlan(t.Context(), env, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := p.json()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// content reads a folder: of each file what is in it and its mode.
+func content(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		all[filepath.ToSlash(name)] = info.Mode().Perm().String() + " " + string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// zipped reads a zip in the same form.
+func zipped(t *testing.T, name string) map[string]string {
+	t.Helper()
+	r, err := zip.OpenReader(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	all := map[string]string{}
+	for _, f := range r.File {
+		b, err := fs.ReadFile(r, f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[f.Name] = f.Mode().Perm().String() + " " + string(b)
+	}
+	return all
+}
+
+// For each channel and ledger the folder that is made has a configuration of CloudBase's
+// schema, which lets the functions load within what SCF allows, sets nothing that is empty
+// or of another channel, and names packages that are there.
+func TestCloudBaseFolderOfEachChannelAndLedger(t *testing.T) {
+	s := schema(t)
+	for _, channel := range config.Channels() {
+		for ledger, ledgerURL := range ledgerURLs {
+			t.Run(channel+" "+ledger, func(t *testing.T) {
+				dir := t.TempDir()
+				env := merchantEnv(t, channel)
+				env["LEDGER_URL"], env["SCF_VPC_ID"], env["SCF_SUBNET_ID"] = ledgerURL, "vpc-1", "subnet-1"
+				file := filepath.Join(dir, ".env")
+				put(t, file, quoted(env))
+				p, said := made(t, dir, file)
+				if len(p.missing) > 0 || strings.Contains(said, "issing") {
+					t.Errorf("%+v is missing: %s", p.missing, said)
+				}
+				folder := filepath.Join(dir, "cloudbase")
+				for _, want := range []string{"cd " + folder + " && tcb fn deploy --all --force\n", "cd " + folder + " && tcb deploy\n", "go run ./functions/operate -env " + file + " check\n"} {
+					if !strings.Contains(said, want) {
+						t.Errorf("it says %q, want %q in it", said, want)
+					}
+				}
+				checkFolder(t, s, folder, env)
+			})
+		}
+	}
+}
+
+// checkFolder holds what was made of a .env against it.
+func checkFolder(t *testing.T, s *jsonschema.Schema, folder string, env map[string]string) {
+	t.Helper()
+	file := filepath.Join(folder, "cloudbaserc.json")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v, want its owner's alone", info.Mode(), err)
+	}
+	if err := validates(s, string(b)); err != nil {
+		t.Error(err)
+	}
+	var c cloudBaseConfig
+	if err := json.Unmarshal(b, &c); err != nil {
+		t.Fatal(err)
+	}
+	channel := env["WXPAY_CHANNEL"]
+	own, routed := strings.HasPrefix(env["LEDGER_URL"], "cloudbase:"), channel == "apiv3" || channel == "global"
+	if (c.Database != nil) != own || (c.Gateway != nil) != routed || c.EnvID != "env-1" || c.Region != "ap-shanghai" {
+		t.Errorf("database %v, gateway %v, environment %s in %s", c.Database, c.Gateway, c.EnvID, c.Region)
+	}
+	if own {
+		if info, err := os.Stat(filepath.Join(folder, c.Database.Migrations)); err != nil || !info.IsDir() {
+			t.Errorf("no migrations: %v", err)
+		}
+	}
+	if routed && (len(c.Gateway.Routes) != 1 || c.Gateway.Routes[0] != cloudBaseRoute{"/refund-notify", "function:notify", false}) {
+		t.Errorf("routes %+v", c.Gateway.Routes)
+	}
+	if len(c.Functions) != len(deployed) {
+		t.Fatalf("%d functions", len(c.Functions))
+	}
+	for i, f := range c.Functions {
+		if f.Name != deployed[i] || filepath.Base(f.Dir) != f.Name || (f.VPC == nil) != own {
+			t.Errorf("function %d: %s in %s, VPC %v", i, f.Name, f.Dir, f.VPC)
+		}
+		serves := f.Name == "notify" && own && routed
+		want := map[string]string{"main": ""}
+		if serves {
+			want["scf_bootstrap"] = "-rwxr-xr-x #!/bin/bash\nexport PORT=9000\nexec ./main\n"
+		}
+		if (f.Type == "HTTP") != serves || f.Public != serves || (f.Type == "Event") == serves {
+			t.Errorf("%s: type %s, public %v", f.Name, f.Type, f.Public)
+		}
+		got := content(t, filepath.Join(folder, f.Dir))
+		if d := cmp.Diff(got, zipped(t, filepath.Join(folder, f.Dir)+".zip")); d != "" {
+			t.Errorf("%s: (-folder +zip)\n%s", f.Name, d)
+		}
+		if !strings.HasPrefix(got["main"], "-rwxr-xr-x ") {
+			t.Errorf("%s: main is not to be executed", f.Name)
+		}
+		want["main"] = got["main"]
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: (-want +got)\n%s", f.Name, d)
+		}
+		variables := map[string]string{}
+		for variable, value := range env {
+			for _, s := range config.Settings() {
+				if reads, _ := s.Reads(channel); s.Name == variable && value != "" && reads && s.In&config.SCF != 0 {
+					variables[variable] = strings.TrimSpace(value)
+				}
+			}
+		}
+		if d := cmp.Diff(variables, f.EnvVariables); d != "" {
+			t.Errorf("%s (-.env +file):\n%s", f.Name, d)
+		}
+		if err := loads(f.EnvVariables); err != nil {
+			t.Errorf("%s: %v", f.Name, err)
+		}
+	}
+}
+
+// The schema refuses what it refused before.
+func TestCloudBaseSchemaFindsFaults(t *testing.T) {
+	s := schema(t)
+	inVPC := sampleEnv()
+	inVPC["LEDGER_URL"] = ledgerURLs["mysql"]
+	for _, c := range []struct{ in, old, other string }{
+		{rendered(t, sampleEnv()), `"version": "2.1"`, `"version": "2.0"`},
+		{rendered(t, sampleEnv()), `"ap-guangzhou"`, `"{{env.SCF_REGION}}"`},
+		{rendered(t, sampleEnv()), `"runtime": "Go1"`, `"runtime": "Golang1"`},
+		{rendered(t, sampleEnv()), `"memorySize": 256`, `"memorySize": 200`},
+		{rendered(t, sampleEnv()), `"name": "notify"`, `"name": "1notify"`},
+		{rendered(t, sampleEnv()), `"type": "timer"`, `"type": "cron"`},
+		{rendered(t, sampleEnv()), `"type": "HTTP"`, `"type": "Web"`},
+		{rendered(t, sampleEnv()), `"public": true`, `"public": "true"`},
+		{rendered(t, sampleEnv()), `"type": "postgresql"`, `"type": "mysql"`},
+		{rendered(t, sampleEnv()), `"./migrations"`, `"/migrations"`},
+		{rendered(t, sampleEnv()), `"function:notify"`, `"notify"`},
+		{rendered(t, sampleEnv()), `"/refund-notify"`, `"/refund/*"`},
+		{rendered(t, inVPC), `"vpcId"`, `"vpc"`},
+	} {
+		broken := strings.Replace(c.in, c.old, c.other, 1)
+		if validates(s, c.in) != nil || broken == c.in || validates(s, broken) == nil {
+			t.Errorf("%s in place of %s has the schema, or is not there", c.other, c.old)
+		}
+	}
+}
+
+// nine are the settings of a merchant on apiv3 who has a CloudBase environment and nothing
+// else.
+func nine() map[string]string {
+	return map[string]string{
+		"LEDGER_URL": "cloudbase:shop-1g2h3j4k5l", "CLOUDBASE_APIKEY": "the-key-of-the-environment",
+		"WXPAY_MCHID": "1900000109", "WXPAY_SERIAL_NO": "5157F09EFDC096DE15EBE81A47057A7232F1B8E1", "WXPAY_PRIVATE_KEY": "file:/opt/apiclient_key.pem",
+		"WXPAY_APIV3_KEY": "0123456789abcdef0123456789abcdef", "WXPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0119000001092026112200000001", "WXPAY_PUBLIC_KEY": "file:/opt/pub_key.pem",
+		"WXPAY_NOTIFY_URL": "https://shop-1g2h3j4k5l.service.tcloudbase.com/refund-notify",
+	}
+}
+
+// What is made of the nine settings is as it was read and found right.
+func TestCloudBaseConfigurationOfNineSettings(t *testing.T) {
+	want, err := os.ReadFile("testdata/cloudbaserc.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), rendered(t, nine())); d != "" {
+		t.Errorf("(-testdata +made)\n%s", d)
+	}
+}
+
+// The shortest .env has nine settings. They are enough, for the code too, and without each of
+// them it is told.
+func TestShortestEnvHasNineSettings(t *testing.T) {
+	var text strings.Builder
+	if err := printSettings(&text, "cloudbase"); err != nil {
+		t.Fatal(err)
+	}
+	env, err := dotenv.Parse(text.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(env)), slices.Sorted(maps.Keys(nine())); !slices.Equal(got, want) || len(got) > 9 {
+		t.Fatalf("the settings are %q, want %q", got, want)
+	}
+	if !strings.Contains(text.String(), "\n# REFUND_OPERATORS=\n") {
+		t.Error("it does not say how users may refund")
+	}
+	env = nine()
+	if err := config.Check(t.Context(), env); err != nil {
+		t.Errorf("the code says of them: %v", err)
+	}
+	p, err := newCloudPlan(t.Context(), env, "")
+	if err != nil || len(p.missing)+len(p.left) > 0 {
+		t.Errorf("they are not enough: %v, %+v, or too many", err, p)
+	}
+	for name := range env {
+		less := maps.Clone(env)
+		delete(less, name)
+		p, err := newCloudPlan(t.Context(), less, "")
+		if err != nil || len(p.missing) == 0 || p.missing[0].Name != name && !strings.HasPrefix(name, "WXPAY_PUBLIC_KEY") {
+			t.Errorf("without %s: %v, %+v", name, err, p)
+		}
+	}
+}
+
+// What .env lacks is told with what it means, required ones first, and is no error; nothing
+// empty is deployed. The environment's id comes from the one place or the other.
+func TestCloudBaseFolderOfAnIncompleteEnv(t *testing.T) {
+	required := []string{"LEDGER_URL", "CLOUDBASE_APIKEY", "WXPAY_MCHID", "WXPAY_SERIAL_NO", "WXPAY_PRIVATE_KEY", "WXPAY_APIV3_KEY"}
+	advised := []string{"WXPAY_PUBLIC_KEY_ID", "WXPAY_PUBLIC_KEY", "WXPAY_NOTIFY_URL"}
+	for _, c := range []struct {
+		name              string
+		env               map[string]string
+		required, advised []string
+		envID, says       string
+	}{
+		{"empty", map[string]string{"REFUND_OPERATORS": ""}, required, advised, "{{env.TCB_ENV}}", "Missing in"},
+		{"the environment", map[string]string{"TCB_ENV": "shop-1"}, required[1:], advised, "shop-1", "LEDGER_URL is not set: the functions get cloudbase: and TCB_ENV."},
+		{"the ledger", map[string]string{"LEDGER_URL": "cloudbase:shop-2"}, required[1:], advised, "shop-2", ""},
+		{"the ledger with an endpoint", map[string]string{"LEDGER_URL": "cloudbase:shop-2?endpoint=https://api.example"}, required[1:], advised, "shop-2", ""},
+		{"both", map[string]string{"LEDGER_URL": "cloudbase:shop-2", "TCB_ENV": "shop-1"}, required[1:], advised, "shop-1", ""},
+		{"another ledger", map[string]string{"LEDGER_URL": ledgerURLs["mysql"]}, append(slices.Clone(required[2:]), "TCB_ENV"), advised, "{{env.TCB_ENV}}", ""},
+		{"half a pair", map[string]string{"LEDGER_URL": "cloudbase:shop-2", "WXPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_01"}, append(slices.Clone(required[1:]), "WXPAY_PUBLIC_KEY"), advised[2:], "shop-2", ""},
+		{"another channel", map[string]string{"WXPAY_CHANNEL": "cloudpay", "TCB_ENV": "shop-1"}, []string{"CLOUDBASE_APIKEY", "WXPAY_SUB_MCHID"}, []string{"CLOUDPAY_CALLBACK_FUNCTION"}, "shop-1", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, ".env")
+			put(t, file, quoted(c.env))
+			p, said := made(t, dir, file)
+			var gotRequired, gotAdvised []string
+			for i, n := range p.missing {
+				if n.required {
+					gotRequired = append(gotRequired, n.Name)
+				} else {
+					gotAdvised = append(gotAdvised, n.Name)
+				}
+				if n.required && i >= len(gotRequired) {
+					t.Errorf("%s comes behind what is advised", n.Name)
+				}
+				if !strings.Contains(said, n.Name+": "+strings.ReplaceAll(n.English, "`", "")+"\n") {
+					t.Errorf("%s has no line that tells its meaning: %s", n.Name, said)
+				}
+			}
+			sorted := func(names []string) []string { return slices.Sorted(slices.Values(names)) }
+			if d := cmp.Diff(sorted(c.required), sorted(gotRequired)) + cmp.Diff(sorted(c.advised), sorted(gotAdvised)); d != "" {
+				t.Errorf("(-want +missing)\n%s", d)
+			}
+			if !strings.Contains(said, c.says) {
+				t.Errorf("it says %q, want %q", said, c.says)
+			}
+			b, err := os.ReadFile(filepath.Join(dir, "cloudbase", "cloudbaserc.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := validates(schema(t), string(b)); err != nil {
+				t.Error(err)
+			}
+			if p.config.EnvID != c.envID {
+				t.Errorf("the environment is %s, want %s", p.config.EnvID, c.envID)
+			}
+			for _, f := range p.config.Functions {
+				for name, value := range f.EnvVariables {
+					if value == "" || value != c.env[name] && name != "LEDGER_URL" {
+						t.Errorf("%s: %s is %q", f.Name, name, value)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Without .env the folder is made all the same, and what the file has to have is told; one
+// that is there and cannot be read is an error.
+func TestCloudBaseFolderWithoutEnv(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, ".env")
+	p, said := made(t, dir, file)
+	if !p.absent || len(p.missing) != 9 || !strings.Contains(said, "There is no "+file+". It has to have:\n  required LEDGER_URL: the ledger: cloudbase: and the id of the environment") {
+		t.Errorf("absent %v, it says %s", p.absent, said)
+	}
+	for text, says := range map[string]string{
+		"\xff\xfeA\x00=\x001\x00": "is not UTF-8", "A\x00=\x001\x00": "is not UTF-8", "A=\xff": "is not UTF-8", "LEDGER_URL=x": "is wrong:\n  ",
+	} {
+		put(t, file, text)
+		if _, err := planned(t.Context(), dir, file); err == nil || !strings.Contains(err.Error(), file+" "+says) {
+			t.Errorf("%q: got %v, want %q", text, err, says)
+		}
+	}
+}
+
+// What is malformed in .env is told at once, a line each, and nothing is deployed by what an
+// earlier run has made: neither a value nor the file is left.
 func TestCloudBaseConfigurationThatCannotBe(t *testing.T) {
+	const ledgers = "LEDGER_URL must begin with cloudbase:, mysql: or postgres:"
+	t.Setenv("PATH", "") // a build would fail, after it has begun the table
 	for _, c := range []struct {
 		change map[string]string
 		want   []string
 	}{
-		{map[string]string{"TCB_ENV": "", "NOTIFY_FUNCTIONS": ""}, []string{"TCB_ENV is missing: it is the environment to deploy to"}},
-		{map[string]string{"TCB_ENV": "", "NOTIFY_FUNCTIONS": "scf:a1"}, []string{"TCB_ENV is missing"}},
 		{map[string]string{"SCF_REGION": "ap-beijing"}, []string{"SCF_REGION must be ap-shanghai or ap-guangzhou, which are CloudBase's; for SCF in another region build with -env ''"}},
 		{map[string]string{"WXPAY_NOTIFY_URL": "http://shop.example/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
 		{map[string]string{"WXPAY_NOTIFY_URL": "https://127.0.0.1:8700/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
 		{map[string]string{"WXPAY_NOTIFY_URL": "https://localhost/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
 		{map[string]string{"WXPAY_NOTIFY_URL": "https://10.0.0.5/canary"}, []string{"WXPAY_NOTIFY_URL must be an https address in public"}},
+		{map[string]string{"LEDGER_URL": "cloudbase:canary?endpoint=http://127.0.0.1:8701"}, []string{"LEDGER_URL has an endpoint that is not https in public"}},
 		{map[string]string{"TCB_ENV": "https://canary"}, []string{"TCB_ENV must be the id of a CloudBase environment"}},
-		{map[string]string{"LEDGER_URL": "redis://canary", "WXPAY_MCHID": ""}, []string{
-			"WXPAY_MCHID is missing", "LEDGER_URL must be that of a package for SCF which is built: mysql: or postgres:"}},
-		{map[string]string{"SCF_SUBNET_ID": ""}, []string{"SCF_VPC_ID and SCF_SUBNET_ID need each other"}},
-		{map[string]string{"LEDGER_URL": "dynamodb://canary?region=ap-east-1"}, []string{"LEDGER_URL must be that of a package for SCF which is built: mysql: or postgres:"}},
+		{map[string]string{"TCB_ENV": "https://canary", "LEDGER_URL": ""}, []string{"TCB_ENV must be the id of a CloudBase environment"}},
+		{map[string]string{"LEDGER_URL": "cloudbase:"}, []string{"LEDGER_URL: "}},
+		{map[string]string{"LEDGER_URL": "redis://canary", "WXPAY_MCHID": ""}, []string{ledgers}},
+		{map[string]string{"LEDGER_URL": ledgerURLs["mysql"], "SCF_SUBNET_ID": ""}, []string{"SCF_VPC_ID and SCF_SUBNET_ID need each other"}},
+		{map[string]string{"LEDGER_URL": "dynamodb://canary?region=ap-east-1"}, []string{ledgers}},
 		{map[string]string{"LEDGER_URL": "sqlite:canary.db"}, []string{"LEDGER_URL is SQLite, which loses refunds on SCF and Lambda; LEDGER_ALLOW_SQLITE=true allows it all the same"}},
-		{map[string]string{"WXPAY_MCHID": "", "WXPAY_MCH_ID": "1900000109", "WXPAY_APIV3_KEY": "canary", "SCF_VPC_ID": ""}, []string{
-			"WXPAY_MCHID is missing", "WXPAY_MCH_ID is not a setting: did you mean WXPAY_MCHID?",
+		{map[string]string{"WXPAY_MCHID": "", "WXPAY_MCH_ID": "1900000109", "WXPAY_APIV3_KEY": "canary", "LEDGER_URL": ledgerURLs["postgres"], "SCF_VPC_ID": ""}, []string{
+			"WXPAY_MCH_ID is not a setting: did you mean WXPAY_MCHID?",
 			"WXPAY_APIV3_KEY is malformed: it has 6 bytes; it must have 32 bytes", "SCF_VPC_ID and SCF_SUBNET_ID need each other"}},
 		{map[string]string{"REFUND_OPERATORS": strings.Repeat("canary,", 600)}, []string{"the variables of a function have "}},
 		{map[string]string{"REFUND_OPERATORS": strings.Repeat("canary,", 600), "WXPAY_MCHID": strings.Repeat("1", 90)}, []string{
-			"the variables of a function have 5203 bytes, and SCF takes 4096; the largest are REFUND_OPERATORS (4216), WXPAY_MCHID (101), "}},
+			"the variables of a function have 5"}},
 		{map[string]string{"REFUND_OPERATORS": "can{{ary"}, []string{"REFUND_OPERATORS holds {{, which tcb takes for the beginning of a placeholder"}},
 		{map[string]string{"WXPAY_PRIVATE_KEY": "file:canary.pem"}, []string{"WXPAY_PRIVATE_KEY names a file that cannot be read"}},
 	} {
@@ -201,12 +509,14 @@ func TestCloudBaseConfigurationThatCannotBe(t *testing.T) {
 		file, made := filepath.Join(dir, ".env"), filepath.Join(dir, "cloudbase", "cloudbaserc.json")
 		put(t, file, quoted(env))
 		put(t, made, "an earlier one")
-		_, err := writeCloudBase(t.Context(), dir, file, targets)
-		if err == nil {
-			t.Errorf("%v: no error", c.want)
+		var out strings.Builder
+		err := run(t.Context(), []string{"-for", "cloudbase", "-out", dir, "-env", file}, &out)
+		if err == nil || out.Len() > 0 {
+			t.Errorf("%v: no error, or something was built: %s", c.want, out.String())
 			continue
 		}
-		lines := strings.Split(err.Error(), "\n")[1:]
+		lines := strings.Split(err.Error(), "\n")
+		lines = lines[1 : len(lines)-1]
 		for _, want := range c.want {
 			if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "  "+want) }) {
 				t.Errorf("got %q, want %q in it", lines, want)
@@ -221,9 +531,82 @@ func TestCloudBaseConfigurationThatCannotBe(t *testing.T) {
 	}
 }
 
+// The largest variables are named when they are too large together, by name and length.
+func TestVariablesThatAreTooLargeAreNamed(t *testing.T) {
+	err := checkSize(map[string]string{"A": "1", "REFUND_OPERATORS": strings.Repeat("o", 4200), "WXPAY_MCHID": strings.Repeat("1", 90), "B": "22", "C": "333"})
+	if err == nil || !strings.HasPrefix(err.Error(), "the variables of a function have 4326 bytes, and SCF takes 4096; the largest are REFUND_OPERATORS (4216), WXPAY_MCHID (101), C (4).") {
+		t.Errorf("%v", err)
+	}
+	if err := checkSize(map[string]string{"A": strings.Repeat("a", maxVariables-1)}); err != nil {
+		t.Errorf("as many as there may be: %v", err)
+	}
+}
+
+// Two runs make the same, what an earlier one has left goes, and what tcb keeps in the
+// folder stays.
+func TestCloudBaseFolderIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	file, folder := filepath.Join(dir, ".env"), filepath.Join(dir, "cloudbase")
+	put(t, file, quoted(merchantEnv(t, "apiv3")))
+	made(t, dir, file)
+	first := content(t, folder)
+	for _, old := range []string{"event/notify/old", "event/old/main", "http/old.zip", "migrations/20200101000000_old.sql", ".tcb/state.json"} {
+		put(t, filepath.Join(folder, old), "old")
+	}
+	made(t, dir, file)
+	first[".tcb/state.json"] = "-rw------- old"
+	if d := cmp.Diff(first, content(t, folder)); d != "" {
+		t.Errorf("(-first +second)\n%s", d)
+	}
+	for _, want := range []string{"event/wxpayFunctions.zip", "event/notify.zip", "event/reconcile.zip", "http/wxpayFunctions.zip", "http/notify.zip"} {
+		if first[want] == "" {
+			t.Errorf("%s is not there: %q", want, slices.Sorted(maps.Keys(first)))
+		}
+	}
+	if first["http/reconcile.zip"] != "" {
+		t.Error("there is an HTTP function for a timer, which starts none")
+	}
+	// With another ledger there is nothing of the environment's own.
+	env := merchantEnv(t, "apiv3")
+	env["LEDGER_URL"] = ledgerURLs["mysql"]
+	put(t, file, quoted(env))
+	_, said := made(t, dir, file)
+	for name := range content(t, folder) {
+		if strings.HasPrefix(name, "http/") || strings.HasPrefix(name, "migrations/") {
+			t.Errorf("%s is still there", name)
+		}
+	}
+	if strings.Contains(said, "tables") || strings.Contains(said, "tcb fn delete") {
+		t.Errorf("it speaks of what is not there: %s", said)
+	}
+}
+
+// Migrations go beside the configuration as they are, in names that tcb takes: 14 digits,
+// and small letters (docs.cloudbase.net/cli-v1/db).
+func TestCloudBaseFolderHasTheMigrations(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, ".env")
+	put(t, file, quoted(merchantEnv(t, "apiv3")))
+	made(t, dir, file)
+	all, err := ledger.Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for _, m := range all {
+		if !regexp.MustCompile(`^[0-9]{14}_[a-z_]+\.sql$`).MatchString(m.Name) || m.SQL == "" {
+			t.Errorf("the migration %q", m.Name)
+		}
+		want[m.Name] = "-rw-r--r-- " + m.SQL
+	}
+	if d := cmp.Diff(want, content(t, filepath.Join(dir, "cloudbase", "migrations"))); d != "" {
+		t.Errorf("(-ledger +folder)\n%s", d)
+	}
+}
+
 // A key in a file beside .env is brought along, since no such file is where the functions
-// run; what is left out is told; without .env the file is not made, and that is said.
-func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
+// run, and what is left out is told; no value of a secret is shown.
+func TestCloudBaseFolderBringsKeysAlong(t *testing.T) {
 	dir := t.TempDir()
 	env := merchantEnv(t, "apiv3")
 	key := env["WXPAY_PRIVATE_KEY"]
@@ -233,75 +616,53 @@ func TestCloudBaseConfigurationBringsKeysAlong(t *testing.T) {
 	keyFile := filepath.Join(dir, "keys", "apiclient_key.pem")
 	put(t, file, quoted(env))
 	put(t, keyFile, key)
-	// write makes the file in a folder, for one of the packages.
-	write := func(out, env, target string) (said string, err error) {
-		t.Helper()
-		chosen, _, err := choose(target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return writeCloudBase(t.Context(), out, env, chosen)
-	}
-	out := filepath.Join(dir, "dist")
-	said, err := write(out, file, "scf-mysql")
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, said := made(t, filepath.Join(dir, "dist"), file)
 	if !strings.Contains(said, "would deploy their paths): WXPAY_PRIVATE_KEY\n") {
 		t.Errorf("got %q, want the key named that was copied in", said)
 	}
-	if !strings.Contains(said, "left out, since no function on SCF reads them with this WXPAY_CHANNEL: LEDGER_ALLOW_SQLITE, WXPAY_BASE_URL, TCB_API_URL, TENCENTCLOUD_SECRETID, TENCENTCLOUD_SECRETKEY") {
+	if !strings.Contains(said, "Left out, since no function needs them here: LEDGER_ALLOW_SQLITE, WXPAY_BASE_URL, TCB_API_URL, TENCENTCLOUD_SECRETID, TENCENTCLOUD_SECRETKEY") ||
+		!strings.Contains(said, ", SCF_VPC_ID, SCF_SUBNET_ID\n") {
 		t.Errorf("got %q, want what is left out named", said)
 	}
-	b, err := os.ReadFile(filepath.Join(out, "cloudbase", "cloudbaserc.json"))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range secrets() {
+		if v := env[name]; len(v) > 3 && name != "LEDGER_URL" && strings.Contains(said, v) {
+			t.Errorf("it shows %s: %s", name, said)
+		}
 	}
-	var c cloudBaseConfig
-	if err := json.Unmarshal(b, &c); err != nil {
-		t.Fatal(err)
-	}
-	variables := c.Functions[2].EnvVariables
+	variables := p.config.Functions[2].EnvVariables
 	_, empty := variables["OWN_EMPTY"]
 	if _, others := variables["OTHERS"]; variables["OWN_DATABASE"] != "orders" || empty || others {
 		t.Errorf("got %v, want the variables of the merchant's own code and nobody else's", variables)
 	}
-	if f := c.Functions[2]; f.EnvVariables["WXPAY_PRIVATE_KEY"] != strings.TrimSpace(key) || f.VPC == nil || *f.VPC != (cloudBaseVPC{"vpc-1", "subnet-1"}) {
-		t.Errorf("got %+v, want the key itself and the VPC", f)
+	if got := variables["WXPAY_PRIVATE_KEY"]; got != strings.TrimSpace(key) {
+		t.Errorf("got %+v, want the key itself", got)
 	}
-
 	put(t, keyFile, env["WXPAY_PUBLIC_KEY"])
-	if _, err := write(out, file, "scf-mysql"); err == nil || !strings.Contains(err.Error(), "WXPAY_PRIVATE_KEY is malformed: it is a public key") {
+	if _, err := planned(t.Context(), dir, file); err == nil || !strings.Contains(err.Error(), "WXPAY_PRIVATE_KEY is malformed: it is a public key") {
 		t.Errorf("another key in the file: %v", err)
 	}
-	put(t, keyFile, key)
+}
 
-	for _, tt := range []struct {
-		env    string
-		target string
-		says   string
+// Wrong use says what to do instead, and builds nothing.
+func TestWrongUseOfThePackageCommand(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
 	}{
-		{filepath.Join(dir, "none"), "scf-mysql", "is not written, for there is no"},
-		{"", "scf-mysql", ""},
-		{file, "lambda-dynamodb", ""},
+		{[]string{"-for", "lambda"}, `-for is "lambda", want cloudbase; for others build all, or one with -only`},
+		{[]string{"-for", "cloudbase", "-only", "scf-mysql"}, "-for builds what the platform needs, -only one package: choose one of them"},
+		{[]string{"-for", "cloudbase", "-env", ""}, "-for makes a folder from the settings, so -env cannot be empty"},
+		{[]string{"-for", "cloudbase", "dist"}, `unexpected argument "dist"`},
+		{[]string{"-only", "scf-oracle"}, `-only is "scf-oracle", want one of scf-cloudbase, `},
+		{[]string{"-settings", "yaml"}, `-settings is "yaml", want env, cloudbase, markdown-en or markdown-zh`},
 	} {
-		said, err := write(t.TempDir(), tt.env, tt.target)
-		if err != nil || (tt.says == "") != (said == "") || !strings.Contains(said, tt.says) {
-			t.Errorf("%q, %s: got %q, %v, want %q", tt.env, tt.target, said, err, tt.says)
+		var out strings.Builder
+		err := run(t.Context(), append(c.args, "-out", filepath.Join(t.TempDir(), "dist")), &out)
+		if len(c.args) == 3 {
+			err = run(t.Context(), c.args, &out)
 		}
-	}
-	for text, says := range map[string]string{
-		"\xff\xfeA\x00=\x001\x00": "is not UTF-8", "A\x00=\x001\x00": "is not UTF-8", "A=\xff": "is not UTF-8", "LEDGER_URL=x": "is wrong:\n  ",
-	} {
-		other := filepath.Join(t.TempDir(), ".env")
-		if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) || out.Len() > 0 {
+			t.Errorf("%q: %v, want %q; it says %q", c.args, err, c.want, out.String())
 		}
-		if _, err := write(out, other, "scf-mysql"); err == nil || !strings.Contains(err.Error(), other+" "+says) {
-			t.Errorf("%q: got %v, want %q", text, err, says)
-		}
-	}
-	if _, err := write(t.TempDir(), file, "scf-postgres"); err == nil || !strings.Contains(err.Error(), "LEDGER_URL must be that of a package for SCF which is built: postgres:; for mysql: build scf-mysql too, without -only") {
-		t.Errorf("MySQL with the package for PostgreSQL: %v", err)
 	}
 }

@@ -1,6 +1,6 @@
 // Package builds what is uploaded: one package for each function, platform and
-// ledger, container images, a table of their sizes, and from .env the cloudbaserc.json
-// that deploys them to CloudBase.
+// ledger, container images, a table of their sizes, and from .env the folder that
+// deploys them to CloudBase.
 package main
 
 import (
@@ -31,56 +31,93 @@ const maxImage = 20_000_000
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("package", flag.ContinueOnError)
 	dir := flags.String("out", "dist", "folder for the packages")
+	platform := flags.String("for", "", "cloudbase: build what it needs alone, and OUT/cloudbase, which tcb deploys")
 	only := flags.String("only", "", "build this one alone, as scf-mysql; all by default")
-	env := flags.String("env", ".env", "settings for cloudbase/cloudbaserc.json; empty: none is made")
-	settings := flags.String("settings", "", "print the settings as env (which .env.example is), markdown-en or markdown-zh, and build nothing")
+	env := flags.String("env", ".env", "settings for OUT/cloudbase; empty: it is not made")
+	settings := flags.String("settings", "", "print the settings as env (which .env.example is), cloudbase (the shortest .env), markdown-en or markdown-zh, and build nothing")
 	limit := flags.Int64("limit", 6<<20, "largest zip that is accepted, in bytes")
 	imageLimit := flags.Int64("image-limit", maxImage, "largest image that is accepted, unpacked, in bytes")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 {
+	switch {
+	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	if *settings != "" {
+	case *settings != "":
 		return printSettings(out, *settings)
+	case *platform != "" && *platform != "cloudbase":
+		return fmt.Errorf("-for is %q, want cloudbase; for others build all, or one with -only", *platform)
+	case *platform != "" && *only != "":
+		return errors.New("-for builds what the platform needs, -only one package: choose one of them")
+	case *platform != "" && *env == "":
+		return errors.New("-for makes a folder from the settings, so -env cannot be empty; the file need not be there")
 	}
-	chosen, chosenImages, err := choose(*only)
+	parts, images, err := choose(*only)
 	if err != nil {
 		return err
 	}
-	// What is wrong is told before minutes have passed.
-	said, err := writeCloudBase(ctx, *dir, *env, chosen)
-	if err != nil {
-		return fmt.Errorf("%w\nTo build the packages without cloudbaserc.json: -env ''", err)
+	var plan *cloudPlan
+	if *only == "" && *env != "" {
+		// What is wrong is told before minutes have passed.
+		if plan, err = planned(ctx, *dir, *env); err != nil {
+			return err
+		}
 	}
+	if *platform != "" {
+		parts, images = plan.ledger.parts(), nil
+	}
+	if err := buildAll(ctx, parts, images, *dir, *limit, *imageLimit, out); err != nil {
+		return err
+	}
+	switch {
+	case plan == nil:
+		return nil
+	case plan.absent && *platform == "":
+		_, err = fmt.Fprintf(out, "%s is not made, for there is no %s: go run ./functions/package -for cloudbase makes it, and tells what %s has to have\n", cloudFolder(*dir), *env, *env)
+		return err
+	}
+	if err := plan.write(*dir); err != nil {
+		return err
+	}
+	return plan.say(out, *dir)
+}
+
+// planned reads the settings, after it has withdrawn what was made of others.
+func planned(ctx context.Context, dir, env string) (*cloudPlan, error) {
+	if err := withdraw(dir); err != nil {
+		return nil, err
+	}
+	plan, err := planCloudBase(ctx, env)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nTo build the packages without %s: -env ''", err, cloudFolder(dir))
+	}
+	return plan, nil
+}
+
+// buildAll builds packages and images into dir and writes the table of their sizes.
+func buildAll(ctx context.Context, parts []part, images []image, dir string, limit, imageLimit int64, out io.Writer) error {
 	if _, err := fmt.Fprintf(out, "%-16s %-16s %13s %12s\n", "package", "function", "packed, bytes", "unpacked"); err != nil {
 		return err
 	}
 	var tooLarge []error
-	for _, t := range chosen {
-		for _, f := range functions {
-			p, err := t.build(ctx, f, *dir)
-			if err != nil {
-				return fmt.Errorf("%s of %s: %w", t.name, f.name, err)
-			}
-			if _, err := fmt.Fprintf(out, "%-16s %-16s %13d %12d\n", t.name, f.name, p.zipped, p.unzipped); err != nil {
-				return err
-			}
-			if p.zipped > *limit {
-				tooLarge = append(tooLarge, fmt.Errorf("%s of %s has %d bytes, at most %d are accepted", t.name, f.name, p.zipped, *limit))
-			}
+	for _, p := range parts {
+		size, err := p.target.build(ctx, p.function, dir)
+		if err != nil {
+			return fmt.Errorf("%s of %s: %w", p.target.name, p.function.name, err)
+		}
+		if _, err := fmt.Fprintf(out, "%-16s %-16s %13d %12d\n", p.target.name, p.function.name, size.zipped, size.unzipped); err != nil {
+			return err
+		}
+		if size.zipped > limit {
+			tooLarge = append(tooLarge, fmt.Errorf("%s of %s has %d bytes, at most %d are accepted", p.target.name, p.function.name, size.zipped, limit))
 		}
 	}
-	for _, i := range chosenImages {
-		over, err := i.report(ctx, *dir, *imageLimit, out)
+	for _, i := range images {
+		over, err := i.report(ctx, dir, imageLimit, out)
 		if err != nil {
 			return err
 		}
 		tooLarge = append(tooLarge, over...)
 	}
-	if said != "" && len(tooLarge) == 0 {
-		_, err = fmt.Fprintln(out, said)
-	}
-	return errors.Join(append(tooLarge, err)...)
+	return errors.Join(tooLarge...)
 }

@@ -107,6 +107,9 @@ func publicKeys(r *reader) []publicKey {
 	case slices.ContainsFunc(ids, func(id string) bool { return !strings.HasPrefix(id, "PUB_KEY_ID_") }):
 		r.problem(name, "is malformed: the id of a WeChat Pay public key begins with PUB_KEY_ID_")
 	}
+	if r.away(text) {
+		return nil
+	}
 	parsed := pair(r, keys, texts, wxpay.ParsePublicKey)
 	if len(parsed) != len(ids) {
 		return nil // one of the problems above

@@ -150,7 +150,7 @@ func Migrations() ([]Migration, error) {
 	steps, err := schema("postgres")
 	var all []Migration
 	for i := range steps {
-		all = append(all, Migration{fmt.Sprintf("20261127%06d_wxrefund_%d.sql", i+1, i+1), cloudStep(steps, i+1) + ";\n"})
+		all = append(all, Migration{fmt.Sprintf("20261127%06d_wxrefund.sql", i+1), cloudStep(steps, i+1) + ";\n"})
 	}
 	return all, err
 }
