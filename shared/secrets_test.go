@@ -69,7 +69,7 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 	signer := wxpay.Signer{MchID: "1900000109", SerialNo: "5157", Key: key}
 	hidden := secret.Text(canary)
 	tc3 := cloudbase.TC3Signer{SecretID: "AKID", SecretKey: hidden}
-	lent := cloudbase.Credentials{SecretID: "AKID", SecretKey: hidden, SessionToken: hidden, APIToken: hidden, TriggerAPIToken: hidden, AccessToken: hidden, TCBSessionToken: hidden}
+	lent := cloudbase.Credentials{APIKey: hidden, SecretID: "AKID", SecretKey: hidden, SessionToken: hidden, APIToken: hidden, TriggerAPIToken: hidden, AccessToken: hidden, TCBSessionToken: hidden}
 	wecom := &channel.WeCom{CorpID: "ww1", CorpSecret: hidden}
 	keys, err := sandbox.GenerateKeys()
 	if err != nil {
@@ -99,6 +99,7 @@ func secretTypes(t *testing.T, key *rsa.PrivateKey) map[string]secretType {
 		"*wxpay.Client":         {&wxpay.Client{Signer: &signer}, ""},
 		"host.Identity":         {host.Identity{ServerTokens: []secret.Value[string]{hidden, hidden}}, ""},
 		"cloudbase.Credentials": {lent, "credentials (hidden)"},
+		"cloudbase API token":   {cloudbase.APICredential{SecretID: "AKID", Token: hidden}, ""},
 		"*channel.WeCom":        {wecom, "[WeCom ww1]"},
 		"*channel.Global":       {&channel.Global{Key: v2}, ""},
 		"*channel.APIv3":        {&channel.APIv3{Client: &wxpay.Client{Signer: &signer}}, ""},
