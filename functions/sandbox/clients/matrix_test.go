@@ -55,6 +55,10 @@ var matrix = []client{
 	{pinned: "wx-server-sdk-4", system: "CloudBase", script: []string{"wx-server-sdk.js", "wx-server-sdk-4"}},
 	{pinned: "cloudbase-node-sdk-2", system: "CloudBase", script: []string{"node-sdk.js", "cloudbase-node-sdk-2"}},
 	{pinned: "cloudbase-node-sdk-3", system: "CloudBase", script: []string{"node-sdk.js", "cloudbase-node-sdk-3"}},
+	{
+		pinned: "cloudbase-node-sdk-3", system: "CloudBase", script: []string{"node-sdk-key.js", "cloudbase-node-sdk-3"},
+		but: map[string]outcomes{"": {"call with another key": "access token is not valid"}},
+	},
 }
 
 // want is what must come of a client, for a merchant of a kind whose platform certificate

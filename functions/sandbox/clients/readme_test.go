@@ -56,6 +56,7 @@ func TestREADMETables(t *testing.T) {
 			got = append(got, strings.ReplaceAll(m[1], "、", ", "))
 		}
 		slices.Sort(want)
+		want = slices.Compact(want) // what is tried with two kinds of keys is one client
 		slices.Sort(got)
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s (-matrix +document):\n%s", path, d)

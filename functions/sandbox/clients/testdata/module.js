@@ -21,7 +21,7 @@ module.exports = async function tryModule(callFunction, another) {
   report('query', summary(await find('R1')))
   report('query, unknown', refused(await find('R0')))
 
-  const said = e => (String(e.message).match(/function not found|signature verification failed|it broke/) || [e.message])[0]
+  const said = e => (String(e.message).match(/function not found|signature verification failed|access token is not valid|it broke/) || [e.message])[0]
   await attempt('call of an unknown function', () => callFunction({ name: 'nobody', data: {} }), said)
   await attempt('call with another key', () => refund(888, another), said)
 
