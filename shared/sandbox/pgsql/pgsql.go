@@ -7,8 +7,9 @@
 // and that only administrators may call. Users have measured that several statements are
 // refused, that the number of parameters must be that of the placeholders, that the two
 // roles below are the only ones, and that a call fails now and then for no reason of its
-// own. How a value is written, the status of DATABASE_EXEC_ERROR and all bounds are
-// choices of this package.
+// own. How a value is written, the status of DATABASE_EXEC_ERROR, that the statement of a
+// client who has gone is cancelled if it is not done yet, and all bounds are choices of
+// this package.
 package pgsql
 
 import (
@@ -202,6 +203,8 @@ func (d *Door) run(ctx context.Context, q request) (rows []json.RawMessage, no *
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(ctx) // what it was for is done
+		// A statement that was broken off is being cancelled, for seconds at most.
+		<-conn.PgConn().CleanupDone()
 	}()
 	begin := "BEGIN READ WRITE"
 	if q.Role == RoleReader {

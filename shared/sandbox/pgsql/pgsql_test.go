@@ -334,6 +334,99 @@ func TestAWrongDatabaseIsNamedWithoutItsURL(t *testing.T) {
 	}
 }
 
+// What a client who has gone asked for does not go on in the database.
+func TestWhoGoesLeavesNothingRunning(t *testing.T) {
+	w := newWorld(t, nil)
+	mark := fmt.Sprintf("gone %x", rand.Uint64())
+	running := "SELECT count(*) AS n FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%' || $1::text || '%'"
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	gone := make(chan error, 1)
+	go func() {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.server.URL, strings.NewReader(`{"sql":"SELECT pg_sleep(12) /* `+mark+` */","role":"cloudbase_postgres"}`))
+		if err == nil {
+			r.Header.Set("Authorization", "Bearer key")
+			var resp *http.Response
+			if resp, err = http.DefaultClient.Do(r); err == nil {
+				resp.Body.Close()
+			}
+		}
+		gone <- err
+	}()
+	counts := func(want string) bool {
+		for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			if w.count(running, mark) == want {
+				return true
+			}
+		}
+		return false
+	}
+	if !counts("1") {
+		t.Fatal("it never ran")
+	}
+	cancel()
+	if err := <-gone; err == nil {
+		t.Error("it was answered")
+	}
+	if !counts("0") {
+		t.Error("it still runs")
+	}
+}
+
+// count asks as the administrator, who sees what others do.
+func (w *world) count(sql, parameter string) (n string) {
+	w.t.Helper()
+	conn, err := pgx.Connect(w.t.Context(), w.url)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close(w.t.Context())
+	if err := conn.QueryRow(w.t.Context(), "SELECT n::text FROM ("+sql+") AS counted", parameter).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// Once there are the roles, no superuser is needed; who may not enough is told what lacks.
+func TestAMemberOfTheRolesNeedsNoMore(t *testing.T) {
+	w := newWorld(t, nil)
+	u, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, name := u.Query().Get("search_path"), fmt.Sprintf("wxrefund_test_%x", rand.Uint64())
+	admin(t, w.url, "CREATE ROLE "+name+" LOGIN PASSWORD 'tiger'; ALTER SCHEMA "+schema+" OWNER TO "+name)
+	t.Cleanup(func() {
+		admin(t, w.url, "ALTER SCHEMA "+schema+" OWNER TO CURRENT_USER; DROP OWNED BY "+name+"; DROP ROLE "+name)
+	})
+	u.User = url.UserPassword(name, "tiger")
+	if _, err := pgsql.New(pgsql.Config{Database: u.String()}); err == nil || !strings.Contains(err.Error(), "member of cloudbase_postgres") || strings.Contains(err.Error(), "tiger") {
+		t.Errorf("no member: got %v", err)
+	}
+	admin(t, w.url, "GRANT cloudbase_postgres, cloudbase_read_only_user TO "+name)
+	d, err := pgsql.New(pgsql.Config{Database: u.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	rec := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, pgsql.Path, strings.NewReader(`{"sql":"CREATE TABLE made AS SELECT current_user::text AS name","role":"cloudbase_postgres"}`))
+	r.Header.Set("Authorization", "Bearer key")
+	d.ServeHTTP(rec, r)
+	if got, want := w.rows("SELECT name FROM made"), `[{"name":"cloudbase_postgres"}]`; rec.Code != 200 || got != want {
+		t.Errorf("got %d %s, then %s", rec.Code, rec.Body, got)
+	}
+	// The schema of somebody else, who has not let the owner's role in.
+	admin(t, w.url, "ALTER SCHEMA "+schema+" OWNER TO CURRENT_USER; REVOKE ALL ON SCHEMA "+schema+" FROM cloudbase_postgres")
+	if _, err := pgsql.New(pgsql.Config{Database: u.String()}); err == nil || !strings.Contains(err.Error(), "owns the schema") {
+		t.Errorf("not the owner: got %v", err)
+	}
+	u.RawQuery = "search_path=" + name
+	if _, err := pgsql.New(pgsql.Config{Database: u.String()}); err == nil || !strings.Contains(err.Error(), "search_path is there") {
+		t.Errorf("no schema: got %v", err)
+	}
+}
+
 // Whatever is sent, the answer is rows or a refusal with a code.
 func FuzzRequest(f *testing.F) {
 	for _, body := range []string{`{"sql":"SELECT 1"}`, `{"sql":"SELECT $1::text","parameters":[1,"a",null,true,1e3]}`, `{"sql":1}`, `[]`, `{"sql":"a","sql":"b"}`} {
