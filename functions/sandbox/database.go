@@ -35,12 +35,12 @@ func (o options) openDatabase(wechat *sandbox.Sandbox) (io.Closer, error) {
 
 // ledgerIn is the ledger: in the environment's database, if there is one and no other was
 // asked for.
-func (o options) ledgerIn(wechat *sandbox.Sandbox, urls sandbox.URLs) (string, error) {
+func (o options) ledgerIn(wechat *sandbox.Sandbox) (string, error) {
 	if o.database == "" || o.set("ledger") {
 		return o.ledger, nil
 	}
 	settings, err := wechat.Settings(o.channel)
-	return "cloudbase:" + settings["TCB_ENV"] + "?endpoint=" + urls.WeChat, err
+	return settings["LEDGER_URL"], err
 }
 
 // A background is something that runs beside what comes next.

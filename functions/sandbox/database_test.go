@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,9 +14,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/needs"
 	"wxrefund/shared/sandbox/pgsql"
 	"wxrefund/shared/sandbox/world"
+	"wxrefund/shared/secret"
 )
 
 // freshDatabase is a schema of the test's own in a real PostgreSQL.
@@ -86,6 +89,35 @@ func TestTheLedgerIsInTheEnvironmentsDatabase(t *testing.T) {
 	}
 	if strings.Contains(p.stderr.String(), "search_path") {
 		t.Error("the log shows the database's URL")
+	}
+}
+
+// The environment's key opens the door, and so does the signature of its key pair; nothing
+// else does. A function in a process of its own finds the ledger by its variables.
+func TestWhoIsTheEnvironmentMayAskItsDatabase(t *testing.T) {
+	p := start(t, "-cloudbase-db", freshDatabase(t), "-timer=false", "-hostile=false")
+	v := p.variables()
+	if want := "cloudbase:" + v["TCB_ENV"] + "?endpoint=" + p.ready.WeChat; v["LEDGER_URL"] != want || v["CLOUDBASE_APIKEY"] == "" {
+		t.Errorf("LEDGER_URL is %s, want %s", v["LEDGER_URL"], want)
+	}
+	signed := func(key string) cloudbase.Credentials {
+		return cloudbase.Credentials{SecretID: v["TENCENTCLOUD_SECRETID"], SecretKey: secret.Text(key)}
+	}
+	for _, c := range []struct {
+		name        string
+		credentials cloudbase.Credentials
+		want        int
+	}{
+		{"the key", cloudbase.Credentials{APIKey: secret.Text(v["CLOUDBASE_APIKEY"])}, 200},
+		{"another key", cloudbase.Credentials{APIKey: secret.Text(v["CLOUDBASE_APIKEY"] + "x")}, 401},
+		{"the key pair", signed(v["TENCENTCLOUD_SECRETKEY"]), 200},
+		{"another pair", signed(v["TENCENTCLOUD_SECRETKEY"] + "x"), 401},
+	} {
+		api := cloudbase.API{URL: p.ready.WeChat, HTTP: http.DefaultClient, Credentials: func(context.Context) (cloudbase.Credentials, error) { return c.credentials, nil }}
+		reply, err := api.Post(t.Context(), pgsql.Path, []byte(`{"sql":"SELECT $1::text AS s","parameters":["退款"]}`), 1<<10)
+		if err != nil || reply.Status != c.want || c.want == 200 && string(reply.Body) != `[{"s":"退款"}]` {
+			t.Errorf("%s: got %d %s, %v, want %d", c.name, reply.Status, reply.Body, err, c.want)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		return codeUsage, err
 	}
 	defer database.Close() //nolint:errcheck // it has nothing to say
-	if o.ledger, err = o.ledgerIn(wechat, urls); err != nil {
+	if o.ledger, err = o.ledgerIn(wechat); err != nil {
 		return codeUsage, err
 	}
 	// The ledger may be behind WeChat's side, which is therefore there before our own.

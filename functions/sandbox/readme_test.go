@@ -83,12 +83,12 @@ func TestREADMETables(t *testing.T) {
 	p := start(t)
 	var known struct {
 		Known struct {
-			Upstream, Notify, Timer, Bill map[string]string
+			Upstream, Notify, Timer, Bill, Database map[string]string
 		}
 	}
 	p.control("GET", "/_sandbox/faults", "", &known)
 	var faults []string
-	for _, of := range []map[string]string{known.Known.Upstream, known.Known.Notify, known.Known.Timer, known.Known.Bill} {
+	for _, of := range []map[string]string{known.Known.Upstream, known.Known.Notify, known.Known.Timer, known.Known.Bill, known.Known.Database} {
 		for name := range of {
 			faults = append(faults, name)
 		}

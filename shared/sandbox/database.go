@@ -11,7 +11,8 @@ const databasePath = "/v1/rdb/exec-pgsql"
 
 // SetDatabase gives the CloudBase environment a database, which a handler plays. Whoever
 // asks it must be one whom [Sandbox.Administrator] knows. It is needed before
-// [Sandbox.WeChat], and before Settings, which then have the environment's key.
+// [Sandbox.WeChat], and before Settings, which then have the environment's key
+// and a ledger in the database.
 func (s *Sandbox) SetDatabase(h http.Handler) { s.database = h }
 
 // Administrator tells whether a call of the HTTP API is the environment's: by its key, or

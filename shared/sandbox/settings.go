@@ -86,6 +86,7 @@ func (s *Sandbox) Settings(channel string) (map[string]string, error) {
 	out["LEDGER_ALLOW_SQLITE"] = "true"
 	if s.database != nil {
 		out["CLOUDBASE_APIKEY"] = c.CloudBaseKey
+		out["LEDGER_URL"] = "cloudbase:" + c.EnvID + "?endpoint=" + urls.WeChat
 	}
 	maps.Copy(out, s.variables)
 	return out, nil

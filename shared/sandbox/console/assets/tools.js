@@ -53,7 +53,7 @@ export function faultsView(state, ui) {
     state.faults.length > 0 && h('div', { class: 'card active', 'data-key': 'active' },
       h('h3', {}, t('faults.active')),
       h('ul', {}, state.faults.map((f) => h('li', { 'data-key': f.id },
-        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify, f.timer && `timer ${f.timer}`, f.bill && `bill ${f.bill}`].filter(Boolean).join(' + ')), ` · ${often(f)}${f.timer ? '' : ` · ${t('applied', { n: count(f.struck) })}`}`),
+        h('span', {}, h('code', {}, [f.upstream, f.err_code, f.notify, f.timer && `timer ${f.timer}`, f.bill && `bill ${f.bill}`, f.database && `database ${f.database}`].filter(Boolean).join(' + ')), ` · ${often(f)}${f.timer ? '' : ` · ${t('applied', { n: count(f.struck) })}`}`),
         button(t('remove'), 'removeFault', { id: f.id })))),
       button(t('faults.clear'), 'clearFaults')),
     h('div', { class: 'card', 'data-key': 'notify' }, h('h3', {}, t('faults.notify')), faults('notify')),
@@ -77,7 +77,7 @@ function often(fault) {
   return fault.rate === undefined ? t('applies.always') : t('often.rate', { n: Math.round(fault.rate * 100) })
 }
 
-const secret = ['private_key', 'apiv3_key', 'api_key', 'client_key', 'corpsecret', 'secret_id', 'secret_key', 'webhook_secret']
+const secret = ['private_key', 'apiv3_key', 'api_key', 'client_key', 'corpsecret', 'secret_id', 'secret_key', 'cloudbase_apikey', 'webhook_secret']
 
 export function keysView(state, ui, clock) {
   const age = (at) => duration((clock.now() - Date.parse(at)) / 1000)
