@@ -26,6 +26,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	_ = os.Setenv("CLOUDBASE_APIKEY", cloudbaseKey) // of the stand-in, for children too
 	if job := os.Getenv(childJob); job != "" {
 		if err := runChild(job); err != nil {
 			fmt.Fprintln(os.Stderr, job+":", err)

@@ -30,6 +30,7 @@ type cloud struct {
 	env     string
 	dialect dialect
 	steps   []string // of the schema
+	largest int64    // bytes of an answer
 	gate             // behind the look at the database
 
 	used atomic.Int64 // when a call was last made, in Unix nanoseconds by the wall's clock
@@ -73,6 +74,7 @@ func openCloudBase(_ context.Context, rest string, o options) (store, error) {
 		env:     env,
 		dialect: dialect{name: "postgres", item: cloudItem},
 		steps:   steps,
+		largest: cloudAnswer,
 	}, nil
 }
 
@@ -149,7 +151,7 @@ type Migration struct{ Name, SQL string }
 func Migrations() ([]Migration, error) {
 	steps, err := schema("postgres")
 	var all []Migration
-	for i := range steps {
+	for i := range steps { // a name has no digits but those at its beginning
 		all = append(all, Migration{fmt.Sprintf("20261127%06d_wxrefund.sql", i+1), cloudStep(steps, i+1) + ";\n"})
 	}
 	return all, err

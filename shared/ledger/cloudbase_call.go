@@ -22,7 +22,7 @@ const (
 	// cloudRole is named by every call. Without it the statement could only read, without
 	// a right to our table, and perhaps from a replica, which is not up to date.
 	cloudRole = "cloudbase_postgres"
-	// cloudAnswer is how large an answer may be.
+	// cloudAnswer is how many bytes an answer may have.
 	cloudAnswer = 32 << 20
 )
 
@@ -60,7 +60,7 @@ func (c *cloud) exec(ctx context.Context, columns, text string, args ...any) ([]
 	if err != nil {
 		return nil, err
 	}
-	reply, err := c.api.Post(ctx, cloudPath, body, cloudAnswer)
+	reply, err := c.api.Post(ctx, cloudPath, body, c.largest)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,9 @@ const (
 	cloudBytes = 4_000_000
 )
 
+// cloudFew is how many items are not too many for one answer to come in time.
+const cloudFew = 25
+
 // cloudItem writes the columns of an item as texts, under the names of cloudColumns.
 const (
 	cloudItem    = `item_key AS k, version::text AS v, due::text AS d, class AS c, class_at::text AS a, encode(body, 'base64') AS b`
@@ -134,7 +137,7 @@ func itemOf(row cloudRow) (item refund.Item, err error) {
 	}
 	if row["c"] != nil && row["a"] != nil {
 		item.Class = *row["c"]
-		if item.At, err = timeOf(row["a"]); err != nil || checkClass(item.Class) != nil {
+		if item.At, err = timeOf(row["a"]); err != nil || item.At.IsZero() || checkClass(item.Class) != nil {
 			return item, wrong
 		}
 	}
@@ -169,8 +172,8 @@ func (c *cloud) items(ctx context.Context, most int, text string, args ...any) (
 	return items, nil
 }
 
-// inParts asks for n things, all at once. After an answer that was too large, or did not
-// come in time, it asks for half as many from then on: a small function may take longer
+// inParts asks for n things, all at once. After an answer that was too large, or one of many
+// things that did not come in time, it asks for half as many from then on: a small function may take longer
 // for the largest items than an answer is waited for. ask returns how many things are
 // done with; fewer than it was asked for mean that there are no more.
 func (c *cloud) inParts(ctx context.Context, n int, ask func(ctx context.Context, n int) (int, error)) (calls int, err error) {
@@ -179,7 +182,7 @@ func (c *cloud) inParts(ctx context.Context, n int, ask func(ctx context.Context
 		got := 0
 		err := c.retry(ctx, func(ctx context.Context, _ bool) (err error) {
 			asked := most
-			if got, err = ask(ctx, asked); errors.Is(err, wxpay.ErrTooLarge) || ctx.Err() != nil {
+			if got, err = ask(ctx, asked); errors.Is(err, wxpay.ErrTooLarge) || ctx.Err() != nil && asked > cloudFew {
 				most = (asked + 1) / 2
 			}
 			if err == nil && got < asked {

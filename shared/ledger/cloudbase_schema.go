@@ -107,7 +107,7 @@ func (c *cloud) look(ctx context.Context) (have int, err error) {
 		"run as its owner: GRANT SELECT, INSERT, UPDATE ON TABLE wxrefund_items TO "+role)
 	found(column("barred") == "true", "NO_RIGHT", "role "+role+" may not run function wxrefund_commit",
 		"run as its owner: GRANT EXECUTE ON FUNCTION wxrefund_commit(jsonb, text) TO "+role)
-	found(column("visitors") != "", "EXPOSED", "visitors of the app have access to the ledger: role "+column("visitors"), revokeFrom(column("visitors")))
+	found(have >= cloudFunction && column("visitors") != "", "EXPOSED", "visitors of the app have access to the ledger: role "+column("visitors"), revokeFrom(column("visitors")))
 	return have, errors.Join(findings...)
 }
 
@@ -138,7 +138,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON TABLE wxrefund_items FROM %%I', visitor);
     END LOOP;
 END
-$wxrefund$`, schemaLock, schemaComment, step, strings.TrimSpace(steps[step-1])+"\n", schemaComment, step)
+$wxrefund$`, schemaLock, schemaComment, step, strings.TrimRight(steps[step-1], "; \n")+";\n", schemaComment, step)
 }
 
 // schema looks at the database anew.
@@ -159,5 +159,5 @@ func (c *cloud) addIndexes(ctx context.Context) error {
 		return err
 	}
 	leave()
-	return nil
+	return ctx.Err()
 }

@@ -39,13 +39,15 @@ type classReader struct {
 // Random histories: whatever is committed, over right versions and wrong ones,
 // the ledger answers as the map does.
 func TestRandomHistoriesMatchAMap(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() *Store) {
 		l := open()
 		history := 0
 		rapid.Check(t, func(rt *rapid.T) {
 			// Each history has keys of its own and takes its dues out at the end:
 			// so one ledger does for all.
-			history++
+			if history++; b.slow && history > 6 {
+				return
+			}
 			m := &model{ledger: l, items: map[refund.Key]refund.Item{}}
 			for i := range 6 {
 				m.keys = append(m.keys, refund.Key(fmt.Sprintf("%d/%d", history, i)))

@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"strings"
@@ -31,6 +32,13 @@ func TestLaterSchemaStepsAreAppliedOnce(t *testing.T) {
 			one = fmt.Sprintf("ALTER TABLE wxrefund_items ADD COLUMN one TEXT, COMMENT = '%s%d'", schemaComment, known+1)
 			two = fmt.Sprintf("ALTER TABLE wxrefund_items ADD COLUMN two TEXT, COMMENT = '%s%d'", schemaComment, known+2)
 			fails = "ALTER TABLE nowhere COMMENT 'x'"
+		case "cloudbase":
+			kept = known + 1
+			migrate = func(ctx context.Context, _ *sql.DB, steps []string) error {
+				c := open(t, url).store.(*cloud)
+				c.steps = steps
+				return c.ready(ctx)
+			}
 		}
 		if b.scheme != "sqlite" {
 			dbs = append(dbs, database(t, url), database(t, url))

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	gocmp "cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -31,6 +32,9 @@ func overSQL(t *testing.T, test func(t *testing.T, b backend, url string, db *sq
 	})
 }
 
+// schemaName names the files of a backend's schema.
+func (b backend) schemaName() string { return gocmp.Or(b.schema, b.scheme) }
+
 // setSchema has a database say that it has so many steps.
 func setSchema(t testing.TB, b backend, url string, db *sql.DB, steps int) {
 	t.Helper()
@@ -46,7 +50,7 @@ func setSchema(t testing.TB, b backend, url string, db *sql.DB, steps int) {
 // makeSchema makes a database as an older program left it.
 func makeSchema(t testing.TB, b backend, url string, db *sql.DB, steps int) {
 	t.Helper()
-	all, err := schema(b.scheme)
+	all, err := schema(b.schemaName())
 	if err != nil || steps > len(all) {
 		t.Fatal(len(all), err)
 	}
@@ -109,7 +113,7 @@ func (p olderProgram) send(ctx context.Context, b backend, db *sql.DB, i refund.
 	}
 	args = append(args, i.Body, string(i.Key), version)
 	rebind := dialect{}.rebind
-	if b.scheme == "postgres" {
+	if b.schemaName() == "postgres" {
 		rebind = dialect{placeholder: func(n int) string { return fmt.Sprintf("$%d", n) }}.rebind
 	}
 	result, err := db.ExecContext(ctx, rebind(text), args...)
@@ -257,7 +261,7 @@ func upgradedFrom(t *testing.T, program olderProgram) {
 
 func knownSteps(t *testing.T, b backend) []string {
 	t.Helper()
-	steps, err := schema(b.scheme)
+	steps, err := schema(b.schemaName())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +276,7 @@ func schemaOf(t *testing.T, b backend, db *sql.DB) int {
 		"sqlite":   "PRAGMA user_version",
 		"postgres": "SELECT obj_description('wxrefund_items'::regclass, 'pg_class')",
 		"mysql":    "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'wxrefund_items'",
-	}[b.scheme]).Scan(&text)
+	}[b.schemaName()]).Scan(&text)
 	var n int
 	if err == nil {
 		_, err = fmt.Sscan(strings.TrimPrefix(text, schemaComment), &n)

@@ -49,6 +49,9 @@ func withQuery(t testing.TB, env, name, value string) string {
 // database opens what a ledger's URL names, without looking into it.
 func database(t testing.TB, url string) *sql.DB {
 	t.Helper()
+	if strings.HasPrefix(url, "cloudbase:") {
+		url = overConnection(t, url)
+	}
 	scheme, rest, _ := strings.Cut(url, ":")
 	for _, d := range drivers() {
 		if d.scheme == scheme {
