@@ -56,6 +56,14 @@ type backend struct {
 	remote bool
 }
 
+// times is how often a test of n rounds goes round.
+func (b backend) times(n int) int {
+	if b.slow {
+		return n / 4
+	}
+	return n
+}
+
 // backends lists those whose driver was built in.
 func backends() []backend {
 	all := []backend{
@@ -643,7 +651,7 @@ func TestReadsSeeFinishedCommits(t *testing.T) {
 		if !b.private {
 			reader = open()
 		}
-		for i := range 50 {
+		for i := range b.times(50) {
 			commit(t, writer, dueItem("a", int64(i), strconv.Itoa(i), at(i)))
 			want := []refund.Item{dueItem("a", int64(i)+1, strconv.Itoa(i), at(i))}
 			same(t, "Get", get(t, reader, "a"), want)
@@ -813,7 +821,7 @@ func TestContextEndingAnywhereLeavesAllOrNothing(t *testing.T) {
 		late := false // the commit before may have been written since
 		finished, ended := 0, 0
 		usual := time.Hour // what a commit takes
-		for i := range 200 {
+		for i := range b.times(200) {
 			ctx, cancel := context.WithCancel(t.Context())
 			end := time.Hour
 			if i >= 10 {

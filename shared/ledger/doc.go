@@ -15,6 +15,7 @@
 //	mysql://…        a server that speaks MySQL's language: MariaDB, TDSQL-C, TiDB
 //	dynamodb://TABLE?region=REGION
 //	                 a table of Amazon's
+//	cloudbase:ENV_ID the PostgreSQL of a CloudBase environment, over HTTPS
 //
 // The rules that hold for every database (which keys, which commits, what a
 // cursor is) live in [Store]; the SQL that databases share lives in table; what

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A package for one database does not carry the drivers of the others.
+// A package for one database does not carry the drivers of the others. CloudBase's needs none.
 func TestTagsChooseTheDrivers(t *testing.T) {
 	t.Parallel()
 	libraries := map[string]string{
@@ -17,6 +17,7 @@ func TestTagsChooseTheDrivers(t *testing.T) {
 	for tags, want := range map[string]string{
 		"": "dynamodb mysql postgres sqlite", "mysql": "dynamodb mysql postgres sqlite", "slim": "", "slim,sqlite,postgres": "postgres sqlite",
 		"slim,sqlite": "sqlite", "slim,postgres": "postgres", "slim,mysql": "mysql", "slim,dynamodb": "dynamodb",
+		"slim,cloudbase": "",
 	} {
 		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", tags, ".").Output()
 		if err != nil {
