@@ -508,7 +508,7 @@ func checkConfiguration(f files) []string {
 		given["Robots"] = "true"
 		all, unread := f.deployments()
 		problems = append(problems, unread...)
-		delete(all, cloudBaseFile) // TestCloudBaseConfigurationOfEachChannel makes and loads one for each
+		delete(all, cloudBaseFile) // TestCloudBaseFolderOfEachChannelAndLedger makes and loads one for each
 		if all[templateFile], err = readTemplate(f[templateFile], given); err != nil {
 			problems = append(problems, err.Error())
 		}

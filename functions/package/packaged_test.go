@@ -10,7 +10,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -22,11 +24,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	_ "github.com/go-sql-driver/mysql"
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"wxrefund/functions/process"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/needs"
+	"wxrefund/shared/sandbox/pgsql"
 )
 
 const (
@@ -40,6 +44,9 @@ type started struct {
 	deliver func(l process.Notification) (status int, body string) // by HTTP, whatever the platform makes of it
 	stop    func()
 }
+
+// lent are what ledgers that are called over HTTP are called with.
+var lent = []string{"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "CLOUDBASE_APIKEY=local"}
 
 // platforms start the unzipped package of each target.
 var platforms = map[string]func(t *testing.T, dir string, env []string) started{
@@ -112,9 +119,7 @@ func TestPackagesRefund(t *testing.T) {
 			ledgerURL := freshLedger(t, database)
 			w := process.NewWorld(t)
 			env := w.With("LEDGER_URL=" + ledgerURL)
-			if database == "dynamodb" {
-				env = append(env, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
-			}
+			env = append(env, lent...)
 			run := func(function string) started {
 				t.Helper()
 				return platforms[platform](t, unzip(t, archive(t, target.name, function)), env)
@@ -177,6 +182,9 @@ func overdue(t *testing.T, ledgerURL string) {
 // freshLedger makes an empty ledger for one test, on a server that a variable names.
 func freshLedger(t *testing.T, kind string) string {
 	t.Helper()
+	if kind == "cloudbase" {
+		return freshCloudBase(t)
+	}
 	env := needs.Env(t, "LEDGER_TEST_"+strings.ToUpper(kind))
 	u, err := url.Parse(env)
 	if err != nil {
@@ -215,6 +223,22 @@ func freshLedger(t *testing.T, kind string) string {
 	}
 	u.RawQuery = query.Encode()
 	return u.String()
+}
+
+// freshCloudBase makes one in what plays the database of a CloudBase environment.
+func freshCloudBase(t *testing.T) string {
+	t.Helper()
+	door, err := pgsql.New(pgsql.Config{Database: freshLedger(t, "postgres")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { door.Close() })
+	mux := http.NewServeMux()
+	mux.Handle(pgsql.Path, door)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Setenv("CLOUDBASE_APIKEY", "local") // for the ledger that the test itself opens
+	return "cloudbase:env-test?endpoint=" + server.URL
 }
 
 // administer runs a statement, and another when the test ends.
@@ -268,7 +292,7 @@ func TestColdStartWithinTheNotificationBudget(t *testing.T) {
 			dir := unzip(t, archive(t, target.name, "notify"))
 			w := process.NewWorld(t)
 			genuine := w.SignedNotification("N1")
-			env := w.With("LEDGER_URL="+ledgerURL, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
+			env := append(w.With("LEDGER_URL="+ledgerURL), lent...)
 			for name, first := range map[string]struct {
 				notification process.Notification
 				status       int
@@ -296,11 +320,12 @@ func TestRefusedEventsConnectToNothing(t *testing.T) {
 			address, connections := countingListener(t)
 			w := process.NewWorld(t)
 			forged := w.SignedNotification("N1").Forged()
-			env := w.With("WXPAY_BASE_URL=http://"+address, "REFUND_OPERATORS=", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "LEDGER_URL="+map[string]string{
-				"mysql":    "mysql://wxrefund:x@" + address + "/wxrefund",
-				"postgres": "postgres://wxrefund:x@" + address + "/wxrefund",
-				"dynamodb": "dynamodb://wxrefund?region=ap-east-1&endpoint=http://" + address,
-			}[database])
+			env := append(w.With("WXPAY_BASE_URL=http://"+address, "REFUND_OPERATORS=", "LEDGER_URL="+map[string]string{
+				"cloudbase": "cloudbase:env-test?endpoint=http://" + address,
+				"mysql":     "mysql://wxrefund:x@" + address + "/wxrefund",
+				"postgres":  "postgres://wxrefund:x@" + address + "/wxrefund",
+				"dynamodb":  "dynamodb://wxrefund?region=ap-east-1&endpoint=http://" + address,
+			}[database]), lent...)
 			event := process.RefundEvent(process.Order{OutTradeNo: "order-1", Total: 100}, "R1", 60)
 
 			notify := platforms[platform](t, unzip(t, archive(t, target.name, "notify")), env)
@@ -355,4 +380,65 @@ func TestTemplateTableIsALedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.Close()
+}
+
+// What go run ./functions/package -for cloudbase has made runs as CloudBase runs it, with the
+// variables that cloudbaserc.json says and no other: event functions are invoked, notify
+// serves HTTP and believes nobody who signs nothing.
+func TestCloudBaseFolderRuns(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, ".env")
+	env := merchantEnv(t, "apiv3")
+	put(t, file, quoted(env))
+	table, err := command("-for", "cloudbase", "-out", dir, "-env", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(table, "scf-cloudbase ") + strings.Count(table, "web-cloudbase "); got != 5 {
+		t.Errorf("%d packages were built, want five:\n%s", got, table)
+	}
+	for _, secret := range secrets() {
+		if v := env[secret]; len(v) > 5 && secret != "LEDGER_URL" && strings.Contains(table, v) {
+			t.Errorf("it shows %s", secret)
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "cloudbase", "cloudbaserc.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c cloudBaseConfig
+	process.Decode(t, b, &c)
+	w := process.NewWorld(t)
+	for _, f := range c.Functions {
+		t.Run(f.Name, func(t *testing.T) {
+			zip := filepath.Join(dir, "cloudbase", f.Dir+".zip")
+			if d := cmp.Diff(content(t, filepath.Join(dir, "cloudbase", f.Dir)), zipped(t, zip)); d != "" {
+				t.Error("the folder and the zip differ")
+			}
+			var env []string
+			for name, value := range f.EnvVariables {
+				env = append(env, name+"="+value)
+			}
+			// The ledger alone is another: nobody answers there.
+			env = append(env, "LEDGER_URL=cloudbase:env-1?endpoint=http://127.0.0.1:1")
+			if f.Type == "HTTP" {
+				notify := startedWeb(t, unzip(t, zip), env)
+				defer notify.stop()
+				if status, body := notify.deliver(process.Notification{Header: http.Header{}, Body: []byte("{}")}); status != 401 {
+					t.Errorf("a bare POST: got %d %s, want 401", status, body)
+				}
+				if status, body := notify.deliver(w.SignedNotification("N1")); status != 401 { // of another WeChat Pay
+					t.Errorf("a notification of somebody else's: got %d %s, want 401", status, body)
+				}
+				return
+			}
+			got := process.Parse(t, startedSCF(t, unzip(t, zip), env).invoke(`{"type":"wxpay_refund_query","out_refund_no":"none"}`))
+			if f.Name == "wxpayFunctions" && got.Code != 503 {
+				t.Errorf("a query, with no ledger to be reached: got %+v, want 503", got)
+			}
+			if got.Code == 500 {
+				t.Errorf("it does not work with what is set: %+v", got)
+			}
+		})
+	}
 }
