@@ -23,8 +23,8 @@ var allowed = map[string][]string{
 	"functions/notify":         {"functions/own", "notify", "shared/host", "shared/metrics"},
 	"functions/operate":        {"shared/channel", "shared/check", "shared/config", "shared/console", "shared/console/operator", "shared/dotenv", "shared/explain", "shared/host", "shared/ledger", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
-	"functions/package":        {"shared/config", "shared/dotenv", "shared/ledger"},
-	"functions/process":        {"shared/ledger", "shared/needs", "shared/refund", "shared/sandbox"}, // for tests
+	"functions/package":        {"shared/config", "shared/dotenv"},
+	"functions/process":        {"shared/cloudbase", "shared/ledger", "shared/needs", "shared/refund", "shared/sandbox", "shared/sandbox/pgsql", "shared/secret"}, // for tests
 	"functions/reconcile":      {"functions/own", "shared/host", "shared/metrics"},
 	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "shared/sandbox/pgsql", "shared/strictjson", "wxpayfunctions"},
 	"functions/wxpayfunctions": {"shared/config", "shared/host", "shared/metrics", "shared/refund", "wxpayfunctions"},
@@ -73,6 +73,7 @@ var allowed = map[string][]string{
 var modules = map[string][]string{
 	"functions/operate":          {"golang.org/x/text/encoding/simplifiedchinese"},
 	"functions/package":          {"github.com/google/go-containerregistry", "golang.org/x/crypto/x509roots/fallback/bundle"},
+	"functions/process":          {"github.com/jackc/pgx/v5"},
 	"shared/console/consoletest": {"github.com/google/go-cmp"},
 	"shared/deliver":             {"github.com/standard-webhooks/standard-webhooks/libraries"},
 	"shared/host":                {"github.com/aws/aws-lambda-go", "github.com/tencentyun/scf-go-lib"},

@@ -77,12 +77,19 @@ func TestKillDuringDeliveryLosesNoEvent(t *testing.T) {
 		{"deliver.told", timing, true},
 		{"deliver.recorded", timing, true},
 	}
+	runDeliveryCrashes(t, func(*World) {}, rows)
+}
+
+// runDeliveryCrashes runs all rows, in worlds that move their ledger first, and shows them
+// as a table.
+func runDeliveryCrashes(t *testing.T, move func(*World), rows []deliveryCrash) {
+	t.Helper()
 	lines := make([]string, len(rows))
 	t.Run("rows", func(t *testing.T) {
 		for i, row := range rows {
 			t.Run(row.at+"_"+row.during, func(t *testing.T) {
 				t.Parallel()
-				lines[i] = row.run(t)
+				lines[i] = row.run(t, move)
 			})
 		}
 	})
@@ -97,8 +104,10 @@ func TestKillDuringDeliveryLosesNoEvent(t *testing.T) {
 	t.Logf("\n%s", &table)
 }
 
-func (row deliveryCrash) run(t *testing.T) string {
+func (row deliveryCrash) run(t *testing.T, move func(*World)) string {
+	t.Helper()
 	p := &crashCase{World: NewWorldWithSubscribers(t), crash: crash{at: row.at, during: row.during, before: succeeded}, fen: partFen}
+	move(p.World)
 	p.order = p.World.Order(wholeFen)
 	p.prepare()
 	p.die()

@@ -1,5 +1,3 @@
-//go:build heavy
-
 package process
 
 import "testing"

@@ -27,7 +27,8 @@ type World struct {
 	t       testing.TB
 	Control string   // URL of the control side
 	Env     []string // the variables of our functions, with a ledger of this world's own
-	Ledger  string   // that ledger's file
+	Ledger  string   // that ledger's file; "": it is at CloudBase
+	store   string   // by which URL the test itself opens the ledger
 	Process *Process // of a sandbox program; nil if it runs in ours
 
 	Inbox *Inbox // nil of a sandbox program
@@ -50,6 +51,7 @@ func newWorld(t testing.TB, subscribers bool) *World {
 		t.Fatal(err)
 	}
 	w := &World{t: t, Ledger: filepath.Join(t.TempDir(), "ledger.db"), Inbox: new(Inbox)}
+	w.store = "sqlite:" + w.Ledger
 	s, err := sandbox.New(sandbox.Config{Seed: 1, Speed: 0.001, Pace: -1, Keys: k, Merchant: "public-key", Transport: w.Inbox, Subscribers: subscribers})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +94,8 @@ func StartSandbox(t testing.TB, args ...string) *World {
 	Await(t, "the sandbox", func() bool { return strings.HasSuffix(p.Stdout.String(), "\n") || !p.Running() })
 	var ready struct{ Listen string }
 	Decode(t, []byte(p.Stdout.String()), &ready)
-	return &World{t: t, Control: ready.Listen, Process: p, Ledger: filepath.Join(t.TempDir(), "ledger.db")}
+	file := filepath.Join(t.TempDir(), "ledger.db")
+	return &World{t: t, Control: ready.Listen, Process: p, Ledger: file, store: "sqlite:" + file}
 }
 
 // With returns the environment with more variables, of which the last counts.
@@ -252,10 +255,10 @@ func (w *World) Stored(outRefundNo string) ours.Item {
 	return items[0]
 }
 
-// Store opens the ledger.
+// Store opens the ledger; one at CloudBase from behind, where nothing fails.
 func (w *World) Store() *ledger.Store {
 	w.t.Helper()
-	store, err := ledger.Open(w.t.Context(), "sqlite:"+w.Ledger)
+	store, err := ledger.Open(w.t.Context(), w.store)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,0 +1,195 @@
+package process
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"wxrefund/shared/cloudbase"
+	"wxrefund/shared/ledger"
+	"wxrefund/shared/needs"
+	"wxrefund/shared/sandbox/pgsql"
+	"wxrefund/shared/secret"
+)
+
+// A CloudBase is an environment at CloudBase as far as a ledger sees it: exec-pgsql of its
+// HTTP API, over a PostgreSQL of its own.
+type CloudBase struct {
+	t    testing.TB
+	Key  string // CLOUDBASE_APIKEY
+	URL  string // LEDGER_URL
+	TCP  string // of the same database as a ledger without the HTTP API
+	Door *pgsql.Door
+
+	mu      sync.Mutex
+	calls   int // so far
+	strikes []strike
+	refused int // calls that [CloudBase.Allow] did not let in
+	allow   func(r *http.Request, body []byte) bool
+}
+
+// A strike is a fault of the calls of a range, by their numbers.
+type strike struct {
+	first, last int
+	fault       pgsql.Fault
+}
+
+// StartCloudBase makes one over the server that LEDGER_TEST_POSTGRES names, until the
+// test ends. Its database is empty.
+func StartCloudBase(t testing.TB) *CloudBase {
+	t.Helper()
+	return startCloudBase(t, httptest.NewServer)
+}
+
+func startCloudBase(t testing.TB, serve func(http.Handler) *httptest.Server) *CloudBase {
+	t.Helper()
+	c := &CloudBase{t: t, Key: "key-" + rand.Text(), TCP: newDatabase(t)}
+	c.allow = func(r *http.Request, _ []byte) bool { return r.Header.Get("Authorization") == "Bearer "+c.Key }
+	door, err := pgsql.New(pgsql.Config{Database: c.TCP, Allow: c.admit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Door = door
+	server := serve(c)
+	t.Cleanup(func() {
+		server.CloseClientConnections() // some may hang
+		server.Close()
+		if err := door.Close(); err != nil {
+			t.Errorf("exec-pgsql: %v", err)
+		}
+	})
+	c.URL = c.at(server.URL)
+	return c
+}
+
+// startTLS serves TLS, as CloudBase does. The variable that it returns has a process trust it.
+func startTLS(t testing.TB) (c *CloudBase, trust string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	c = startCloudBase(t, func(h http.Handler) *httptest.Server {
+		s := httptest.NewTLSServer(h)
+		b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+	return c, "SSL_CERT_FILE=" + file
+}
+
+// at is the ledger's URL where the HTTP API is at another address.
+func (c *CloudBase) at(endpoint string) string { return "cloudbase:env-test?endpoint=" + endpoint }
+
+// newDatabase makes a database and drops it when the test ends.
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	server := needs.Env(t, "LEDGER_TEST_POSTGRES")
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "process_" + strings.ToLower(rand.Text())
+	run := func(statement string) {
+		conn, err := pgx.Connect(context.Background(), server)
+		if err == nil {
+			_, err = conn.Exec(context.Background(), statement)
+			_ = conn.Close(context.Background()) // what was said of the statement counts
+		}
+		if err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	run("CREATE DATABASE " + name)
+	t.Cleanup(func() { run("DROP DATABASE " + name + " WITH (FORCE)") })
+	u.Path = "/" + name
+	return u.String()
+}
+
+// ServeHTTP is exec-pgsql, with the faults that were asked for.
+func (c *CloudBase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	c.calls++
+	for _, s := range c.strikes {
+		if s.first <= c.calls && c.calls <= s.last {
+			c.Door.Fail("", s.fault)
+			break
+		}
+	}
+	c.mu.Unlock()
+	c.Door.ServeHTTP(w, r)
+}
+
+// admit reports whether a call is an administrator's, and counts those that are not.
+func (c *CloudBase) admit(r *http.Request, body []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ok := c.allow(r, body)
+	if !ok {
+		c.refused++
+	}
+	return ok
+}
+
+// Allow says anew whose calls are let in. Before, they are those with the key.
+func (c *CloudBase) Allow(whom func(r *http.Request, body []byte) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.allow = whom
+}
+
+// Strike has n calls suffer a fault, from the first-th from now on; the next one is 1.
+func (c *CloudBase) Strike(first, n int, fault pgsql.Fault) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.strikes = append(c.strikes, strike{c.calls + first, c.calls + first + n - 1, fault})
+}
+
+// Heal takes back what has not struck yet.
+func (c *CloudBase) Heal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.strikes = nil
+}
+
+// Calls returns how many calls there were, and how many of them were not let in.
+func (c *CloudBase) Calls() (all, refused int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls, c.refused
+}
+
+// Migrate brings the schema up to date, as the first call of a function would do.
+func (c *CloudBase) Migrate() {
+	c.t.Helper()
+	server := httptest.NewServer(c) // whose certificate, if there is one, this process need not trust
+	defer server.Close()
+	store, err := ledger.Open(c.t.Context(), c.at(server.URL), ledger.WithCredentials(c.Credentials))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer store.Close()
+	if _, _, err := store.Schema(c.t.Context()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Credentials are those with the key, for [ledger.WithCredentials].
+func (c *CloudBase) Credentials(context.Context) (cloudbase.Credentials, error) {
+	return cloudbase.Credentials{APIKey: secret.Text(c.Key)}, nil
+}
+
+// At moves a world's functions to a ledger at CloudBase, with the key for it.
+func (w *World) At(c *CloudBase) {
+	w.Ledger, w.store = "", c.TCP
+	w.Env = w.With("LEDGER_URL="+c.URL, "CLOUDBASE_APIKEY="+c.Key)
+}
