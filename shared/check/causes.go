@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"regexp"
+	"strings"
 	"syscall"
 
 	"wxrefund/shared/ledger"
@@ -18,7 +19,10 @@ const elsewhere = "if it can only be reached from where the functions run, run t
 
 // network says what to do about a call that did not get through; "" if it is another kind of error.
 func network(err error) string {
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if strings.HasSuffix(dns.Name, ".tcloudbasegateway.com") {
+			return "no environment of CloudBase is known by that name here: correct ENV_ID in LEDGER_URL; outside mainland China it is cloudbase:ENV_ID?endpoint=https://ENV_ID.api.intl.tcloudbasegateway.com"
+		}
 		return "the host's name is not known here: correct it; " + elsewhere
 	}
 	var (
@@ -44,10 +48,41 @@ func network(err error) string {
 	return ""
 }
 
+// findings are the errors that a ledger reports at once, each with a code of its own; or the
+// one that it is.
+func findings(err error) (all []error) {
+	joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err)
+	if ok {
+		for _, each := range joined.Unwrap() {
+			if _, ok := errors.AsType[coded](each); ok {
+				all = append(all, each)
+			}
+		}
+	}
+	if len(all) < 2 {
+		return []error{err}
+	}
+	return all
+}
+
+// A coded error is one of a ledger at CloudBase, with the code that CloudBase gave it or the
+// ledger's look at the database.
+type coded interface {
+	error
+	Code() string
+	Do() string // about it; "": nothing is known
+}
+
 // database says what to do about an error of the ledger.
 func database(err error) string {
 	if errors.Is(err, ledger.ErrNewer) {
 		return "a newer version has been at work: deploy all functions, and run this, from that version"
+	}
+	if known, ok := errors.AsType[coded](err); ok && known.Do() != "" {
+		return known.Do()
 	}
 	if do := network(err); do != "" {
 		return do
@@ -56,6 +91,8 @@ func database(err error) string {
 		password = "correct user and password in LEDGER_URL (percent-encoded: # is %23), and see that this user may come from here"
 		none     = "create the database, or correct its name in LEDGER_URL"
 		grant    = "let this user create and change tables there, or have somebody create the table who may"
+		migrate  = "apply the files in migrations of the package by CloudBase's own command (tcb db pg migration), whose role may change tables"
+		later    = "run this again in a minute; if it stays so, see in CloudBase's console whether the database runs, and has connections left"
 	)
 	switch databaseCode(err) {
 	case "28P01", "28000", "1045":
@@ -64,6 +101,10 @@ func database(err error) string {
 		return none
 	case "42501", "1044", "1142", "25006":
 		return grant
+	case "DATABASE_42501", "DATABASE_25006", "DATABASE_42P01", "DATABASE_3F000":
+		return migrate
+	case "DATABASE_EXEC_ERROR", "INTERNAL_ERROR":
+		return later
 	case "ResourceNotFoundException":
 		return "create the table as template.yaml does, or correct its name and region in LEDGER_URL"
 	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException", "IncompleteSignatureException":
@@ -73,7 +114,7 @@ func database(err error) string {
 }
 
 // databaseCode is the database's own code: SQLSTATE of PostgreSQL, MySQL's number,
-// the name of AWS's error; "" if there is none.
+// the name of AWS's error, CloudBase's as it wrote it; "" if there is none.
 func databaseCode(err error) string {
 	if pg, ok := errors.AsType[interface {
 		error
@@ -86,6 +127,9 @@ func databaseCode(err error) string {
 		ErrorCode() string
 	}](err); ok {
 		return aws.ErrorCode()
+	}
+	if known, ok := errors.AsType[coded](err); ok {
+		return known.Code()
 	}
 	// As MySQL's driver writes it: Error 1045 (28000): Access denied …
 	if m := regexp.MustCompile(`Error (\d+) \(\w{5}\)`).FindStringSubmatch(err.Error()); m != nil {

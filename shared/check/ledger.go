@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/config"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
@@ -16,35 +17,44 @@ import (
 const (
 	// samples is how often a call is made to see how long it takes.
 	samples = 11
-	// slow is from when on the time of a call is worth a word: a refund makes some ten
-	// calls, and a notification must be answered within five seconds.
+	// slow is from when on the time of a call is worth a word: a refund makes three calls, a
+	// notification two, which must be answered within five seconds, a start included.
 	slow = 200 * time.Millisecond
 )
 
 // ledger looks at the ledger and, if it opens, at what it says of the deployment.
 func (c *checker) ledger(ctx context.Context, url string) []Result {
 	const name = "ledger"
+	scheme, _, _ := strings.Cut(url, ":")
 	began := time.Now()
-	store, err := ledger.Open(ctx, url)
+	store, err := ledger.Open(ctx, url, ledger.WithCredentials(config.Credentials(c.Getenv)))
 	if err != nil {
-		return []Result{problem(name, line(err), database(err))}
+		return unopened(name, err)
 	}
 	defer store.Close() //nolint:errcheck // nothing is buffered
 	// The first call brings the schema up to date. On a large table that takes longer than a
 	// function has, so that it is better done here, without a limit of ours.
 	if c.Migrate {
 		if err := store.AddIndexes(ctx); err != nil {
-			return []Result{problem(name, line(err), database(err))}
+			return unopened(name, err)
 		}
 	}
 	have, want, err := store.Schema(ctx)
 	if err != nil {
-		return []Result{problem(name, line(err), database(err))}
+		return unopened(name, err)
 	}
-	scheme, _, _ := strings.Cut(url, ":")
 	all := []Result{ok(name, "%s opens, in %s", scheme, ms(time.Since(began))), schema(have, want)}
 	c.sys.Refunds.Ledger = store
-	return append(all, c.speed(ctx, store), c.bound(ctx), c.timer(ctx))
+	return append(all, c.speed(ctx, store, scheme), c.bound(ctx), c.timer(ctx))
+}
+
+// unopened has a line for each thing that keeps the ledger from being used.
+func unopened(name string, err error) (all []Result) {
+	for _, each := range findings(err) {
+		do := database(each)
+		all = append(all, problem(name, strings.TrimSuffix(line(each), "; "+do), do)) // some say that themselves
+	}
+	return all
 }
 
 func schema(have, want int) Result {
@@ -61,7 +71,7 @@ func schema(have, want int) Result {
 // speed measures a read and a commit, of the one item that is a check's own. It has neither
 // class nor due time, so that nobody lists it but who lists everything. A ledger that the
 // functions would refuse is read alone.
-func (c *checker) speed(ctx context.Context, store refund.Ledger) Result {
+func (c *checker) speed(ctx context.Context, store refund.Ledger, scheme string) Result {
 	const name = "ledger speed"
 	ctx, cancel := context.WithTimeout(ctx, samples*probeTime)
 	defer cancel()
@@ -95,7 +105,11 @@ func (c *checker) speed(ctx context.Context, store refund.Ledger) Result {
 	}
 	text := fmt.Sprintf("a read takes %s, a commit %s, from here (median of %d)", ms(median(reads)), ms(median(commits)), samples)
 	if max(median(reads), median(commits)) > slow {
-		return warning(name, text, "if it is as slow from the functions: the same region and VPC for both, and a database that does not go to sleep")
+		near := "the same region and VPC for both, and a database that does not go to sleep"
+		if scheme == "cloudbase" {
+			near = "functions in the environment LEDGER_URL names, or in its region, and a database that does not go to sleep"
+		}
+		return warning(name, text, "if it is as slow from the functions: "+near)
 	}
 	return ok(name, "%s", text)
 }
