@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/config"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 )
@@ -20,17 +21,20 @@ func copyCommand() command {
 	return command{
 		name:     "copy",
 		synopsis: "Copy a ledger to another database, and move to it with -close",
-		more: "From any of SQLite, PostgreSQL, MySQL and DynamoDB to any other. It may be interrupted, and goes on from there\n" +
+		more: "From any of SQLite, PostgreSQL, MySQL, DynamoDB and CloudBase to any other. It may be interrupted, and goes on from there\n" +
 			"when it is run again. Both sides are counted and compared by a checksum. Nothing in the source is deleted.\n\n" +
 			"Without -close the source stays in use, and the copy is closed: functions refuse it. With -close the source is\n" +
 			"closed for good, whoever is at it is waited for (a minute and a half), what has changed is copied, and the copy\n" +
 			"is opened. Between the two no refund can be made, and none is lost. Then set LEDGER_URL to the new one.\n\n" +
-			"Other users of a machine see what stands on a command line: -to env:NAME takes the URL from a variable.\n",
+			"Other users of a machine see what stands on a command line: -to env:NAME takes the URL from a variable.\n" +
+			"Between two environments of CloudBase, -to-key env:NAME names the variable with the key of the second.\n",
 		example: "copy -from sqlite:refunds.db -to env:NEW_LEDGER_URL",
 		setup: func(f *flag.FlagSet) action {
 			c := &copying{}
 			f.StringVar(&c.from, "from", "", "`URL` of the ledger to copy, or env:NAME; by default LEDGER_URL")
 			f.StringVar(&c.to, "to", "", "`URL` of an empty database, or of a copy that is to go on, or env:NAME")
+			f.StringVar(&c.fromKey, "from-key", "", "`env:NAME`, the variable with the CloudBase key for -from; by default CLOUDBASE_APIKEY")
+			f.StringVar(&c.toKey, "to-key", "", "`env:NAME`, the same for -to")
 			f.BoolVar(&c.close, "close", false, "close the source for good, and open the copy in its place")
 			return c.run
 		},
@@ -40,8 +44,9 @@ func copyCommand() command {
 
 // A copying is one run of copy.
 type copying struct {
-	from, to string
-	close    bool
+	from, to       string
+	fromKey, toKey string
+	close          bool
 }
 
 // A copied is what copy prints. A side is named by its kind alone: URLs hold passwords.
@@ -71,11 +76,11 @@ func sideOf(url string, sum ledger.Sum) side {
 }
 
 func (c *copying) run(ctx context.Context, p *program, _ []string) error {
-	from, source, err := p.openLedger(ctx, "-from", cmp.Or(c.from, "env:LEDGER_URL"))
+	from, source, err := p.openLedger(ctx, "-from", cmp.Or(c.from, "env:LEDGER_URL"), c.fromKey)
 	if err != nil {
 		return err
 	}
-	to, target, err := p.openLedger(ctx, "-to", c.to)
+	to, target, err := p.openLedger(ctx, "-to", c.to, c.toKey)
 	if err != nil {
 		return err
 	}
@@ -161,7 +166,24 @@ func (p *program) copyProgress() func(ledger.CopyProgress) {
 const progressEvery = 2 * time.Second
 
 // openLedger opens the ledger that a flag names, by its URL or by a variable that holds it.
-func (p *program) openLedger(ctx context.Context, flag, url string) (string, *ledger.Store, error) {
+// key names the variable with the key of a ledger at CloudBase; "": the settings' own.
+func (p *program) openLedger(ctx context.Context, flag, url, key string) (string, *ledger.Store, error) {
+	getenv := p.getenv
+	if key != "" {
+		name, ok := strings.CutPrefix(key, "env:")
+		switch {
+		case !ok:
+			return "", nil, usage("%s-key must be env:NAME: others on this machine see a command line", flag)
+		case p.getenv(name) == "":
+			return "", nil, usage("%s-key: %s is not set", flag, name)
+		}
+		getenv = func(of string) string {
+			if of == "CLOUDBASE_APIKEY" {
+				of = name
+			}
+			return p.getenv(of)
+		}
+	}
 	if name, ok := strings.CutPrefix(url, "env:"); ok {
 		if url = p.getenv(name); url == "" {
 			return "", nil, usage("%s: %s is not set", flag, name)
@@ -175,7 +197,7 @@ func (p *program) openLedger(ctx context.Context, flag, url string) (string, *le
 			return "", nil, usage("%s: there is no file %s", flag, path)
 		}
 	}
-	store, err := ledger.Open(ctx, url)
+	store, err := ledger.Open(ctx, url, ledger.WithCredentials(config.Credentials(getenv)))
 	if err != nil {
 		return "", nil, usage("%s: %v", flag, err)
 	}
