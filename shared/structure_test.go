@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"functions/notify":         {"functions/own", "notify", "shared/host", "shared/metrics"},
 	"functions/operate":        {"shared/channel", "shared/check", "shared/config", "shared/console", "shared/console/operator", "shared/dotenv", "shared/explain", "shared/host", "shared/ledger", "shared/refund", "shared/spelling", "wxpayfunctions"},
 	"functions/own":            {"shared/config", "shared/refund"}, // the merchant's code takes a refund.Event
-	"functions/package":        {"shared/config", "shared/dotenv"},
+	"functions/package":        {"shared/config", "shared/dotenv", "shared/ledger"},
 	"functions/process":        {"shared/cloudbase", "shared/ledger", "shared/needs", "shared/refund", "shared/sandbox", "shared/sandbox/pgsql", "shared/secret"}, // for tests
 	"functions/reconcile":      {"functions/own", "shared/host", "shared/metrics"},
 	"functions/sandbox":        {"functions/own", "notify", "shared/config", "shared/host", "shared/refund", "shared/sandbox", "shared/sandbox/pgsql", "shared/strictjson", "wxpayfunctions"},

@@ -53,7 +53,11 @@ func StartCloudBase(t testing.TB) *CloudBase {
 
 func startCloudBase(t testing.TB, serve func(http.Handler) *httptest.Server) *CloudBase {
 	t.Helper()
-	c := &CloudBase{t: t, Key: "key-" + rand.Text(), TCP: newDatabase(t)}
+	k, err := keys() // the sandbox's gateway knows the same key
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &CloudBase{t: t, Key: k.CloudBaseKey.Reveal(), TCP: newDatabase(t)}
 	c.allow = func(r *http.Request, _ []byte) bool { return r.Header.Get("Authorization") == "Bearer "+c.Key }
 	door, err := pgsql.New(pgsql.Config{Database: c.TCP, Allow: c.admit})
 	if err != nil {
