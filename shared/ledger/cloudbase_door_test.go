@@ -552,6 +552,9 @@ func explained(ctx context.Context, c *cloud, text string, args []any) (plan str
 		}
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
+		if err != nil {
+			return nil, err
+		}
 		plan = string(body)
 		return cloudAnswers(200, "[]")
 	})
