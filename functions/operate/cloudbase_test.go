@@ -47,6 +47,7 @@ func TestALedgerAtCloudBaseIsOperatedWithTheKeyInAFile(t *testing.T) {
 func TestALedgerIsCopiedFromAndToCloudBase(t *testing.T) {
 	w, c, file := onCloudBase(t, "order-1")
 	other, plain := process.StartCloudBase(t), process.StartCloudBase(t)
+	other.Key = "the-key-of-the-other-environment"
 	w.operate(append(refundArgs("order-1", "refund-1", "-yes"), "-env", file)...).want(codeDone)
 	w.settings["OTHER_KEY"], w.settings["PLAIN_URL"] = other.Key, plain.TCP
 	do := func(args ...string) result {
@@ -68,6 +69,7 @@ func TestALedgerIsCopiedFromAndToCloudBase(t *testing.T) {
 	}
 	for _, from := range [][]string{{"-from", "env:PLAIN_URL"}, {"-from", other.URL, "-from-key", "env:OTHER_KEY"}} { // a copy's copy
 		third := process.StartCloudBase(t)
+		third.Key = "the-key-of-the-third-environment"
 		w.settings["THIRD_KEY"] = third.Key
 		do(append(from, "-to", third.URL, "-to-key", "env:THIRD_KEY")...).want(codeDone, "Both are equal.")
 	}
