@@ -28,7 +28,7 @@ import (
 
 // maxColdStart is how much longer one of our functions may take to its first
 // reply than one that does nothing, on the same library.
-const maxColdStart = 1.5
+const maxColdStart = 1.6
 
 // A coldStart is a packaged function and the event that it is started for.
 type coldStart struct {
