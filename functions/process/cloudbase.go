@@ -34,8 +34,6 @@ type CloudBase struct {
 	mu      sync.Mutex
 	calls   int // so far
 	strikes []strike
-	refused int // calls that [CloudBase.Allow] did not let in
-	allow   func(r *http.Request, body []byte) bool
 }
 
 // A strike is a fault of the calls of a range, by their numbers.
@@ -58,8 +56,8 @@ func startCloudBase(t testing.TB, serve func(http.Handler) *httptest.Server) *Cl
 		t.Fatal(err)
 	}
 	c := &CloudBase{t: t, Key: k.CloudBaseKey.Reveal(), TCP: newDatabase(t)}
-	c.allow = func(r *http.Request, _ []byte) bool { return r.Header.Get("Authorization") == "Bearer "+c.Key }
-	door, err := pgsql.New(pgsql.Config{Database: c.TCP, Allow: c.admit})
+	allow := func(r *http.Request, _ []byte) bool { return r.Header.Get("Authorization") == "Bearer "+c.Key }
+	door, err := pgsql.New(pgsql.Config{Database: c.TCP, Allow: allow})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,24 +131,6 @@ func (c *CloudBase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Door.ServeHTTP(w, r)
 }
 
-// admit reports whether a call is an administrator's, and counts those that are not.
-func (c *CloudBase) admit(r *http.Request, body []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ok := c.allow(r, body)
-	if !ok {
-		c.refused++
-	}
-	return ok
-}
-
-// Allow says anew whose calls are let in. Before, they are those with the key.
-func (c *CloudBase) Allow(whom func(r *http.Request, body []byte) bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.allow = whom
-}
-
 // Strike has n calls suffer a fault, from the first-th from now on; the next one is 1.
 func (c *CloudBase) Strike(first, n int, fault pgsql.Fault) {
 	c.mu.Lock()
@@ -165,11 +145,11 @@ func (c *CloudBase) Heal() {
 	c.strikes = nil
 }
 
-// Calls returns how many calls there were, and how many of them were not let in.
-func (c *CloudBase) Calls() (all, refused int) {
+// Calls returns how many calls there were.
+func (c *CloudBase) Calls() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.calls, c.refused
+	return c.calls
 }
 
 // Migrate brings the schema up to date, as the first call of a function would do.

@@ -180,18 +180,9 @@ func (g *Gateway) request(ctx context.Context, c Credentials, contentType string
 	if err != nil {
 		return nil, err
 	}
-	source := "scf"
-	if c.Source != "" {
-		source = c.Source + ",scf"
-	}
-	signed := http.Header{
-		"User-Agent":         {userAgent},
-		"X-Sdk-Version":      {userAgent},
-		"X-Tcb-Source":       {source},
-		"X-Client-Timestamp": {strconv.FormatInt(now.UnixMilli(), 10)},
-		"Content-Type":       {contentType},
-		"Host":               {at.Host},
-	}
+	signed := sdkHeaders(c, now)
+	signed.Set("Content-Type", contentType)
+	signed.Set("Host", at.Host)
 	req.Header = signed.Clone()
 	req.Header.Del("Host") // net/http writes it from the URL
 	req.Header.Set("Content-Type", contentType+boundary)
