@@ -22,6 +22,8 @@ var server = refund.Caller{Kind: refund.Server}
 
 // upstream answers every refund with the same object or error, and keeps what it was asked.
 type upstream struct {
+	refund.Channel // what is not answered here is not asked for
+
 	asked []refund.Request
 	reply refund.Refund
 	err   error

@@ -48,7 +48,10 @@ func goFiles(t *testing.T, visit func(folder, text string)) {
 }
 
 // An upstream answers every question with the same error.
-type upstream struct{ err error }
+type upstream struct {
+	refund.Channel // what is not answered here is not asked for
+	err            error
+}
 
 func (u upstream) Refund(context.Context, refund.Request) (refund.Refund, error) {
 	return refund.Refund{}, u.err
@@ -82,7 +85,7 @@ func answered(t *testing.T, err error) (r reply) {
 	}
 	defer store.Close()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	h := wxpayfunctions.New(&refund.Service{Channel: upstream{err}, Ledger: store, Log: log}, log)
+	h := wxpayfunctions.New(&refund.Service{Channel: upstream{err: err}, Ledger: store, Log: log}, log)
 	event := []byte(`{"type":"wxpay_refund_query","out_refund_no":"R1"}`)
 	if err := json.Unmarshal(h.Invoke(t.Context(), refund.Caller{Kind: refund.Server}, event), &r); err != nil {
 		t.Fatal(err)

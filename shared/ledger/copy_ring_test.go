@@ -19,7 +19,7 @@ import (
 var refunds = flag.Int("refunds", 500, "refunds of BenchmarkCopy and BenchmarkVerify")
 
 // accepting is an upstream that accepts every refund.
-type accepting struct{}
+type accepting struct{ refund.Channel }
 
 func (accepting) Refund(_ context.Context, req refund.Request) (refund.Refund, error) {
 	return refund.Refund{

@@ -15,7 +15,7 @@ import (
 )
 
 // acceptance is an upstream that accepts every refund and never finishes it.
-type acceptance struct{}
+type acceptance struct{ refund.Channel }
 
 func (acceptance) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
 	return nil, refund.ErrNoBill

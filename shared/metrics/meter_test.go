@@ -17,7 +17,10 @@ import (
 )
 
 // upstream answers with an error, or without one.
-type upstream struct{ err error }
+type upstream struct {
+	refund.Channel // what is not answered here is not asked for
+	err            error
+}
 
 func (u *upstream) Refund(context.Context, refund.Request) (refund.Refund, error) {
 	return refund.Refund{}, u.err

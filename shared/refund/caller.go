@@ -23,6 +23,7 @@ const (
 type Caller struct {
 	Kind      CallerKind
 	OpenID    string // of a User
+	AppID     string // of a User: the program in which the openid is theirs, as the platform attests it; "": it does not say
 	Source    string // the chain that the platform attests (TCB_SOURCE), where there is one; else what attests a Server
 	Name      string // of an Operator. Nobody attests it: whoever can write to the ledger can give any
 	RequestID string // of the invocation, as the platform names it; "": there is none
@@ -43,7 +44,12 @@ func (c Caller) LogValue() slog.Value {
 // operator's program with them; users may only if they are operators; nobody may not.
 type Policy struct {
 	Operators []string // openids
-	MaxFen    int64    // the most that one person's refund may be, a user's or an operator's, CNY only; 0: no limit
+
+	// ApprovalFen is the most that one person may refund of one order within a day without
+	// another person's approval, CNY; 0: no limit. What is above is proposed instead.
+	ApprovalFen int64
+
+	MaxFen int64 // the most that one person's refund may be, a user's or an operator's, CNY only; 0: no limit
 }
 
 // Admit says whether the caller may refund and query at all: nil, or an error

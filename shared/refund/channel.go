@@ -23,6 +23,14 @@ type Channel interface {
 	// cannot be used wraps [ErrBillUnreadable]. Nothing of it is handed out then.
 	Bill(ctx context.Context, q BillQuery) (*Bill, error)
 
+	// Order asks about an order, by one of the numbers in Spec().OrderLookups; the first
+	// of the lookup's that is set counts. [CodeNotFound]: the upstream knows no such order.
+	Order(ctx context.Context, l Lookup) (PaidOrder, error)
+
+	// FinishAbnormal has the money of an abnormal refund sent elsewhere, once; where
+	// Spec().Abnormal is false it is [CodeInvalid]. The answer is the refund as it is then.
+	FinishAbnormal(ctx context.Context, a AbnormalRequest) (Refund, error)
+
 	// Spec says what the channel can carry.
 	Spec() Spec
 }

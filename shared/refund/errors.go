@@ -18,6 +18,10 @@ const (
 	CodeRejected    Code = "rejected"    // the upstream refused, for certain
 	CodeUnavailable Code = "unavailable" // nobody's: the outcome is unknown
 	CodeInternal    Code = "internal"    // ours
+
+	// CodeProposed is no failure: what was asked for waits for another person's approval.
+	// The error's Proposed is the application.
+	CodeProposed Code = "proposed"
 )
 
 // Next says what may be done after an error. The dispatcher's reply has four words for
@@ -50,6 +54,9 @@ type Error struct {
 
 	// NotEnough, with CodeRejected: the merchant's balance is too low, and for no other reason.
 	NotEnough bool `json:"not_enough,omitempty"`
+
+	// Proposed, with CodeProposed: what waits for approval.
+	Proposed *Application `json:"-"`
 
 	// CountedOnly, with CodeUnavailable: the upstream counts the refund that was asked
 	// about, so that it exists, and reports neither status nor amount.

@@ -26,6 +26,8 @@ var (
 // upstream is a small WeChat Pay in memory: one refund a number, and a script
 // of what goes wrong on the way.
 type upstream struct {
+	refund.Channel // what is not answered here is not asked for
+
 	mu      sync.Mutex
 	spec    refund.Spec
 	refunds map[string]refund.Refund

@@ -66,6 +66,8 @@ func (r *remembered) Commit(ctx context.Context, items ...refund.Item) error {
 
 // randomWorld is a WeChat Pay that two orders are paid at, A and B, of 100 each.
 type randomWorld struct {
+	refund.Channel // what is not answered here is not asked for
+
 	mu            sync.Mutex // held while the upstream answers: the reconciler asks from several goroutines
 	rnd           *rand.Rand
 	now           time.Time

@@ -10,13 +10,17 @@ import (
 )
 
 // An Event is what subscribers are told: that a refund has succeeded, was closed, or
-// has become abnormal.
+// has become abnormal, or what has become of an application.
 type Event struct {
 	ID       string    // the same however often it is delivered, and another for every other event
 	At       time.Time // when the ledger learned it
 	Status   Status    // success, closed or abnormal
 	Merchant Merchant
 	Refund   Refund // as it was then, as far as WeChat Pay's notification tells it
+
+	// Application is what an event about an application tells, as it was then; nil: the event
+	// is about a refund, Status and Refund tell it.
+	Application *Application
 }
 
 // A Subscriber is told of every refund that settles: of each event at least once, and

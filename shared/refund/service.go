@@ -19,6 +19,11 @@ type Service struct {
 	Merchant Merchant // notifications about anybody else are not ours
 	Policy   Policy
 
+	Self SelfService // what a buyer may do
+
+	// VerifyOrder says when the upstream is asked about an order before a refund of it.
+	VerifyOrder VerifyOrder
+
 	// AppIDs are those of the programs whose refunds these are: a bill has what others of the
 	// merchant have made, too, which enters without any subscriber being told. None: all are.
 	AppIDs []string

@@ -25,6 +25,8 @@ type Spec struct {
 	FromAccounts  []string   // values of amount.from[].account; none: not carried
 	Goods         bool       // whether goods_detail is carried
 	Lookups       []string   // numbers by which the upstream can be asked; out_refund_no always is one
+	OrderLookups  []string   // numbers by which [Channel.Order] can ask, the best first; none: it cannot
+	Abnormal      bool       // whether [Channel.FinishAbnormal] is carried
 	Bills         []BillKind // that the upstream issues of each day; none: it issues none
 	BillAccounts  []string   // that have a [FundsBill] each
 
