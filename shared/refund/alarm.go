@@ -30,6 +30,7 @@ const (
 	alarmClosed        = "refund_closed"       // a refund made here was closed: the payer has not got the money
 	alarmAbnormal      = "refund_abnormal"     // the bank has refused it: somebody acts on the merchant platform
 	alarmAlerter       = "alerter_unreachable" // no alarm has reached a robot or webhook for a day
+	alarmApplication   = "approved_unrefunded" // an approved application has not led to a refund
 	alarmOrderAge      = "order_expiring"      // the order is a year old within a week, and the refund is not done
 	alarmBillDiffers   = "bill_differs"        // a day's bill and the ledger do not agree
 	alarmBillUnread    = "bill_unread"         // a day's bill cannot be used, is refused, or is not issued by the second day

@@ -1,9 +1,6 @@
 package refund
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // VerifyOrder says when the upstream is asked about an order before a refund of it is
 // claimed. What the ledger knows of an order stays, whatever is set.
@@ -123,41 +120,3 @@ type AbnormalRequest struct {
 
 	RefundID string `json:"-"` // WeChat Pay's own number, which the service fills in
 }
-
-// Apply asks for a refund of an order that the caller has paid.
-func (s *Service) Apply(ctx context.Context, caller Caller, req ApplyRequest) (Application, error) {
-	return Application{}, errUnserved
-}
-
-// Approve allows an application and submits its refund.
-func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Application, error) {
-	return Application{}, errUnserved
-}
-
-// Reject refuses an application.
-func (s *Service) Reject(ctx context.Context, caller Caller, d Decision) (Application, error) {
-	return Application{}, errUnserved
-}
-
-// Withdraw takes an application back; only who applied can.
-func (s *Service) Withdraw(ctx context.Context, caller Caller, d Decision) (Application, error) {
-	return Application{}, errUnserved
-}
-
-// Application returns one application in full, with its history and its refund: for
-// whoever runs the service.
-func (s *Service) Application(ctx context.Context, id string) (Application, error) {
-	return Application{}, errUnserved
-}
-
-// ListFor lists what the caller may see: operators and servers all, a buyer what is theirs.
-func (s *Service) ListFor(ctx context.Context, caller Caller, q ApplicationQuery) (Listing, error) {
-	return Listing{}, errUnserved
-}
-
-// FinishAbnormal has the money of an abnormal refund sent elsewhere.
-func (s *Service) FinishAbnormal(ctx context.Context, caller Caller, a AbnormalRequest) (Refund, error) {
-	return Refund{}, errUnserved
-}
-
-var errUnserved = invalidf("this is not served yet")

@@ -92,7 +92,7 @@ func twoOrders(one, other, known string) *Error {
 
 // reserve makes the refund reserve that much of its order, and count there or not.
 func (tx *txn) reserve(minor int64, counted bool) {
-	m := orderEntry{No: tx.no, At: tx.rec.ClaimedAt, Held: minor, External: tx.rec.external()}
+	m := orderEntry{No: tx.no, At: tx.rec.ClaimedAt, Held: minor, External: tx.rec.external(), By: tx.rec.ClaimedBy}
 	if tx.rec.State == Claimed {
 		m.Total = tx.rec.Request.Amount.Total
 	}

@@ -109,9 +109,11 @@ func (b *books) check(k Key) {
 		} else if want := a.item(it.Version); want.Class != it.Class || want.At.UnixMilli() != it.At.UnixMilli() {
 			b.found(foundClass, Finding{Item: k}, "the alarm %s is listed as %q, and is %q", a.Code, it.Class, want.Class)
 		}
+	case "application":
+		b.checkApplication(it, name)
 	case "bill":
 		b.checkBill(it, name)
-	case "ledger", "limit", "alert", "reconcile", "rebuild", checkKind:
+	case "ledger", "limit", "alert", "reconcile", "rebuild", "applied", "payer", checkKind:
 		var body map[string]json.RawMessage
 		if decode(it, &body) != nil {
 			b.found(foundUnreadable, Finding{Item: k}, "an item that this program keeps for itself cannot be read")

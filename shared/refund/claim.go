@@ -12,16 +12,33 @@ import (
 // claim makes the refund ours to submit, durably, before anything is sent. It
 // returns the record in state [Claimed] if this caller is to submit it, and
 // with what is known of it in any other state.
-func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record, error) {
+// application names the one by whose decision the refund is claimed, "" if by the caller's own.
+func (s *Service) claim(ctx context.Context, caller Caller, req Request, application string) (record, error) {
 	giveUp, pause := time.Now().Add(maxWait), firstPause
 	rules := s.rules()
+	var told *PaidOrder
+	var asked bool
+	mayBy := application
+	if mayBy == "" {
+		mayBy = proposalID(req.OutRefundNo)
+	}
 	var rec record
 	var hasTurn, looked bool
 	err := s.retry(ctx, func() error {
 		for {
-			tx, err := s.begin(ctx, req.OutRefundNo, orderKeys(req.TransactionID, req.OutTradeNo)...)
+			order := orderKeys(req.TransactionID, req.OutTradeNo)
+			tx, err := s.begin(ctx, req.OutRefundNo, append(order, applicationKey(mayBy))...)
 			if err != nil {
 				return err
+			}
+			if err := tx.permits(application, req); err != nil {
+				return err
+			}
+			if !asked && s.verifies(tx, order) {
+				asked = true
+				if told, err = s.verifyOrder(ctx, req); err != nil {
+					return err
+				}
 			}
 			now := s.now()
 			// Another caller's submission of the same refund may be about to end: its answer is ours too.
@@ -38,6 +55,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request) (record
 				pause *= 2
 				continue
 			}
+			tx.told = told
 			if err := tx.claim(caller, req, rules, now); err != nil {
 				if looked {
 					return err
@@ -154,10 +172,24 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	if err := tx.chooseOrder(req.TransactionID, req.OutTradeNo); err != nil {
 		return err
 	}
+	if tx.told != nil {
+		tx.learn(*tx.told, now, orderKeys(req.TransactionID, req.OutTradeNo)...)
+	}
 	for _, a := range tx.ownAccounts() {
 		if err := a.checkCapacity(req.Amount, rules.most); err != nil {
 			return err
 		}
+	}
+	if facts := tx.facts(rec.Order, rec.SecondOrder); facts != nil && rules.verify {
+		if err := facts.refusal(req, rules.goods, now); err != nil {
+			return err
+		}
+	}
+	rec.ClaimedBy, rec.Application = claimant(caller), ""
+	if tx.decided {
+		rec.ClaimedBy, rec.Application = "", tx.application.ID
+	} else if tx.needsApproval(rules.policy, caller, req.Amount, now) {
+		return errNeedsApproval
 	}
 	rec.State, rec.Request, rec.Refund, rec.Refusal = Claimed, req, Refund{}, nil
 	rec.ClaimedAt, rec.Queries, rec.ExternalRefunds = now, 0, tx.externalRefunds()
@@ -281,11 +313,17 @@ type rules struct {
 	most   int
 	pace   time.Duration
 	resend bool
+	goods  bool   // goods_detail can be carried
+	verify bool   // what the upstream has told of the order is held against the request
+	policy Policy // what one person may do alone
 }
 
 func (s *Service) rules() rules {
 	spec := s.Channel.Spec()
-	return rules{most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: max(0, cmp.Or(s.Pace, spec.Pace)), resend: spec.Resend}
+	return rules{
+		most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: max(0, cmp.Or(s.Pace, spec.Pace)), resend: spec.Resend,
+		goods: spec.Goods, verify: s.VerifyOrder != VerifyNever, policy: s.Policy,
+	}
 }
 
 // dropMisplaced takes out of the order's account what counts there under its caller's

@@ -24,7 +24,7 @@ func (r *record) needsAttention() bool {
 }
 
 // gaveUp reports whether the delivery of an event was given up.
-func (r *record) gaveUp() bool {
+func (r *outbox) gaveUp() bool {
 	return slices.ContainsFunc(r.Outbox, func(e outboxEntry) bool {
 		return slices.ContainsFunc(e.Deliveries, func(d delivery) bool { return d.GivenUp })
 	})

@@ -164,10 +164,8 @@ func (s *Service) callSubscriber(ctx context.Context, a deliveryAttempt) (err er
 // reschedule records a failed attempt: the delivery is due again later, or given up
 // for a person to look at.
 func (s *Service) reschedule(ctx context.Context, tx *txn, e *outboxEntry, d *delivery, cause error, now time.Time) {
-	d.Lease, d.LastError = time.Time{}, excerpt(cause)
-	d.Next = now.Add(d.backoff())
-	if d.Next.After(e.giveUpAt(d)) {
-		d.GivenUp, d.Next = true, time.Time{}
+	d.fail(e, cause, now)
+	if d.GivenUp {
 		tx.keepCause(alarmSubscriber, "the subscriber "+d.To+" has not acknowledged an event for three days and is given up", now)
 		s.alarm(ctx, tx.no, alarm{code: alarmSubscriber, why: "a subscriber has not acknowledged this event for three days and is given up"},
 			"to", d.To, "event_id", e.ID, "tries", d.Attempts, "error", cause)

@@ -10,7 +10,7 @@ import (
 // forgetPage is how many items are listed at a time to be forgotten.
 const forgetPage = 100
 
-// Forget masks the personal data of the refunds that were claimed before a time and are
+// Forget masks the personal data of orders, applications, and the refunds that were claimed before a time and are
 // done: in a final state, or rejected and not asked about any more, with nothing on its
 // way to a subscriber. It masks the account that received the money and the openids of
 // whoever did something; what was given up for a subscriber is masked, too. Money,
@@ -55,6 +55,10 @@ func (s *Service) Forget(ctx context.Context, before time.Time, by string, repor
 			report(masked)
 		}
 		if cursor = next; next == "" {
+			others, err := s.forgetOthers(ctx, before, who)
+			if masked += others; err != nil {
+				return masked, err
+			}
 			s.log(ctx, slog.LevelInfo, "forgotten", "", "before", before, "masked", masked, "by", maskIdentity(who.by))
 			return masked, nil
 		}

@@ -41,6 +41,9 @@ type upstream struct {
 	named         func(*refund.Refund) // changes what an accepted refund is reported as
 	slow          time.Duration        // of each query
 	bill          func(refund.BillQuery) (*refund.Bill, error)
+	orders        map[string]refund.PaidOrder // by out_trade_no and by transaction_id; nil: orders cannot be asked about
+	orderErr      error
+	finish        func(refund.AbnormalRequest) error // called before what finishes an abnormal refund is accepted
 }
 
 func newUpstream() *upstream {
@@ -50,6 +53,61 @@ func newUpstream() *upstream {
 		TransactionID: refund.Length{Min: 1, Max: 32}, Reason: refund.Length{Min: 1, Max: 80},
 		Currencies: []string{"CNY"}, FundsAccounts: []string{"AVAILABLE"}, FromAccounts: []string{"AVAILABLE", "UNAVAILABLE"}, Goods: true,
 	}}
+}
+
+// paid lets the upstream be asked about an order, of so many fen and by whom it was paid.
+func (u *upstream) paid(out string, total int64, openid string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.spec.OrderLookups = []string{"transaction_id", "out_trade_no"}
+	if u.orders == nil {
+		u.orders = map[string]refund.PaidOrder{}
+	}
+	o := refund.PaidOrder{
+		TransactionID: "T-" + out, OutTradeNo: out, Status: refund.OrderPaid,
+		Payers: []refund.Payer{{AppID: "wx1", OpenID: openid}}, Total: total, Currency: "CNY", PaidAt: at,
+	}
+	u.orders[out], u.orders["T-"+out] = o, o
+}
+
+// change changes what the upstream tells of an order.
+func (u *upstream) change(out string, change func(*refund.PaidOrder)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	o := u.orders[out]
+	change(&o)
+	u.orders[out], u.orders["T-"+out] = o, o
+}
+
+func (u *upstream) Order(_ context.Context, l refund.Lookup) (refund.PaidOrder, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	no := l.TransactionID
+	if no == "" {
+		no = l.OutTradeNo
+	}
+	u.calls = append(u.calls, "order:"+no)
+	if u.orderErr != nil {
+		return refund.PaidOrder{}, u.orderErr
+	}
+	o, ok := u.orders[no]
+	if !ok {
+		return o, &refund.Error{Code: refund.CodeNotFound, Next: refund.AfterFix, Upstream: "ORDER_NOT_EXIST", Message: "no such order"}
+	}
+	return o, nil
+}
+
+func (u *upstream) FinishAbnormal(_ context.Context, a refund.AbnormalRequest) (refund.Refund, error) {
+	u.mu.Lock()
+	u.calls = append(u.calls, "finish:"+a.RefundID)
+	finish := u.finish
+	u.mu.Unlock()
+	if finish != nil {
+		if err := finish(a); err != nil {
+			return refund.Refund{}, err
+		}
+	}
+	return u.set(a.OutRefundNo, refund.StatusProcessing), nil
 }
 
 func (u *upstream) Bill(_ context.Context, q refund.BillQuery) (*refund.Bill, error) {

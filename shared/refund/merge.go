@@ -17,6 +17,7 @@ func fill(dst *Refund, add Refund) {
 		{&dst.SuccessTime, add.SuccessTime},
 		{&dst.CreateTime, add.CreateTime},
 		{&dst.FundsAccount, add.FundsAccount},
+		{&dst.ReceivedBy, add.ReceivedBy},
 		{&dst.Amount.Currency, add.Amount.Currency},
 		{&dst.Amount.PayerCurrency, add.Amount.PayerCurrency},
 	}

@@ -63,6 +63,7 @@ type Refund struct {
 	CreateTime          string      `json:"create_time,omitempty"`  // RFC 3339
 	Status              Status      `json:"status,omitempty"`
 	FundsAccount        string      `json:"funds_account,omitempty"`
+	ReceivedBy          string      `json:"received_by,omitempty"` // [ReceivedByMerchant]; "" where the payer has the money, or nobody yet
 	Amount              Amount      `json:"amount"`
 	PromotionDetail     []Promotion `json:"promotion_detail,omitempty"`
 }

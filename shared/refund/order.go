@@ -26,6 +26,9 @@ type orderAccount struct {
 	// whose they are.
 	Provisional []orderEntry `json:"claims,omitempty"`
 
+	Paid *orderFacts `json:"paid,omitempty"` // what the upstream has told when it was asked about the order
+	Auto int64       `json:"auto,omitempty"` // minor units that buyers were allowed without a decision
+
 	// The last submission, where submissions for one order are to be apart.
 	SubmittedAt time.Time `json:"sent,omitzero"`
 	SubmittedNo string    `json:"sent_no,omitempty"`
@@ -38,6 +41,7 @@ type orderEntry struct {
 	Held     int64     `json:"held,omitempty"`    // minor units that it reserves
 	External bool      `json:"foreign,omitempty"` // not made here: on the merchant platform, or by another system
 	Total    int64     `json:"total,omitempty"`   // that its claim names for the order, while nobody has answered it
+	By       string    `json:"by,omitempty"`      // whose refund it is: see [claimant]
 }
 
 func transactionKey(id string) Key { return Key("order/transaction_id/" + id) }
@@ -56,16 +60,21 @@ func orderKeys(transactionID, outTradeNo string) []Key {
 	return keys
 }
 
+// left is what is left of an order of that total.
+func (a *orderAccount) left(total int64) int64 {
+	left := total - a.Reserved
+	for _, m := range a.Provisional {
+		left -= m.Held
+	}
+	return max(0, left)
+}
+
 // checkCapacity reports why the order cannot take another refund of that amount;
 // nil if it can. This is the rule that keeps refunds within the order's total. A total
 // or a currency that only callers have named binds nobody: what their claims
 // reserve counts against whatever the next one names.
 func (a *orderAccount) checkCapacity(amount RequestAmount, most int) *Error {
-	left := amount.Total - a.Reserved
-	for _, m := range a.Provisional {
-		left -= m.Held
-	}
-	left = max(0, left)
+	left := a.left(amount.Total)
 	switch {
 	case a.Confirmed && a.Currency != "" && a.Currency != amount.Currency:
 		return conflictf("amount.currency must be %s, the currency of the order", a.Currency)
@@ -200,6 +209,10 @@ func (a *orderAccount) absorb(b orderAccount) {
 	if b.Confirmed && !a.Confirmed {
 		a.Total, a.Confirmed, a.Currency = b.Total, true, b.Currency
 	}
+	if a.Paid == nil {
+		a.Paid = b.Paid
+	}
+	a.Auto += b.Auto
 	if b.SubmittedAt.After(a.SubmittedAt) {
 		a.SubmittedAt, a.SubmittedNo = b.SubmittedAt, b.SubmittedNo
 	}

@@ -41,10 +41,17 @@ const OwnCode = "go"
 
 // An outboxEntry is one event that some subscribers have not acknowledged yet.
 type outboxEntry struct {
-	ID         string     `json:"id" ledger:"key"`
-	At         time.Time  `json:"at"`
-	Refund     Refund     `json:"refund"` // what is sent of it
-	Deliveries []delivery `json:"owed"`
+	ID     string    `json:"id" ledger:"key"`
+	At     time.Time `json:"at"`
+	Refund Refund    `json:"refund"` // what is sent of it
+	// Of an event about an application: what is sent of that, and Refund is empty.
+	Application *Application `json:"application,omitempty"`
+	Deliveries  []delivery   `json:"owed"`
+}
+
+// An outbox holds the events of one item that subscribers have not acknowledged yet, oldest first.
+type outbox struct {
+	Outbox []outboxEntry `json:"notices,omitempty"`
 }
 
 // A delivery is one event on its way to one subscriber.
@@ -108,7 +115,7 @@ func (r *record) enqueue(subscribers []string, now time.Time) (alarm string) {
 
 // put puts an event into the outbox for some subscribers. It returns what a person
 // should look at, "" if nothing.
-func (r *record) put(e outboxEntry, subscribers []string) (alarm string) {
+func (r *outbox) put(e outboxEntry, subscribers []string) (alarm string) {
 	for _, name := range subscribers {
 		e.Deliveries = append(e.Deliveries, delivery{To: name})
 	}
@@ -124,7 +131,7 @@ func (r *record) put(e outboxEntry, subscribers []string) (alarm string) {
 func eventRefund(r Refund) Refund {
 	return Refund{
 		RefundID: r.RefundID, OutRefundNo: r.OutRefundNo, TransactionID: r.TransactionID, OutTradeNo: r.OutTradeNo,
-		UserReceivedAccount: r.UserReceivedAccount, SuccessTime: r.SuccessTime, Status: r.Status,
+		UserReceivedAccount: r.UserReceivedAccount, SuccessTime: r.SuccessTime, Status: r.Status, ReceivedBy: r.ReceivedBy,
 		Amount: Amount{
 			Total: r.Amount.Total, Refund: r.Amount.Refund, Currency: r.Amount.Currency,
 			PayerTotal: r.Amount.PayerTotal, PayerRefund: r.Amount.PayerRefund,
@@ -143,7 +150,7 @@ func eventID(r *record) string {
 // nextDelivery finds what is to be delivered to a subscriber next; nil: nothing. A
 // refund's events come in order, so that what is behind an unacknowledged one waits,
 // unless that was given up.
-func (r *record) nextDelivery(to string) (*outboxEntry, *delivery) {
+func (r *outbox) nextDelivery(to string) (*outboxEntry, *delivery) {
 	for i := range r.Outbox {
 		e := &r.Outbox[i]
 		for j := range e.Deliveries {
@@ -156,7 +163,7 @@ func (r *record) nextDelivery(to string) (*outboxEntry, *delivery) {
 }
 
 // pendingSubscribers lists those to whom something is to be delivered that is not given up.
-func (r *record) pendingSubscribers() []string {
+func (r *outbox) pendingSubscribers() []string {
 	var names []string
 	for _, e := range r.Outbox {
 		for _, d := range e.Deliveries {
@@ -190,6 +197,15 @@ func (d *delivery) implausiblyLate(now time.Time) bool {
 // backoff is how long to wait after the delivery's last attempt, if that has failed.
 func (d *delivery) backoff() time.Duration { return deliveryBackoff(d.Attempts - d.TriedBefore) }
 
+// fail notes a failed attempt: the delivery is due again later, or given up.
+func (d *delivery) fail(e *outboxEntry, cause error, now time.Time) {
+	d.Lease, d.LastError = time.Time{}, excerpt(cause)
+	d.Next = now.Add(d.backoff())
+	if d.Next.After(e.giveUpAt(d)) {
+		d.GivenUp, d.Next = true, time.Time{}
+	}
+}
+
 // giveUpAt is when the delivery of an event is given up.
 func (e *outboxEntry) giveUpAt(d *delivery) time.Time {
 	begun := e.At
@@ -200,7 +216,7 @@ func (e *outboxEntry) giveUpAt(d *delivery) time.Time {
 }
 
 // nextDeliveryAt says when the next delivery is due; false: none is pending.
-func (r *record) nextDeliveryAt(now time.Time) (at time.Time, ok bool) {
+func (r *outbox) nextDeliveryAt(now time.Time) (at time.Time, ok bool) {
 	for _, name := range r.pendingSubscribers() {
 		_, d := r.nextDelivery(name)
 		if due := d.due(now); !ok || due.Before(at) {
@@ -212,7 +228,7 @@ func (r *record) nextDeliveryAt(now time.Time) (at time.Time, ok bool) {
 
 // dueSubscribers lists those to whom something is to be delivered now, but for whom
 // this run has found too slow.
-func (r *record) dueSubscribers(now time.Time, slow *slowSubscribers) []string {
+func (r *outbox) dueSubscribers(now time.Time, slow *slowSubscribers) []string {
 	return slices.DeleteFunc(r.pendingSubscribers(), func(name string) bool {
 		_, d := r.nextDelivery(name)
 		return d.due(now).After(now) || slow.skip(name)
@@ -220,16 +236,16 @@ func (r *record) dueSubscribers(now time.Time, slow *slowSubscribers) []string {
 }
 
 // markDelivered takes an acknowledged delivery out of the outbox.
-func (r *record) markDelivered(id, to string) {
+func (r *outbox) markDelivered(id, to string) {
 	r.removeDeliveries(func(e outboxEntry, d delivery) bool { return e.ID == id && d.To == to })
 }
 
 // dropDeliveries takes whatever is pending for a subscriber out of the outbox.
-func (r *record) dropDeliveries(to string) {
+func (r *outbox) dropDeliveries(to string) {
 	r.removeDeliveries(func(_ outboxEntry, d delivery) bool { return d.To == to })
 }
 
-func (r *record) removeDeliveries(which func(outboxEntry, delivery) bool) {
+func (r *outbox) removeDeliveries(which func(outboxEntry, delivery) bool) {
 	for i, e := range r.Outbox {
 		r.Outbox[i].Deliveries = slices.DeleteFunc(e.Deliveries, func(d delivery) bool { return which(e, d) })
 	}

@@ -34,8 +34,11 @@ type Page struct {
 // as the upstream reports it now, which is settled on the way. [CodeNotFound] if
 // neither knows it, [CodeUnavailable] if we claimed it and its outcome is unknown.
 func (s *Service) QueryRefund(ctx context.Context, caller Caller, l Lookup) (Refund, error) {
-	if err := s.Admit(ctx, caller); err != nil {
+	switch buyer, err := s.admitQuery(ctx, caller); {
+	case err != nil:
 		return Refund{}, err
+	case buyer:
+		return s.queryAsBuyer(ctx, caller, l)
 	}
 	no, err := s.refundNo(ctx, l)
 	if err != nil {
@@ -115,11 +118,15 @@ func (s *Service) refundNo(ctx context.Context, l Lookup) (string, error) {
 // now, where it can be asked about orders, else from the ledger.
 // [CodeNotFound] if the order has none.
 func (s *Service) QueryOrder(ctx context.Context, caller Caller, l Lookup) (Page, error) {
-	if err := s.Admit(ctx, caller); err != nil {
+	buyer, err := s.admitQuery(ctx, caller)
+	if err != nil {
 		return Page{}, err
 	}
 	if err := s.Bind(ctx); err != nil {
 		return Page{}, err
+	}
+	if buyer {
+		return s.listAsBuyer(ctx, caller, l)
 	}
 	field, value := l.order()
 	spec := s.Channel.Spec()

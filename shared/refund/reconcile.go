@@ -115,6 +115,9 @@ func (s *Service) reconcileAll(ctx context.Context, items []Item, end time.Time,
 // delivers its pending events, unless somebody else has taken that up. What goes wrong
 // leaves it due later, and keeps to this refund.
 func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubscribers, short *shortage) (t Summary) {
+	if isApplication(listed.Key) {
+		return s.reconcileApplication(ctx, listed, slow)
+	}
 	no, _ := listed.RefundNo()
 	defer s.recoverPanic(ctx, no)
 	var rec record

@@ -41,9 +41,12 @@ type record struct {
 	NumberTaken     bool           `json:"taken,omitempty"`     // rejected, since an external refund has the number: Refund is that one, Order and Held are its
 	ClaimedAt       time.Time      `json:"claimed_at"`
 	History         []HistoryEntry `json:"history"`
-	Outbox          []outboxEntry  `json:"notices,omitempty"`   // events that subscribers have not acknowledged yet, oldest first
-	LastEnqueued    Status         `json:"announced,omitempty"` // of the last event that was put there
-	Causes          []Cause        `json:"causes,omitempty"`    // open causes of alarm
+	outbox
+	LastEnqueued Status  `json:"announced,omitempty"`   // of the last event that was put there
+	Causes       []Cause `json:"causes,omitempty"`      // open causes of alarm
+	ClaimedBy    string  `json:"claimed_by,omitempty"`  // whose refund it counts as: see [claimant]; "" of a server's, or an application's
+	Application  string  `json:"application,omitempty"` // by whose decision it was claimed
+	Finish       *finish `json:"finish,omitempty"`      // what was last sent to finish an abnormal refund
 
 	begun time.Time // real time at which this process recorded the last submission
 }

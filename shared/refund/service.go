@@ -129,7 +129,10 @@ func (s *Service) Refund(ctx context.Context, caller Caller, req Request) (Refun
 	if err := s.Channel.Spec().Check(req); err != nil {
 		return Refund{}, err
 	}
-	rec, err := s.claim(ctx, caller, req)
+	rec, err := s.claim(ctx, caller, req, "")
+	if errors.Is(err, errNeedsApproval) {
+		return Refund{}, s.propose(ctx, caller, req)
+	}
 	if err != nil {
 		return Refund{}, err
 	}

@@ -271,6 +271,12 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 	} else {
 		rec.Refund = renew(known, out.Refund)
 	}
+	if rec.Refund.UserReceivedAccount != hidden {
+		rec.Refund.ReceivedBy = ""
+		if receivedByMerchant(rec.Refund) {
+			rec.Refund.ReceivedBy = ReceivedByMerchant
+		}
+	}
 	if v != keep && rec.State != to {
 		rec.State, rec.Refusal, rec.Queries = to, nil, 0
 		rec.Revision++

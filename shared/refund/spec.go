@@ -55,8 +55,8 @@ const maxNamed = 8
 
 // Invalid makes one error with code [CodeInvalid] of all that is wrong, in this order.
 func Invalid(says ...string) *Error {
-	if more := len(says) - maxNamed; more > 0 {
-		says = append(slices.Clone(says[:maxNamed]), fmt.Sprintf("and %d more", more))
+	if len(says) > maxNamed {
+		says = append(slices.Clone(says[:maxNamed]), fmt.Sprintf("and %d more", len(says)-maxNamed))
 	}
 	return invalidf("%s", strings.Join(says, "; "))
 }

@@ -63,6 +63,10 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 		return nil // after an error somebody else does it, or the next run
 	}
 	return s.eachDue(ctx, now.Add(farFuture), func(it Item) (bool, error) {
+		if isApplication(it.Key) {
+			s.sweepApplication(ctx, it, now)
+			return time.Now().Before(end), nil
+		}
 		no, ok := it.RefundNo()
 		var rec record
 		if !ok || !it.Due.After(now) || decode(it, &rec) != nil || !rec.implausiblyLate(now) {
@@ -94,4 +98,28 @@ func (r *record) implausiblyLate(now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// sweepApplication does the same for an application.
+func (s *Service) sweepApplication(ctx context.Context, it Item, now time.Time) {
+	var a application
+	if decode(it, &a) != nil || !a.overdue(now) {
+		return
+	}
+	s.log(ctx, slog.LevelWarn, "clock", "", "application_id", a.ID, "alarm", alarmClock, "due", it.Due, "why", "no rule sets a time so far ahead: some instance's clock runs ahead; ignored")
+	_, err := s.updateApplication(ctx, a.ID, func(a *application, now time.Time) error {
+		if !a.overdue(now) {
+			return errUnchanged
+		}
+		if a.CreatedAt.After(now) {
+			a.CreatedAt = now
+		}
+		if a.LookAt.After(now) {
+			a.LookAt = now
+		}
+		return nil
+	})
+	if err != nil {
+		s.log(ctx, slog.LevelWarn, "not noted", "", "application_id", a.ID, "error", err)
+	}
 }

@@ -23,6 +23,9 @@ type txn struct {
 	raised      []string              // codes of lasting causes among them, logged or not
 	closed      []Cause               // lasting causes that the change ends
 	logArgs     []any                 // logged beside each alarm
+	told        *PaidOrder            // what the upstream has just told of the order; nil: nothing
+	decided     bool                  // the claim is by the decision of the application
+	application *application          // that may have reserved the number, or by whose decision it is claimed; nil: there is none
 	waitFunds   bool                  // a claim may wait for the merchant's balance
 }
 
@@ -93,6 +96,12 @@ func (tx *txn) load(it Item) error {
 	switch {
 	case it.Key == refundKey(tx.no):
 		return decode(it, &tx.rec)
+	case isApplication(it.Key):
+		if it.Version == 0 {
+			return nil
+		}
+		tx.application = &application{}
+		return decode(it, tx.application)
 	case isRefundID(it.Key):
 		var no string
 		err := decode(it, &no)

@@ -1,0 +1,149 @@
+package refund
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// This file is about four eyes: what one person may not refund alone waits for another's
+// approval, as an application.
+
+// approvalWindow is the time over which one person's refunds of one order are summed up.
+const approvalWindow = 24 * time.Hour
+
+// claimant is whose refund a claim counts as, where one person may refund only so much
+// alone: what tells two people apart, and does not say who they are. "" for a server.
+func claimant(c Caller) string {
+	if c.Kind != User && c.Kind != Operator {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(c.AppID + "\n" + c.Identity()))
+	return hex.EncodeToString(sum[:8])
+}
+
+// needsApproval reports whether the caller may not refund that much of the order alone.
+func (tx *txn) needsApproval(p Policy, c Caller, amount RequestAmount, now time.Time) bool {
+	who := claimant(c)
+	if p.ApprovalFen == 0 || who == "" {
+		return false
+	}
+	if amount.Currency != "CNY" {
+		return true
+	}
+	sum := amount.Refund
+	counted := map[string]bool{tx.no: true}
+	for _, a := range tx.ownAccounts() {
+		for _, e := range a.all() {
+			if e.By == who && now.Sub(e.At) < approvalWindow && !counted[e.No] {
+				counted[e.No] = true
+				sum += e.Held
+			}
+		}
+	}
+	return sum > p.ApprovalFen
+}
+
+// proposed is what is answered about a refund that waits for approval.
+func proposed(a *application, message string) *Error {
+	v := a.view(nil)
+	return &Error{Code: CodeProposed, Next: Later, Message: message, Proposed: &v}
+}
+
+// whyProposed says what becomes of an operator's refund in that state.
+func (a *application) whyProposed() string {
+	switch a.State {
+	case ApplicationPending:
+		return "this refund waits for the approval of another operator"
+	case ApplicationApproved:
+		return "this refund is approved and is being submitted"
+	}
+	return "this refund was proposed, and the application is " + string(a.State)
+}
+
+// errNeedsApproval is why a refund is proposed instead of claimed.
+var errNeedsApproval = errors.New("refund: this needs another person's approval")
+
+// permits reports why a claim cannot be made under the number; nil if it can. A claim by
+// the decision of an application needs that decision to stand, about that refund.
+func (tx *txn) permits(application string, req Request) error {
+	if application == "" {
+		if err := tx.reserved(req); err != nil {
+			return err
+		}
+		return nil
+	}
+	a := tx.application
+	if a == nil || a.State != ApplicationApproved && a.State != ApplicationRefunded || difference(a.Request, req) != "" {
+		return conflictf("the application's decision has changed meanwhile; look at it again")
+	}
+	tx.decided = true
+	return nil
+}
+
+// reserved says why a number cannot be claimed that an operator's refund waits under; nil
+// if it can.
+func (tx *txn) reserved(req Request) *Error {
+	a := tx.application
+	switch {
+	case a == nil || !a.Proposed || tx.rec.State != unknown:
+		return nil
+	case difference(proposalContent(a.Request, req.OutRefundNo), req) != "":
+		return conflictf("%s differs from what this out_refund_no was proposed with", difference(proposalContent(a.Request, req.OutRefundNo), req))
+	case a.Numbers > 1: // it has gone on under numbers of its own
+		return nil
+	}
+	return proposed(a, a.whyProposed())
+}
+
+// proposalContent is what was proposed, under the number that it was proposed under: an application
+// may have gone on to another since.
+func proposalContent(r Request, outRefundNo string) Request {
+	r.OutRefundNo = outRefundNo
+	return r
+}
+
+// propose makes an application of an operator's refund, under its number. The same again
+// is the same application; anything else under the number is a conflict.
+func (s *Service) propose(ctx context.Context, caller Caller, req Request) error {
+	id := proposalID(req.OutRefundNo)
+	var answer *Error
+	err := s.retry(ctx, func() error {
+		items, err := s.Ledger.Get(ctx, applicationKey(id))
+		if err != nil {
+			return ledgerError(err)
+		}
+		a := application{
+			ID: id, Proposed: true, Request: req, Applicant: caller.Identity(), AppID: caller.AppID,
+			Reason: req.Reason, AskedFor: req.Amount.Refund,
+		}
+		if items[0].Version > 0 {
+			a = application{}
+			if err := decode(items[0], &a); err != nil {
+				return err
+			}
+			if field := difference(proposalContent(a.Request, req.OutRefundNo), req); field != "" {
+				return conflictf("%s differs from what this out_refund_no was proposed with", field)
+			}
+			answer = proposed(&a, a.whyProposed())
+			return nil
+		}
+		now := s.now()
+		a.CreatedAt = now
+		a.move(ApplicationPending, caller.actor(), "more than one operator may refund alone: REFUND_APPROVAL_FEN", s.subscriberNames(), now)
+		crash("propose.before")
+		if err := s.Ledger.Commit(ctx, a.item(items[0], now)); err != nil {
+			return ledgerError(err)
+		}
+		answer = proposed(&a, a.whyProposed())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.log(ctx, slog.LevelInfo, "proposed", req.OutRefundNo, "application_id", id, "caller", caller)
+	return answer
+}
