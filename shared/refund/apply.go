@@ -205,50 +205,6 @@ func (tx *txn) settleNumbers(o PaidOrder) {
 	}
 }
 
-// askAsBuyer asks the upstream about the order that a buyer applies for. Whatever tells
-// that it is not theirs is one and the same answer, and is counted.
-func (s *Service) askAsBuyer(ctx context.Context, caller Caller, t *applying, req ApplyRequest) (PaidOrder, error) {
-	if t.payer.Refused >= maxRefusedADay || t.payer.Applied >= maxAppliedADay {
-		return PaidOrder{}, tooManyApplications(t.now)
-	}
-	o, err := s.askPaidOrder(ctx, req.TransactionID, req.OutTradeNo)
-	switch e := AsError(err); {
-	case err == nil && (&orderFacts{Payers: o.Payers}).paidBy(caller, s.AppIDs):
-		return o, nil
-	case err == nil || e.Code == CodeNotFound || e.Code == CodeConflict:
-		return o, s.refuseApplicant(ctx, caller)
-	default:
-		u := unavailable("WeChat Pay has not told about this order; apply again in a moment", e)
-		u.Next, u.Upstream = Later, e.Upstream
-		return o, u
-	}
-}
-
-// refuseApplicant refuses an order that is not the caller's, and counts that.
-func (s *Service) refuseApplicant(ctx context.Context, caller Caller) error {
-	s.log(ctx, slog.LevelWarn, "denied", "", append([]any{"caller", caller}, caller.evidence()...)...)
-	if err := s.countRefused(ctx, caller); err != nil {
-		return err
-	}
-	return errNotPayer()
-}
-
-// countRefused counts that somebody wanted something of an order that is not theirs.
-func (s *Service) countRefused(ctx context.Context, caller Caller) error {
-	return updateItem(ctx, s, payerKey(caller), func(p *payerItem) error {
-		p.on(s.now())
-		p.Refused++
-		return nil
-	})
-}
-
-func tooManyApplications(now time.Time) error {
-	e := limited("this caller has applied too often today", 0)
-	local := now.In(china())
-	e.RetryAfter = time.Date(local.Year(), local.Month(), local.Day()+1, 0, 0, 0, 0, china()).Sub(now)
-	return e
-}
-
 // apply makes the application, or finds the one that the same wish has made.
 func (s *Service) apply(ctx context.Context, t *applying) (a application, isNew bool, err error) {
 	if !t.order.paidBy(t.caller, s.AppIDs) {
