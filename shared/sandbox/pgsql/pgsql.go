@@ -1,7 +1,8 @@
 // Package pgsql plays exec-pgsql, the call by which CloudBase's HTTP API runs SQL in the
 // PostgreSQL of an environment (docs.cloudbase.net, HTTP API, PostgreSQL, ExecPgSQL), over
 // a real PostgreSQL: one statement a call, each in a connection and a transaction of its
-// own, as a role.
+// own, as a role. Calls beyond a few at once wait for each other, as do those that the
+// server has no connection left for.
 //
 // Documented are the request, the array of row objects, the roles, the codes of errors
 // and that only administrators may call. Users have measured that several statements are
@@ -37,10 +38,14 @@ const (
 	RoleReader = "cloudbase_read_only_user"
 )
 
+// tooManyConnections is PostgreSQL's code for want of a connection.
+const tooManyConnections = "53300"
+
 const (
 	maxRequest = 16 << 20         // bytes of a request
 	maxAnswer  = 64 << 20         // bytes of all values of an answer
 	maxTime    = 15 * time.Second // of a call
+	maxOpen    = 16               // connections at once; who comes meanwhile waits
 )
 
 // A Config says what a [Door] stands before.
@@ -62,6 +67,7 @@ type Door struct {
 	config   Config
 	database *pgx.ConnConfig
 	faults   faults
+	open     chan struct{} // holds one for each connection
 
 	ctx    context.Context // ends when the door closes
 	close  context.CancelFunc
@@ -83,7 +89,7 @@ func New(c Config) (*Door, error) {
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
-	d := &Door{config: c, database: config, faults: newFaults(c.Seed, c.Rate)}
+	d := &Door{config: c, database: config, faults: newFaults(c.Seed, c.Rate), open: make(chan struct{}, maxOpen)}
 	d.ctx, d.close = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(d.ctx, maxTime)
 	defer cancel()
@@ -193,19 +199,44 @@ func (d *Door) call(ctx context.Context, w http.ResponseWriter, r *http.Request)
 	return rows, no
 }
 
-// run runs the statement of a request in a transaction of its own.
-func (d *Door) run(ctx context.Context, q request) (rows []json.RawMessage, no *refusal) {
-	conn, err := pgx.ConnectConfig(ctx, d.database)
-	if err != nil {
-		return nil, failed(err)
+// connect opens a connection for one call; done closes it.
+func (d *Door) connect(ctx context.Context) (conn *pgx.Conn, done func(), err error) {
+	select {
+	case d.open <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
 	}
-	defer func() {
+	for {
+		conn, err = pgx.ConnectConfig(ctx, d.database)
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != tooManyConnections {
+			break
+		}
+		select { // others have them all, for a call each
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if err != nil {
+		<-d.open
+		return nil, nil, err
+	}
+	return conn, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(ctx) // what it was for is done
 		// A statement that was broken off is being cancelled, for seconds at most.
 		<-conn.PgConn().CleanupDone()
-	}()
+		<-d.open
+	}, nil
+}
+
+// run runs the statement of a request in a transaction of its own.
+func (d *Door) run(ctx context.Context, q request) (rows []json.RawMessage, no *refusal) {
+	conn, done, err := d.connect(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer done()
 	begin := "BEGIN READ WRITE"
 	if q.Role == RoleReader {
 		begin = "BEGIN READ ONLY"

@@ -427,6 +427,43 @@ func TestAMemberOfTheRolesNeedsNoMore(t *testing.T) {
 	}
 }
 
+// PostgreSQL has few connections, for all doors before it: calls wait for one, and each
+// begins anew in it.
+func TestMoreCallsThanConnectionsWaitForEachOther(t *testing.T) {
+	w := newWorld(t, nil)
+	u, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("wxrefund_test_%x", rand.Uint64())
+	admin(t, w.url, "CREATE ROLE "+name+" LOGIN PASSWORD 'tiger' CONNECTION LIMIT 3 IN ROLE cloudbase_postgres, cloudbase_read_only_user; ALTER SCHEMA "+u.Query().Get("search_path")+" OWNER TO "+name)
+	t.Cleanup(func() {
+		admin(t, w.url, "ALTER SCHEMA "+u.Query().Get("search_path")+" OWNER TO CURRENT_USER; DROP OWNED BY "+name+"; DROP ROLE "+name)
+	})
+	u.User = url.UserPassword(name, "tiger")
+	few, err := pgsql.New(pgsql.Config{Database: u.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer few.Close()
+	var wg sync.WaitGroup
+	for n, d := range map[int]*pgsql.Door{100: w.door, 30: few} {
+		for range n {
+			wg.Go(func() {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, pgsql.Path,
+					strings.NewReader(`{"sql":"SELECT set_config('a.b', coalesce(current_setting('a.b', true), '') || 'x', false) AS here, pg_sleep(0.02)::text AS slept","role":"cloudbase_postgres"}`))
+				r.Header.Set("Authorization", "Bearer key")
+				rec := httptest.NewRecorder()
+				d.ServeHTTP(rec, r)
+				if got, want := rec.Body.String(), `[{"here":"x","slept":""}]`; rec.Code != 200 || got != want {
+					t.Errorf("one of %d: got %d %s, want %s", n, rec.Code, got, want)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
 // Whatever is sent, the answer is rows or a refusal with a code.
 func FuzzRequest(f *testing.F) {
 	for _, body := range []string{`{"sql":"SELECT 1"}`, `{"sql":"SELECT $1::text","parameters":[1,"a",null,true,1e3]}`, `{"sql":1}`, `[]`, `{"sql":"a","sql":"b"}`} {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // makeRoles has the roles in the database that CloudBase's have (docs.cloudbase.net,
@@ -47,11 +45,11 @@ const takeRoles = "BEGIN; SET LOCAL ROLE " + RoleReader + "; SET LOCAL ROLE " + 
 // makeRoles needs a superuser the first time, and later anybody who is a member of the two
 // roles that calls name, and owns the schema.
 func (d *Door) makeRoles(ctx context.Context) (err error) {
-	conn, err := pgx.ConnectConfig(ctx, d.database)
+	conn, done, err := d.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	defer done()
 	// Roles are the whole server's: somebody else may be making them, or granting in the
 	// same catalogue rows, for another database of it.
 	for try := 1; ; try++ {
