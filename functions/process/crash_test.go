@@ -536,36 +536,43 @@ func (w *World) entry(outRefundNo string) (e entry) {
 }
 
 // A1: killed before the refund is claimed, nothing has happened, and nothing of it stays.
-func TestKillBeforeTheClaimLeavesNothing(t *testing.T) {
-	runCrashes(t,
-		crash{at: "claim.before", during: refunding, next: []string{refunding}},
-		crash{at: "claim.before", during: refunding, next: []string{timing}, none: true},
-	)
+func TestKillBeforeTheClaimLeavesNothing(t *testing.T) { runCrashes(t, killsBeforeTheClaim()...) }
+
+func killsBeforeTheClaim() []crash {
+	return []crash{
+		{at: "claim.before", during: refunding, next: []string{refunding}},
+		{at: "claim.before", during: refunding, next: []string{timing}, none: true},
+	}
 }
 
 // A2, A3: a dispatcher is killed between the claim and the settlement of WeChat's
 // answer. Whoever comes goes on with the same number.
-func TestKilledDispatchersRefundIsMadeOnce(t *testing.T) {
-	all, unknown := []string{refunding, timing, notifying}, []string{refunding, timing}
-	runCrashes(t,
-		crash{at: "claim.after", during: refunding, next: unknown},
-		crash{at: inCall, during: refunding, fault: "timeout_before", next: unknown},
-		crash{at: inCall, during: refunding, fault: "timeout_after", next: all},
-		crash{at: "call.after", during: refunding, next: all},
-		crash{at: "settle.before", during: refunding, next: all},
-		crash{at: "settle.after", during: refunding, next: all},
+func TestKilledDispatchersRefundIsMadeOnce(t *testing.T) { runCrashes(t, killedDispatchers()...) }
 
-		crash{at: "settle.before", during: querying, before: accepted, next: append(all, querying)},
-		crash{at: "settle.after", during: querying, before: accepted, next: append(all, querying)},
-		crash{at: "settle.before", during: querying, before: succeeded, next: append(all, querying)},
-		crash{at: "settle.after", during: querying, before: succeeded, next: append(all, querying)},
-	)
+func killedDispatchers() []crash {
+	all, unknown := []string{refunding, timing, notifying}, []string{refunding, timing}
+	return []crash{
+		{at: "claim.after", during: refunding, next: unknown},
+		{at: inCall, during: refunding, fault: "timeout_before", next: unknown},
+		{at: inCall, during: refunding, fault: "timeout_after", next: all},
+		{at: "call.after", during: refunding, next: all},
+		{at: "settle.before", during: refunding, next: all},
+		{at: "settle.after", during: refunding, next: all},
+
+		{at: "settle.before", during: querying, before: accepted, next: append(all, querying)},
+		{at: "settle.after", during: querying, before: accepted, next: append(all, querying)},
+		{at: "settle.before", during: querying, before: succeeded, next: append(all, querying)},
+		{at: "settle.after", during: querying, before: succeeded, next: append(all, querying)},
+	}
 }
 
 // A4: the same with an answer that says nothing, or no.
 func TestKilledDispatchersUnansweredRefundIsMadeOnce(t *testing.T) {
+	runCrashes(t, unansweredDispatchers()...)
+}
+
+func unansweredDispatchers() (crashes []crash) {
 	all, unknown := []string{refunding, timing, notifying}, []string{refunding, timing}
-	var crashes []crash
 	for _, at := range []string{"call.after", "settle.before", "settle.after"} {
 		crashes = append(crashes,
 			crash{at: at, during: refunding, fault: "500_before", next: unknown},
@@ -582,13 +589,14 @@ func TestKilledDispatchersUnansweredRefundIsMadeOnce(t *testing.T) {
 	for _, fault := range []string{"reset_after", "429_after", "bad_signature", "unsigned"} {
 		crashes = append(crashes, crash{at: "settle.before", during: refunding, fault: fault, next: unknown})
 	}
-	runCrashes(t, crashes...)
+	return crashes
 }
 
 // A2, A3: the reconciler dies, whatever it was about to do.
-func TestKilledReconcilersRefundIsMadeOnce(t *testing.T) {
+func TestKilledReconcilersRefundIsMadeOnce(t *testing.T) { runCrashes(t, killedReconcilers()...) }
+
+func killedReconcilers() (crashes []crash) {
 	all, unknown := []string{refunding, timing, notifying}, []string{refunding, timing}
-	var crashes []crash
 	for _, at := range []string{"reconcile.taken", "settle.before", "settle.after"} {
 		crashes = append(crashes,
 			crash{at: at, during: timing, before: accepted, next: all},
@@ -608,14 +616,15 @@ func TestKilledReconcilersRefundIsMadeOnce(t *testing.T) {
 			crash{at: at, during: timing, before: unaccepted, fault: notEnough, next: unknown},
 		)
 	}
-	runCrashes(t, crashes...)
+	return crashes
 }
 
 // C17: notify dies before or after the event is in the ledger, and in any case before
 // it is acknowledged. It has one effect, whoever brings it again.
-func TestKilledNotifysNotificationHasOneEffect(t *testing.T) {
+func TestKilledNotifysNotificationHasOneEffect(t *testing.T) { runCrashes(t, killedNotifys()...) }
+
+func killedNotifys() (crashes []crash) {
 	all := []string{notifying, refunding, timing}
-	var crashes []crash
 	for _, at := range []string{"settle.before", "settle.after"} {
 		crashes = append(crashes,
 			crash{at: at, during: notifying, before: succeeded, next: all},
@@ -626,7 +635,7 @@ func TestKilledNotifysNotificationHasOneEffect(t *testing.T) {
 			crash{at: at, during: relaying, before: acceptedDone, next: append(all, relaying)},
 		)
 	}
-	runCrashes(t, crashes...)
+	return crashes
 }
 
 // A2: whoever comes while a submission may still run is told to come back, and is

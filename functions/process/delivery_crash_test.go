@@ -65,19 +65,20 @@ func (n received) String() string {
 // with the process that had heard it. Whoever's answer was on record is left alone.
 func TestKillDuringDeliveryLosesNoEvent(t *testing.T) {
 	t.Parallel()
-	rows := []deliveryCrash{
-		{"settle.before", notifying, false},
-		{"settle.after", notifying, false},
-		{"deliver.taken", notifying, false},
-		{"deliver.told", notifying, true},
-		{"deliver.recorded", notifying, true},
-		{"settle.before", timing, false},
-		{"settle.after", timing, false},
-		{"deliver.taken", timing, false},
-		{"deliver.told", timing, true},
-		{"deliver.recorded", timing, true},
+	runDeliveryCrashes(t, func(*World) {}, killsDuringDelivery())
+}
+
+func killsDuringDelivery() (rows []deliveryCrash) {
+	for _, during := range []string{notifying, timing} {
+		rows = append(rows,
+			deliveryCrash{"settle.before", during, false},
+			deliveryCrash{"settle.after", during, false},
+			deliveryCrash{"deliver.taken", during, false},
+			deliveryCrash{"deliver.told", during, true},
+			deliveryCrash{"deliver.recorded", during, true},
+		)
 	}
-	runDeliveryCrashes(t, func(*World) {}, rows)
+	return rows
 }
 
 // runDeliveryCrashes runs all rows, in worlds that move their ledger first, and shows them
