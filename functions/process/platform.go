@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type SCF struct {
 	t       testing.TB
 	Process *Process
 	client  *rpc.Client
+	in      string // the environment that the settings name
 }
 
 // StartSCF starts a function on SCF.
@@ -59,6 +61,11 @@ func StartSCF(t testing.TB, name string, env []string) *SCF {
 func DialSCF(t testing.TB, p *Process, port string) *SCF {
 	t.Helper()
 	f := &SCF{t: t, Process: p}
+	for _, v := range p.Cmd.Env {
+		if id, ok := strings.CutPrefix(v, "TCB_ENV="); ok {
+			f.in = id
+		}
+	}
 	Await(t, "the function", func() bool {
 		var err error
 		f.client, err = rpc.Dial("tcp", "127.0.0.1:"+port)
@@ -80,6 +87,7 @@ type Invocation struct {
 	Environment map[string]string // what the platform injects
 	Left        time.Duration     // until the deadline; zero: ten seconds
 	ID          string
+	In          string // the environment; "": that of the function's settings, or any
 }
 
 // Request is the invocation as the platform sends it.
@@ -87,7 +95,8 @@ func (i Invocation) Request() SCFRequest {
 	if i.Left == 0 {
 		i.Left = 10 * time.Second
 	}
-	environment := map[string]string{"TCB_ENV": "env-test", "SCF_NAMESPACE": "env-test"}
+	in := cmp.Or(i.In, "env-test")
+	environment := map[string]string{"TCB_ENV": in, "SCF_NAMESPACE": in}
 	maps.Copy(environment, i.Environment)
 	b, err := json.Marshal(environment)
 	if err != nil {
@@ -96,13 +105,14 @@ func (i Invocation) Request() SCFRequest {
 	end := time.Now().Add(i.Left)
 	return SCFRequest{
 		Payload: []byte(i.Event), RequestId: i.ID, Deadline: scfDeadline{end.Unix(), int64(end.Nanosecond())},
-		Namespace: "env-test", FunctionName: "wxpayFunctions", TimeLimitInMs: int32(i.Left.Milliseconds()), Environment: string(b),
+		Namespace: in, FunctionName: "wxpayFunctions", TimeLimitInMs: int32(i.Left.Milliseconds()), Environment: string(b),
 	}
 }
 
 // Send invokes the function; a platform error is an error.
 func (f *SCF) Send(i Invocation) ([]byte, error) {
 	var res SCFResponse
+	i.In = cmp.Or(i.In, f.in)
 	if err := f.client.Call("Function.Invoke", i.Request(), &res); err != nil {
 		return nil, err
 	}
