@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,6 +35,14 @@ type CloudBase struct {
 	mu      sync.Mutex
 	calls   int // so far
 	strikes []strike
+	lent    []lentPair // that count
+}
+
+// A lentPair is a key pair that the platform has lent to a request.
+type lentPair struct {
+	id    string
+	key   string
+	token string
 }
 
 // A strike is a fault of the calls of a range, by their numbers.
@@ -56,8 +65,7 @@ func startCloudBase(t testing.TB, serve func(http.Handler) *httptest.Server) *Cl
 		t.Fatal(err)
 	}
 	c := &CloudBase{t: t, Key: k.CloudBaseKey.Reveal(), TCP: newDatabase(t)}
-	allow := func(r *http.Request, _ []byte) bool { return r.Header.Get("Authorization") == "Bearer "+c.Key }
-	door, err := pgsql.New(pgsql.Config{Database: c.TCP, Allow: allow})
+	door, err := pgsql.New(pgsql.Config{Database: c.TCP, Allow: c.isAdministrator})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +137,44 @@ func (c *CloudBase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Unlock()
 	c.Door.ServeHTTP(w, r)
+}
+
+// isAdministrator tells whether a call has the key, or is signed with what was lent.
+func (c *CloudBase) isAdministrator(r *http.Request, body []byte) bool {
+	authorization := r.Header.Get("Authorization")
+	if strings.HasPrefix(authorization, "Bearer ") {
+		return authorization == "Bearer "+c.Key
+	}
+	credential, err := cloudbase.ParseAPITC3(authorization)
+	if err != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.lent {
+		if l.id == credential.SecretID && l.token == credential.Token.Reveal() {
+			u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path}
+			return credential.Verify(l.key, r.Method, u, r.Header, body, time.Now()) == nil
+		}
+	}
+	return false
+}
+
+// Lend returns the variables of a key pair that the platform injects into a request. It
+// counts until [CloudBase.Expire].
+func (c *CloudBase) Lend() map[string]string {
+	l := lentPair{"AKID" + rand.Text(), rand.Text(), rand.Text()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lent = append(c.lent, l)
+	return map[string]string{"TENCENTCLOUD_SECRETID": l.id, "TENCENTCLOUD_SECRETKEY": l.key, "TENCENTCLOUD_SESSIONTOKEN": l.token}
+}
+
+// Expire takes back whatever was lent.
+func (c *CloudBase) Expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lent = nil
 }
 
 // Strike has n calls suffer a fault, from the first-th from now on; the next one is 1.
