@@ -67,6 +67,7 @@ func (e *echo) invoke(ctx context.Context, caller refund.Caller, event []byte) [
 	reply, err := json.Marshal(map[string]any{
 		"kind":           caller.Kind,
 		"openid":         caller.OpenID,
+		"appid":          caller.AppID,
 		"request_id":     caller.RequestID,
 		"event":          string(event),
 		"began":          began,

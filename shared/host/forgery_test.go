@@ -54,6 +54,7 @@ func TestHeadersAreForgeriesUntilProvedOtherwise(t *testing.T) {
 		{"trusted, two sources", "true", nil, append(wx, [2]string{"x-wx-source", "scf"}), "", whyAdded},
 		{"trusted, joined", "true", nil, [][2]string{{"x-wx-openid", "oALICE,oBOB"}, wx[1]}, "", whyAdded},
 		{"trusted, joined with a space", "true", nil, [][2]string{{"x-wx-openid", "oALICE, oBOB"}, wx[1]}, "", whyAdded},
+		{"trusted, two programs", "true", nil, append(wx, [2]string{"x-wx-appid", "wxA"}, [2]string{"X-WX-APPID", "wxB"}), "", whyAdded},
 		{"trusted, empty", "true", nil, [][2]string{{"x-wx-openid", ""}, wx[1]}, "", whyAdded},
 
 		{"SCF, HTTP-shaped", "", scfHTTP, wx, "", whyPacked},

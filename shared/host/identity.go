@@ -41,7 +41,7 @@ type Identity struct {
 	ClientSources  []string               // TCB_SOURCE tokens of clients, beside those that are known
 	ServerSources  []string               // of servers, beside those that are known; what is a client's as well is a client's
 	TrustFunctions bool                   // what calls through another function of ours is a server
-	TrustHeaders   bool                   // a gateway in front of us strips and sets x-wx-openid and x-wx-source
+	TrustHeaders   bool                   // a gateway in front of us strips and sets x-wx-openid, x-wx-source and x-wx-appid
 	ServerTokens   []secret.Value[string] // over plain HTTP, who brings one of them is a server
 }
 
@@ -128,6 +128,32 @@ func (id Identity) Platform(openid, source string) refund.Caller {
 	return refund.Caller{Kind: kind, Source: source}
 }
 
+// appID is the program in which the openid of a request is a user's, by the variables that
+// the platform injected for it; "": it does not say. An openid is of one program. Where
+// another program calls an environment that is shared with it, WX_FROM_OPENID and
+// WX_FROM_APPID are that program's (getWXContext, "环境共享"), and whose WX_OPENID is
+// then is written nowhere: it is whose pair has it, and without a pair nobody's.
+func appID(get func(string) string) string {
+	own, from := get("WX_APPID"), get("WX_FROM_APPID")
+	switch fromOpenID := get("WX_FROM_OPENID"); {
+	case from == "" || from == own:
+		return own
+	case fromOpenID == "":
+		return ""
+	case fromOpenID == get("WX_OPENID"):
+		return from
+	}
+	return own
+}
+
+// as is the caller as a user of the program; whoever is no user stays as they are.
+func as(c refund.Caller, appID string) refund.Caller {
+	if c.Kind == refund.User && isOpenID(appID) {
+		c.AppID = appID
+	}
+	return c
+}
+
 func (id Identity) client(token string) bool {
 	is := func(s string) bool { return strings.EqualFold(s, token) }
 	return slices.ContainsFunc(clientSources, is) || slices.ContainsFunc(id.ClientSources, is)
@@ -144,18 +170,19 @@ const unbelieved = "x-wx-openid, not believed"
 // token. Else it is nobody unless headers are trusted and both are there, once
 // each, and the openid is one: a second one, or two joined by a comma, mean that the
 // gateway adds to what the client sent instead of replacing it. Whoever sends an openid
-// that is not believed is a stranger who may be lying, and is on record as one.
+// that is not believed is a stranger who may be lying, and is on record as one. x-wx-appid
+// is believed where the openid is, and may be absent.
 //
 // Other spellings (X_WX_OPENID) are other headers, and say nothing.
 func (id Identity) Headers(h http.Header) refund.Caller {
 	if id.bringsToken(h) {
 		return bearer
 	}
-	openid, source := h.Values("X-Wx-Openid"), h.Values("X-Wx-Source")
-	if !id.TrustHeaders || len(openid) != 1 || len(source) != 1 || !isOpenID(openid[0]) || source[0] == "" {
+	openid, source, appid := h.Values("X-Wx-Openid"), h.Values("X-Wx-Source"), h.Values("X-Wx-Appid")
+	if !id.TrustHeaders || len(openid) != 1 || len(source) != 1 || len(appid) > 1 || !isOpenID(openid[0]) || source[0] == "" {
 		return named(h)
 	}
-	return id.Platform(openid[0], source[0])
+	return as(id.Platform(openid[0], source[0]), h.Get("X-Wx-Appid"))
 }
 
 // named is nobody, by the name that a request gives itself.
@@ -174,9 +201,9 @@ func isOpenID(s string) bool {
 // Why an openid in a header is not believed, and what to do.
 const (
 	whyPublic = "x-wx-openid is not believed: TRUST_WX_HEADERS is not set, and on a route that the public can reach anybody can send the header and be any operator"
-	doPublic  = "set TRUST_WX_HEADERS=true only if every way to this function leads through a gateway that strips x-wx-openid and x-wx-source from what clients send and sets them itself; users of the mini-program else call an event function (wx.cloud.callFunction), and servers send REFUND_SERVER_TOKEN"
-	whyAdded  = "x-wx-openid is not believed: it and x-wx-source must be there once each, with one value"
-	doAdded   = "see that the gateway sets both and replaces what clients send: one that adds to it, or passes it on, lets anybody be any operator; set TRUST_WX_HEADERS=false until it does"
+	doPublic  = "set TRUST_WX_HEADERS=true only if every way to this function leads through a gateway that strips x-wx-openid, x-wx-source and x-wx-appid from what clients send and sets them itself; users of the mini-program else call an event function (wx.cloud.callFunction), and servers send REFUND_SERVER_TOKEN"
+	whyAdded  = "x-wx-openid is not believed: it and x-wx-source must be there once each, with one value, and x-wx-appid once at most"
+	doAdded   = "see that the gateway sets them and replaces what clients send: one that adds to it, or passes it on, lets anybody be any operator; set TRUST_WX_HEADERS=false until it does"
 	whyPacked = "x-wx-openid is not believed: HTTP that a gateway packs up for this function has no identity, whatever TRUST_WX_HEADERS says"
 	doPacked  = "call by wx.cloud.callFunction or directly, from a server, and take the public route to this function away"
 )

@@ -211,12 +211,13 @@ func TestHeadersNameAUserOnlyIfTrusted(t *testing.T) {
 	}
 	both := Identity{TrustHeaders: true, TrustFunctions: true}
 	liar := refund.Caller{Source: unbelieved}
-	tests := []struct {
+	type headerCase struct {
 		name   string
 		header http.Header
 		id     Identity
 		want   refund.Caller
-	}{
+	}
+	tests := []headerCase{
 		{"not trusted", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client"), Identity{TrustFunctions: true}, liar},
 		{"not trusted, an openid alone", header("x-wx-openid", "oALICE"), Identity{}, liar},
 		{"not trusted, as a server", header("x-wx-openid", "oALICE", "x-wx-source", "scf"), Identity{ServerSources: []string{"mine"}, TrustFunctions: true}, liar},
@@ -240,6 +241,17 @@ func TestHeadersNameAUserOnlyIfTrusted(t *testing.T) {
 		{"an unknown source", header("x-wx-openid", "oALICE", "x-wx-source", "anonymous"), both, alice},
 		{"a chain with an unknown source, functions trusted", header("x-wx-openid", "oALICE", "x-wx-source", "anonymous,scf"), both, alice},
 	}
+	withApp := alice
+	withApp.AppID = "wxA"
+	tests = append(tests, []headerCase{
+		{"trusted, with a program", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client", "x-wx-appid", "wxA"), Identity{TrustHeaders: true}, withApp},
+		{"trusted, an empty program", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client", "x-wx-appid", ""), Identity{TrustHeaders: true}, alice},
+		{"trusted, what is no program", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client", "x-wx-appid", "wxA,wxB"), Identity{TrustHeaders: true}, alice},
+		{"trusted, two programs", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client", "x-wx-appid", "wxA", "x-wx-appid", "wxB"), Identity{TrustHeaders: true}, liar},
+		{"trusted, a program alone", header("x-wx-appid", "wxA"), Identity{TrustHeaders: true}, stranger},
+		{"not trusted, with a program", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client", "x-wx-appid", "wxA"), Identity{}, liar},
+		{"a server, with a program", header("x-wx-openid", "oALICE", "x-wx-source", "wx_client,scf", "x-wx-appid", "wxA"), both, machine},
+	}...)
 	for _, tt := range tests {
 		want := tt.want
 		if want != stranger && want != liar {
@@ -247,6 +259,34 @@ func TestHeadersNameAUserOnlyIfTrusted(t *testing.T) {
 		}
 		if got := tt.id.Headers(tt.header); got != want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, want)
+		}
+	}
+}
+
+// An openid is of one program, which the variables of the request name; where they leave
+// it open which of two, none is named.
+func TestTheProgramIsTheOneWhoseOpenIDItIs(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		openid, own      string
+		fromOpenID, from string
+		want             string
+	}{
+		{"a call of the program's own", "oALICE", "wxA", "", "", "wxA"},
+		{"not said", "oALICE", "", "", "", ""},
+		{"the program's own, said twice", "oALICE", "wxA", "oALICE", "wxA", "wxA"},
+		{"another program's openid", "oALICE", "wxA", "oALICE", "wxB", "wxB"},
+		{"the environment's openid, called by another program", "oALICE", "wxA", "oOTHER", "wxB", "wxA"},
+		{"another program without an openid", "oALICE", "wxA", "", "wxB", ""},
+		{"another program alone", "oALICE", "", "oALICE", "wxB", "wxB"},
+		{"not one program", "oALICE", "wxA,wxB", "", "", ""},
+	} {
+		get := settings(map[string]string{"WX_OPENID": tt.openid, "WX_APPID": tt.own, "WX_FROM_OPENID": tt.fromOpenID, "WX_FROM_APPID": tt.from})
+		if got := as(alice, appID(get)); got.AppID != tt.want || got.OpenID != "oALICE" {
+			t.Errorf("%s: got %+v, want the program %q", tt.name, got, tt.want)
+		}
+		if got := as(machine, appID(get)); got != machine {
+			t.Errorf("%s: a server became %+v", tt.name, got)
 		}
 	}
 }

@@ -93,6 +93,7 @@ func await(t *testing.T, what string, ok func() bool) {
 type echoReply struct {
 	Kind          refund.CallerKind
 	OpenID        string
+	AppID         string
 	RequestID     string `json:"request_id"`
 	Event         string
 	Began         time.Time

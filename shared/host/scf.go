@@ -37,7 +37,7 @@ func (h scfHandler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		if !ok { // the library always has one; without it, nothing attests a server
 			return refund.Caller{}
 		}
-		return id.Platform(get("WX_OPENID"), get("TCB_SOURCE"))
+		return as(id.Platform(get("WX_OPENID"), get("TCB_SOURCE")), appID(get))
 	}
 
 	ctx, cancel := request{

@@ -84,7 +84,7 @@ func (scf *platformSCF) invoke(r scfRequest) echoReply {
 }
 
 func user(openid, source string) map[string]string {
-	return map[string]string{"WX_OPENID": openid, "TCB_SOURCE": source, "WX_CONTEXT_KEYS": "WX_OPENID", "TCB_ENV": "env0",
+	return map[string]string{"WX_OPENID": openid, "WX_APPID": "wx8888888888888888", "TCB_SOURCE": source, "WX_CONTEXT_KEYS": "WX_OPENID,WX_APPID", "TCB_ENV": "env0",
 		"TENCENTCLOUD_SECRETID": "id-" + openid, "TENCENTCLOUD_SECRETKEY": "key-" + openid, "WX_API_TOKEN": "token-" + openid}
 }
 
@@ -92,7 +92,7 @@ func TestSCFCallerIsOfThisRequestAlone(t *testing.T) {
 	scf, _ := startSCF(t, "WXPAY_MCHID=m0", "TRUST_WX_HEADERS=true", "TENCENTCLOUD_SECRETID=of-the-process", "TENCENTCLOUD_SECRETKEY=x")
 
 	got := scf.invoke(scfRequest{event: `{"type":"x"}`, environment: user("oALICE", "wx_client"), left: 3 * time.Second})
-	if got.Kind != refund.User || got.OpenID != "oALICE" || got.SecretID != "id-oALICE" || got.SecretKey != "key-oALICE" || got.Source != "wx_client" || !got.OK {
+	if got.Kind != refund.User || got.OpenID != "oALICE" || got.AppID != "wx8888888888888888" || got.SecretID != "id-oALICE" || got.SecretKey != "key-oALICE" || got.Source != "wx_client" || !got.OK {
 		t.Errorf("user: got %+v", got)
 	}
 	settings := map[string]string{"WX_OPENID": "", "TCB_SOURCE": "", "TENCENTCLOUD_SECRETID": "", "TENCENTCLOUD_SECRETKEY": "",
@@ -104,7 +104,7 @@ func TestSCFCallerIsOfThisRequestAlone(t *testing.T) {
 	// Nothing of a request survives it, though the library leaves it in the process environment.
 	for name, env := range map[string]map[string]string{"no environment": nil, "empty environment": {}} {
 		got = scf.invoke(scfRequest{event: `{}`, environment: env, left: time.Second})
-		if got.Kind != refund.Server || got.OpenID != "" || got.OK || got.SecretID != "" || got.Source != "" {
+		if got.Kind != refund.Server || got.OpenID != "" || got.AppID != "" || got.OK || got.SecretID != "" || got.Source != "" {
 			t.Errorf("%s after a user: got %+v", name, got)
 		}
 		if got.ProcessOpenID != "oALICE" {
