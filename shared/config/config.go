@@ -136,6 +136,7 @@ func (r *reader) system(log *slog.Logger) (sys *System, ledger string) {
 	if build, ok := channels[name]; ok {
 		build(r, sys)
 	}
+	orders(r, sys.Refunds)
 	sys.Refunds.Subscribers = subscribers(r)
 	sys.Refunds.Alerters, sys.Refunds.WaitFunds = alerters(r), r.bool("REFUND_WAIT_FUNDS")
 	sys.Refunds.AppIDs = appIDs(r)
@@ -318,8 +319,4 @@ func pace(r *reader) time.Duration {
 		return -1
 	}
 	return d
-}
-
-func policy(r *reader) refund.Policy {
-	return refund.Policy{Operators: r.list("REFUND_OPERATORS"), MaxFen: r.fen("REFUND_MAX_FEN")}
 }
