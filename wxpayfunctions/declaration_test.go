@@ -67,7 +67,10 @@ func inGo(t reflect.Type, asked bool) properties {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		optional := options == "omitempty"
+		if name == "-" {
+			continue
+		}
+		optional := options == "omitempty" || options == "omitzero"
 		if asked {
 			optional = !tagged(f, "validate", "required") && !tagged(f, "wire", "required")
 		}
@@ -85,10 +88,17 @@ func inTypeScript(t reflect.Type) string {
 	case reflect.Int, reflect.Int64:
 		return "number"
 	case reflect.String:
-		if t == reflect.TypeFor[refund.Status]() {
+		switch t {
+		case reflect.TypeFor[refund.Status]():
 			return "RefundStatus"
+		case reflect.TypeFor[refund.ApplicationState]():
+			return "ApplicationState"
 		}
 		return "string"
+	case reflect.Struct:
+		if t == reflect.TypeFor[time.Time]() {
+			return "string"
+		}
 	}
 	return t.Name()
 }
@@ -112,8 +122,28 @@ func TestDeclarationHasTheFieldsOfTheGoStructs(t *testing.T) {
 		{"Goods", reflect.TypeFor[refund.Goods](), false},
 		{"Promotion", reflect.TypeFor[refund.Promotion](), false},
 		{"RefundPage", reflect.TypeFor[refund.Page](), false},
+		{"ApplyFields", reflect.TypeFor[refund.ApplyRequest](), true},
+		{"ApplyAmount", reflect.TypeFor[refund.ApplyAmount](), true},
+		{"Decision", reflect.TypeFor[refund.Decision](), true},
+		{"ListFields", reflect.TypeFor[refund.ApplicationQuery](), true},
+		{"AbnormalFields", reflect.TypeFor[refund.AbnormalRequest](), true},
+		{"Application", reflect.TypeFor[refund.Application](), false},
+		{"ApplicationAmount", reflect.TypeFor[refund.ApplicationAmount](), false},
+		{"ListPage", reflect.TypeFor[refund.Listing](), false},
 	} {
-		if d := cmp.Diff(inGo(c.of, c.asked), declared(t, c.name)); d != "" {
+		want := inGo(c.of, c.asked)
+		switch c.name { // what structs cannot say
+		case "ApplyAmount":
+			want["refund"] = "number" // an amount that stands there says how much
+		case "AbnormalFields":
+			want["type"] = "AbnormalTarget"
+		case "Application":
+			delete(want, "applicant") // which no reply of the dispatcher has
+			delete(want, "history")
+		case "ListPage":
+			want["items"] = "Item[]"
+		}
+		if d := cmp.Diff(want, declared(t, c.name)); d != "" {
 			t.Errorf("%s and %v (-Go +TypeScript):\n%s", c.name, c.of, d)
 		}
 	}
@@ -123,12 +153,12 @@ func TestDeclarationHasTheFieldsOfTheGoStructs(t *testing.T) {
 func TestDeclarationHasTheRepliesOfTheDispatcher(t *testing.T) {
 	told := map[string]bool{}
 	var codesTold []string
-	for _, name := range []string{"RefundDone", "PageDone", "Refused", "Unknown"} {
+	for _, name := range []string{"RefundDone", "RefundWaits", "PageDone", "ApplicationDone", "ListDone", "Refused", "Unknown"} {
 		p := declared(t, name)
 		for field := range p {
 			told[field] = true
 		}
-		if numbers := literals(p["code"]); slices.Equal(numbers, []string{"0"}) != (p["data"] != "") {
+		if numbers := literals(p["code"]); (slices.Equal(numbers, []string{"0"}) || slices.Equal(numbers, []string{"202"})) != (p["data"] != "") {
 			t.Errorf("%s: code %s, and data %q", name, p["code"], p["data"])
 		} else if numbers[0] != "0" {
 			codesTold = append(codesTold, numbers...)
@@ -162,6 +192,20 @@ func TestDeclarationHasTheRepliesOfTheDispatcher(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"ABNORMAL", "CLOSED", "PROCESSING", "SUCCESS"}, union(t, "RefundStatus")); d != "" {
 		t.Errorf("status (-want +got):\n%s", d)
+	}
+
+	var states []string
+	for _, s := range refund.ApplicationStates() {
+		states = append(states, string(s))
+	}
+	slices.Sort(states)
+	if d := cmp.Diff(states, union(t, "ApplicationState")); d != "" {
+		t.Errorf("states of applications (-Go +TypeScript):\n%s", d)
+	}
+	field, _ := reflect.TypeFor[refund.AbnormalRequest]().FieldByName("Type")
+	_, targets, _ := strings.Cut(field.Tag.Get("validate"), "oneof=")
+	if d := cmp.Diff(slices.Sorted(strings.FieldsSeq(targets)), union(t, "AbnormalTarget")); d != "" {
+		t.Errorf("where an abnormal refund goes (-Go +TypeScript):\n%s", d)
 	}
 
 	var types, routed []string

@@ -135,7 +135,7 @@ func (d *decoder) business(o object, t reflect.Type, wraps []string) object {
 		var beside []string
 		for i := range t.NumField() {
 			name := nameOf(t.Field(i))
-			if _, both := o[name]; both {
+			if _, both := o[name]; both && name != "type" { // which every event has
 				beside = append(beside, name)
 			}
 		}
@@ -231,19 +231,29 @@ func (d *decoder) reportKind(path, want string, v any) {
 	d.report(path, fmt.Sprintf("%s must be %s, not %s", path, want, kind(v)))
 }
 
+// fields reads the business fields into dst, checks their shape, and returns the object in
+// which they stand. What is wrong with them d has noted; an error is a defect.
+func (h *Handler) fields(d *decoder, event object, dst any, wraps ...string) (object, error) {
+	v := reflect.ValueOf(dst).Elem()
+	o := d.business(event, v.Type(), wraps)
+	if o == nil {
+		return nil, d.err()
+	}
+	d.fields("", o, v)
+	if no := v.FieldByName("OutRefundNo"); no.IsValid() {
+		d.outRefundNo = short(no.String())
+	}
+	return o, h.check(d, dst)
+}
+
 // read reads the business fields into dst, checks their shape and, if anything is
 // wrong with it, has the same error name what the channel would not carry.
 func (h *Handler) read(d *decoder, event object, dst any, problems func(refund.Spec) []refund.Problem, wraps ...string) error {
-	v := reflect.ValueOf(dst).Elem()
-	if o := d.business(event, v.Type(), wraps); o != nil {
-		d.fields("", o, v)
-		d.outRefundNo = short(v.FieldByName("OutRefundNo").String())
-		if err := h.check(d, dst); err != nil {
-			return err
-		}
-		if len(d.problems) > 0 {
-			d.reportProblems(problems(h.refunds.Channel.Spec())...)
-		}
+	if _, err := h.fields(d, event, dst, wraps...); err != nil {
+		return err
+	}
+	if len(d.problems) > 0 {
+		d.reportProblems(problems(h.refunds.Channel.Spec())...)
 	}
 	return d.err()
 }

@@ -2,13 +2,9 @@ package wxpayfunctions
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/go-playground/validator/v10"
@@ -30,22 +26,6 @@ type Handler struct {
 func New(refunds *refund.Service, log *slog.Logger) *Handler {
 	return &Handler{refunds: refunds, log: log, validate: sync.OnceValue(newValidator)}
 }
-
-// A route is one value of type and what answers it.
-type route struct {
-	name   string
-	answer func(h *Handler, ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error)
-}
-
-// routes is the whole dispatch table: a new type is a new row.
-func routes() []route {
-	return []route{
-		{refundType, (*Handler).refund},
-		{"wxpay_refund_query", (*Handler).query},
-	}
-}
-
-const refundType = "wxpay_refund"
 
 // maxEvent bounds an event, in bytes.
 const maxEvent = 256 << 10
@@ -69,7 +49,7 @@ func (h *Handler) Invoke(ctx context.Context, caller refund.Caller, event []byte
 		if e.Code == refund.CodeInternal || e.Code == refund.CodeUnavailable {
 			level = slog.LevelError
 		}
-		if e.Code != refund.CodeDenied { // which is on record with who was denied
+		if e.Code != refund.CodeDenied && e.Code != refund.CodeProposed { // which are on record with who was denied, and who proposed
 			log := h.log
 			if d.outRefundNo != "" {
 				log = log.With("out_refund_no", d.outRefundNo)
@@ -93,32 +73,22 @@ func (h *Handler) replied(err error) {
 
 func (h *Handler) dispatch(ctx context.Context, caller refund.Caller, d *decoder, event []byte) (any, error) {
 	// First of all, so that whoever may not learns nothing else, whatever they send.
-	if err := h.refunds.Admit(ctx, caller); err != nil {
-		return nil, err
+	if !mayBeABuyer(caller) || h.refunds.Policy.Admit(caller) == nil {
+		if err := h.refunds.Admit(ctx, caller); err != nil {
+			return nil, err
+		}
+	} else if !forBuyers(event) {
+		return nil, h.refunds.Admit(ctx, caller)
 	}
 	o, err := readObject(event)
 	if err != nil {
 		return nil, err
 	}
-	name := d.eventType(o)
-	if d.wrong["type"] {
-		return nil, d.err()
+	row, err := d.route(o)
+	if err != nil {
+		return nil, err
 	}
-	var names []string
-	for _, row := range routes() {
-		if row.name != name {
-			names = append(names, row.name)
-			continue
-		}
-		return row.answer(h, ctx, caller, d, o)
-	}
-	served := strings.Join(names, " or ")
-	if slices.Contains(templateTypes(), name) {
-		d.report("type", fmt.Sprintf("type must be %s, since this function does refunds only: for %s see %q in its README", served, name, migration))
-	} else {
-		d.report("type", "type must be "+served)
-	}
-	return nil, d.err()
+	return row.answer(h, ctx, caller, d, o)
 }
 
 // readObject reads an event, which is an object.
@@ -157,21 +127,6 @@ func (h *Handler) ReadRefund(event []byte) (refund.Request, error) {
 	return req, h.refunds.Channel.Spec().Check(req)
 }
 
-// migration is the section of README for whoever comes from CloudBase's payment template.
-const migration = "Migrating from the JavaScript template"
-
-// templateTypes are what the function of CloudBase's payment template answers and
-// ours does not: those of the template itself, then those of its successor, the
-// integration centre's pay-common.
-func templateTypes() []string {
-	return []string{
-		"wxpay_order", "wxpay_query_order_by_out_trade_no", "wxpay_query_order_by_transaction_id",
-		"wxpay_order_h5", "wxpay_order_native", "wxpay_order_app", "wxpay_close_order",
-		"wxpay_transfer", "wxpay_transfer_bill_query", "wxpay_transfer_bill_query_by_no",
-		"unifiedOrderTrigger", "refundTrigger", "transferTrigger",
-	}
-}
-
 func (h *Handler) refund(ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error) {
 	req, err := h.readRefund(d, event)
 	if err != nil {
@@ -200,65 +155,4 @@ func (h *Handler) query(ctx context.Context, caller refund.Caller, d *decoder, e
 		return h.refunds.QueryOrder(ctx, caller, l)
 	}
 	return h.refunds.QueryRefund(ctx, caller, l)
-}
-
-// envelope is what the mini-program sees as res.result.
-type envelope struct {
-	Code       int    `json:"code"`
-	Data       any    `json:"data,omitempty"`
-	ErrCode    string `json:"err_code,omitempty"`
-	Message    string `json:"message,omitempty"`
-	Retry      string `json:"retry,omitempty"`
-	RetryAfter int64  `json:"retry_after,omitempty"` // seconds
-}
-
-// codes gives each domain code its number and its name in WeChat Pay's spelling,
-// which an upstream's own code replaces.
-func codes() map[refund.Code]envelope {
-	return map[refund.Code]envelope{
-		refund.CodeInvalid:     {Code: 400, ErrCode: "PARAM_ERROR"},
-		refund.CodeDenied:      {Code: 403, ErrCode: "NOAUTH"},
-		refund.CodeNotFound:    {Code: 404, ErrCode: "REFUNDNOTEXIST"},
-		refund.CodeConflict:    {Code: 409, ErrCode: "INVALID_REQUEST"},
-		refund.CodeRejected:    {Code: 422, ErrCode: "INVALID_REQUEST"},
-		refund.CodeLimited:     {Code: 429, ErrCode: "FREQUENCY_LIMITED"},
-		refund.CodeInternal:    {Code: 500, ErrCode: "SYSTEMERROR"},
-		refund.CodeUnavailable: {Code: 503, ErrCode: "SYSTEMERROR"},
-	}
-}
-
-// retries says what a caller may do next. What must be corrected first is not
-// worth repeating as it is.
-func retries() map[refund.Next]string {
-	return map[refund.Next]string{
-		refund.Never:      "never",
-		refund.AfterFix:   "never",
-		refund.SameNumber: "same_number",
-		refund.Later:      "later",
-		refund.LaterOrFix: "later",
-		refund.NewNumber:  "new_number",
-	}
-}
-
-func encode(data any, err error) []byte {
-	env := envelope{Data: data}
-	if got, ok := data.(refund.Refund); ok && got.Status == refund.StatusClosed {
-		env.Retry = retries()[refund.NewNumber] // the number is used up, and no money was moved
-	}
-	if err != nil {
-		e := refund.AsError(err)
-		env = codes()[e.Code]
-		if e.Upstream != "" {
-			env.ErrCode = e.Upstream
-		}
-		env.Message, env.Retry = e.Message, retries()[e.Next]
-		if e.RetryAfter > 0 {
-			env.RetryAfter = int64(math.Ceil(e.RetryAfter.Seconds()))
-		}
-	}
-	b, err := json.Marshal(env)
-	if err != nil { // every reply type encodes; this is a defect, and the caller still needs JSON
-		return []byte(`{"code":500,"err_code":"SYSTEMERROR","message":"internal error","retry":"same_number"}`)
-	}
-	return b
 }

@@ -139,9 +139,10 @@ func TestTemplateTypesPointToTheREADME(t *testing.T) {
 		}
 	}
 	served := routes()
+	const types = "wxpay_refund, wxpay_refund_query, wxpay_refund_apply, wxpay_refund_approve, wxpay_refund_reject, wxpay_refund_withdraw, wxpay_refund_list or wxpay_refund_abnormal"
 	for _, name := range templateTypes() {
 		got := refusal(t, `{"type":"`+name+`","out_trade_no":"O1"}`)
-		if want := "type must be wxpay_refund or wxpay_refund_query, since this function does refunds only: for " + name + ` see "` + migration + `" in its README`; got != want {
+		if want := "type must be " + types + ", since this function does refunds only: for " + name + ` see "` + migration + `" in its README`; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		for _, r := range served {
@@ -150,7 +151,7 @@ func TestTemplateTypesPointToTheREADME(t *testing.T) {
 			}
 		}
 	}
-	if got, want := refusal(t, `{"type":"wxpay_orders"}`), "type must be wxpay_refund or wxpay_refund_query"; got != want {
+	if got, want := refusal(t, `{"type":"wxpay_orders"}`), "type must be "+types; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -60,6 +60,8 @@ func (h *Handler) check(d *decoder, v any) error {
 		_, path, _ := strings.Cut(f.Namespace(), ".")
 		switch {
 		case f.Kind() == reflect.Struct: // absent or empty, which the decoder has reported
+		case f.Tag() == "required_without":
+			d.reportProblems(refund.Problem{Fields: []string{path, "out_trade_no"}, Says: path + " " + rule(f)})
 		case f.Tag() == "required_without_all":
 			d.reportProblems(refund.Problem{Fields: []string{path, "out_refund_no", "transaction_id", "out_trade_no"}, Says: path + " " + rule(f)})
 		default:
@@ -75,6 +77,10 @@ func rule(f validator.FieldError) string {
 	switch f.Tag() {
 	case "required":
 		return "is required"
+	case "required_without":
+		return "or out_trade_no is required"
+	case "oneof":
+		return "must be " + oneOf(strings.Fields(f.Param()))
 	case "required_without_all":
 		return "or out_refund_no, transaction_id or out_trade_no is required"
 	case "min":

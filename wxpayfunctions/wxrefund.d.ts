@@ -98,6 +98,98 @@ export type RefundQueryEvent = { type: 'wxpay_refund_query' } & (Beside<RefundLo
 /** List an order's refunds, ten a page, the oldest first. 查询订单的全部退款，每页十笔，从早到晚。 */
 export type OrderQueryEvent = { type: 'wxpay_refund_query' } & (Beside<OrderLookup> | Inside<OrderLookup>)
 
+/**
+ * What a buyer applies for: an order that the buyer has paid, or a part of it. One of `out_trade_no` and
+ * `transaction_id` names it.
+ *
+ * 买家申请退款的字段：本人付款的订单，或其中一部分；订单用 `out_trade_no` 或 `transaction_id` 指明。
+ */
+export interface ApplyFields {
+  transaction_id?: string
+  out_trade_no?: string
+  /** Absent: all that is left of the order. 不填则为订单剩余的全部金额。 */
+  amount?: ApplyAmount
+  /** Why; at most 80 bytes. 申请原因，最多 80 字节。 */
+  reason: string
+  /** Your number of the application: the same again is the same application. 申请编号，原样重复为同一申请。 */
+  request_id?: string
+}
+
+/** The part of an order that a buyer wants back. 申请退还的金额。 */
+export interface ApplyAmount {
+  refund: MinorUnits
+}
+
+/** All that a buyer applies with. 完整的买家申请。 */
+export type ApplyRequest = ApplyFields & OrderName
+
+/** What is decided about one application. 对一份申请的决定。 */
+export interface Decision {
+  application_id: string
+  /** At most 240 bytes. 理由，最多 240 字节。 */
+  reason?: string
+}
+
+/** Which list is wanted, and which part of it, the newest first. 列表的种类、状态和范围，从新到旧。 */
+export interface ListFields {
+  /** `applications` or `refunds`; absent: applications. 列出申请或退款，默认为申请。 */
+  kind?: string
+  state?: string
+  /** The first that is wanted, counted from 0. 从第几条开始，自 0 起。 */
+  offset?: number
+  /** At most 50; absent: 20. 最多 50 条，默认 20。 */
+  limit?: number
+}
+
+export type ApplicationListFields = ListFields & { kind?: 'applications'; state?: ApplicationState }
+
+export type RefundListFields = ListFields & { kind: 'refunds'; state?: RefundStatus }
+
+/** To a card of the payer, or to the merchant's settlement account. 退到用户的银行卡，或商户的结算账户。 */
+export type AbnormalTarget = 'USER_BANK_CARD' | 'MERCHANT_BANK_CARD'
+
+/**
+ * Where the money of a refund that is `ABNORMAL` goes. A card takes all three fields of it, the merchant's account
+ * none.
+ *
+ * 异常退款的款项去向。退到用户银行卡时后三项必填，退到商户账户时不填。
+ */
+export interface AbnormalFields {
+  out_refund_no: string
+  type: AbnormalTarget
+  /** Of a debit card: `ICBC_DEBIT`. 开户银行，仅限借记卡。 */
+  bank_type?: string
+  /** Digits. Neither stored nor logged. 银行卡号，不保存、不写日志。 */
+  bank_account?: string
+  /** The card holder. Neither stored nor logged. 持卡人姓名，不保存、不写日志。 */
+  real_name?: string
+}
+
+/** A buyer applies for a refund. 买家申请退款。 */
+export type ApplyEvent = { type: 'wxpay_refund_apply' } & (Beside<ApplyRequest> | { data: ApplyRequest })
+
+/** An operator decides; a buyer takes an application back. 操作员批准或拒绝；买家撤回。 */
+export type DecisionEvent =
+  | ({ type: 'wxpay_refund_approve' } & (Beside<Decision> | { data: Decision }))
+  | ({ type: 'wxpay_refund_reject' } & (Beside<Decision> | { data: Decision }))
+  | ({ type: 'wxpay_refund_withdraw' } & (Beside<WithdrawalFields> | { data: WithdrawalFields }))
+
+export type WithdrawalFields = Decision & { reason?: never }
+
+/** List applications: all of them for an operator, a buyer's own for a buyer. 列出申请；买家只能看到自己的。 */
+export type ApplicationListEvent = { type: 'wxpay_refund_list' } & (
+  | Beside<ApplicationListFields>
+  | { data: ApplicationListFields }
+)
+
+/** List refunds, likewise. 列出退款，范围同上。 */
+export type RefundListEvent = { type: 'wxpay_refund_list' } & (Beside<RefundListFields> | { data: RefundListFields })
+
+export type ListEvent = ApplicationListEvent | RefundListEvent
+
+/** Finish a refund that is `ABNORMAL`. Its own `type` stands in `data`. 处理异常退款，字段只能放在 `data` 中。 */
+export type AbnormalEvent = { type: 'wxpay_refund_abnormal'; data: AbnormalFields }
+
 // ---- Replies: `result` of wx.cloud.callFunction. Look at `code` first. ----
 
 /**
@@ -165,6 +257,46 @@ export interface RefundPage {
 }
 
 /**
+ * `PENDING`: waits for a decision. `APPROVED`: its refund is on its way. `EXPIRED`: nobody has decided within seven
+ * days. `REFUNDED`: its refund has succeeded.
+ *
+ * `PENDING`：待处理；`APPROVED`：已批准，退款在途；`REJECTED`：已拒绝；`WITHDRAWN`：已撤回；`EXPIRED`：七天内未处理；`REFUNDED`：已退款。
+ */
+export type ApplicationState = 'PENDING' | 'APPROVED' | 'REJECTED' | 'WITHDRAWN' | 'EXPIRED' | 'REFUNDED'
+
+/** An application for a refund: a buyer's, or an operator's above the limit. 退款申请：买家的，或操作员超过限额的。 */
+export interface Application {
+  application_id: string
+  state: ApplicationState
+  out_trade_no?: string
+  transaction_id?: string
+  amount: ApplicationAmount
+  reason?: string
+  /** RFC 3339. */
+  created_at: string
+  /** RFC 3339. */
+  decided_at?: string
+  /** The number of its refund, once there is one. 其退款单号，有了才出现。 */
+  out_refund_no?: string
+  /** Its refund, once there is one; not in lists. 其退款，有了才出现；列表中没有。 */
+  refund?: Refund
+}
+
+/** Money of an application, in minor units. 申请的金额。 */
+export interface ApplicationAmount {
+  refund: MinorUnits
+  total: MinorUnits
+  currency: string
+}
+
+/** A part of a list, the newest first; `offset` plus the number of `items` is where the next begins. 列表的一页，从新到旧。 */
+export interface ListPage<Item> {
+  total: number
+  offset: number
+  items: Item[]
+}
+
+/**
  * What a repeat can do. `never`: nothing. `same_number`: repeat identically. `later`: repeat identically after a
  * pause. `new_number`: only another `out_refund_no` can succeed.
  *
@@ -179,10 +311,31 @@ export interface RefundDone {
   retry?: 'new_number'
 }
 
+/**
+ * Nothing is refunded yet: another operator has to approve. The same refund again asks how it stands.
+ *
+ * 尚未退款：须由另一名操作员批准。原样重复可以查看进展。
+ */
+export interface RefundWaits {
+  code: 202
+  data: Application
+  message: string
+}
+
 /** The query was carried out. 查询成功。 */
 export interface PageDone {
   code: 0
   data: RefundPage
+}
+
+export interface ApplicationDone {
+  code: 0
+  data: Application
+}
+
+export interface ListDone<Item> {
+  code: 0
+  data: ListPage<Item>
 }
 
 /**
@@ -216,14 +369,27 @@ export interface Unknown {
   retry_after?: number
 }
 
-export type RefundReply = RefundDone | Refused | Unknown
+export type RefundReply = RefundDone | RefundWaits | Refused | Unknown
+
+/** Of a query for one refund, and of an abnormal refund. 查询一笔退款、处理异常退款的返回。 */
+export type OneRefundReply = RefundDone | Refused | Unknown
 
 export type PageReply = PageDone | Refused | Unknown
 
+export type ApplicationReply = ApplicationDone | Refused | Unknown
+
+export type ApplicationsReply = ListDone<Application> | Refused | Unknown
+
+export type RefundsReply = ListDone<Refund> | Refused | Unknown
+
 /** A function of yours that passes an event on to wxpayFunctions and returns its `result`. 您自己的调用封装。 */
 export interface CallWxpayFunctions {
-  (event: RefundEvent | RefundQueryEvent): Promise<RefundReply>
+  (event: RefundEvent): Promise<RefundReply>
+  (event: RefundQueryEvent | AbnormalEvent): Promise<OneRefundReply>
   (event: OrderQueryEvent): Promise<PageReply>
+  (event: ApplyEvent | DecisionEvent): Promise<ApplicationReply>
+  (event: ApplicationListEvent): Promise<ApplicationsReply>
+  (event: RefundListEvent): Promise<RefundsReply>
 }
 
 // ---- What your own functions and your webhook receive ----

@@ -1,20 +1,28 @@
 // A refund from a mini-program, and what to do with each answer.
-import type { CallWxpayFunctions, OrderQueryEvent, Refund, RefundEvent, RefundQueryEvent, RefundReply } from './wxrefund'
+import type {
+  AbnormalEvent, Application, ApplicationListEvent, ApplyEvent, CallWxpayFunctions, DecisionEvent, OrderQueryEvent, Refund,
+  RefundEvent, RefundListEvent, RefundQueryEvent, RefundReply,
+} from './wxrefund'
+
+type AnyEvent =
+  | RefundEvent | RefundQueryEvent | OrderQueryEvent | ApplyEvent | DecisionEvent | ApplicationListEvent | RefundListEvent
+  | AbnormalEvent
 
 /** Calls the function. Its `result` is whatever the function replied. */
-export const call: CallWxpayFunctions = async (event: RefundEvent | RefundQueryEvent | OrderQueryEvent) => {
+export const call: CallWxpayFunctions = async (event: AnyEvent) => {
   const { result } = await wx.cloud.callFunction({ name: 'wxpayFunctions', data: event })
   return result as any
 }
 
 const pause = (seconds: number) => new Promise<void>((done) => setTimeout(done, seconds * 1000))
 
-/** Refunds, and repeats identically while a repeat can help. */
-export async function refund(event: RefundEvent, repeats = 3): Promise<Refund> {
+/** Refunds, and repeats identically while a repeat can help. What waits for another operator is an application. */
+export async function refund(event: RefundEvent, repeats = 3): Promise<Refund | Application> {
   for (let n = 0; ; n++) {
     const reply: RefundReply = await call(event)
     switch (reply.code) {
       case 0:
+      case 202:
         return reply.data
       case 500:
       case 503: // unknown: the same number again, never another
@@ -77,4 +85,37 @@ export async function refundsOf(out_trade_no: string): Promise<Refund[]> {
 export function yuan(refund: Refund): string {
   const { payer_refund } = refund.amount
   return payer_refund === undefined ? '' : (payer_refund / 100).toFixed(2)
+}
+
+/** A buyer wants the whole order back, or a part of it. */
+export async function apply(out_trade_no: string, reason: string, fen?: number): Promise<Application> {
+  const event: ApplyEvent = fen === undefined
+    ? { type: 'wxpay_refund_apply', out_trade_no, reason }
+    : { type: 'wxpay_refund_apply', data: { out_trade_no, reason, amount: { refund: fen }, request_id: 'a-1' } }
+  const reply = await call(event)
+  if (reply.code !== 0) throw new Error(reply.message)
+  return reply.data
+}
+
+/** An operator allows what waits, the newest first, and says which refunds that made. */
+export async function approveAll(): Promise<string[]> {
+  const page = await call({ type: 'wxpay_refund_list', kind: 'applications', state: 'PENDING', limit: 50 })
+  if (page.code !== 0) throw new Error(page.message)
+  const made: string[] = []
+  for (const { application_id } of page.data.items) {
+    const reply = await call({ type: 'wxpay_refund_approve', application_id, reason: '已核实' })
+    if (reply.code === 0 && reply.data.refund) made.push(reply.data.refund.out_refund_no)
+  }
+  return made
+}
+
+export const withdrawal: DecisionEvent = { type: 'wxpay_refund_withdraw', application_id: 'A1' }
+
+/** What a bank has refused goes to the shop's own account. */
+export async function finishAbnormal(): Promise<void> {
+  const page = await call({ type: 'wxpay_refund_list', data: { kind: 'refunds', state: 'ABNORMAL' } })
+  if (page.code !== 0) return
+  for (const { out_refund_no } of page.data.items) {
+    await call({ type: 'wxpay_refund_abnormal', data: { out_refund_no, type: 'MERCHANT_BANK_CARD' } })
+  }
 }

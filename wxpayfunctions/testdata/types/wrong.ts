@@ -1,5 +1,7 @@
 // What must not compile. The compiler complains of an expectation that is not met.
-import type { OrderQueryEvent, Refund, RefundEvent, RefundQueryEvent, RefundReply, SubscriberEvent, SubscriberReply } from './wxrefund'
+import type {
+  AbnormalEvent, ApplyEvent, DecisionEvent, ListEvent, OrderQueryEvent, Refund, RefundEvent, RefundQueryEvent, RefundReply, SubscriberEvent, SubscriberReply,
+} from './wxrefund'
 import { call } from './miniprogram'
 
 const amount = { refund: 60, total: 100, currency: 'CNY' }
@@ -27,12 +29,31 @@ export const byNothing: RefundQueryEvent = { type: 'wxpay_refund_query' }
 // @ts-expect-error a query by order that names a refund is one by refund
 export const both: OrderQueryEvent = { type: 'wxpay_refund_query', out_trade_no: 'o', out_refund_no: 'r' }
 
+// @ts-expect-error an application says why
+export const noReason: ApplyEvent = { type: 'wxpay_refund_apply', out_trade_no: 'o' }
+// @ts-expect-error an amount that stands there says how much
+export const noSum: ApplyEvent = { type: 'wxpay_refund_apply', out_trade_no: 'o', reason: 'r', amount: {} }
+// @ts-expect-error a buyer does not say what the order cost
+export const ownTotal: ApplyEvent = { type: 'wxpay_refund_apply', out_trade_no: 'o', reason: 'r', amount: { refund: 1, total: 1 } }
+// @ts-expect-error an application, not a refund, is decided about
+export const decidesRefund: DecisionEvent = { type: 'wxpay_refund_approve', out_refund_no: 'r' }
+// @ts-expect-error a withdrawal needs no reason
+export const why: DecisionEvent = { type: 'wxpay_refund_withdraw', application_id: 'A1', reason: 'r' }
+// @ts-expect-error a refund's status is no state of an application
+export const status: ListEvent = { type: 'wxpay_refund_list', kind: 'applications', state: 'SUCCESS' }
+// @ts-expect-error its own type has no place beside the event's
+export const noPlace: AbnormalEvent = { type: 'wxpay_refund_abnormal', out_refund_no: 'r' }
+
 export function replies(reply: RefundReply) {
   // @ts-expect-error data before code is looked at
   const early: Refund = reply.data
   if (reply.code === 0) {
     // @ts-expect-error a success has no err_code
     return reply.err_code
+  }
+  if (reply.code === 202) {
+    // @ts-expect-error nothing is refunded yet
+    return reply.data.status
   }
   // @ts-expect-error a refusal has no data
   const none: Refund = reply.data
