@@ -1,0 +1,7 @@
+const { env, sandbox } = require('./config')
+
+App({
+  onLaunch() {
+    if (!sandbox) wx.cloud.init(env ? { env } : {})
+  },
+})
