@@ -85,6 +85,7 @@ func apiv3Spec() refund.Spec {
 		FromAccounts:  []string{"AVAILABLE", "UNAVAILABLE"},
 		Goods:         true,
 		Lookups:       []string{"out_refund_no"},
+		OrderLookups:  byNumbers(),
 		Rate:          150,
 		BadRate:       6,
 		Pace:          time.Minute, // document 4012552567, note 9, and the best practice 4014959631
@@ -97,7 +98,7 @@ func (c *APIv3) do(ctx context.Context, method, uri string, body []byte, outRefu
 		return refund.Refund{}, unanswered(err)
 	}
 	if reply.Status != http.StatusOK {
-		return refund.Refund{}, apiv3Error(reply)
+		return refund.Refund{}, apiv3Error(reply, apiv3Errors())
 	}
 	got, left, err := readRefund(reply.Body)
 	if err != nil {
@@ -128,9 +129,12 @@ func unanswered(err error) *refund.Error {
 func unknown(message string, cause error) *refund.Error {
 	return &refund.Error{
 		Code: refund.CodeUnavailable, Next: refund.SameNumber,
-		Message: message + "; the outcome is unknown, so query or repeat identically", Err: cause,
+		Message: message + outcomeOpen, Err: cause,
 	}
 }
+
+// outcomeOpen ends the message of whatever leaves it open what has become of a refund.
+const outcomeOpen = "; the outcome is unknown, so query or repeat identically"
 
 // A meaning is what an upstream's error code says in our words.
 //
@@ -170,15 +174,15 @@ func apiv3Errors() map[string]meaning {
 	}
 }
 
-// apiv3Refusal is what a code means with an HTTP status; not ok where the outcome
+// apiv3Refusal is what a code of a table means with an HTTP status; not ok where the outcome
 // stays open. "Not found" is told with 404 only, as documented: much hangs on it.
-func apiv3Refusal(status int, code string) (m meaning, ok bool) {
-	m, ok = apiv3Errors()[code]
+func apiv3Refusal(table map[string]meaning, status int, code string) (m meaning, ok bool) {
+	m, ok = table[code]
 	refused := status >= 400 && status < 500 && status != http.StatusTooManyRequests
 	return m, ok && refused && (m.code != refund.CodeNotFound || status == http.StatusNotFound)
 }
 
-// apiv3Error reads an answer that is no refund.
+// apiv3Error reads an answer that is no refund, by a table of codes.
 //
 // 202, 429, and every 5xx leave the outcome open: WeChat Pay's newer status
 // page says of 429 that a refund may have been accepted. So does a 4xx whose
@@ -186,12 +190,12 @@ func apiv3Refusal(status int, code string) (m meaning, ok bool) {
 // unsigned (the documents promise a signature for 2xx only), "not found" among
 // them, and is believed on the strength of TLS: there is
 // nothing else by which it could be. One that is signed wrongly has not come this far.
-func apiv3Error(reply wxpay.Reply) *refund.Error {
+func apiv3Error(reply wxpay.Reply, table map[string]meaning) *refund.Error {
 	var body struct{ Code, Message string }
 	_ = json.Unmarshal(reply.Body, &body) // what cannot be read has no code, and so stays unknown
 	e := unknown("WeChat Pay answered without a result", nil)
 	e.Upstream = printable(body.Code, 32)
-	if m, ok := apiv3Refusal(reply.Status, body.Code); ok {
+	if m, ok := apiv3Refusal(table, reply.Status, body.Code); ok {
 		return m.refusal(e.Upstream, "WeChat Pay refused: "+cmp.Or(printable(body.Message, 200), e.Upstream))
 	}
 	if reply.Status == http.StatusTooManyRequests {

@@ -38,6 +38,56 @@ func (c *CloudBase) Query(ctx context.Context, l refund.Lookup) (refund.Page, er
 	return single(c.call(ctx, "wxpay_refund_query", params, l.OutRefundNo))
 }
 
+// Order asks about an order, by one of two methods. The module says of itself whose orders
+// it sees; what its answer tells of the merchant must be ours, as far as we know it.
+func (c *CloudBase) Order(ctx context.Context, l refund.Lookup) (refund.PaidOrder, error) {
+	by, err := orderBy(l, byNumbers())
+	if err != nil {
+		return refund.PaidOrder{}, err
+	}
+	answer, err := c.invoke(ctx, "wxpay_query_order_by_"+by.name, map[string]string{by.name: by.value})
+	if err != nil {
+		return refund.PaidOrder{}, aboutOrder(err)
+	}
+	got, left, err := readModuleOrder(answer)
+	if err != nil {
+		return refund.PaidOrder{}, err
+	}
+	leftOutOf(ctx, c.Log, by, left)
+	var mchID string
+	if c.Bills != nil {
+		mchID = c.Bills.Signer.MchID
+	}
+	for _, of := range [][2]string{{got.of.mchID, mchID}, {got.of.spMchID, mchID}, {got.of.subMchID, c.SubMchID}} {
+		if of[1] != "" && !absentOr(of[0], of[1]) {
+			return refund.PaidOrder{}, orderUnknown("CloudBase's answer is about another merchant", nil)
+		}
+	}
+	return checkedOrder(got.PaidOrder, by)
+}
+
+// readModuleOrder reads the module's answer about an order.
+func readModuleOrder(answer []byte) (got v3Order, left []string, err error) {
+	object, err := moduleObject(answer, holdsOrder, apiv3OrderErrors())
+	if err != nil {
+		return v3Order{}, nil, aboutOrder(err)
+	}
+	b, err := json.Marshal(object)
+	if err != nil {
+		return v3Order{}, nil, err
+	}
+	if got, left, err = readOrder(b); err != nil {
+		return v3Order{}, nil, orderUnknown("CloudBase's answer is no order", err)
+	}
+	return got, left, nil
+}
+
+// holdsOrder tells an order from what it is wrapped in.
+func holdsOrder(object map[string]any) bool {
+	_, ok := object["trade_state"].(string)
+	return ok
+}
+
 // Bill fetches a bill over APIv3, if there are keys for it.
 func (c *CloudBase) Bill(ctx context.Context, q refund.BillQuery) (*refund.Bill, error) {
 	if c.Bills == nil {
@@ -58,13 +108,9 @@ func (c *CloudBase) Spec() refund.Spec {
 }
 
 func (c *CloudBase) call(ctx context.Context, method string, data any, outRefundNo string) (refund.Refund, error) {
-	event, err := json.Marshal(map[string]any{"name": method, "data": data})
+	answer, err := c.invoke(ctx, method, data)
 	if err != nil {
 		return refund.Refund{}, err
-	}
-	answer, err := c.Gateway.Invoke(ctx, "cloudbase_module", event)
-	if err != nil {
-		return refund.Refund{}, unanswered(err)
 	}
 	got, left, err := readModule(answer)
 	if err != nil {
@@ -78,14 +124,36 @@ func (c *CloudBase) call(ctx context.Context, method string, data any, outRefund
 	return got, nil
 }
 
-// readModule reads the module's answer, in any of the shapes that its users
-// report: {code: 0, data: {…}}, the refund object bare, snake or camel case; a
+// invoke calls a method of the module.
+func (c *CloudBase) invoke(ctx context.Context, method string, data any) ([]byte, error) {
+	event, err := json.Marshal(map[string]any{"name": method, "data": data})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.Gateway.Invoke(ctx, "cloudbase_module", event)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	return answer, nil
+}
+
+// readModule reads the module's answer about a refund.
+func readModule(answer []byte) (got refund.Refund, left []string, err error) {
+	object, err := moduleObject(answer, holdsRefund, apiv3Errors())
+	if err != nil {
+		return refund.Refund{}, nil, err
+	}
+	return readObject(object)
+}
+
+// moduleObject finds what the module was asked for in its answer, in any of the shapes
+// that its users report: {code: 0, data: {…}}, the object bare, snake or camel case; a
 // failure as errcode and errmsg, as a number or a text in code, with a text that
 // is itself JSON, or hidden inside code 0.
-func readModule(answer []byte) (got refund.Refund, left []string, err error) {
+func moduleObject(answer []byte, holds func(object map[string]any) bool, table map[string]meaning) (map[string]any, error) {
 	v, err := decodeJSON(answer)
 	if err != nil {
-		return refund.Refund{}, nil, unknown("CloudBase's answer is not JSON", err)
+		return nil, unknown("CloudBase's answer is not JSON", err)
 	}
 	var f failure
 	for range 5 { // as many wrappings as there can be
@@ -94,8 +162,8 @@ func readModule(answer []byte) (got refund.Refund, left []string, err error) {
 			break
 		}
 		f.note(object)
-		if !f.failed && holdsRefund(object) {
-			return readObject(object)
+		if !f.failed && holds(object) {
+			return object, nil
 		}
 		v = nil
 		for _, name := range []string{"data", "result", "error"} {
@@ -106,9 +174,9 @@ func readModule(answer []byte) (got refund.Refund, left []string, err error) {
 		}
 	}
 	if f.failed {
-		return refund.Refund{}, nil, f.error()
+		return nil, f.error(table)
 	}
-	return refund.Refund{}, nil, unknown("CloudBase's answer holds no refund", nil)
+	return nil, unknown("CloudBase's answer holds no result", nil)
 }
 
 // holdsRefund tells a refund object from what it is wrapped in. A query's answer
@@ -175,19 +243,19 @@ func (f *failure) note(object map[string]any) {
 	}
 }
 
-// error: only a code of APIv3's table is certain, and only where no HTTP status
+// error: only a code of the table, APIv3's, is certain, and only where no HTTP status
 // contradicts it. A number, or a text such as "http请求失败", does not say whether
 // WeChat Pay has heard of the refund.
-func (f *failure) error() *refund.Error {
+func (f *failure) error(table map[string]meaning) *refund.Error {
 	code := printable(f.code, 64)
 	status := f.status
 	if status == 0 { // it is the one that APIv3 has with this code
 		status = http.StatusBadRequest
-		if apiv3Errors()[code].code == refund.CodeNotFound {
+		if table[code].code == refund.CodeNotFound {
 			status = http.StatusNotFound
 		}
 	}
-	if m, ok := apiv3Refusal(status, code); ok {
+	if m, ok := apiv3Refusal(table, status, code); ok {
 		return m.refusal(code, "WeChat Pay refused: "+cmp.Or(printable(f.text, 200), code))
 	}
 	e := unknown("CloudBase gave no result", nil)

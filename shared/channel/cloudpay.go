@@ -50,6 +50,11 @@ func (c *CloudPay) Query(ctx context.Context, l refund.Lookup) (refund.Page, err
 	return page, err
 }
 
+// Order asks about an order (CloudPay.queryOrder).
+func (c *CloudPay) Order(ctx context.Context, l refund.Lookup) (refund.PaidOrder, error) {
+	return v2OrderOf(ctx, c.Log, l, func(m map[string]any) (*v2, error) { return c.call(ctx, "queryOrder", m, v2OrderQuery) })
+}
+
 // Spec says what CloudPay carries.
 func (c *CloudPay) Spec() refund.Spec {
 	return refund.Spec{
@@ -61,6 +66,7 @@ func (c *CloudPay) Spec() refund.Spec {
 		Reason:        refund.Length{Min: 1, Max: 80},
 		FundsAccounts: []string{"AVAILABLE", "UNSETTLED"},
 		Lookups:       []string{"refund_id", "out_refund_no", "transaction_id", "out_trade_no"},
+		OrderLookups:  byNumbers(),
 		Bills:         v2Bills(),
 		Rate:          150,
 		BadRate:       6,

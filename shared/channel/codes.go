@@ -21,7 +21,7 @@ func KnownCodes(channel string) []KnownCode {
 	table := map[string]meaning{}
 	switch channel {
 	case "apiv3", "cloudbase":
-		table = apiv3Errors()
+		table = apiv3OrderErrors()
 		maps.Copy(table, billErrors())
 	case "cloudpay", "global":
 		for code, m := range v2Errors() {

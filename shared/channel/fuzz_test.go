@@ -179,3 +179,59 @@ func FuzzV2BillAnswer(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOrderAnswer: no answer about an order makes us panic or be of two minds, of the
+// module's no refusal is certain whose code is not in the table, and what passes is about
+// the order that was asked for, with a status, an amount and payers that can be.
+func FuzzOrderAnswer(f *testing.F) {
+	for _, seed := range []string{
+		`{"mchid":"1","out_trade_no":"O1","transaction_id":"4","trade_state":"SUCCESS","success_time":"2026-11-22T10:00:00+08:00","appid":"wx1","payer":{"openid":"o"},"amount":{"total":100,"currency":"CNY"}}`,
+		`{"code":0,"data":{"outTradeNo":"O1","tradeState":"REFUND","payer":null,"amount":{"total":9007199254740992}}}`,
+		`{"out_trade_no":"O1","trade_state":"CLOSED","promotion_detail":[{"scope":"SINGLE","goods_detail":[{}]},7]}`,
+		`{"return_code":"SUCCESS","result_code":"SUCCESS","out_trade_no":"O1","trade_state":"SUCCESS","total_fee":100,"openid":"o","appid":["x"],"sub_openid":"p","time_end":20261122100000}`,
+		`{"errcode":404,"errmsg":"{\"code\":\"ORDER_NOT_EXIST\"}"}`, `{"trade_state":"SUCCESS"}`, `[]`, `null`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	by := number{"out_trade_no", "O1"}
+	check := func(t *testing.T, o refund.PaidOrder) {
+		t.Helper()
+		got, err := checkedOrder(o, by)
+		if err != nil {
+			if e := refund.AsError(err); e.Code != refund.CodeUnavailable {
+				t.Fatal(err)
+			}
+			return
+		}
+		if got.OutTradeNo != "O1" || got.Status == "" || got.Total < 0 || got.Total > maxFen || len(got.Payers) > 3 {
+			t.Fatalf("%+v", got)
+		}
+		for _, p := range got.Payers {
+			if p.OpenID == "" || len(p.OpenID) > maxOpenID {
+				t.Fatalf("%+v", p)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		got, _, err := readOrder(answer)
+		again, _, errAgain := readOrder(answer)
+		if !reflect.DeepEqual(got, again) || (err == nil) != (errAgain == nil) {
+			t.Fatalf("%+v, %v, then %+v, %v", got, err, again, errAgain)
+		}
+		if err == nil {
+			check(t, got.PaidOrder)
+		}
+		if got, _, err = readModuleOrder(answer); err == nil {
+			check(t, got.PaidOrder)
+		} else if e := refund.AsError(err); e.Code != refund.CodeUnavailable {
+			if _, known := apiv3OrderErrors()[e.Upstream]; !known {
+				t.Fatal(err)
+			}
+		}
+		if v, err := flatten(answer); err == nil {
+			if o := v.order(); v.err == nil {
+				check(t, o)
+			}
+		}
+	})
+}

@@ -54,6 +54,11 @@ func (c *Global) Query(ctx context.Context, l refund.Lookup) (refund.Page, error
 	return page, err
 }
 
+// Order asks about an order (WeChat Pay Global, Query Order).
+func (c *Global) Order(ctx context.Context, l refund.Lookup) (refund.PaidOrder, error) {
+	return v2OrderOf(ctx, c.Log, l, func(m map[string]any) (*v2, error) { return c.call(ctx, "/pay/orderquery", m, v2OrderQuery) })
+}
+
 // Spec says what Global carries. The document allows fewer than 150 requests a
 // second, fewer than 6 wrong ones, and fewer than 50 refunds of one order.
 func (c *Global) Spec() refund.Spec {
@@ -65,6 +70,7 @@ func (c *Global) Spec() refund.Spec {
 		TransactionID: refund.Length{Min: 1, Max: 32},
 		Reason:        refund.Length{Min: 1, Max: 80},
 		Lookups:       []string{"refund_id", "out_refund_no", "transaction_id", "out_trade_no"},
+		OrderLookups:  byNumbers(),
 		Bills:         v2Bills(),
 		Rate:          149,
 		BadRate:       5,

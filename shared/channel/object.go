@@ -185,8 +185,13 @@ func (r *reader) from(o object) (f refund.From, ok bool) {
 // leftOut tells the log which fields of an answer could not be read, by name: a
 // value may be somebody's.
 func leftOut(ctx context.Context, log *slog.Logger, outRefundNo string, names []string) {
+	leftOutOf(ctx, log, number{"out_refund_no", outRefundNo}, names)
+}
+
+// leftOutOf is the same of an order.
+func leftOutOf(ctx context.Context, log *slog.Logger, about number, names []string) {
 	if log != nil && len(names) > 0 {
-		log.WarnContext(ctx, "left out", "out_refund_no", outRefundNo, "fields", names)
+		log.WarnContext(ctx, "left out", about.name, about.value, "fields", names)
 	}
 }
 

@@ -14,9 +14,10 @@ const (
 	cloudPayRefund v2Call = 1 << iota // document CloudPay.refund
 	globalRefund                      // document WeChat Pay Global, Submit Refund
 	v2Query                           // document CloudPay.queryRefund, whose codes Global's query shares
+	v2OrderQuery                      // document CloudPay.queryOrder, and v2's own
 
 	v2Refunds = cloudPayRefund | globalRefund
-	v2All     = v2Refunds | v2Query
+	v2All     = v2Refunds | v2Query | v2OrderQuery
 )
 
 // A v2Meaning is what an error code means, in answer to which calls.
@@ -57,8 +58,8 @@ func v2Errors() map[string]v2Meaning {
 		"ORDERNOTEXIST":         {v2All, meaning{refund.CodeNotFound, refund.LaterOrFix, false}},        // no such order, or one that has just been paid; and so no refund of it
 		"REFUND_FEE_MISMATCH":   {v2Refunds, meaning{refund.CodeRejected, refund.LaterOrFix, true}},     // another amount than the number or the order has
 
-		"APPID_MCHID_NOT_MATCH": {globalRefund | v2Query, meaning{refund.CodeRejected, refund.LaterOrFix, false}}, // our settings, or a binding that is not done yet
-		"REFUNDNOTEXIST":        {v2Query, meaning{refund.CodeNotFound, refund.LaterOrFix, false}},                // not yet, or not at all
+		"APPID_MCHID_NOT_MATCH": {globalRefund | v2Query | v2OrderQuery, meaning{refund.CodeRejected, refund.LaterOrFix, false}}, // our settings, or a binding that is not done yet
+		"REFUNDNOTEXIST":        {v2Query, meaning{refund.CodeNotFound, refund.LaterOrFix, false}},                               // not yet, or not at all
 	}
 }
 
@@ -74,7 +75,7 @@ func v2Error(fields map[string]string, call v2Call) *refund.Error {
 	}
 	e := m.refusal(code, "WeChat Pay refused: "+cmp.Or(printable(fields["err_code_des"], 200), code))
 	if m.code == refund.CodeUnavailable {
-		e.Message = "WeChat Pay could not say; the outcome is unknown, so query or repeat identically"
+		e.Message = "WeChat Pay could not say" + outcomeOpen
 	}
 	if m.next == refund.Later && m.code == refund.CodeUnavailable {
 		e.RetryAfter = time.Minute

@@ -86,6 +86,32 @@ func (c *WeCom) Query(ctx context.Context, l refund.Lookup) (refund.Page, error)
 	return single(got, err)
 }
 
+// Order asks about an order, by the merchant's number alone (WeCom document 97323). The
+// answer does not say of which program its payer is.
+func (c *WeCom) Order(ctx context.Context, l refund.Lookup) (refund.PaidOrder, error) {
+	by, err := orderBy(l, c.Spec().OrderLookups)
+	if err != nil {
+		return refund.PaidOrder{}, err
+	}
+	body, err := json.Marshal(map[string]string{"mchid": c.MchID, by.name: by.value})
+	if err != nil {
+		return refund.PaidOrder{}, err
+	}
+	raw, err := c.ask(ctx, "/cgi-bin/miniapppay/get_order", body)
+	if err != nil {
+		return refund.PaidOrder{}, aboutOrder(err)
+	}
+	got, left, err := readOrder(raw)
+	if err != nil {
+		return refund.PaidOrder{}, orderUnknown("WeCom's answer is no order", err)
+	}
+	leftOutOf(ctx, c.Log, by, left)
+	if !absentOr(got.of.mchID, c.MchID) {
+		return refund.PaidOrder{}, orderUnknown("WeCom's answer is about another merchant", nil)
+	}
+	return checkedOrder(got.PaidOrder, by)
+}
+
 // Spec says what WeCom carries.
 func (c *WeCom) Spec() refund.Spec {
 	return refund.Spec{
@@ -97,6 +123,7 @@ func (c *WeCom) Spec() refund.Spec {
 		Currencies:    []string{"CNY"},
 		FundsAccounts: []string{"AVAILABLE"},
 		Lookups:       []string{"out_refund_no"},
+		OrderLookups:  []string{"out_trade_no"},
 		Bills:         []refund.BillKind{refund.TradeBill},
 		Rate:          150,
 		Pace:          time.Minute, // WeCom document 97333, as everywhere: WeChat Pay's 4012552567, note 9

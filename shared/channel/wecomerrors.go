@@ -83,7 +83,7 @@ func wecomError(code int) *refund.Error {
 	}
 	e := m.refusal(fmt.Sprint(code), fmt.Sprintf("WeCom refused with errcode %d", code))
 	if m.code == refund.CodeUnavailable {
-		e.Message = fmt.Sprintf("WeCom answered errcode %d; the outcome is unknown, so query or repeat identically", code)
+		e.Message = fmt.Sprintf("WeCom answered errcode %d", code) + outcomeOpen
 	}
 	if m.code == refund.CodeUnavailable && m.next == refund.Later {
 		e.RetryAfter = time.Minute

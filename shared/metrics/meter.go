@@ -39,6 +39,8 @@ const (
 	upstreamRefund call = iota
 	upstreamQuery
 	upstreamBill
+	upstreamOrder
+	upstreamAbnormal
 	ledgerGet
 	ledgerCommit
 	ledgerList
@@ -49,11 +51,11 @@ const (
 
 // String is the call in the words of the figures.
 func (c call) String() string {
-	return [calls]string{"refund", "query", "bill", "get", "commit", "list", "count"}[c]
+	return [calls]string{"refund", "query", "bill", "order", "abnormal", "get", "commit", "list", "count"}[c]
 }
 
 // upstream tells the upstream's calls from the ledger's.
-func (c call) upstream() bool { return c <= upstreamBill }
+func (c call) upstream() bool { return c <= upstreamAbnormal }
 
 // observe takes note of one call.
 func (m *Meter) observe(c call, begin time.Time, outcome string, failed bool) {
@@ -117,6 +119,20 @@ func (t timedChannel) Bill(ctx context.Context, q refund.BillQuery) (*refund.Bil
 		t.m.upstream(upstreamBill, begin, err)
 	}
 	return b, err
+}
+
+func (t timedChannel) Order(ctx context.Context, l refund.Lookup) (refund.PaidOrder, error) {
+	begin := time.Now()
+	o, err := t.Channel.Order(ctx, l)
+	t.m.upstream(upstreamOrder, begin, err)
+	return o, err
+}
+
+func (t timedChannel) FinishAbnormal(ctx context.Context, a refund.AbnormalRequest) (refund.Refund, error) {
+	begin := time.Now()
+	r, err := t.Channel.FinishAbnormal(ctx, a)
+	t.m.upstream(upstreamAbnormal, begin, err)
+	return r, err
 }
 
 // A timedLedger is a ledger whose calls are measured.
