@@ -24,14 +24,18 @@ var system = world.System{Codes: world.Answerable, Signed: true}
 // An endpoint of APIv3.
 type endpoint struct {
 	pattern string
-	refunds bool // its answers can be made to go wrong
+	on      string // what faults call it; empty: its answers cannot be made to go wrong
 	handle  func(*Door, *door.Exchange) door.Reply
 	raw     func(*Door, http.ResponseWriter, *door.Exchange) // instead of all, if what is answered is no JSON
 }
 
 var endpoints = []endpoint{
-	{pattern: "POST /v3/refund/domestic/refunds", refunds: true, handle: (*Door).postRefund},
-	{pattern: "GET /v3/refund/domestic/refunds/{out_refund_no}", refunds: true, handle: (*Door).getRefund},
+	{pattern: "POST /v3/refund/domestic/refunds", on: world.OnApply, handle: (*Door).postRefund},
+	{pattern: "GET /v3/refund/domestic/refunds/{out_refund_no}", on: world.OnQuery, handle: (*Door).getRefund},
+	{pattern: "GET /v3/pay/transactions/id/{number}", on: world.OnOrder, handle: (*Door).byTransaction},
+	{pattern: "GET /v3/pay/transactions/out-trade-no/{number}", on: world.OnOrder, handle: (*Door).byTrade},
+	{pattern: "GET /v3/pay/partner/transactions/id/{number}", on: world.OnOrder, handle: (*Door).byTransaction},
+	{pattern: "GET /v3/pay/partner/transactions/out-trade-no/{number}", on: world.OnOrder, handle: (*Door).byTrade},
 	{pattern: "GET /v3/certificates", handle: (*Door).getCertificates},
 	{pattern: "POST /v3/security/echo", handle: (*Door).postEcho},
 	{pattern: "GET /v3/bill/tradebill", handle: (*Door).tradeBill},
@@ -79,11 +83,11 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		d.answer(w, x, door.Reply{No: no}, world.UpstreamFault{})
 		return
 	}
-	if !e.refunds {
+	if e.on == "" {
 		d.answer(w, x, e.handle(d, x), world.UpstreamFault{})
 		return
 	}
-	out, fault := door.Carry(d.world, system, r.Method != http.MethodPost, func() door.Reply { return e.handle(d, x) })
+	out, fault := door.Carry(d.world, system, e.on, func() door.Reply { return e.handle(d, x) })
 	d.answer(w, x, out, fault)
 }
 

@@ -53,13 +53,16 @@ var system = world.System{Codes: world.Answerable}
 
 // A method is one of the module's.
 type method struct {
-	query bool
-	call  func(*Door, call, json.RawMessage) door.Reply
+	on   string // what faults call it
+	call func(*Door, call, json.RawMessage) door.Reply
 }
 
 var methods = map[string]method{
-	"wxpay_refund":       {call: (*Door).moduleRefund},
-	"wxpay_refund_query": {query: true, call: (*Door).moduleQuery},
+	"wxpay_refund":       {on: world.OnApply, call: (*Door).moduleRefund},
+	"wxpay_refund_query": {on: world.OnQuery, call: (*Door).moduleQuery},
+
+	"wxpay_query_order_by_transaction_id": {on: world.OnOrder, call: (*Door).moduleTransaction},
+	"wxpay_query_order_by_out_trade_no":   {on: world.OnOrder, call: (*Door).moduleTrade},
 }
 
 // module is cloudbase_module. It speaks APIv3 on behalf of the merchant, who has
@@ -74,7 +77,7 @@ func (d *Door) module(c call, event json.RawMessage) (any, world.UpstreamFault, 
 	if err != nil || !ok {
 		return map[string]any{"code": -1, "msg": "Unimplemented method"}, world.UpstreamFault{}, true
 	}
-	out, fault := door.Carry(d.world, system, m.query, func() door.Reply { return m.call(d, c, in.Data) })
+	out, fault := door.Carry(d.world, system, m.on, func() door.Reply { return m.call(d, c, in.Data) })
 	switch {
 	case out.Failed(fault):
 		return nil, fault, false

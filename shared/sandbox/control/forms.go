@@ -15,6 +15,7 @@ var (
 		{Path: "/currency", Form: schema.FormCurrency},
 		{Path: "/openid", Min: 1, Max: 128, Form: schema.FormNumber},
 		{Path: "/success_time", Min: 1, Max: 64},
+		{Path: "/trade_state", Enum: world.TradeStates},
 		{Path: "/promotion_detail", Kind: schema.List, Max: 20},
 		{Path: "/promotion_detail/*/promotion_id", Required: true, Min: 1, Max: 32},
 		{Path: "/promotion_detail/*/scope", Required: true, Enum: []string{"GLOBAL", "SINGLE"}},
@@ -59,7 +60,7 @@ func faultForm(w *world.World) schema.Schema {
 	return schema.Schema{
 		{Path: "/upstream", Enum: faultNames(upstream)},
 		{Path: "/err_code", Enum: codes},
-		{Path: "/on", Enum: []string{world.OnApply, world.OnQuery, world.OnBill}},
+		{Path: "/on", Enum: []string{world.OnApply, world.OnQuery, world.OnBill, world.OnOrder}},
 		{Path: "/notify", Enum: faultNames(notify)},
 		{Path: "/timer", Enum: faultNames(world.TimerFaults)},
 		{Path: "/bill", Enum: faultNames(world.BillFaults)},

@@ -66,10 +66,10 @@ func Limited(w *world.World, apply func() Reply) Reply {
 	return out
 }
 
-// Carry carries a request out, unless a fault has it otherwise. It returns the fault,
+// Carry carries a request out that is on one of the things that faults can strike, unless a fault has it otherwise. It returns the fault,
 // for [Suffer] and for what only the system knows to do.
-func Carry(w *world.World, y world.System, query bool, handle func() Reply) (Reply, world.UpstreamFault) {
-	fault, code := w.UpstreamFault(y, query)
+func Carry(w *world.World, y world.System, on string, handle func() Reply) (Reply, world.UpstreamFault) {
+	fault, code := w.UpstreamFault(y, on)
 	var out Reply
 	switch {
 	case code != "":

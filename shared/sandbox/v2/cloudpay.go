@@ -43,7 +43,27 @@ var payQueryForm = schema.Schema{
 	{Path: "/offset", Kind: schema.Number},
 }
 
-var cloudPay = dialect{System: world.System{Codes: system.Codes, Lists: true}, apply: payApplyForm, query: payQueryForm, lists: true}
+// payOrderForm is that of CloudPay.queryOrder.
+var payOrderForm = schema.Schema{
+	{Path: "/sub_mch_id", Required: true, Min: 1, Max: 32, Form: schema.FormDigits},
+	{Path: "/nonce_str", Required: true, Min: 1, Max: 32},
+	{Path: "/transaction_id", Max: 32},
+	{Path: "/out_trade_no", Max: 32, Form: schema.FormNumber},
+}
+
+var payForms = map[string]schema.Schema{world.OnApply: payApplyForm, world.OnQuery: payQueryForm, world.OnOrder: payOrderForm}
+
+var cloudPay = dialect{System: world.System{Codes: system.Codes, Lists: true}, forms: payForms, sub: true, lists: true}
+
+// payMethods are what faults call CloudPay's methods, and what carries them out.
+var payMethods = map[string]struct {
+	on     string
+	handle func(*Door, dialect, asked) (Message, *world.Refusal)
+}{
+	"refund":      {world.OnApply, (*Door).refund},
+	"queryRefund": {world.OnQuery, (*Door).refundQuery},
+	"queryOrder":  {world.OnOrder, (*Door).orderQuery},
+}
 
 // ErrNoAPI is for a method that CloudPay does not have.
 var ErrNoAPI = errors.New("v2: no such method of CloudPay")
@@ -60,16 +80,12 @@ func (d *Door) CloudPay(x *door.Exchange, api string, data, options []byte) (Mes
 		}
 		return d.payBill(asked{Exchange: x, node: node}, options), world.UpstreamFault{}, nil
 	}
-	query := api == "queryRefund"
-	form, handle := cloudPay.apply, (*Door).refund
-	switch {
-	case query:
-		form, handle = cloudPay.query, (*Door).refundQuery
-	case api != "refund":
+	method, ok := payMethods[api]
+	if !ok {
 		return nil, world.UpstreamFault{}, ErrNoAPI
 	}
 	node, ok := readPay(data)
-	if v := form.Check(node); !ok || v != nil && v.Type() {
+	if v := payForms[method.on].Check(node); !ok || v != nil && v.Type() {
 		x.Check("body", false, "requestData is not an object of CloudPay's")
 		// A string where a number should be never gets as far as WeChat Pay.
 		return Message{"return_code": "FAIL", "return_msg": "参数格式校验错误"}, world.UpstreamFault{}, nil
@@ -78,11 +94,11 @@ func (d *Door) CloudPay(x *door.Exchange, api string, data, options []byte) (Mes
 	if q.text("function_name") != "" {
 		q.notification = world.NotificationCloudPay
 	}
-	out, fault := door.Carry(d.world, cloudPay.System, query, func() door.Reply {
+	out, fault := door.Carry(d.world, cloudPay.System, method.on, func() door.Reply {
 		if no := checkOptions(options); no != nil {
 			return door.Reply{No: no}
 		}
-		m, no := handle(d, cloudPay, q)
+		m, no := method.handle(d, cloudPay, q)
 		return door.Reply{Object: m, No: no}
 	})
 	if out.Failed(fault) {

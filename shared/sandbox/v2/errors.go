@@ -65,6 +65,7 @@ var (
 		world.CodeNoAuth:      "NOAUTH",
 		world.CodeNoMerchant:  "MCHID_NOT_EXIST",
 		world.CodeNotFound:    "ORDERNOTEXIST",
+		world.CodeNoOrder:     "ORDERNOTEXIST",
 		"RATELIMIT_EXCEEDED":  world.CodeFrequency,
 		world.CodeNoBill:      "NO_BILL_EXIST",
 		world.CodeBillLater:   "BILL_CREATING",

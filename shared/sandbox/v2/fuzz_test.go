@@ -37,9 +37,9 @@ func xml(query bool) func(*world.World, string, []byte) string {
 		if err != nil {
 			return ""
 		}
-		handle, form := (*Door).refund, global.apply
+		handle, form := (*Door).refund, globalForms[world.OnApply]
 		if query {
-			handle, form = (*Door).refundQuery, global.query
+			handle, form = (*Door).refundQuery, globalForms[world.OnQuery]
 		}
 		m, no := handle(New(w), global, asked{new(door.Exchange), tree(form, f), global.notification})
 		if no == nil {

@@ -28,7 +28,7 @@ func (d *Door) refundQuery(in dialect, q asked) (Message, *world.Refusal) {
 	if d.world.Exceeded(world.LimitQuery) {
 		return nil, world.Refuse(world.CodeFrequency)
 	}
-	if v := q.CheckBody(in.query.Check(q.node)); v != nil {
+	if v := q.CheckBody(in.forms[world.OnQuery].Check(q.node)); v != nil {
 		return nil, refuseForm(v)
 	}
 	sub := q.text("sub_mch_id")

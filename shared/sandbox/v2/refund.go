@@ -64,7 +64,7 @@ func (d *Door) refund(in dialect, q asked) (Message, *world.Refusal) {
 }
 
 func (d *Door) applyFor(in dialect, q asked) (Message, *world.Refusal) {
-	if v := q.CheckBody(in.apply.Check(q.node)); v != nil {
+	if v := q.CheckBody(in.forms[world.OnApply].Check(q.node)); v != nil {
 		return nil, refuseForm(v)
 	}
 	a := world.Application{

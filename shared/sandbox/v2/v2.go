@@ -23,8 +23,8 @@ import (
 // has it.
 type endpoint struct {
 	path   string
-	query  bool
-	secure bool // demands the merchant's client certificate
+	on     string // what faults call it
+	secure bool   // demands the merchant's client certificate
 	handle func(*Door, dialect, asked) (Message, *world.Refusal)
 
 	// Of a bill: what writes the answer instead, which is a file, and the body's form.
@@ -36,8 +36,9 @@ type endpoint struct {
 var system = world.System{Codes: slices.Concat(world.Answerable, answerable), Signed: true}
 
 var endpoints = []endpoint{
-	{path: "/secapi/pay/refund", secure: true, handle: (*Door).refund},
-	{path: "/pay/refundquery", query: true, handle: (*Door).refundQuery},
+	{path: "/secapi/pay/refund", on: world.OnApply, secure: true, handle: (*Door).refund},
+	{path: "/pay/refundquery", on: world.OnQuery, handle: (*Door).refundQuery},
+	{path: "/pay/orderquery", on: world.OnOrder, handle: (*Door).orderQuery},
 	{path: "/pay/downloadbill", bill: (*Door).downloadBill, form: billForm},
 	{path: "/pay/downloadfundflow", secure: true, bill: (*Door).downloadFundFlow, form: fundsForm},
 }
@@ -45,13 +46,16 @@ var endpoints = []endpoint{
 // A dialect is where the two systems differ that speak v2.
 type dialect struct {
 	world.System
-	apply, query schema.Schema
-	foreign      bool   // orders may be in any currency, so all are named
-	lists        bool   // an answer's coupons may come as lists
-	notification string // what tells how refunds end
+	forms        map[string]schema.Schema // by what faults call a request
+	sub          bool                     // the mini-program is the sub-merchant's
+	foreign      bool                     // orders may be in any currency, so all are named
+	lists        bool                     // an answer's coupons may come as lists
+	notification string                   // what tells how refunds end
 }
 
-var global = dialect{System: system, apply: applyForm, query: queryForm, foreign: true, notification: world.NotificationV2}
+var globalForms = map[string]schema.Schema{world.OnApply: applyForm, world.OnQuery: queryForm, world.OnOrder: orderForm}
+
+var global = dialect{System: system, forms: globalForms, foreign: true, notification: world.NotificationV2}
 
 // asked is a request of v2, whatever it was written in.
 type asked struct {
@@ -152,12 +156,8 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		e.bill(d, w, asked{Exchange: x, node: tree(e.form, f)}, f)
 		return
 	}
-	form := global.apply
-	if e.query {
-		form = global.query
-	}
-	out, fault := door.Carry(d.world, global.System, e.query, func() door.Reply {
-		m, no := e.handle(d, global, asked{x, tree(form, f), global.notification})
+	out, fault := door.Carry(d.world, global.System, e.on, func() door.Reply {
+		m, no := e.handle(d, global, asked{x, tree(global.forms[e.on], f), global.notification})
 		return door.Reply{Object: m, No: no}
 	})
 	d.answer(w, x, f, out, fault)

@@ -90,7 +90,7 @@ var (
 	}
 	codes = map[string]int{
 		world.CodeSystem: -1, "SERVICE_UNAVAILABLE": -1, world.CodeParam: 40058, world.CodeInvalid: 720502, world.CodeSign: 40014, world.CodeNoAuth: 60020,
-		world.CodeNoMerchant: 720510, world.CodeNotFound: 720501, world.CodeFrequency: 45009, "RATELIMIT_EXCEEDED": 45009,
+		world.CodeNoMerchant: 720510, world.CodeNotFound: 720501, world.CodeNoOrder: 720501, world.CodeFrequency: 45009, "RATELIMIT_EXCEEDED": 45009,
 		world.CodeNoBill: 720512, world.CodeBillLater: 720513,
 		"NOT_ENOUGH": 720507, "USER_ACCOUNT_ABNORMAL": 720508,
 	}

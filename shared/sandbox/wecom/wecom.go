@@ -21,16 +21,17 @@ import (
 type endpoint struct {
 	path   string
 	method string
-	open   bool // demands no token
-	query  bool
-	bill   bool // has faults of its own
+	open   bool   // demands no token
+	on     string // what faults call it
+	bill   bool   // has faults of its own
 	handle func(*Door, *door.Exchange) door.Reply
 }
 
 var endpoints = []endpoint{
 	{path: "/cgi-bin/gettoken", method: http.MethodGet, open: true, handle: (*Door).getToken},
-	{path: "/cgi-bin/miniapppay/refund", method: http.MethodPost, handle: (*Door).refund},
-	{path: "/cgi-bin/miniapppay/get_refund_detail", method: http.MethodPost, query: true, handle: (*Door).refundDetail},
+	{path: "/cgi-bin/miniapppay/refund", method: http.MethodPost, on: world.OnApply, handle: (*Door).refund},
+	{path: "/cgi-bin/miniapppay/get_refund_detail", method: http.MethodPost, on: world.OnQuery, handle: (*Door).refundDetail},
+	{path: "/cgi-bin/miniapppay/get_order", method: http.MethodPost, on: world.OnOrder, handle: (*Door).getOrder},
 	{path: "/cgi-bin/miniapppay/get_bill", method: http.MethodPost, bill: true, handle: (*Door).getBill},
 }
 
@@ -83,7 +84,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	case e.open || e.bill:
 		d.answer(w, x, e.handle(d, x), world.UpstreamFault{})
 	default:
-		out, fault := door.Carry(d.world, system, e.query, func() door.Reply { return e.handle(d, x) })
+		out, fault := door.Carry(d.world, system, e.on, func() door.Reply { return e.handle(d, x) })
 		d.answer(w, x, out, fault)
 	}
 }

@@ -68,7 +68,7 @@ func (b *Books) tradeEntries() (out []tradeEntry) {
 		if !o.paid.Before(b.issued) {
 			break
 		}
-		if b.holds(o.success) {
+		if b.holds(o.success) && o.state == TradeSuccess {
 			out = append(out, tradeEntry{at: o.success, order: o})
 		}
 	}

@@ -13,7 +13,8 @@ import (
 // An UpstreamFault is a way in which the answer to a request goes wrong. Those
 // called before and after apply only to applications for refunds, where it makes
 // all the difference; the others apply to whatever is asked about refunds, or only
-// to queries. The zero value is none.
+// to queries. One that is on orders applies to questions about orders and to nothing
+// else. The zero value is none.
 type UpstreamFault struct {
 	Name   string
 	Before bool   // the request is not carried out
@@ -125,6 +126,7 @@ const (
 	OnApply = "apply"
 	OnQuery = "query"
 	OnBill  = "bill"
+	OnOrder = "order" // questions about orders, which nothing strikes that does not say so
 )
 
 // A Fault is one that the control doors ask for and show.
@@ -132,7 +134,7 @@ type Fault struct {
 	ID       string   `json:"id"`
 	Upstream string   `json:"upstream,omitempty"`
 	ErrCode  string   `json:"err_code,omitempty"`
-	On       string   `json:"on,omitempty"` // what err_code applies to; absent: applications
+	On       string   `json:"on,omitempty"` // what err_code applies to; absent: applications. With order, upstream as well
 	Notify   string   `json:"notify,omitempty"`
 	Timer    string   `json:"timer,omitempty"` // stop: the merchant's timer stands still
 	Bill     string   `json:"bill,omitempty"`  // what is wrong with a bill
@@ -233,35 +235,31 @@ type System struct {
 
 // misses tells that a fault does not apply to such a request: it is about other
 // requests, about signatures where there are none, or about lists.
-func (y System) misses(f UpstreamFault, query bool) bool {
+func (y System) misses(f UpstreamFault, on string) bool {
 	switch {
 	case f.Empty:
-		return !query || !y.Lists
+		return on != OnQuery || !y.Lists
 	case f.Forged || f.Blank:
 		return !y.Signed
 	}
-	return query && !f.every
+	return on == OnQuery && !f.every
 }
 
 // UpstreamFault returns the fault that applies to a request, and the error code that
 // it is to be refused with, if any. A fault whose code a system does not have does
 // not apply to it; the codes of APIv3 are for the system to translate.
-func (w *World) UpstreamFault(y System, query bool) (UpstreamFault, string) {
+func (w *World) UpstreamFault(y System, on string) (UpstreamFault, string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var hit UpstreamFault
 	for _, f := range upstreamFaults {
-		if !y.misses(f, query) && w.applies(partUpstream, f.Name) {
+		if !y.misses(f, on) && w.appliesOn(partUpstream, f.Name, on) {
 			hit = f
 			break
 		}
 	}
 	if hit.Before {
 		return hit, ""
-	}
-	on := OnApply
-	if query {
-		on = OnQuery
 	}
 	for _, name := range y.Codes {
 		if w.appliesOn(partCode, name, on) {
@@ -277,7 +275,7 @@ func (w *World) applies(part int, name string) bool { return w.appliesOn(part, n
 // appliesOn is the same for faults that apply only to some requests.
 func (w *World) appliesOn(part int, name, on string) bool {
 	for _, f := range w.faults {
-		if f.names[part] != name || f.usedUp(part) || on != "" && cmp.Or(f.On, OnApply) != on {
+		if f.names[part] != name || f.usedUp(part) || !f.isOn(part, on) {
 			continue
 		}
 		f.considered[part]++
@@ -291,6 +289,17 @@ func (w *World) appliesOn(part int, name, on string) bool {
 		return true
 	}
 	return false
+}
+
+// isOn tells whether a part of the fault is about such requests; empty: whatever they are.
+func (f *fault) isOn(part int, on string) bool {
+	switch {
+	case on == "":
+		return true
+	case part == partUpstream: // only orders are told apart
+		return (f.On == OnOrder) == (on == OnOrder)
+	}
+	return cmp.Or(f.On, OnApply) == on
 }
 
 func (f *fault) usedUp(part int) bool {

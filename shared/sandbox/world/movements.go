@@ -119,7 +119,7 @@ func (b *Books) movements(account string) (out []Movement) {
 			if !o.paid.Before(b.issued) {
 				break
 			}
-			if b.holds(o.success) && b.sub(o, nil) == "" {
+			if o.state == TradeSuccess && b.holds(o.success) && b.sub(o, nil) == "" {
 				cash := o.snapshot().Settlement
 				if o.currency != "CNY" {
 					cash = o.cash(cash)

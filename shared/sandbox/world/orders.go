@@ -1,17 +1,20 @@
 package world
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// An order is a payment that a user has made.
+// An order is a payment that a user has made, or has not made yet or will not make.
 type order struct {
 	number        int // orders are counted
 	outTradeNo    string
 	transactionID string
 	openID        string
+	otherOpenID   string // of another program: an openid is of one
+	state         string // in which it was made
 	currency      string
 	total         int64
 	success       time.Time
@@ -49,11 +52,14 @@ type Order struct {
 	Currency        string      `json:"currency"`
 	OpenID          string      `json:"openid"`
 	SuccessTime     string      `json:"success_time"`
-	TradeState      string      `json:"trade_state,omitempty"` // only in answers
+	TradeState      string      `json:"trade_state,omitempty"` // REFUND only in answers; absent: SUCCESS
 	PromotionDetail []Promotion `json:"promotion_detail,omitempty"`
+
+	OtherOpenID string `json:"-"` // the payer's, of another program of the merchant's or of its provider's
 
 	Number     int       `json:"-"` // orders are counted, from 1
 	Paid       time.Time `json:"-"` // when it was made here, virtual
+	Success    time.Time `json:"-"` // when the payer paid
 	Owned      bool      `json:"-"` // SubMchID says whose it is; else it may be the merchant's own or not
 	Cash       int64     `json:"-"` // what the payer paid, in fen
 	Settlement int64     `json:"-"` // what was settled to the merchant: the total less unfunded coupons
@@ -66,8 +72,11 @@ func (o *order) snapshot() Order {
 	out := Order{
 		OutTradeNo: o.outTradeNo, TransactionID: o.transactionID, SubMchID: o.subMchID,
 		Total: o.total, Currency: o.currency, OpenID: o.openID, SuccessTime: Stamp(o.success),
-		TradeState: "SUCCESS", PromotionDetail: o.promotions,
-		Number: o.number, Paid: o.paid, Owned: o.owned, Cash: o.cash(o.total - o.worth()), Settlement: o.total, Left: o.left(),
+		TradeState: o.state, PromotionDetail: o.promotions, OtherOpenID: o.otherOpenID,
+		Number: o.number, Paid: o.paid, Success: o.success, Owned: o.owned, Cash: o.cash(o.total - o.worth()), Settlement: o.total, Left: o.left(),
+	}
+	if !out.IsPaid() {
+		out.SuccessTime, out.Left = "", 0
 	}
 	for _, p := range o.promotions {
 		if p.Unfunded() {
@@ -75,7 +84,7 @@ func (o *order) snapshot() Order {
 		}
 	}
 	for _, r := range o.refunds {
-		out.TradeState = "REFUND" // even after a partial one
+		out.TradeState = TradeRefund // even after a partial one
 		if r.status == StatusSuccess {
 			out.Refunded += r.application.Amount.Refund
 		}
@@ -109,7 +118,7 @@ func (w *World) Pay(in Order) (Order, error) {
 	o := &order{
 		outTradeNo: in.OutTradeNo, transactionID: in.TransactionID, openID: in.OpenID,
 		currency: in.Currency, total: in.Total, success: now, paid: now, promotions: in.PromotionDetail,
-		subMchID: in.SubMchID, owned: in.SubMchID != "",
+		subMchID: in.SubMchID, owned: in.SubMchID != "", state: cmp.Or(in.TradeState, TradeSuccess),
 	}
 	if in.SuccessTime != "" {
 		t, err := time.Parse(time.RFC3339, in.SuccessTime)
@@ -145,12 +154,17 @@ func (w *World) Pay(in Order) (Order, error) {
 	if o.openID == "" {
 		o.openID = "o" + w.rand.text(27, alphanumeric, "openid", o.outTradeNo)
 	}
+	o.otherOpenID = "o" + w.rand.text(27, alphanumeric, "other program", o.openID)
 	o.account = accounts[w.rand.draw("account", o.outTradeNo).IntN(len(accounts))]
 	w.byTrade[o.outTradeNo], w.byTransaction[o.transactionID] = o, o
 	w.orders = append(w.orders, o)
 	o.number = len(w.orders)
 	w.touch(o)
-	w.Log.Info("order paid", "out_trade_no", o.outTradeNo, "total", o.total)
+	event := "order paid"
+	if o.state != TradeSuccess {
+		event = "order made"
+	}
+	w.Log.Info(event, "out_trade_no", o.outTradeNo, "total", o.total, "trade_state", o.state)
 	return o.snapshot(), nil
 }
 

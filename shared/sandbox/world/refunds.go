@@ -203,6 +203,8 @@ func (w *World) find(a Application, by Caller) (*order, *Refusal) {
 func (w *World) checkOrder(o *order, a Application, by Caller, now time.Time) *Refusal {
 	left := o.left()
 	switch {
+	case o.state != TradeSuccess:
+		return Refuse(CodeInvalid).Say("订单未支付，不能退款")
 	case a.Amount.Total != o.total || a.Amount.Currency != o.currency:
 		return Refuse(CodeInvalid).Say(messageOther).Under(RuleContent)
 	case now.Sub(o.success) > refundable:

@@ -43,6 +43,7 @@ const (
 	CodeNoAuth     = "NO_AUTH"
 	CodeNoMerchant = "MCH_NOT_EXISTS"
 	CodeNotFound   = "RESOURCE_NOT_EXISTS"
+	CodeNoOrder    = "ORDER_NOT_EXIST" // in answer to a question about an order
 	CodeFrequency  = "FREQUENCY_LIMITED"
 	CodeNoBill     = "NO_STATEMENT_EXIST"
 	CodeBillLater  = "STATEMENT_CREATING"
@@ -68,6 +69,7 @@ var codes = map[string]code{
 	CodeNoAuth:              {403, numberOther, "没有退款权限"},
 	CodeNoMerchant:          {404, numberOther, "商户号不存在"},
 	CodeNotFound:            {404, numberNoOrder, "订单不存在"},
+	CodeNoOrder:             {404, numberNoOrder, "订单不存在"},
 	CodeFrequency:           {429, numberLimited, "频率限制，1个月之前的订单请降低申请频率再重试"},
 	CodeNoBill:              {400, numberOther, "账单文件不存在"},
 	CodeBillLater:           {400, numberOther, "账单生成中"},
