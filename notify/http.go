@@ -113,7 +113,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 		h.Log.WarnContext(ctx, "refused another merchant", "out_refund_no", out.OutRefundNo, "event_id", out.EventID, "sub_mchid", out.Merchant.SubMchID)
 		return answer{status: http.StatusBadRequest, message: anotherMerchant, reason: reasonMerchant}
 	}
-	if err := h.settle(ctx, out, h.Refunds.Settle); err != nil {
+	if err := h.settle(ctx, out, h.Refunds.SettleAndDeliver); err != nil {
 		return unsettled(err)
 	}
 	return answer{status: http.StatusOK, message: "成功"}

@@ -9,8 +9,8 @@ import (
 // notSettled is what an upstream or a relay is answered that should repeat.
 const notSettled = "the notification cannot be settled now"
 
-// settle makes an outcome durable by apply, together with the deliveries that it
-// calls for, and then uses the time that is left to deliver. After an error nothing
+// settle has apply make an outcome durable, together with the deliveries that it
+// calls for, and then use the time that is left to deliver. After an error nothing
 // may be acknowledged, since what was acknowledged is not repeated. A delivery that
 // fails is no error: the reconciler goes on with it.
 func (h *Handler) settle(ctx context.Context, out refund.Outcome, apply func(context.Context, refund.Outcome) (refund.Settlement, error)) error {
@@ -23,9 +23,6 @@ func (h *Handler) settle(ctx context.Context, out refund.Outcome, apply func(con
 		log.ErrorContext(ctx, "unsettled", "error", err)
 		return err
 	}
-	if st.Owes { // else to look would cost a ledger behind a network two more calls
-		h.Refunds.Deliver(ctx, out.OutRefundNo)
-	}
 	log.InfoContext(ctx, "acknowledged", "changed", st.Changed)
 	return nil
 }
@@ -34,6 +31,10 @@ func (h *Handler) settle(ctx context.Context, out refund.Outcome, apply func(con
 // refund, and what it answers is settled. The caller is whoever brought the hint.
 func (h *Handler) confirm(caller refund.Caller) func(context.Context, refund.Outcome) (refund.Settlement, error) {
 	return func(ctx context.Context, out refund.Outcome) (refund.Settlement, error) {
-		return h.Refunds.Relayed(ctx, caller, out)
+		st, err := h.Refunds.Relayed(ctx, caller, out)
+		if err == nil && st.Owes { // else to look would cost a ledger behind a network a call
+			h.Refunds.Deliver(ctx, out.OutRefundNo)
+		}
+		return st, err
 	}
 }

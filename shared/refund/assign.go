@@ -188,8 +188,12 @@ func (tx *txn) joinOrderNumbers(transactionID, outTradeNo string) string {
 			return n.field + " names another order in the ledger"
 		}
 	}
+	alias := a.Alias
 	for _, k := range orderKeys(transactionID, outTradeNo) {
 		other := tx.resolve(k)
+		if k != home {
+			alias = k
+		}
 		if other == home {
 			continue
 		}
@@ -201,6 +205,7 @@ func (tx *txn) joinOrderNumbers(transactionID, outTradeNo string) string {
 		}
 		tx.accounts[other] = &orderAccount{SameAs: home}
 	}
+	a.Alias = alias
 	return ""
 }
 

@@ -22,12 +22,20 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 	if mayBy == "" {
 		mayBy = proposalID(req.OutRefundNo)
 	}
+	alone := s.turns.enter()
+	defer s.turns.leave()
 	var rec record
 	var hasTurn, looked bool
 	err := s.retry(ctx, func() error {
 		for {
 			order := orderKeys(req.TransactionID, req.OutTradeNo)
-			tx, err := s.begin(ctx, req.OutRefundNo, append(order, applicationKey(mayBy))...)
+			keys := append(slices.Clone(order), applicationKey(mayBy))
+			together := alone && !hasTurn && s.mayClaimTurn()
+			if together {
+				keys = append(keys, s.rateKey())
+			}
+			answered := func(rec *record) bool { return rec.answers(req) }
+			tx, err := s.beginUntil(ctx, answered, req.OutRefundNo, keys...)
 			if err != nil {
 				return err
 			}
@@ -71,7 +79,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 				continue
 			}
 			// Nothing is claimed before there is a turn to submit it.
-			if tx.rec.State == Claimed && !hasTurn {
+			if tx.rec.State == Claimed && !hasTurn && !s.claimTurn(tx) {
 				if err := s.turn(ctx); err != nil {
 					return err
 				}
@@ -79,7 +87,12 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 			}
 			rec = tx.rec
 			crash("claim.before")
-			return s.commit(ctx, tx, now)
+			err = s.commit(ctx, tx, now)
+			if together && errors.Is(err, ErrStale) {
+				s.turns.takeApart()
+			}
+			rec.left = tx.left
+			return err
 		}
 	})
 	if err == nil && rec.State == Claimed {
@@ -87,6 +100,11 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 		s.log(ctx, slog.LevelInfo, "claimed", req.OutRefundNo, "attempt", rec.Submission, "caller", caller)
 	}
 	return rec, err
+}
+
+// answers reports whether the record is all that the repeat of a request is answered from.
+func (r *record) answers(req Request) bool {
+	return r.State != unknown && r.State != Claimed && r.State != Rejected && !r.external() && difference(r.Request, req) == ""
 }
 
 // running reports whether a submission that may still be answered is under way.
@@ -225,7 +243,7 @@ func (tx *txn) startSubmission(by actor, rules rules, now time.Time) error {
 
 // submit calls the upstream once and settles what it answers.
 func (s *Service) submit(ctx context.Context, rec record) (Refund, error) {
-	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, submission: rec.Submission, revision: rec.Revision}
+	out := Outcome{Source: Reply, OutRefundNo: rec.Request.OutRefundNo, submission: rec.Submission, revision: rec.Revision, known: rec.left}
 	if time.Now().Round(0).Sub(rec.begun) > submitWithin {
 		// The function stood still meanwhile. Whoever relies on how long a submission
 		// can live may have released this claim.

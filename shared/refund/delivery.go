@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"wxrefund/shared/lock"
 )
 
 // errNoSubscriber is why nothing can be delivered to a name.
@@ -31,24 +33,43 @@ func (s *Service) Deliver(ctx context.Context, outRefundNo string) (delivered in
 	return delivered
 }
 
+// SettleAndDeliver is [Service.Settle] and then [Service.Deliver], if the settlement owes
+// anything. What it owes anew is leased by the commit that settles it.
+func (s *Service) SettleAndDeliver(ctx context.Context, out Outcome) (Settlement, error) {
+	out.deliver = timeLeft(ctx) >= 2*minDeliveryTime
+	st, err := s.Settle(ctx, out)
+	if err == nil && st.Owes {
+		s.deliverLeased(ctx, out.OutRefundNo, st.leased, &slowSubscribers{})
+	}
+	return st, err
+}
+
 func (s *Service) deliver(ctx context.Context, no string, slow *slowSubscribers) (attempted, delivered int) {
+	return s.deliverLeased(ctx, no, nil, slow)
+}
+
+// deliverLeased makes the deliveries that are leased already, if any, and then what else
+// is due.
+func (s *Service) deliverLeased(ctx context.Context, no string, round *deliveryRound, slow *slowSubscribers) (attempted, delivered int) {
 	for range maxOutbox { // events of one refund follow each other
-		attempts, err := s.leaseDeliveries(ctx, no, slow)
-		if err != nil {
-			s.log(ctx, slog.LevelError, "undelivered", no, "error", err)
-			return attempted, delivered
+		if round == nil {
+			var err error
+			if round, err = s.leaseDeliveries(ctx, no, slow); err != nil {
+				s.log(ctx, slog.LevelError, "undelivered", no, "error", err)
+				return attempted, delivered
+			}
 		}
-		if len(attempts) == 0 {
+		if len(round.attempts) == 0 {
 			break
 		}
-		attempted += len(attempts)
+		attempted += len(round.attempts)
 		crash("deliver.taken")
-		acknowledged := make([]bool, len(attempts))
+		acknowledged := make([]bool, len(round.attempts))
 		var wg sync.WaitGroup
-		for i, a := range attempts {
+		for i, a := range round.attempts {
 			wg.Go(func() {
 				defer s.recoverPanic(ctx, no)
-				acknowledged[i] = s.attemptDelivery(ctx, a, slow)
+				acknowledged[i] = s.attemptDelivery(ctx, round, a, slow)
 			})
 		}
 		wg.Wait()
@@ -57,8 +78,21 @@ func (s *Service) deliver(ctx context.Context, no string, slow *slowSubscribers)
 				delivered++
 			}
 		}
+		if round.last {
+			break
+		}
+		round = nil
 	}
 	return attempted, delivered
+}
+
+// A deliveryRound is what was leased of one refund at once.
+type deliveryRound struct {
+	attempts []deliveryAttempt
+
+	mu   lock.Mutex // of what follows; whoever holds it may be waiting for the ledger
+	left snapshot   // what the last commit of the round has left behind
+	last bool       // whether nothing was due after that
 }
 
 // A deliveryKey names what is on its way to one subscriber about one refund.
@@ -73,41 +107,48 @@ type deliveryAttempt struct {
 
 // leaseDeliveries leases what is due, in one commit, so that nobody else delivers it
 // meanwhile.
-func (s *Service) leaseDeliveries(ctx context.Context, no string, slow *slowSubscribers) (attempts []deliveryAttempt, err error) {
+func (s *Service) leaseDeliveries(ctx context.Context, no string, slow *slowSubscribers) (*deliveryRound, error) {
+	round := &deliveryRound{}
 	if timeLeft(ctx) < minDeliveryTime {
-		return nil, nil
+		return round, nil
 	}
-	err = s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
-		attempts = nil
+	left, err := s.updateFrom(ctx, nil, no, nil, func(tx *txn, now time.Time) error {
 		tx.keepQueryAt = true
-		for _, name := range tx.rec.dueSubscribers(now, slow) {
-			if _, busy := s.delivering.Load(deliveryKey{no, name}); busy {
-				continue
-			}
-			e, d := tx.rec.nextDelivery(name)
-			i := slices.IndexFunc(s.Subscribers, func(sub Subscriber) bool { return sub.Name == name })
-			switch {
-			case i >= 0 && s.Subscribers[i].Tell == nil: // another function's to deliver
-			case i >= 0:
-				d.Attempts++
-				d.Lease = now.Add(lease)
-				event := Event{ID: e.ID, At: e.At, Status: e.Refund.Status, Merchant: s.Merchant, Refund: e.Refund}
-				attempts = append(attempts, deliveryAttempt{event, s.Subscribers[i], d.Attempts})
-			case name == OwnCode: // enqueued by a function that could not know that there is none
-				tx.rec.dropDeliveries(name)
-			default:
-				d.Attempts++
-				s.reschedule(ctx, tx, e, d, errNoSubscriber, now)
-			}
-		}
+		round.attempts = s.lease(ctx, tx, slow, now)
 		return nil
 	})
-	return attempts, err
+	round.left = left
+	return round, err
+}
+
+// lease leases what is due of a refund, by the commit of a transaction.
+func (s *Service) lease(ctx context.Context, tx *txn, slow *slowSubscribers, now time.Time) (attempts []deliveryAttempt) {
+	for _, name := range tx.rec.dueSubscribers(now, slow) {
+		if _, busy := s.delivering.Load(deliveryKey{tx.no, name}); busy {
+			continue
+		}
+		e, d := tx.rec.nextDelivery(name)
+		i := slices.IndexFunc(s.Subscribers, func(sub Subscriber) bool { return sub.Name == name })
+		switch {
+		case i >= 0 && s.Subscribers[i].Tell == nil: // another function's to deliver
+		case i >= 0:
+			d.Attempts++
+			d.Lease = now.Add(lease)
+			event := Event{ID: e.ID, At: e.At, Status: e.Refund.Status, Merchant: s.Merchant, Refund: e.Refund}
+			attempts = append(attempts, deliveryAttempt{event, s.Subscribers[i], d.Attempts})
+		case name == OwnCode: // enqueued by a function that could not know that there is none
+			tx.rec.dropDeliveries(name)
+		default:
+			d.Attempts++
+			s.reschedule(ctx, tx, e, d, errNoSubscriber, now)
+		}
+	}
+	return attempts
 }
 
 // attemptDelivery calls one subscriber and records what came of it at once: a crash
 // while others are still being called must not have it called again.
-func (s *Service) attemptDelivery(ctx context.Context, a deliveryAttempt, slow *slowSubscribers) (acknowledged bool) {
+func (s *Service) attemptDelivery(ctx context.Context, round *deliveryRound, a deliveryAttempt, slow *slowSubscribers) (acknowledged bool) {
 	no, begun := a.event.Refund.OutRefundNo, time.Now()
 	s.delivering.Store(deliveryKey{no, a.to.Name}, a)
 	defer s.delivering.Delete(deliveryKey{no, a.to.Name})
@@ -116,7 +157,7 @@ func (s *Service) attemptDelivery(ctx context.Context, a deliveryAttempt, slow *
 	crash("deliver.told")
 	ctx, cancel := settleContext(ctx)
 	defer cancel()
-	err := s.update(ctx, no, nil, func(tx *txn, now time.Time) error {
+	err := s.record(ctx, round, no, slow, func(tx *txn, now time.Time) error {
 		acknowledged = false
 		e, d := tx.rec.nextDelivery(a.to.Name)
 		if e == nil || e.ID != a.event.ID || d.Attempts != a.number {
@@ -142,6 +183,23 @@ func (s *Service) attemptDelivery(ctx context.Context, a deliveryAttempt, slow *
 		s.log(ctx, slog.LevelInfo, "delivered", no, "to", a.to.Name, "try", a.number, "event_id", a.event.ID)
 	}
 	return acknowledged && err == nil
+}
+
+// record records what came of an attempt. Those of one round do it one after the other,
+// each from what the one before has left behind.
+func (s *Service) record(ctx context.Context, round *deliveryRound, no string, slow *slowSubscribers, change func(tx *txn, now time.Time) error) error {
+	if err := round.mu.Lock(ctx); err != nil {
+		return timeIsUp(err)
+	}
+	defer round.mu.Unlock()
+	var last bool
+	left, err := s.updateFrom(ctx, round.left, no, nil, func(tx *txn, now time.Time) error {
+		err := change(tx, now)
+		last = err == nil && len(tx.rec.dueSubscribers(now, slow)) == 0
+		return err
+	})
+	round.left, round.last = left, err == nil && left != nil && last
+	return err
 }
 
 // callSubscriber calls the subscriber, with a bound, and survives it.

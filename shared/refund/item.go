@@ -15,6 +15,7 @@ func refundKey(outRefundNo string) Key { return Key("refund/" + outRefundNo) }
 func refundIDKey(refundID string) Key  { return Key("refund_id/" + refundID) }
 func isRefundID(k Key) bool            { return strings.HasPrefix(string(k), "refund_id/") }
 func isOrder(k Key) bool               { return strings.HasPrefix(string(k), "order/") }
+func isRate(k Key) bool                { return strings.HasPrefix(string(k), "limit/") }
 
 // item encodes a value for the ledger. The types of this package always encode.
 func item(key Key, version int64, body any, due time.Time) Item {

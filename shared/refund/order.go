@@ -12,6 +12,9 @@ import (
 type orderAccount struct {
 	// SameAs is set when this item only leads from the order's second number to its account.
 	SameAs Key `json:"same_as,omitempty"`
+	// Alias is the item that leads here from the order's second number, once the upstream
+	// has named both: that it does need not be read then.
+	Alias Key `json:"alias,omitempty"`
 
 	TransactionID string       `json:"transaction_id,omitempty"`
 	OutTradeNo    string       `json:"out_trade_no,omitempty"`

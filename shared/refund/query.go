@@ -64,7 +64,7 @@ func (s *Service) confirm(ctx context.Context, no string, by actor, ask func(*re
 	if err := s.Channel.Spec().Number("out_refund_no", no); err != nil {
 		return Settlement{}, err
 	}
-	tx, err := s.begin(ctx, no)
+	tx, err := s.beginUntil(ctx, func(*record) bool { return true }, no)
 	if err != nil {
 		return Settlement{}, err
 	}

@@ -48,6 +48,9 @@ const (
 	slowFor = time.Second
 	// maxSlowQueue is how long a submission waits for its turn meanwhile.
 	maxSlowQueue = 3 * time.Second
+	// apartFor is how long turns are taken before the claims that need them, once a claim
+	// that was to take its own has found others at it.
+	apartFor = time.Second
 )
 
 // dropAhead drops what no rule can have written: a clock that runs ahead must not
@@ -69,9 +72,41 @@ func gap(rate int, share float64) int64 {
 
 // turns hands out turns to submit, within one process.
 type turns struct {
+	claims  atomic.Int32 // under way
+	apart   atomic.Int64 // until when none takes its own turn, Unix microseconds
 	waiting atomic.Int32
 	mu      lock.Mutex  // of stock; whoever holds it may be waiting for the ledger
 	stock   []time.Time // turns taken for those who wait
+}
+
+// enter counts a claim, until leave, and reports whether it is the only one of this
+// process: several would hinder each other if each took its own turn.
+func (t *turns) enter() (alone bool) { return t.claims.Add(1) == 1 }
+func (t *turns) leave()              { t.claims.Add(-1) }
+
+// takeApart has the claims of the next moment take their turns before them: all
+// instances write the one item, so that whoever writes it with a claim does so in vain
+// while many are at it.
+func (t *turns) takeApart() { t.apart.Store(time.Now().Add(apartFor).UnixMicro()) }
+
+// mayClaimTurn reports whether a claim may take its turn in its own commit.
+func (s *Service) mayClaimTurn() bool {
+	return s.Channel.Spec().Rate > 0 && time.Now().UnixMicro() >= s.turns.apart.Load()
+}
+
+// claimTurn takes a turn for the claim in its own transaction, if the shared item was
+// read with it and one is due at once. Who has to wait waits before anything is claimed.
+func (s *Service) claimTurn(tx *txn) bool {
+	if tx.rate == nil {
+		return false
+	}
+	spec, now, r := s.Channel.Spec(), time.Now().UnixMicro(), *tx.rate
+	if r.dropAhead(now, spec.BadRate) || r.BadUntil > now || r.take(now, gap(spec.Rate, rateShare), burst, 1) > now {
+		s.turns.takeApart()
+		return false
+	}
+	tx.rate = &r
+	return true
 }
 
 // turn waits for the caller's turn to submit. [CodeLimited] if it is too far off.
@@ -149,9 +184,11 @@ func (s *Service) penalize(ctx context.Context) {
 	}
 }
 
+func (s *Service) rateKey() Key { return Key("limit/" + s.Merchant.MchID) }
+
 // updateRate changes what the merchant's instances share. now is in Unix microseconds.
 func (s *Service) updateRate(ctx context.Context, change func(r *submissionRate, now int64) error) error {
-	key, ahead := Key("limit/"+s.Merchant.MchID), false
+	key, ahead := s.rateKey(), false
 	defer func() {
 		// Seldom: whoever submits meanwhile waits for it.
 		if last := s.aheadNoted.Load(); ahead && time.Since(time.Unix(last, 0)) > time.Hour && s.aheadNoted.CompareAndSwap(last, time.Now().Unix()) {

@@ -49,6 +49,7 @@ type record struct {
 	Finish       *finish `json:"finish,omitempty"`      // what was last sent to finish an abnormal refund
 
 	begun time.Time // real time at which this process recorded the last submission
+	left  snapshot  // what this process's claim has left behind, from which its reply is settled
 }
 
 // A HistoryEntry is one line of a refund's history.

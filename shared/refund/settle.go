@@ -31,6 +31,8 @@ type Outcome struct {
 	refused    *Error // of a query: the refusal that made us ask
 	by         actor  // of a query, a relay or a bill: who had us ask, or brought it
 	bill       *billRow
+	known      snapshot // of a reply: what the claim has left behind
+	deliver    bool     // whoever settles delivers at once what it owes
 }
 
 // A Settlement is what the ledger says once an outcome has been settled.
@@ -40,12 +42,13 @@ type Settlement struct {
 	Changed bool // whether the state moved
 	Owes    bool // events wait for subscribers: [Service.Deliver] has something to do
 
-	ask         bool   // the outcome contradicts the record: the upstream must say what is true
-	contradicts bool   // the outcome contradicts the record, and nothing was settled
-	revision    int    // of the record now
-	refusal     *Error // of a rejected refund
-	numberTaken bool   // an external refund has the number
-	waits       *Error // what is answered about a claim that waits for the merchant's balance
+	ask         bool           // the outcome contradicts the record: the upstream must say what is true
+	contradicts bool           // the outcome contradicts the record, and nothing was settled
+	revision    int            // of the record now
+	refusal     *Error         // of a rejected refund
+	numberTaken bool           // an external refund has the number
+	waits       *Error         // what is answered about a claim that waits for the merchant's balance
+	leased      *deliveryRound // what is to be delivered at once; nil: nobody has looked
 }
 
 // Settle applies an outcome to the ledger: the one way in which every
@@ -91,11 +94,15 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	}
 	var st Settlement
 	var rec *record
-	err := s.update(ctx, out.OutRefundNo, keys, func(tx *txn, now time.Time) (err error) {
+	var round *deliveryRound
+	left, err := s.updateFrom(ctx, out.known, out.OutRefundNo, keys, func(tx *txn, now time.Time) (err error) {
 		if st, err = tx.settle(out, s.Merchant, s.subscriberNames(), now); err != nil {
 			return err
 		}
 		tx.closeCauses()
+		if round = nil; out.deliver && st.Changed {
+			round = &deliveryRound{attempts: s.lease(ctx, tx, &slowSubscribers{}, now)}
+		}
 		rec = &tx.rec
 		tx.logArgs = []any{"source", out.Source, "state", st.State}
 		crash("settle.before")
@@ -112,6 +119,9 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 	}
 	st.Refund, st.revision, st.refusal, st.numberTaken = rec.view(), rec.Revision, rec.Refusal, rec.NumberTaken
 	st.Owes = len(rec.Outbox) > 0
+	if st.leased = round; round != nil {
+		round.left = left
+	}
 	if rec.waits() {
 		st.waits = rec.waitingError(s.now())
 	}

@@ -17,6 +17,7 @@ type txn struct {
 	items       map[Key]Item          // as read
 	accounts    map[Key]*orderAccount // every order item that was read or made
 	ids         map[Key]string        // refund numbers by the refund_ids that were read or made
+	rate        *submissionRate       // what the merchant's instances share, where it was read too
 	known       map[Key]bool          // items that hold nothing which this version does not know
 	keepQueryAt bool                  // the change leaves the time of the next query as it was
 	alarms      []alarm               // that the change raises
@@ -27,6 +28,14 @@ type txn struct {
 	decided     bool                  // the claim is by the decision of the application
 	application *application          // that may have reserved the number, or by whose decision it is claimed; nil: there is none
 	waitFunds   bool                  // a claim may wait for the merchant's balance
+	left        snapshot              // what its commit has left behind
+}
+
+func (s *Service) newTxn(no string) *txn {
+	return &txn{
+		no: no, items: map[Key]Item{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}, known: map[Key]bool{},
+		waitFunds: s.WaitFunds,
+	}
 }
 
 // update changes a refund and what depends on it in one transaction, anew from the
@@ -34,8 +43,18 @@ type txn struct {
 // caller knows to matter: the order's numbers, the refund_id. What change returns,
 // other than [errUnchanged], is update's error, and then nothing is written.
 func (s *Service) update(ctx context.Context, no string, keys []Key, change func(tx *txn, now time.Time) error) error {
+	_, err := s.updateFrom(ctx, nil, no, keys, change)
+	return err
+}
+
+// updateFrom is [Service.update]. It begins from a snapshot, if there is one that
+// serves, and returns what its commit has left behind: nil if there was none.
+func (s *Service) updateFrom(ctx context.Context, known snapshot, no string, keys []Key, change func(tx *txn, now time.Time) error) (left snapshot, err error) {
+	if left, done, err := s.updateUnread(ctx, known, no, keys, change); done {
+		return left, err
+	}
 	logged := map[string]bool{}
-	return s.retry(ctx, func() error {
+	err = s.retry(ctx, func() error {
 		tx, err := s.begin(ctx, no, keys...)
 		if err != nil {
 			return err
@@ -45,8 +64,11 @@ func (s *Service) update(ctx context.Context, no string, keys []Key, change func
 			return err
 		}
 		s.logAlarms(ctx, tx, logged)
-		return s.commit(ctx, tx, now)
+		err = s.commit(ctx, tx, now)
+		left = tx.left
+		return err
 	})
+	return left, err
 }
 
 // updateItem changes one item on which no refund depends. What change returns is as for
@@ -70,10 +92,16 @@ func updateItem[T any](ctx context.Context, s *Service, k Key, change func(body 
 
 // begin reads a refund and every item that it depends on. keys are as for [Service.update].
 func (s *Service) begin(ctx context.Context, no string, keys ...Key) (*txn, error) {
+	return s.beginUntil(ctx, func(*record) bool { return false }, no, keys...)
+}
+
+// beginUntil is [Service.begin], but for what the refund depends on beyond keys if its
+// record is enough: then the transaction only says what that holds.
+func (s *Service) beginUntil(ctx context.Context, enough func(*record) bool, no string, keys ...Key) (*txn, error) {
 	if err := s.Bind(ctx); err != nil {
 		return nil, err
 	}
-	tx := &txn{no: no, items: map[Key]Item{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}, known: map[Key]bool{}, waitFunds: s.WaitFunds}
+	tx := s.newTxn(no)
 	want := append([]Key{refundKey(no)}, keys...)
 	for len(want) > 0 {
 		items, err := s.Ledger.Get(ctx, want...)
@@ -84,6 +112,9 @@ func (s *Service) begin(ctx context.Context, no string, keys ...Key) (*txn, erro
 			if err := tx.load(it); err != nil {
 				return nil, err
 			}
+		}
+		if enough(&tx.rec) {
+			break
 		}
 		want = tx.missing()
 	}
@@ -107,6 +138,9 @@ func (tx *txn) load(it Item) error {
 		err := decode(it, &no)
 		tx.ids[it.Key] = no
 		return err
+	case isRate(it.Key):
+		tx.rate = &submissionRate{}
+		return decode(it, tx.rate)
 	}
 	a := &orderAccount{}
 	tx.accounts[it.Key] = a
@@ -138,11 +172,18 @@ func (tx *txn) missing() []Key {
 
 // commit writes what changed: all of it, or nothing and [ErrStale].
 func (s *Service) commit(ctx context.Context, tx *txn, now time.Time) error {
-	items := tx.changes(now)
+	return s.write(ctx, tx, tx.changes(now))
+}
+
+func (s *Service) write(ctx context.Context, tx *txn, items []Item) error {
 	if len(items) == 0 {
 		return nil
 	}
-	return ledgerError(s.Ledger.Commit(ctx, items...))
+	err := s.Ledger.Commit(ctx, items...)
+	if err == nil {
+		tx.left = tx.after(items)
+	}
+	return ledgerError(err)
 }
 
 // changes lists what differs from what was read, as it is to be stored. A refund
@@ -165,6 +206,11 @@ func (tx *txn) changes(now time.Time) (items []Item) {
 	for _, k := range slices.Sorted(maps.Keys(tx.ids)) {
 		if tx.differs(k, tx.ids[k], new(string)) {
 			items = append(items, tx.item(k, tx.ids[k], time.Time{}))
+		}
+	}
+	for k := range tx.items {
+		if isRate(k) && tx.differs(k, tx.rate, new(submissionRate)) {
+			items = append(items, tx.item(k, tx.rate, time.Time{}))
 		}
 	}
 	return items
