@@ -175,7 +175,7 @@ func TestClaimAndItsTurnAreCommittedBeforeTheUpstreamIsCalled(t *testing.T) {
 	f.up.before = func(refund.Request) error {
 		ledger.mu.Lock()
 		defer ledger.mu.Unlock()
-		wantEqual(t, "before the call", "get refund order limit, commit refund order limit", strings.Join(ledger.calls, ", "))
+		wantEqual(t, "before the call", "get refund order application limit, commit refund order limit", strings.Join(ledger.calls, ", "))
 		return nil
 	}
 	ledger.count(func() { f.must(t, request("R1", 10)) })
@@ -267,7 +267,7 @@ func TestTurnsAreTakenApartWhileOthersTakeThemToo(t *testing.T) {
 		}
 	}
 	_, calls := ledger.count(func() { f.must(t, request("R1", 10)) })
-	wantEqual(t, "the first", "get refund order limit, commit refund order limit, get refund order, get limit, commit limit, commit refund order, commit refund order order refund_id", calls)
+	wantEqual(t, "the first", "get refund order application limit, commit refund order limit, get refund order application, get limit, commit limit, commit refund order, commit refund order order refund_id", calls)
 	_, calls = ledger.count(func() { f.must(t, request("R2", 10)) })
-	wantEqual(t, "the next", "get refund order, get limit, commit limit, commit refund order, commit refund order refund_id", calls)
+	wantEqual(t, "the next", "get refund order application, get limit, commit limit, commit refund order, commit refund order refund_id", calls)
 }
