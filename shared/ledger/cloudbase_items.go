@@ -117,9 +117,11 @@ func milliText(t time.Time) *string {
 	return &s
 }
 
+var errNoItem = fmt.Errorf("%w: a row of it is not a whole item of a ledger", errCloudAnswer)
+
 // itemOf reads a row of cloudColumns.
 func itemOf(row cloudRow) (item refund.Item, err error) {
-	wrong := fmt.Errorf("%w: a row of it is not a whole item of a ledger", errCloudAnswer)
+	wrong := errNoItem
 	k, v, b := row["k"], row["v"], row["b"]
 	if k == nil || v == nil || b == nil || checkKey(refund.Key(*k)) != nil {
 		return item, wrong
@@ -159,6 +161,11 @@ func (c *cloud) items(ctx context.Context, most int, text string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
+	return itemsOf(rows, most)
+}
+
+// itemsOf reads rows that have cloudColumns.
+func itemsOf(rows []cloudRow, most int) (items []refund.Item, err error) {
 	if len(rows) > most {
 		return nil, fmt.Errorf("%w: %d rows, want at most %d", errCloudAnswer, len(rows), most)
 	}

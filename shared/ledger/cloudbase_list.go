@@ -10,39 +10,55 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// listDue reads one shard of the index.
-func (c *cloud) listDue(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error) {
-	return c.list(ctx, limit, func(last *refund.Item, n int) (string, []any) {
-		if last != nil {
-			after = after.at(*last)
-		}
-		return c.dialect.listDue(), c.dialect.dueArgs(due, after, n)
-	})
-}
-
-func (c *cloud) listKeys(ctx context.Context, after refund.Key, limit int) ([]refund.Item, error) {
-	return c.list(ctx, limit, func(last *refund.Item, n int) (string, []any) {
-		if last != nil {
-			after = last.Key
-		}
-		return c.dialect.listKeys(), []any{string(after), n}
-	})
-}
-
-// list runs a statement that lists n items behind the last one; nil: from its beginning.
-func (c *cloud) list(ctx context.Context, limit int, behind func(last *refund.Item, n int) (text string, args []any)) (items []refund.Item, err error) {
+// listDue reads all shards by one statement.
+func (c *cloud) listDue(ctx context.Context, due int64, after position, limit int) (found []placed, err error) {
 	leave, err := c.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
 	_, err = c.inParts(ctx, limit, func(ctx context.Context, n int) (int, error) {
-		var last *refund.Item
-		if len(items) > 0 {
-			last = &items[len(items)-1]
+		if len(found) > 0 {
+			after = found[len(found)-1].place
 		}
-		text, args := behind(last, n)
-		got, err := c.items(ctx, n, text, args...)
+		rows, err := c.exec(ctx, cloudColumns+" p", c.dialect.listShards(), c.dialect.shardArgs(due, after, n)...)
+		if err != nil {
+			return 0, err
+		}
+		items, err := itemsOf(rows, n)
+		if err != nil {
+			return 0, err
+		}
+		parts := make([]int, len(rows))
+		for i, row := range rows {
+			if row["p"] == nil {
+				return 0, errNoItem
+			}
+			if parts[i], err = strconv.Atoi(*row["p"]); err != nil {
+				return 0, errNoItem
+			}
+		}
+		got, err := inShards(after, items, parts)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", errCloudAnswer, err)
+		}
+		found = append(found, got...)
+		return len(got), nil
+	})
+	return found, err
+}
+
+func (c *cloud) listKeys(ctx context.Context, after refund.Key, limit int) (items []refund.Item, err error) {
+	leave, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	_, err = c.inParts(ctx, limit, func(ctx context.Context, n int) (int, error) {
+		if len(items) > 0 {
+			after = items[len(items)-1].Key
+		}
+		got, err := c.items(ctx, n, c.dialect.listKeys(), string(after), n)
 		items = append(items, got...)
 		return len(got), err
 	})

@@ -35,6 +35,10 @@ type dialect struct {
 	// database does not see one in the comparison of a pair.
 	ranges bool
 
+	// atOnce says that a LIMIT may be computed by queries, so that one statement lists what is
+	// due in all shards.
+	atOnce bool
+
 	// limit writes how many rows are wanted, with one parameter; "": a bare one.
 	limit string
 
@@ -53,7 +57,7 @@ type dialect struct {
 	attempts int
 }
 
-// listDue is the statement that lists what is due, and dueArgs are its arguments: due by
+// listDue is the statement that lists what is due in one shard, and dueArgs are its arguments: due by
 // a time, behind a position in its shard, a few. Either way of writing it is a seek in the
 // index in one family of databases and a scan in the other.
 func (d dialect) listDue() string {

@@ -140,19 +140,20 @@ func (d *dynamo) queryPage(ctx context.Context, in *dynamodb.QueryInput) (out *d
 	return out, err
 }
 
-// listDue reads one shard of the index.
-func (d *dynamo) listDue(ctx context.Context, due int64, after position, limit int) (items []refund.Item, err error) {
+func (d *dynamo) listDue(ctx context.Context, due int64, after position, limit int) ([]placed, error) {
 	leave, err := d.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	err = d.query(ctx, dueRange(due, after), limit, func(a attributes) error {
-		item, err := loaded(a)
-		items = append(items, item)
-		return err
+	return shardByShard(after, limit, func(after position, n int) (items []refund.Item, err error) {
+		err = d.query(ctx, dueRange(due, after), n, func(a attributes) error {
+			item, err := loaded(a)
+			items = append(items, item)
+			return err
+		})
+		return items, err
 	})
-	return items, err
 }
 
 func (d *dynamo) listClasses(ctx context.Context, r classRange, limit int) (entries []entry, err error) {

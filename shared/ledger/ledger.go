@@ -24,9 +24,10 @@ type store interface {
 	read(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error)
 	// commit writes all items, sorted by key, or none; [refund.ErrStale] if a version differs.
 	commit(ctx context.Context, items []refund.Item) error
-	// listDue returns up to limit items of a position's shard that are due by the given
-	// Unix millisecond, behind the position, earliest first and by key.
-	listDue(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error)
+	// listDue returns up to limit items that are due by the given Unix millisecond, behind
+	// the position: of its shard, and then of those that follow it, in each the earliest
+	// first and by key.
+	listDue(ctx context.Context, due int64, after position, limit int) ([]placed, error)
 	// listClasses returns the entries of a range: of each class the limit newest, in any order.
 	listClasses(ctx context.Context, r classRange, limit int) ([]entry, error)
 	// listKeys returns up to limit items that follow a key in the store's own order.

@@ -58,9 +58,13 @@ func (s *Store) listDue(ctx context.Context, due time.Time, cursor string, limit
 	if err != nil {
 		return nil, "", err
 	}
-	items, last, more, err := listShards(ctx, s.store, due, after, limit)
-	if more {
-		next = last.cursor()
+	found, err := s.store.listDue(ctx, due.UnixMilli(), after, limit+1) // one more shows whether anything follows
+	if len(found) > limit {
+		found = found[:limit]
+		next = found[limit-1].place.cursor()
+	}
+	for _, p := range found {
+		items = append(items, p.Item)
 	}
 	return items, next, err
 }

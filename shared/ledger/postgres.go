@@ -30,6 +30,7 @@ func openPostgres(_ context.Context, rest string, _ options) (store, error) {
 	d := dialect{
 		name: "postgres", migrate: migratePostgres, version: postgresVersion,
 		placeholder: func(n int) string { return fmt.Sprintf("$%d", n) },
+		atOnce:      true,
 		snapshot:    sql.LevelRepeatableRead,
 		duplicate:   func(err error) bool { return postgresCode(err) == "23505" },
 		locked: func(err error) bool {

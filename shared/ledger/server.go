@@ -82,7 +82,7 @@ func (s *server) read(ctx context.Context, keys []refund.Key) (map[refund.Key]re
 	return s.table.read(ctx, keys)
 }
 
-func (s *server) listDue(ctx context.Context, due int64, after position, limit int) ([]refund.Item, error) {
+func (s *server) listDue(ctx context.Context, due int64, after position, limit int) ([]placed, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,9 @@ func newTable(db *sql.DB, d dialect) *table {
 
 		everything: statement{text: d.rebind(d.listKeys())},
 	}
+	if d.atOnce {
+		t.due.text = d.rebind(d.listShards())
+	}
 	for n := 1; n <= maxKeys; n *= 4 {
 		t.byKey = append(t.byKey, statement{text: d.rebind(getItems(n))})
 	}
@@ -200,6 +203,12 @@ func (s statement) rows(ctx context.Context, db *sql.DB, tx *sql.Tx, args ...any
 
 // query runs a statement that begins with selectItem; tx may be nil.
 func (t *table) query(ctx context.Context, tx *sql.Tx, s statement, args ...any) (items []refund.Item, err error) {
+	return t.queryWith(ctx, tx, s, nil, args...)
+}
+
+// queryWith does so. If parts is not nil, each row has a number behind the item, which is
+// added to it.
+func (t *table) queryWith(ctx context.Context, tx *sql.Tx, s statement, parts *[]int, args ...any) (items []refund.Item, err error) {
 	rows, err := s.rows(ctx, t.db, tx, args...)
 	if err != nil {
 		return nil, err
@@ -209,7 +218,12 @@ func (t *table) query(ctx context.Context, tx *sql.Tx, s statement, args ...any)
 		var item refund.Item
 		var due, at sql.NullInt64
 		var class sql.NullString
-		if err := rows.Scan(&item.Key, &item.Version, &due, &class, &at, &item.Body); err != nil {
+		columns := []any{&item.Key, &item.Version, &due, &class, &at, &item.Body}
+		if parts != nil {
+			*parts = append(*parts, 0)
+			columns = append(columns, &(*parts)[len(*parts)-1])
+		}
+		if err := rows.Scan(columns...); err != nil {
 			return nil, err
 		}
 		if item.Body == nil { // some drivers give an empty body as nil

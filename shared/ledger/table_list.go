@@ -6,12 +6,25 @@ import (
 	"wxrefund/shared/refund"
 )
 
-func (t *table) listDue(ctx context.Context, due int64, after position, limit int) (items []refund.Item, err error) {
+func (t *table) listDue(ctx context.Context, due int64, after position, limit int) (found []placed, err error) {
+	if !t.dialect.atOnce {
+		return shardByShard(after, limit, func(after position, n int) (items []refund.Item, err error) {
+			err = t.dialect.retry(ctx, func() error {
+				items, err = t.query(ctx, nil, t.due, t.dialect.dueArgs(due, after, n)...)
+				return err
+			})
+			return items, err
+		})
+	}
 	err = t.dialect.retry(ctx, func() error {
-		items, err = t.query(ctx, nil, t.due, t.dialect.dueArgs(due, after, limit)...)
+		var parts []int
+		items, err := t.queryWith(ctx, nil, t.due, &parts, t.dialect.shardArgs(due, after, limit)...)
+		if err == nil {
+			found, err = inShards(after, items, parts)
+		}
 		return err
 	})
-	return items, err
+	return found, err
 }
 
 func (t *table) listKeys(ctx context.Context, after refund.Key, limit int) (items []refund.Item, err error) {
