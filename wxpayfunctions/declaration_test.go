@@ -247,19 +247,7 @@ func TestDeclarationHasTheFieldsThatSubscribersReceive(t *testing.T) {
 	for _, status := range union(t, "SettledStatus") {
 		all.Status, little.Status = refund.Status(status), refund.Status(status)
 		most, least := encoded(t, all), encoded(t, little)
-		for _, c := range []struct{ name, at string }{{"SettledEvent", ""}, {"SettledResource", "resource"}, {"SettledAmount", "resource.amount"}} {
-			want, always := declared(t, c.name), properties{}
-			for name, kind := range want {
-				if !strings.HasPrefix(kind, "?") {
-					always[name] = kind
-				}
-			}
-			for _, d := range []string{cmp.Diff(names(at(most, c.at)), names(want)), cmp.Diff(names(at(least, c.at)), names(always))} {
-				if d != "" {
-					t.Errorf("%s of %s (-Go +TypeScript):\n%s", c.name, status, d)
-				}
-			}
-		}
+		received(t, status, most, least, [][2]string{{"SettledEvent", ""}, {"SettledResource", "resource"}, {"SettledAmount", "resource.amount"}})
 		if got, want := at(most, "")["resource_type"], literals(declared(t, "SettledEvent")["resource_type"])[0]; got != want {
 			t.Errorf("resource_type %v, declared %s", got, want)
 		}
@@ -270,6 +258,44 @@ func TestDeclarationHasTheFieldsThatSubscribersReceive(t *testing.T) {
 	for _, status := range []refund.Status{refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal} {
 		if !slices.Contains(union(t, "SettledStatus"), string(status)) {
 			t.Errorf("SettledStatus lacks %s", status)
+		}
+	}
+}
+
+// received holds an event of which everything is known, and one of which nothing is, against
+// interfaces, each with the path at which it stands.
+func received(t *testing.T, status string, most, least map[string]any, interfaces [][2]string) {
+	t.Helper()
+	for _, c := range interfaces {
+		want, always := declared(t, c[0]), properties{}
+		for name, kind := range want {
+			if !strings.HasPrefix(kind, "?") {
+				always[name] = kind
+			}
+		}
+		for _, d := range []string{cmp.Diff(names(at(most, c[1])), names(want)), cmp.Diff(names(at(least, c[1])), names(always))} {
+			if d != "" {
+				t.Errorf("%s of %s (-Go +TypeScript):\n%s", c[0], status, d)
+			}
+		}
+	}
+}
+
+// The same of applications, in each of their states.
+func TestDeclarationHasTheFieldsOfEventsAboutApplications(t *testing.T) {
+	for _, state := range union(t, "ApplicationState") {
+		all := refund.Event{
+			ID: "e1", At: time.Unix(0, 0), Merchant: refund.Merchant{MchID: "m", SubMchID: "s"},
+			Application: &refund.Application{
+				ID: "A1", State: refund.ApplicationState(state), OutTradeNo: "o", TransactionID: "t", OutRefundNo: "r", Reason: "r", CreatedAt: time.Unix(0, 0), DecidedAt: time.Unix(0, 0),
+				Amount: refund.ApplicationAmount{Refund: 1, Total: 1, Currency: "CNY"}, Applicant: "a", Refund: &refund.Refund{}, History: []refund.HistoryEntry{{}},
+			},
+		}
+		little := refund.Event{ID: "e1", Merchant: refund.Merchant{MchID: "m"}, Application: &refund.Application{ID: "A1", State: refund.ApplicationState(state)}}
+		most, least := encoded(t, all), encoded(t, little)
+		received(t, state, most, least, [][2]string{{"ApplicationEvent", ""}, {"ApplicationResource", "resource"}, {"ApplicationAmount", "resource.amount"}})
+		if got, want := most["event_type"], "REFUND_APPLICATION."+state; got != want || !strings.Contains(declaration(t), "ApplicationEvent<'"+state+"'>") {
+			t.Errorf("event_type %v, want %s, and among what subscribers receive", got, want)
 		}
 	}
 }

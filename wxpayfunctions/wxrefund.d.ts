@@ -438,8 +438,53 @@ export interface SettledAmount {
   currency?: string
 }
 
+/**
+ * An application has been made, decided or refunded: no money moves by it, its refund has events of its own. It comes
+ * only where buyers apply (`REFUND_SELF`) or two have to agree (`REFUND_APPROVAL_FEN`), and says of nobody who they
+ * are.
+ *
+ * 退款申请的事件；资金变动以退款事件为准。只在启用 `REFUND_SELF` 或 `REFUND_APPROVAL_FEN` 时出现，不含 openid。
+ */
+export interface ApplicationEvent<S extends ApplicationState = ApplicationState> {
+  id: string
+  /** RFC 3339. */
+  create_time: string
+  resource_type: 'encrypt-resource'
+  event_type: `REFUND_APPLICATION.${S}`
+  /** 退款申请待处理, 退款申请已批准, … */
+  summary: string
+  resource: ApplicationResource<S>
+}
+
+/** The application of an {@link ApplicationEvent}. 事件中的申请。 */
+export interface ApplicationResource<S extends ApplicationState = ApplicationState> {
+  mchid: string
+  sub_mchid?: string
+  application_id: string
+  state: S
+  out_trade_no?: string
+  transaction_id?: string
+  /** Once there is one. 有了才出现。 */
+  out_refund_no?: string
+  reason?: string
+  /** RFC 3339. */
+  created_at: string
+  /** RFC 3339. */
+  decided_at?: string
+  amount: ApplicationAmount
+}
+
 /** What a cloud function or the webhook is called with; `event_type` tells them apart. 订阅者收到的事件。 */
-export type SubscriberEvent = SettledEvent<'SUCCESS'> | SettledEvent<'CLOSED'> | SettledEvent<'ABNORMAL'>
+export type SubscriberEvent =
+  | SettledEvent<'SUCCESS'>
+  | SettledEvent<'CLOSED'>
+  | SettledEvent<'ABNORMAL'>
+  | ApplicationEvent<'PENDING'>
+  | ApplicationEvent<'APPROVED'>
+  | ApplicationEvent<'REJECTED'>
+  | ApplicationEvent<'WITHDRAWN'>
+  | ApplicationEvent<'EXPIRED'>
+  | ApplicationEvent<'REFUNDED'>
 
 /**
  * What a cloud function returns: only `SUCCESS` means that it has taken the event. A webhook answers 2xx instead.

@@ -19,7 +19,10 @@ func Subscribers(getenv func(string) string, log *slog.Logger) ([]refund.Subscri
 }
 
 // OnSettled returns what is called with every refund that has succeeded, was closed or
-// has become abnormal; nil: nothing is, which is how it comes.
+// has become abnormal, and, where buyers apply (REFUND_SELF) or two have to agree
+// (REFUND_APPROVAL_FEN), with whatever becomes of an application: then event.Application is
+// not nil, no money has moved by that, and the event's Status and Refund say nothing. nil:
+// nothing is called, which is how it comes.
 //
 // It is called at least once for each event, and in order for one refund. event.ID is
 // the same when an event is delivered again. If it returns an error, or does not return
@@ -34,6 +37,9 @@ func Subscribers(getenv func(string) string, log *slog.Logger) ([]refund.Subscri
 // part of cloudbaserc.json by themselves; serverless.yml and template.yaml must name them.
 //
 //	return func(ctx context.Context, event refund.Event) error {
+//		if a := event.Application; a != nil {
+//			return orders.Applied(ctx, event.ID, a.ID, a.OutTradeNo, a.State)
+//		}
 //		return orders.Refunded(ctx, event.ID, event.Refund.OutTradeNo, event.Status)
 //	}, nil
 func OnSettled(getenv func(string) string, log *slog.Logger) (func(ctx context.Context, event refund.Event) error, error) {

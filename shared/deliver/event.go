@@ -13,12 +13,12 @@ import (
 // keeps its name, as it does there. Functions that were written for the template
 // take it unchanged.
 type event struct {
-	ID           string   `json:"id"` // the same at every attempt to deliver this event
-	CreateTime   string   `json:"create_time"`
-	ResourceType string   `json:"resource_type"`
-	EventType    string   `json:"event_type"`
-	Summary      string   `json:"summary"`
-	Resource     resource `json:"resource"`
+	ID           string `json:"id"` // the same at every attempt to deliver this event
+	CreateTime   string `json:"create_time"`
+	ResourceType string `json:"resource_type"`
+	EventType    string `json:"event_type"`
+	Summary      string `json:"summary"`
+	Resource     any    `json:"resource"`
 }
 
 type resource struct {
@@ -54,22 +54,28 @@ func summaries() map[refund.Status]string {
 
 // Encode writes the event as its receivers read it.
 func Encode(e refund.Event) ([]byte, error) {
+	if e.Application != nil {
+		return encodeApplication(e, *e.Application)
+	}
 	summary, ok := summaries()[e.Status]
 	if !ok {
 		return nil, fmt.Errorf("deliver: there is no event of a refund that is %s", e.Status)
 	}
 	r := e.Refund
-	return json.Marshal(event{
-		ID:           e.ID,
-		CreateTime:   e.At.In(time.FixedZone("", 8*60*60)).Format(time.RFC3339),
-		ResourceType: "encrypt-resource",
-		EventType:    "REFUND." + string(e.Status),
-		Summary:      summary,
-		Resource: resource{
-			MchID: e.Merchant.MchID, SubMchID: e.Merchant.SubMchID,
-			OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo, RefundID: r.RefundID,
-			RefundStatus: e.Status, SuccessTime: r.SuccessTime, UserReceivedAccount: r.UserReceivedAccount,
-			Amount: amount{r.Amount.Total, r.Amount.Refund, r.Amount.PayerTotal, r.Amount.PayerRefund, r.Amount.Currency},
-		},
+	return encode(e, "REFUND."+string(e.Status), summary, resource{
+		MchID: e.Merchant.MchID, SubMchID: e.Merchant.SubMchID,
+		OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo, RefundID: r.RefundID,
+		RefundStatus: e.Status, SuccessTime: r.SuccessTime, UserReceivedAccount: r.UserReceivedAccount,
+		Amount: amount{r.Amount.Total, r.Amount.Refund, r.Amount.PayerTotal, r.Amount.PayerRefund, r.Amount.Currency},
 	})
 }
+
+func encode(e refund.Event, eventType, summary string, resource any) ([]byte, error) {
+	return json.Marshal(event{
+		ID: e.ID, CreateTime: stamp(e.At), ResourceType: "encrypt-resource",
+		EventType: eventType, Summary: summary, Resource: resource,
+	})
+}
+
+// stamp writes a time as WeChat Pay does.
+func stamp(t time.Time) string { return t.In(time.FixedZone("", 8*60*60)).Format(time.RFC3339) }

@@ -48,7 +48,7 @@ func (e subscriber) call(d *Door, _ call, event json.RawMessage) (any, world.Ups
 			OutRefundNo string `json:"out_refund_no"`
 		} `json:"resource"`
 	}
-	if err := json.Unmarshal(event, &in); err != nil || in.ID == "" || !strings.HasPrefix(in.EventType, "REFUND.") {
+	if err := json.Unmarshal(event, &in); err != nil || in.ID == "" || !strings.HasPrefix(in.EventType, "REFUND.") && !strings.HasPrefix(in.EventType, "REFUND_APPLICATION.") {
 		return map[string]string{"code": "FAIL", "message": "this is no refund notification"}, world.UpstreamFault{}, true
 	}
 	d.world.Pause(context.Background(), e.slow) // who calls has a deadline, the function has none

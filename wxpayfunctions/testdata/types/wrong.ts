@@ -87,6 +87,10 @@ export function refunds(refund: Refund) {
 export function subscriber(event: SubscriberEvent): SubscriberReply {
   // @ts-expect-error nobody is told of a refund that is under way
   if (event.event_type === 'REFUND.PROCESSING') return { code: 'SUCCESS' }
+  if (event.event_type === 'REFUND_APPLICATION.APPROVED') {
+    // @ts-expect-error an application is no refund
+    if (event.resource.refund_status === 'SUCCESS') return { code: 'SUCCESS' }
+  }
   if (event.event_type === 'REFUND.CLOSED') {
     // @ts-expect-error it is closed
     if (event.resource.refund_status === 'SUCCESS') return { code: 'SUCCESS' }
