@@ -84,8 +84,8 @@ func (h *Handler) list(ctx context.Context, caller refund.Caller, d *decoder, ev
 // listStates are the states by which a kind is listed.
 func listStates(kind string) (states []string) {
 	if kind == "refunds" {
-		for _, s := range []refund.Status{refund.StatusProcessing, refund.StatusSuccess, refund.StatusClosed, refund.StatusAbnormal} {
-			states = append(states, string(s))
+		for _, s := range []refund.State{refund.Claimed, refund.Processing, refund.Success, refund.Closed, refund.Abnormal, refund.Rejected} {
+			states = append(states, strings.ToUpper(string(s)))
 		}
 		return states
 	}

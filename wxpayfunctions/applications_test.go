@@ -155,7 +155,7 @@ func TestOneMessageNamesAllThatIsWrongWithAnApplication(t *testing.T) {
 		`{"type":"wxpay_refund_list","kind":"orders","limit":51,"offset":-1}`: "kind must be applications or refunds; offset must be at least 0; limit must be at most 50",
 		`{"type":"wxpay_refund_list","kind":"orders","state":"OPEN"}`:         "kind must be applications or refunds",
 		`{"type":"wxpay_refund_list","state":"SUCCESS"}`:                      "state must be PENDING, APPROVED, REJECTED, WITHDRAWN, EXPIRED or REFUNDED",
-		`{"type":"wxpay_refund_list","kind":"refunds","state":"PENDING"}`:     "state must be PROCESSING, SUCCESS, CLOSED or ABNORMAL",
+		`{"type":"wxpay_refund_list","kind":"refunds","state":"PENDING"}`:     "state must be CLAIMED, PROCESSING, SUCCESS, CLOSED, ABNORMAL or REJECTED",
 		`{"type":"wxpay_refund_list","state":"pending"}`:                      "state must be PENDING, APPROVED, REJECTED, WITHDRAWN, EXPIRED or REFUNDED",
 		`{"type":"wxpay_refund_abnormal","out_refund_no":"R1"}`:               "data is required: all fields stand in it, since one of them is type",
 		abnormal(``): "type is required; out_refund_no is required",

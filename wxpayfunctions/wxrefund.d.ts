@@ -143,7 +143,7 @@ export interface ListFields {
 
 export type ApplicationListFields = ListFields & { kind?: 'applications'; state?: ApplicationState }
 
-export type RefundListFields = ListFields & { kind: 'refunds'; state?: RefundStatus }
+export type RefundListFields = ListFields & { kind: 'refunds'; state?: RefundState }
 
 /** To a card of the payer, or to the merchant's settlement account. 退到用户的银行卡，或商户的结算账户。 */
 export type AbnormalTarget = 'USER_BANK_CARD' | 'MERCHANT_BANK_CARD'
@@ -200,6 +200,14 @@ export type AbnormalEvent = { type: 'wxpay_refund_abnormal'; data: AbnormalField
  */
 export type RefundStatus = 'PROCESSING' | 'SUCCESS' | 'CLOSED' | 'ABNORMAL'
 
+/**
+ * By what refunds are listed. `CLAIMED`: submitted, and WeChat Pay has said nothing yet. `REJECTED`: refused, and
+ * nothing was refunded.
+ *
+ * `CLAIMED`：已提交，微信支付尚无结果；`REJECTED`：被拒绝，没有退款。
+ */
+export type RefundState = RefundStatus | 'CLAIMED' | 'REJECTED'
+
 /** A refund. A field that the upstream system does not know is absent. 退款；上游系统不知道的字段不出现。 */
 export interface Refund {
   /** WeChat Pay's number. 微信支付退款单号。 */
@@ -217,6 +225,12 @@ export interface Refund {
   /** Absent in an order's list: WeChat Pay has said nothing of this refund yet. 列表中可能没有：尚无结果。 */
   status?: RefundStatus
   funds_account?: string
+  /**
+   * `merchant`: the money has gone to the merchant's own account, and the customer has nothing of it yet.
+   *
+   * `merchant`：款项退到了商户自己的账户，用户还没有收到。
+   */
+  received_by?: 'merchant'
   amount: Amount
   promotion_detail?: Promotion[]
 }
@@ -426,6 +440,8 @@ export interface SettledResource<S extends SettledStatus = SettledStatus> {
   /** RFC 3339; only with `SUCCESS`. */
   success_time?: string
   user_received_account?: string
+  /** `merchant`: the customer has nothing of it yet; pay it otherwise. 款项在商户自己的账户，请另行付给用户。 */
+  received_by?: 'merchant'
   amount: SettledAmount
 }
 

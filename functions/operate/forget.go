@@ -11,7 +11,8 @@ func forgetCommand() command {
 	return command{
 		name:     "forget",
 		synopsis: "Mask the personal data of old refunds",
-		more: "The account that received the money and openids, of refunds that were claimed before the date and are done.\n" +
+		more: "The account that received the money and openids, of refunds that were claimed before the date and are done;\n" +
+			"who has paid orders that nothing has happened to since, and who has applied for what was decided before.\n" +
 			"Money, numbers, times, states and operators' names stay. What is masked cannot be had again. It may be\n" +
 			"interrupted and run again.\n",
 		example: "forget -before 2024-01-01",

@@ -28,8 +28,8 @@ func TestForget(t *testing.T) {
 	w.operate("forget", "-before", "30d", "-yes").want(codeDone, "0 masked.")
 	w.operate("show", "old").want(codeDone, account)
 
-	if o := w.operate("forget", "-before", "1d", "-yes", "-json").want(codeDone).object(); o["masked"] != 1.0 {
-		t.Errorf("got %v, want one masked", o)
+	if o := w.operate("forget", "-before", "1d", "-yes", "-json").want(codeDone).object(); o["masked"] != 3.0 {
+		t.Errorf("got %v, want the refund masked, and who has paid both orders", o)
 	}
 	if got := w.operate("show", "old").want(codeDone, "forgotten by operator alice", "amount          1.00 CNY of 100.00 CNY"); strings.Contains(got.stdout, account) {
 		t.Errorf("the account is still there:\n%s", got.stdout)

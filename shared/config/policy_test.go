@@ -43,9 +43,6 @@ func TestOrdersAreAskedForAndBuyersMayDoNothingByDefault(t *testing.T) {
 }
 
 func TestWhatBuyersMayDoIsRead(t *testing.T) {
-	if !asks(t, "apiv3") {
-		t.Skip("the channel cannot be asked about orders")
-	}
 	for _, c := range []struct {
 		set    map[string]string
 		self   refund.SelfService

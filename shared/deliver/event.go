@@ -31,6 +31,7 @@ type resource struct {
 	RefundStatus        refund.Status `json:"refund_status"`
 	SuccessTime         string        `json:"success_time,omitempty"`
 	UserReceivedAccount string        `json:"user_received_account,omitempty"`
+	ReceivedBy          string        `json:"received_by,omitempty"` // which the template has not: [refund.ReceivedByMerchant], where the customer has nothing yet
 	Amount              amount        `json:"amount"`
 }
 
@@ -65,7 +66,7 @@ func Encode(e refund.Event) ([]byte, error) {
 	return encode(e, "REFUND."+string(e.Status), summary, resource{
 		MchID: e.Merchant.MchID, SubMchID: e.Merchant.SubMchID,
 		OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, OutRefundNo: r.OutRefundNo, RefundID: r.RefundID,
-		RefundStatus: e.Status, SuccessTime: r.SuccessTime, UserReceivedAccount: r.UserReceivedAccount,
+		RefundStatus: e.Status, SuccessTime: r.SuccessTime, UserReceivedAccount: r.UserReceivedAccount, ReceivedBy: r.ReceivedBy,
 		Amount: amount{r.Amount.Total, r.Amount.Refund, r.Amount.PayerTotal, r.Amount.PayerRefund, r.Amount.Currency},
 	})
 }
