@@ -109,7 +109,7 @@ func (r *relay) count(do func()) int {
 }
 
 // A tripsUpstream accepts every refund.
-type tripsUpstream struct{}
+type tripsUpstream struct{ refund.Channel }
 
 func (tripsUpstream) Spec() refund.Spec {
 	return refund.Spec{

@@ -84,12 +84,16 @@ func (x *Exchange) about(number, refundID, outTradeNo, transactionID string) boo
 		return false
 	}
 	for _, name := range []string{refundID, outTradeNo, transactionID} {
-		if name != "" && (strings.Contains(x.Path, name) || strings.Contains(x.Request.Body, `"`+name+`"`) ||
-			strings.Contains(x.Request.Opened, `"`+name+`"`)) {
+		if name != "" && (strings.Contains(x.Path, name) || names(x.Request.Body, name) || names(x.Request.Opened, name)) {
 			return true
 		}
 	}
 	return false
+}
+
+// names tells whether a number stands by itself in a JSON or an XML text.
+func names(text, number string) bool {
+	return strings.Contains(text, `"`+number+`"`) || strings.Contains(text, ">"+number+"<") || strings.Contains(text, "["+number+"]")
 }
 
 // size is about what an exchange takes up.
