@@ -36,6 +36,7 @@ type application struct {
 	DecidedAt time.Time        `json:"decided_at,omitzero"`
 	DecidedBy string           `json:"decided_by,omitempty"`
 	LookAt    time.Time        `json:"look_at,omitzero"` // approved: when the reconciler looks at its refund
+	Claims    int              `json:"claims,omitempty"` // by its decision; the claim's commit counts it, so that nobody decides otherwise meanwhile
 	Looks     int              `json:"looks,omitempty"`
 	Revision  int              `json:"moves,omitempty"`
 	History   []HistoryEntry   `json:"history"`

@@ -657,3 +657,47 @@ func TestForgettingMasksPayersAndApplicants(t *testing.T) {
 	}
 	f.verified(t)
 }
+
+func TestAnApprovalThatCannotBeCarriedOutCanBeTakenBack(t *testing.T) {
+	f := shop(t)
+	a := f.applies(t, applyFor(40))
+	f.must(t, request("R1", 70)) // meanwhile, by a server
+	_, err := f.Approve(t.Context(), operatorA, refund.Decision{ApplicationID: a.ID})
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+	got, err := f.Reject(t.Context(), operatorB, refund.Decision{ApplicationID: a.ID, Reason: "refunded otherwise"})
+	if err != nil || got.State != refund.ApplicationRejected {
+		t.Fatalf("rejected: %+v, %v", got, err)
+	}
+	f.up.set("R1", refund.StatusClosed)
+	f.wait(t, time.Hour)
+	if n := f.up.count("refund:" + a.ID + "N1"); n != 0 {
+		t.Error("it was refunded after all")
+	}
+	b := f.applies(t, applyFor(30))
+	f.approves(t, b.ID)
+	_, err = f.Reject(t.Context(), operatorB, refund.Decision{ApplicationID: b.ID})
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+	f.verified(t)
+}
+
+// The claim counts in the application, so that of an approval that is being carried out and
+// a rejection that takes it back one loses.
+func TestOfAClaimAndTheTakingBackOfItsApprovalOneWins(t *testing.T) {
+	for range 20 {
+		f := shop(t)
+		a := f.applies(t, applyFor(40))
+		f.up.before = refusal(refund.CodeUnavailable, refund.SameNumber, "")
+		var wg sync.WaitGroup
+		var rejected error
+		wg.Go(func() { _, _ = f.Approve(t.Context(), operatorA, refund.Decision{ApplicationID: a.ID}) })
+		wg.Go(func() {
+			for range 3 {
+				_, rejected = f.Reject(t.Context(), operatorB, refund.Decision{ApplicationID: a.ID})
+			}
+		})
+		wg.Wait()
+		if sent := f.up.count("refund:" + a.ID + "N1"); rejected == nil && sent > 0 {
+			t.Fatalf("rejected, and sent %d times", sent)
+		}
+	}
+}

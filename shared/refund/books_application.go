@@ -27,7 +27,7 @@ func (b *books) checkApplication(it Item, id string) {
 	switch {
 	case decided && (a.Numbers < 1 || a.Request.OutRefundNo == "" || a.DecidedAt.IsZero() || a.DecidedBy == "" && !a.Auto):
 		wrong(foundState, "the application is %s, and it is not on record who decided so, or under which number", a.State)
-	case !decided && a.Numbers != 0:
+	case !decided && a.Numbers != 0 && a.State != ApplicationRejected:
 		wrong(foundState, "the application is %s, and has had %d refund numbers", a.State, a.Numbers)
 	case decided && a.DecidedBy == a.Applicant && !a.Auto:
 		wrong(foundState, "who has applied has approved")

@@ -206,6 +206,7 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	rec.ClaimedBy, rec.Application = claimant(caller), ""
 	if tx.decided {
 		rec.ClaimedBy, rec.Application = "", tx.application.ID
+		tx.application.Claims++
 	} else if tx.needsApproval(rules.policy, caller, req.Amount, now) {
 		return errNeedsApproval
 	}

@@ -99,14 +99,29 @@ func (s *Service) numberUsedUp(ctx context.Context, a application) (bool, error)
 	return r.State != unknown && !a.refundedBy(r), nil
 }
 
-// Reject refuses an application that waits. Operators and servers may.
+// Reject refuses an application that waits, or takes back the approval of one that has
+// certainly not led to a refund. Operators and servers may.
 func (s *Service) Reject(ctx context.Context, caller Caller, d Decision) (Application, error) {
 	if err := s.Admit(ctx, caller); err != nil {
+		return Application{}, err
+	}
+	known, _, err := s.readApplication(ctx, d.ApplicationID)
+	if err != nil {
+		return Application{}, err
+	}
+	unrefunded, err := s.unrefunded(ctx, known)
+	if err != nil {
 		return Application{}, err
 	}
 	a, err := s.updateApplication(ctx, d.ApplicationID, func(a *application, now time.Time) error {
 		if a.ofCaller(caller) {
 			return denied("who has applied for this refund cannot reject it, but withdraw it")
+		}
+		if a.State == ApplicationApproved && unrefunded && a.Claims == known.Claims && a.Numbers == known.Numbers {
+			a.LookAt = time.Time{}
+			a.DecidedAt, a.DecidedBy = now, caller.Identity()
+			a.move(ApplicationRejected, caller.actor(), d.Reason, s.subscriberNames(), now)
+			return nil
 		}
 		return s.end(a, ApplicationRejected, caller, d.Reason, now)
 	})
@@ -115,6 +130,20 @@ func (s *Service) Reject(ctx context.Context, caller Caller, d Decision) (Applic
 	}
 	s.log(ctx, slog.LevelInfo, "rejected", "", "application_id", a.ID, "caller", caller)
 	return s.inFull(a.view(nil), &a), nil
+}
+
+// unrefunded reports whether an approved application has certainly not led to a refund: it
+// was never claimed, or what was claimed was refused for certain, or closed.
+func (s *Service) unrefunded(ctx context.Context, a application) (bool, error) {
+	if a.State != ApplicationApproved {
+		return false, nil
+	}
+	records, err := s.recordsOf(ctx, a.Request.OutRefundNo)
+	if err != nil {
+		return false, err
+	}
+	r := &records[0]
+	return !a.refundedBy(r) || r.State == Closed || r.State == Rejected, nil
 }
 
 // Withdraw takes an application that waits back. Only who has applied can; about an

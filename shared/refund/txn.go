@@ -203,6 +203,9 @@ func (tx *txn) changes(now time.Time) (items []Item) {
 			items = append(items, tx.item(k, tx.accounts[k], time.Time{}))
 		}
 	}
+	if a := tx.application; a != nil && tx.differs(applicationKey(a.ID), a, new(application)) {
+		items = append(items, a.item(tx.items[applicationKey(a.ID)], now))
+	}
 	for _, k := range slices.Sorted(maps.Keys(tx.ids)) {
 		if tx.differs(k, tx.ids[k], new(string)) {
 			items = append(items, tx.item(k, tx.ids[k], time.Time{}))
