@@ -126,10 +126,6 @@ func (tripsUpstream) Query(_ context.Context, l refund.Lookup) (refund.Page, err
 	return refund.Page{Refunds: []refund.Refund{refundOf(l.OutRefundNo, "O"+l.OutRefundNo[1:], refund.StatusProcessing)}}, nil
 }
 
-func (tripsUpstream) Bill(context.Context, refund.BillQuery) (*refund.Bill, error) {
-	return nil, refund.ErrNoBill
-}
-
 func refundOf(no, order string, status refund.Status) refund.Refund {
 	r := refund.Refund{
 		RefundID: "5000" + no, OutRefundNo: no, TransactionID: "T" + order, OutTradeNo: order, Status: status, Channel: "ORIGINAL",

@@ -304,54 +304,6 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 	tx.updateOrder(out.Refund, now)
 }
 
-// updateOrder brings the refund's order account in line with what the upstream reported.
-func (tx *txn) updateOrder(reported Refund, now time.Time) {
-	exceeded := tx.exceeded()
-	tx.alarm(alarmTwoOrders, tx.assignOrder(reported.TransactionID, reported.OutTradeNo), now)
-	if reported.RefundID != "" {
-		tx.alarm(alarmTwoOrders, tx.indexRefundID(reported.RefundID), now)
-	}
-	if a := tx.account(); a != nil {
-		tx.confirm(a, reported, now)
-	}
-	if tx.rec.reserves() {
-		tx.reserve(tx.rec.expected().Amount.Refund, true)
-	} else {
-		tx.reserve(0, true) // closed: the money is free again, the count is not
-	}
-	if tx.exceeded() && !exceeded {
-		tx.alarm(alarmExcess, "the order's refunds exceed its total", now)
-	}
-}
-
-// exceeded reports whether more of the order is reserved than it had.
-func (tx *txn) exceeded() bool {
-	a := tx.account()
-	return a != nil && a.exceeded()
-}
-
-// confirm takes the order's total and currency over, as the upstream reports them.
-// What it has accepted from us it has compared with the order, so that it confirms
-// what the claim named.
-func (tx *txn) confirm(a *orderAccount, reported Refund, now time.Time) {
-	total, currency := reported.Amount.Total, reported.Amount.Currency
-	if !tx.rec.external() {
-		if !a.Confirmed && total == 0 {
-			total = tx.rec.Request.Amount.Total
-		}
-		if (!a.Confirmed || a.Currency == "") && currency == "" {
-			currency = tx.rec.Request.Amount.Currency
-		}
-	}
-	if a.Confirmed && total > 0 && total != a.Total {
-		tx.alarm(alarmDiffers, "the upstream tells another total of the order than before", now)
-	}
-	if a.Confirmed && currency != "" && a.Currency != "" && currency != a.Currency {
-		tx.alarm(alarmDiffers, "the upstream tells another currency of the order than before", now)
-	}
-	a.confirm(total, currency)
-}
-
 // settleRefusal settles a reply that refused or said nothing certain. A refusal
 // speaks only for its own submission: the refund is rejected only if no other one is
 // in doubt.
