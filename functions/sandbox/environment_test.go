@@ -125,6 +125,39 @@ func TestTheEnvironmentCountsAsForADeployedFunction(t *testing.T) {
 	}
 }
 
+// What buyers and operators may do can be tried at once; whoever sets it, as for a deployed
+// function, gets what he sets.
+func TestBuyersAndTwoOperatorsAreThereUnlessSomebodySaysOtherwise(t *testing.T) {
+	t.Parallel()
+	const operators, self, approval = "REFUND_OPERATORS", "REFUND_SELF", "REFUND_APPROVAL_FEN"
+	for _, tt := range []struct {
+		env          map[string]string
+		args         []string
+		want         string // of the three, as a function of its own is told
+		buyer, owner int    // the codes of a buyer's application, and of a refund by oOperatorA
+	}{
+		{nil, nil, "oOperatorA,oOperatorB propose 50000", 0, 0},
+		{nil, []string{"-operators", ""}, " propose 50000", 0, 403},
+		{map[string]string{operators: "oMe", self: "off", approval: "7"}, nil, "  ", 403, 403},
+		{map[string]string{"REFUND_VERIFY_ORDER": "off", approval: "7"}, nil, "oOperatorA,oOperatorB  ", 403, 202},
+	} {
+		p := startWith(t, environment(tt.env), append([]string{"-timer=false", "-pace", "0s"}, tt.args...)...)
+		v := p.variables()
+		if got := v[operators] + " " + v[self] + " " + v[approval]; got != tt.want {
+			t.Errorf("%v %v: got %q, want %q", tt.env, tt.args, got, tt.want)
+		}
+		var o order
+		p.control("POST", "/_sandbox/orders", `{"total":100,"openid":"oBuyer"}`, &o)
+		apply := event("wxpay_refund_apply", map[string]any{"out_trade_no": o.OutTradeNo, "amount": map[string]any{"refund": 10}, "reason": "r"})
+		if got := p.dispatch(apply, "X-WX-OPENID", "oBuyer"); got.Code != tt.buyer {
+			t.Errorf("%v %v: an application: got %+v, want %d", tt.env, tt.args, got, tt.buyer)
+		}
+		if got := p.dispatch(refundEvent(o, "R1", 60), "X-WX-OPENID", "oOperatorA"); got.Code != tt.owner {
+			t.Errorf("%v %v: a refund: got %+v, want %d", tt.env, tt.args, got, tt.owner)
+		}
+	}
+}
+
 // What a deployed function would refuse is refused here, in one line with all of it.
 func TestTheEnvironmentIsRefusedAsForADeployedFunction(t *testing.T) {
 	t.Setenv("REFUND_MAXFEN", "5") // whose name is looked at in the process, as a function does

@@ -68,7 +68,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.BoolVar(&o.hostile, "hostile", true, "send notifications twice and out of order")
 	f.BoolVar(&o.subscribers, "subscribers", false, "tell three example functions of each settled refund")
 	f.BoolVar(&o.timer, "timer", true, "run the timer every virtual minute")
-	f.StringVar(&o.operators, "operators", "", "comma-separated `openids` that may refund; in place of REFUND_OPERATORS")
+	f.StringVar(&o.operators, "operators", "oOperatorA,oOperatorB", "comma-separated `openids` that may refund; in place of REFUND_OPERATORS")
 	f.DurationVar(&o.pace, "pace", time.Minute, "least virtual time between two refunds of one order, on WeChat's side and ours; 0s: none; in place of REFUND_PACE")
 	f.StringVar(&o.merchant, "merchant", "switching", "which of WeChat Pay's keys the merchant has: certificate, switching or public-key")
 	f.BoolVar(&o.container, "container", false, "listen at all addresses, our side at PORT if it is set, and take the gateway for this machine")

@@ -27,8 +27,8 @@ import (
 type invocation func(ctx context.Context, caller refund.Caller, event []byte) []byte
 
 // merchantFunctions are ours, by name; the dispatcher has also the name that migrating
-// from the template gives it.
-func merchantFunctions(sys *config.System, listener *notify.Handler, log *slog.Logger, id host.Identity) map[string]sandbox.Function {
+// from the template gives it. program is the appid of the mini-program whose users call.
+func merchantFunctions(sys *config.System, listener *notify.Handler, log *slog.Logger, id host.Identity, program string) map[string]sandbox.Function {
 	dispatcher := wxpayfunctions.New(sys.Refunds, log)
 	all := map[string]sandbox.Function{}
 	for name, invoke := range map[string]invocation{
@@ -39,6 +39,9 @@ func merchantFunctions(sys *config.System, listener *notify.Handler, log *slog.L
 	} {
 		all[name] = func(ctx context.Context, c sandbox.Call) (json.RawMessage, error) {
 			caller := id.Platform(c.OpenID, c.Source)
+			if caller.Kind == refund.User {
+				caller.AppID = program
+			}
 			caller.RequestID = host.RequestID(ctx)
 			return invoke(ctx, caller, c.Event), nil
 		}
@@ -48,11 +51,11 @@ func merchantFunctions(sys *config.System, listener *notify.Handler, log *slog.L
 
 // forwarded are the functions that run in processes of their own. A server calls them
 // with the token.
-func forwarded(to forwards, id host.Identity, token string) map[string]sandbox.Function {
+func forwarded(to forwards, id host.Identity, token, program string) map[string]sandbox.Function {
 	newest, _, _ := strings.Cut(token, ",")
 	all := map[string]sandbox.Function{}
 	for name, url := range to {
-		all[name] = forward{name, url, id, strings.TrimSpace(newest)}.call
+		all[name] = forward{name, url, id, strings.TrimSpace(newest), program}.call
 	}
 	return all
 }
@@ -93,6 +96,7 @@ type forward struct {
 	name, url string
 	id        host.Identity
 	token     string // with which a server calls
+	program   string // the appid of the mini-program whose users call
 }
 
 func (f forward) call(ctx context.Context, c sandbox.Call) (json.RawMessage, error) {
@@ -132,7 +136,14 @@ func (f forward) post(ctx context.Context, c sandbox.Call) (status int, body []b
 	if caller.Kind == refund.User && c.Source == "" {
 		c.Source = "wx_client" // as a platform would say, and our functions want to hear it
 	}
-	for name, value := range map[string]string{"Content-Type": "application/json", "X-Wx-Openid": c.OpenID, "X-Wx-Source": c.Source, "X-Request-Id": host.RequestID(ctx)} {
+	program := f.program
+	if c.OpenID == "" {
+		program = ""
+	}
+	for name, value := range map[string]string{
+		"Content-Type": "application/json", "X-Request-Id": host.RequestID(ctx),
+		"X-Wx-Openid": c.OpenID, "X-Wx-Appid": program, "X-Wx-Source": c.Source,
+	} {
 		if value != "" {
 			r.Header.Set(name, value)
 		}

@@ -70,7 +70,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 	o.pace = o.effectivePace(getenv)
 	wechat, err := sandbox.New(sandbox.Config{
 		Seed: o.seed, Hostile: o.hostile, Speed: o.speed, Pace: o.pace, Subscribers: o.subscribers, Log: log,
-		Channel: o.channel, NoTimer: !o.timer, MerchantRefunds: feed.read, MerchantBills: feed.bills, Variables: variables,
+		Channel: o.channel, NoTimer: !o.timer, MerchantRefunds: feed.read, MerchantBills: feed.bills, Variables: variables, Callers: o.callers(getenv),
 		Merchant: o.merchant, KeysRotated: keys.rotated,
 	})
 	if err != nil {
@@ -103,8 +103,9 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		return 0, err
 	}
 	listener := &notify.Handler{Refunds: sys.Refunds, Keys: sys.Keys, Secret: sys.Secret, APIKey: sys.APIKey, Log: log}
-	functions := merchantFunctions(sys, listener, log, id)
-	maps.Copy(functions, forwarded(o.functions, id, variables["REFUND_SERVER_TOKEN"]))
+	program := miniProgram(wechat, o.channel)
+	functions := merchantFunctions(sys, listener, log, id, program)
+	maps.Copy(functions, forwarded(o.functions, id, variables["REFUND_SERVER_TOKEN"], program))
 	wechat.SetFunctions(hosted(functions, log))
 
 	r := ready{true, "http://" + ports.address(0), urls.WeChat, urls.WeChatTLS, o.seed}

@@ -72,7 +72,7 @@ func TestREADMECommandsRun(t *testing.T) {
 	for _, m := range regexp.MustCompile(`"result":\{"code":(\d+)`).FindAllStringSubmatch(all, -1) {
 		codes = append(codes, m[1])
 	}
-	if got, want := strings.Join(codes, " "), "0 0 403 503 0 0 0"; got != want {
+	if got, want := strings.Join(codes, " "), "0 0 403 0 0 0 0 202 403 0 503 0 0 0"; got != want {
 		t.Errorf("the functions reply %s, want %s", got, want)
 	}
 }

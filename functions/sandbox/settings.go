@@ -46,14 +46,41 @@ func (o options) variables(getenv func(string) string) map[string]string {
 	if o.set("pace") {
 		v["REFUND_PACE"] = o.pace.String()
 	}
-	if o.set("operators") {
+	if o.set("operators") || strings.TrimSpace(getenv("REFUND_OPERATORS")) == "" {
 		v["REFUND_OPERATORS"] = o.operators
+	}
+	// What buyers and operators may do can be tried without any setting.
+	unset := func(name string) bool { return strings.TrimSpace(getenv(name)) == "" }
+	if unset("REFUND_SELF") && strings.TrimSpace(getenv("REFUND_VERIFY_ORDER")) != "off" {
+		v["REFUND_SELF"] = "propose"
+	}
+	if unset("REFUND_APPROVAL_FEN") {
+		v["REFUND_APPROVAL_FEN"] = "50000"
 	}
 	if o.webhook != "" {
 		v["NOTIFY_WEBHOOK_URL"] = string(o.webhook)
 		v["NOTIFY_WEBHOOK_SECRET"] = cmp.Or(getenv("NOTIFY_WEBHOOK_SECRET"), newWebhookSecret())
 	}
 	return v
+}
+
+// buyer pays the orders that the console makes.
+const buyer = "oBuyer"
+
+// callers are whom the console plays: two operators, since who applies for a refund, or
+// proposes one, is not who allows it.
+func (o options) callers(getenv func(string) string) sandbox.Callers {
+	all := sandbox.Callers{Buyer: buyer, Operators: []string{}}
+	operators := o.operators
+	if named := getenv("REFUND_OPERATORS"); !o.set("operators") && strings.TrimSpace(named) != "" {
+		operators = named
+	}
+	for name := range strings.SplitSeq(operators, ",") {
+		if name = strings.TrimSpace(name); name != "" && len(all.Operators) < 2 {
+			all.Operators = append(all.Operators, name)
+		}
+	}
+	return all
 }
 
 // check refuses what cannot be meant, with an exit code.
@@ -140,6 +167,13 @@ func load(ctx context.Context, o options, wechat *sandbox.Sandbox, getenv func(s
 	sys.Refunds.Now, sys.Refunds.Pace = wechat.Now, o.pace
 	sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, subscribers...)
 	return sys, id, nil
+}
+
+// miniProgram is the appid of the program whose users call: where a provider's merchant has one
+// of its own, that one.
+func miniProgram(wechat *sandbox.Sandbox, channel string) string {
+	settings, _ := wechat.Settings(channel) // has been read before
+	return cmp.Or(settings["WXPAY_SUB_APPID"], settings["WXPAY_APPID"])
 }
 
 // ledgerKind is a ledger's URL without what may be a password.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -84,6 +85,9 @@ type Config struct {
 	// console says nothing of bills.
 	MerchantBills MerchantBills
 
+	// Callers are whom the console plays: a buyer, and who decides about applications.
+	Callers Callers
+
 	// NoTimer says that nobody runs the timer of the merchant's side, for the console to show.
 	NoTimer bool
 }
@@ -126,6 +130,9 @@ type (
 	MerchantBills = control.MerchantBills
 )
 
+// Callers are openids of users of the mini-program.
+type Callers = control.Callers
+
 // An Exchange is a request and its answer, as the journal keeps them, and a Check one
 // thing that was looked at.
 type (
@@ -164,10 +171,16 @@ func New(cfg Config) (*Sandbox, error) {
 		return nil, err
 	}
 	s.control = control.New(w, control.Config{
-		Channel: cfg.Channel, NoTimer: cfg.NoTimer, MerchantRefunds: cfg.MerchantRefunds, MerchantBills: cfg.MerchantBills, Env: s.Env,
+		Channel: cfg.Channel, NoTimer: cfg.NoTimer, Callers: cfg.Callers, MerchantCall: s.callMerchant, MerchantRefunds: cfg.MerchantRefunds, MerchantBills: cfg.MerchantBills, Env: s.Env,
 		Subscribers: func() any { return s.cloudbase.Subscribers() }, WebhookSecret: cfg.Variables["NOTIFY_WEBHOOK_SECRET"],
 	})
 	return s, nil
+}
+
+// callMerchant calls the function that mini-programs call, as the platform would for a user of
+// one, or for a server.
+func (s *Sandbox) callMerchant(ctx context.Context, openID string, event json.RawMessage) (json.RawMessage, error) {
+	return s.cloudbase.CallMerchant(ctx, "wxpayFunctions", Call{OpenID: openID, Event: event})
 }
 
 // Run settles refunds and sends notifications as the virtual clock reaches

@@ -3,6 +3,7 @@ package cloudbase
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -37,6 +38,15 @@ func (d *Door) merchantFunction(name string) (Function, bool) {
 	f, ok := d.merchant[name]
 	_, platforms := functions[name]
 	return f, ok && !platforms
+}
+
+// CallMerchant calls a function of the merchant's past the gateway, as a platform's own program does.
+func (d *Door) CallMerchant(ctx context.Context, name string, c Call) (json.RawMessage, error) {
+	f, ok := d.merchantFunction(name)
+	if !ok {
+		return nil, errors.New("there is no function " + name)
+	}
+	return f(ctx, c)
 }
 
 // invokeMerchant calls a function of the merchant's. Whoever hangs up does not cut it in

@@ -149,7 +149,8 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 		"list.":    {"previous", "next", "refunds", "orders"}, "day.": {"accepted", "settled", "in_doubt", "hour"},
 		"exchange.": {"call", "notification", "function", "request", "response"},
 		"check.":    {"signature", "timestamp", "serial", "certificate", "token", "body", "identity", "headers", "content_type", "scheme", "authorization", "merchant", "xml", "seal", "fault", "answer", "acknowledgement", "refusal", "corpid", "corpsecret", "environment"},
-		"merchant.": {"certificate", "switching", "public-key"},
+		"merchant.": {"certificate", "switching", "public-key"}, "role.": {"server", "server.may", "buyer", "buyer.may", "operatorA", "operatorA.may", "operatorB", "operatorB.may"},
+		"application.": {"PENDING", "APPROVED", "REJECTED", "WITHDRAWN", "EXPIRED", "REFUNDED"}, "abnormal.": {"USER_BANK_CARD", "MERCHANT_BANK_CARD", "bank_type", "bank_account", "real_name"},
 	}
 	en, common := consoletest.Words(t, own(t), "en.json"), consoletest.Words(t, both(t), "common.en.json")
 	consoletest.EverySentenceIsUsed(t, consoletest.Said(t, both(t), families, en), en, common)

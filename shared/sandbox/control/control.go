@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"wxrefund/shared/console"
 	"wxrefund/shared/sandbox/world"
@@ -60,6 +61,7 @@ func (d *Door) endpoints() []console.Endpoint {
 		{Pattern: "GET /_sandbox/view/refunds/{out_refund_no}", Handle: d.viewRefund},
 		{Pattern: "GET /_sandbox/view/orders?*", Handle: d.viewOrders},
 		{Pattern: "GET /_sandbox/view/orders/{out_trade_no}", Handle: d.viewOrder},
+		{Pattern: "GET /_sandbox/view/applications?*", Handle: d.viewApplications},
 		{Pattern: "GET /_sandbox/view/notifications?*", Handle: d.viewNotifications},
 		{Pattern: "GET /_sandbox/view/exchanges?*", Handle: d.viewExchanges},
 		{Pattern: "GET /_sandbox/view/exchanges/{id}", Handle: d.viewExchange},
@@ -73,6 +75,8 @@ type Config struct {
 	Channel         string                               // the upstream system that the merchant's side uses
 	MerchantRefunds MerchantRefunds                      // reads the merchant's records; nil: they are not shown
 	MerchantBills   MerchantBills                        // reads what the merchant has found of bills; nil: that is not shown
+	MerchantCall    MerchantCall                         // calls the merchant's function; nil: there is none
+	Callers         Callers                              // whom the console plays
 	Env             func(channel string) (string, error) // the environment of one of our functions
 	Subscribers     func() any                           // the example functions
 	NoTimer         bool                                 // nobody runs the merchant's timer
@@ -86,6 +90,8 @@ type Door struct {
 	index *index
 	bills bills
 
+	writes atomic.Int64 // how often the merchant's side has written
+
 	mu       sync.Mutex
 	watchers int // pages that are kept up to date
 }
@@ -98,6 +104,7 @@ func New(w *world.World, cfg Config) *Door {
 // MerchantChanged tells that the merchant has written refunds, so that they are read
 // again. It may be called at any time and does not block.
 func (d *Door) MerchantChanged(outRefundNos ...string) {
+	d.writes.Add(1)
 	d.index.merchantChanged(outRefundNos)
 	d.world.Broadcast()
 }

@@ -12,7 +12,7 @@ import (
 
 // A stateObject is how the sandbox stands, and the figures of all that has happened in
 // it; what has happened is in lists of its own. There are no secrets in it, nor anywhere in
-// those, and of personal data only the two ends.
+// those, and of personal data only the two ends, but for whom the console plays.
 type stateObject struct {
 	Revision  int64          `json:"revision"`
 	Now       string         `json:"now"` // virtual
@@ -26,6 +26,8 @@ type stateObject struct {
 	Faults    []world.Fault  `json:"faults"`
 	Known     knownFaults    `json:"known"`
 	Keys      []keyState     `json:"keys"`
+	Callers   Callers        `json:"callers"`              // whom the console plays
+	Writes    int64          `json:"writes"`               // how often the merchant's side has written
 	Merchant  string         `json:"merchant"`             // which keys of WeChat Pay's it has: certificate, switching, public-key
 	Share     float64        `json:"share"`                // of how many notifications in a hundred the public key signs
 	OursError string         `json:"ours_error,omitempty"` // why the merchant's records cannot be shown
@@ -98,6 +100,7 @@ func (d *Door) state(ctx context.Context) stateObject {
 		Now: world.StampMS(now.Now), Speed: now.Speed, Seed: now.Seed, Channel: d.cfg.Channel, Hostile: now.Hostile, Pace: max(0, now.Pace).Seconds(),
 		Faults: now.Faults, Known: knownFaults{Upstream: faultNames(upstream), Notify: faultNames(notify), ErrCode: codes, Timer: faultNames(world.TimerFaults), Bill: faultNames(world.BillFaults)},
 		Exchanges: d.world.ExchangeCount(), Merchant: now.Merchant, Share: now.Share, Timer: !d.cfg.NoTimer && !d.world.TimerStopped(),
+		Callers: d.cfg.Callers, Writes: d.writes.Load(),
 	}
 	for _, pause := range world.Schedule {
 		out.Schedule = append(out.Schedule, int64(pause/time.Second))

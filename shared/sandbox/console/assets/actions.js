@@ -4,15 +4,15 @@
 import { t } from './words.js'
 import { parseMoney, amountProblem } from './format.js'
 import { href } from './route.js'
+import { dispatcher, decide } from './decide.js'
 
-const dispatcher = '/functions/wxpayFunctions'
 const at = (path, id) => `${path}/${encodeURIComponent(id)}`
 
 // order makes a paid order under a number of its own, so that what is written down beside
 // the page makes the same order once more, elsewhere.
-function order(body, { call, clock }) {
+function order(body, { call, clock, state }) {
   const no = `T${clock.text().replace(/\D/g, '')}${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}`
-  return call('POST', '/_sandbox/orders', { out_trade_no: no, ...body })
+  return call('POST', '/_sandbox/orders', { out_trade_no: no, openid: state().callers.buyer, ...body })
 }
 
 // look reads what the sandbox knows of something: {found}, or {problem}. That is no step
@@ -52,7 +52,9 @@ async function refund(of, minor, { call, go }) {
   const no = nextNo(of.out_trade_no, of.refunds ?? [])
   const sent = call('POST', dispatcher, event(of, no, minor))
   const seen = await Promise.race([sent, new Promise((done) => setTimeout(done, 700))])
-  if (!untold.includes(seen?.reply?.result?.code)) go(href('refunds', no))
+  const code = seen?.reply?.result?.code
+  if (code === 202) go(href('applications')) // another operator must agree
+  else if (!untold.includes(code)) go(href('refunds', no))
   return { no, ...(seen ?? await sent) }
 }
 
@@ -133,6 +135,7 @@ const refunded = async (of, minor, x) => (await refund(of, minor, x)).problem
 
 export const actions = {
   orderAndRefund,
+  ...decide, applyNew: (x) => decide.applyNew({ ...x, order }),
   order: async (x) => {
     const { paid, problem } = await made(x)
     if (paid) x.go(href('orders', paid.out_trade_no))

@@ -1,7 +1,7 @@
 // The page: it draws what the sandbox sends, and turns clicks into the same requests
 // that anybody could make with curl.
 
-import { patch } from './dom.js'
+import { h, patch } from './dom.js'
 import { t, known, count } from './words.js'
 import { routes } from './route.js'
 import { stores, reload } from './store.js'
@@ -11,6 +11,8 @@ import { listView } from './lists.js'
 import { emptyDetail, orderDetail, refundDetail } from './refunds.js'
 import { exchangesView, exchangeView } from './exchanges.js'
 import { notificationsView, faultsView, keysView } from './tools.js'
+import { applicationsView } from './applications.js'
+import { play, roles, caller } from './callers.js'
 import { summary, clockCard } from './summary.js'
 import { callsCard, didBar, begin, call, choose, snippet } from './calls.js'
 import { until } from './notification.js'
@@ -19,6 +21,7 @@ import { actions } from './actions.js'
 routes({
   refunds: ['q', 'state', 'since', 'until', 'min', 'max', 'currency', 'doubt', 'undelivered', 'owed', 'difference', 'order', 'offset'],
   orders: ['q', 'offset'],
+  applications: ['state', 'order', 'offset'],
   notifications: ['q', 'state', 'offset'],
   exchanges: ['refund', 'kind', 'refused', 'offset'],
   faults: [],
@@ -28,14 +31,14 @@ routes({
 stores({
   root: '/_sandbox/view/',
   elsewhere: { share: '/_sandbox/keys/share' },
-  sizes: { refunds: 50, orders: 50, notifications: 20, exchanges: 50 },
+  sizes: { refunds: 50, orders: 50, applications: 20, notifications: 20, exchanges: 50 },
   lists: { refunds: ['refunds', 'out_refund_no'], orders: ['orders', 'out_trade_no'], notifications: ['deliveries', 'id'], exchanges: ['exchanges', 'id'] },
-  pauses: { day: 3000, exchanges: 1000 },
+  pauses: { day: 3000, exchanges: 1000, applications: 1000 },
 })
 
 let state = null
 let received = 0
-Object.assign(ui, { applies: 'once', then: true, secrets: null, day: null })
+Object.assign(ui, { applies: 'once', then: true, secrets: null, day: null, role: 'server' })
 
 // clock is the virtual clock as it runs between two reports.
 const clock = {
@@ -47,6 +50,7 @@ const clock = {
 const views = {
   refunds: (id) => [listView(state, ui), id === null ? emptyDetail(state) : refundDetail(id, state, ui, clock)],
   orders: (id) => [listView(state, ui), id === null ? emptyDetail(state) : orderDetail(id, state, ui)],
+  applications: () => [applicationsView(state, ui)],
   notifications: () => [notificationsView(state, ui, clock)],
   exchanges: (id) => [id === null ? exchangesView(state, ui) : exchangeView(id, state, ui)],
   faults: () => [faultsView(state, ui)],
@@ -55,6 +59,8 @@ const views = {
 
 // around draws what stands beside every view.
 function around() {
+  patch($('role'), roles().map((name) => h('option', { value: name }, t(`role.${name}`))))
+  $('role').value = caller()
   patch($('summary'), summary(state, ui, clock))
   patch($('clock'), clockCard(state, clock))
   patch($('calls'), callsCard())
@@ -84,7 +90,7 @@ function listen() {
   stream.addEventListener('change', (event) => {
     const { refunds, orders, notifications, exchanges, more, ...news } = JSON.parse(event.data)
     take({ ...state, ...news })
-    change({ refunds, orders, notifications, exchanges, more, totals: news.totals, keys: news.keys, share: news.share })
+    change({ refunds, orders, notifications, exchanges, more, beat: Object.keys(news).length === 2 || news.writes !== undefined, totals: news.totals, keys: news.keys, share: news.share })
     announce(refunds ?? [], more)
   })
   stream.addEventListener('error', () => {
@@ -98,6 +104,7 @@ function listen() {
 
 function take(news) {
   state = news
+  play(state.callers)
   received = performance.now()
   clock.speed = state.speed
   draw()
@@ -125,6 +132,7 @@ function announce(refunds, more) {
 
 const local = {
   form: ({ form }) => { choose(form) },
+  become: ({ role }) => { ui.role = role },
   hideSecrets: () => { ui.secrets = null },
   day: ({ date }) => { ui.day = date || null },
   showDid: () => {

@@ -3,6 +3,9 @@
 
 import { h } from './dom.js'
 import { t } from './words.js'
+import { openid } from './callers.js'
+
+const asked = '/functions/wxpayFunctions' // whom the one who is played asks
 
 let steps = [] // what the last click did: {method, path, body, status, reply, problem}
 let fresh = false // the next call begins a new click
@@ -16,13 +19,14 @@ export function begin() {
 // call sends a request and returns its answer: {ok, reply, problem}. What is
 // secret in an answer is not repeated beside the request.
 export async function call(method, path, body, secret = false) {
-  const step = { method, path, body, status: 0, reply: '', problem: undefined }
+  const as = path === asked ? openid() : ''
+  const step = { method, path, body, as, status: 0, reply: '', problem: undefined }
   steps = fresh ? [step] : [...steps, step].slice(-6)
   fresh = false
   try {
     const response = await fetch(path, {
       method,
-      headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+      headers: { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(as !== '' && { 'X-WX-OPENID': as }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     })
     step.status = response.status
@@ -45,18 +49,27 @@ export async function call(method, path, body, secret = false) {
 function judge(response, reply) {
   if (!response.ok) return { ok: false, reply, problem: reply.error ?? `HTTP ${response.status}` }
   const result = reply.result
-  if (result && result.code !== undefined && result.code !== 0 && result.code !== 'SUCCESS') {
+  if (result && result.code !== undefined && ![0, 202, 'SUCCESS'].includes(result.code)) {
     return { ok: false, reply, problem: t('problem.refused', { code: result.code, err: result.err_code, message: result.message, retry: result.retry }) }
   }
   return { ok: true, reply }
 }
 
+const wide = 90 // of a line that still is read with ease
+
+// json writes a body on one line, unless that would be long.
+function json(body) {
+  const line = JSON.stringify(body)
+  return line.length > wide ? JSON.stringify(body, null, 2) : line
+}
+
 const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`
 
-function curl({ method, path, body }) {
+function curl({ method, path, body, as }) {
   const address = location.origin + path
   if (body === undefined) return method === 'GET' ? `curl ${address}` : `curl -X ${method} ${address}`
-  const lines = [`curl -d ${quote(JSON.stringify(body, null, Object.keys(body).length > 2 ? 2 : 0))}`]
+  const lines = [`curl -d ${quote(json(body))}`]
+  if (as !== '') lines.push(`-H ${quote(`X-WX-OPENID: ${as}`)}`)
   if (path.startsWith('/_sandbox/')) lines.push(`-H ${quote('Content-Type: application/json')}`)
   return [...lines, address].join(' \\\n  ')
 }

@@ -12,6 +12,8 @@ export function change(event) {
     const { view, id } = entry
     if (view === 'exchanges') {
       if (called && id === null) later(entry, entry.plain)
+    } else if (view === 'applications') {
+      if (event.beat) later(entry, true) // nobody tells which: it is asked what the one who is played is told
     } else if (view === 'share') {
       if (event.keys || event.share !== undefined) later(entry, true)
     } else if (view === 'day') {

@@ -9,6 +9,7 @@ import { pill, button, numbers, missing, orderBar, records, timeline, told } fro
 import { notificationCard, answerOf, reason, rawLink } from './notification.js'
 import { exchangeRows } from './exchanges.js'
 import { refundRows } from './lists.js'
+import { abnormalCard } from './applications.js'
 
 // emptyDetail stands where nothing has been chosen.
 export function emptyDetail(state) {
@@ -53,6 +54,7 @@ export function refundDetail(no, state, ui, clock) {
       numbers([['out_refund_no', refund.out_refund_no], ['refund_id', refund.refund_id], ['out_trade_no', order ? orderLink : refund.out_trade_no], ['transaction_id', refund.transaction_id]]),
       order && orderBar(order),
       actions(refund)),
+    abnormalCard(refund),
     deliveries.length > 0 && h('div', { class: 'card', 'data-key': 'notifications' },
       h('h3', {}, t('notifications')), deliveries.map((d) => notificationCard(d, state, clock))),
     timelineCard(refund, state),
@@ -93,7 +95,8 @@ function orderCard(order, pace) {
       h('input', { id: field, 'data-key': field, name: 'amount', inputmode: 'decimal', autocomplete: 'off', value: decimal(order.remaining, order.currency) }),
       h('button', { type: 'submit', class: 'primary' }, t('order.refund')),
       button(t('order.rest'), 'refundRest', { no }),
-      button(t('order.byHand'), 'byHand', { no })),
+      button(t('order.byHand'), 'byHand', { no }),
+      h('a', { href: href('applications', null, { order: no }) }, t('order.apply'))),
     pace > 0 && h('p', { class: 'muted' }, t('order.pace', { pace: duration(pace) })))
 }
 
