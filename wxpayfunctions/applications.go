@@ -2,7 +2,6 @@ package wxpayfunctions
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -95,25 +94,50 @@ func listStates(kind string) (states []string) {
 	return states
 }
 
-// abnormal passes on what a refund whose bank has refused it is to be finished with. No
-// message holds a value: they are a person's name and card.
+// abnormal passes on what a refund whose bank has refused it is to be finished with.
 func (h *Handler) abnormal(ctx context.Context, caller refund.Caller, d *decoder, event object) (any, error) {
-	var a refund.AbnormalRequest
+	a, err := h.readAbnormal(d, event)
+	if err != nil {
+		return nil, err
+	}
+	return h.refunds.FinishAbnormal(ctx, caller, a)
+}
+
+const abnormalType = "wxpay_refund_abnormal"
+
+// ReadAbnormal returns what an event of the type wxpay_refund_abnormal asks for, as
+// [Handler.ReadRefund] does of wxpay_refund. Nothing happens.
+func (h *Handler) ReadAbnormal(event []byte) (a refund.AbnormalRequest, err error) {
+	o, err := readObject(event)
+	if err != nil {
+		return a, err
+	}
+	d := newDecoder()
+	if name := d.eventType(o); name != abnormalType {
+		d.report("type", "type must be "+abnormalType)
+		return a, d.err()
+	}
+	return h.readAbnormal(d, o)
+}
+
+// readAbnormal reads what is asked for. No message holds a value: they are a person's name
+// and card.
+func (h *Handler) readAbnormal(d *decoder, event object) (a refund.AbnormalRequest, err error) {
 	if d.find(event, "", "data") == nil { // beside the event's own type there is no place for another
 		d.report("data", "data is required: all fields stand in it, since one of them is type")
-		return nil, d.err()
+		return a, d.err()
 	}
 	if _, err := h.fields(d, event, &a, "data"); err != nil {
-		return nil, err
+		return a, err
 	}
 	card := []struct{ field, value string }{{"bank_type", a.BankType}, {"bank_account", a.BankAccount}, {"real_name", a.RealName}}
 	for _, c := range card {
 		both := []string{c.field, "type"} // which of them is wrong nobody knows
 		switch {
-		case a.Type == "USER_BANK_CARD" && c.value == "":
+		case a.Type == refund.UserBankCard && c.value == "":
 			d.reportProblems(refund.Problem{Fields: both, Says: c.field + " is required with the type USER_BANK_CARD"})
-		case a.Type == "MERCHANT_BANK_CARD" && c.value != "":
-			d.reportProblems(refund.Problem{Fields: both, Says: fmt.Sprintf("%s must not stand with the type MERCHANT_BANK_CARD, which names no card", c.field)})
+		case a.Type == refund.MerchantBankCard && c.value != "":
+			d.reportProblems(refund.Problem{Fields: both, Says: c.field + " must not stand with the type MERCHANT_BANK_CARD, which names no card"})
 		}
 	}
 	if strings.Trim(a.BankAccount, "0123456789") != "" {
@@ -122,10 +146,7 @@ func (h *Handler) abnormal(ctx context.Context, caller refund.Caller, d *decoder
 	if says := h.refunds.Channel.Spec().Number("out_refund_no", a.OutRefundNo); says != nil {
 		d.report("out_refund_no", refund.AsError(says).Message)
 	}
-	if err := d.err(); err != nil {
-		return nil, err
-	}
-	return h.refunds.FinishAbnormal(ctx, caller, a)
+	return a, d.err()
 }
 
 // oneOf lists words for a sentence.

@@ -26,7 +26,7 @@ func routes() []route {
 		{"wxpay_refund_reject", !buyers, (*Handler).reject},
 		{"wxpay_refund_withdraw", buyers, (*Handler).withdraw},
 		{"wxpay_refund_list", buyers, (*Handler).list},
-		{"wxpay_refund_abnormal", !buyers, (*Handler).abnormal},
+		{abnormalType, !buyers, (*Handler).abnormal},
 	}
 }
 

@@ -29,7 +29,8 @@ func handbookCommands(t *testing.T, file string) (all [][]string) {
 }
 
 // executed are the commands that the handbook's test runs to their end.
-var executed = []string{"list", "show", "query", "refund", "reconcile", "release", "cancel", "redeliver", "alarms", "forget"}
+var executed = []string{"list", "show", "query", "refund", "reconcile", "release", "cancel", "redeliver", "alarms", "forget",
+	"applications", "application", "approve", "reject", "abnormal"}
 
 // Every command in the handbook is understood as it stands there, and does something in a
 // world where there is something to do; both languages have the same.
@@ -44,6 +45,10 @@ func TestHandbookCommandsRun(t *testing.T) {
 	w.Advance("16m")
 	refund := filepath.Join(t.TempDir(), "refund.json")
 	if err := os.WriteFile(refund, []byte(`{"out_refund_no":"refund-4","out_trade_no":"order-1","amount":{"refund":60,"total":10000,"currency":"CNY"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	card := filepath.Join(t.TempDir(), "card.json")
+	if err := os.WriteFile(card, []byte(`{"bank_account":"6222020000001234","real_name":"张三"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ran := map[string]bool{}
@@ -66,6 +71,8 @@ func TestHandbookCommandsRun(t *testing.T) {
 			switch a {
 			case "refund.json":
 				args[i] = refund
+			case "card.json":
+				args[i] = card
 			case "100": // the handbook's orders are smaller than this world's
 				args[i] = "10000"
 			}

@@ -79,7 +79,7 @@ func (p *program) overview(w io.Writer) {
 	fmt.Fprintln(w, "Usage: operate [flags] COMMAND [flags] [arguments]\n\n"+
 		"The settings are the functions' own, from the environment and from -env FILE.")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-11s %s\n", c.name, c.synopsis)
+		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.synopsis)
 	}
 	fmt.Fprintln(w, "\noperate COMMAND -h shows its flags and an example.\n"+
 		"Handbook: functions/operate/README.md, 中文 functions/operate/README.zh.md\n"+

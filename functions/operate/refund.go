@@ -147,6 +147,9 @@ func (p *program) printReply(req refund.Request, answer []byte) error {
 	if p.json {
 		p.print(json.RawMessage(answer), nil)
 	}
+	if r.Code == proposedCode {
+		return p.printProposed(req, answer)
+	}
 	if r.Code != 0 {
 		return finding("%s (%d %s): %s; %s", r.Message, r.Code, r.ErrCode, r.next(), "operate show "+req.OutRefundNo+" has what is on record")
 	}
@@ -158,6 +161,28 @@ func (p *program) printReply(req refund.Request, answer []byte) error {
 	if r.Data.Status == refund.StatusClosed {
 		return finding("%s is closed: no money moved, and the number is used up", req.OutRefundNo)
 	}
+	return nil
+}
+
+// proposedCode is the reply's code of a refund that waits for another person.
+const proposedCode = 202
+
+// printProposed says that a refund has become an application: nothing is wrong, and nothing
+// is refunded.
+func (p *program) printProposed(req refund.Request, answer []byte) error {
+	if p.json {
+		return nil // it is printed
+	}
+	var r struct {
+		Data    refund.Application
+		Message string
+	}
+	if err := json.Unmarshal(answer, &r); err != nil {
+		return err
+	}
+	p.print(nil, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is not refunded yet: %s.\nThe application is %s; somebody else: operate approve %s\n", req.OutRefundNo, r.Message, r.Data.ID, r.Data.ID)
+	})
 	return nil
 }
 

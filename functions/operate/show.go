@@ -174,6 +174,9 @@ func (p *program) printDetail(d detail, now time.Time) {
 			row("refund_id", "%s", r.RefundID)
 			row("reason", "%s", d.at.Request.Reason)
 			row("received by", "%s", r.UserReceivedAccount)
+			if r.ReceivedBy == refund.ReceivedByMerchant {
+				row("customer", "has nothing: the money is at the merchant's own account; pay the customer otherwise")
+			}
 			row("claimed", "%s", p.ago(d.ClaimedAt, now))
 			if d.Waits != nil {
 				row("waits", "for the balance since %s, until %s at most", p.ago(d.Waits.Since, now), p.at(d.Waits.Until))

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"wxrefund/shared/refund"
+)
+
+// What a person decides about an application.
+
+func approveCommand() command {
+	return command{
+		name: "approve", operands: "ID",
+		synopsis: "Allow an application, and refund",
+		more: "The refund number follows from the application, so that the same command again refunds once. Where that\n" +
+			"number can certainly not succeed any more, it uses the application's next one. Whoever applied or proposed\n" +
+			"cannot approve; the history has your name and the reason.\n",
+		example: "approve BWZ5C4XG2Q7TLKJ3MNVRD6HFYA -reason checked",
+		setup: func(f *flag.FlagSet) action {
+			reason := f.String("reason", "", "a `text` for the history")
+			return func(ctx context.Context, p *program, operands []string) error {
+				return p.approve(ctx, operands, *reason)
+			}
+		},
+	}
+}
+
+func (p *program) approve(ctx context.Context, operands []string, reason string) error {
+	refunds, a, err := p.waiting(ctx, operands, refund.ApplicationPending, refund.ApplicationApproved)
+	if err != nil {
+		return err
+	}
+	ctx, err = p.confirm("refund "+p.wish(a), a.ID)
+	if err != nil {
+		return err
+	}
+	a, err = refunds.Approve(ctx, p.caller(), refund.Decision{ApplicationID: a.ID, Reason: reason})
+	if err != nil {
+		if refund.IsCode(err, refund.CodeDenied) || refund.IsCode(err, refund.CodeInvalid) {
+			return err
+		}
+		return finding("%s; operate application %s has what is on record", says(err), operands[0])
+	}
+	p.print(a, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is %s", a.ID, strings.ToLower(string(a.State)))
+		if of := refundOf(a); of != "" {
+			fmt.Fprintf(w, ": %s", of)
+		}
+		fmt.Fprintln(w, ".")
+	})
+	if a.Refund != nil && a.Refund.Status == refund.StatusClosed {
+		return finding("%s is closed: no money moved; approving again uses another number", a.OutRefundNo)
+	}
+	return nil
+}
+
+func rejectCommand() command {
+	return command{
+		name: "reject", operands: "ID",
+		synopsis: "Refuse an application that waits",
+		more:     "Nothing is refunded. Whoever applied or proposed cannot reject. The history has your name and the reason.\n",
+		example:  "reject BWZ5C4XG2Q7TLKJ3MNVRD6HFYA -reason already-replaced",
+		setup: func(f *flag.FlagSet) action {
+			reason := f.String("reason", "", "a `text` for the history")
+			return func(ctx context.Context, p *program, operands []string) error {
+				return p.reject(ctx, operands, *reason)
+			}
+		},
+	}
+}
+
+func (p *program) reject(ctx context.Context, operands []string, reason string) error {
+	refunds, a, err := p.waiting(ctx, operands, refund.ApplicationPending)
+	if err != nil {
+		return err
+	}
+	ctx, err = p.confirm("refuse the application for "+p.wish(a), a.ID)
+	if err != nil {
+		return err
+	}
+	if a, err = refunds.Reject(ctx, p.caller(), refund.Decision{ApplicationID: a.ID, Reason: reason}); err != nil {
+		return err
+	}
+	p.print(a, func(w io.Writer) { fmt.Fprintf(w, "%s is rejected: nothing is refunded.\n", a.ID) })
+	return nil
+}
+
+// waiting returns an application in one of the states in which it can be decided, or why it
+// is in none: before a person is asked about it.
+func (p *program) waiting(ctx context.Context, operands []string, in ...refund.ApplicationState) (*refund.Service, refund.Application, error) {
+	id, err := applicationID(operands)
+	if err != nil {
+		return nil, refund.Application{}, err
+	}
+	refunds, err := p.changing(ctx)
+	if err != nil {
+		return nil, refund.Application{}, err
+	}
+	a, err := refunds.Application(ctx, id)
+	if err != nil {
+		return nil, a, err
+	}
+	for _, state := range in {
+		if a.State == state {
+			return refunds, a, nil
+		}
+	}
+	return nil, a, finding("%s is decided: it is %s", id, strings.ToLower(string(a.State)))
+}
+
+// wish is what somebody has applied for, in a sentence.
+func (p *program) wish(a refund.Application) string {
+	text := fmt.Sprintf("%s of order %s, which cost %s, as %s has applied for", money(a.Amount.Refund, a.Amount.Currency),
+		cmp.Or(a.OutTradeNo, a.TransactionID), money(a.Amount.Total, a.Amount.Currency), cmp.Or(a.Applicant, "somebody"))
+	if a.Reason != "" {
+		text += " (" + a.Reason + ")"
+	}
+	return text
+}
