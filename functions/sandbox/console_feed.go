@@ -161,6 +161,7 @@ func show(d refund.Inspection) sandbox.MerchantRefund {
 		OutRefundNo: d.OutRefundNo, RefundID: r.RefundID, OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID,
 		State: string(d.State), External: d.External, Refund: r.Amount.Refund, Total: r.Amount.Total, Currency: r.Amount.Currency,
 		Held: d.Held, InDoubt: d.InDoubt, Owed: len(d.Pending) > 0, At: d.ClaimedAt,
+		Kept: r.ReceivedBy == refund.ReceivedByMerchant,
 	}
 	if d.State == refund.Success {
 		out.Arrived = d.Held

@@ -130,7 +130,7 @@ func TestEverySentenceOfThePageIsUsed(t *testing.T) {
 		"delivery.":  {"pending", "delivered", "failed", "lost"},
 		"key.":       {"merchant", "certificate", "public_key"},
 		"do.settle.": {"SUCCESS", "CLOSED", "ABNORMAL"},
-		"ours.":      {"claimed", "sent", "processing", "success", "closed", "abnormal", "unanswered", "refused", "contradiction", "released", "withdrawn", "taken", "owed", "delivered", "undelivered", "given_up"},
+		"ours.":      {"claimed", "sent", "processing", "success", "closed", "abnormal", "unanswered", "refused", "contradiction", "released", "withdrawn", "taken", "owed", "delivered", "undelivered", "given_up", "finishing"},
 		"wechat.":    {"accepted", "by_hand", "settled", "notified", "lost"},
 		"who.":       {"ours", "wechat"},
 		"detail.":    {"server", "reply", "letter", "query"},

@@ -37,6 +37,7 @@ type record struct {
 	Arrived  int64  `json:"arrived"` // of which that much has gone back to the user
 	Refusal  string `json:"refusal,omitempty"`
 	External bool   `json:"foreign,omitempty"`
+	Kept     bool   `json:"kept,omitempty"` // the merchant has the money, and the payer nothing
 }
 
 func (r *record) held() int64 {
@@ -107,7 +108,7 @@ func wechatSide(r world.Refund) *side {
 // merchantSide is what the merchant has.
 func merchantSide(o MerchantRefund) *side {
 	return &side{
-		record:   record{State: o.State, Held: o.Held, Arrived: o.Arrived, Refusal: o.Refusal, External: o.External},
+		record:   record{State: o.State, Held: o.Held, Arrived: o.Arrived, Refusal: o.Refusal, External: o.External, Kept: o.Kept},
 		refundID: o.RefundID, outTradeNo: o.OutTradeNo, transactionID: o.TransactionID,
 		refund: o.Refund, total: o.Total, currency: o.Currency, at: o.At, inDoubt: o.InDoubt, owed: o.Owed,
 	}

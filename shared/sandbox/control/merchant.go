@@ -19,6 +19,7 @@ type MerchantRefund struct {
 	External bool   // the merchant's side has never asked for it
 	Refusal  string // why it was refused; empty unless it was
 	InDoubt  bool   // it was sent, and the merchant's side does not know what came of it
+	Kept     bool   // it is with the merchant, so that the payer has nothing
 	Owed     bool   // somebody whom the merchant's side tells of its refunds has not acknowledged what came of it
 	Refund   int64
 	Total    int64 // of its order; 0: not known

@@ -31,7 +31,7 @@ const applicationRow = (a) => ({
  */
 const refundRow = (r) => ({
   id: r.out_refund_no, order: r.out_trade_no || r.transaction_id || '', sum: yuan(r.amount.refund, r.amount.currency), reason: '',
-  at: timeOf(r.success_time || r.create_time), label: ofRefund(r.status), pending: false, refundNo: r.out_refund_no,
+  at: timeOf(r.success_time || r.create_time), label: ofRefund(r.status, r.received_by), pending: false, refundNo: r.out_refund_no,
 })
 
 module.exports = { applicationRow, refundRow }

@@ -34,7 +34,11 @@ function labelOf(all, state) {
 /** @param {string | undefined} state */
 const ofApplication = (state) => labelOf(applications, state)
 
-/** @param {string | undefined} state */
-const ofRefund = (state) => labelOf(refunds, state)
+/**
+ * @param {string | undefined} state
+ * @param {string} [receivedBy] 'merchant': the money is with the shop, and the payer has nothing of it
+ */
+const ofRefund = (state, receivedBy) =>
+  (receivedBy === 'merchant' && state === 'SUCCESS' ? { text: '已退到商家账户，由商家另行付款', kind: /** @type {'warn'} */ ('warn') } : labelOf(refunds, state))
 
 module.exports = { ofApplication, ofRefund }

@@ -29,6 +29,8 @@ test('every state has words, and a new one is shown as it is', () => {
   const { ofApplication, ofRefund } = lib('states')
   assert.strictEqual(ofApplication('EXPIRED').text, '已过期')
   assert.strictEqual(ofRefund('ABNORMAL').kind, 'warn')
+  assert.strictEqual(ofRefund('SUCCESS', 'merchant').kind, 'warn')
+  assert.strictEqual(ofRefund('SUCCESS').text, '已到账')
   assert.strictEqual(ofRefund(undefined).text, '尚无结果')
   assert.deepStrictEqual(ofApplication('SOMETHING'), { text: 'SOMETHING', kind: 'still' })
 })

@@ -75,6 +75,7 @@ function refundRow(r, state, ui) {
     amount: money(r.refund, r.currency), under: `${clockTime(r.at, state.now)} · ${under}`, label: pill(r.status),
     flags: [
       gap !== 0 && h('span', { class: 'gap' }, t('row.gap', { gap: difference(gap, r.currency) })),
+      r.ours?.kept && h('span', { class: 'flag' }, t('row.kept')),
       r.in_doubt && flag('doubt'), r.undelivered && flag('undelivered'), r.owed && flag('owed'),
     ].filter(Boolean),
   })

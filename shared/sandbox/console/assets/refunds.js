@@ -50,6 +50,7 @@ export function refundDetail(no, state, ui, clock) {
       h('header', { class: 'head' },
         h('h2', { id: 'title', tabindex: -1 }, t('refund.title')), pill(refund.status), h('b', { class: 'sum' }, money(refund.refund, refund.currency))),
       h('p', { class: 'means' }, refund.in_doubt ? t('means.doubt') : known('means.', refund.status)),
+      refund.ours?.kept && h('p', { class: 'reason' }, t('means.kept')),
       refund.ours?.refusal && h('p', { class: 'reason' }, refund.ours.refusal),
       numbers([['out_refund_no', refund.out_refund_no], ['refund_id', refund.refund_id], ['out_trade_no', order ? orderLink : refund.out_trade_no], ['transaction_id', refund.transaction_id]]),
       order && orderBar(order),
