@@ -61,8 +61,8 @@ type Application struct {
 	OutRefundNo   string            `json:"out_refund_no,omitempty"` // once there is one
 	Refund        *Refund           `json:"refund,omitempty"`        // once there is one, where the caller asked for one application
 
-	// What operators see and buyers do not.
-	Applicant string         `json:"applicant,omitempty"` // an identity, masked but for whoever runs the service
+	// In full, for whoever runs the service; buyers and replies to callers have neither.
+	Applicant string         `json:"applicant,omitempty"` // an identity: see [Caller.Identity]
 	History   []HistoryEntry `json:"history,omitempty"`
 }
 

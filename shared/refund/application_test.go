@@ -701,3 +701,16 @@ func TestOfAClaimAndTheTakingBackOfItsApprovalOneWins(t *testing.T) {
 		}
 	}
 }
+
+// A refund by one number alone, whose reply names no other, leaves the order's other number
+// unjoined, and what the upstream has told of the order has both.
+func TestAnOrderThatIsKnownByOneNumberCanBeAppliedFor(t *testing.T) {
+	f := shop(t)
+	f.up.named = func(r *refund.Refund) { r.TransactionID = "" }
+	f.must(t, request("R1", 10))
+	a := f.applies(t, applyFor(0))
+	if a.Amount.Refund != 90 {
+		t.Errorf("%d is left, want 90", a.Amount.Refund)
+	}
+	f.verified(t)
+}

@@ -150,15 +150,17 @@ func (s *Service) beginApply(ctx context.Context, caller Caller, req ApplyReques
 	t.tx = tx
 	if facts := tx.facts(t.keys...); told == nil && facts != nil && len(facts.Payers) > 0 && s.VerifyOrder != VerifyAlways {
 		t.order = facts
+		// A refund by one number alone leaves the other one unjoined until an answer names both.
 		if all := orderKeys(facts.TransactionID, facts.OutTradeNo); len(all) > len(t.keys) {
 			t.keys = all
 			if t.tx, err = s.begin(ctx, "", t.keys...); err != nil {
 				return nil, err
 			}
 		}
+		t.tx.settleNumbers(facts.TransactionID, facts.OutTradeNo)
 	}
 	if told != nil {
-		tx.settleNumbers(*told)
+		tx.settleNumbers(told.TransactionID, told.OutTradeNo)
 		tx.learn(*told, t.now, t.keys...)
 		t.order = tx.facts(t.keys...)
 		if t.order == nil { // the ledger knows the numbers as two orders'
@@ -186,21 +188,21 @@ func (s *Service) beginApply(ctx context.Context, caller Caller, req ApplyReques
 
 // settleNumbers makes both numbers that the upstream has named lead to one account, whether
 // or not a refund of the order has been claimed.
-func (tx *txn) settleNumbers(o PaidOrder) {
-	keys := orderKeys(o.TransactionID, o.OutTradeNo)
+func (tx *txn) settleNumbers(transactionID, outTradeNo string) {
+	keys := orderKeys(transactionID, outTradeNo)
 	for _, k := range keys {
 		a := tx.accounts[tx.resolve(k)]
 		switch {
 		case tx.exists(tx.resolve(k)):
-		case k == transactionKey(o.TransactionID):
-			a.TransactionID = o.TransactionID
+		case k == transactionKey(transactionID):
+			a.TransactionID = transactionID
 		default:
-			a.OutTradeNo = o.OutTradeNo
+			a.OutTradeNo = outTradeNo
 		}
 	}
 	if len(keys) == 2 {
 		tx.rec.Order = tx.resolve(keys[0])
-		tx.joinOrderNumbers(o.TransactionID, o.OutTradeNo) // what contradicts it, the refund's own reply shows again
+		tx.joinOrderNumbers(transactionID, outTradeNo) // what contradicts it, the refund's own reply shows again
 		tx.rec.Order = ""
 	}
 }

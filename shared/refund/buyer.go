@@ -3,6 +3,7 @@ package refund
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -33,14 +34,26 @@ func (a Application) forBuyer() Application {
 	return a
 }
 
-// inFull adds what operators see of an application.
-func (s *Service) inFull(v Application, a *application) Application {
-	v.Applicant = maskIdentity(a.Applicant)
-	for _, e := range a.History {
-		e.By = maskIdentity(e.By)
-		v.History = append(v.History, e)
-	}
+// inFull adds what whoever runs the service sees of an application: see [Application.Masked].
+func (a *application) inFull(v Application) Application {
+	v.Applicant, v.History = a.Applicant, slices.Clone(a.History)
 	return v
+}
+
+// Masked is the application without personal data: who applied and who decided can be
+// recognised and not read.
+func (a Application) Masked() Application {
+	a.Applicant = maskIdentity(a.Applicant)
+	a.History = slices.Clone(a.History)
+	for i := range a.History {
+		a.History[i].By = maskIdentity(a.History[i].By)
+	}
+	if a.Refund != nil {
+		r := *a.Refund
+		r.UserReceivedAccount = maskOnce(r.UserReceivedAccount)
+		a.Refund = &r
+	}
+	return a
 }
 
 // seen is an application with its refund, read for whoever may see it.
@@ -56,10 +69,10 @@ func (s *Service) seen(ctx context.Context, a application, buyer bool) (Applicat
 	if buyer {
 		return a.view(rec).forBuyer(), nil
 	}
-	return s.inFull(a.view(rec), &a), nil
+	return a.inFull(a.view(rec)), nil
 }
 
-// Application returns one application with its history and its refund: for whoever runs
+// Application returns one application with its history and its refund, in full: for whoever runs
 // the service; no caller is admitted or denied. [CodeNotFound] if there is none.
 func (s *Service) Application(ctx context.Context, id string) (Application, error) {
 	a, _, err := s.readApplication(ctx, id)

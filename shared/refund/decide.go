@@ -66,7 +66,7 @@ func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Appli
 	if err != nil {
 		return Application{}, err
 	}
-	v := s.inFull(a.view(rec), &a)
+	v := a.inFull(a.view(rec))
 	return v, nil
 }
 
@@ -129,7 +129,7 @@ func (s *Service) Reject(ctx context.Context, caller Caller, d Decision) (Applic
 		return Application{}, err
 	}
 	s.log(ctx, slog.LevelInfo, "rejected", "", "application_id", a.ID, "caller", caller)
-	return s.inFull(a.view(nil), &a), nil
+	return a.inFull(a.view(nil)), nil
 }
 
 // unrefunded reports whether an approved application has certainly not led to a refund: it

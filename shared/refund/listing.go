@@ -118,7 +118,7 @@ func (s *Service) listApplications(ctx context.Context, q ApplicationQuery) (Lis
 	for _, it := range items {
 		var a application
 		if isApplication(it.Key) && decode(it, &a) == nil {
-			l.Items = append(l.Items, s.inFull(a.view(nil), &a))
+			l.Items = append(l.Items, a.inFull(a.view(nil)))
 		}
 	}
 	return l, nil
