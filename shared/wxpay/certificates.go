@@ -36,7 +36,7 @@ type certificateList struct {
 func (c *Client) Certificates(ctx context.Context, key APIv3Key) ([]Certificate, error) {
 	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
-	r, err := c.send(ctx, http.MethodGet, certificatesURI, nil)
+	r, err := c.send(ctx, http.MethodGet, certificatesURI, nil, "")
 	if err != nil {
 		return nil, err
 	}

@@ -66,12 +66,18 @@ type Reply struct {
 // that broke off, [ErrTooLarge] and the end of ctx. Without a deadline in ctx a
 // call ends after 10 seconds.
 func (c *Client) Do(ctx context.Context, method, uri string, body []byte) (Reply, error) {
+	return c.DoSealed(ctx, method, uri, body, "")
+}
+
+// DoSealed is [Client.Do] with a body that holds fields sealed with the key of that
+// serial, see [Keyring.SealingKey]. WeChat Pay signs the reply with the same.
+func (c *Client) DoSealed(ctx context.Context, method, uri string, body []byte, serial string) (Reply, error) {
 	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
 	if c.Keys == nil {
 		return Reply{}, fmt.Errorf("%w: client has no keys to verify the reply with", ErrUnsent)
 	}
-	r, err := c.send(ctx, method, uri, body)
+	r, err := c.send(ctx, method, uri, body, serial)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -87,7 +93,7 @@ func (c *Client) Do(ctx context.Context, method, uri string, body []byte) (Reply
 }
 
 // send is [Client.Do] without verifying anything.
-func (c *Client) send(ctx context.Context, method, uri string, body []byte) (Reply, error) {
+func (c *Client) send(ctx context.Context, method, uri string, body []byte, serial string) (Reply, error) {
 	c.once.Do(c.prepare)
 	authorization, err := c.Signer.Authorization(method, uri, body)
 	if err != nil {
@@ -102,6 +108,9 @@ func (c *Client) send(ctx context.Context, method, uri string, body []byte) (Rep
 		req, err := c.request(ctx, host, method, uri, authorization, body)
 		if err != nil {
 			return Reply{}, err
+		}
+		if serial != "" {
+			req.Header.Set(headerSerial, serial)
 		}
 		return Exchange(c.http, req)
 	})

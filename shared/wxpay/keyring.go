@@ -148,12 +148,19 @@ func (k *Keyring) key(ctx context.Context, serial string, now time.Time) (*rsa.P
 		return key, nil
 	}
 	// A public key's ID is never on the list, so a false one is not asked for.
-	if k.download == nil || strings.HasPrefix(serial, publicKeyID) {
+	if strings.HasPrefix(serial, publicKeyID) {
 		return nil, unknown(serial)
 	}
+	return k.listed(ctx, now, serial, func(l *listing) *rsa.PublicKey { return l.key(serial, now) })
+}
 
+// listed finds a key among the certificates, and fetches their list where it must and may.
+func (k *Keyring) listed(ctx context.Context, now time.Time, serial string, find func(*listing) *rsa.PublicKey) (*rsa.PublicKey, error) {
+	if k.download == nil {
+		return nil, unknown(serial)
+	}
 	list := k.list.Load()
-	if key := list.key(serial, now); key != nil {
+	if key := find(list); key != nil {
 		if list.stale(now) {
 			k.renew(ctx, now)
 		}
@@ -168,7 +175,7 @@ func (k *Keyring) key(ctx context.Context, serial string, now time.Time) (*rsa.P
 	if list = k.list.Load(); !list.paused(now) {
 		list = k.fetch(ctx, now, downloadTime)
 	}
-	switch key := list.key(serial, now); {
+	switch key := find(list); {
 	case key != nil:
 		return key, nil
 	case list.failure != nil:
