@@ -67,6 +67,7 @@ func single(r refund.Refund, err error) (refund.Page, error) {
 // Spec says what APIv3 carries.
 func (c *APIv3) Spec() refund.Spec {
 	s := apiv3Spec()
+	s.Abnormal = true
 	s.Bills, s.BillAccounts = apiv3Bills(c.SubMchID)
 	return s
 }
@@ -97,6 +98,11 @@ func (c *APIv3) do(ctx context.Context, method, uri string, body []byte, outRefu
 	if err != nil {
 		return refund.Refund{}, unanswered(err)
 	}
+	return c.read(ctx, reply, outRefundNo)
+}
+
+// read reads an answer about the refund that has the number.
+func (c *APIv3) read(ctx context.Context, reply wxpay.Reply, outRefundNo string) (refund.Refund, error) {
 	if reply.Status != http.StatusOK {
 		return refund.Refund{}, apiv3Error(reply, apiv3Errors())
 	}
