@@ -363,6 +363,7 @@ func TestNoSecretIsInTheJournal(t *testing.T) {
 	secret := map[string]string{
 		"token": token, "session": "CANARYsession1", "bearer": "CANARYbearer1", "cookie": "CANARYcookie1", "openid": "oCANARYopenid0000000000000001",
 		"another corpsecret": "CANARYcorpsecret1", "password": "CANARYpassword1",
+		"card": "622202CANARY", "payer": "CANARY张三",
 	}
 	for _, name := range []string{"private_key", "apiv3_key", "api_key", "client_key", "corpsecret", "secret_key", "cloudbase_apikey"} {
 		lines := strings.Split(strings.TrimSpace(credentials[name]), "\n")
@@ -382,7 +383,7 @@ func TestNoSecretIsInTheJournal(t *testing.T) {
 	}
 	w.WeComAs(token, sandboxtest.WeComPath, `{"note":"`+token+`"}`)
 	w.Token(url.Values{"corpsecret": {secret["another corpsecret"]}})
-	r := w.Invoke(map[string]any{"wxCloudSessionToken": secret["session"], "request_data": `{"password":"` + secret["password"] + `","n":1}`})
+	r := w.Invoke(map[string]any{"wxCloudSessionToken": secret["session"], "request_data": `{"password":"` + secret["password"] + `","bank_account":"` + secret["card"] + `","real_name":"` + secret["payer"] + `"}`})
 	r.Header.Set("Cookie", "a="+secret["cookie"])
 	r.Header.Set("X-Wx-Openid", secret["openid"])
 	sandboxtest.Serve(w.Sandbox.WeChat(), r)

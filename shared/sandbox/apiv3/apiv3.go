@@ -32,6 +32,7 @@ type endpoint struct {
 var endpoints = []endpoint{
 	{pattern: "POST /v3/refund/domestic/refunds", on: world.OnApply, handle: (*Door).postRefund},
 	{pattern: "GET /v3/refund/domestic/refunds/{out_refund_no}", on: world.OnQuery, handle: (*Door).getRefund},
+	{pattern: "POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund", on: world.OnAbnormal, handle: (*Door).postAbnormal},
 	{pattern: "GET /v3/pay/transactions/id/{number}", on: world.OnOrder, handle: (*Door).byTransaction},
 	{pattern: "GET /v3/pay/transactions/out-trade-no/{number}", on: world.OnOrder, handle: (*Door).byTrade},
 	{pattern: "GET /v3/pay/partner/transactions/id/{number}", on: world.OnOrder, handle: (*Door).byTransaction},

@@ -1,15 +1,12 @@
 package apiv3
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha1" // #nosec G505 -- OAEP with SHA-1 is what the document asks for
-	"encoding/base64"
 	"slices"
 
 	"wxrefund/shared/sandbox/door"
 	"wxrefund/shared/sandbox/schema"
 	"wxrefund/shared/sandbox/world"
+	"wxrefund/shared/wxpay"
 )
 
 // EchoSchema is the body of POST /v3/security/echo (doc/v3/partner/4015139289, of April 2026).
@@ -41,32 +38,26 @@ func (d *Door) postEcho(x *door.Exchange) door.Reply {
 	}
 	out := echo{Message: in.Message}
 	if in.Encrypted != "" {
-		plain, ok := d.decrypt(in.Encrypted, serial(x))
-		if !x.Check("encrypted", ok, "RSA with OAEP, for the key that Wechatpay-Serial names") {
+		plain, err := d.openField(in.Encrypted, serial(x))
+		if !x.Check("encrypted", err == nil, "RSA with OAEP, for the key that Wechatpay-Serial names") {
 			return door.Reply{No: world.RefuseField("body", "/encrypted_echo_message", nil, "cannot be decrypted", "请确认待处理的消息是否为加密后的密文")}
 		}
-		sealed, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, &d.world.Keys.Merchant.RSA().PublicKey, plain, nil) //nolint:gosec // the protocol's
-		if err != nil {                                                                                             // too long for one block, which what came in one cannot be
+		sealed, err := wxpay.SealField(&d.world.Keys.Merchant.RSA().PublicKey, plain)
+		if err != nil { // too long for one block, which what came in one cannot be
 			return door.Reply{No: world.Refuse(world.CodeSystem)}
 		}
-		out.Encrypted = base64.StdEncoding.EncodeToString(sealed)
+		out.Encrypted = sealed
 	}
 	return door.Reply{Object: out}
 }
 
-// decrypt opens what a merchant has encrypted for one of WeChat Pay's keys.
-func (d *Door) decrypt(text, serial string) ([]byte, bool) {
-	sealed, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, false
-	}
+// openField opens what a merchant has sealed for one of WeChat Pay's keys.
+func (d *Door) openField(sealed, serial string) (string, error) {
 	certificates, publics := d.world.PlatformKeys()
 	for _, k := range slices.Concat(certificates, publics) {
-		if k.Serial != serial {
-			continue
+		if k.Serial == serial {
+			return wxpay.OpenField(k.Key, sealed)
 		}
-		plain, err := rsa.DecryptOAEP(sha1.New(), nil, k.Key, sealed, nil) //nolint:gosec // the protocol's
-		return plain, err == nil
 	}
-	return nil, false
+	return "", wxpay.ErrUnknownKey
 }

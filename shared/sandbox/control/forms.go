@@ -60,7 +60,7 @@ func faultForm(w *world.World) schema.Schema {
 	return schema.Schema{
 		{Path: "/upstream", Enum: faultNames(upstream)},
 		{Path: "/err_code", Enum: codes},
-		{Path: "/on", Enum: []string{world.OnApply, world.OnQuery, world.OnBill, world.OnOrder}},
+		{Path: "/on", Enum: []string{world.OnApply, world.OnQuery, world.OnBill, world.OnOrder, world.OnAbnormal}},
 		{Path: "/notify", Enum: faultNames(notify)},
 		{Path: "/timer", Enum: faultNames(world.TimerFaults)},
 		{Path: "/bill", Enum: faultNames(world.BillFaults)},

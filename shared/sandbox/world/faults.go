@@ -14,7 +14,7 @@ import (
 // called before and after apply only to applications for refunds, where it makes
 // all the difference; the others apply to whatever is asked about refunds, or only
 // to queries. One that is on orders applies to questions about orders and to nothing
-// else. The zero value is none.
+// else, and so one that is on abnormal refunds. The zero value is none.
 type UpstreamFault struct {
 	Name   string
 	Before bool   // the request is not carried out
@@ -126,7 +126,11 @@ const (
 	OnApply = "apply"
 	OnQuery = "query"
 	OnBill  = "bill"
-	OnOrder = "order" // questions about orders, which nothing strikes that does not say so
+
+	// What nothing strikes that does not say so: questions about orders, and applications
+	// that an abnormal refund's money goes elsewhere.
+	OnOrder    = "order"
+	OnAbnormal = "abnormal"
 )
 
 // A Fault is one that the control doors ask for and show.
@@ -134,7 +138,7 @@ type Fault struct {
 	ID       string   `json:"id"`
 	Upstream string   `json:"upstream,omitempty"`
 	ErrCode  string   `json:"err_code,omitempty"`
-	On       string   `json:"on,omitempty"` // what err_code applies to; absent: applications. With order, upstream as well
+	On       string   `json:"on,omitempty"` // what err_code applies to; absent: applications. With order and abnormal, upstream as well
 	Notify   string   `json:"notify,omitempty"`
 	Timer    string   `json:"timer,omitempty"` // stop: the merchant's timer stands still
 	Bill     string   `json:"bill,omitempty"`  // what is wrong with a bill
@@ -291,13 +295,18 @@ func (w *World) appliesOn(part int, name, on string) bool {
 	return false
 }
 
+// apart tells that only a fault that says so applies to such requests.
+func apart(on string) bool { return on == OnOrder || on == OnAbnormal }
+
 // isOn tells whether a part of the fault is about such requests; empty: whatever they are.
 func (f *fault) isOn(part int, on string) bool {
 	switch {
 	case on == "":
 		return true
-	case part == partUpstream: // only orders are told apart
-		return (f.On == OnOrder) == (on == OnOrder)
+	case part == partUpstream && (apart(f.On) || apart(on)):
+		return f.On == on
+	case part == partUpstream:
+		return true
 	}
 	return cmp.Or(f.On, OnApply) == on
 }

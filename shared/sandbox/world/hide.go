@@ -31,8 +31,8 @@ func hideHeader(name, value string) string {
 	return value
 }
 
-// secretWords end the names of secrets.
-var secretWords = []string{"token", "secret", "password"}
+// secretWords end the names of secrets, those of a person among them.
+var secretWords = []string{"token", "secret", "password", "bank_account", "real_name"}
 
 // secretName tells whether what goes by a name is a secret.
 func secretName(name string) bool {

@@ -108,6 +108,7 @@ func TestASecretIsMaskedWhole(t *testing.T) {
 		`{"data":"{\"token\":\"A\\/B\",\"n\":1}"}`:             `{"data":"{\"token\":\"****\",\"n\":1}"}`,
 		`{"data":"{\\\"my-password\\\" : \\\"A\\\",1}","n":1}`: `{"data":"{\\\"my-password\\\" : \\\"****\\\",1}","n":1}`,
 		`{"tokens":"AB","token_count":1}`:                      `{"tokens":"AB","token_count":1}`,
+		`{"bank_account":"6222","real_name":"张三","n":1}`:       `{"bank_account":"****","real_name":"****","n":1}`,
 	} {
 		if got := newWorld(t).recordBody(body).Request.Body; got != want {
 			t.Errorf("%s: got %s, want %s", body, got, want)

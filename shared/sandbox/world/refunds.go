@@ -15,6 +15,9 @@ const (
 	// 4012552567 (note 9) and 4011984092 (note 8), Global's 4012354972, WeCom's 97333.
 	realPace = time.Minute
 
+	// minSettle and maxSettle bound how long a refund takes to settle by itself.
+	minSettle, maxSettle = time.Minute, 5 * time.Minute
+
 	// maxPartials is how many refunds an order can have. Closed ones count.
 	maxPartials = 50
 )
@@ -38,6 +41,7 @@ type refund struct {
 	due          time.Time // when it settles by itself; zero if it does not
 	channel      string
 	account      string
+	elsewhere    string // where the money of an abnormal refund goes
 	split        split
 	subMchID     string
 	byHand       bool
@@ -252,7 +256,7 @@ func inWords(d time.Duration) string {
 func (w *World) accept(o *order, a Application, by Caller, now time.Time) *refund {
 	r := &refund{
 		application: a, order: o, status: StatusProcessing, created: now,
-		due:     now.Add(w.rand.seconds(time.Minute, 5*time.Minute, "settle", a.OutRefundNo)),
+		due:     now.Add(w.rand.seconds(minSettle, maxSettle, "settle", a.OutRefundNo)),
 		id:      "503" + w.rand.digits(8, "refund_id", a.OutRefundNo) + now.Format("20060102") + fmt.Sprintf("%010d", len(w.accepted)+1),
 		channel: "ORIGINAL", account: o.account,
 		split:    o.divide(a.Amount.Refund),

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,8 @@ func (w *World) settle(r *refund, status string, byHand bool) *delivery {
 	now := w.clock.now()
 	if status == StatusSuccess {
 		r.succeeded = now
-		if r.status == StatusAbnormal { // then the money took another way
-			r.channel, r.account = "OTHER_BANKCARD", "建设银行借记卡5678"
+		if r.status == StatusAbnormal || r.elsewhere != "" { // then the money took another way
+			r.channel, r.account = "OTHER_BANKCARD", cmp.Or(r.elsewhere, "建设银行借记卡5678")
 		}
 	}
 	r.status, r.due = status, time.Time{}
