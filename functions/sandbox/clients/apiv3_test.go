@@ -27,11 +27,20 @@ type v3Client struct {
 	find         func(number string) (v3Refund, error)
 	open         func(notification *http.Request, apiv3Key string) (v3Refund, error)
 	certificates func(apiv3Key string) (string, error) // their serials
+	order        func(number string) (paidOrder, error)
 }
+
+// A paidOrder is what WeChat Pay says about one.
+type paidOrder struct {
+	State, OpenID string
+	Fen           int64
+}
+
+func (o paidOrder) String() string { return fmt.Sprintf("%s %s %d", o.State, o.OpenID, o.Fen) }
 
 // refusal is how WeChat Pay refuses, if an error says so; otherwise the client does.
 func refusal(err error) string {
-	for _, code := range []string{"INVALID_REQUEST", "RESOURCE_NOT_EXISTS", "REFUNDNOTEXIST", "签名错误"} {
+	for _, code := range []string{"INVALID_REQUEST", "RESOURCE_NOT_EXISTS", "REFUNDNOTEXIST", "ORDER_NOT_EXIST", "ORDERNOTEXIST", "签名错误"} {
 		if strings.Contains(err.Error(), code) {
 			return code
 		}
@@ -88,6 +97,13 @@ func (s *stage) tryV3(r *sandboxtest.Receiver, c v3Client) {
 	s.attempt("query, unknown", func() (string, error) { return summary(c.find("R0")) }, refusal)
 	s.Control("POST", "/_sandbox/faults", `{"upstream":"bad_signature","count":1}`, 200)
 	s.attempt("query, forged", func() (string, error) { return summary(c.find("R1")) }, refusal)
+	s.Pay(`{"out_trade_no":"O1","total":10000,"openid":"oBuyer"}`)
+	for check, number := range map[string]string{"": "O1", ", unknown": "O0"} {
+		s.attempt("order"+check, func() (string, error) {
+			o, err := c.order(number)
+			return o.String(), err
+		}, refusal)
+	}
 	s.attempt("certificates", func() (string, error) { return c.certificates(key) }, refusal)
 	s.attempt("certificates, with another key", func() (string, error) { return c.certificates(another) }, refusal)
 }

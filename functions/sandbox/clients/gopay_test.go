@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-pay/gopay"
@@ -76,6 +77,16 @@ func goPayV3(s *stage, r *sandboxtest.Receiver) {
 			}
 			return v3Refund{a.RefundId, a.RefundStatus, int64(a.Amount.Refund)}, nil
 		},
+		order: func(number string) (paidOrder, error) {
+			a, err := c.V3TransactionQueryOrder(s.t.Context(), gopayv3.OutTradeNo, number)
+			switch {
+			case err != nil:
+				return paidOrder{}, err
+			case a.Code != gopayv3.Success:
+				return paidOrder{}, errors.New(a.ErrResponse.Code)
+			}
+			return paidOrder{a.Response.TradeState, a.Response.Payer.Openid, int64(a.Response.Amount.Total)}, nil
+		},
 		certificates: func(key string) (string, error) {
 			_, all, err := client(key).GetAndSelectNewestCert()
 			return strings.Join(slices.Sorted(maps.Keys(all)), ","), err
@@ -126,6 +137,17 @@ func goPayV2(s *stage, r *sandboxtest.Receiver) {
 				return v2Refund{}, errors.New(a.ErrCode)
 			}
 			return v2Refund{a.RefundId0, a.RefundStatus0, a.RefundFee0}, genuine(key, signType, all)
+		},
+		order: func(signType, number string) (paidOrder, error) {
+			a, all, err := client(s.credentials["api_key"]).QueryOrder(s.t.Context(), names(signType).Set("out_trade_no", number))
+			switch {
+			case err != nil:
+				return paidOrder{}, err
+			case a.ResultCode != "SUCCESS":
+				return paidOrder{}, errors.New(a.ErrCode)
+			}
+			fen, err := strconv.ParseInt(a.TotalFee, 10, 64)
+			return paidOrder{a.TradeState, a.Openid, fen}, errors.Join(err, genuine(s.credentials["api_key"], signType, all))
 		},
 		open: func(r *http.Request, key string) (v2Refund, error) {
 			n, err := gopayv2.ParseRefundNotify(r)

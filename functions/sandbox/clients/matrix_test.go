@@ -73,6 +73,9 @@ func (c client) want(kind, serial string) outcomes {
 	if strings.HasPrefix(c.pinned, "wx-server-sdk") {
 		maps.Copy(want, wantCloudPay())
 	}
+	if c.program != nil { // those in Node do not ask
+		maps.Copy(want, wantOrder(c.system))
+	}
 	maps.Copy(want, c.but[""])
 	maps.Copy(want, c.but[kind])
 	return want
@@ -122,6 +125,20 @@ func wantV2() outcomes {
 		})
 	}
 	return want
+}
+
+// wantOrder is what comes of questions about orders.
+func wantOrder(system string) outcomes {
+	const paid = "SUCCESS oBuyer 10000"
+	switch system {
+	case "v2":
+		return outcomes{
+			"MD5 order": paid, "MD5 order, unknown": "ORDERNOTEXIST", "HMAC-SHA256 order": paid, "HMAC-SHA256 order, unknown": "ORDERNOTEXIST",
+		}
+	case "WeCom":
+		return outcomes{"order": paid, "order, unknown": "720501"}
+	}
+	return outcomes{"order": paid, "order, unknown": "ORDER_NOT_EXIST"}
 }
 
 func wantModule() outcomes {

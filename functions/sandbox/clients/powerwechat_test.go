@@ -58,6 +58,16 @@ func powerWeChat(s *stage, r *sandboxtest.Receiver) {
 			})
 			return out, err
 		},
+		order: func(number string) (paidOrder, error) {
+			a, err := c.Order.QueryByOutTradeNumber(s.t.Context(), number)
+			switch {
+			case err != nil:
+				return paidOrder{}, err
+			case a.Code != "":
+				return paidOrder{}, errors.New(a.Code)
+			}
+			return paidOrder{a.TradeState, a.Payer.OpenID, int64(a.Amount.Total)}, nil
+		},
 		certificates: func(key string) (string, error) {
 			a, err := c.Security.GetCertificates(s.t.Context())
 			if err != nil {

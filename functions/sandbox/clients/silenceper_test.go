@@ -39,8 +39,13 @@ func silenceper(s *stage, _ *sandboxtest.Receiver) {
 		util.CommonError
 		OutRefundNo string `json:"out_refund_no"`
 		Status      string `json:"status"`
-		Amount      struct {
+		TradeState  string `json:"trade_state"`
+		Payer       struct {
+			OpenID string `json:"openid"`
+		} `json:"payer"`
+		Amount struct {
 			Refund   int64  `json:"refund"`
+			Total    int64  `json:"total"`
 			Currency string `json:"currency"`
 		} `json:"amount"`
 	}
@@ -85,6 +90,13 @@ func silenceper(s *stage, _ *sandboxtest.Receiver) {
 		s.attempt("query"+check, func() (string, error) {
 			found, err := call(sandboxtest.DetailPath, map[string]any{"mchid": mchid, "out_refund_no": number})
 			return fmt.Sprint(found.Status, " ", found.Amount.Refund), err
+		}, refused)
+	}
+	s.Pay(`{"out_trade_no":"O00001","total":10000,"openid":"oBuyer"}`)
+	for check, number := range map[string]string{"": "O00001", ", unknown": "O00000"} {
+		s.attempt("order"+check, func() (string, error) {
+			found, err := call("/cgi-bin/miniapppay/get_order", map[string]any{"mchid": mchid, "out_trade_no": number})
+			return paidOrder{found.TradeState, found.Payer.OpenID, found.Amount.Total}.String(), err
 		}, refused)
 	}
 	s.outcomes["tokens"] = fmt.Sprint(tokens)

@@ -17,6 +17,7 @@ type v2Client struct {
 	refund func(signType, number, fee, apiKey string) (v2Refund, error)
 	find   func(signType, number string) (v2Refund, error)
 	open   func(notification *http.Request, apiKey string) (v2Refund, error)
+	order  func(signType, number string) (paidOrder, error)
 }
 
 // tryV2 refunds, asks and reads notifications, as testdata/v2.js does.
@@ -49,6 +50,13 @@ func (s *stage) tryV2(r *sandboxtest.Receiver, c v2Client) {
 		attempt("notification, with another key", func() (string, error) { return open(another)(genuine.request()) })
 		attempt("query", func() (string, error) { return summary(c.find(signType, number)) })
 		attempt("query, unknown", func() (string, error) { return summary(c.find(signType, "R0")) })
+		s.Pay(fmt.Sprintf(`{"out_trade_no":"O-%s","total":10000,"openid":"oBuyer"}`, signType))
+		for check, number := range map[string]string{"": "O-" + signType, ", unknown": "O0"} {
+			attempt("order"+check, func() (string, error) {
+				o, err := c.order(signType, number)
+				return o.String(), err
+			})
+		}
 		s.Control("POST", "/_sandbox/faults", `{"upstream":"bad_signature","count":1}`, 200)
 		attempt("query, forged", func() (string, error) { return summary(c.find(signType, number)) })
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/core/downloader"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/option"
+	"github.com/wechatpay-apiv3/wechatpay-go/services/payments/jsapi"
 	"github.com/wechatpay-apiv3/wechatpay-go/services/refunddomestic"
 	"github.com/wechatpay-apiv3/wechatpay-go/utils"
 
@@ -111,6 +112,13 @@ func weChatPayGo(s *stage, r *sandboxtest.Receiver) {
 			}
 			_, err = handler.ParseNotifyRequest(ctx, r, &refund)
 			return v3Refund{refund.RefundID, refund.RefundStatus, refund.Amount.Refund}, err
+		},
+		order: func(number string) (paidOrder, error) {
+			a, _, err := (&jsapi.JsapiApiService{Client: c}).QueryOrderByOutTradeNo(ctx, jsapi.QueryOrderByOutTradeNoRequest{OutTradeNo: &number, Mchid: &mchid})
+			if err != nil {
+				return paidOrder{}, err
+			}
+			return paidOrder{*a.TradeState, *a.Payer.Openid, *a.Amount.Total}, nil
 		},
 		certificates: func(key string) (string, error) {
 			manager, err := download(key)
