@@ -19,9 +19,9 @@ func consoleCommand() command {
 		name:     "console",
 		synopsis: "Show the ledger in a browser on this machine",
 		more: "Its first screen answers whether anything is wrong. It only shows, unless -yes is given: then a refund can\n" +
-			"be queried, withdrawn, released or told again, an alarm acknowledged and the timer run, each after its\n" +
-			"number was typed, in your name. It listens on this machine's loopback alone. The address that it prints\n" +
-			"lets in whoever has it, until the program ends: end it with Ctrl-C.\n",
+			"be queried, withdrawn, released or told again, an application approved or rejected, an alarm acknowledged and\n" +
+			"the timer run, each after its number was typed, in your name. It listens on this machine's loopback alone. The\n" +
+			"address that it prints lets in whoever has it, until the program ends: end it with Ctrl-C.\n",
 		example: "console",
 		limit:   -1,
 		setup: func(f *flag.FlagSet) action {

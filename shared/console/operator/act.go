@@ -13,7 +13,7 @@ import (
 // An order to act is what the page sends when the operator has decided. Its texts are
 // those of the form.
 type decision struct {
-	no      string // of the refund
+	no      string // of the refund, or the application
 	Confirm string // typed by the operator: see each action
 	To      string // to redeliver: the subscriber; "": each
 	About   string // to acknowledge

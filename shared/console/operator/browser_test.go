@@ -50,9 +50,11 @@ func TestTheConsoleByClicks(t *testing.T) {
 
 	pages(b)
 	decides(b, w, e)
+	applications(b, w)
 	looks(b, []view{
 		{"now", "#/now"}, {"list", "#/refunds"}, {"refund", "#/refunds/" + e.owed[0]}, {"waiting", "#/refunds/" + e.waiting[0]},
 		{"abnormal", "#/refunds/" + e.abnormal[0]}, {"order", "#/orders/S2026001003"}, {"alarms", "#/alarms"},
+		{"applications", "#/applications"}, {"application", "#/applications/" + w.applied("A9", 700)},
 	})
 	b.Clean()
 }
@@ -119,6 +121,32 @@ func decides(b *consoletest.Tab, w *world, e ends) {
 	b.Fill("#ask [name=confirm]", consoletest.Ask[string](b, "document.querySelector('#ask code').innerText"))
 	b.Click("#ask button", "Acknowledge")
 	b.Until("one less is listed", fmt.Sprintf("document.querySelectorAll('.alarms > li').length === %d", before-1))
+}
+
+// applications lists what buyers have applied for, and decides about it.
+func applications(b *consoletest.Tab, w *world) {
+	b.T.Helper()
+	one, two := w.applied("A1", 1234), w.applied("A2", 250)
+	b.Click("nav a", "Applications")
+	b.Until("two are listed", "document.querySelectorAll('.list .rows li').length === 2")
+	b.Click(".rows a", one)
+	b.Sees(".detail .head .pill", "Pending")
+	b.Sees(".detail .means", "Nothing is refunded yet.")
+	b.Shot("op-application")
+	b.Click(".detail button", "Approve")
+	b.Sees("#ask", "12.34")
+	b.Fill("#ask [name=note]", "checked")
+	b.Fill("#ask [name=confirm]", one)
+	b.Click("#ask button", "Approve")
+	b.Sees(".detail .head .pill", "Approved")
+	b.Sees(".timeline", "checked")
+	b.Click(".rows a", two)
+	b.Click(".detail button", "Reject")
+	b.Fill("#ask [name=confirm]", two)
+	b.Press("\r")
+	b.Sees(".detail .head .pill", "Rejected")
+	b.Click(".chip", "Pending")
+	b.Sees(".list", "Nothing matches.")
 }
 
 // A view is one of the page's, by its address.

@@ -46,16 +46,18 @@ func TestThePageLoadsNothingFromElsewhereAndSaysAllInBothLanguages(t *testing.T)
 		}
 		return names
 	}
-	deeds := []string{"query", "cancel", "release", "redeliver", "acknowledge", "reconcile"}
+	deeds := []string{"query", "cancel", "release", "redeliver", "approve", "reject", "acknowledge", "reconcile"}
 	states := []string{"claimed", "processing", "success", "closed", "abnormal", "rejected"}
+	applied := []string{"pending", "approved", "refunded", "rejected", "withdrawn", "expired"}
 	bills := []string{"agrees", "waiting", "differs", "reading", "unread", "unreadable", "unavailable"}
 	parts := []string{"differs", "ours_only", "theirs_only", "to_ask", "skipped"}
 	funds := []string{"proved", "missing", "differs", "unknown", "closed", "by_hand"}
 	families := map[string][]string{
 		"book.": bills, "booked.": append(slices.Clone(bills), "empty"), "books.n.": append(slices.Clone(parts), "equal"), "funds.": funds, "found.": names("found."),
-		"books.": append([]string{"unread", "unreadable", "unavailable", "bill", "ledger", "equal"}, parts...),
+		"books.":   append([]string{"unread", "unreadable", "unavailable", "bill", "ledger", "equal"}, parts...),
+		"applied.": append(slices.Clone(applied), "unrefunded"), "applied.means.": applied,
 		"state.": states, "means.": states, "do.": deeds, "will.": deeds, "did.": deeds, "link.": {"live", "waiting"},
-		"now.":    {"alarms", "doubt", "undelivered", "funds", "slow", "abnormal", "timer", "ledger", "alarms.none", "doubt.none", "undelivered.none", "funds.none", "slow.none", "abnormal.none"},
+		"now.":    {"alarms", "doubt", "applications", "applications.none", "undelivered", "funds", "slow", "abnormal", "timer", "ledger", "alarms.none", "doubt.none", "undelivered.none", "funds.none", "slow.none", "abnormal.none"},
 		"filter.": {"all", "open", "success", "abnormal", "ended", "since", "until", "min", "max", "attention", "doubt", "undelivered"},
 		"ours.":   names("ours."), "detail.": {"bill"}, "alarm.": names("alarm."), "who.": {"ours"}, // those of the history and of alarms are the ledger's
 	}

@@ -25,24 +25,25 @@ const (
 
 // An overview answers whether anything is wrong.
 type overview struct {
-	Now        string           `json:"now"`
-	Channel    string           `json:"channel"`
-	Merchant   string           `json:"merchant"`
-	Operator   string           `json:"operator"`
-	Act        bool             `json:"act"`      // whether the operator may change anything
-	Currency   string           `json:"currency"` // of the newest refund
-	Refunds    int64            `json:"refunds"`
-	Incomplete bool             `json:"incomplete"` // of lists: the index is still being made
-	Latency    int64            `json:"ledger_ms"`
-	Alarms     counted          `json:"alarms"` // things with open alarms that nobody has acknowledged
-	Newest     []openAlarm      `json:"newest"` // some of them
-	Doubt      since            `json:"doubt"`
-	Funds      waiting          `json:"funds"`
-	Owed       int64            `json:"undelivered"` // refunds of which a subscriber has not acknowledged an event
-	Slow       int64            `json:"slow"`        // in progress for longer than slowAfter
-	Timer      timer            `json:"timer"`
-	Books      books            `json:"books"` // of the last days
-	States     map[string]int64 `json:"states"`
+	Now          string           `json:"now"`
+	Channel      string           `json:"channel"`
+	Merchant     string           `json:"merchant"`
+	Operator     string           `json:"operator"`
+	Act          bool             `json:"act"`      // whether the operator may change anything
+	Currency     string           `json:"currency"` // of the newest refund
+	Refunds      int64            `json:"refunds"`
+	Incomplete   bool             `json:"incomplete"` // of lists: the index is still being made
+	Latency      int64            `json:"ledger_ms"`
+	Alarms       counted          `json:"alarms"` // things with open alarms that nobody has acknowledged
+	Newest       []openAlarm      `json:"newest"` // some of them
+	Doubt        since            `json:"doubt"`
+	Funds        waiting          `json:"funds"`
+	Applications int64            `json:"applications"` // that wait for a decision
+	Owed         int64            `json:"undelivered"`  // refunds of which a subscriber has not acknowledged an event
+	Slow         int64            `json:"slow"`         // in progress for longer than slowAfter
+	Timer        timer            `json:"timer"`
+	Books        books            `json:"books"` // of the last days
+	States       map[string]int64 `json:"states"`
 }
 
 // A counted is how many there are; More that there are more, which were not looked at.
@@ -94,7 +95,7 @@ func (c *Console) getOverview(r *http.Request, _ []byte) (any, error) {
 		return nil, err
 	}
 	o.Latency = time.Since(begun).Milliseconds()
-	for _, read := range []func(context.Context, *overview) error{c.countStates, c.countAlarms, c.countClaims, c.countOwed, c.seeTimer, c.seeBooks} {
+	for _, read := range []func(context.Context, *overview) error{c.countStates, c.countAlarms, c.countClaims, c.countApplications, c.countOwed, c.seeTimer, c.seeBooks} {
 		if err := read(ctx, &o); err != nil {
 			return nil, err
 		}

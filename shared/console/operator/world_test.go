@@ -59,7 +59,7 @@ func open(t *testing.T, ledger string, act bool) *world {
 	w.Sandbox.SetURLs(sandbox.URLs{WeChat: wechat.URL, Notify: sandboxtest.NotifyURL})
 	settings := w.SettingsOf("apiv3")
 	settings["LEDGER_URL"], settings["REFUND_PACE"], settings["REFUND_WAIT_FUNDS"] = ledger, "0s", "true"
-	settings["REFUND_OPERATORS"] = colleague
+	settings["REFUND_OPERATORS"], settings["REFUND_SELF"], settings["REFUND_APPROVAL_FEN"] = colleague, "propose", "9000"
 	settings["NOTIFY_WEBHOOK_URL"], settings["NOTIFY_WEBHOOK_SECRET"] = hook.URL, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	sys, err := config.Load(t.Context(), func(name string) string { return settings[name] }, nil)
 	if err != nil {
@@ -135,6 +135,20 @@ func (w *world) refund(who refund.Caller, order, no string, fen int64) error {
 		OutRefundNo: no, OutTradeNo: order, Reason: "商品已售完", Amount: refund.RequestAmount{Refund: fen, Total: total(order), Currency: "CNY"},
 	})
 	return err
+}
+
+// buyer is who has paid the order of [world.applied]; the openid must not be shown in full.
+const buyer = "oBuyer-HELS4Ew7aJQm5vT2pKcD0"
+
+// applied has the buyer pay an order and apply for a part of it.
+func (w *world) applied(order string, fen int64) (id string) {
+	w.t.Helper()
+	w.Control("POST", "/_sandbox/orders", fmt.Sprintf(`{"out_trade_no":%q,"total":%d,"openid":%q}`, order, total(order), buyer), 200)
+	a, err := w.refunds.Apply(w.t.Context(), refund.Caller{Kind: refund.User, OpenID: buyer}, refund.ApplyRequest{OutTradeNo: order, Reason: "不想要了", Amount: refund.ApplyAmount{Refund: fen}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a.ID
 }
 
 // total is what an order of the shop comes to: 100 yuan, as those of the sandbox's merchant.

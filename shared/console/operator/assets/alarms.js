@@ -22,6 +22,13 @@ export function alarmsView(state, ui) {
         : [(data.next || ui.route.query.cursor) && pager('alarms', 'alarms', data, ui, undefined, null, entry.data === null), alarmList(data.alarms, state, true)])))
 }
 
+// subject is what an alarm is about: a refund or an application has its own page.
+function subject(a) {
+  const [kind, id] = a.about.split(/\/(.*)/s)
+  const to = a.out_refund_no ? href('refunds', a.out_refund_no) : kind === 'application' && id ? href('applications', id) : null
+  return to ? h('a', { class: 'number', href: to }, a.out_refund_no || id) : h('span', { class: 'number' }, a.about)
+}
+
 // alarmList are alarms, each with its refund where that does not go without saying.
 export function alarmList(alarms, state, alone) {
   return h('ul', { class: 'alarms' }, alarms.map((a) => h('li', { 'data-key': a.id },
@@ -29,7 +36,7 @@ export function alarmList(alarms, state, alone) {
       h('p', { class: 'line' }, h('b', {}, known('alarm.', a.code)), h('code', { class: 'muted' }, a.code),
         a.acknowledged_at && h('span', { class: 'flag good' }, t('alarm.seen', { at: clockTime(a.acknowledged_at, state?.now ?? '') }))),
       alone && h('p', { class: 'line' },
-        a.out_refund_no ? h('a', { class: 'number', href: href('refunds', a.out_refund_no) }, a.out_refund_no) : h('span', { class: 'number' }, a.about),
+        subject(a),
         a.state && pill(a.state), a.amount > 0 && h('span', {}, money(a.amount, a.currency))),
       h('p', { class: 'why', lang: 'en' }, a.why),
       h('p', { class: 'muted small' }, state && t('alarm.since', { ago: ago(a.since, state) }), a.count > 1 && ` · ${t('alarm.count', { n: count(a.count) })}`, a.note && ` · ${a.note}`)),

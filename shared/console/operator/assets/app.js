@@ -10,6 +10,7 @@ import { nowView } from './now.js'
 import { listView, orderView } from './lists.js'
 import { emptyDetail, refundDetail } from './refunds.js'
 import { booksView, bookView } from './books.js'
+import { applicationsView, applicationView, noApplication } from './applications.js'
 import { alarmsView } from './alarms.js'
 import { ask, close, actions, askDialog } from './asking.js'
 
@@ -17,14 +18,15 @@ routes({
   now: [],
   refunds: ['q', 'state', 'since', 'until', 'min', 'max', 'doubt', 'undelivered', 'attention', 'order', 'cursor'],
   orders: [],
+  applications: ['state', 'offset'],
   books: [],
   alarms: ['cursor'],
 })
 
 stores({
   root: 'api/',
-  sizes: { refunds: 50, alarms: 50 },
-  lists: { refunds: ['refunds', 'out_refund_no'], alarms: ['alarms', 'id'] },
+  sizes: { refunds: 50, applications: 50, alarms: 50 },
+  lists: { refunds: ['refunds', 'out_refund_no'], applications: ['applications', 'id'], alarms: ['alarms', 'id'] },
   pauses: { overview: 5000, count: 5000, books: 5000 },
 })
 
@@ -50,6 +52,7 @@ const views = {
   now: () => [nowView(state, look())],
   refunds: (id) => [listView(state, ui), id === null ? emptyDetail() : refundDetail(id, state, ui)],
   orders: (id) => [listView(state, ui), id === null ? emptyDetail() : orderView(id, state, ui)],
+  applications: (id) => [applicationsView(state, ui), id === null ? noApplication() : applicationView(id, state, ui)],
   books: (id) => [booksView(ui), bookView(id, ui)],
   alarms: () => [alarmsView(state, ui)],
 }
@@ -71,7 +74,7 @@ start({
 setInterval(() => {
   if (document.hidden) return
   for (const entry of entries()) {
-    if (!['upstream', 'count'].includes(entry.view)) later(entry, entry.view !== 'refunds' && entry.view !== 'alarms' || entry.plain)
+    if (!['upstream', 'count'].includes(entry.view)) later(entry, !['refunds', 'applications', 'alarms'].includes(entry.view) || entry.plain)
   }
 }, every)
 

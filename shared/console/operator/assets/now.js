@@ -23,6 +23,7 @@ function wrong(state) {
     timer.stands && !timer.ahead && (timer.seen === '' ? t('wrong.never') : t('wrong.timer', { ago: ago(timer.seen, state) })),
     timer.behind && !timer.stands && t('wrong.behind'),
     alarms.n > 0 && t('wrong.alarms', { n: atLeast(alarms) }),
+    state.applications > 0 && t('wrong.applications', { n: count(state.applications) }),
     state.ledger_ms > slow && t('wrong.ledger', { ms: count(state.ledger_ms) }),
   ].filter(Boolean)
 }
@@ -57,6 +58,7 @@ export function nowView(state, entry) {
     h('ul', { class: 'figures', 'data-key': 'figures' }, [
       card('alarms', atLeast(alarms), alarms.n > 0 ? 'bad' : 'good', href('alarms'), alarms.n > 0 && t('now.alarms.some')),
       card('doubt', atLeast(doubt), doubt.n > 0 ? 'warn' : 'good', list({ doubt: 'true' }), doubt.n > 0 && t('now.doubt.some', { ago: ago(doubt.oldest, state) })),
+      card('applications', count(state.applications), state.applications > 0 ? 'warn' : 'good', href('applications', null, { state: 'pending' }), state.applications > 0 && t('now.applications.some')),
       card('undelivered', count(state.undelivered), state.undelivered > 0 ? 'warn' : 'good', list({ undelivered: 'true' }), state.undelivered > 0 && t('now.undelivered.some')),
       card('funds', atLeast(funds), funds.n > 0 ? 'warn' : 'good', list({ state: 'claimed' }), funds.n > 0 && funds.amounts.map((a) => money(a.amount, a.currency)).join(' · ')),
       card('slow', count(state.slow), state.slow > 0 ? 'warn' : 'good', list({ state: 'processing', until: day(state, -4) }), state.slow > 0 && t('now.slow.some')),
