@@ -146,3 +146,12 @@ func transition(from, to State, fresh bool) verdict {
 	}
 	return contradict
 }
+
+// Follows reports whether a record follows word of a state. fresh is for the upstream's
+// answer about the present; other word may have been overtaken. asks means that the word is
+// believed only once the upstream has been asked. The model that is exhausted beside the
+// simulation is made of it, so that it cannot differ.
+func (s State) Follows(word State, fresh bool) (moves, asks bool) {
+	v := transition(s, word, fresh)
+	return v == move || v == moveAlarm, v == contradict
+}

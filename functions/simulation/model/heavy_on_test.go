@@ -1,0 +1,5 @@
+//go:build heavy
+
+package model
+
+const heavy = true
