@@ -4,6 +4,7 @@ go 1.26.8
 
 require (
 	github.com/ArtisanCloud/PowerWeChat/v3 v3.2.38
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/aws/aws-lambda-go v1.55.1
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.15

@@ -32,6 +32,7 @@ func conformance() map[string]func(*testing.T) {
 		"TestCursorStaysWhileItemsChange":                    TestCursorStaysWhileItemsChange,
 		"TestOneOfManyClaimantsWins":                         TestOneOfManyClaimantsWins,
 		"TestConcurrentIncrementsLoseNothing":                TestConcurrentIncrementsLoseNothing,
+		"TestHistoriesAreLinearizable":                       TestHistoriesAreLinearizable,
 		"TestReadsSeeFinishedCommits":                        TestReadsSeeFinishedCommits,
 		"TestOrderIsNeverOverdrawn":                          TestOrderIsNeverOverdrawn,
 		"TestEndedContextWritesNothing":                      TestEndedContextWritesNothing,
