@@ -12,9 +12,9 @@ import (
 	"wxrefund/shared/refund"
 )
 
-// A relay stands between a ledger and its server, and counts how often the one waits for
+// A tripRelay stands between a ledger and its server, and counts how often the one waits for
 // the other: what the client says after the server has spoken is a new round trip.
-type relay struct {
+type tripRelay struct {
 	listener net.Listener
 	server   string
 
@@ -23,8 +23,8 @@ type relay struct {
 	conns []net.Conn
 }
 
-// relayed returns the URL of a ledger that goes through a relay.
-func relayed(t *testing.T, address string) (*relay, string) {
+// relayed returns the URL of a ledger that goes through a tripRelay.
+func relayed(t *testing.T, address string) (*tripRelay, string) {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -36,7 +36,7 @@ func relayed(t *testing.T, address string) (*relay, string) {
 			t.Fatal(err)
 		}
 	}
-	r := &relay{server: endpoint.Host}
+	r := &tripRelay{server: endpoint.Host}
 	if r.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func one(b bool) int {
 }
 
 // carry carries what one side says to the other.
-func (r *relay) carry(from, to net.Conn, said func()) {
+func (r *tripRelay) carry(from, to net.Conn, said func()) {
 	defer to.Close()
 	buffer := make([]byte, 1<<20)
 	for {
@@ -98,7 +98,7 @@ func (r *relay) carry(from, to net.Conn, said func()) {
 }
 
 // count returns how many round trips do takes.
-func (r *relay) count(do func()) int {
+func (r *tripRelay) count(do func()) int {
 	r.mu.Lock()
 	before := r.trips
 	r.mu.Unlock()
