@@ -36,6 +36,7 @@ type CloudBase struct {
 	calls   int // so far
 	strikes []strike
 	lent    []lentPair // that count
+	slow    time.Duration
 }
 
 // A lentPair is a key pair that the platform has lent to a request.
@@ -135,7 +136,9 @@ func (c *CloudBase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
+	slow := c.slow
 	c.mu.Unlock()
+	time.Sleep(slow)
 	c.Door.ServeHTTP(w, r)
 }
 
@@ -182,6 +185,13 @@ func (c *CloudBase) Strike(first, n int, fault pgsql.Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.strikes = append(c.strikes, strike{c.calls + first, c.calls + first + n - 1, fault})
+}
+
+// Slow has every call take so much longer.
+func (c *CloudBase) Slow(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slow = by
 }
 
 // Heal takes back what has not struck yet.

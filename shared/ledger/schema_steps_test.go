@@ -37,7 +37,8 @@ func TestLaterSchemaStepsAreAppliedOnce(t *testing.T) {
 			migrate = func(ctx context.Context, _ *sql.DB, steps []string) error {
 				c := open(t, url).store.(*cloud)
 				c.steps = steps
-				return c.ready(ctx)
+				_, err := c.ready(ctx, nil)
+				return err
 			}
 		}
 		if b.scheme != "sqlite" {

@@ -67,10 +67,34 @@ func (b binding) admits(ours binding) error {
 	return nil
 }
 
+// boundLately reports whether this process has found the ledger to be ours, and relies on it.
+func (s *Service) boundLately() bool {
+	return time.Since(time.Unix(s.bound.Load(), 0)) < boundFor
+}
+
+// bindRead is [Service.Bind] for whoever has read the binding already: what is in order, or
+// a ledger's first use, needs no further look.
+func (s *Service) bindRead(ctx context.Context, read Item) error {
+	var b binding
+	err := decode(read, &b)
+	switch {
+	case err != nil:
+	case b == (binding{}):
+		err = s.Ledger.Commit(ctx, item(OwnershipKey, read.Version, s.ours(), time.Time{}))
+	default:
+		err = b.admits(s.ours())
+	}
+	if err != nil {
+		return s.Bind(ctx) // which says it in its words, or finds out who was faster
+	}
+	s.bound.Store(time.Now().Unix())
+	return nil
+}
+
 // bind is [Service.Bind]; with follow, this channel takes over from another that
 // has nothing in doubt.
 func (s *Service) bind(ctx context.Context, follow bool) error {
-	if time.Since(time.Unix(s.bound.Load(), 0)) < boundFor {
+	if s.boundLately() {
 		return nil
 	}
 	ours := s.ours()

@@ -2,6 +2,7 @@ package refund_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -144,6 +145,34 @@ func TestEachCallAsksNoMoreOfTheLedgerThanItMust(t *testing.T) {
 			t.Errorf("%s: %d calls of the ledger, want %d: %s", c.name, got, c.want, calls)
 		}
 	}
+}
+
+// A process's first call finds out on its way whose the ledger is, and makes an empty one
+// its merchant's; that of another merchant it leaves alone.
+func TestFirstCallOfAProcessAsksWhoseTheLedgerIsOnItsWay(t *testing.T) {
+	f := setUp(t)
+	ledger := &tripCounter{Ledger: f.Ledger}
+	process := func(m refund.Merchant) *fixture {
+		return &fixture{up: f.up, log: f.log, Service: &refund.Service{Channel: f.up, Ledger: ledger, Merchant: m, Log: f.Log}}
+	}
+	calls := func(what string, want string, do func()) {
+		t.Helper()
+		_, got := ledger.count(do)
+		wantEqual(t, what, want, got)
+	}
+	calls("an empty ledger", "get refund order application ledger, commit ledger, commit refund order, commit refund order order refund_id", func() {
+		process(merchant).must(t, request("R1", 10))
+	})
+	calls("the ledger of another", "get refund order application ledger, get ledger", func() {
+		other := merchant
+		other.MchID += "9"
+		if _, err := process(other).Refund(t.Context(), server, request("R2", 10)); !errors.Is(err, refund.ErrNotOurs) {
+			t.Errorf("got %v, want %v", err, refund.ErrNotOurs)
+		}
+	})
+	calls("a notification", "get refund order order refund_id ledger, commit refund", func() {
+		notified(t, process(merchant))
+	})
 }
 
 func accepted(t *testing.T, f *fixture) { f.must(t, request("R1", 10)) }

@@ -98,15 +98,22 @@ func (s *Service) begin(ctx context.Context, no string, keys ...Key) (*txn, erro
 // beginUntil is [Service.begin], but for what the refund depends on beyond keys if its
 // record is enough: then the transaction only says what that holds.
 func (s *Service) beginUntil(ctx context.Context, enough func(*record) bool, no string, keys ...Key) (*txn, error) {
-	if err := s.Bind(ctx); err != nil {
-		return nil, err
-	}
 	tx := s.newTxn(no)
 	want := append([]Key{refundKey(no)}, keys...)
+	unbound := !s.boundLately()
+	if unbound { // one call finds out whose the ledger is, too
+		want = append(want, OwnershipKey)
+	}
 	for len(want) > 0 {
 		items, err := s.Ledger.Get(ctx, want...)
 		if err != nil {
 			return nil, ledgerError(err)
+		}
+		if last := len(items) - 1; unbound {
+			if err := s.bindRead(ctx, items[last]); err != nil {
+				return nil, err
+			}
+			items, unbound = items[:last], false
 		}
 		for _, it := range items {
 			if err := tx.load(it); err != nil {
