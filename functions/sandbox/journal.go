@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/host"
@@ -58,7 +59,9 @@ func admissions(sys *config.System, elsewhere forwards) map[string]admission {
 // judgeCall completes the journal's exchange of a call of a function: who has called, whether
 // he may, and whether the function says no.
 func judgeCall(admit map[string]admission) func(*http.Request, *sandbox.Exchange) {
+	card := regexp.MustCompile(`("(?:bank_account|real_name)"\s*:\s*)"(?:[^"\\]|\\.)*"?`) // what was cut has no end
 	return func(r *http.Request, x *sandbox.Exchange) {
+		x.Request.Body = card.ReplaceAllString(x.Request.Body, `$1"****"`) // the payer's card is kept nowhere
 		x.OpenID, x.Source = r.Header.Get("X-WX-OPENID"), r.Header.Get("X-WX-SOURCE")
 		if x.Status != http.StatusOK { // no function was called
 			x.Refused, x.Code = true, fmt.Sprint(x.Status)

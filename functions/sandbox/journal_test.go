@@ -209,3 +209,21 @@ func TestAStoppedTimerLeavesALostNotificationUnhealed(t *testing.T) {
 		t.Errorf("another word: got %d %s, want 400 naming it", status, body)
 	}
 }
+
+// A payer's card goes through the function that mini-programs call, and is kept nowhere.
+func TestTheJournalKeepsNoCard(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-timer=false")
+	p.call("wxpayFunctions", `{"type":"wxpay_refund_abnormal","data":{"out_refund_no":"R1","type":"USER_BANK_CARD","bank_type":"ICBC_DEBIT",
+		"bank_account" : "6222021234567890123","real_name":"张\"三"}}`, "X-WX-OPENID", "oOperatorA")
+	var list struct{ Exchanges []struct{ ID string } }
+	p.control("GET", "/_sandbox/view/exchanges", "", &list)
+	if len(list.Exchanges) == 0 {
+		t.Fatal("there is nothing in the journal")
+	}
+	var x struct{ Request struct{ Body string } }
+	p.control("GET", "/_sandbox/view/exchanges/"+list.Exchanges[0].ID, "", &x)
+	if body := x.Request.Body; !strings.Contains(body, `"bank_account" : "****","real_name":"****"}}`) || strings.Contains(body, "6222") || strings.Contains(body, "三") {
+		t.Errorf("the journal has %s", body)
+	}
+}
