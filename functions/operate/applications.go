@@ -22,7 +22,8 @@ func applicationsCommand() command {
 		name:     "applications",
 		synopsis: "List applications for refunds, the newest first",
 		more: "Those of buyers (REFUND_SELF), and refunds of operators that need another one's approval\n" +
-			"(REFUND_APPROVAL_FEN). Who has applied is masked. -csv prints all that pass, for a spreadsheet.\n",
+			"(REFUND_APPROVAL_FEN). Who has applied is masked. -csv prints all that pass, for a spreadsheet, with who did\n" +
+			"what in full.\n",
 		example: "applications -state pending",
 		setup: func(f *flag.FlagSet) action {
 			var q refund.ApplicationQuery
@@ -72,6 +73,9 @@ func (p *program) applications(ctx context.Context, q refund.ApplicationQuery, s
 	out, err := listApplications(ctx, refunds, p.caller(), q)
 	if err != nil {
 		return err
+	}
+	for i, a := range out.Applications {
+		out.Applications[i] = a.Masked()
 	}
 	at := p.clock()
 	p.print(out, func(w io.Writer) {
@@ -176,7 +180,7 @@ func applicationCommand() command {
 	return command{
 		name: "application", operands: "ID",
 		synopsis: "Show one application, its refund and its history",
-		more:     "Nothing changes. Who has applied is masked.\n",
+		more:     "Nothing changes. Who did what is shown in full, openids too.\n",
 		example:  "application BWZ5C4XG2Q7TLKJ3MNVRD6HFYA",
 		setup: plain(func(ctx context.Context, p *program, operands []string) error {
 			id, err := applicationID(operands)

@@ -46,7 +46,7 @@ func (p *program) approve(ctx context.Context, operands []string, reason string)
 		}
 		return finding("%s; operate application %s has what is on record", says(err), operands[0])
 	}
-	p.print(a, func(w io.Writer) {
+	p.print(a.Masked(), func(w io.Writer) {
 		fmt.Fprintf(w, "%s is %s", a.ID, strings.ToLower(string(a.State)))
 		if of := refundOf(a); of != "" {
 			fmt.Fprintf(w, ": %s", of)
@@ -86,7 +86,7 @@ func (p *program) reject(ctx context.Context, operands []string, reason string) 
 	if a, err = refunds.Reject(ctx, p.caller(), refund.Decision{ApplicationID: a.ID, Reason: reason}); err != nil {
 		return err
 	}
-	p.print(a, func(w io.Writer) { fmt.Fprintf(w, "%s is rejected: nothing is refunded.\n", a.ID) })
+	p.print(a.Masked(), func(w io.Writer) { fmt.Fprintf(w, "%s is rejected: nothing is refunded.\n", a.ID) })
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (p *program) waiting(ctx context.Context, operands []string, in ...refund.A
 	}
 	for _, state := range in {
 		if a.State == state {
-			return refunds, a, nil
+			return refunds, a.Masked(), nil
 		}
 	}
 	return nil, a, finding("%s is decided: it is %s", id, strings.ToLower(string(a.State)))

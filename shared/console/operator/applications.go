@@ -75,7 +75,7 @@ func (c *Console) getApplications(r *http.Request, _ []byte) (any, error) {
 	}{found.Total, found.Offset, []application{}}
 	for _, item := range found.Items {
 		if a, ok := item.(refund.Application); ok {
-			out.Applications = append(out.Applications, applicationOf(a))
+			out.Applications = append(out.Applications, applicationOf(a.Masked()))
 		}
 	}
 	return out, nil
@@ -86,6 +86,7 @@ func (c *Console) getApplication(r *http.Request, _ []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	a = a.Masked()
 	out := appliedFor{application: applicationOf(a), Timeline: []line{}, Can: []string{}}
 	if a.Refund != nil {
 		out.Status, out.Merchant = string(a.Refund.Status), a.Refund.ReceivedBy == refund.ReceivedByMerchant
