@@ -95,3 +95,43 @@ func TestOnePersonPlaysTheBuyerAndBothOperators(t *testing.T) {
 	}
 	b.Clean()
 }
+
+// An operator has the money of an abnormal refund sent elsewhere, and the shop's own account
+// is told apart: the payer has nothing then.
+func TestTheMoneyOfAnAbnormalRefundIsSentElsewhere(t *testing.T) {
+	consoletest.Chromium(t)
+	p := start(t, "-timer=false", "-hostile=false", "-pace", "0s", "-speed", "1")
+	b := browse(t, p, 1440, 900)
+	for _, to := range []string{"USER_BANK_CARD", "MERCHANT_BANK_CARD"} {
+		b.Click("nav a", "Faults")
+		b.Click(".fault", "ABNORMAL")
+		b.Sees(".detail .head .pill", "Abnormal")
+		if to == "USER_BANK_CARD" {
+			b.Choose("select[name=type]", to)
+			b.Click("form button", "Send")
+			b.Sees("#toast", "400 PARAM_ERROR") // a card takes all three
+			b.Fill("input[name=bank_type]", "ICBC_DEBIT")
+			b.Fill("input[name=bank_account]", "6222 0212 3456 7890 123")
+			b.Fill("input[name=real_name]", "张三")
+			for _, width := range []int64{390, 1440} {
+				b.Resize(width, 900)
+				b.Fits(fmt.Sprintf("abnormal-%d", width))
+				b.Shot(fmt.Sprintf("abnormal-%d", width))
+			}
+		} else {
+			b.Choose("select[name=type]", to)
+		}
+		b.Click("form button", "Send")
+		b.Sees("#calls .reply", `"code": 0`)
+		b.Sees(".timeline li", "Has the money sent elsewhere: "+to)
+		b.clocks("+1 day")
+		b.Click("button", "Query")
+		b.pill("Refunded")
+		kept := ask[bool](b, "document.querySelector('.detail').innerText.includes(\"the payer has nothing of it yet\")")
+		if want := to == "MERCHANT_BANK_CARD"; kept != want {
+			t.Errorf("%s: that the shop has the money is said: %v, want %v", to, kept, want)
+		}
+	}
+	b.Sees(".rows .flag", "With the shop")
+	b.Clean()
+}
