@@ -51,13 +51,15 @@ func BenchmarkColdStart(b *testing.B) {
 		target string
 		tags   string
 		entry  string
+		ledger []string // variables of one that is not there
 		first  func(b *testing.B, s coldStart, env []string) (time.Duration, []byte)
 	}{
-		{"SCF", "scf-mysql", "scf", "main", firstOnSCF},
-		{"Lambda", "lambda-dynamodb", "lambda,lambda.norpc", "bootstrap", firstOnLambda},
+		{"SCF", "scf-mysql", "scf", "main", []string{"LEDGER_URL=mysql://wxrefund:x@127.0.0.1:1/wxrefund"}, firstOnSCF},
+		{"CloudBase", "scf-cloudbase", "scf", "main", []string{"LEDGER_URL=cloudbase:env-test?endpoint=http://127.0.0.1:1", "CLOUDBASE_APIKEY=x"}, firstOnSCF},
+		{"Lambda", "lambda-dynamodb", "lambda,lambda.norpc", "bootstrap", []string{"LEDGER_URL=dynamodb://wxrefund?region=ap-east-1&endpoint=http://127.0.0.1:1"}, firstOnLambda},
 	} {
 		b.Run(platform.name, func(b *testing.B) {
-			env, notification := coldSettings(b)
+			env, notification := coldSettings(b, platform.ledger)
 			dir := packages(b, platform.target)
 			gateway := process.TencentGateways[0]
 			if platform.name == "Lambda" {
@@ -65,7 +67,7 @@ func BenchmarkColdStart(b *testing.B) {
 			}
 			starts := []coldStart{
 				{"empty", emptyFunction(b, platform.tags), `{}`, "wx_trigger", `{}`},
-				{"dispatcher", unzipped(b, filepath.Join(dir, "wxpayFunctions.zip"), platform.entry), coldRefund(gateway, platform.name), "wx_client", "NOAUTH"},
+				{"dispatcher", unzipped(b, filepath.Join(dir, "wxpayFunctions.zip"), platform.entry), coldRefund(gateway, platform.name != "Lambda"), "wx_client", "NOAUTH"},
 				{"notify", unzipped(b, filepath.Join(dir, "notify.zip"), platform.entry), gateway.Event(notification), "wx_http", `"statusCode":401`},
 			}
 			took := make([][]time.Duration, len(starts))
@@ -107,9 +109,9 @@ func quartile(d []time.Duration) time.Duration {
 
 // coldRefund is a refund that nobody who may asks for: a client's on SCF, one by
 // HTTP on Lambda, where whoever invokes directly may.
-func coldRefund(g process.Gateway, platform string) string {
+func coldRefund(g process.Gateway, direct bool) string {
 	event := process.RefundEvent(process.Order{OutTradeNo: "order-1", Total: 100}, "refund-1", 60)
-	if platform == "SCF" {
+	if direct {
 		return event
 	}
 	return g.Event(process.Notification{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(event)})
@@ -117,11 +119,11 @@ func coldRefund(g process.Gateway, platform string) string {
 
 // coldSettings are the settings of a merchant, with a WeChat Pay and ledgers
 // that are not there: the first event needs neither. The notification is forged.
-func coldSettings(b *testing.B) ([]string, process.Notification) {
+func coldSettings(b *testing.B, ledger []string) ([]string, process.Notification) {
 	b.Helper()
 	w := process.NewWorld(b)
 	l := w.SignedNotification("N1").Forged()
-	return w.With("WXPAY_BASE_URL=http://127.0.0.1:1", "REFUND_OPERATORS="), l
+	return append(w.With("WXPAY_BASE_URL=http://127.0.0.1:1", "REFUND_OPERATORS="), ledger...), l
 }
 
 // packages builds a target's packages by the documented command and returns the folder.
@@ -176,19 +178,11 @@ func emptyFunction(tb testing.TB, tags string) string {
 	return executable(tb, data, "main")
 }
 
-// ledgerOf returns the variable that names a ledger which is not there.
-func ledgerOf(binary string) string {
-	if filepath.Base(binary) == "bootstrap" {
-		return "LEDGER_URL=dynamodb://wxrefund?region=ap-east-1&endpoint=http://127.0.0.1:1"
-	}
-	return "LEDGER_URL=mysql://wxrefund:x@127.0.0.1:1/wxrefund"
-}
-
 // running starts a binary and returns what ends it.
 func running(b *testing.B, binary string, env []string) (end func()) {
 	b.Helper()
 	cmd := exec.Command(binary)
-	cmd.Env = append(slices.Clone(env), ledgerOf(binary))
+	cmd.Env = env
 	log, stderr, err := os.Pipe() // which holds all that is logged: nobody is busy with reading it
 	if err != nil {
 		b.Fatal(err)
