@@ -16,7 +16,7 @@ import (
 	"wxrefund/shared/sandbox/pgsql"
 )
 
-// A7, C17: whatever befalls the calls of a ledger at CloudBase, once or for a while, each
+// C18: whatever befalls the calls of a ledger at CloudBase, once or for a while, each
 // refund is made once, each notification has one effect, each subscriber is told, and who
 // calls meanwhile gets one answer that says what to do.
 func TestFaultsOfCloudBaseCostNoMoneyAndNoEvent(t *testing.T) {
