@@ -1,6 +1,6 @@
 // Package pgsql plays exec-pgsql, the call by which CloudBase's HTTP API runs SQL in the
 // PostgreSQL of an environment (docs.cloudbase.net, HTTP API, PostgreSQL, ExecPgSQL), over
-// a real PostgreSQL: one statement a call, each in a connection and a transaction of its
+// a real PostgreSQL: one statement a call, each in a session and a transaction of its
 // own, as a role. Calls beyond a few at once wait for each other, as do those that the
 // server has no connection left for.
 //
@@ -46,6 +46,7 @@ const (
 	maxAnswer  = 64 << 20         // bytes of all values of an answer
 	maxTime    = 15 * time.Second // of a call
 	maxOpen    = 16               // connections at once; who comes meanwhile waits
+	maxIdle    = 2                // connections that are kept for the next calls
 )
 
 // A Config says what a [Door] stands before.
@@ -67,7 +68,8 @@ type Door struct {
 	config   Config
 	database *pgx.ConnConfig
 	faults   faults
-	open     chan struct{} // holds one for each connection
+	open     chan struct{} // holds one for each connection in use
+	idle     chan *pgx.Conn
 
 	ctx    context.Context // ends when the door closes
 	close  context.CancelFunc
@@ -89,7 +91,7 @@ func New(c Config) (*Door, error) {
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
-	d := &Door{config: c, database: config, faults: newFaults(c.Seed, c.Rate), open: make(chan struct{}, maxOpen)}
+	d := &Door{config: c, database: config, faults: newFaults(c.Seed, c.Rate), open: make(chan struct{}, maxOpen), idle: make(chan *pgx.Conn, maxIdle)}
 	d.ctx, d.close = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(d.ctx, maxTime)
 	defer cancel()
@@ -106,7 +108,14 @@ func (d *Door) Close() error {
 	d.mu.Unlock()
 	d.close()
 	d.wg.Wait()
-	return nil
+	for {
+		select {
+		case conn := <-d.idle:
+			closeNow(context.Background(), conn)
+		default:
+			return nil
+		}
+	}
 }
 
 // Calls returns how many calls there were, refused ones included.
@@ -199,7 +208,7 @@ func (d *Door) call(ctx context.Context, w http.ResponseWriter, r *http.Request)
 	return rows, no
 }
 
-// connect opens a connection for one call; done closes it.
+// connect returns a connection for one call, which ends with done.
 func (d *Door) connect(ctx context.Context) (conn *pgx.Conn, done func(), err error) {
 	select {
 	case d.open <- struct{}{}:
@@ -207,6 +216,10 @@ func (d *Door) connect(ctx context.Context) (conn *pgx.Conn, done func(), err er
 		return nil, nil, ctx.Err()
 	}
 	for {
+		if conn = d.reuse(ctx); conn != nil {
+			err = nil
+			break
+		}
 		conn, err = pgx.ConnectConfig(ctx, d.database)
 		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != tooManyConnections {
 			break
@@ -220,14 +233,42 @@ func (d *Door) connect(ctx context.Context) (conn *pgx.Conn, done func(), err er
 		<-d.open
 		return nil, nil, err
 	}
-	return conn, func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(ctx) // what it was for is done
-		// A statement that was broken off is being cancelled, for seconds at most.
-		<-conn.PgConn().CleanupDone()
-		<-d.open
-	}, nil
+	return conn, func() { d.disconnect(ctx, conn) }, nil
+}
+
+// reuse takes a connection that an earlier call has left, as if it were new; nil: there is
+// none, or it is lost.
+func (d *Door) reuse(ctx context.Context) *pgx.Conn {
+	select {
+	case conn := <-d.idle:
+		if _, err := conn.Exec(ctx, "DISCARD ALL"); err == nil {
+			return conn
+		}
+		closeNow(ctx, conn)
+	default:
+	}
+	return nil
+}
+
+// disconnect ends a call's use of a connection.
+func (d *Door) disconnect(ctx context.Context, conn *pgx.Conn) {
+	defer func() { <-d.open }()
+	if !conn.IsClosed() && conn.PgConn().TxStatus() == 'I' && d.ctx.Err() == nil {
+		select {
+		case d.idle <- conn:
+			return
+		default:
+		}
+	}
+	closeNow(ctx, conn)
+}
+
+func closeNow(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // what it was for is done
+	// A statement that was broken off is being cancelled, for seconds at most.
+	<-conn.PgConn().CleanupDone()
 }
 
 // run runs the statement of a request in a transaction of its own.
