@@ -125,6 +125,9 @@ func (c *call) kill(where string) {
 	c.cancel()
 	c.w.count("crashes", 1)
 	c.w.count("crash "+where, 1)
+	if where == "after send" || where == "before settle" {
+		c.w.count(rare+"the instance dies between the call and the record of its answer", 1)
+	}
 	c.w.logf(c.name, "CRASHES %s", where)
 }
 
@@ -259,8 +262,12 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 	if c.cross(no, "after "+kind) {
 		return errCrashed
 	}
-	if c.w.applies(r, "store forgets") || strings.HasPrefix(no, billPrefix) && c.w.during(r, "ledger forgets") {
+	writes := kind != "read" && kind != "list"
+	if c.w.applies(r, "store forgets") || writes && c.w.applies(r, "commit forgets") || strings.HasPrefix(no, billPrefix) && c.w.during(r, "ledger forgets") {
 		c.w.logf(c.name, "%s %s: the answer is lost", kind, no)
+		if writes && err == nil {
+			c.w.count(rare+"a commit is made, and its answer lost", 1)
+		}
 		return errStore
 	}
 	return err

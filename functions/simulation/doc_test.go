@@ -26,10 +26,9 @@
 // gets through, a number that somebody else has used for another refund. What must
 // come of these is run once with nothing beside it, too (see [fixedHistories]).
 //
-// Beside it, on APIv3, runs a naive handler, written as published templates are: it looks
-// for a row, calls WeChat Pay, writes the row, and acknowledges notifications
-// before it has stored them. It meets the same histories, so that a figure which
-// is zero for us is shown to be one that can fail.
+// Beside it, on APIv3, run rules that other back ends have published (see [rules]): what
+// they make of a lost answer, and of what is pending for long. They meet the same histories,
+// so that a figure which is zero for us is shown to be one that can fail.
 //
 // README.md has the commands, the rules that are checked, and the figures.
 //

@@ -18,7 +18,7 @@ import (
 // made of what was committed.
 type invariants struct {
 	w  *world
-	on bool // the naive handler is not held to any of it
+	on bool // a side with another rule is not held to any of it
 
 	mu         sync.Mutex
 	rows       map[string]refundRow
@@ -120,6 +120,7 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 			if next.State == "claimed" && before.State != "claimed" {
 				v.fits(no, next)
 			}
+			v.follows(c, no, before, next)
 			v.silent(c, no, before, next)
 			if next.Taken && !before.Taken {
 				v.takes(c, no)
@@ -260,6 +261,9 @@ func (v *invariants) leaves(c *call, no string, n int) {
 // may be carried out, so the ledger must be prepared for it.
 func (v *invariants) arrives(who, no string) {
 	v.w.count("submissions", 1)
+	if strings.HasSuffix(who, "(late)") {
+		v.w.count(rare+"a request arrives when its sender has given up", 1)
+	}
 	row, ok := v.row(no)
 	switch {
 	case !ok:
@@ -299,6 +303,9 @@ func (v *invariants) holds(who string) {
 // acknowledged checks a notification that will not come again (I5).
 func (v *invariants) acknowledged(c *call, l notification) {
 	row, ok := v.row(l.no)
+	if ok && row.status() != l.status {
+		v.w.count(rare+"a notification is acknowledged that says what is over", 1)
+	}
 	durable := map[string][]string{
 		"SUCCESS":  {"success"},
 		"CLOSED":   {"closed"},

@@ -18,7 +18,7 @@ import (
 // doubles delivers notifications twice at once, each copy to an instance of its own, in
 // real time (threats C10, C11). It returns how many effects there were beyond one
 // a notification.
-func doubles(t *testing.T, n int) (ours, naively int) {
+func doubles(t *testing.T, n int) (ours, theirs int) {
 	t.Helper()
 	store, err := ledger.Open(t.Context(), "sqlite::memory:")
 	if err != nil {
@@ -39,7 +39,7 @@ func doubles(t *testing.T, n int) (ours, naively int) {
 			Keys: wxpay.NewKeyring(map[string]*rsa.PublicKey{serial: &strangerKey().PublicKey}, nil),
 		}
 	}
-	rows := newTable()
+	rows := newRows(rules()[0])
 	for i := range n {
 		no := fmt.Sprintf("D%d", i)
 		o := order{Trade: "O" + no, Transaction: "42O" + no, Total: 1}
@@ -71,12 +71,12 @@ func doubles(t *testing.T, n int) (ours, naively int) {
 		})
 	}
 	for _, times := range rows.effects {
-		naively += times - 1
+		theirs += times - 1
 	}
-	if ours != 0 || naively != n {
-		t.Errorf("%d double deliveries: %d duplicate effects, want none; naive: %d, want all", n, ours, naively)
+	if ours != 0 || theirs != n {
+		t.Errorf("%d double deliveries: %d duplicate effects, want none; theirs: %d, want all", n, ours, theirs)
 	}
-	return ours, naively
+	return ours, theirs
 }
 
 // A notification that comes twice at once is acknowledged twice and has one effect.

@@ -141,7 +141,7 @@ func atOnce(n int, f func(i int)) {
 }
 
 // holdContests runs n contests, each caller with an instance of its own over one ledger, and
-// the same with the check of published templates.
+// the same with the check of the first of [rules].
 func holdContests(t *testing.T, n int) (us, them finish) {
 	t.Helper()
 	store, err := ledger.Open(t.Context(), "sqlite::memory:")
@@ -166,10 +166,10 @@ func holdContests(t *testing.T, n int) (us, them finish) {
 				}
 			}
 		}, &us)
-		naively, rows := &payingUpstream{paid: map[string]int64{}}, newTable()
-		c.hold(name, naively, func(req refund.Request) (bool, error) {
+		theirs, rows := &payingUpstream{paid: map[string]int64{}}, newRows(rules()[0])
+		c.hold(name, theirs, func(req refund.Request) (bool, error) {
 			_, err := rows.refund(req,
-				func() (refund.Refund, error) { return naively.Refund(context.Background(), req) },
+				func() (refund.Refund, error) { return theirs.Refund(context.Background(), req) },
 				func(_ string, do func()) error { do(); return nil })
 			return err == nil, nil
 		}, &them)
@@ -181,7 +181,7 @@ func holdContests(t *testing.T, n int) (us, them finish) {
 		t.Errorf("%d races: %d over-refunds and %d double submissions, want none", n, us.over, us.twice)
 	}
 	if them.over == 0 {
-		t.Error("the naive check lets nothing through: these races prove nothing")
+		t.Error("the first rule's check lets nothing through: these races prove nothing")
 	}
 	return us, them
 }
@@ -191,5 +191,5 @@ func holdContests(t *testing.T, n int) (us, them finish) {
 func TestRaces(t *testing.T) {
 	n := size(flags.races, 1000, 200, 200)
 	us, them := holdContests(t, n)
-	t.Logf("%d races: over-refunds %d, naive %d; numbers submitted more than once %d, naive %d", n, us.over, them.over, us.twice, them.twice)
+	t.Logf("%d races: over-refunds %d, theirs %d; numbers submitted more than once %d, theirs %d", n, us.over, them.over, us.twice, them.twice)
 }

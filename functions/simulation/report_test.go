@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,8 @@ import (
 type figure struct {
 	threat, what string
 	trials       string
-	ours, naive  string
+	ours         string
+	theirs       []string // of each of [rules]
 }
 
 // sections measure what the report shows. A new figure is a new line in one of
@@ -21,7 +23,7 @@ func sections() []func(*testing.T) []figure {
 	return []func(*testing.T) []figure{histories, channels, withoutNotifications, bills, contestFigures, deliveryFigures}
 }
 
-// The figures, ours beside the naive handler's. They are seen with -v alone, and without
+// The figures, ours beside those of the rules of others. They are seen with -v alone, and without
 // it nothing is measured: what they show is tested by the other tests.
 func TestReport(t *testing.T) {
 	if !testing.Verbose() {
@@ -31,16 +33,31 @@ func TestReport(t *testing.T) {
 	begun := time.Now()
 	for _, section := range sections() {
 		for _, f := range section(t) {
-			fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", f.threat, f.what, f.trials, f.ours, f.naive)
+			fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", f.threat, f.what, f.trials, f.ours, strings.Join(f.columns(), " | "))
 		}
 	}
-	t.Logf("in %v on %d processors\n\n| threat | figure | trials | ours | naive |\n|---|---|---|---|---|\n%s", time.Since(begun).Round(time.Second), runtime.GOMAXPROCS(0), &table)
+	var named strings.Builder
+	head, line := "", ""
+	for i, r := range rules() {
+		fmt.Fprintf(&named, "(%c) %s: %s\n", 'a'+i, r.name, r.source)
+		head, line = head+fmt.Sprintf(" (%c) |", 'a'+i), line+"---|"
+	}
+	t.Logf("in %v on %d processors\n\n| threat | figure | trials | ours |%s\n|---|---|---|---|%s\n%s\n%s", time.Since(begun).Round(time.Second), runtime.GOMAXPROCS(0), head, line, &table, &named)
+}
+
+// columns are what stands under the rules of others, "" where nothing does.
+func (f figure) columns() []string {
+	return append(slices.Clone(f.theirs), make([]string, len(rules())-len(f.theirs))...)
 }
 
 func histories(t *testing.T) []figure {
-	us, them, took := trial{histories: size(flags.histories, 400, 20, 40), atMost: patience(15 * time.Second), draw: draw, naive: 1}.run(t)
+	us, them, took := trial{histories: size(flags.histories, 400, 20, 40), atMost: patience(15 * time.Second), draw: draw, all: true}.run(t)
 	line := func(threat, what, name, of, unit string) figure {
-		return figure{threat, what, fmt.Sprintf("%d %s", us[of], unit), fmt.Sprint(us[name]), fmt.Sprint(them[name])}
+		f := figure{threat, what, fmt.Sprintf("%d %s", us[of], unit), fmt.Sprint(us[name]), nil}
+		for _, r := range rules() {
+			f.theirs = append(f.theirs, fmt.Sprint(them[r.name][name]))
+		}
+		return f
 	}
 	lines := []figure{
 		line("all", "phantom fen", "phantom fen", "histories", "histories"),
@@ -55,11 +72,11 @@ func histories(t *testing.T) []figure {
 		line("", "crashes survived", "crashes", "calls", "calls"),
 	}
 	for i, f := range lines {
-		if f.threat == "D3" || f.threat == "C21" { // the naive handler has no subscribers
-			lines[i].naive = ""
+		if f.threat == "D3" || f.threat == "C21" { // theirs have no subscribers
+			lines[i].theirs = nil
 		}
 	}
-	t.Logf("%.0f simulated hours a second, both sides together", (us.hours()+them.hours())/took.Seconds())
+	t.Logf("%.0f of our simulated hours a second", us.hours()/took.Seconds())
 	return lines
 }
 
@@ -70,7 +87,7 @@ func channels(t *testing.T) []figure {
 		us, _, _ := trial{histories: size(flags.histories, 100, 5, 5), atMost: patience(3 * time.Second), draw: drawOn(name)}.run(t)
 		all.add(us)
 	}
-	return []figure{{"all", "phantom fen over the four other systems", fmt.Sprintf("%d histories", all["histories"]), fmt.Sprint(all["phantom fen"]), ""}}
+	return []figure{{"all", "phantom fen over the four other systems", fmt.Sprintf("%d histories", all["histories"]), fmt.Sprint(all["phantom fen"]), nil}}
 }
 
 // C20: the books are right in the end although every notification is lost.
@@ -79,7 +96,7 @@ func TestBooksAreRightWithoutNotifications(t *testing.T) { withoutNotifications(
 // withoutNotifications drops every notification for ever.
 func withoutNotifications(t *testing.T) []figure {
 	us, them, _ := trial{
-		histories: size(flags.histories, 100, 10, 20), atMost: patience(5 * time.Second), naive: 1,
+		histories: size(flags.histories, 100, 10, 20), atMost: patience(5 * time.Second), all: true,
 		draw: func(seed uint64) *history {
 			h := draw(seed)
 			h.NoNotifications = true
@@ -87,12 +104,16 @@ func withoutNotifications(t *testing.T) []figure {
 		},
 	}.run(t)
 	const wrong = "histories with wrong books"
-	if us[wrong] != 0 || them[wrong] == 0 {
-		t.Errorf("without any notification the books are wrong in %d histories, naive %d; want none, and some", us[wrong], them[wrong])
+	var theirs []string
+	for _, r := range rules() {
+		theirs = append(theirs, fmt.Sprint(them[r.name][wrong]))
+	}
+	if first := them[rules()[0].name][wrong]; us[wrong] != 0 || first == 0 {
+		t.Errorf("without any notification the books are wrong in %d histories, of %q in %d; want none, and some", us[wrong], rules()[0].name, first)
 	}
 	return []figure{{
 		"C20", "histories with lost updates, every notification dropped", fmt.Sprintf("%d histories", us["histories"]),
-		fmt.Sprint(us[wrong]), fmt.Sprint(them[wrong]),
+		fmt.Sprint(us[wrong]), theirs,
 	}}
 }
 
@@ -141,15 +162,15 @@ func contestFigures(t *testing.T) []figure {
 	n := size(flags.races, 500, 100, 100)
 	us, them := holdContests(t, n)
 	return []figure{
-		{"A7", "over-refunds per 10,000 races", fmt.Sprintf("%d races", n), per(us.over, n), per(them.over, n)},
-		{"A6", "one number submitted more than once, per 10,000 races", fmt.Sprintf("%d races", n), per(us.twice, n), per(them.twice, n)},
+		{"A7", "over-refunds per 10,000 races", fmt.Sprintf("%d races", n), per(us.over, n), []string{per(them.over, n)}},
+		{"A6", "one number submitted more than once, per 10,000 races", fmt.Sprintf("%d races", n), per(us.twice, n), []string{per(them.twice, n)}},
 	}
 }
 
 func deliveryFigures(t *testing.T) []figure {
 	n := size(flags.races, 300, 50, 50)
 	us, them := doubles(t, n)
-	return []figure{{"C11", "duplicate effects per 10,000 double deliveries", fmt.Sprintf("%d notifications", n), per(us, n), per(them, n)}}
+	return []figure{{"C11", "duplicate effects per 10,000 double deliveries", fmt.Sprintf("%d notifications", n), per(us, n), []string{per(them, n)}}}
 }
 
 func per(count, of int) string { return fmt.Sprintf("%.0f", float64(count)*10_000/float64(of)) }

@@ -90,6 +90,17 @@ func lateArrival(h *history, r *rand.Rand, f wish) {
 	}
 }
 
+// losesAnswers: the ledger takes a commit, and its answer is lost. "store forgets" seldom
+// comes to that, since the answers to reads are lost as well, and a call ends with the first.
+func (h *history) losesAnswers(r *rand.Rand) {
+	if r.IntN(6) > 0 {
+		return
+	}
+	f := h.Wishes[r.IntN(len(h.Wishes))]
+	at := max(0, f.At+span(r, -time.Second, 5*time.Minute))
+	h.fault(at, at+span(r, 2*time.Second, 3*time.Minute), pick(r, 0.3, 1), "commit forgets")
+}
+
 func (h *history) fault(from, to time.Duration, rate float64, what string) {
 	h.Faults = append(h.Faults, faultWindow{max(0, from), to, what, rate})
 }

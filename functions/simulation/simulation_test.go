@@ -35,14 +35,15 @@ func regressions() map[string][]uint64 {
 	}
 }
 
-// The books agree with WeChat Pay's, whatever happens, on each channel. Only APIv3 has a
-// naive handler: that the others' figures can be other than zero is shown there, by
-// the same comparison.
+// The books agree with WeChat Pay's, whatever happens, on each channel. On APIv3 the
+// rules of others live through the same histories: that the figures of the other channels
+// can be other than zero is shown there, by the same comparison.
 func TestSimulation(t *testing.T) {
 	if flags.seed != 0 {
 		replay(t, flags.seed)
 		return
 	}
+	everywhere := figures{}
 	for _, name := range append([]string{apiv3}, others()...) {
 		if !flags.on(name) {
 			continue
@@ -55,28 +56,37 @@ func TestSimulation(t *testing.T) {
 			}
 			tr := trial{histories: size(flags.histories, 400, 10, 30), atMost: patience(8 * time.Second), draw: drawOn(name)}
 			if name == apiv3 {
-				tr = trial{histories: size(flags.histories, 3000, 50, 300), atMost: patience(45 * time.Second), draw: draw, naive: 8}
+				tr = trial{histories: size(flags.histories, 3000, 50, 300), atMost: patience(45 * time.Second), draw: draw, every: 8}
 			}
 			us, them, took := tr.run(t)
+			everywhere.add(us)
 			t.Logf("ours:  %v", us)
-			if tr.naive > 0 {
-				t.Logf("naive: %v", them)
+			all := us.hours()
+			for _, r := range rules() {
+				if them[r.name] != nil {
+					t.Logf("%s: %v", r.name, them[r.name])
+					all += them[r.name].hours()
+				}
 			}
-			t.Logf("%v on %d processors: %.0f simulated hours a second, both sides together",
-				took.Round(time.Millisecond), runtime.GOMAXPROCS(0), (us.hours()+them.hours())/took.Seconds())
+			t.Logf("%v on %d processors: %.0f simulated hours a second, all sides together",
+				took.Round(time.Millisecond), runtime.GOMAXPROCS(0), all/took.Seconds())
 			for _, name := range us.prefixed("crash ", "alarm ", "numbers taken", "clients told", "claims given up", "amends", "settled by", "empty queries", "refunds", "submissions of", "waits for") {
 				t.Logf("%6d %s", us[name], name)
 			}
 		})
 	}
+	if flags.channel == "" {
+		seldom(t, everywhere, 1+len(others()))
+	}
 }
 
-// A trial is many histories, lived through by our side and some by the naive one.
+// A trial is many histories, lived through by our side and some by those of other rules.
 type trial struct {
 	histories int
 	atMost    time.Duration // after that only the first few begin; 0: however long it takes
 	draw      func(seed uint64) *history
-	naive     uint64 // the naive handler, which knows APIv3 only, lives through every nth as well; 0: through none
+	every     uint64 // every nth history a side of another rule, which knows APIv3 only, lives through as well, in turns; 0: none
+	all       bool   // and each of them through each history
 }
 
 // few histories are enough to tell the two sides apart.
@@ -95,9 +105,9 @@ func patience(d time.Duration) time.Duration {
 }
 
 // run lives through as many histories at a time as there are processors.
-func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
+func (tr trial) run(t *testing.T) (us figures, them map[string]figures, took time.Duration) {
 	t.Helper()
-	us, them = figures{}, figures{}
+	us, them = figures{}, map[string]figures{}
 	keys()
 	strangerKey()
 	var next atomic.Uint64
@@ -117,9 +127,11 @@ func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
 					}
 					h := tr.draw(flags.first + i)
 					mine := run(t, h, buildOurs, true, nil)
-					var theirs result
-					if tr.naive > 0 && i%tr.naive == 0 {
-						theirs = run(t, h, buildNaive, false, nil)
+					theirs := map[string]figures{}
+					for n, r := range rules() {
+						if tr.all || tr.every > 0 && i%tr.every == 0 && i/tr.every%uint64(len(rules())) == uint64(n) {
+							theirs[r.name] = run(t, h, r.side, false, nil).counts
+						}
 					}
 					if len(mine.violated) > 0 {
 						failed.Store(true)
@@ -132,7 +144,12 @@ func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
 					}
 					mu.Lock()
 					us.add(mine.counts)
-					them.add(theirs.counts)
+					for name, counts := range theirs {
+						if them[name] == nil {
+							them[name] = figures{}
+						}
+						them[name].add(counts)
+					}
 					mu.Unlock()
 					if (i+1)%10_000 == 0 {
 						t.Logf("%d histories, %v", i+1, time.Since(begun).Round(time.Second))
@@ -144,8 +161,8 @@ func (tr trial) run(t *testing.T) (us, them figures, took time.Duration) {
 	if us["phantom fen"] != 0 {
 		t.Errorf("%d phantom fen, want none", us["phantom fen"])
 	}
-	if tr.naive > 0 && them["phantom fen"] == 0 {
-		t.Error("the naive handler has no phantom fen: these histories prove nothing")
+	if first := them[rules()[0].name]; first != nil && first["phantom fen"] == 0 {
+		t.Errorf("%q has no phantom fen: these histories prove nothing", rules()[0].name)
 	}
 	return us, them, time.Since(begun)
 }
@@ -166,8 +183,9 @@ func replay(t *testing.T, seed uint64) {
 	res := run(t, h, buildOurs, true, os.Stderr)
 	t.Logf("ours: %v", res.counts)
 	if h.Channel == apiv3 {
-		naive := run(t, h, buildNaive, false, io.Discard)
-		t.Logf("naive: %v", naive.counts)
+		for _, r := range rules() {
+			t.Logf("%s: %v", r.name, run(t, h, r.side, false, io.Discard).counts)
+		}
 	}
 	for _, v := range res.violated {
 		t.Error(v)

@@ -152,6 +152,7 @@ func drawOn(name string) func(seed uint64) *history {
 	return func(seed uint64) *history {
 		h := plainOn(name)(seed)
 		h.extend(randomness(seed).of("further", name))
+		h.losesAnswers(randomness(seed).of("commits", name))
 		return h
 	}
 }

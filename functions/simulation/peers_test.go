@@ -3,38 +3,54 @@ package simulation_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
 )
 
-// naive is a refund back end as published templates have it, and no worse: it
-// verifies every signature and reads every answer with our own channel, refuses
-// what exceeds the order by its rows, and does not refund twice what it has a
-// row of. What it lacks is what such templates lack: it writes the row after the
-// call, it calls a lost answer a failure, it acknowledges a notification and stores it
-// then, the last word wins, and nobody asks afterwards.
-type naive struct {
-	w     *world
-	table *table
+// A peer is a refund back end with a rule that another has published, and no worse: it
+// verifies every signature and reads every answer with our own channel, refuses what exceeds
+// the order by its rows, and does not refund twice what it has a row of.
+type peer struct {
+	w    *world
+	rows *rows
 }
 
-func buildNaive(w *world) side { return &naive{w: w, table: newTable()} }
+// side is one back end of a rule.
+func (r rule) side(w *world) side { return &peer{w: w, rows: newRows(r)} }
 
-func (n *naive) close()                           {}
-func (n *naive) renumbers() bool                  { return true }
-func (n *naive) tick(*call)                       {}
-func (n *naive) relay(*call, bool, []byte) []byte { return nil } // it hears by notifications
+func (n *peer) close()                           {}
+func (n *peer) renumbers() bool                  { return true }
+func (n *peer) relay(*call, bool, []byte) []byte { return nil } // it hears by notifications
 
-func (n *naive) channel(c *call) refund.Channel {
+// tick asks about what is pending, where the rule has that.
+func (n *peer) tick(c *call) {
+	var numbers []string
+	if n.access(c, "", "list", func() { numbers = n.rows.pending() }) != nil || !n.rows.rule.asks {
+		return
+	}
+	slices.Sort(numbers)
+	for _, no := range numbers {
+		got, err := n.channel(c).Query(c.given, refund.Lookup{OutRefundNo: no})
+		if err != nil || len(got.Refunds) != 1 {
+			continue
+		}
+		u := got.Refunds[0]
+		_ = n.access(c, no, "write", func() { n.rows.heard(no, u.OutTradeNo, string(u.Status), u.Amount.Refund) }) // the next run asks again
+	}
+}
+
+func (n *peer) channel(c *call) refund.Channel {
 	return n.w.system.wired(keys().of[apiv3].system, &http.Client{Transport: &wire{n.w, func() *call { return c }}})
 }
 
-func (n *naive) dispatch(c *call, event []byte) []byte {
+func (n *peer) dispatch(c *call, event []byte) []byte {
 	var e struct {
 		Type string
 		refund.Request
@@ -50,6 +66,9 @@ func (n *naive) dispatch(c *call, event []byte) []byte {
 		return succeeded(string(got.Refunds[0].Status))
 	}
 	status, err := n.refund(c, e.Request)
+	if errors.Is(err, errPending) { // which no client repeats
+		return fmt.Appendf(nil, `{"code":202,"retry":"never","msg":%q}`, err)
+	}
 	if err != nil {
 		return failed(err)
 	}
@@ -62,19 +81,19 @@ func succeeded(status string) []byte {
 	return fmt.Appendf(nil, `{"code":0,"data":{"status":%q}}`, status)
 }
 
-func (n *naive) refund(c *call, req refund.Request) (string, error) {
-	return n.table.refund(req,
+func (n *peer) refund(c *call, req refund.Request) (string, error) {
+	return n.rows.refund(req,
 		func() (refund.Refund, error) { return n.channel(c).Refund(c.given, req) },
 		func(verb string, do func()) error { return n.access(c, req.OutRefundNo, verb, do) },
 	)
 }
 
-func (n *naive) access(c *call, no, verb string, do func()) error {
+func (n *peer) access(c *call, no, verb string, do func()) error {
 	return c.store(c.ctx, no, verb, func(context.Context) error { do(); return nil })
 }
 
 // notification verifies, acknowledges, and then goes to work.
-func (n *naive) notification(c *call, w http.ResponseWriter, r *http.Request) {
+func (n *peer) notification(c *call, w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
 		err = ring().Verify(r.Context(), r.Header, body)
@@ -95,7 +114,7 @@ func (n *naive) notification(c *call, w http.ResponseWriter, r *http.Request) {
 		if after.crashed() {
 			return
 		}
-		_ = n.access(after, l.OutRefundNo, "write", func() { n.table.notified(l) }) // an error has nobody to go to
+		_ = n.access(after, l.OutRefundNo, "write", func() { n.rows.notified(l) }) // an error has nobody to go to
 	})
 }
 
@@ -111,14 +130,18 @@ func read(secret wxpay.APIv3Key, body []byte) (wxpay.RefundNotification, error) 
 	return wxpay.ParseRefundNotification(plain)
 }
 
-func (n *naive) books() map[string]entry {
-	n.table.mu.Lock()
-	defer n.table.mu.Unlock()
+func (n *peer) books() map[string]entry {
+	n.rows.mu.Lock()
+	defer n.rows.mu.Unlock()
 	out := map[string]entry{}
-	for no, r := range n.table.rows {
-		out[no] = entry{r.status, r.fen}
+	for no, r := range n.rows.all {
+		status := r.status
+		if status == rowFailed {
+			status = "REJECTED"
+		}
+		out[no] = entry{status, r.fen}
 	}
-	for _, times := range n.table.effects {
+	for _, times := range n.rows.effects {
 		n.w.count("effects more than once", int64(times-1))
 	}
 	return out
