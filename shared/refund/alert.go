@@ -227,8 +227,8 @@ func (s *Service) KeepAlarm(ctx context.Context, about, code, why string) {
 }
 
 // keepDaily keeps an alarm that no record can remember. It is logged by log when it is
-// new, and then once a day.
-func (s *Service) keepDaily(ctx context.Context, about Key, code, why string, log func(count int)) {
+// new, and then once a day. It reports whether the ledger has it.
+func (s *Service) keepDaily(ctx context.Context, about Key, code, why string, log func(count int)) bool {
 	err := s.updateAlarm(ctx, code, about, func(a *alarmItem, now time.Time) error {
 		since := now.Sub(a.LoggedAt)
 		if since >= 0 && since < alarmAgain {
@@ -246,6 +246,7 @@ func (s *Service) keepDaily(ctx context.Context, about Key, code, why string, lo
 	if err != nil {
 		s.log(ctx, slog.LevelWarn, "not noted", string(about), "error", err)
 	}
+	return err == nil
 }
 
 // endDaily ends an alarm that no record remembers.

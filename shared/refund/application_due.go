@@ -92,19 +92,33 @@ func (s *Service) rest(ctx context.Context, a application, cause error) {
 	if e := AsError(cause); e.Code == CodeUnavailable || e.Code == CodeLimited || e.Next == Later || e.Next == LaterOrFix {
 		return // it may still go well: the next look
 	}
+	// The alarm first: whoever is killed in between leaves it due, and somebody told.
+	why := "an approved application has not led to a refund: look at its refund, and approve it again or refund otherwise"
+	if !s.keepDaily(ctx, applicationKey(a.ID), alarmApplication, why, func(count int) {
+		s.alarm(ctx, string(applicationKey(a.ID)), alarm{alarmApplication, why, count}, "application_id", a.ID, "error", cause)
+	}) {
+		return // nobody would know: the next look
+	}
 	_, err := s.updateApplication(ctx, a.ID, func(now *application, at time.Time) error {
 		if now.State != ApplicationApproved || now.Numbers != a.Numbers {
 			return errUnchanged
 		}
 		now.LookAt = time.Time{}
-		now.note(HistoryEntry{At: at, What: "unrefunded", Note: shortened(excerpt(cause), maxWhy)})
+		now.note(HistoryEntry{At: at, What: cameToRest, Note: shortened(excerpt(cause), maxWhy)})
 		return nil
 	})
-	if err == nil {
-		s.alarmDaily(ctx, applicationKey(a.ID), alarm{
-			code: alarmApplication,
-			why:  "an approved application has not led to a refund: look at its refund, and approve it again or refund otherwise",
-		}, "application_id", a.ID, "error", cause)
+	if err != nil { // the next look
+		s.log(ctx, slog.LevelWarn, "not noted", a.Request.OutRefundNo, "application_id", a.ID, "error", err)
+	}
+}
+
+// cameToRest is what the history of an approved application says that has come to rest.
+const cameToRest = "unrefunded"
+
+// endRest ends the alarm about an application that had come to rest, once that is dealt with.
+func (s *Service) endRest(ctx context.Context, a application) {
+	if slices.ContainsFunc(a.History, func(e HistoryEntry) bool { return e.What == cameToRest }) {
+		s.endDaily(ctx, applicationKey(a.ID), alarmApplication)
 	}
 }
 

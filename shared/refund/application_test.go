@@ -714,3 +714,71 @@ func TestAnOrderThatIsKnownByOneNumberCanBeAppliedFor(t *testing.T) {
 	}
 	f.verified(t)
 }
+
+func TestAnApplicationThatCameToRestIsFollowedAgainOnceItIsApprovedAgain(t *testing.T) {
+	f := shop(t)
+	a := f.applies(t, applyFor(40))
+	f.up.before = refusal(refund.CodeRejected, refund.SameNumber, "USER_ACCOUNT_ABNORMAL")
+	_, err := f.Approve(t.Context(), operatorA, refund.Decision{ApplicationID: a.ID})
+	wantCode(t, err, refund.CodeRejected, refund.SameNumber)
+	f.wait(t, 3*time.Hour)
+	f.wantAlarms(t, "approved_unrefunded", 1, "when it came to rest")
+	f.up.before = nil
+	f.approves(t, a.ID)
+	f.up.set(a.ID+"N1", refund.StatusSuccess)
+	f.wait(t, 3*time.Hour)
+	if end, err := f.Application(t.Context(), a.ID); err != nil || end.State != refund.ApplicationRefunded || end.History[len(end.History)-1].What != "refunded" {
+		t.Errorf("in the end: %+v, %v", end, err)
+	}
+	alarms, _, err := f.Alarms(t.Context(), "", 10)
+	if err != nil || len(alarms) != 0 {
+		t.Errorf("open in the end: %+v, %v", alarms, err)
+	}
+	f.verified(t)
+}
+
+// Whoever is killed just after an application has come to rest must not have been the only
+// one who knows of it.
+func TestNoApplicationRestsOfWhichNobodyIsTold(t *testing.T) {
+	f := shop(t)
+	a := f.applies(t, applyFor(40))
+	f.up.before = refusal(refund.CodeRejected, refund.SameNumber, "USER_ACCOUNT_ABNORMAL")
+	_, err := f.Approve(t.Context(), operatorA, refund.Decision{ApplicationID: a.ID})
+	wantCode(t, err, refund.CodeRejected, refund.SameNumber)
+	store := f.Ledger
+	f.Ledger = &unalarmed{store}
+	f.wait(t, 3*time.Hour)
+	f.Ledger = store
+	f.wait(t, 6*time.Hour)
+	if alarms, _, err := f.Alarms(t.Context(), "", 10); err != nil || len(alarms) != 1 || alarms[0].Code != "approved_unrefunded" {
+		t.Errorf("open once the ledger takes it: %+v, %v", alarms, err)
+	}
+}
+
+// unalarmed is a ledger that fails whenever an alarm is to be kept.
+type unalarmed struct{ refund.Ledger }
+
+func (l *unalarmed) Commit(ctx context.Context, items ...refund.Item) error {
+	for _, it := range items {
+		if strings.HasPrefix(string(it.Key), "alarm/") {
+			return errors.New("the ledger is down")
+		}
+	}
+	return l.Ledger.Commit(ctx, items...)
+}
+
+// Four eyes see an order by whichever of its numbers it is named, also while nobody has
+// answered the first refund.
+func TestTheOrdersTwoNumbersAreOneOrderToFourEyes(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen = 50
+	f.up.before = refusal(refund.CodeUnavailable, refund.SameNumber, "")
+	_, err := f.Refund(t.Context(), operatorA, request("R1", 50))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.up.before = nil
+	second := request("R2", 50)
+	second.OutTradeNo, second.TransactionID = "", "T-O1"
+	_, err = f.Refund(t.Context(), operatorA, second)
+	wantCode(t, err, refund.CodeProposed, refund.Later)
+	f.verified(t)
+}

@@ -29,6 +29,9 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 	err := s.retry(ctx, func() error {
 		for {
 			order := orderKeys(req.TransactionID, req.OutTradeNo)
+			if told != nil {
+				order = orderKeys(told.TransactionID, told.OutTradeNo)
+			}
 			keys := append(slices.Clone(order), applicationKey(mayBy))
 			together := alone && !hasTurn && s.mayClaimTurn()
 			if together {
@@ -46,6 +49,9 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 				asked = true
 				if told, err = s.verifyOrder(ctx, req); err != nil {
 					return err
+				}
+				if told != nil && len(orderKeys(told.TransactionID, told.OutTradeNo)) > len(order) {
+					continue // what counts under the number that the caller has not named is to be read, too
 				}
 			}
 			now := s.now()
@@ -187,11 +193,12 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 			return e
 		}
 	}
+	if tx.told != nil { // both numbers are one order from here on, whichever the next caller names
+		tx.settleNumbers(tx.told.TransactionID, tx.told.OutTradeNo)
+		tx.learn(*tx.told, now, orderKeys(tx.told.TransactionID, tx.told.OutTradeNo)...)
+	}
 	if err := tx.chooseOrder(req.TransactionID, req.OutTradeNo); err != nil {
 		return err
-	}
-	if tx.told != nil {
-		tx.learn(*tx.told, now, orderKeys(req.TransactionID, req.OutTradeNo)...)
 	}
 	for _, a := range tx.ownAccounts() {
 		if err := a.checkCapacity(req.Amount, rules.most); err != nil {

@@ -41,6 +41,9 @@ func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Appli
 			}
 			a.Request.OutRefundNo = a.nextNumber()
 			a.Numbers++
+		case a.State == ApplicationApproved && a.LookAt.IsZero(): // which had come to rest, and may go well now
+			a.LookAt, a.Looks = now.Add(queryBackoff(0)), 0
+			return nil
 		case a.State == ApplicationApproved:
 			return errUnchanged
 		case a.expired(now):
@@ -128,6 +131,7 @@ func (s *Service) Reject(ctx context.Context, caller Caller, d Decision) (Applic
 	if err != nil {
 		return Application{}, err
 	}
+	s.endRest(ctx, a)
 	s.log(ctx, slog.LevelInfo, "rejected", "", "application_id", a.ID, "caller", caller)
 	return a.inFull(a.view(nil)), nil
 }
@@ -216,7 +220,7 @@ func (s *Service) follow(ctx context.Context, a application, r *record) {
 	if a.State != ApplicationApproved || r.State != Success || !a.refundedBy(r) {
 		return
 	}
-	_, err := s.updateApplication(ctx, a.ID, func(a *application, now time.Time) error {
+	a, err := s.updateApplication(ctx, a.ID, func(a *application, now time.Time) error {
 		if a.State != ApplicationApproved || a.Request.OutRefundNo != r.Request.OutRefundNo {
 			return errUnchanged
 		}
@@ -226,6 +230,10 @@ func (s *Service) follow(ctx context.Context, a application, r *record) {
 	})
 	if err != nil { // the reconciler does it
 		s.log(ctx, slog.LevelWarn, "not noted", r.Request.OutRefundNo, "application_id", a.ID, "error", err)
+		return
+	}
+	if a.State == ApplicationRefunded {
+		s.endRest(ctx, a)
 	}
 }
 
