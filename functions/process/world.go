@@ -210,7 +210,7 @@ func (w *World) Sum(o Order) (fen int64) {
 
 // instants are those in a refund's record that keep others waiting. (A refusal has
 // a "next" too, which is no instant.)
-var instants = regexp.MustCompile(`"(lease|ask_at|next)":"20[^"]*"`)
+var instants = regexp.MustCompile(`"(lease|ask_at|look_at|next)":"20[^"]*"`)
 
 // Later makes it a day later for all that is open in the ledger: leases have
 // ended and questions are due. The clock of the functions is the real one.
