@@ -54,6 +54,7 @@ func (w *world) compareBooks() {
 	w.count("histories with wrong books", int64(min(wrong, 1)))
 	w.count("histories with phantom fen", min(w.counts["phantom fen"], 1))
 	w.invariants.ended()
+	w.docket.close()
 	w.invariants.allDelivered()
 	w.invariants.holds("at the end")
 	w.invariants.balance()

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"wxrefund/shared/refund"
 )
 
 // A call is one invocation of one function by the platform. Everything that the
@@ -29,6 +31,7 @@ type call struct {
 	heard map[string]event         // what the outside has told it, by refund number
 	looks map[string]time.Duration // when it last saw the ledger's word on a refund
 
+	as       *refund.Caller    // who calls; nil: a server
 	forged   bool              // the notification that it answers was not written by WeChat Pay
 	unlisted bool              // whoever makes it is on nobody's list
 	bills    [][]byte          // what it has read of bills that nothing is wrong with

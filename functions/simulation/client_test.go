@@ -14,7 +14,7 @@ type verdict struct {
 	Code       int
 	Retry      string
 	RetryAfter int `json:"retry_after"` // seconds
-	Data       struct{ Status string }
+	Data       told
 }
 
 // tap is a client that wants a refund and does as it is told: it repeats under
@@ -148,6 +148,14 @@ func (w *world) act(a act, name string) {
 	case "settle":
 		for _, u := range w.upstreams() {
 			if u.OutRefundNo == a.No || strings.HasPrefix(u.OutRefundNo, a.No+"-") {
+				w.settle(u.OutRefundNo, a.Status)
+			}
+		}
+	case "apply", "approve", "reject", "withdraw", "refund", "finish", "look", "withdraw another's":
+		w.deed(a, name)
+	case "settle order":
+		for _, u := range w.upstreams() {
+			if u.OutTradeNo == w.history.Orders[a.Order].Trade {
 				w.settle(u.OutRefundNo, a.Status)
 			}
 		}

@@ -71,6 +71,12 @@ func (w *world) pay(o order) {
 	if w.system.served {
 		in["sub_mchid"] = keys().of[w.history.Channel].settings["WXPAY_SUB_MCHID"]
 	}
+	if o.Payer != "" {
+		in["openid"] = o.Payer
+	}
+	if o.PaidBefore > 0 {
+		in["success_time"] = w.start.Add(-o.PaidBefore).Format(time.RFC3339)
+	}
 	if o.Coupon > 0 {
 		in["promotion_detail"] = []map[string]any{{"promotion_id": "COUPON-" + o.Trade, "scope": "GLOBAL", "type": o.CouponType, "amount": o.Coupon}}
 	}

@@ -45,7 +45,7 @@ type sizes struct {
 	first, seed      uint64
 	channel          string
 	shrink, plain    bool
-	bills            bool
+	bills, shop      bool
 }
 
 // flags are read by the testing package, so they have to be global.
@@ -58,6 +58,7 @@ var flags = func() *sizes {
 	flag.StringVar(&s.channel, "channel", "", "run histories on this upstream system only; with -seed: on this one, else on apiv3")
 	flag.BoolVar(&s.plain, "plain", false, "with -seed: without what histories have learned since the regressions were noted")
 	flag.BoolVar(&s.bills, "bills", false, "with -seed: with refunds by hand that bills alone tell of")
+	flag.BoolVar(&s.shop, "shop", false, "with -seed: with buyers who apply and operators who decide")
 	flag.BoolVar(&s.shrink, "shrink", false, "with -seed: look for a smaller history that fails as well")
 	return s
 }()

@@ -35,6 +35,7 @@ type history struct {
 	Bills           string        // whether the timer reads WeChat Pay's bills
 	Keyless         bool          // CloudBase's module has no keys beside it, and so no bill
 	Rest            time.Duration // how much longer than others all is left alone in the end
+	Shop            *shop         // what buyers and operators may do; nil: servers alone ask
 }
 
 // An order is paid before anything else happens.
@@ -44,6 +45,8 @@ type order struct {
 	Currency           string // "": CNY
 	Coupon             int64  // what a coupon has paid of it
 	CouponType         string
+	Payer              string        `json:",omitempty"` // their openid; "": nobody who asks for anything
+	PaidBefore         time.Duration `json:",omitempty"` // how long before the history it was paid
 }
 
 func (o order) currency() string { return cmp.Or(o.Currency, "CNY") }
@@ -69,7 +72,8 @@ type act struct {
 	Order  int
 	Fen    int64
 	Status string
-	Untold bool // no notification about the refund ever comes
+	Untold bool   // no notification about the refund ever comes
+	Who    string `json:",omitempty"` // does it, of the people of [shop]
 }
 
 // A faultWindow is a kind of fault that may apply for a while, at a rate.

@@ -24,8 +24,10 @@ type invariants struct {
 	rows       map[string]refundRow
 	items      map[refund.Key]refund.Item // as they are stored
 	accounts   map[string]accountRow
-	effects    map[string]int  // how often a refund has come to a final state
-	deliveries []*owedDelivery // what was ever owed to subscribers
+	effects    map[string]int            // how often a refund has come to a final state
+	applied    map[string]applicationRow // applications, as they are stored
+	since      map[string]time.Duration  // when a refund has come to its state
+	deliveries []*owedDelivery           // what was ever owed to subscribers
 	claims     map[string]*claims
 	first      time.Time                // when the earliest claim here was made
 	days       map[string]time.Duration // when the bill of a day was first read to its end
@@ -56,7 +58,7 @@ func (v *invariants) of(no string) *claims {
 func newInvariants(w *world, on bool) *invariants {
 	return &invariants{
 		w: w, on: on, items: map[refund.Key]refund.Item{}, rows: map[string]refundRow{}, accounts: map[string]accountRow{},
-		effects: map[string]int{}, claims: map[string]*claims{}, hands: map[string]time.Duration{}, days: map[string]time.Duration{},
+		effects: map[string]int{}, applied: map[string]applicationRow{}, since: map[string]time.Duration{}, claims: map[string]*claims{}, hands: map[string]time.Duration{}, days: map[string]time.Duration{},
 	}
 }
 
@@ -132,6 +134,8 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 			if want := next.class(); it.Class != want || it.At.UnixMilli() != next.ClaimedAt.UnixMilli() {
 				v.violates("I11", "%s is listed as %s of %v, want %s of %v", no, it.Class, it.At, want, next.ClaimedAt)
 			}
+		case strings.HasPrefix(string(it.Key), applicationPrefix):
+			v.decided(c, it)
 		case strings.HasPrefix(string(it.Key), billPrefix) && it.Key != billState:
 			v.reported(c, strings.TrimPrefix(string(it.Key), billPrefix), it.Body)
 		case strings.HasPrefix(string(it.Key), "order/"):
@@ -156,6 +160,9 @@ func (v *invariants) moved(c *call, no string, before, next refundRow) {
 		v.violates("I4", "%s moves from %s to %s", no, before.State, next.State)
 	}
 	heard := c.told(no)
+	v.mu.Lock()
+	v.since[no] = time.Since(v.w.start)
+	v.mu.Unlock()
 	switch next.State {
 	case "claimed":
 		if before.State != "" && before.State != "rejected" {
@@ -237,7 +244,7 @@ func (v *invariants) home(key string) string {
 // made by hand ask no ledger, and until WeChat Pay has said that two names mean
 // one order they have an account each.
 func (h *history) mixed() bool {
-	return h.byHand("") || slices.ContainsFunc(h.Wishes, func(f wish) bool { return f.By != h.Wishes[0].By })
+	return h.byHand("") || h.Shop != nil && h.Shop.Mixed || slices.ContainsFunc(h.Wishes, func(f wish) bool { return f.By != h.Wishes[0].By })
 }
 
 // leaves counts the submissions of one refund that are under way at once: the
@@ -286,7 +293,7 @@ func (v *invariants) holds(who string) {
 			v.violates("I1", "WeChat Pay holds %s twice (%s)", u.OutRefundNo, who)
 		}
 		seen[u.OutRefundNo] = true
-		if !v.w.named(u.OutRefundNo) {
+		if v.w.history.Shop == nil && !v.w.named(u.OutRefundNo) {
 			v.violates("I1", "WeChat Pay holds %s, a number that nobody has asked for (%s)", u.OutRefundNo, who)
 		}
 		if counts[u.OutTradeNo]++; u.Status != "CLOSED" {
@@ -298,6 +305,7 @@ func (v *invariants) holds(who string) {
 			v.violates("I2", "WeChat Pay refunds %d of %d in %d refunds (%s)", sums[o.Trade], o.Total, counts[o.Trade], who)
 		}
 	}
+	v.w.docket.judge(false)
 }
 
 // acknowledged checks a notification that will not come again (I5).
@@ -318,7 +326,7 @@ func (v *invariants) acknowledged(c *call, l notification) {
 
 // logged listens to what the code under test says of itself.
 func (v *invariants) logged(c *call, r slog.Record) {
-	var no, why, code string
+	var no, why, code, application string
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "out_refund_no":
@@ -327,6 +335,8 @@ func (v *invariants) logged(c *call, r slog.Record) {
 			why = a.Value.String()
 		case "alarm":
 			code = a.Value.String()
+		case "application_id":
+			application = a.Value.String()
 		}
 		return true
 	})
@@ -338,6 +348,9 @@ func (v *invariants) logged(c *call, r slog.Record) {
 	v.w.logf(c.name, "ALARM %s: %s", no, why)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if application != "" {
+		no = application
+	}
 	if of := v.of(no); !slices.Contains(of.kinds, code) {
 		of.kinds = append(of.kinds, code)
 	}

@@ -85,6 +85,7 @@ type trial struct {
 	histories int
 	atMost    time.Duration // after that only the first few begin; 0: however long it takes
 	draw      func(seed uint64) *history
+	flag      string // with which a history is seen
 	every     uint64 // every nth history a side of another rule, which knows APIv3 only, lives through as well, in turns; 0: none
 	all       bool   // and each of them through each history
 }
@@ -135,12 +136,12 @@ func (tr trial) run(t *testing.T) (us figures, them map[string]figures, took tim
 					}
 					if len(mine.violated) > 0 {
 						failed.Store(true)
-						bills := ""
+						how := tr.flag
 						if h.Bills != billsOff {
-							bills = " -bills"
+							how += " -bills"
 						}
 						t.Errorf("seed %d: %s\n\tto see it: go test ./functions/simulation -run TestSimulation -v -channel %s -seed %d%s",
-							h.Seed, strings.Join(mine.violated, "\n\t"), h.Channel, h.Seed, bills)
+							h.Seed, strings.Join(mine.violated, "\n\t"), h.Channel, h.Seed, how)
 					}
 					mu.Lock()
 					us.add(mine.counts)
@@ -175,6 +176,8 @@ func replay(t *testing.T, seed uint64) {
 		h = plainOn(h.Channel)(seed)
 	case flags.bills:
 		h = withBills(h.Channel, true)(seed)
+	case flags.shop:
+		h = withShop(h.Channel)(seed)
 	}
 	if flags.shrink {
 		h = shrink(t, h)
@@ -182,7 +185,7 @@ func replay(t *testing.T, seed uint64) {
 	fmt.Fprintln(os.Stderr, h)
 	res := run(t, h, buildOurs, true, os.Stderr)
 	t.Logf("ours: %v", res.counts)
-	if h.Channel == apiv3 {
+	if h.Channel == apiv3 && h.Shop == nil {
 		for _, r := range rules() {
 			t.Logf("%s: %v", r.name, run(t, h, r.side, false, io.Discard).counts)
 		}

@@ -78,6 +78,9 @@ func subject(keys []refund.Key) string {
 			return no
 		}
 	}
+	if len(keys) == 0 {
+		return ""
+	}
 	return string(keys[0])
 }
 
@@ -99,6 +102,11 @@ func (v *invariants) kind(items []refund.Item) string {
 		}
 		return "settle"
 	}
+	for _, it := range items {
+		if strings.HasPrefix(string(it.Key), applicationPrefix) {
+			return v.applicationKind(it)
+		}
+	}
 	if slices.ContainsFunc(items, func(it refund.Item) bool { return strings.HasPrefix(string(it.Key), billPrefix) }) {
 		return "bill"
 	}
@@ -118,15 +126,8 @@ type refundRow struct {
 	Asked    int
 	Absent   bool
 	Silent   bool // of whom subscribers are not told
-	Notices  []struct {
-		ID     string
-		Refund struct{ Status string }
-		Owed   []struct {
-			To   string
-			Lost bool
-		}
-	}
-	Causes []struct {
+	Notices  notices
+	Causes   []struct {
 		AckAt time.Time `json:"ack_at"`
 	}
 	ClaimedAt time.Time `json:"claimed_at"`
@@ -137,6 +138,17 @@ type refundRow struct {
 	Refund    struct {
 		content
 		Status string
+	}
+}
+
+// notices are events that an item of the ledger owes to subscribers.
+type notices []struct {
+	ID          string
+	Refund      struct{ Status string }
+	Application struct{ State string }
+	Owed        []struct {
+		To   string
+		Lost bool
 	}
 }
 

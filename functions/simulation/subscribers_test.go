@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -27,7 +28,7 @@ func (h *history) drawSubscribers(r *rand.Rand) {
 // deliverEvent is what a subscriber makes of an event: it may fail, be slow, or take
 // it while its answer is lost.
 func (c *call) deliverEvent(ctx context.Context, name string, n refund.Event) error {
-	no := n.Refund.OutRefundNo
+	no, _ := about(n)
 	c.delivers(name)
 	if c.cross(no, "before telling") {
 		return errCrashed
@@ -100,20 +101,21 @@ func (v *invariants) delivering(c *call, name string, n refund.Event) (end func(
 // taken checks what a subscriber takes (I6): only what is durable and still owed,
 // and of one refund everything in its order.
 func (v *invariants) taken(c *call, name string, n refund.Event) {
-	v.w.logf(c.name, "DELIVERS %s to %s: %s", n.Refund.OutRefundNo, name, n.Status)
+	no, status := about(n)
+	v.w.logf(c.name, "DELIVERS %s to %s: %s", no, name, status)
 	v.w.count("deliveries", 1)
-	u, held := v.w.upstream(n.Refund.OutRefundNo)
-	wrong := func(what string) { v.violates("I6", "%s of %s to %s %s", n.Status, n.Refund.OutRefundNo, name, what) }
+	u, held := v.w.upstream(no)
+	wrong := func(what string) { v.violates("I6", "%s of %s to %s %s", status, no, name, what) }
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if row := v.rows[n.Refund.OutRefundNo]; row.Taken || held && !row.Foreign && !row.Request.about(u) {
+	if row := v.rows[no]; row.Taken || held && !row.Foreign && !row.Request.about(u) {
 		wrong("is of somebody else's refund")
 	}
 	b := v.owedDelivery(n.ID, name)
 	switch {
 	case b == nil: // see [invariants.delivering]
 		return
-	case b.status != string(n.Status):
+	case b.status != status:
 		wrong("is not what the ledger owes: " + b.status)
 	case b.settled && v.w.history.Skew == 0:
 		wrong("is delivered although the ledger owes it no more")
@@ -128,6 +130,14 @@ func (v *invariants) taken(c *call, name string, n refund.Event) {
 	}
 }
 
+// about is what an event is about: a refund, or an application.
+func about(n refund.Event) (no, status string) {
+	if n.Application != nil {
+		return n.Application.ID, string(n.Application.State)
+	}
+	return n.Refund.OutRefundNo, string(n.Status)
+}
+
 // owes compares what a commit of a refund leaves owed with what was owed before:
 // whatever settles is owed in the same commit, and nothing is dropped that
 // nobody took.
@@ -136,11 +146,22 @@ func (v *invariants) owes(c *call, no string, before, next refundRow) {
 	wrong := func(what string) { v.violates("I6", "%s: %s (%s)", no, what, c.name) }
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	fresh := 0
-	for _, n := range next.Notices {
+	fresh := v.notices(no, next.Notices, wrong)
+	switch want := len(v.w.history.Subscribers); {
+	case next.Silent && fresh > 0:
+		wrong("it is owed to somebody, and nobody is to be told")
+	case settles && !next.Silent && fresh < want:
+		wrong("it settles and is owed to too few")
+	}
+}
+
+// notices compares the events that an item of the ledger has with those that it had, and
+// counts the new ones: nothing is dropped that nobody took. v.mu is held.
+func (v *invariants) notices(no string, now notices, wrong func(string)) (fresh int) {
+	for _, n := range now {
 		for _, d := range n.Owed {
 			if v.owedDelivery(n.ID, d.To) == nil {
-				v.deliveries = append(v.deliveries, &owedDelivery{no: no, id: n.ID, status: n.Refund.Status, to: d.To})
+				v.deliveries = append(v.deliveries, &owedDelivery{no: no, id: n.ID, status: cmp.Or(n.Application.State, n.Refund.Status), to: d.To})
 				fresh++
 			}
 			if d.Lost {
@@ -148,14 +169,8 @@ func (v *invariants) owes(c *call, no string, before, next refundRow) {
 			}
 		}
 	}
-	switch want := len(v.w.history.Subscribers); {
-	case next.Silent && fresh > 0:
-		wrong("it is owed to somebody, and nobody is to be told")
-	case settles && !next.Silent && fresh < want:
-		wrong("it settles and is owed to too few")
-	}
 	for _, b := range v.deliveries {
-		if b.no != no || b.settled || next.owed(b.id, b.to) {
+		if b.no != no || b.settled || now.owed(b.id, b.to) {
 			continue
 		}
 		b.settled = true
@@ -163,11 +178,12 @@ func (v *invariants) owes(c *call, no string, before, next refundRow) {
 			wrong("dropped for " + b.to + ", who never took it")
 		}
 	}
+	return fresh
 }
 
-// owed reports whether a row still owes an event to somebody.
-func (r refundRow) owed(id, to string) bool {
-	for _, n := range r.Notices {
+// owed reports whether an event is still owed to somebody.
+func (all notices) owed(id, to string) bool {
+	for _, n := range all {
 		for _, d := range n.Owed {
 			if n.ID == id && d.To == to {
 				return true

@@ -34,7 +34,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	q, bill := asksForBill(req, body)
-	if !bill {
+	if asksForOrder(req.URL.Path, body) {
+		q = question{verb: "order", no: t.w.asksAbout(req.URL.Path, body)}
+	} else if !bill {
 		q = t.w.system.asks(req, body)
 	}
 	verb, no := q.verb, q.no
@@ -116,6 +118,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.w.logf(c.name, "%s %s: somebody else's answer", verb, no)
 		resp = other
 	}
+	if q.verb == "order" {
+		return resp.response(req), nil
+	}
 	if bill {
 		c.hearsBill(q, resp)
 		return resp.response(req), nil
@@ -166,6 +171,16 @@ func (r *wireReply) response(req *http.Request) *http.Response {
 // refund object of another number. (An error names no refund, so that nobody
 // could tell that it is somebody else's.)
 func (w *world) swap(q question, resp *wireReply) *wireReply {
+	if q.verb == "order" { // an answer about another order
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		last := w.lastOrder
+		w.lastOrder = resp
+		if last == nil || last.no == q.no || last.status != http.StatusOK {
+			return nil
+		}
+		return last
+	}
 	if q.many || q.verb != "send" && q.verb != "ask" {
 		return nil
 	}

@@ -66,6 +66,8 @@ type world struct {
 	lost          map[string]bool   // numbers of which a stuck submission has been lost
 	listed        map[string]string // what answers to questions have told of refunds
 	billed        bool              // the channel has bills
+	lastOrder     *wireReply        // the last answer about an order
+	docket        *docket           // who has asked for what, and who has decided
 	relayed       map[string]bool   // refunds and their ends that a genuine relay has told of: true if that was acknowledged
 }
 
@@ -92,6 +94,7 @@ func run(t *testing.T, h *history, build func(*world) side, held bool, log io.Wr
 			counts: figures{}, lost: map[string]bool{}, listed: map[string]string{}, relayed: map[string]bool{}, numbers: map[string][]string{}, notifications: map[string]notification{}, holdings: map[string]holding{},
 		}
 		var end context.CancelFunc
+		w.docket = newDocket(w)
 		w.ctx, end = context.WithCancel(context.Background())
 		var err error
 		w.wechat, err = sandbox.New(sandbox.Config{
@@ -174,6 +177,7 @@ func (w *world) live() {
 		}
 	}
 	w.sleepUntil(w.history.end())
+	w.review()
 }
 
 // timer runs the reconciler: often while there are faults, later just often enough.
@@ -206,6 +210,12 @@ func (w *world) runFault(v faultWindow, own time.Duration) {
 	in := map[string]any{part: name, "rate": v.Rate}
 	if part == "query" { // an error code that questions are answered with
 		in = map[string]any{"err_code": name, "on": "query", "rate": v.Rate}
+	}
+	if part == "order" { // what questions about orders meet
+		in = map[string]any{"upstream": name, "on": "order", "rate": v.Rate}
+		if strings.ToUpper(name) == name { // an error code
+			in = map[string]any{"err_code": name, "on": "order", "rate": v.Rate}
+		}
 	}
 	stop := w.fault(in)
 	w.count("faults", 1)
