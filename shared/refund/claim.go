@@ -29,9 +29,6 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 	err := s.retry(ctx, func() error {
 		for {
 			order := orderKeys(req.TransactionID, req.OutTradeNo)
-			if told != nil {
-				order = orderKeys(told.TransactionID, told.OutTradeNo)
-			}
 			keys := append(slices.Clone(order), applicationKey(mayBy))
 			together := alone && !hasTurn && s.mayClaimTurn()
 			if together {
@@ -50,9 +47,9 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 				if told, err = s.verifyOrder(ctx, req); err != nil {
 					return err
 				}
-				if told != nil && len(orderKeys(told.TransactionID, told.OutTradeNo)) > len(order) {
-					continue // what counts under the number that the caller has not named is to be read, too
-				}
+			}
+			if err := s.readNamed(ctx, tx, told, order); err != nil {
+				return err
 			}
 			now := s.now()
 			// Another caller's submission of the same refund may be about to end: its answer is ours too.
@@ -193,13 +190,13 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 			return e
 		}
 	}
-	if tx.told != nil { // both numbers are one order from here on, whichever the next caller names
-		tx.settleNumbers(tx.told.TransactionID, tx.told.OutTradeNo)
-		tx.learn(*tx.told, now, orderKeys(tx.told.TransactionID, tx.told.OutTradeNo)...)
-	}
 	if err := tx.chooseOrder(req.TransactionID, req.OutTradeNo); err != nil {
 		return err
 	}
+	if tx.told != nil {
+		tx.learn(*tx.told, now, orderKeys(req.TransactionID, req.OutTradeNo)...)
+	}
+	tx.joinNamed()
 	for _, a := range tx.ownAccounts() {
 		if err := a.checkCapacity(req.Amount, rules.most); err != nil {
 			return err

@@ -149,6 +149,57 @@ func (s *Service) verifies(tx *txn, keys []Key) bool {
 	return s.VerifyOrder == VerifyAlways || tx.facts(keys...) == nil
 }
 
+// readNamed reads the account of the order's other number, which the caller has left out and the
+// upstream has named: what counts there counts for this refund.
+func (s *Service) readNamed(ctx context.Context, tx *txn, told *PaidOrder, order []Key) error {
+	if tx.rec.State != unknown && tx.rec.State != Rejected {
+		return nil
+	}
+	var want []Key
+	if facts := tx.facts(order...); told != nil {
+		want = orderKeys(told.TransactionID, told.OutTradeNo)
+	} else if facts != nil {
+		want = orderKeys(facts.TransactionID, facts.OutTradeNo)
+	}
+	want = slices.DeleteFunc(want, func(k Key) bool {
+		_, read := tx.items[k]
+		return read || slices.ContainsFunc(order, func(known Key) bool { return tx.accounts[tx.resolve(known)].Alias == k })
+	})
+	for len(want) > 0 {
+		items, err := s.Ledger.Get(ctx, want...)
+		if err != nil {
+			return ledgerError(err)
+		}
+		for _, it := range items {
+			if err := tx.load(it); err != nil {
+				return err
+			}
+		}
+		want = tx.missing()
+	}
+	return nil
+}
+
+// joinNamed makes the accounts of both numbers one before a refund counts there, if the upstream
+// has named both when it was asked. Else what one person refunds of an order would be
+// summed up by each number, until a refund's own reply names them.
+func (tx *txn) joinNamed() {
+	facts := tx.facts(tx.rec.Order)
+	if facts == nil || facts.TransactionID == "" || facts.OutTradeNo == "" {
+		return
+	}
+	for _, k := range orderKeys(facts.TransactionID, facts.OutTradeNo) {
+		a := tx.accounts[tx.resolve(k)]
+		if a == nil || a.isAnother(facts.TransactionID, facts.OutTradeNo) {
+			return // it is joined, or what contradicts it is for the refund's own reply to show
+		}
+	}
+	tx.joinOrderNumbers(facts.TransactionID, facts.OutTradeNo)
+	if tx.resolve(tx.rec.SecondOrder) == tx.resolve(tx.rec.Order) {
+		tx.rec.SecondOrder = ""
+	}
+}
+
 // verifyOrder asks the upstream about the order of a refund that is to be claimed. told is
 // nil where nothing is known and the refund may go on all the same: only with [VerifyAlways] does it
 // need an answer.
