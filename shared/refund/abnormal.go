@@ -93,6 +93,8 @@ func (s *Service) FinishAbnormal(ctx context.Context, caller Caller, a AbnormalR
 		return Refund{}, notFound("no refund of this out_refund_no is known here")
 	case st.State != Abnormal || st.numberTaken:
 		return Refund{}, conflictf("this refund is %s by WeChat Pay's fresh answer: only an abnormal one can be finished so", st.Refund.Status)
+	case !st.fresh:
+		return Refund{}, movedMeanwhile()
 	case st.Refund.RefundID == "":
 		return Refund{}, unavailable("WeChat Pay's own number of this refund is not known yet; query it first", nil)
 	}
@@ -109,7 +111,7 @@ func (s *Service) markFinish(ctx context.Context, caller Caller, a AbnormalReque
 	err = s.update(ctx, a.OutRefundNo, nil, func(tx *txn, now time.Time) error {
 		rec := &tx.rec
 		if rec.State != Abnormal || rec.Revision != revision {
-			return conflictf("this refund has moved meanwhile: query it")
+			return movedMeanwhile()
 		}
 		if until := rec.Finish.inFlight(now); !until.IsZero() {
 			e := conflictf("this refund is being finished already, and the outcome is not known: it may be sent again after %s, if it is still abnormal then", until.Format(time.RFC3339))
@@ -123,6 +125,7 @@ func (s *Service) markFinish(ctx context.Context, caller Caller, a AbnormalReque
 		e := caller.actor().entry(now, "finishing")
 		e.Note = rec.Finish.String()
 		rec.note(e)
+		rec.Revision++ // what the upstream was asked before says nothing of this
 		tx.keepQueryAt = true
 		sent = *rec
 		crash("finish.before")
@@ -131,6 +134,8 @@ func (s *Service) markFinish(ctx context.Context, caller Caller, a AbnormalReque
 	crash("finish.after")
 	return sent, err
 }
+
+func movedMeanwhile() *Error { return conflictf("this refund has moved meanwhile: query it") }
 
 // String says where the money is to go, without the card's number.
 func (f *finish) String() string {

@@ -45,6 +45,7 @@ type Settlement struct {
 	ask         bool           // the outcome contradicts the record: the upstream must say what is true
 	contradicts bool           // the outcome contradicts the record, and nothing was settled
 	revision    int            // of the record now
+	fresh       bool           // the upstream's word is from after the record's last move
 	refusal     *Error         // of a rejected refund
 	numberTaken bool           // an external refund has the number
 	waits       *Error         // what is answered about a claim that waits for the merchant's balance
@@ -180,7 +181,7 @@ func (tx *txn) settle(out Outcome, ours Merchant, subscribers []string, now time
 	if v == contradict {
 		return tx.keepEvidence(out, fmt.Sprintf("%s is told of a refund on record as %s", out.Refund.Status, before), now), nil
 	}
-	st := Settlement{Changed: before != to && v != keep}
+	st := Settlement{Changed: before != to && v != keep, fresh: fresh}
 	if v == moveAlarm {
 		tx.alarm(alarmReversed, fmt.Sprintf("the upstream says %s of a refund on record as %s", out.Refund.Status, before), now)
 	}
