@@ -3,6 +3,7 @@ package refund
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -133,7 +134,13 @@ func (tx *txn) load(it Item) error {
 	tx.items[it.Key] = it
 	switch {
 	case it.Key == refundKey(tx.no):
-		return decode(it, &tx.rec)
+		if err := decode(it, &tx.rec); err != nil {
+			return err
+		}
+		if tx.rec.State == Rejected && tx.rec.Refusal == nil {
+			return fmt.Errorf("refund: item %s %w: it is rejected, and by nothing", it.Key, errDamaged)
+		}
+		return nil
 	case isApplication(it.Key):
 		if it.Version == 0 {
 			return nil
