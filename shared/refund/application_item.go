@@ -146,16 +146,29 @@ func (a *application) view(rec *record) Application {
 }
 
 // refundedBy reports whether the record is of the application's refund: claimed by its
-// decision or, under the same number, of the same content.
+// decision or, under the same number, of the same content. So is one that is known by the
+// upstream's word alone, as after a backup was restored: a claim takes it for that, too.
 func (a *application) refundedBy(rec *record) bool {
-	return rec != nil && rec.State != unknown && !rec.External && !rec.NumberTaken &&
-		(rec.Application == a.ID || difference(rec.Request, a.Request) == "")
+	switch {
+	case rec == nil || rec.State == unknown || rec.NumberTaken:
+		return false
+	case rec.External:
+		return a.Request.matches(rec.Refund) && mismatch(a.Request, rec.Refund) == ""
+	}
+	return rec.Application == a.ID || difference(rec.Request, a.Request) == ""
 }
 
 // ofCaller reports whether the caller is who applied.
 func (a *application) ofCaller(c Caller) bool {
 	return c.Kind != Nobody && c.Kind != Unlisted && a.Applicant == c.Identity() &&
 		(a.AppID == "" || c.AppID == "" || a.AppID == c.AppID)
+}
+
+// maybeOf reports whether the caller may be who applied, where they must not be. It errs
+// on that side: of whom was forgotten only the mask is left, which two people can share, and
+// the program that a caller comes by makes them nobody else.
+func (a *application) maybeOf(c Caller) bool {
+	return c.Kind != Nobody && c.Kind != Unlisted && (a.Applicant == c.Identity() || a.Applicant == maskIdentity(c.Identity()))
 }
 
 // readApplication reads an application. [CodeNotFound] if there is none of that name.
@@ -175,8 +188,11 @@ func (s *Service) readApplication(ctx context.Context, id string) (application, 
 	if err := decode(items[0], &a); err != nil {
 		return a, items[0], err
 	}
-	if items[0].Version == 0 {
+	switch {
+	case items[0].Version == 0:
 		return a, items[0], noSuch
+	case a.ID != id: // whatever is written of it would be written elsewhere
+		return a, items[0], fmt.Errorf("refund: item %s %w: it is another application's", items[0].Key, errDamaged)
 	}
 	return a, items[0], nil
 }
@@ -232,7 +248,9 @@ const (
 	maxApplications = 200
 )
 
-func payerKey(c Caller) Key { return Key("payer/" + applicationID("", c.AppID, c.OpenID)) }
+// payerKey is where a payer's item stands: one, whether or not the platform names the program
+// that the openid is of.
+func payerKey(c Caller) Key { return Key("payer/" + applicationID("", c.OpenID)) }
 
 // on starts the counts of a new day.
 func (p *payerItem) on(now time.Time) {

@@ -66,7 +66,7 @@ func (s *Service) admitApplicant(ctx context.Context, caller Caller) error {
 	case caller.Kind != User || caller.OpenID == "":
 		return denied("only a user of the mini-program can apply for a refund: a server or an operator refunds with wxpay_refund")
 	case s.Self.Mode == SelfOff:
-		s.log(ctx, slog.LevelWarn, "denied", "", append([]any{"caller", caller}, caller.evidence()...)...)
+		s.log(ctx, slog.LevelWarn, "denied", "", "caller", caller)
 		return denied("buyers cannot apply for refunds here: REFUND_SELF is off")
 	}
 	return nil
@@ -126,13 +126,13 @@ func (t *applying) named() bool { return t.req.RequestID != "" }
 // pointer is where an application of that amount is found; 0: for all that is left.
 func (t *applying) pointer(minor int64) Key {
 	if t.named() {
-		return pointerKey("request", t.caller.AppID, t.caller.OpenID, t.req.RequestID)
+		return pointerKey("request", t.caller.OpenID, t.req.RequestID)
 	}
 	number := t.order.TransactionID
 	if number == "" {
 		number = "/" + t.order.OutTradeNo
 	}
-	return pointerKey("order", t.caller.AppID, t.caller.OpenID, number, minor)
+	return pointerKey("order", t.caller.OpenID, number, minor)
 }
 
 // beginApply reads what an application depends on: the order's account, and what its payer
@@ -210,6 +210,9 @@ func (tx *txn) settleNumbers(transactionID, outTradeNo string) {
 // apply makes the application, or finds the one that the same wish has made.
 func (s *Service) apply(ctx context.Context, t *applying) (a application, isNew bool, err error) {
 	if !t.order.paidBy(t.caller, s.AppIDs) {
+		if t.payer.tooOften() { // as of an order that nobody has asked about yet
+			return a, false, tooManyApplications(t.now)
+		}
 		return a, false, s.refuseApplicant(ctx, t.caller)
 	}
 	found, a, err := s.sameWish(ctx, t, t.req.Amount.Refund)

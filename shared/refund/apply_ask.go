@@ -9,7 +9,7 @@ import (
 // askAsBuyer asks the upstream about the order that a buyer applies for. Whatever tells
 // that it is not theirs is one and the same answer, and is counted.
 func (s *Service) askAsBuyer(ctx context.Context, caller Caller, t *applying, req ApplyRequest) (PaidOrder, error) {
-	if t.payer.Refused >= maxRefusedADay || t.payer.Applied >= maxAppliedADay {
+	if t.payer.tooOften() {
 		return PaidOrder{}, tooManyApplications(t.now)
 	}
 	o, err := s.askPaidOrder(ctx, req.TransactionID, req.OutTradeNo)
@@ -25,9 +25,15 @@ func (s *Service) askAsBuyer(ctx context.Context, caller Caller, t *applying, re
 	}
 }
 
-// refuseApplicant refuses an order that is not the caller's, and counts that.
+// tooOften reports whether the payer has asked so often that no order is looked for.
+func (p payerItem) tooOften() bool {
+	return p.Refused >= maxRefusedADay || p.Applied >= maxAppliedADay
+}
+
+// refuseApplicant refuses an order that is not the caller's, and counts that. It is no
+// evidence for REFUND_OPERATORS: the openid stays out of the log.
 func (s *Service) refuseApplicant(ctx context.Context, caller Caller) error {
-	s.log(ctx, slog.LevelWarn, "denied", "", append([]any{"caller", caller}, caller.evidence()...)...)
+	s.log(ctx, slog.LevelWarn, "denied", "", "caller", caller)
 	if err := s.countRefused(ctx, caller); err != nil {
 		return err
 	}

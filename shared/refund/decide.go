@@ -29,7 +29,7 @@ func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Appli
 		return Application{}, err
 	}
 	a, err := s.updateApplication(ctx, d.ApplicationID, func(a *application, now time.Time) error {
-		if a.ofCaller(caller) {
+		if a.maybeOf(caller) {
 			return denied("who has applied for this refund cannot approve it")
 		}
 		switch {
@@ -94,7 +94,7 @@ func (s *Service) numberUsedUp(ctx context.Context, a application) (bool, error)
 	r := &records[0]
 	switch r.State {
 	case Closed:
-		return true, nil
+		return !r.Doubted, nil // by a bill that says otherwise
 	case Rejected:
 		return r.NumberTaken || r.Refusal != nil && r.Refusal.Next == NewNumber, nil
 	}
@@ -117,7 +117,7 @@ func (s *Service) Reject(ctx context.Context, caller Caller, d Decision) (Applic
 		return Application{}, err
 	}
 	a, err := s.updateApplication(ctx, d.ApplicationID, func(a *application, now time.Time) error {
-		if a.ofCaller(caller) {
+		if a.maybeOf(caller) {
 			return denied("who has applied for this refund cannot reject it, but withdraw it")
 		}
 		if a.State == ApplicationApproved && unrefunded && a.Claims == known.Claims && a.Numbers == known.Numbers {
@@ -147,7 +147,7 @@ func (s *Service) unrefunded(ctx context.Context, a application) (bool, error) {
 		return false, err
 	}
 	r := &records[0]
-	return !a.refundedBy(r) || r.State == Closed || r.State == Rejected, nil
+	return !r.Doubted && (!a.refundedBy(r) || r.State == Closed || r.State == Rejected), nil
 }
 
 // Withdraw takes an application that waits back. Only who has applied can; about an
@@ -197,6 +197,9 @@ func (a *application) expired(now time.Time) bool {
 // its record.
 func (s *Service) carryOut(ctx context.Context, caller Caller, a application) (*record, error) {
 	if a.State == ApplicationApproved {
+		if err := s.Channel.Spec().Check(a.Request); err != nil { // the channel may be another than when it was made
+			return nil, err
+		}
 		rec, err := s.claim(ctx, caller, a.Request, a.ID)
 		if err != nil {
 			return nil, err
