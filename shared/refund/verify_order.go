@@ -105,6 +105,17 @@ func (s Spec) orderLookup(transactionID, outTradeNo string) (l Lookup, ok bool) 
 	return l, false
 }
 
+// orderContext bounds the question about an order. Where the platform gives a call little
+// time, a hanging upstream has no more than half of what is not kept for the record: what
+// depends on the answer must still be able to claim.
+func orderContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	within := orderTimeout
+	if d, ok := ctx.Deadline(); ok {
+		within = min(within, (time.Until(d)-recordTime)/2)
+	}
+	return context.WithTimeout(ctx, within)
+}
+
 // askPaidOrder asks the upstream about an order. What it answers is about that order, and
 // sound; everything else is [CodeUnavailable], or [CodeNotFound].
 func (s *Service) askPaidOrder(ctx context.Context, transactionID, outTradeNo string) (PaidOrder, error) {
@@ -112,7 +123,7 @@ func (s *Service) askPaidOrder(ctx context.Context, transactionID, outTradeNo st
 	if !ok {
 		return PaidOrder{}, Invalid(fmt.Sprintf("the channel %s cannot be asked about an order by this number", s.Channel.Spec().Name))
 	}
-	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	ctx, cancel := orderContext(ctx)
 	defer cancel()
 	o, err := s.Channel.Order(ctx, l)
 	crash("order.asked")
