@@ -2,7 +2,6 @@ package simulation_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +73,7 @@ func (v *invariants) decided(c *call, it refund.Item) {
 	moves := map[string][]string{
 		"":         {"PENDING", "APPROVED"},
 		"PENDING":  {"APPROVED", "REJECTED", "WITHDRAWN", "EXPIRED"},
-		"APPROVED": {"REFUNDED"},
+		"APPROVED": {"REFUNDED", "REJECTED"}, // taken back, where it has led to nothing
 	}
 	if next.State != before.State {
 		v.w.logf(c.name, "DECIDES %s: %q -> %s", next.ID, before.State, next.State)
@@ -113,6 +112,9 @@ func (w *world) ends(t told, status string) {
 		v.violates("W4", "in the end application %s is %s, WeChat Pay has %q and the ledger %q: "+format, append([]any{t.ApplicationID, t.State, status, row.State}, args...)...)
 	}
 	live := status != "" && status != "CLOSED"
+	if age := time.Since(t.CreatedAt); t.State == "PENDING" && age > 7*24*time.Hour+2*time.Hour {
+		wrong("it has waited for %v", age)
+	}
 	switch t.State {
 	case "REFUNDED":
 		if status != "SUCCESS" {
@@ -142,11 +144,9 @@ func TestApplications(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			us, _, took := trial{histories: size(flags.histories, 400, 10, 15), atMost: patience(10 * time.Second), draw: withShop(name), flag: " -shop"}.run(t)
 			t.Logf("%v in %v", us, took.Round(time.Millisecond))
-			for _, name := range us.prefixed("applications", "decisions", "answers", "crash ", "alarm approved", "refunds") {
+			for _, name := range us.prefixed("abnormal", "applications", "decisions", "answers", "crash ", "alarm approved", "refunds") {
 				t.Logf("%6d %s", us[name], name)
 			}
 		})
 	}
 }
-
-var _ = fmt.Sprint

@@ -16,6 +16,7 @@ type upstreamRefund struct {
 	OutTradeNo    string `json:"out_trade_no"`
 	TransactionID string `json:"transaction_id"`
 	RefundID      string `json:"refund_id"`
+	Account       string `json:"user_received_account"` // where the money is
 	Status        string
 	Created       time.Time `json:"create_time"`
 	Amount        upstreamAmount

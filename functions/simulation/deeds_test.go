@@ -19,6 +19,8 @@ type told struct {
 	OutTradeNo    string `json:"out_trade_no"`
 	TransactionID string `json:"transaction_id"`
 	Amount        struct{ Refund int64 }
+	CreatedAt     time.Time `json:"created_at"`
+	ReceivedBy    string    `json:"received_by"`
 	Refund        *told
 	Items         []told
 	Total         int
@@ -106,6 +108,7 @@ func (w *world) chooses(a act, o order, all []told, name string) string {
 func (w *world) as(who refund.Caller, name, kind string, data map[string]any) *verdict {
 	c := w.begin(name, w.history.Limit)
 	c.as = &who
+	asked := time.Since(w.start)
 	say := w.invoke(c, kind, data)
 	if say == nil {
 		return nil
@@ -116,7 +119,7 @@ func (w *world) as(who refund.Caller, name, kind string, data map[string]any) *v
 	}
 	for _, d := range append(say.Data.Items, say.Data) {
 		if d.ApplicationID != "" {
-			w.docket.shown(who, d)
+			w.docket.shown(who, d, asked)
 		}
 		r := d
 		if d.ApplicationID != "" && d.Refund != nil {
@@ -259,7 +262,21 @@ func (w *world) review() {
 		}
 		w.docket.reviewed(say.Data.Items)
 		if offset+50 >= say.Data.Total {
-			return
+			break
+		}
+	}
+	// What went back to the merchant is a success, and not with the customer (W7).
+	for i, u := range w.upstreams() {
+		if row, _ := w.invariants.row(u.OutRefundNo); u.Status != "SUCCESS" || row.State != "success" {
+			continue
+		}
+		say := w.as(who, fmt.Sprintf("review of %d", i), "wxpay_refund_query", map[string]any{"out_refund_no": u.OutRefundNo})
+		merchants := strings.HasPrefix(u.Account, "商户")
+		if say == nil || say.Code != 0 || (say.Data.ReceivedBy == "merchant") != merchants {
+			w.invariants.violates("W7", "%s has gone to %s, and is shown as %+v", u.OutRefundNo, u.Account, say)
+		}
+		if merchants {
+			w.count("refunds that the merchant got", 1)
 		}
 	}
 }

@@ -21,6 +21,14 @@ type docket struct {
 	cases  map[string]*matter
 	judged map[string]bool // refunds that were found lawful
 	seen   map[string]time.Duration
+	sends  map[string]*sentElsewhere
+}
+
+// A sentElsewhere is an abnormal refund whose money somebody has sent elsewhere.
+type sentElsewhere struct {
+	at       time.Duration // when the last request left
+	open     bool          // and nobody has heard what came of it
+	accepted bool          // by WeChat Pay, ever
 }
 
 // A plea is one attempt to get a refund.
@@ -39,6 +47,7 @@ type matter struct {
 	shown   told
 	rulings []*ruling
 	ended   string // what somebody was told of its end without a refund
+	endedAt time.Duration
 }
 
 // A ruling is one attempt to decide.
@@ -50,7 +59,7 @@ type ruling struct {
 }
 
 func newDocket(w *world) *docket {
-	return &docket{w: w, cases: map[string]*matter{}, judged: map[string]bool{}, seen: map[string]time.Duration{}}
+	return &docket{w: w, cases: map[string]*matter{}, judged: map[string]bool{}, seen: map[string]time.Duration{}, sends: map[string]*sentElsewhere{}}
 }
 
 func (d *docket) now() time.Duration { return time.Since(d.w.start) }
@@ -139,8 +148,9 @@ func (d *docket) of(m *matter) order {
 	return order{}
 }
 
-// shown notes what somebody is shown of an application, which stays the same (W3).
-func (d *docket) shown(who refund.Caller, t told) {
+// shown notes what somebody is shown of an application, who has asked at that time: it stays
+// the same, and an end is an end (W3).
+func (d *docket) shown(who refund.Caller, t told, asked time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m := d.cases[t.ApplicationID]
@@ -159,9 +169,11 @@ func (d *docket) shown(who refund.Caller, t told) {
 		if m.ended != "" && m.ended != t.State {
 			d.w.invariants.violates("W3", "application %s is %s and %s", m.id, m.ended, t.State)
 		}
-		m.ended = t.State
+		if m.ended == "" {
+			m.ended, m.endedAt = t.State, d.now()
+		}
 	default:
-		if m.ended != "" {
+		if m.ended != "" && asked > m.endedAt {
 			d.w.invariants.violates("W3", "application %s is %s, and then %s (%s)", m.id, m.ended, t.State, who.OpenID)
 		}
 	}
@@ -222,7 +234,8 @@ func (d *docket) judge(final bool) {
 		if m == nil || d.w.named(u.OutRefundNo) {
 			continue
 		}
-		if m.ended != "" && (final || !d.bySelf(u)) {
+		// What was approved and is closed at WeChat Pay may be rejected afterwards.
+		if m.ended != "" && (u.Status != "CLOSED" || m.ended != "REJECTED") && (final || !d.bySelf(u)) {
 			d.w.invariants.violates("W4", "%s is refunded as %s, and is %s", m.id, u.OutRefundNo, m.ended)
 		}
 		if u.Status != "CLOSED" {
@@ -372,3 +385,42 @@ func (d *docket) close() { d.judge(true) }
 
 // isOfApplication reports whether no client has named a refund's number.
 func (d *docket) isOfApplication(no string) bool { return d.w.history.Shop != nil && !d.w.named(no) }
+
+// finishing notes that a request leaves which sends an abnormal refund's money elsewhere. One
+// may be on its way at a time (W7), and it says nothing of a card that anybody could read.
+func (d *docket) finishing(c *call, no string, body []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sends[no] == nil {
+		d.sends[no] = &sentElsewhere{}
+	}
+	s := d.sends[no]
+	if since := d.now() - s.at; s.open && since < stillFlying && d.w.history.Skew == 0 {
+		d.w.invariants.violates("W7", "%s is sent elsewhere again %v after a request that nobody has heard of (%s)", no, since, c.name)
+	}
+	if strings.Contains(string(body), cardNumber) || strings.Contains(string(body), cardHolder) {
+		d.w.invariants.violates("I8", "a card is sent in the clear (%s)", c.name)
+	}
+	s.at, s.open = d.now(), true
+	d.w.count("abnormal refunds sent elsewhere", 1)
+}
+
+func (d *docket) answeredFinish(no string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sends[no].open = false
+}
+
+func (d *docket) finished(no string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sends[no].accepted = true
+	d.w.count("abnormal refunds accepted elsewhere", 1)
+}
+
+// wasFinished reports whether WeChat Pay has sent an abnormal refund's money elsewhere.
+func (d *docket) wasFinished(no string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sends[no] != nil && d.sends[no].accepted
+}

@@ -155,8 +155,8 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 func (v *invariants) moved(c *call, no string, before, next refundRow) {
 	v.w.logf(c.name, "MOVES %s: %q -> %s", no, before.State, next.State)
 	// In this world what WeChat Pay calls final is final, and an abnormal refund
-	// does not become a processing one, so the ledger has no reason ever to go there.
-	if before.final() || before.State == "abnormal" && next.State == "processing" {
+	// does not become a processing one unless its money was sent elsewhere, so the ledger has no reason ever to go there.
+	if before.final() || before.State == "abnormal" && next.State == "processing" && !v.w.docket.wasFinished(no) {
 		v.violates("I4", "%s moves from %s to %s", no, before.State, next.State)
 	}
 	heard := c.told(no)
@@ -319,6 +319,9 @@ func (v *invariants) acknowledged(c *call, l notification) {
 		"CLOSED":   {"closed"},
 		"ABNORMAL": {"abnormal", "success", "closed"},
 	}[l.status]
+	if l.status == "ABNORMAL" && v.w.docket.wasFinished(l.no) {
+		durable = append(durable, "processing")
+	}
 	if !ok || !slices.Contains(durable, strings.ToLower(row.status())) {
 		v.violates("I5", "%s of %s is acknowledged, and the ledger says %q", l.status, l.no, row.State)
 	}

@@ -26,6 +26,9 @@ func asksV3(req *http.Request, body []byte) question {
 		}
 		return question{verb: "ask", no: no}
 	}
+	if strings.HasSuffix(req.URL.Path, "/apply-abnormal-refund") {
+		return question{verb: "finish", no: text(body, "out_refund_no")}
+	}
 	return question{verb: "send", no: text(body, "out_refund_no")}
 }
 

@@ -127,6 +127,10 @@ func (h *history) drawShop(r *rand.Rand) {
 		h.fault(from, from+span(r, 10*time.Second, 5*time.Minute), pick(r, 0.3, 0.6, 1), pick(r,
 			"order:500_before", "order:timeout_before", h.orderFault(), "wire mixed", "wire mixed"))
 	}
+	if r.IntN(25) == 0 { // nobody decides for a week, or nearly
+		h.Rest = max(h.Rest, 7*24*time.Hour)
+		h.drawDecision(r, 0, h.Heal+7*24*time.Hour+span(r, -30*time.Minute, 30*time.Minute))
+	}
 	if r.IntN(3) == 0 { // those who decide are killed
 		h.fault(0, h.Heal, pick(r, 0.03, 0.08, 0.15), "crash")
 	}
@@ -220,8 +224,18 @@ func (h *history) drawStrangers(r *rand.Rand) {
 	for range r.IntN(3) {
 		h.act(span(r, time.Minute, 20*time.Minute), act{Do: "look", Who: pick(r, buyerOne, buyerTwo, passerBy), Order: r.IntN(len(h.Orders))})
 	}
-	for range r.IntN(3) {
-		h.act(span(r, 3*time.Minute, 30*time.Minute), act{Do: "finish", Who: pick(r, operators()...)})
+	for range r.IntN(3) { // two at once, of whatever is abnormal then
+		at := span(r, 3*time.Minute, 24*time.Minute)
+		for _, who := range operators() {
+			h.act(at+span(r, 0, 2*time.Second), act{Do: "finish", Who: who})
+		}
+	}
+	if r.IntN(3) == 0 { // an abnormal end, which they find
+		at := span(r, 2*time.Minute, 12*time.Minute)
+		h.act(at, act{Do: "settle order", Status: "ABNORMAL"})
+		for _, who := range operators() {
+			h.act(at+span(r, 2*time.Second, time.Minute), act{Do: "finish", Who: who})
+		}
 	}
 }
 

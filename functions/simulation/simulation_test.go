@@ -209,6 +209,7 @@ func TestSameSeedSameHistory(t *testing.T) {
 	for _, name := range append(others(), apiv3) {
 		for seed := range uint64(size(0, 6, 1, 1)) {
 			liveTwice(t, withBills(name, true)(1000+seed))
+			liveTwice(t, withShop(name)(1000+seed))
 		}
 	}
 }

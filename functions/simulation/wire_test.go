@@ -40,6 +40,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		q = t.w.system.asks(req, body)
 	}
 	verb, no := q.verb, q.no
+	if verb == "finish" {
+		t.w.docket.finishing(c, no, body)
+	}
 	if verb == "send" {
 		t.w.invariants.leaves(c, no, 1)
 		defer t.w.invariants.leaves(c, no, -1)
@@ -135,6 +138,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *wire) hear(c *call, q question, resp *wireReply) {
 	a := t.w.system.reads(t.w, q, resp)
 	t.w.logf(c.name, "%s %s: hears %d %s", q.verb, q.no, resp.status, a.says)
+	if q.verb == "finish" && (a.refused || len(a.statuses) > 0) {
+		t.w.docket.answeredFinish(q.no)
+	}
 	if q.verb == "ask" {
 		t.w.mu.Lock()
 		for no, status := range a.statuses {
@@ -219,6 +225,9 @@ func (w *world) serve(ctx context.Context, who string, q question, req *http.Req
 	}()
 	w.wechatHandler.ServeHTTP(rec, in)
 	w.logf("wechat", "%s %s of %s: %d", req.Method, no, who, rec.Code)
+	if q.verb == "finish" && rec.Code == http.StatusOK {
+		w.docket.finished(no)
+	}
 	reply = &wireReply{no: no, status: rec.Code, header: rec.Header().Clone(), body: rec.Body.Bytes()}
 	if q.verb == "send" || q.verb == "ask" {
 		reply.mixable = w.system.reads(w, q, reply).mixable
