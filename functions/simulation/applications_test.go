@@ -124,7 +124,7 @@ func (w *world) ends(t told, status string) {
 		switch {
 		case row.State == "success" && !row.Foreign && !row.Taken && ago > 5*time.Hour:
 			wrong("its refund has succeeded %v ago", ago)
-		case !live && row.State != "claimed" && !alarmed:
+		case !live && !slices.Contains([]string{"claimed", "processing", "abnormal"}, row.State) && !alarmed: // of those, I3 and I10 tell
 			wrong("it was approved, is not refunded, and nobody knows")
 		}
 	case "REJECTED", "WITHDRAWN", "EXPIRED", "PENDING":

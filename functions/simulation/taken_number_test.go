@@ -221,7 +221,7 @@ func (w *world) amend(a act, name string) {
 	if fen < 1 {
 		return
 	}
-	due := row.State == "rejected" && row.Released && fen <= left && f.Total == o.Total && !w.invariants.doubts()
+	due := row.State == "rejected" && row.Released && fen <= left && f.Total == o.Total && o.PaidBefore < 365*24*time.Hour && !w.invariants.doubts()
 	var told *verdict
 	for try := range 5 {
 		call := fmt.Sprintf("%s.%d", name, try)
