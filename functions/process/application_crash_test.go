@@ -31,6 +31,7 @@ const (
 	approving = "approve"       // an operator, the one application that there is
 	agreeing  = "approve too"   // the other operator
 	proposing = "large refund"  // an operator, what needs another
+	finishing = "finish"        // an operator, the refund whose bank has refused it
 )
 
 // diesAt stands between what was called for and where the process died of it.
@@ -231,6 +232,8 @@ func (p *crashCase) wants(what string) (who, event string) {
 		return theOperator, fmt.Sprintf(`{"type":"wxpay_refund_approve","application_id":%q}`, id)
 	case agreeing:
 		return another, fmt.Sprintf(`{"type":"wxpay_refund_approve","application_id":%q}`, id)
+	case finishing:
+		return theOperator, fmt.Sprintf(`{"type":"wxpay_refund_abnormal","data":{"out_refund_no":%q,"type":"USER_BANK_CARD","bank_type":"ICBC_DEBIT","bank_account":"6222020000001234567","real_name":"Li"}}`, theRefund)
 	case proposing:
 		return theOperator, RefundEvent(p.order, theRefund, wholeFen)
 	}
@@ -261,4 +264,48 @@ func (p *crashCase) applications() (all []applied) {
 		}
 	}
 	return all
+}
+
+// Wherever a process dies that sends an abnormal refund's money elsewhere: it is sent once.
+// Whoever comes after one of whom nobody knows whether he has sent it waits, or is told that
+// it is on its way already.
+func TestKilledFinishersSendElsewhereOnce(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		at          string
+		soon, later int // what the next is answered, at once and when nothing can be on its way
+	}{
+		{"finish.before", 0, 409},
+		{"finish.after", 409, 0},
+		{"finish.called", 409, 409},
+	} {
+		t.Run(row.at, func(t *testing.T) {
+			p, app := shopWorld(t)
+			p.onLambda(Dispatcher).Ask(RefundEvent(p.order, theRefund, partFen))
+			p.Post("/_sandbox/refunds/"+theRefund+"/settle", `{"status":"ABNORMAL"}`)
+			p.asks(app, finishing, row.at)
+			finish := func(want int) {
+				t.Helper()
+				f := StartSCF(t, Dispatcher, p.Env)
+				user := User(another, "wx_client")
+				user["WX_APPID"] = app
+				_, event := p.wants(finishing)
+				if got := Parse(t, f.Invoke(Invocation{Event: event, Environment: user})); got.Code != want {
+					t.Errorf("finishing again: got %+v, want code %d", got, want)
+				}
+			}
+			finish(row.soon)
+			p.Later()
+			finish(row.later)
+			if r := p.Refunds(); len(r) != 1 || r[0].Status != "PROCESSING" {
+				t.Errorf("WeChat holds %+v, want one that goes on", r)
+			}
+			p.Post("/_sandbox/refunds/"+theRefund+"/settle", `{"status":"SUCCESS"}`)
+			p.Later()
+			p.asks(app, timing, "")
+			if got := p.entry(theRefund); got.State != "success" || strings.Contains(string(p.Stored(theRefund).Body), "6222020000001234567") {
+				t.Errorf("the ledger holds %+v, want success, and no card", got)
+			}
+		})
+	}
 }
