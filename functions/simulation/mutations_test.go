@@ -18,19 +18,23 @@ import (
 	"wxrefund/functions/simulation/exhaust"
 )
 
-// keep writes the counterexamples anew.
-var keep = flag.Bool("keep", false, "TestMutations writes testdata/counterexamples.txt anew")
+var (
+	// every takes out every rule, which takes minutes: some five on two busy cores.
+	every = flag.Bool("mutations", false, "TestMutations takes out every rule, and not three alone")
+	// keep writes the counterexamples anew.
+	keep = flag.Bool("keep", false, "TestMutations takes out every rule, and writes testdata/counterexamples.txt anew")
+)
 
 const counterexamples = "testdata/counterexamples.txt"
 
 // Each rule of the protocol is taken out, one at a time: in some history that is noticed,
-// and the shortest is the one that is kept. Without the tag heavy this is tried of some.
+// and the shortest is the one that is kept. Without -mutations this is tried of some.
 func TestMutations(t *testing.T) {
 	if race {
 		t.Skip("the code that is taken apart is not built with the race detector")
 	}
 	all := exhaust.Mutations()
-	if !heavy && !*keep {
+	if !*every && !*keep {
 		all = all[:3]
 	}
 	at := time.Now()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"runtime"
 	"slices"
 	"strings"
@@ -184,5 +183,3 @@ func (r *run) begin(name string, wish int, serve func(s *refund.Service, a *acto
 }
 
 var merchant = refund.Merchant{MchID: "1900000109"}
-
-func newSeed() maphash.Seed { return maphash.MakeSeed() }

@@ -58,6 +58,9 @@ func (s *Scenario) runsOn(x *system) bool {
 	return !(s.trade && x.byTrade) && !(s.letters && x.letters == none) && !(s.bill && len(x.spec.Bills) == 0)
 }
 
+// ReadsBills reports whether bills are read in the scenario, which takes long.
+func (s *Scenario) ReadsBills() bool { return s.bill }
+
 // least is the least time between two submissions for one order.
 func (s *Scenario) least() time.Duration {
 	if s.pace {
