@@ -168,6 +168,9 @@ func (c *checker) access() (all []Result) {
 			upTo = fmt.Sprintf("up to %d fen a refund", policy.MaxFen)
 		}
 		text := fmt.Sprintf("%s may refund from the mini-program, %s", who, upTo)
+		if policy.ApprovalFen > 0 {
+			text += fmt.Sprintf(", above %d fen of one order a day with another's approval", policy.ApprovalFen)
+		}
 		all = append(all, ok("access", "%s", text))
 	case token:
 		all = append(all, note("access", "no user of the mini-program may refund: REFUND_OPERATORS is empty; servers with REFUND_SERVER_TOKEN may", ""))

@@ -298,6 +298,9 @@ func faults() []fault {
 			line: "subscribers", status: check.Note, says: "orderCallback", do: "see that they are"},
 		{name: "nobody may refund", channel: "wecom", change: set("REFUND_OPERATORS", ""),
 			line: "access", status: check.Note, says: "REFUND_OPERATORS is empty", do: "set one of them"},
+		{name: "two must agree", channel: "wecom", change: func(*testing.T, *deployment) map[string]string {
+			return map[string]string{"REFUND_OPERATORS": "oA,oB", "REFUND_APPROVAL_FEN": "500"}
+		}, line: "access", status: check.OK, says: "above 500 fen of one order a day with another's approval"},
 		{name: "headers are believed", channel: "wecom", change: set("TRUST_WX_HEADERS", "true"),
 			line: "access", status: check.Warning, says: "whoever sends x-wx-openid", do: "gateway"},
 	}
