@@ -151,7 +151,7 @@ func (w *world) act(a act, name string) {
 				w.settle(u.OutRefundNo, a.Status)
 			}
 		}
-	case "apply", "approve", "reject", "withdraw", "refund", "finish", "look", "withdraw another's":
+	case "apply", "approve", "reject", "withdraw", "refund", "finish", "look", "withdraw another's", "approve at once", "reject at once":
 		w.deed(a, name)
 	case "settle order":
 		for _, u := range w.upstreams() {

@@ -63,6 +63,18 @@ func (w *world) says(a act, name string) *verdict {
 	case "finish":
 		return w.finishes(who, name)
 	}
+	if what, known := strings.CutSuffix(a.Do, " at once"); known { // who has seen it before need not look
+		var ids []string
+		for _, d := range w.docket.heardOf() {
+			if d.is(o) {
+				ids = append(ids, d.ApplicationID)
+			}
+		}
+		if slices.Sort(ids); len(ids) == 0 {
+			return &verdict{}
+		}
+		return w.decides(who, what, ids[w.random.of(name, "known").IntN(len(ids))], name)
+	}
 	list := w.as(who, name+" lists", "wxpay_refund_list", map[string]any{"limit": 50})
 	if list == nil || list.Code != 0 && list.Code != 403 {
 		return list

@@ -127,6 +127,9 @@ func (h *history) drawShop(r *rand.Rand) {
 		h.fault(from, from+span(r, 10*time.Second, 5*time.Minute), pick(r, 0.3, 0.6, 1), pick(r,
 			"order:500_before", "order:timeout_before", h.orderFault(), "wire mixed", "wire mixed"))
 	}
+	if h.Channel == apiv3 && r.IntN(2) == 0 {
+		h.fault(0, h.Heal, pick(r, 0.3, 0.6), pick(r, "abnormal:500_after", "abnormal:reset_after", "abnormal:500_before", "abnormal:SYSTEM_ERROR"))
+	}
 	if r.IntN(25) == 0 { // nobody decides for a week, or nearly
 		h.Rest = max(h.Rest, 7*24*time.Hour)
 		h.drawDecision(r, 0, h.Heal+7*24*time.Hour+span(r, -30*time.Minute, 30*time.Minute))
@@ -159,7 +162,15 @@ func (h *history) drawApplications(r *rand.Rand, i int) {
 	if r.IntN(3) == 0 { // an end that is not the end, after which it is approved again
 		at := span(r, 2*time.Minute, 14*time.Minute)
 		h.act(at, act{Do: "settle order", Order: i, Status: pick(r, "CLOSED", "CLOSED", "SUCCESS", "ABNORMAL")})
-		h.drawDecision(r, i, at+span(r, time.Second, 3*time.Minute))
+		again := at + span(r, time.Second, 3*time.Minute)
+		if r.IntN(2) == 0 {
+			h.drawDecision(r, i, again)
+		} else { // both at the same moment, and one of them slowly
+			h.fault(again, again+6*time.Second, 0.4, "store slow")
+			for _, who := range operators() {
+				h.act(again+span(r, 0, 300*time.Millisecond), act{Do: "approve at once", Who: who, Order: i})
+			}
+		}
 		h.drawDecision(r, i, h.Heal+span(r, time.Minute, 8*time.Hour))
 	}
 }
@@ -169,7 +180,14 @@ func (h *history) drawApplications(r *rand.Rand, i int) {
 func (h *history) drawDecision(r *rand.Rand, i int, at time.Duration) {
 	soon := func() time.Duration { return at + span(r, 0, pick(r, 200*time.Millisecond, 5*time.Second)) }
 	what := func() string { return pick(r, "approve", "approve", "approve", "reject") }
-	switch first := pick(r, operatorA, operatorA, operatorB, aServer); r.IntN(6) {
+	switch first := pick(r, operatorA, operatorA, operatorB, aServer); r.IntN(8) {
+	case 6, 7: // one approves, and the other takes it back before it has led to anything
+		h.act(at, act{Do: "approve", Who: operatorA, Order: i})
+		for range 2 {
+			h.act(at+span(r, 300*time.Millisecond, 4*time.Second), act{Do: "reject at once", Who: operatorB, Order: i})
+		}
+		h.fault(at, at+5*time.Second, pick(r, 0.1, 0.5), pick(r, "store slow", "crash", "order:500_before"))
+		h.act(at+span(r, 10*time.Second, 4*time.Minute), act{Do: pick(r, "reject at once", "approve at once"), Who: pick(r, operators()...), Order: i})
 	case 0, 1:
 		h.act(at, act{Do: what(), Who: first, Order: i})
 	case 2, 3:

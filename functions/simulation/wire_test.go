@@ -216,6 +216,13 @@ func (w *world) serve(ctx context.Context, who string, q question, req *http.Req
 		defer func() { w.taken(no, who, arrived) }()
 		defer w.invariants.holds(who)
 	}
+	if q.verb == "finish" { // whatever it says of it
+		defer func() {
+			if u, ok := w.upstream(no); ok && u.Status == "PROCESSING" {
+				w.docket.finished(no)
+			}
+		}()
+	}
 	defer func() {
 		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			panic(p)
@@ -225,9 +232,6 @@ func (w *world) serve(ctx context.Context, who string, q question, req *http.Req
 	}()
 	w.wechatHandler.ServeHTTP(rec, in)
 	w.logf("wechat", "%s %s of %s: %d", req.Method, no, who, rec.Code)
-	if q.verb == "finish" && rec.Code == http.StatusOK {
-		w.docket.finished(no)
-	}
 	reply = &wireReply{no: no, status: rec.Code, header: rec.Header().Clone(), body: rec.Body.Bytes()}
 	if q.verb == "send" || q.verb == "ask" {
 		reply.mixable = w.system.reads(w, q, reply).mixable

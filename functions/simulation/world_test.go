@@ -211,10 +211,10 @@ func (w *world) runFault(v faultWindow, own time.Duration) {
 	if part == "query" { // an error code that questions are answered with
 		in = map[string]any{"err_code": name, "on": "query", "rate": v.Rate}
 	}
-	if part == "order" { // what questions about orders meet
-		in = map[string]any{"upstream": name, "on": "order", "rate": v.Rate}
+	if part == "order" || part == "abnormal" { // what questions about orders, or what finishes abnormal refunds, meets
+		in = map[string]any{"upstream": name, "on": part, "rate": v.Rate}
 		if strings.ToUpper(name) == name { // an error code
-			in = map[string]any{"err_code": name, "on": "order", "rate": v.Rate}
+			in = map[string]any{"err_code": name, "on": part, "rate": v.Rate}
 		}
 	}
 	stop := w.fault(in)
