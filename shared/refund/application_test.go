@@ -782,3 +782,26 @@ func TestTheOrdersTwoNumbersAreOneOrderToFourEyes(t *testing.T) {
 	wantCode(t, err, refund.CodeProposed, refund.Later)
 	f.verified(t)
 }
+
+// A number that the ledger has for a buyer's order may turn out to be another refund's when
+// the upstream is asked: that one is not shown.
+func TestABuyersQueryThatFindsAnothersRefundShowsNothing(t *testing.T) {
+	f := shop(t)
+	f.up.paid("O2", 100, "oStranger", f.Now())
+	f.up.before = noAnswer
+	_, err := f.Refund(t.Context(), server, request("R1", 30))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	f.up.before = nil
+	f.up.refunds["R1"] = refund.Refund{
+		RefundID: "5000R1", OutRefundNo: "R1", TransactionID: "T-O2", OutTradeNo: "O2", Status: refund.StatusProcessing,
+		Amount: refund.Amount{Total: 100, Refund: 30, Currency: "CNY"},
+	}
+	for range 2 {
+		got, err := f.QueryRefund(t.Context(), buyer, refund.Lookup{OutRefundNo: "R1"})
+		wantCode(t, err, refund.CodeDenied, refund.Never)
+		if got.OutTradeNo != "" {
+			t.Errorf("shown: %+v", got)
+		}
+	}
+	f.verified(t)
+}

@@ -134,6 +134,9 @@ func (s *Service) queryAsBuyer(ctx context.Context, caller Caller, l Lookup) (Re
 		return Refund{}, err
 	}
 	st, err := s.confirm(ctx, no, caller.actor(), unsettled)
+	if err == nil && (st.numberTaken || a.isAnother(st.Refund.TransactionID, st.Refund.OutTradeNo)) {
+		return Refund{}, s.denyQuery(ctx, caller) // what has the number is somebody else's, as has turned out now
+	}
 	return st.Refund.forBuyer(), err
 }
 
