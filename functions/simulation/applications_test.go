@@ -134,9 +134,20 @@ func (w *world) ends(t told, status string) {
 	}
 }
 
+// crashPoints are where a process dies that decides, and where an instance of a history does
+// then: [TestApplications] wants each to have been met.
+func crashPoints() map[string]string {
+	return map[string]string{
+		"order.asked": "after order", "apply.before": "before apply at once", "apply.after": "after apply at once",
+		"approve.before": "before approve", "approve.after": "after approve", "propose.before": "before propose",
+		"application.taken": "after application taken", "finish.after": "before finish", "finish.called": "after finish",
+	}
+}
+
 // Buyers apply, operators decide, and both do what they should not, while everything goes
 // wrong that goes wrong otherwise.
 func TestApplications(t *testing.T) {
+	all, channels := figures{}, 0
 	for _, name := range append([]string{apiv3}, others()...) {
 		if !flags.on(name) || flags.seed != 0 {
 			continue
@@ -147,6 +158,27 @@ func TestApplications(t *testing.T) {
 			for _, name := range us.prefixed("abnormal", "applications", "decisions", "answers", "crash ", "alarm approved", "refunds") {
 				t.Logf("%6d %s", us[name], name)
 			}
+			for point, where := range crashPoints() {
+				if us["histories"] >= 400 && us["crash "+where] == 0 && (name == apiv3 || !strings.HasPrefix(point, "finish.")) {
+					t.Errorf("in %d histories nobody has died at %s", us["histories"], point)
+				}
+			}
+			all.add(us)
+			channels++
 		})
 	}
+	denied := int64(0)
+	for _, name := range all.prefixed("answers") {
+		if strings.HasSuffix(name, " 403") {
+			denied += all[name]
+		}
+	}
+	t.Logf("%d histories on %d systems\n\n| figure | trials | |\n|---|---|---|\n"+
+		"| refunds that no rule allows | %d refunds | %d |\n| applications refunded twice | %d applications | %d |\n| phantom fen | %d histories | %d |\n"+
+		"| decisions that were answered | | %d |\n| large refunds that were proposed instead | | %d |\n| calls that were denied | | %d |\n"+
+		"| crashes between a decision and its claim | | %d |\n| approved, not refunded, and an alarm | | %d |\n| abnormal refunds sent elsewhere | | %d |\n",
+		all["histories"], channels, all["refunds"], all[unlawful], all["applications"], all[twice], all["histories"], all["phantom fen"],
+		all.sum("decisions"), all["answers wxpay_refund 202"], denied,
+		all["crash after approve"]+all["crash after apply at once"]+all["crash after application taken"]+all["crash before claim"],
+		all["alarm approved_unrefunded"], all["abnormal refunds sent elsewhere"])
 }

@@ -240,11 +240,17 @@ func (d *docket) judge(final bool) {
 		}
 		if u.Status != "CLOSED" {
 			if live[m] = append(live[m], u.OutRefundNo); len(live[m]) > 1 {
+				d.w.count(twice, 1)
 				d.w.invariants.violates("W4", "%s is refunded more than once: %v", m.id, live[m])
 			}
 		}
 	}
 }
+
+const (
+	unlawful = "refunds that no rule allows"
+	twice    = "applications refunded twice"
+)
 
 // lawful reports whether a refund may be. What may not be is a violation.
 func (d *docket) lawful(u upstreamRefund, all []upstreamRefund, final bool) bool {
@@ -253,6 +259,7 @@ func (d *docket) lawful(u upstreamRefund, all []upstreamRefund, final bool) bool
 	}
 	m := d.matterOf(u.OutRefundNo)
 	wrong := func(rule, format string, args ...any) bool {
+		d.w.count(unlawful, 1)
 		d.w.invariants.violates(rule, "%s of %d of %s: "+format, append([]any{u.OutRefundNo, u.Amount.Refund, u.OutTradeNo}, args...)...)
 		return true // said once
 	}

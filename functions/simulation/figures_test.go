@@ -37,3 +37,11 @@ func (f figures) String() string {
 }
 
 func (f figures) hours() float64 { return float64(f["simulated seconds"]) / 3600 }
+
+// sum adds up what begins so.
+func (f figures) sum(prefix string) (n int64) {
+	for _, name := range f.prefixed(prefix) {
+		n += f[name]
+	}
+	return n
+}

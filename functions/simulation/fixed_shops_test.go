@@ -33,15 +33,15 @@ func fixedShops() []fixedShop {
 		}
 		h.act(at, a)
 	}
-	approved := func(h *history) {
-		does(h, 10*time.Second, buyerOne, "apply", 60)
+	approved := func(h *history) { // of which two would fit into the order
+		does(h, 10*time.Second, buyerOne, "apply", 40)
 		does(h, time.Minute, operatorA, "approve", 0)
 	}
 	return []fixedShop{
 		{name: "applied for, and approved", add: approved, want: figures{"applications REFUNDED": 1, "refunds": 1}},
 		{name: "applied for twice, and approved by both", add: func(h *history) {
 			approved(h)
-			does(h, 10*time.Second+time.Millisecond, buyerOne, "apply", 60)
+			does(h, 10*time.Second+time.Millisecond, buyerOne, "apply", 40)
 			does(h, time.Minute+time.Millisecond, operatorB, "approve", 0)
 		}, want: figures{"applications REFUNDED": 1, "refunds": 1}, seeds: 5},
 		{name: "approved, closed, and approved again by both at once", add: func(h *history) {
