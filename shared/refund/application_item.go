@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -105,12 +104,7 @@ func (a *application) item(read Item, now time.Time) Item {
 }
 
 // note adds a line to the history.
-func (a *application) note(e HistoryEntry) {
-	a.History = append(a.History, e)
-	if len(a.History) > maxHistory {
-		a.History = slices.Delete(a.History, maxHistory/2, maxHistory/2+1)
-	}
-}
+func (a *application) note(e HistoryEntry) { a.History = noted(a.History, e) }
 
 // move puts the application into a state, with a line of the history and an event.
 func (a *application) move(to ApplicationState, by actor, why string, subscribers []string, now time.Time) {

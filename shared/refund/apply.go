@@ -95,14 +95,7 @@ func (s Spec) checkApply(req ApplyRequest) error {
 	if len(req.RequestID) > maxNumber || !isNumber(req.RequestID) {
 		c.add("request_id must have at most 64 visible ASCII characters", "request_id")
 	}
-	if len(c) == 0 {
-		return nil
-	}
-	var says []string
-	for _, p := range c {
-		says = append(says, p.Says)
-	}
-	return Invalid(says...)
+	return c.err()
 }
 
 // An applying is one application as it is being made: what was read for it.

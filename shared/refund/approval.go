@@ -92,19 +92,23 @@ func (tx *txn) reserved(req Request) *Error {
 	switch {
 	case a == nil || !a.Proposed || tx.rec.State != unknown:
 		return nil
-	case difference(proposalContent(a.Request, req.OutRefundNo), req) != "":
-		return conflictf("%s differs from what this out_refund_no was proposed with", difference(proposalContent(a.Request, req.OutRefundNo), req))
+	case a.otherThanProposed(req) != nil:
+		return a.otherThanProposed(req)
 	case a.Numbers > 1: // it has gone on under numbers of its own
 		return nil
 	}
 	return proposed(a, a.whyProposed())
 }
 
-// proposalContent is what was proposed, under the number that it was proposed under: an application
-// may have gone on to another since.
-func proposalContent(r Request, outRefundNo string) Request {
-	r.OutRefundNo = outRefundNo
-	return r
+// otherThanProposed is why a request is another than what was proposed under its number;
+// nil if it is that. The application may have gone on to another number since.
+func (a *application) otherThanProposed(req Request) *Error {
+	was := a.Request
+	was.OutRefundNo = req.OutRefundNo
+	if field := difference(was, req); field != "" {
+		return conflictf("%s differs from what this out_refund_no was proposed with", field)
+	}
+	return nil
 }
 
 // propose makes an application of an operator's refund, under its number. The same again
@@ -126,8 +130,8 @@ func (s *Service) propose(ctx context.Context, caller Caller, req Request) error
 			if err := decode(items[0], &a); err != nil {
 				return err
 			}
-			if field := difference(proposalContent(a.Request, req.OutRefundNo), req); field != "" {
-				return conflictf("%s differs from what this out_refund_no was proposed with", field)
+			if other := a.otherThanProposed(req); other != nil {
+				return other
 			}
 			answer = proposed(&a, a.whyProposed())
 			return nil

@@ -69,11 +69,15 @@ type HistoryEntry struct {
 // maxHistory bounds a record's history. The first entries and the last are kept.
 const maxHistory = 40
 
-func (r *record) note(e HistoryEntry) {
-	r.History = append(r.History, e)
-	if len(r.History) > maxHistory {
-		r.History = slices.Delete(r.History, maxHistory/2, maxHistory/2+1)
+func (r *record) note(e HistoryEntry) { r.History = noted(r.History, e) }
+
+// noted is a history with one more entry.
+func noted(history []HistoryEntry, e HistoryEntry) []HistoryEntry {
+	history = append(history, e)
+	if len(history) > maxHistory {
+		history = slices.Delete(history, maxHistory/2, maxHistory/2+1)
 	}
+	return history
 }
 
 // reserves reports whether the refund that counts under the number takes money from its order.

@@ -65,14 +65,7 @@ func Invalid(says ...string) *Error {
 // be carried by the channel: nil, or one error with code [CodeInvalid] that names
 // each field.
 func (s Spec) Check(req Request) error {
-	var says []string
-	for _, p := range s.Problems(req) {
-		says = append(says, p.Says)
-	}
-	if says == nil {
-		return nil
-	}
-	return Invalid(says...)
+	return complaints(s.Problems(req)).err()
 }
 
 // Problems lists what [Spec.Check] reports, in the order of the request's fields.
@@ -164,6 +157,18 @@ func (s Spec) notCarried(field string) string {
 
 // complaints gathers problems.
 type complaints []Problem
+
+// err is one error of all of them; nil if there are none.
+func (c complaints) err() error {
+	if len(c) == 0 {
+		return nil
+	}
+	var says []string
+	for _, p := range c {
+		says = append(says, p.Says)
+	}
+	return Invalid(says...)
+}
 
 // add says what is wrong with the first of the fields, unless one of them is
 // wrong already: a rule between fields says nothing of what is wrong by itself.

@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -141,15 +142,8 @@ func (s *Service) askPaidOrder(ctx context.Context, transactionID, outTradeNo st
 	if differ(outTradeNo, o.OutTradeNo) {
 		return PaidOrder{}, twoOrders("transaction_id", "out_trade_no", o.OutTradeNo)
 	}
-	o.TransactionID, o.OutTradeNo = orOther(o.TransactionID, transactionID), orOther(o.OutTradeNo, outTradeNo)
+	o.TransactionID, o.OutTradeNo = cmp.Or(o.TransactionID, transactionID), cmp.Or(o.OutTradeNo, outTradeNo)
 	return o, nil
-}
-
-func orOther(told, named string) string {
-	if told != "" {
-		return told
-	}
-	return named
 }
 
 // verifies reports whether the upstream is to be asked about the order before this claim.

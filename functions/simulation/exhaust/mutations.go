@@ -63,7 +63,7 @@ func Mutations() []Mutation {
 		{"a delivery is leased", outboxGo, "if d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease+clockSkew {", "if !MUTATED && d.Lease.After(d.Next) && d.Lease.Sub(now) <= lease+clockSkew {"},
 		{"what was delivered is taken out", outboxGo, "func(e outboxEntry, d delivery) bool { return e.ID == id && d.To == to }", "func(e outboxEntry, d delivery) bool { return e.ID == id && d.To == to && !MUTATED }"},
 		{"who has applied does not approve", decideGo, "\t\tif a.maybeOf(caller) {\n\t\t\treturn denied(\"who has applied for this refund cannot approve it\")", "\t\tif a.ofCaller(caller) && !MUTATED {\n\t\t\treturn denied(\"who has applied for this refund cannot approve it\")"},
-		{"an approval is bound to its refund", approvalGo, "\tcase difference(proposalContent(a.Request, req.OutRefundNo), req) != \"\":", "\tcase MUTATED:\n\t\ttx.decided = a.State == ApplicationApproved\n\t\treturn nil\n\tcase difference(proposalContent(a.Request, req.OutRefundNo), req) != \"\":"},
+		{"an approval is bound to its refund", approvalGo, "\tcase a.otherThanProposed(req) != nil:", "\tcase MUTATED:\n\t\ttx.decided = a.State == ApplicationApproved\n\t\treturn nil\n\tcase a.otherThanProposed(req) != nil:"},
 		{"one person refunds only so much alone", claimGo, "} else if tx.needsApproval(", "} else if !MUTATED && tx.needsApproval("},
 		{"a row of a bill enters the ledger", billRowsGo, "\tout := row.outcome()\n", "\tif MUTATED {\n\t\treturn st, &record{}, nil\n\t}\n\tout := row.outcome()\n"},
 		{"a row of a bill is no word on how a refund ends", billSettleGo, "Status: StatusProcessing,", "Status: map[bool]Status{false: StatusProcessing, true: StatusSuccess}[MUTATED],"},
