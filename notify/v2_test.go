@@ -110,7 +110,7 @@ func TestV2NotificationWithOneThingChangedIsRefused(t *testing.T) {
 		{"inner is no XML", func(m *notification2) {
 			seal := m.seal
 			m.seal = func([]byte) string { return seal([]byte("soon")) }
-		}, 400},
+		}, 401},
 		{"DOCTYPE", body("<xml>", `<!DOCTYPE xml [<!ENTITY x SYSTEM "file:///etc/passwd">]><xml>`), 400},
 		{"entity", body("<nonce_str>", "<nonce_str>&x;"), 400},
 		{"second root", body("</xml>", "</xml><xml></xml>"), 400},

@@ -16,22 +16,13 @@ import (
 // together another of their blocks of 16 bytes. So what is inside should be
 // believed only as far as a query confirms it.
 //
-// A key that is not the right one opens one text in 256, and finds no XML in it.
-// So of two keys the one counts whose text can be read.
+// A key that is not the right one opens one text in 256, and finds no XML in it: that is
+// [ErrOpen] too. So nobody learns from the answer whether a padding was right, and of two
+// keys the one counts whose text can be read.
 func (k APIKey) OpenReqInfo(s string) ([]byte, error) {
 	plain, err := k.openReqInfo(s)
-	if k.old.Reveal() == nil {
-		return plain, err
-	}
-	if err == nil {
-		if _, unread := ParseFields(plain, rootReqInfo); unread == nil {
-			return plain, nil
-		}
-	}
-	if older, oldErr := (APIKey{secret: k.old}).openReqInfo(s); oldErr == nil {
-		if _, unread := ParseFields(older, rootReqInfo); unread == nil || err != nil {
-			return older, nil
-		}
+	if err != nil && k.old.Reveal() != nil {
+		return APIKey{secret: k.old}.openReqInfo(s)
 	}
 	return plain, err
 }
@@ -39,8 +30,24 @@ func (k APIKey) OpenReqInfo(s string) ([]byte, error) {
 // rootReqInfo is the root element of what is sealed in a req_info.
 const rootReqInfo = "root"
 
+// errAltered is the one error for all that is wrong behind the cipher: what exactly it is
+// would tell something of the plain text to whom the error reaches.
+var errAltered = fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
+
 // openReqInfo opens with the newest key alone.
 func (k APIKey) openReqInfo(s string) ([]byte, error) {
+	plain, err := k.decryptReqInfo(s)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ParseFields(plain, rootReqInfo); err != nil {
+		return nil, errAltered
+	}
+	return plain, nil
+}
+
+// decryptReqInfo looks at nothing but the padding.
+func (k APIKey) decryptReqInfo(s string) ([]byte, error) {
 	if k.secret.Reveal() == nil {
 		return nil, fmt.Errorf("%w: no key", ErrOpen)
 	}
@@ -51,11 +58,9 @@ func (k APIKey) openReqInfo(s string) ([]byte, error) {
 	for i := 0; i < len(b); i += aes.BlockSize {
 		k.secret.Reveal().seal.Decrypt(b[i:], b[i:])
 	}
-	// One text for every bad padding: what exactly is wrong with it would tell
-	// something of the plain text to whom the error reaches.
 	n := int(b[len(b)-1])
 	if n < 1 || n > aes.BlockSize || !bytes.HasSuffix(b, padding(n)) {
-		return nil, fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
+		return nil, errAltered
 	}
 	return b[:len(b)-n], nil
 }

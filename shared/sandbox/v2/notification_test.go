@@ -102,11 +102,8 @@ func TestSignatureFaultsPassUnsignedNotificationsBy(t *testing.T) {
 		}
 		if fault == "tamper" {
 			f := sandboxtest.Answer{Body: w.Receiver.Received()[0].Body}.Fields(t)
-			plain, err := w.APIKey().OpenReqInfo(f["req_info"])
-			if err == nil {
-				if _, err = wxpay.ParseFields(plain, "root"); err == nil {
-					t.Error("a notification that was tampered with can be read")
-				}
+			if _, err := w.APIKey().OpenReqInfo(f["req_info"]); err == nil {
+				t.Error("a notification that was tampered with can be read")
 			}
 		}
 		left, _ := w.Control("GET", "/_sandbox/faults", "", 200).Field("faults").([]any)
