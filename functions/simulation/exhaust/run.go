@@ -50,7 +50,6 @@ func (r *run) through(m move) {
 	}
 	r.do(m)
 	for {
-		synctest.Wait()
 		r.bury()
 		if len(r.stack) == 0 {
 			break
@@ -66,8 +65,10 @@ func (r *run) through(m move) {
 	}
 }
 
-// bury takes those from the stack that have ended, and ends those that have died.
+// bury waits until nobody runs, ends those that have died, and takes those that have ended
+// from the stack.
 func (r *run) bury() {
+	synctest.Wait()
 	for _, a := range r.stack {
 		if a.dead {
 			for _, t := range a.threads() {
@@ -75,6 +76,7 @@ func (r *run) bury() {
 			}
 		}
 	}
+	synctest.Wait()
 	r.stack = slices.DeleteFunc(r.stack, func(a *actor) bool { return a.done })
 }
 
@@ -85,8 +87,6 @@ func (r *run) end() {
 		for _, a := range r.stack {
 			a.dead = true
 		}
-		r.bury()
-		synctest.Wait()
 		r.bury()
 		if len(r.stack) > 0 {
 			time.Sleep(pause)
