@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -37,9 +36,8 @@ func (s *Service) reconcileApplication(ctx context.Context, listed Item, slow *s
 		t.Checked = 1
 		s.takeUp(ctx, a.ID)
 	}
-	t.Delivered = s.deliverApplication(ctx, a.ID, slow)
-	if t.Delivered > 0 {
-		t.Checked = 1
+	if attempted, delivered := s.deliver(ctx, s.applicationOwner(a.ID), slow); attempted > 0 {
+		t.Checked, t.Delivered = 1, delivered
 	}
 	return t
 }
@@ -119,107 +117,5 @@ const cameToRest = "unrefunded"
 func (s *Service) endRest(ctx context.Context, a application) {
 	if slices.ContainsFunc(a.History, func(e HistoryEntry) bool { return e.What == cameToRest }) {
 		s.endDaily(ctx, applicationKey(a.ID), alarmApplication)
-	}
-}
-
-// deliverApplication delivers an application's pending events, as far as time allows and nobody
-// else is at it, and returns how many deliveries were acknowledged.
-func (s *Service) deliverApplication(ctx context.Context, id string, slow *slowSubscribers) (delivered int) {
-	for range maxOutbox {
-		attempts, err := s.leaseApplicationDeliveries(ctx, id, slow)
-		if err != nil || len(attempts) == 0 {
-			return delivered
-		}
-		crash("deliver.taken")
-		acknowledged := make([]bool, len(attempts))
-		var wg sync.WaitGroup
-		for i, d := range attempts {
-			wg.Go(func() {
-				defer s.recoverPanic(ctx, "")
-				acknowledged[i] = s.attemptApplicationDelivery(ctx, id, d, slow)
-			})
-		}
-		wg.Wait()
-		for _, ok := range acknowledged {
-			if ok {
-				delivered++
-			}
-		}
-	}
-	return delivered
-}
-
-func (s *Service) leaseApplicationDeliveries(ctx context.Context, id string, slow *slowSubscribers) (attempts []deliveryAttempt, err error) {
-	if timeLeft(ctx) < minDeliveryTime {
-		return nil, nil
-	}
-	_, err = s.updateApplication(ctx, id, func(a *application, now time.Time) error {
-		attempts = nil
-		changed := false
-		for _, name := range a.dueSubscribers(now, slow) {
-			e, d := a.nextDelivery(name)
-			i := slices.IndexFunc(s.Subscribers, func(sub Subscriber) bool { return sub.Name == name })
-			switch {
-			case i >= 0 && s.Subscribers[i].Tell == nil: // another function's to deliver
-				continue
-			case i >= 0 && e.Application != nil:
-				d.Attempts++
-				d.Lease = now.Add(lease)
-				event := Event{ID: e.ID, At: e.At, Merchant: s.Merchant, Application: e.Application}
-				attempts = append(attempts, deliveryAttempt{event, s.Subscribers[i], d.Attempts})
-			case name == OwnCode: // enqueued by a function that could not know that there is none
-				a.dropDeliveries(name)
-			default:
-				d.Attempts++
-				s.rescheduleApplication(ctx, a.ID, e, d, errNoSubscriber, now)
-			}
-			changed = true
-		}
-		if !changed {
-			return errUnchanged
-		}
-		return nil
-	})
-	return attempts, err
-}
-
-func (s *Service) attemptApplicationDelivery(ctx context.Context, id string, d deliveryAttempt, slow *slowSubscribers) (acknowledged bool) {
-	begun := time.Now()
-	cause := s.callSubscriber(ctx, d)
-	slow.record(d.to.Name, cause, time.Since(begun))
-	crash("deliver.told")
-	ctx, cancel := settleContext(ctx)
-	defer cancel()
-	_, err := s.updateApplication(ctx, id, func(a *application, now time.Time) error {
-		acknowledged = false
-		e, pending := a.nextDelivery(d.to.Name)
-		if e == nil || e.ID != d.event.ID || pending.Attempts != d.number {
-			return errUnchanged
-		}
-		if cause != nil {
-			s.rescheduleApplication(ctx, a.ID, e, pending, cause, now)
-			return nil
-		}
-		a.markDelivered(e.ID, pending.To)
-		acknowledged = true
-		return nil
-	})
-	switch {
-	case cause != nil:
-		s.log(ctx, slog.LevelWarn, "undelivered", "", "application_id", id, "to", d.to.Name, "try", d.number, "event_id", d.event.ID, "error", cause)
-	case err != nil:
-		s.log(ctx, slog.LevelError, "delivered, and not recorded", "", "application_id", id, "to", d.to.Name, "event_id", d.event.ID, "error", err)
-	case acknowledged:
-		s.log(ctx, slog.LevelInfo, "delivered", "", "application_id", id, "to", d.to.Name, "try", d.number, "event_id", d.event.ID)
-	}
-	return acknowledged && err == nil
-}
-
-// rescheduleApplication records a failed attempt, or gives it up for a person to look at.
-func (s *Service) rescheduleApplication(ctx context.Context, id string, e *outboxEntry, d *delivery, cause error, now time.Time) {
-	d.fail(e, cause, now)
-	if d.GivenUp {
-		s.alarmDaily(ctx, applicationKey(id), alarm{code: alarmSubscriber, why: "a subscriber has not acknowledged an event about an application for three days and is given up"},
-			"to", d.To, "event_id", e.ID, "tries", d.Attempts, "error", cause)
 	}
 }

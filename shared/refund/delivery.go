@@ -29,7 +29,7 @@ func (s *Service) subscriberNames() []string {
 // allows and nobody else is at it, and returns how many deliveries were acknowledged.
 // What fails is due again later: [Service.Reconcile] goes on with it.
 func (s *Service) Deliver(ctx context.Context, outRefundNo string) (delivered int) {
-	_, delivered = s.deliver(ctx, outRefundNo, &slowSubscribers{})
+	_, delivered = s.deliver(ctx, s.refundOwner(outRefundNo), &slowSubscribers{})
 	return delivered
 }
 
@@ -39,23 +39,23 @@ func (s *Service) SettleAndDeliver(ctx context.Context, out Outcome) (Settlement
 	out.deliver = timeLeft(ctx) >= 2*minDeliveryTime
 	st, err := s.Settle(ctx, out)
 	if err == nil && st.Owes {
-		s.deliverLeased(ctx, out.OutRefundNo, st.leased, &slowSubscribers{})
+		s.deliverLeased(ctx, s.refundOwner(out.OutRefundNo), st.leased, &slowSubscribers{})
 	}
 	return st, err
 }
 
-func (s *Service) deliver(ctx context.Context, no string, slow *slowSubscribers) (attempted, delivered int) {
-	return s.deliverLeased(ctx, no, nil, slow)
+func (s *Service) deliver(ctx context.Context, of owner, slow *slowSubscribers) (attempted, delivered int) {
+	return s.deliverLeased(ctx, of, nil, slow)
 }
 
 // deliverLeased makes the deliveries that are leased already, if any, and then what else
 // is due.
-func (s *Service) deliverLeased(ctx context.Context, no string, round *deliveryRound, slow *slowSubscribers) (attempted, delivered int) {
-	for range maxOutbox { // events of one refund follow each other
+func (s *Service) deliverLeased(ctx context.Context, of owner, round *deliveryRound, slow *slowSubscribers) (attempted, delivered int) {
+	for range maxOutbox { // events of one owner follow each other
 		if round == nil {
 			var err error
-			if round, err = s.leaseDeliveries(ctx, no, slow); err != nil {
-				s.log(ctx, slog.LevelError, "undelivered", no, "error", err)
+			if round, err = s.leaseDeliveries(ctx, of, slow); err != nil {
+				s.logOf(ctx, slog.LevelError, "undelivered", of, "error", err)
 				return attempted, delivered
 			}
 		}
@@ -68,8 +68,8 @@ func (s *Service) deliverLeased(ctx context.Context, no string, round *deliveryR
 		var wg sync.WaitGroup
 		for i, a := range round.attempts {
 			wg.Go(func() {
-				defer s.recoverPanic(ctx, no)
-				acknowledged[i] = s.attemptDelivery(ctx, round, a, slow)
+				defer s.recoverPanic(ctx, of.no)
+				acknowledged[i] = s.attemptDelivery(ctx, of, round, a, slow)
 			})
 		}
 		wg.Wait()
@@ -86,7 +86,7 @@ func (s *Service) deliverLeased(ctx context.Context, no string, round *deliveryR
 	return attempted, delivered
 }
 
-// A deliveryRound is what was leased of one refund at once.
+// A deliveryRound is what was leased of one owner at once.
 type deliveryRound struct {
 	attempts []deliveryAttempt
 
@@ -95,8 +95,11 @@ type deliveryRound struct {
 	last bool       // whether nothing was due after that
 }
 
-// A deliveryKey names what is on its way to one subscriber about one refund.
-type deliveryKey struct{ no, to string }
+// A deliveryKey names what is on its way to one subscriber from one owner.
+type deliveryKey struct {
+	of Key
+	to string
+}
 
 // A deliveryAttempt is a delivery that this function has leased.
 type deliveryAttempt struct {
@@ -107,103 +110,106 @@ type deliveryAttempt struct {
 
 // leaseDeliveries leases what is due, in one commit, so that nobody else delivers it
 // meanwhile.
-func (s *Service) leaseDeliveries(ctx context.Context, no string, slow *slowSubscribers) (*deliveryRound, error) {
+func (s *Service) leaseDeliveries(ctx context.Context, of owner, slow *slowSubscribers) (*deliveryRound, error) {
 	round := &deliveryRound{}
 	if timeLeft(ctx) < minDeliveryTime {
 		return round, nil
 	}
-	left, err := s.updateFrom(ctx, nil, no, nil, func(tx *txn, now time.Time) error {
-		tx.keepQueryAt = true
-		round.attempts = s.lease(ctx, tx, slow, now)
+	left, err := of.change(ctx, nil, func(o owed, now time.Time) error {
+		var changed bool
+		if round.attempts, changed = s.lease(o, slow, now); !changed {
+			return errUnchanged
+		}
 		return nil
 	})
 	round.left = left
 	return round, err
 }
 
-// lease leases what is due of a refund, by the commit of a transaction.
-func (s *Service) lease(ctx context.Context, tx *txn, slow *slowSubscribers, now time.Time) (attempts []deliveryAttempt) {
-	for _, name := range tx.rec.dueSubscribers(now, slow) {
-		if _, busy := s.delivering.Load(deliveryKey{tx.no, name}); busy {
+// lease leases what is due, by the commit of a transaction, and tells whether that has
+// changed anything.
+func (s *Service) lease(o owed, slow *slowSubscribers, now time.Time) (attempts []deliveryAttempt, changed bool) {
+	for _, name := range o.dueSubscribers(now, slow) {
+		if _, busy := s.delivering.Load(deliveryKey{o.key, name}); busy {
 			continue
 		}
-		e, d := tx.rec.nextDelivery(name)
+		e, d := o.nextDelivery(name)
 		i := slices.IndexFunc(s.Subscribers, func(sub Subscriber) bool { return sub.Name == name })
 		switch {
 		case i >= 0 && s.Subscribers[i].Tell == nil: // another function's to deliver
+			continue
 		case i >= 0:
 			d.Attempts++
 			d.Lease = now.Add(lease)
-			event := Event{ID: e.ID, At: e.At, Status: e.Refund.Status, Merchant: s.Merchant, Refund: e.Refund}
-			attempts = append(attempts, deliveryAttempt{event, s.Subscribers[i], d.Attempts})
+			attempts = append(attempts, deliveryAttempt{e.event(s.Merchant), s.Subscribers[i], d.Attempts})
 		case name == OwnCode: // enqueued by a function that could not know that there is none
-			tx.rec.dropDeliveries(name)
+			o.dropDeliveries(name)
 		default:
 			d.Attempts++
-			s.reschedule(ctx, tx, e, d, errNoSubscriber, now)
+			o.reschedule(e, d, errNoSubscriber, now)
 		}
+		changed = true
 	}
-	return attempts
+	return attempts, changed
 }
 
 // attemptDelivery calls one subscriber and records what came of it at once: a crash
 // while others are still being called must not have it called again.
-func (s *Service) attemptDelivery(ctx context.Context, round *deliveryRound, a deliveryAttempt, slow *slowSubscribers) (acknowledged bool) {
-	no, begun := a.event.Refund.OutRefundNo, time.Now()
-	s.delivering.Store(deliveryKey{no, a.to.Name}, a)
-	defer s.delivering.Delete(deliveryKey{no, a.to.Name})
-	cause := s.callSubscriber(ctx, a)
+func (s *Service) attemptDelivery(ctx context.Context, of owner, round *deliveryRound, a deliveryAttempt, slow *slowSubscribers) (acknowledged bool) {
+	begun := time.Now()
+	s.delivering.Store(deliveryKey{of.key, a.to.Name}, a)
+	defer s.delivering.Delete(deliveryKey{of.key, a.to.Name})
+	cause := s.callSubscriber(ctx, of, a)
 	slow.record(a.to.Name, cause, time.Since(begun))
 	crash("deliver.told")
 	ctx, cancel := settleContext(ctx)
 	defer cancel()
-	err := s.record(ctx, round, no, slow, func(tx *txn, now time.Time) error {
+	err := round.record(ctx, of, slow, func(o owed, now time.Time) error {
 		acknowledged = false
-		e, d := tx.rec.nextDelivery(a.to.Name)
+		e, d := o.nextDelivery(a.to.Name)
 		if e == nil || e.ID != a.event.ID || d.Attempts != a.number {
 			return errUnchanged // overtaken: the lease had ended, and there was another attempt since
 		}
-		tx.keepQueryAt = true
 		if cause != nil {
-			s.reschedule(ctx, tx, e, d, cause, now)
+			o.reschedule(e, d, cause, now)
 			return nil
 		}
-		tx.rec.markDelivered(e.ID, d.To)
-		tx.rec.note(HistoryEntry{At: now, What: "delivered", Note: a.to.Name, ID: a.event.ID})
+		o.delivered(e, d.To)
+		o.markDelivered(e.ID, a.to.Name)
 		acknowledged = true
 		return nil
 	})
 	crash("deliver.recorded")
 	switch {
 	case cause != nil:
-		s.log(ctx, slog.LevelWarn, "undelivered", no, "to", a.to.Name, "try", a.number, "event_id", a.event.ID, "error", cause)
+		s.logOf(ctx, slog.LevelWarn, "undelivered", of, "to", a.to.Name, "try", a.number, "event_id", a.event.ID, "error", cause)
 	case err != nil:
-		s.log(ctx, slog.LevelError, "delivered, and not recorded", no, "to", a.to.Name, "event_id", a.event.ID, "error", err)
+		s.logOf(ctx, slog.LevelError, "delivered, and not recorded", of, "to", a.to.Name, "event_id", a.event.ID, "error", err)
 	case acknowledged:
-		s.log(ctx, slog.LevelInfo, "delivered", no, "to", a.to.Name, "try", a.number, "event_id", a.event.ID)
+		s.logOf(ctx, slog.LevelInfo, "delivered", of, "to", a.to.Name, "try", a.number, "event_id", a.event.ID)
 	}
 	return acknowledged && err == nil
 }
 
 // record records what came of an attempt. Those of one round do it one after the other,
 // each from what the one before has left behind.
-func (s *Service) record(ctx context.Context, round *deliveryRound, no string, slow *slowSubscribers, change func(tx *txn, now time.Time) error) error {
+func (round *deliveryRound) record(ctx context.Context, of owner, slow *slowSubscribers, do func(o owed, now time.Time) error) error {
 	if err := round.mu.Lock(ctx); err != nil {
 		return timeIsUp(err)
 	}
 	defer round.mu.Unlock()
 	var last bool
-	left, err := s.updateFrom(ctx, round.left, no, nil, func(tx *txn, now time.Time) error {
-		err := change(tx, now)
-		last = err == nil && len(tx.rec.dueSubscribers(now, slow)) == 0
+	left, err := of.change(ctx, round.left, func(o owed, now time.Time) error {
+		err := do(o, now)
+		last = err == nil && len(o.dueSubscribers(now, slow)) == 0
 		return err
 	})
-	round.left, round.last = left, err == nil && left != nil && last
+	round.left, round.last = left, err == nil && last
 	return err
 }
 
 // callSubscriber calls the subscriber, with a bound, and survives it.
-func (s *Service) callSubscriber(ctx context.Context, a deliveryAttempt) (err error) {
+func (s *Service) callSubscriber(ctx context.Context, of owner, a deliveryAttempt) (err error) {
 	end := time.Now().Add(deliveryTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Add(-minDeliveryTime/2).Before(end) {
 		end = d.Add(-minDeliveryTime / 2) // what is left is for the record
@@ -212,7 +218,7 @@ func (s *Service) callSubscriber(ctx context.Context, a deliveryAttempt) (err er
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			s.log(ctx, slog.LevelError, "panic", a.event.Refund.OutRefundNo, "to", a.to.Name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			s.logOf(ctx, slog.LevelError, "panic", of, "to", a.to.Name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = errors.New("the subscriber panicked")
 		}
 	}()
@@ -221,13 +227,15 @@ func (s *Service) callSubscriber(ctx context.Context, a deliveryAttempt) (err er
 
 // reschedule records a failed attempt: the delivery is due again later, or given up
 // for a person to look at.
-func (s *Service) reschedule(ctx context.Context, tx *txn, e *outboxEntry, d *delivery, cause error, now time.Time) {
-	d.fail(e, cause, now)
-	if d.GivenUp {
-		tx.keepCause(alarmSubscriber, "the subscriber "+d.To+" has not acknowledged an event for three days and is given up", now)
-		s.alarm(ctx, tx.no, alarm{code: alarmSubscriber, why: "a subscriber has not acknowledged this event for three days and is given up"},
-			"to", d.To, "event_id", e.ID, "tries", d.Attempts, "error", cause)
+func (o owed) reschedule(e *outboxEntry, d *delivery, cause error, now time.Time) {
+	if d.fail(e, cause, now); d.GivenUp {
+		o.givenUp(d, []any{"to", d.To, "event_id", e.ID, "tries", d.Attempts, "error", cause})
 	}
+}
+
+// logOf logs what has become of what an owner owes.
+func (s *Service) logOf(ctx context.Context, level slog.Level, event string, of owner, args ...any) {
+	s.log(ctx, level, event, of.no, append(slices.Clone(of.args), args...)...)
 }
 
 // timeLeft is how much of the caller's time is left.

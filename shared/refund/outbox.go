@@ -127,6 +127,14 @@ func (r *outbox) put(e outboxEntry, subscribers []string) (alarm string) {
 	return alarm
 }
 
+// event is what subscribers are told of an entry.
+func (e *outboxEntry) event(m Merchant) Event {
+	if e.Application != nil {
+		return Event{ID: e.ID, At: e.At, Merchant: m, Application: e.Application}
+	}
+	return Event{ID: e.ID, At: e.At, Status: e.Refund.Status, Merchant: m, Refund: e.Refund}
+}
+
 // eventRefund is what an event tells of a refund: WeChat Pay's notification has no more.
 func eventRefund(r Refund) Refund {
 	return Refund{

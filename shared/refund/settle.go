@@ -102,7 +102,8 @@ func (s *Service) settle(ctx context.Context, out Outcome) (Settlement, error) {
 		}
 		tx.closeCauses()
 		if round = nil; out.deliver && st.Changed {
-			round = &deliveryRound{attempts: s.lease(ctx, tx, &slowSubscribers{}, now)}
+			round = &deliveryRound{}
+			round.attempts, _ = s.lease(s.owedByRefund(ctx, tx, now), &slowSubscribers{}, now)
 		}
 		rec = &tx.rec
 		tx.logArgs = []any{"source", out.Source, "state", st.State}
