@@ -25,9 +25,6 @@ const (
 // maxSelfHours is how long WeChat Pay refunds an order at all: a year.
 const maxSelfHours = 365 * 24
 
-// maxSelfDaily is more applications than any buyer has reasons for.
-const maxSelfDaily = 1000
-
 // orders reads when the upstream is asked about an order, and what buyers may do by
 // themselves, which rests on it. A setting that could not hold is refused: an operator
 // would rely on it.
@@ -39,7 +36,7 @@ func orders(r *reader, s *refund.Service) {
 		Mode:   map[string]refund.SelfMode{"propose": refund.SelfPropose, "auto": refund.SelfAuto}[self],
 		MaxFen: r.fen("REFUND_SELF_FEN"),
 		Within: time.Duration(r.count("REFUND_SELF_HOURS", selfHours, maxSelfHours)) * time.Hour,
-		Daily:  r.count("REFUND_SELF_DAILY", selfDaily, maxSelfDaily),
+		Daily:  r.count("REFUND_SELF_DAILY", selfDaily, refund.MaxAppliedADay),
 	}
 	if s.Self.Mode == refund.SelfAuto && r.raw("REFUND_SELF_FEN") == "" {
 		r.problem("REFUND_SELF_FEN", "is missing beside REFUND_SELF=auto: what one order may get without a decision")

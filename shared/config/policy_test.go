@@ -54,8 +54,8 @@ func TestWhatBuyersMayDoIsRead(t *testing.T) {
 			refund.SelfService{Mode: refund.SelfAuto, MaxFen: 5000, Within: 168 * time.Hour, Daily: 5}, refund.VerifyFirst, 0},
 		{map[string]string{"REFUND_SELF": "auto", "REFUND_SELF_FEN": "1", "REFUND_SELF_HOURS": "1", "REFUND_SELF_DAILY": "1", "REFUND_VERIFY_ORDER": "always", "REFUND_APPROVAL_FEN": "7"},
 			refund.SelfService{Mode: refund.SelfAuto, MaxFen: 1, Within: time.Hour, Daily: 1}, refund.VerifyAlways, 7},
-		{map[string]string{"REFUND_SELF": "off", "REFUND_SELF_FEN": "5000", "REFUND_SELF_HOURS": "8760", "REFUND_SELF_DAILY": "1000", "REFUND_VERIFY_ORDER": "off"}, // switched off with all else left
-			refund.SelfService{MaxFen: 5000, Within: 8760 * time.Hour, Daily: 1000}, refund.VerifyNever, 0},
+		{map[string]string{"REFUND_SELF": "off", "REFUND_SELF_FEN": "5000", "REFUND_SELF_HOURS": "8760", "REFUND_SELF_DAILY": "50", "REFUND_VERIFY_ORDER": "off"}, // switched off with all else left
+			refund.SelfService{MaxFen: 5000, Within: 8760 * time.Hour, Daily: 50}, refund.VerifyNever, 0},
 	} {
 		s := complete()
 		maps.Copy(s, c.set)
@@ -90,8 +90,8 @@ func TestEachMistakeAboutOrdersAndBuyersIsNamedOnce(t *testing.T) {
 		"REFUND_SELF_HOURS=0":                                        "REFUND_SELF_HOURS" + count + "8760",
 		"REFUND_SELF_HOURS=24h":                                      "REFUND_SELF_HOURS" + count + "8760",
 		"REFUND_SELF_HOURS=8761":                                     "REFUND_SELF_HOURS" + count + "8760",
-		"REFUND_SELF_DAILY=-1":                                       "REFUND_SELF_DAILY" + count + "1000",
-		"REFUND_SELF_DAILY=1001":                                     "REFUND_SELF_DAILY" + count + "1000",
+		"REFUND_SELF_DAILY=-1":                                       "REFUND_SELF_DAILY" + count + "50",
+		"REFUND_SELF_DAILY=51":                                       "REFUND_SELF_DAILY" + count + "50",
 		"REFUND_APPROVAL_FEN=0":                                      "REFUND_APPROVAL_FEN must be a whole number of fen, at least 1",
 		"REFUND_APPROVAL_FEN=1e5":                                    "REFUND_APPROVAL_FEN must be a whole number of fen, at least 1",
 		"REFUND_APPROVAL=20000":                                      "REFUND_APPROVAL is not a setting: did you mean REFUND_APPROVAL_FEN?",

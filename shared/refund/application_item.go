@@ -236,8 +236,8 @@ const (
 	// maxRefusedADay is how often a day somebody may apply for an order that is not theirs:
 	// each time WeChat Pay is asked.
 	maxRefusedADay = 20
-	// maxAppliedADay is how often a day somebody may apply at all.
-	maxAppliedADay = 50
+	// MaxAppliedADay is how often a day, in China, one payer may apply at all.
+	MaxAppliedADay = 50
 	// maxApplications is how many of somebody's applications are listed, the newest.
 	maxApplications = 200
 )

@@ -235,7 +235,7 @@ func (s *Service) apply(ctx context.Context, t *applying) (a application, isNew 
 	if err := t.order.refusal(req, s.Channel.Spec().Goods, t.now); err != nil {
 		return a, false, err
 	}
-	if t.payer.Applied >= maxAppliedADay {
+	if t.payer.Applied >= MaxAppliedADay {
 		return a, false, tooManyApplications(t.now)
 	}
 	if amount.Refund != t.req.Amount.Refund && !t.named() {

@@ -27,7 +27,7 @@ func (s *Service) askAsBuyer(ctx context.Context, caller Caller, t *applying, re
 
 // tooOften reports whether the payer has asked so often that no order is looked for.
 func (p payerItem) tooOften() bool {
-	return p.Refused >= maxRefusedADay || p.Applied >= maxAppliedADay
+	return p.Refused >= maxRefusedADay || p.Applied >= MaxAppliedADay
 }
 
 // refuseApplicant refuses an order that is not the caller's, and counts that. It is no
