@@ -4,7 +4,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -32,36 +31,12 @@ const (
 	cloudColumns = "k v d c a b"
 )
 
-// errOvertaken reports that the outcome of a commit cannot be found out.
-var errOvertaken = errors.New("the answer to an attempt was lost, and others have written since: the outcome is unknown")
-
-// storedItem is an item as wxrefund_commit takes it.
-type storedItem struct {
-	Key     string  `json:"k"`
-	Version int64   `json:"v,string"` // that is expected
-	Shard   int     `json:"s"`
-	Due     *string `json:"d"`
-	Class   *string `json:"c"`
-	At      *string `json:"a"`
-	Body    []byte  `json:"b"`
-}
-
-// commit writes all items by one call of one function. An answer may be lost and the call be
-// repeated although it was carried out: each item names the commit that wrote it, so that
-// a commit which meets its own item knows itself.
+// commit writes all items by one call of one function, which is repeated if its answer is lost.
 func (c *cloud) commit(ctx context.Context, items []refund.Item) error {
 	if err := checkCloud(items); err != nil {
 		return err
 	}
-	var all []storedItem
-	for _, item := range items {
-		s := storedItem{Key: string(item.Key), Version: item.Version, Shard: shardOf(item.Key), Due: milliText(item.Due), At: milliText(item.At), Body: item.Body}
-		if item.Class != "" {
-			s.Class = &item.Class
-		}
-		all = append(all, s)
-	}
-	text, err := json.Marshal(all)
+	commit, err := newFunctionCommit(items)
 	if err != nil {
 		return err
 	}
@@ -70,26 +45,15 @@ func (c *cloud) commit(ctx context.Context, items []refund.Item) error {
 		return err
 	}
 	defer leave()
-	id := rand.Text()
 	return c.retry(ctx, func(ctx context.Context, inDoubt bool) error {
-		row, err := c.one(ctx, "outcome", `SELECT wxrefund_commit(?::jsonb, ?) AS outcome`, string(text), id)
+		row, err := c.one(ctx, "outcome", callCommit, commit.items, commit.id)
 		if err != nil {
 			return err
 		}
-		outcome := ""
-		if row["outcome"] != nil {
-			outcome = *row["outcome"]
-		}
-		switch {
-		case outcome == "done":
-			return nil
-		case outcome == "overtaken" && inDoubt: // to say stale would be a lie: the caller would do everything twice
-			return errOvertaken
-		case outcome == "stale" || outcome == "overtaken":
-			return refund.ErrStale
-		default:
+		if row["outcome"] == nil {
 			return fmt.Errorf("%w: it is none of the function's", errCloudAnswer)
 		}
+		return functionOutcome(*row["outcome"], inDoubt)
 	})
 }
 
@@ -106,15 +70,6 @@ func checkCloud(items []refund.Item) error {
 		return fmt.Errorf("bodies of %d bytes, CloudBase is given at most %d in one commit", total, cloudBytes)
 	}
 	return nil
-}
-
-// milliText is a time as a column has it, for JSON: nil for none.
-func milliText(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := strconv.FormatInt(t.UnixMilli(), 10)
-	return &s
 }
 
 var errNoItem = fmt.Errorf("%w: a row of it is not a whole item of a ledger", errCloudAnswer)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -255,12 +256,17 @@ func TestCommitOverAWrongVersionIsStaleAndWritesNothing(t *testing.T) {
 			item("a", 3, "x"), // is not yet
 			item("c", 1, "x"), // does not exist
 			item("c", 9, "x"),
+			item("a", math.MaxInt64, "x"), // there is no next one
+			item("a", math.MaxInt64-1, "x"),
+			item("c", math.MaxInt64, "x"),
+			item("c", math.MaxInt64-1, "x"),
 		} {
 			commits := map[string][]refund.Item{
 				"alone": {wrong},
 				"last":  {item("b", 1, "x"), item("d", 0, "x"), wrong},
 				"first": {wrong, item("b", 1, "x"), item("d", 0, "x")},
 				"twice": {item("b", 7, "x"), wrong},
+				"then":  {wrong, item("z", 0, "x")},
 			}
 			for name, items := range commits {
 				if err := l.Commit(t.Context(), items...); !errors.Is(err, refund.ErrStale) {

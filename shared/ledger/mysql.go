@@ -41,9 +41,8 @@ func openMySQL(_ context.Context, rest string, _ options) (store, error) {
 	}
 	d := dialect{
 		name: "mysql", migrate: migrateMySQL, version: mysqlVersion,
-		ranges:    true,
-		snapshot:  sql.LevelRepeatableRead,
-		duplicate: func(err error) bool { return mysqlCode(err) == 1062 },
+		ranges:   true,
+		snapshot: sql.LevelRepeatableRead,
 		locked: func(err error) bool {
 			// A lock's wait, a deadlock (also what Galera calls a conflict at the
 			// commit), and TiDB's conflicts. After each the transaction is rolled back,
@@ -52,7 +51,7 @@ func openMySQL(_ context.Context, rest string, _ options) (store, error) {
 		},
 		attempts: lockAttempts,
 	}
-	return newServer(mysqlConnector{connector}, conns, d), nil
+	return newServer(mysqlConnector{connector}, conns, d, commitMySQL), nil
 }
 
 // mysqlConfig makes the driver's settings of a URL, whose parameters may be:

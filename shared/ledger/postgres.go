@@ -32,7 +32,6 @@ func openPostgres(_ context.Context, rest string, _ options) (store, error) {
 		placeholder: func(n int) string { return fmt.Sprintf("$%d", n) },
 		atOnce:      true,
 		snapshot:    sql.LevelRepeatableRead,
-		duplicate:   func(err error) bool { return postgresCode(err) == "23505" },
 		locked: func(err error) bool {
 			// A serialization failure, a deadlock, the end of lock_timeout. Not 40003:
 			// after it the transaction's outcome is unknown.
@@ -40,7 +39,7 @@ func openPostgres(_ context.Context, rest string, _ options) (store, error) {
 		},
 		attempts: lockAttempts,
 	}
-	return newServer(pgConnector{config}, conns, d), nil
+	return newServer(pgConnector{config}, conns, d, commitPostgres), nil
 }
 
 // postgresConfig parses a URL. Unless it has an sslmode, a server on another

@@ -25,15 +25,13 @@ type proxy struct {
 type rule struct {
 	text string // a regular expression, which takes no notice of case
 	what fault
+	then func() // done before the connection is cut after an answer; nil: nothing
 }
 
-// A statement is the last in its message; only PostgreSQL's ends with a zero.
+// A commit is one message, and so is a read.
 const (
-	atCommit   = `\bcommit\x00?$`
-	atRollback = `\brollback\x00?$`
-	atUpdate   = `update wxrefund_items`
-	atInsert   = `insert into wxrefund_items`
-	atSelect   = `select item_key`
+	atCommit = `wxrefund_commit\(|insert into wxrefund_items`
+	atSelect = `select item_key`
 )
 
 type fault int
@@ -71,10 +69,9 @@ func newProxy(t *testing.T, address string) (*proxy, string) {
 			p.mu.Lock()
 			p.conns = append(p.conns, client, server)
 			p.mu.Unlock()
-			var silent sync.Once
-			quiet := make(chan struct{})
-			wg.Go(func() { p.up(client, server, func() { silent.Do(func() { close(quiet) }) }) })
-			wg.Go(func() { p.down(client, server, quiet) })
+			silent := make(chan func(), 1)
+			wg.Go(func() { p.up(client, server, silent) })
+			wg.Go(func() { p.down(client, server, silent) })
 		}
 	})
 	t.Cleanup(func() {
@@ -87,10 +84,13 @@ func newProxy(t *testing.T, address string) (*proxy, string) {
 }
 
 // fail arms a rule.
-func (p *proxy) fail(text string, what fault) {
+func (p *proxy) fail(text string, what fault) { p.failThen(text, what, nil) }
+
+// failThen arms a rule with something to be done before the connection is cut after an answer.
+func (p *proxy) failThen(text string, what fault, then func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rules = append(p.rules, rule{text, what})
+	p.rules = append(p.rules, rule{text, what, then})
 }
 
 // pending returns how many rules have not been carried out.
@@ -110,21 +110,21 @@ func (p *proxy) cut() {
 	p.conns = nil
 }
 
-// apply returns what happens to a message; -1: nothing.
-func (p *proxy) apply(message []byte) fault {
+// apply returns the rule that a message meets; one of fault -1: none.
+func (p *proxy) apply(message []byte) rule {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, r := range p.rules {
 		if regexp.MustCompile("(?i)" + r.text).Match(message) {
 			p.rules = append(p.rules[:i], p.rules[i+1:]...)
-			return r.what
+			return r
 		}
 	}
-	return -1
+	return rule{what: -1}
 }
 
 // up carries what the client says to the server.
-func (p *proxy) up(client, server net.Conn, silence func()) {
+func (p *proxy) up(client, server net.Conn, silent chan<- func()) {
 	defer client.Close()
 	buffer := make([]byte, 1<<20)
 	for {
@@ -133,14 +133,14 @@ func (p *proxy) up(client, server net.Conn, silence func()) {
 			server.Close()
 			return
 		}
-		switch p.apply(buffer[:n]) {
+		switch r := p.apply(buffer[:n]); r.what {
 		case cutBefore:
 			server.Close()
 			return
 		case hang:
 			continue
 		case cutAfter:
-			silence() // down waits for the answer, drops it and cuts both
+			silent <- r.then // down waits for the answer, drops it and cuts both
 		}
 		if _, err := server.Write(buffer[:n]); err != nil {
 			return
@@ -149,7 +149,7 @@ func (p *proxy) up(client, server net.Conn, silence func()) {
 }
 
 // down carries what the server says to the client.
-func (p *proxy) down(client, server net.Conn, quiet <-chan struct{}) {
+func (p *proxy) down(client, server net.Conn, silent <-chan func()) {
 	defer client.Close()
 	defer server.Close()
 	buffer := make([]byte, 1<<20)
@@ -159,7 +159,10 @@ func (p *proxy) down(client, server net.Conn, quiet <-chan struct{}) {
 			return
 		}
 		select {
-		case <-quiet:
+		case then := <-silent:
+			if then != nil {
+				then()
+			}
 			return
 		default:
 		}

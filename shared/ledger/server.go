@@ -49,16 +49,21 @@ const (
 // connection, and a database that is down fails calls and not the start.
 type server struct {
 	*table
+	write     committer
 	migration once
 }
 
-func newServer(connector sqldriver.Connector, conns int, d dialect) *server {
+// A committer writes all items, sorted by key, or none, in one statement: begun, written and
+// ended one by one, each would be a round trip, and rows be locked for all of them.
+type committer func(ctx context.Context, t *table, items []refund.Item) error
+
+func newServer(connector sqldriver.Connector, conns int, d dialect, write committer) *server {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	db.SetConnMaxIdleTime(maxIdle)
 	db.SetConnMaxLifetime(maxLifetime)
-	return &server{table: newTable(db, d)}
+	return &server{table: newTable(db, d), write: write}
 }
 
 func (s *server) get(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {
@@ -72,7 +77,7 @@ func (s *server) commit(ctx context.Context, items []refund.Item) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return s.table.commit(ctx, items)
+	return s.write(ctx, s.table, items)
 }
 
 func (s *server) read(ctx context.Context, keys []refund.Key) (map[refund.Key]refund.Item, error) {

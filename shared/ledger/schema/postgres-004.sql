@@ -1,6 +1,6 @@
--- What a ledger needs that is reached over HTTPS, where one call is one statement: a commit
--- in one function, and in each item the commit that wrote it, so that a commit which is
--- repeated because its answer was lost knows itself. Over a connection neither is used.
+-- What a commit needs to be one statement, over HTTPS and over a connection: one function, and
+-- in each item the commit that wrote it, so that a commit which is repeated because its
+-- answer was lost knows itself.
 ALTER TABLE wxrefund_items ADD COLUMN commit_id text COLLATE "C";
 
 -- items is an array of objects: k the key, v the version that is expected (0: none), s the
