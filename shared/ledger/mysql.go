@@ -27,8 +27,8 @@ var mysqlDriver = []driver{{"mysql", "mysql://USER:PASSWORD@HOST:PORT/DATABASE",
 // are not up to date there. What a commit outlives is the server's to decide, and
 // no session can raise it: innodb_flush_log_at_trx_commit must be 1 to outlive a
 // crash of the machine, and if replication is asynchronous a failover may lose
-// the last commits. A body must fit into the server's max_allowed_packet,
-// escaped (at most twice its length); a larger one is refused. A database that
+// the last commits. The bodies of a commit must fit into the server's
+// max_allowed_packet together, escaped (at most twice their length); more is refused. A database that
 // distributes tables by a shard key is not supported.
 func openMySQL(_ context.Context, rest string, _ options) (store, error) {
 	config, conns, err := mysqlConfig(rest)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -66,7 +67,7 @@ func postgresConfig(rest string) (config *pgx.ConnConfig, conns int, err error) 
 		query.Set("sslmode", "disable")
 	}
 	for {
-		u.RawQuery = query.Encode()
+		u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20") // as libpq has it, a plus is a plus
 		config, err = pgx.ParseConfig(u.String())
 		if err != nil {
 			// The error itself repeats the URL; the one within says what is wrong.

@@ -69,8 +69,8 @@ set local idle_in_transaction_session_timeout = '10s';
 select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'`, lockSeconds)
 
 // BeginTx begins a snapshot, or else a transaction that sees what others have
-// committed, whatever the server's default is: under READ COMMITTED an update
-// that waited for another looks at the row anew, and its condition decides.
+// committed, whatever the server's default is: a step of the schema that waited for another's
+// finds it done.
 func (c *pgConn) BeginTx(ctx context.Context, opts sqldriver.TxOptions) (sqldriver.Tx, error) {
 	begin := "begin isolation level read committed read write"
 	if opts.Isolation == sqldriver.IsolationLevel(sql.LevelRepeatableRead) {

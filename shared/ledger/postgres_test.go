@@ -4,12 +4,16 @@ package ledger
 
 import (
 	"database/sql"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"wxrefund/shared/refund"
 )
 
 // TLS is on and proves who the server is, but on this machine; the URL decides
@@ -119,4 +123,64 @@ func TestPostgresTransactionsLeaveNothingInTheConnection(t *testing.T) {
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements").Scan(&prepared); err != nil || prepared != 0 {
 		t.Errorf("%d prepared statements (%v), want none", prepared, err)
 	}
+}
+
+// Whatever isolation is the server's default, which each commit gets: one claimant wins, and nothing
+// is lost.
+func TestPostgresCommitsUnderAnyIsolation(t *testing.T) {
+	t.Parallel()
+	for _, level := range []string{"read committed", "repeatable read", "serializable"} {
+		t.Run(level, func(t *testing.T) {
+			s := open(t, withQuery(t, freshOf(t, "postgres"), "default_transaction_isolation", level))
+			commit(t, s, item("order", 0, `{"total":20,"reserved":0}`))
+			together(8, func(i int) {
+				for range 3 {
+					if err := increment(t.Context(), s, "counter"); err != nil {
+						t.Error(err)
+					}
+				}
+				if _, err := reserve(t.Context(), s, "order", refund.Key(fmt.Sprint("refund/", i)), 3); err != nil {
+					t.Error(err)
+				}
+			})
+			same(t, "all", get(t, s, "counter", "order"), []refund.Item{item("counter", 24, "24"), item("order", 7, `{"total":20,"reserved":18}`)})
+			if err := s.Commit(t.Context(), item("counter", 23, "x"), item("new", 0, "x")); !errors.Is(err, refund.ErrStale) {
+				t.Errorf("got %v, want ErrStale", err)
+			}
+		})
+	}
+}
+
+// A commit that the database does not take for want of something says what that is, and is not
+// called stale.
+func TestPostgresCommitSaysWhatIsLacking(t *testing.T) {
+	url := freshOf(t, "postgres")
+	s, db, role := open(t, url), database(t, url), freshName()
+	commit(t, s, item("a", 0, "A"))
+	administer(t, url, "CREATE ROLE "+role, "DROP OWNED BY "+role+"; DROP ROLE "+role)
+	_, own, _ := strings.Cut(url, "search_path=") // which is all that it has
+	run := func(statements ...string) {
+		t.Helper()
+		for _, text := range statements {
+			if _, err := db.ExecContext(t.Context(), text); err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+		}
+	}
+	run("GRANT USAGE ON SCHEMA "+own+" TO "+role, "GRANT SELECT, INSERT, UPDATE ON wxrefund_items TO "+role)
+	limited := withQuery(t, url, "role", role)
+	lacks := func(url, want string) {
+		t.Helper()
+		err := open(t, url).Commit(t.Context(), item("a", 1, "x"))
+		if err == nil || errors.Is(err, refund.ErrStale) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want it to say %q", err, want)
+		}
+		same(t, want, get(t, s, "a"), []refund.Item{item("a", 1, "A")})
+	}
+	lacks(limited, "GRANT EXECUTE ON FUNCTION wxrefund_commit(jsonb, text)")
+	lacks(withQuery(t, url, "default_transaction_read_only", "on"), "default_transaction_read_only=off")
+	run("GRANT EXECUTE ON FUNCTION wxrefund_commit(jsonb, text) TO " + role)
+	commit(t, open(t, limited), item("b", 0, "B"))
+	run("DROP FUNCTION wxrefund_commit(jsonb, text)")
+	lacks(url, "restore the function from shared/ledger/schema/postgres-004.sql")
 }
