@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -73,6 +72,6 @@ func functionOutcome(outcome string, inDoubt bool) error {
 	case outcome == "stale" || outcome == "overtaken":
 		return refund.ErrStale
 	default:
-		return fmt.Errorf("wxrefund_commit answered %.64q", outcome)
+		return errors.New("the answer to a commit is none of the function's")
 	}
 }
