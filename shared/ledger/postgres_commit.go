@@ -52,7 +52,7 @@ func callPostgres(ctx context.Context, t *table, commit functionCommit) (outcome
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // it goes back to the pool
 	// database/sql's own calls repeat a query by themselves, and do not say so.
 	err = conn.Raw(func(driver any) (err error) {
 		outcome, err = driver.(*pgConn).commit(ctx, t.dialect.rebind(callCommit), commit)
