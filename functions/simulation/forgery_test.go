@@ -1,25 +1,16 @@
 package simulation_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"wxrefund/shared/wxpay"
 )
 
 // strangerKey signs what WeChat Pay did not write.
-var strangerKey = sync.OnceValue(func() *rsa.PrivateKey {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return k
-})
+func strangerKey() *quickKey { return quickKeys()[3] }
 
 // forge sends notifications that WeChat Pay did not write: a genuine one with one
 // thing changed, and one of the forger's own.

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,7 +61,12 @@ func urls() sandbox.URLs {
 func newKeySet() (*keySet, error) {
 	var k keySet
 	var err error
-	if k.sandbox, err = sandbox.GenerateKeys(); err != nil {
+	quick := quickKeys()
+	merchant, platform, public := quick[0], quick[1], quick[2]
+	signer := func(key *rsa.PrivateKey) crypto.Signer {
+		return quick[slices.IndexFunc(quick[:], func(k *quickKey) bool { return k.PrivateKey == key })]
+	}
+	if k.sandbox, err = sandbox.KeysOf(merchant.PrivateKey, platform.PrivateKey, public.PrivateKey, signer); err != nil {
 		return nil, err
 	}
 	s, err := sandbox.New(sandbox.Config{Merchant: "public-key", Keys: k.sandbox, NotifyURL: notifyURL})
@@ -127,6 +133,11 @@ func clientCertificate(text string) (*x509.Certificate, error) {
 func ring() *wxpay.Keyring {
 	k := keys()
 	return wxpay.NewKeyring(map[string]*rsa.PublicKey{k.settings["WXPAY_PUBLIC_KEY_ID"]: k.public}, nil)
+}
+
+// quickly is who signs our requests, with the quick key that the settings hold as any other.
+func quickly(s *wxpay.Signer) *wxpay.Signer {
+	return &wxpay.Signer{MchID: s.MchID, SerialNo: s.SerialNo, Key: quickKeys()[0]}
 }
 
 // secrets are texts that must not stand in any log.

@@ -72,7 +72,7 @@ func systems() map[string]*system {
 		apiv3: {
 			wired: func(sys *config.System, client *http.Client) refund.Channel {
 				c := *sys.Refunds.Channel.(*channel.APIv3)
-				c.Client = &wxpay.Client{Signer: c.Client.Signer, Keys: ring(), HTTP: client, Hosts: c.Client.Hosts}
+				c.Client = &wxpay.Client{Signer: quickly(c.Client.Signer), Keys: ring(), HTTP: client, Hosts: c.Client.Hosts}
 				return &c
 			},
 			asks: asksV3, reads: readsV3, opens: opensV3, hint: hintTemplate,
@@ -82,7 +82,7 @@ func systems() map[string]*system {
 			wired: func(sys *config.System, client *http.Client) refund.Channel {
 				c := *sys.Refunds.Channel.(*channel.CloudBase)
 				c.Gateway = wiredGateway(c.Gateway, client)
-				c.Bills = &wxpay.Client{Signer: c.Bills.Signer, Keys: ring(), HTTP: client, Hosts: c.Bills.Hosts}
+				c.Bills = &wxpay.Client{Signer: quickly(c.Bills.Signer), Keys: ring(), HTTP: client, Hosts: c.Bills.Hosts}
 				return &c
 			},
 			asks: asksGateway, reads: readsModule, opens: opensTemplate, hint: hintTemplate,

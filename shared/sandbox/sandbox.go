@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"context"
+	"crypto"
+	"crypto/rsa"
 	"crypto/tls"
 	"encoding/json"
 	"log/slog"
@@ -98,6 +100,11 @@ type Keys = world.Keys
 
 // GenerateKeys makes a set of keys, which takes a second or so.
 func GenerateKeys() (*Keys, error) { return world.GenerateKeys() }
+
+// KeysOf makes a set around RSA keys that a test has: see [world.KeysOf].
+func KeysOf(merchant, platform, public *rsa.PrivateKey, sign func(*rsa.PrivateKey) crypto.Signer) (*Keys, error) {
+	return world.KeysOf(merchant, platform, public, sign)
+}
 
 // URLs are where the parts of the whole program listen.
 type URLs struct {

@@ -51,6 +51,7 @@ type Keys struct {
 	platform  Pair // WeChat Pay's first platform certificate
 	public    *rsa.PrivateKey
 	publicID  string
+	sign      func(*rsa.PrivateKey) crypto.Signer
 	apiV3Text secret.Value[string]
 	apiText   secret.Value[string]
 }
@@ -77,7 +78,18 @@ func (p Pair) certPEM() string { return toPEM("CERTIFICATE", p.Cert.Raw) }
 
 // GenerateKeys makes a set of keys, which takes a second or so.
 func GenerateKeys() (*Keys, error) {
+	keys, err := generateRSA(3)
+	if err != nil {
+		return nil, err
+	}
+	return KeysOf(keys[0], keys[1], keys[2], func(key *rsa.PrivateKey) crypto.Signer { return key })
+}
+
+// KeysOf makes a set around RSA keys that a test has: the merchant's, and WeChat Pay's two.
+// sign gives what signs as one of the latter, for whoever can do that quicker than the key.
+func KeysOf(merchantKey, platform, public *rsa.PrivateKey, sign func(*rsa.PrivateKey) crypto.Signer) (*Keys, error) {
 	k := &Keys{
+		public: public, sign: sign,
 		apiV3Text:    secret.Text(random(32, alphanumeric)),
 		apiText:      secret.Text(random(32, alphanumeric)),
 		CorpID:       "ww" + random(16, lowerHex),
@@ -103,12 +115,6 @@ func GenerateKeys() (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: generating a key: %w", err)
 	}
-	keys, err := generateRSA(3)
-	if err != nil {
-		return nil, err
-	}
-	k.public = keys[2]
-
 	root := template("Sandbox Root CA, not for production", validFrom)
 	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
 	merchant := template(MchID, validFrom)
@@ -121,8 +127,8 @@ func GenerateKeys() (*Keys, error) {
 	}{
 		{&k.ca, root, caKey},
 		{&k.server, serverTemplate(time.Now()), serverKey},
-		{&k.Merchant, merchant, keys[0]},
-		{&k.platform, template(platformName, validFrom), keys[1]},
+		{&k.Merchant, merchant, merchantKey},
+		{&k.platform, template(platformName, validFrom), platform},
 	} {
 		issuer := k.ca
 		if issuer.Cert == nil { // the root signs itself

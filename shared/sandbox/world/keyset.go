@@ -1,6 +1,7 @@
 package world
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"errors"
 	"math"
@@ -33,11 +34,14 @@ type PlatformKey struct {
 	From    time.Time
 	Expires time.Time
 
-	used time.Time // from when on WeChat Pay signs with it; what it shows before, merchants can prepare for
+	signer crypto.Signer // the key, or what signs as it
+	used   time.Time     // from when on WeChat Pay signs with it; what it shows before, merchants can prepare for
 }
 
 // Signer signs answers and notifications.
-func (k PlatformKey) Signer() *wxpay.Platform { return &wxpay.Platform{Serial: k.Serial, Key: k.Key} }
+func (k PlatformKey) Signer() *wxpay.Platform {
+	return &wxpay.Platform{Serial: k.Serial, Key: k.signer}
+}
 
 // A keySet holds WeChat Pay's keys, of either kind the newest last: platform
 // certificates, and public keys, none of the kind that the merchant does not have.
@@ -51,11 +55,11 @@ func newKeySet(k *Keys, merchant string, now time.Time) keySet {
 	if merchant != MerchantPublicKey {
 		s.certificates = []PlatformKey{{
 			Serial: wxpay.SerialNo(k.platform.Cert), Key: k.platform.RSA(), Cert: k.platform.certPEM(),
-			From: now.Add(-24 * time.Hour), Expires: now.Add(lifetime),
+			From: now.Add(-24 * time.Hour), Expires: now.Add(lifetime), signer: k.sign(k.platform.RSA()),
 		}}
 	}
 	if merchant != MerchantCertificate {
-		s.publics = []PlatformKey{{Serial: k.publicID, Key: k.public, Expires: now.Add(20 * lifetime)}}
+		s.publics = []PlatformKey{{Serial: k.publicID, Key: k.public, Expires: now.Add(20 * lifetime), signer: k.sign(k.public)}}
 	}
 	return s
 }
@@ -187,14 +191,14 @@ func (w *World) announce(forCertificate, forPublic *rsa.PrivateKey, in time.Dura
 		}
 		certificate = PlatformKey{
 			Serial: wxpay.SerialNo(p.Cert), Key: forCertificate, Cert: p.certPEM(),
-			From: now, Expires: now.Add(lifetime), used: never(now),
+			From: now, Expires: now.Add(lifetime), used: never(now), signer: w.Keys.sign(forCertificate),
 		}
 		succeed(&w.keys.certificates, certificate, in)
 	}
 	if len(w.keys.publics) > 0 {
 		public = PlatformKey{
 			Serial: publicKeyPrefix + "01" + MchID + random(14, decimal), Key: forPublic,
-			From: now, Expires: now.Add(20 * lifetime), used: never(now),
+			From: now, Expires: now.Add(20 * lifetime), used: never(now), signer: w.Keys.sign(forPublic),
 		}
 		succeed(&w.keys.publics, public, in)
 	}
