@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"wxrefund/functions/simulation/exhaust"
 	"wxrefund/notify"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
@@ -19,24 +20,43 @@ import (
 // each in as many instances as there are calls at a time, all over one ledger.
 type ours struct {
 	w     *world
-	store *ledger.Store
+	store refund.Ledger
+	end   func() error // closes it
 
 	mu   sync.Mutex
 	idle map[string][]*instance // by function
 	made int
 }
 
+// buildOurs has one history in eight keep its ledger in SQLite, and the others in a map:
+// SQLite takes as long as all else. [TestSameSeedSameHistory] lives on either, to the same log.
 func buildOurs(w *world) side {
+	if w.history.Seed%8 == 0 {
+		return buildOnSQLite(w)
+	}
+	return buildOnMap(w)
+}
+
+func buildOnSQLite(w *world) side {
 	store, err := ledger.Open(context.Background(), "sqlite::memory:")
 	if err != nil {
 		panic(err)
 	}
-	o := &ours{w: w, store: store, idle: map[string][]*instance{}}
+	w.count("histories on SQLite", 1)
+	return newOurs(w, store, store.Close)
+}
+
+func buildOnMap(w *world) side {
+	return newOurs(w, &exhaust.Ledger{}, func() error { return nil })
+}
+
+func newOurs(w *world, store refund.Ledger, end func() error) *ours {
+	o := &ours{w: w, store: store, end: end, idle: map[string][]*instance{}}
 	o.begun()
 	return o
 }
 
-func (o *ours) close()          { _ = o.store.Close() }
+func (o *ours) close()          { _ = o.end() }
 func (o *ours) renumbers() bool { return false }
 
 // An instance is one process of one function. It serves one call at a time, as

@@ -195,8 +195,8 @@ func replay(t *testing.T, seed uint64) {
 	}
 }
 
-// The same seed is the same history, down to the instant of every step: else a
-// failure could not be looked at twice.
+// The same seed is the same history, down to the instant of every step and on either
+// ledger: else a failure could not be looked at twice.
 func TestSameSeedSameHistory(t *testing.T) {
 	for seed := range uint64(size(0, 20, 3, 4)) {
 		liveTwice(t, draw(1000+seed))
@@ -217,8 +217,8 @@ func TestSameSeedSameHistory(t *testing.T) {
 func liveTwice(t *testing.T, h *history) {
 	t.Helper()
 	var logs [2]bytes.Buffer
-	for i := range logs {
-		run(t, h, buildOurs, true, &logs[i])
+	for i, build := range []func(*world) side{buildOnSQLite, buildOnMap} {
+		run(t, h, build, true, &logs[i])
 	}
 	a, b := strings.Split(logs[0].String(), "\n"), strings.Split(logs[1].String(), "\n")
 	for i := range min(len(a), len(b)) {

@@ -50,6 +50,8 @@ type world struct {
 	ctx     context.Context
 	log     io.Writer // nil: nobody reads it
 
+	restless bool // the timer runs through quiet hours too
+
 	wechat         *sandbox.Sandbox
 	wechatHandler  http.Handler
 	controlHandler http.Handler
@@ -180,12 +182,16 @@ func (w *world) live() {
 	w.review()
 }
 
-// timer runs the reconciler: often while there are faults, later just often enough.
+// quietTick is how often the timer runs when all faults have ended.
+const quietTick = 30 * time.Minute
+
+// timer runs the reconciler: often while there are faults, later just often enough, and not
+// at all when it would find nothing to do.
 func (w *world) timer(name string) {
 	for i := 0; ; i++ {
 		every := w.history.Tick
 		if time.Since(w.start) > w.history.Heal+10*time.Minute {
-			every = 30 * time.Minute
+			every = quietTick
 		}
 		// Each timer has an instant of its own, and reaches it before the world ends.
 		next := time.Since(w.start).Truncate(every) + every
@@ -193,6 +199,9 @@ func (w *world) timer(name string) {
 			return
 		}
 		w.sleepUntil(next)
+		if every == quietTick && !w.restless && w.invariants.quiet() {
+			continue
+		}
 		c := w.begin(fmt.Sprintf("%s.%d", name, i), time.Minute)
 		w.side.tick(c)
 		c.end()
