@@ -56,20 +56,17 @@ func (v *invariants) applicationKind(it refund.Item) string {
 // and who is told (I6).
 func (v *invariants) decided(c *call, it refund.Item) {
 	var next applicationRow
-	if err := json.Unmarshal(it.Body, &next); err != nil {
-		v.violates("harness", "%s cannot be read: %v", it.Key, err)
+	if err := json.Unmarshal(it.Body, &next); !v.judge("harness: applications can be read", err == nil, "%s: %v", it.Key, err) {
 		return
 	}
-	if strings.Contains(string(it.Body), cardNumber) || strings.Contains(string(it.Body), cardHolder) {
-		v.violates("I8", "%s holds a card", it.Key)
-	}
+	v.judge("I8 no application keeps a card", !strings.Contains(string(it.Body), cardNumber) && !strings.Contains(string(it.Body), cardHolder), "%s holds one", it.Key)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	before := v.applied[next.ID]
 	v.applied[next.ID] = next
-	if want := "application_" + strings.ToLower(next.State); it.Class != want || it.At.UnixMilli() != next.CreatedAt.UnixMilli() {
-		v.violates("I11", "%s is listed as %s of %v, want %s of %v", it.Key, it.Class, it.At, want, next.CreatedAt)
-	}
+	want := "application_" + strings.ToLower(next.State)
+	v.judge("I11 an application is listed where its record says", it.Class == want && it.At.UnixMilli() == next.CreatedAt.UnixMilli(),
+		"%s is listed as %s of %v, want %s of %v", it.Key, it.Class, it.At, want, next.CreatedAt)
 	moves := map[string][]string{
 		"":         {"PENDING", "APPROVED"},
 		"PENDING":  {"APPROVED", "REJECTED", "WITHDRAWN", "EXPIRED"},
@@ -77,14 +74,11 @@ func (v *invariants) decided(c *call, it refund.Item) {
 	}
 	if next.State != before.State {
 		v.w.logf(c.name, "DECIDES %s: %q -> %s", next.ID, before.State, next.State)
-		if !slices.Contains(moves[before.State], next.State) {
-			v.violates("I4", "application %s moves from %q to %s", next.ID, before.State, next.State)
-		}
+		v.judge("I4 an application moves forward", slices.Contains(moves[before.State], next.State), "%s moves from %q to %s", next.ID, before.State, next.State)
 	}
-	wrong := func(what string) { v.violates("I6", "%s: %s (%s)", next.ID, what, c.name) }
-	fresh := v.notices(next.ID, next.Notices, wrong)
-	if want := len(v.w.history.Subscribers); next.State != before.State && fresh < want {
-		wrong("it moves and is owed to too few")
+	fresh := v.notices(next.ID, next.Notices)
+	if next.State != before.State {
+		v.judge("I6 a decision is owed to every subscriber", fresh >= len(v.w.history.Subscribers), "%s is owed to %d (%s)", next.ID, fresh, c.name)
 	}
 }
 
@@ -108,29 +102,23 @@ func (w *world) ends(t told, status string) {
 	alarmed := slices.Contains(v.of(t.ApplicationID).kinds, "approved_unrefunded")
 	ago := time.Since(w.start) - v.since[t.OutRefundNo]
 	v.mu.Unlock()
-	wrong := func(format string, args ...any) {
-		v.violates("W4", "in the end application %s is %s, WeChat Pay has %q and the ledger %q: "+format, append([]any{t.ApplicationID, t.State, status, row.State}, args...)...)
+	judge := func(rule string, ok bool) {
+		v.judge(rule, ok, "in the end application %s is %s, WeChat Pay has %q and the ledger %q since %v", t.ApplicationID, t.State, status, row.State, ago)
 	}
 	live := status != "" && status != "CLOSED"
-	if age := time.Since(t.CreatedAt); t.State == "PENDING" && age > 7*24*time.Hour+2*time.Hour {
-		wrong("it has waited for %v", age)
-	}
 	switch t.State {
 	case "REFUNDED":
-		if status != "SUCCESS" {
-			wrong("it is not refunded")
-		}
+		judge("W4 what is called refunded is", status == "SUCCESS")
 	case "APPROVED":
-		switch {
-		case row.State == "success" && !row.Foreign && !row.Taken && ago > 5*time.Hour:
-			wrong("its refund has succeeded %v ago", ago)
-		case !live && !slices.Contains([]string{"claimed", "processing", "abnormal"}, row.State) && !alarmed: // of those, I3 and I10 tell
-			wrong("it was approved, is not refunded, and nobody knows")
-		}
-	case "REJECTED", "WITHDRAWN", "EXPIRED", "PENDING":
-		if live && !w.named(t.OutRefundNo) && !strings.HasPrefix(t.ApplicationID, "P") {
-			wrong("it is refunded")
-		}
+		noted := row.State != "success" || row.Foreign || row.Taken || ago <= 5*time.Hour
+		judge("W4 that an approved refund has succeeded is noted", noted)
+		open := slices.Contains([]string{"claimed", "processing", "abnormal"}, row.State) // of those, I3 and I10 tell
+		judge("W4 what is approved is refunded, or somebody knows", live || open || alarmed)
+	case "PENDING":
+		judge("W4 nothing waits longer than a week", time.Since(t.CreatedAt) <= 7*24*time.Hour+2*time.Hour)
+	}
+	if slices.Contains([]string{"REJECTED", "WITHDRAWN", "EXPIRED", "PENDING"}, t.State) {
+		judge("W4 what nobody approved is not refunded", !live || w.named(t.OutRefundNo) || strings.HasPrefix(t.ApplicationID, "P"))
 	}
 }
 
@@ -147,14 +135,14 @@ func crashPoints() map[string]string {
 // Buyers apply, operators decide, and both do what they should not, while everything goes
 // wrong that goes wrong otherwise.
 func TestApplications(t *testing.T) {
-	all, channels := figures{}, 0
+	all, channels := figures{}, []figures(nil)
 	for _, name := range append([]string{apiv3}, others()...) {
 		if !flags.on(name) || flags.seed != 0 {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			us, _, took := trial{histories: size(flags.histories, 400, 10, 15), atMost: patience(10 * time.Second), draw: withShop(name), flag: " -shop"}.run(t)
-			t.Logf("%v in %v", us, took.Round(time.Millisecond))
+			t.Logf("%v\n%s", us, pace(us["histories"], took))
 			for _, name := range us.prefixed("abnormal", "applications", "decisions", "answers", "crash ", "alarm approved", "refunds") {
 				t.Logf("%6d %s", us[name], name)
 			}
@@ -164,9 +152,10 @@ func TestApplications(t *testing.T) {
 				}
 			}
 			all.add(us)
-			channels++
+			channels = append(channels, us)
 		})
 	}
+	looked(t, channels, onlyWithShops, 60)
 	denied := int64(0)
 	for _, name := range all.prefixed("answers") {
 		if strings.HasSuffix(name, " 403") {
@@ -177,7 +166,7 @@ func TestApplications(t *testing.T) {
 		"| refunds that no rule allows | %d refunds | %d |\n| applications refunded twice | %d applications | %d |\n| phantom fen | %d histories | %d |\n"+
 		"| decisions that were answered | | %d |\n| large refunds that were proposed instead | | %d |\n| calls that were denied | | %d |\n"+
 		"| crashes between a decision and its claim | | %d |\n| approved, not refunded, and an alarm | | %d |\n| abnormal refunds sent elsewhere | | %d |\n",
-		all["histories"], channels, all["refunds"], all[unlawful], all["applications"], all[twice], all["histories"], all["phantom fen"],
+		all["histories"], len(channels), all["refunds"], all[unlawful], all["applications"], all[twice], all["histories"], all["phantom fen"],
 		all.sum("decisions"), all["answers wxpay_refund 202"], denied,
 		all["crash after approve"]+all["crash after apply at once"]+all["crash after application taken"]+all["crash before claim"],
 		all["alarm approved_unrefunded"], all["abnormal refunds sent elsewhere"])

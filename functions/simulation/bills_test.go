@@ -238,8 +238,7 @@ type dayPart struct {
 // WeChat Pay accepted on it is in the ledger, and the report counts each (I12).
 func (v *invariants) reported(c *call, day string, body []byte) {
 	var next dayRow
-	if err := json.Unmarshal(body, &next); err != nil {
-		v.violates("harness", "the report of %s cannot be read: %v", day, err)
+	if err := json.Unmarshal(body, &next); !v.judge("harness: reports can be read", err == nil, "the report of %s: %v", day, err) {
 		return
 	}
 	v.w.logf(c.name, "REPORTS %s: %s", day, body)
@@ -257,29 +256,22 @@ func (v *invariants) reported(c *call, day string, body []byte) {
 		sums[u.Amount.Currency] += u.Amount.Refund
 		counts[u.Amount.Currency]++
 		row, ok := v.row(u.OutRefundNo)
-		switch {
-		case !ok || row.State == "claimed" || row.State == "rejected" && !row.Taken || row.fen() != u.Amount.Refund:
-			v.violates("I12", "the bill of %s was read, and the ledger says of %s %q of %d, WeChat Pay %s of %d",
-				day, u.OutRefundNo, row.State, row.fen(), u.Status, u.Amount.Refund)
-		case row.Foreign || row.Taken:
+		known := ok && row.State != "claimed" && (row.State != "rejected" || row.Taken) && row.fen() == u.Amount.Refund
+		if v.judge("I12 what a bill told of is in the ledger", known, "the bill of %s was read, and the ledger says of %s %q of %d, WeChat Pay %s of %d",
+			day, u.OutRefundNo, row.State, row.fen(), u.Status, u.Amount.Refund) && (row.Foreign || row.Taken) {
 			v.w.count("refunds by hand in a bill", 1)
 		}
 	}
 	for _, part := range append(next.Report.Other, next.Report.dayPart) {
-		if n := part.Equal + part.Theirs + part.Differs; n != counts[part.Currency] && (n > 0 || part.Currency != "") {
-			v.violates("I12", "the report of %s counts %d refunds in %q, and WeChat Pay has accepted %d", day, n, part.Currency, counts[part.Currency])
-		}
-		if part.Differs > 0 || part.OursOnly > 0 && next.Report.State == "differs" {
-			v.violates("I12", "the report of %s has %d that differ and %d of ours alone, and nothing does", day, part.Differs, part.OursOnly)
-		}
-		if part.Currency != "" && (part.Fen.Bill != sums[part.Currency] || part.Fen.Equal+part.Fen.Theirs != sums[part.Currency]) {
-			v.violates("I12", "the report of %s counts %+v in %s, and WeChat Pay has accepted %d", day, part.Fen, part.Currency, sums[part.Currency])
+		n, want, sum := part.Equal+part.Theirs+part.Differs, counts[part.Currency], sums[part.Currency]
+		v.judge("I12 a report counts all refunds of its day", n == want || n == 0 && part.Currency == "", "that of %s counts %d in %q, and WeChat Pay has accepted %d", day, n, part.Currency, want)
+		v.judge("I12 a report has no differences where there are none", part.Differs == 0 && (part.OursOnly == 0 || next.Report.State != "differs"), "that of %s has %d that differ and %d of ours alone", day, part.Differs, part.OursOnly)
+		if part.Currency != "" {
+			v.judge("I12 a report sums up all fen of its day", part.Fen.Bill == sum && part.Fen.Equal+part.Fen.Theirs == sum, "that of %s counts %+v in %s, and WeChat Pay has accepted %d", day, part.Fen, part.Currency, sum)
 		}
 		delete(counts, part.Currency)
 	}
-	for currency, n := range counts {
-		v.violates("I12", "the report of %s says nothing of %d refunds in %s", day, n, currency)
-	}
+	v.judge("I12 a report leaves out no currency", len(counts) == 0, "that of %s says nothing of %v", day, counts)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if _, known := v.days[day]; !known {
@@ -318,12 +310,12 @@ func (v *invariants) fits(no string, next refundRow) {
 	if hands > 0 {
 		v.w.count("claims beside a refund by hand that a bill told of", 1)
 	}
-	if sum > o.Total && hands > 0 && f.Total == o.Total {
+	beyond := sum > o.Total && hands > 0 && f.Total == o.Total
+	if beyond {
 		v.w.count("claims beyond the order", 1)
-		if !v.w.readsBills() {
-			return
-		}
-		v.violates("I12", "%s is claimed, and with what bills have told of %s that is %d of %d", no, o.Trade, sum, o.Total)
+	}
+	if v.w.readsBills() {
+		v.judge("I12 nobody claims beyond what bills leave", !beyond, "%s is claimed, and with what bills have told of %s that is %d of %d", no, o.Trade, sum, o.Total)
 	}
 }
 
@@ -345,14 +337,13 @@ func (v *invariants) silent(c *call, no string, before, next refundRow) {
 	}
 	const about = time.Second // bills have no less
 	if byBill && !next.Silent {
-		if v.w.history.Skew == 0 && u.Created.Before(ever.Add(-about)) {
-			v.violates("I12", "subscribers are to be told of %s, which was accepted at %v, before the first claim at %v", no, u.Created, ever)
+		if v.w.history.Skew == 0 {
+			v.judge("I12 subscribers are told of what came after the first claim", !u.Created.Before(ever.Add(-about)), "they are to be told of %s, which was accepted at %v, before the first claim at %v", no, u.Created, ever)
 		}
 		return
 	}
-	if !next.Silent || !ok || v.w.history.Skew == 0 && !first.IsZero() && u.Created.After(first.Add(about)) {
-		v.violates("I12", "%s is kept from subscribers: %t, and was accepted at %v, the first claim at %v", no, next.Silent, u.Created, first)
-	}
+	before1st := v.w.history.Skew != 0 || first.IsZero() || !u.Created.After(first.Add(about))
+	v.judge("I12 subscribers are not told of what came before it", next.Silent && ok && before1st, "%s is kept from subscribers: %t, and was accepted at %v, the first claim at %v", no, next.Silent, u.Created, first)
 	v.w.count("refunds that bills told of silently", 1)
 }
 
@@ -377,8 +368,8 @@ func (w *world) awaitDays() {
 		w.sleepUntil(at + 14*time.Hour - time.Minute)
 		day := refund.DayOf(w.start.Add(at)).Add(-1)
 		for _, u := range w.upstreams() {
-			if row, ok := w.invariants.row(u.OutRefundNo); refund.DayOf(u.Created) == day && (!ok || row.fen() != u.Amount.Refund) {
-				w.invariants.violates("I12", "at the end of the day after %s the ledger does not know %s of %d", day, u.OutRefundNo, u.Amount.Refund)
+			if row, ok := w.invariants.row(u.OutRefundNo); refund.DayOf(u.Created) == day {
+				w.invariants.judge("I12 all of a day is known by the end of the next", ok && row.fen() == u.Amount.Refund, "after %s the ledger does not know %s of %d", day, u.OutRefundNo, u.Amount.Refund)
 			}
 		}
 		w.count("days that were known by the end of the next", 1)
@@ -399,13 +390,15 @@ func (w *world) unknownHands(u upstreamRefund) {
 // Once bills are read, refunds by hand of which nothing else tells are in the ledger at the
 // end of the second day, and count in what is left of their orders.
 func TestBills(t *testing.T) {
+	var channels []figures
 	for _, name := range append([]string{apiv3}, others()...) {
 		if !flags.on(name) || flags.seed != 0 {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			us, _, took := trial{histories: size(flags.histories, 200, 5, 15), atMost: patience(8 * time.Second), draw: withBills(name, true)}.run(t)
-			t.Logf("%v in %v", us, took.Round(time.Millisecond))
+			t.Logf("%v\n%s", us, pace(us["histories"], took))
+			channels = append(channels, us)
 			for _, name := range us.prefixed("bills", "refunds", "fen by hand", "claims", "trouble", "crash before bill", "crash after bill", "alarm bill", "histories", "deliveries", "days") {
 				t.Logf("%6d %s", us[name], name)
 			}
@@ -417,4 +410,5 @@ func TestBills(t *testing.T) {
 			}
 		})
 	}
+	looked(t, channels, onlyWithBills, 15)
 }

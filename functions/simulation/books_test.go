@@ -22,16 +22,16 @@ func (w *world) compareBooks() {
 		if w.invariants.on {
 			w.owner(u, row)
 		}
-		if e.status == u.Status && e.fen == u.Amount.Refund {
+		if w.invariants.judge("I3 the books say what WeChat Pay says", e.status == u.Status && e.fen == u.Amount.Refund, "%s: the books say %+v, WeChat Pay %s of %d", u.OutRefundNo, e, u.Status, u.Amount.Refund) {
 			continue
 		}
 		wrong++
 		w.logf("books", "%s: the books say %+v, WeChat Pay %+v", u.OutRefundNo, e, u)
-		w.invariants.violates("I3", "%s: the books say %+v, WeChat Pay %s of %d", u.OutRefundNo, e, u.Status, u.Amount.Refund)
 		w.count("phantom fen", abs(e.moved()-entry{u.Status, u.Amount.Refund}.moved()))
 	}
 	for no, e := range books { // WeChat Pay knows nothing of these
 		w.count("phantom fen", e.moved())
+		w.invariants.judge("I3 what WeChat Pay does not know is no refund", e.status == "REJECTED" || e.status == "CLAIMED", "%s: the books say %+v", no, e)
 		switch e.status {
 		case "REJECTED":
 		case "CLAIMED":
@@ -39,13 +39,10 @@ func (w *world) compareBooks() {
 			w.invariants.mu.Lock()
 			silent := len(w.invariants.of(no).kinds) == 0 && !w.invariants.young(no)
 			w.invariants.mu.Unlock()
-			if silent {
-				w.invariants.violates("I3", "%s is stuck without an alarm", no)
-			}
+			w.invariants.judge("I3 no claim is stuck without an alarm", !silent, "%s is", no)
 		default:
 			wrong++
 			w.logf("books", "%s: the books say %+v, WeChat Pay nothing", no, e)
-			w.invariants.violates("I3", "%s: the books say %+v, and WeChat Pay does not know it", no, e)
 		}
 	}
 	w.excess(held)
@@ -91,9 +88,7 @@ func (w *world) excess(held []upstreamRefund) {
 		w.count("fen refunded twice", twice)
 		w.count("wishes", 1)
 		w.count("wishes refunded twice", min(twice, 1))
-		if twice > 0 {
-			w.invariants.violates("I1", "%s wants %d and gets %d", f.No, f.Fen, sum)
-		}
+		w.invariants.judge("I1 a wish is refunded once", twice == 0, "%s wants %d and gets %d", f.No, f.Fen, sum)
 	}
 }
 

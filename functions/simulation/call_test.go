@@ -241,14 +241,14 @@ func (c *call) store(ctx context.Context, no, kind string, do func(context.Conte
 		return errCrashed
 	case c.w.applies(r, "store hangs"):
 		if _, ends := ctx.Deadline(); ends {
+			c.w.invariants.judge("answer: nobody waits for the store for ever", true, "")
 			<-ctx.Done()
 			return ctx.Err()
 		}
 		// Only the platform ends this, and nobody hears an answer that may be known. At
 		// the very instant at which it does, nothing is lost by it.
-		if end, _ := c.ctx.Deadline(); time.Until(end) > 0 {
-			c.w.invariants.violates("answer", "%s would wait for the store for ever (%s of %s)", c.name, kind, no)
-		}
+		end, _ := c.ctx.Deadline()
+		c.w.invariants.judge("answer: nobody waits for the store for ever", time.Until(end) <= 0, "%s would (%s of %s)", c.name, kind, no)
 		<-c.ctx.Done()
 		return errCrashed
 	case c.w.applies(r, "store down"), c.w.applies(r, "store errs"), strings.HasPrefix(no, billPrefix) && c.w.during(r, "ledger errs"):

@@ -75,29 +75,31 @@ func (w *world) ask(f wish, no string, fen int64, name string) *verdict {
 	u, held := w.upstream(no)
 	his := held && u.OutTradeNo == o.Trade && u.Amount.Refund == fen
 	after, _ := w.invariants.row(no)
-	switch {
-	case told.Code == 0 && !held:
-		w.count("replies that are wrong", 1)
-		w.invariants.violates("reply", "%s is called refunded, and WeChat Pay does not know it", no)
-	case told.Code == 0 && !his:
-		w.count("replies that are wrong", 1)
-		w.invariants.violates("reply", "%s is called refunded, and what WeChat Pay holds under it is %d of %s", no, u.Amount.Refund, u.OutTradeNo)
-	case told.Code == 409 && told.Retry == "new_number" && (!held || his && f.Total == o.Total && u.Status != "CLOSED"):
-		w.count("replies that are wrong", 1)
-		w.invariants.violates("reply", "%s is called taken, and what WeChat Pay holds under it is %+v", no, u)
-	case before.Taken && !his && told.Code != 400 && told.Code != 429 && told.Code != 503 && (told.Code != 409 || told.Retry != "new_number"):
-		w.invariants.violates("reply", "%s is known to be taken, and is answered with %+v", no, *told)
-	case suspended && after.State == "claimed" && told.Code != 400 && told.Code != 409 && told.Code != 429 && told.Code != 503:
-		w.invariants.violates("reply", "%s waits for a person to decide, and is answered with %+v", no, *told)
+	wrong := func(about bool) {
+		if about {
+			w.count("replies that are wrong", 1)
+		}
+	}
+	taken, v := told.Code == 409 && told.Retry == "new_number", w.invariants
+	if told.Code == 0 {
+		wrong(!v.judge("reply: what is called refunded is, with order and amount", his, "%s is called refunded, and WeChat Pay holds %d of %s", no, u.Amount.Refund, u.OutTradeNo))
+	}
+	if taken {
+		wrong(!v.judge("reply: what is called taken is somebody else's", held && !(his && f.Total == o.Total && u.Status != "CLOSED"), "%s is called taken, and what WeChat Pay holds under it is %+v", no, u))
+	}
+	if before.Taken && !his {
+		v.judge("reply: of what is taken everybody is told", taken || slices.Contains([]int{400, 429, 503}, told.Code), "%s is known to be taken, and is answered with %+v", no, *told)
+	}
+	if suspended && after.State == "claimed" {
+		v.judge("reply: what waits for a person is not answered for", slices.Contains([]int{400, 409, 429, 503}, told.Code), "%s waits for a person to decide, and is answered with %+v", no, *told)
+	}
 	// A refund by hand may happen to be the same as his: until our side has heard of it,
 	// that his own was refused is the truth.
-	case (told.Code == 422 || told.Code == 404 || told.Code == -1) && his && u.Status != "CLOSED" && c.knew(no) &&
-		(!w.history.byHand(no) || !slices.Contains([]string{"", "claimed", "rejected"}, before.State)):
-		w.count("replies that are wrong", 1)
-		w.invariants.violates("reply", "%s is called refused, and WeChat Pay holds it as %s", no, u.Status)
-	case told.Code == 500:
-		w.invariants.violates("reply", "%s is answered with an internal error", no)
+	if told.Code == 422 || told.Code == 404 || told.Code == -1 {
+		lie := his && u.Status != "CLOSED" && c.knew(no) && (!w.history.byHand(no) || !slices.Contains([]string{"", "claimed", "rejected"}, before.State))
+		wrong(!v.judge("reply: what is called refused is not held", !lie, "%s is called refused, and WeChat Pay holds it as %s", no, u.Status))
 	}
+	v.judge("reply: no answer is an internal error", told.Code != 500, "%s is answered so", no)
 	return told
 }
 
@@ -113,8 +115,7 @@ func (w *world) invoke(c *call, kind string, data map[string]any) *verdict {
 		return nil
 	}
 	var v verdict
-	if err := json.Unmarshal(reply, &v); err != nil {
-		w.invariants.violates("reply", "%s: %v", reply, err)
+	if err := json.Unmarshal(reply, &v); !w.invariants.judge("reply: an answer is JSON", err == nil, "%s: %v", reply, err) {
 		return nil
 	}
 	w.logf(c.name, "answers %s", reply)

@@ -126,9 +126,7 @@ func (w *world) as(who refund.Caller, name, kind string, data map[string]any) *v
 		return nil
 	}
 	w.count(fmt.Sprintf("answers %s %d", kind, say.Code), 1)
-	if say.Code == 500 {
-		w.invariants.violates("reply", "%s of %s is answered with an internal error", kind, name)
-	}
+	w.invariants.judge("reply: no decision is answered by an internal error", say.Code != 500, "%s of %s is", kind, name)
 	for _, d := range append(say.Data.Items, say.Data) {
 		if d.ApplicationID != "" {
 			w.docket.shown(who, d, asked)
@@ -141,9 +139,9 @@ func (w *world) as(who refund.Caller, name, kind string, data map[string]any) *v
 			continue
 		}
 		// Whatever is called a refund here is one at WeChat Pay, of that order and amount.
-		if u, held := w.upstream(r.OutRefundNo); !held || u.Amount.Refund != r.Amount.Refund {
-			w.invariants.violates("reply", "%s is shown as a refund of %d, and WeChat Pay holds %+v", r.OutRefundNo, r.Amount.Refund, u)
-		}
+		u, held := w.upstream(r.OutRefundNo)
+		w.invariants.judge("reply: what is shown as refunded is", held && u.Amount.Refund == r.Amount.Refund,
+			"%s is shown as a refund of %d, and WeChat Pay holds %+v", r.OutRefundNo, r.Amount.Refund, u)
 	}
 	return say
 }
@@ -165,8 +163,8 @@ func (w *world) appliesFor(who refund.Caller, a act, o order, name string) *verd
 	}
 	w.docket.applies(who, o, a)
 	say := w.as(who, name, "wxpay_refund_apply", data)
-	if say != nil && say.Code == 0 && !w.docket.pays(who, o) {
-		w.invariants.violates("W2", "%s has applied for a refund of %s, whose payer is %s", who.OpenID, o.Trade, o.Payer)
+	if say != nil && say.Code == 0 {
+		w.invariants.judge("W2 who applies is the order's payer", w.docket.pays(who, o), "%s has applied for a refund of %s, whose payer is %s", who.OpenID, o.Trade, o.Payer)
 	}
 	return say
 }
@@ -181,8 +179,8 @@ func (w *world) refundsBySelf(who refund.Caller, a act, o order, name string) *v
 	}
 	w.docket.refunds(who, o, a)
 	say := w.as(who, name, "wxpay_refund", data)
-	if say != nil && (say.Code == 0 || say.Code == 202) && !slices.Contains(operators(), who.OpenID) {
-		w.invariants.violates("W1", "%s, who is no operator, is answered %d to a refund", who.OpenID, say.Code)
+	if say != nil && (say.Code == 0 || say.Code == 202) {
+		w.invariants.judge("W1 who refunds is an operator", slices.Contains(operators(), who.OpenID), "%s, who is none, is answered %d to a refund", who.OpenID, say.Code)
 	}
 	return say
 }
@@ -210,16 +208,14 @@ func (w *world) looks(who refund.Caller, name string) *verdict {
 			return nil
 		}
 		for _, d := range say.Data.Items {
-			if !slices.ContainsFunc(w.history.Orders, func(o order) bool { return d.is(o) && sees(o) }) {
-				w.invariants.violates("W5", "%s is shown %+v", who.OpenID, d)
-			}
+			w.invariants.judge("W5 lists show nobody another's", slices.ContainsFunc(w.history.Orders, func(o order) bool { return d.is(o) && sees(o) }), "%s is shown %+v", who.OpenID, d)
 		}
 	}
 	for i, u := range w.upstreams() {
 		say := w.as(who, fmt.Sprintf("%s at %d", name, i), "wxpay_refund_query", map[string]any{"out_refund_no": u.OutRefundNo})
 		of := w.history.ordered(u.OutTradeNo)
-		if say != nil && say.Code == 0 && !sees(of) {
-			w.invariants.violates("W5", "%s is shown %s of %s", who.OpenID, u.OutRefundNo, u.OutTradeNo)
+		if say != nil && say.Code == 0 {
+			w.invariants.judge("W5 queries show nobody another's", sees(of), "%s is shown %s of %s", who.OpenID, u.OutRefundNo, u.OutTradeNo)
 		}
 	}
 	return &verdict{}
@@ -246,8 +242,8 @@ func (w *world) finishes(who refund.Caller, name string) *verdict {
 			fields = map[string]any{"out_refund_no": u.OutRefundNo, "type": "USER_BANK_CARD", "bank_type": "ICBC_DEBIT", "bank_account": cardNumber, "real_name": cardHolder}
 		}
 		say := w.as(who, name, "wxpay_refund_abnormal", map[string]any{"data": fields})
-		if say != nil && say.Code == 0 && !slices.Contains(operators(), who.OpenID) {
-			w.invariants.violates("W1", "%s, who is no operator, has finished %s", who.OpenID, u.OutRefundNo)
+		if say != nil && say.Code == 0 {
+			w.invariants.judge("W1 who finishes an abnormal refund is an operator", slices.Contains(operators(), who.OpenID), "%s, who is none, has finished %s", who.OpenID, u.OutRefundNo)
 		}
 		return say
 	}
@@ -268,8 +264,7 @@ func (w *world) review() {
 	who := w.caller(operatorB, order{})
 	for offset := 0; ; offset += 50 {
 		say := w.as(who, fmt.Sprintf("review %d", offset), "wxpay_refund_list", map[string]any{"offset": offset, "limit": 50})
-		if say == nil || say.Code != 0 {
-			w.invariants.violates("reply", "the applications cannot be listed in the end: %+v", say)
+		if !w.invariants.judge("reply: the applications are listed in the end", say != nil && say.Code == 0, "%+v", say) {
 			return
 		}
 		w.docket.reviewed(say.Data.Items)
@@ -284,9 +279,8 @@ func (w *world) review() {
 		}
 		say := w.as(who, fmt.Sprintf("review of %d", i), "wxpay_refund_query", map[string]any{"out_refund_no": u.OutRefundNo})
 		merchants := strings.HasPrefix(u.Account, "商户")
-		if say == nil || say.Code != 0 || (say.Data.ReceivedBy == "merchant") != merchants {
-			w.invariants.violates("W7", "%s has gone to %s, and is shown as %+v", u.OutRefundNo, u.Account, say)
-		}
+		w.invariants.judge("W7 what the merchant got is told apart", say != nil && say.Code == 0 && (say.Data.ReceivedBy == "merchant") == merchants,
+			"%s has gone to %s, and is shown as %+v", u.OutRefundNo, u.Account, say)
 		if merchants {
 			w.count("refunds that the merchant got", 1)
 		}

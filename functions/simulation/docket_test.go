@@ -102,17 +102,15 @@ func (d *docket) answered(r *ruling, say *verdict) {
 		return
 	}
 	m := d.cases[say.Data.ApplicationID]
-	if m == nil {
-		d.w.invariants.violates("reply", "a decision is answered with another application: %+v", *say)
+	if !d.w.invariants.judge("reply: a decision is answered with its application", m != nil, "%+v", *say) {
 		return
 	}
 	decides := r.who.Kind == refund.Server || slices.Contains(operators(), r.who.OpenID) && r.who.Kind == refund.User
 	surely, perhaps := d.applicant(m, r.who)
-	switch {
-	case r.what == "withdraw" && !perhaps:
-		d.w.invariants.violates("W3", "%s has withdrawn %s, which is not theirs", r.who.OpenID, m.id)
-	case r.what != "withdraw" && (!decides || surely):
-		d.w.invariants.violates("W3", "%s may not %s %s, and has", r.who.OpenID, r.what, m.id)
+	if r.what == "withdraw" {
+		d.w.invariants.judge("W3 only who has applied withdraws", perhaps, "%s has withdrawn %s, which is not theirs", r.who.OpenID, m.id)
+	} else {
+		d.w.invariants.judge("W3 nobody decides about their own", decides && !surely, "%s may not %s %s, and has", r.who.OpenID, r.what, m.id)
 	}
 }
 
@@ -161,21 +159,16 @@ func (d *docket) shown(who refund.Caller, t told, asked time.Duration) {
 		}
 		d.cases[t.ApplicationID] = m
 	}
-	if m.shown.OutTradeNo != t.OutTradeNo || m.shown.TransactionID != t.TransactionID || m.shown.Amount != t.Amount {
-		d.w.invariants.violates("W3", "application %s is shown as %+v and as %+v", m.id, m.shown, t)
-	}
+	d.w.invariants.judge("W3 an application stays what it was shown as", m.shown.OutTradeNo == t.OutTradeNo && m.shown.TransactionID == t.TransactionID && m.shown.Amount == t.Amount,
+		"%s is shown as %+v and as %+v", m.id, m.shown, t)
 	switch t.State {
 	case "REJECTED", "WITHDRAWN", "EXPIRED":
-		if m.ended != "" && m.ended != t.State {
-			d.w.invariants.violates("W3", "application %s is %s and %s", m.id, m.ended, t.State)
-		}
+		d.w.invariants.judge("W3 an end is one end", m.ended == "" || m.ended == t.State, "application %s is %s and %s", m.id, m.ended, t.State)
 		if m.ended == "" {
 			m.ended, m.endedAt = t.State, d.now()
 		}
 	default:
-		if m.ended != "" && asked > m.endedAt {
-			d.w.invariants.violates("W3", "application %s is %s, and then %s (%s)", m.id, m.ended, t.State, who.OpenID)
-		}
+		d.w.invariants.judge("W3 an end is an end", m.ended == "" || asked <= m.endedAt, "application %s is %s, and then %s (%s)", m.id, m.ended, t.State, who.OpenID)
 	}
 }
 
@@ -235,13 +228,13 @@ func (d *docket) judge(final bool) {
 			continue
 		}
 		// What was approved and is closed at WeChat Pay may be rejected afterwards.
-		if m.ended != "" && (u.Status != "CLOSED" || m.ended != "REJECTED") && (final || !d.bySelf(u)) {
-			d.w.invariants.violates("W4", "%s is refunded as %s, and is %s", m.id, u.OutRefundNo, m.ended)
+		if final || !d.bySelf(u) {
+			d.w.invariants.judge("W4 what has ended otherwise is not refunded", m.ended == "" || u.Status == "CLOSED" && m.ended == "REJECTED", "%s is refunded as %s, and is %s", m.id, u.OutRefundNo, m.ended)
 		}
 		if u.Status != "CLOSED" {
-			if live[m] = append(live[m], u.OutRefundNo); len(live[m]) > 1 {
+			live[m] = append(live[m], u.OutRefundNo)
+			if !d.w.invariants.judge("W4 an application is refunded once", len(live[m]) == 1, "%s: %v", m.id, live[m]) {
 				d.w.count(twice, 1)
-				d.w.invariants.violates("W4", "%s is refunded more than once: %v", m.id, live[m])
 			}
 		}
 	}
@@ -254,37 +247,34 @@ const (
 
 // lawful reports whether a refund may be. What may not be is a violation.
 func (d *docket) lawful(u upstreamRefund, all []upstreamRefund, final bool) bool {
-	if d.w.named(u.OutRefundNo) || d.bySelf(u) && d.alone(u, all) {
+	if d.w.named(u.OutRefundNo) {
 		return true
 	}
-	m := d.matterOf(u.OutRefundNo)
-	wrong := func(rule, format string, args ...any) bool {
-		d.w.count(unlawful, 1)
-		d.w.invariants.violates(rule, "%s of %d of %s: "+format, append([]any{u.OutRefundNo, u.Amount.Refund, u.OutTradeNo}, args...)...)
-		return true // said once
+	judge := func(rule string, ok bool, format string, args ...any) bool {
+		if !ok {
+			d.w.count(unlawful, 1)
+		}
+		return d.w.invariants.judge(rule, ok, "%s of %d of %s: "+format, append([]any{u.OutRefundNo, u.Amount.Refund, u.OutTradeNo}, args...)...)
 	}
-	o := d.w.history.ordered(u.OutTradeNo)
+	o, m, self := d.w.history.ordered(u.OutTradeNo), d.matterOf(u.OutRefundNo), d.bySelf(u)
+	alone := self && d.alone(u, all)
 	switch {
-	case m == nil && !final && !d.bySelf(u):
+	case m == nil && !final && !self:
 		return false
-	case m == nil && d.bySelf(u):
-		return wrong("W1", "more than its operator may refund alone, and nobody else has approved it")
-	case m == nil:
-		return wrong("W1", "nobody has asked for it")
-	case !m.shown.is(o) || m.shown.Amount.Refund != u.Amount.Refund:
-		return wrong("W1", "its application is of %+v", m.shown)
-	case m.number != "" && !slices.ContainsFunc(d.asks, func(p plea) bool { return p.request == m.number && d.proposes(m, p) }):
-		return wrong("W1", "no operator has asked for it")
-	case m.number == "" && !slices.ContainsFunc(d.pleas, func(p plea) bool {
-		return p.order == o.Trade && d.pays(p.who, o) && (p.fen == 0 || p.fen == u.Amount.Refund)
-	}):
-		return wrong("W2", "its payer has not applied for it")
-	case d.approved(m):
-		return true
+	case alone, self && m == nil:
+		judge("W1 an operator refunds alone only what one may", alone, "nobody else has approved it")
+	case !judge("W1 somebody has asked for a refund", m != nil, "nobody has"),
+		!judge("W1 a refund is what its application was shown as", m.shown.is(o) && m.shown.Amount.Refund == u.Amount.Refund, "%+v", m.shown):
 	case m.number != "":
-		return wrong("W1", "nobody else has approved what one operator may not refund alone")
+		_ = judge("W1 what was proposed an operator has asked for", slices.ContainsFunc(d.asks, func(p plea) bool { return p.request == m.number && d.proposes(m, p) }), "none has") &&
+			judge("W1 what is large another has approved", d.approved(m), "nobody has")
+	case !judge("W2 a buyer's refund its payer has applied for", slices.ContainsFunc(d.pleas, func(p plea) bool {
+		return p.order == o.Trade && d.pays(p.who, o) && (p.fen == 0 || p.fen == u.Amount.Refund)
+	}), "not so"), d.approved(m):
+	default:
+		d.auto(u, all, o, judge)
 	}
-	return d.auto(u, all, o, wrong)
+	return true // what is wrong is said once
 }
 
 // bySelf reports whether an operator has asked for that very refund.
@@ -328,7 +318,7 @@ func (d *docket) alone(u upstreamRefund, all []upstreamRefund) bool {
 }
 
 // auto holds a refund that nobody has decided against what buyers may have at once (W6).
-func (d *docket) auto(u upstreamRefund, all []upstreamRefund, o order, wrong func(string, string, ...any) bool) bool {
+func (d *docket) auto(u upstreamRefund, all []upstreamRefund, o order, judge func(string, bool, string, ...any) bool) {
 	s := d.w.history.Shop
 	var sum int64
 	days := map[string]int{}
@@ -345,23 +335,14 @@ func (d *docket) auto(u upstreamRefund, all []upstreamRefund, o order, wrong fun
 		}
 	}
 	day := u.Created.In(time.FixedZone("", 8*3600)).Format(time.DateOnly)
-	switch {
-	case s.Mode != modeAuto:
-		return wrong("W1", "nobody has approved it")
-	case o.currency() != "CNY":
-		return wrong("W6", "no buyer gets another currency at once")
-	case sum > s.Fen:
-		return wrong("W6", "buyers have had %d of the order at once, and may have %d", sum, s.Fen)
-	case days[day] > s.Daily:
-		return wrong("W6", "it is the %dth at once on %s, and %d may be", days[day], day, s.Daily)
-	}
 	applied := slices.ContainsFunc(d.pleas, func(p plea) bool {
 		return p.order == o.Trade && p.at+o.PaidBefore <= s.Within+5*time.Minute
 	})
-	if !applied {
-		return wrong("W6", "the order was paid %v before, and it may be %v", o.PaidBefore, s.Within)
-	}
-	return true
+	_ = judge("W1 nothing is had at once where that is not so", s.Mode == modeAuto, "nobody has approved it") &&
+		judge("W6 no other currency is had at once", o.currency() == "CNY", "%s", o.currency()) &&
+		judge("W6 an order has a sum that is had at once", sum <= s.Fen, "buyers have had %d of the order at once, and may have %d", sum, s.Fen) &&
+		judge("W6 a day has a number of those", days[day] <= s.Daily, "it is the %dth at once on %s, and %d may be", days[day], day, s.Daily) &&
+		judge("W6 an order has hours in which it is so", applied, "the order was paid %v before, and it may be %v", o.PaidBefore, s.Within)
 }
 
 // reviewed holds what an operator is shown in the end against what WeChat Pay has (W4).
@@ -381,9 +362,7 @@ func (d *docket) reviewed(all []told) {
 		d.w.ends(t, status)
 	}
 	for _, m := range d.cases {
-		if !slices.ContainsFunc(all, func(t told) bool { return t.ApplicationID == m.id }) {
-			d.w.invariants.violates("W4", "application %s has been shown, and is no more", m.id)
-		}
+		d.w.invariants.judge("W4 no application vanishes", slices.ContainsFunc(all, func(t told) bool { return t.ApplicationID == m.id }), "%s has been shown, and is no more", m.id)
 	}
 }
 
@@ -402,12 +381,10 @@ func (d *docket) finishing(c *call, no string, body []byte) {
 		d.sends[no] = &sentElsewhere{}
 	}
 	s := d.sends[no]
-	if since := d.now() - s.at; s.open && since < stillFlying && d.w.history.Skew == 0 {
-		d.w.invariants.violates("W7", "%s is sent elsewhere again %v after a request that nobody has heard of (%s)", no, since, c.name)
+	if since := d.now() - s.at; d.w.history.Skew == 0 {
+		d.w.invariants.judge("W7 one request at a time sends money elsewhere", !s.open || since >= stillFlying, "%s is sent elsewhere again %v after a request that nobody has heard of (%s)", no, since, c.name)
 	}
-	if strings.Contains(string(body), cardNumber) || strings.Contains(string(body), cardHolder) {
-		d.w.invariants.violates("I8", "a card is sent in the clear (%s)", c.name)
-	}
+	d.w.invariants.judge("I8 no card is sent in the clear", !strings.Contains(string(body), cardNumber) && !strings.Contains(string(body), cardHolder), "%s", c.name)
 	s.at, s.open = d.now(), true
 	d.w.count("abnormal refunds sent elsewhere", 1)
 }

@@ -35,11 +35,11 @@ func (v *invariants) claimed(no string, u upstreamRefund) bool {
 // another one there.
 func (v *invariants) takes(c *call, no string) {
 	v.w.count("numbers taken", 1)
-	if heard := c.told(no); (heard.source != "ask" || heard.status == "") && !c.inBill(no) || !v.w.history.byHand(no) {
-		v.violates("I7", "%s is said to be somebody else's, and its mover has heard %+v", no, heard)
-	}
-	if u, ok := v.w.upstream(no); ok && v.claimed(no, u) {
-		v.violates("I9", "%s is said to be somebody else's, and agrees with what was claimed", no)
+	heard := c.told(no)
+	v.judge("I7 a number is taken by word of a query or a bill", (heard.source == "ask" && heard.status != "" || c.inBill(no)) && v.w.history.byHand(no),
+		"%s is said to be somebody else's, and its mover has heard %+v", no, heard)
+	if u, ok := v.w.upstream(no); ok {
+		v.judge("I9 what was claimed is nobody else's", !v.claimed(no, u), "%s is said to be somebody else's, and agrees with what was claimed", no)
 	}
 }
 
@@ -110,18 +110,16 @@ func (v *invariants) attempted(c *call, no string, before, next refundRow) {
 	}
 	skewed := v.w.history.Skew != 0
 	byTimer := strings.HasPrefix(c.name, "timer ")
-	if v.handsBeside(next, noticed) > of.hands {
-		v.violates("I10", "%s is submitted again, although a refund by hand stands beside it (%s)", no, c.name)
-	}
+	v.judge("I10 nothing is submitted beside a refund by hand", v.handsBeside(next, noticed) <= of.hands, "%s is submitted again (%s)", no, c.name)
 	if byTimer && before.waits() { // the upstream has refused it for certain: there is nothing to ask, and it may last a week
 		v.w.count("submissions of what waited for the balance", 1)
 		return
 	}
-	if byTimer && now-of.since > longestRetry {
-		v.violates("I10", "%s is submitted by the timer %v after its claim", no, now-of.since)
+	if byTimer {
+		v.judge("I10 the timer submits for some hours only", now-of.since <= longestRetry, "%s is submitted by the timer %v after its claim", no, now-of.since)
 	}
-	if byTimer && !heard.absent && !(skewed && v.w.docket.isOfApplication(no)) { // a lease looks over to whose clock runs ahead
-		v.violates("I10", "%s is submitted by the timer, which has heard %+v", no, heard)
+	if byTimer && !(skewed && v.w.docket.isOfApplication(no)) { // a lease looks over to whose clock runs ahead
+		v.judge("I10 the timer asks before it submits", heard.absent, "%s is submitted by the timer, which has heard %+v", no, heard)
 	}
 }
 
@@ -131,9 +129,7 @@ func (v *invariants) released(no string) {
 	quiet := time.Since(v.w.start) - v.of(no).sent
 	v.mu.Unlock()
 	v.w.count("claims given up", 1)
-	if quiet < stillFlying || quiet > longestDoubt {
-		v.violates("I10", "%s is given up %v after its last submission", no, quiet)
-	}
+	v.judge("I10 a claim is given up when nothing can be on its way, within a day", quiet >= stillFlying && quiet <= longestDoubt, "%s is given up %v after its last submission", no, quiet)
 }
 
 // young reports whether a claim may be in doubt still: it was made, or submitted
@@ -152,9 +148,7 @@ func (v *invariants) ended() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for no, r := range v.rows {
-		if r.State == "claimed" && !v.young(no) {
-			v.violates("I10", "%s is still in doubt in the end", no)
-		}
+		v.judge("I10 every doubt ends", r.State != "claimed" || v.young(no), "%s is still in doubt in the end", no)
 	}
 }
 
@@ -173,9 +167,8 @@ func (w *world) compareUntold(u upstreamRefund) {
 	no := u.OutRefundNo
 	row, known := w.invariants.row(no)
 	if !w.invariants.claimed(no, u) { // made by hand: ours under that number is refused, or in doubt
-		if known && !row.Foreign && row.State != "claimed" && row.State != "rejected" {
-			w.invariants.violates("I9", "%s is %s, and nobody has told of what WeChat Pay holds under it", no, row.State)
-		}
+		w.invariants.judge("I9 what nobody tells of under a number of ours is not ours", !known || row.Foreign || row.State == "claimed" || row.State == "rejected",
+			"%s is %s, and nobody has told of what WeChat Pay holds under it", no, row.State)
 		return
 	}
 	w.mu.Lock()
@@ -186,18 +179,16 @@ func (w *world) compareUntold(u upstreamRefund) {
 		return
 	}
 	open := []string{"claimed", "processing", "abnormal"}
-	if !slices.Contains(open, row.State) || row.Held != u.Amount.Refund {
-		w.invariants.violates("I3", "%s is %s and holds %d, and nobody has told how it stands", no, row.State, row.Held)
-	}
+	w.invariants.judge("I3 what queries tell nothing of stays open, and reserved", slices.Contains(open, row.State) && row.Held == u.Amount.Refund,
+		"%s is %s and holds %d, and nobody has told how it stands", no, row.State, row.Held)
 	w.invariants.mu.Lock()
 	defer w.invariants.mu.Unlock()
 	kinds := w.invariants.of(no).kinds
 	// What is counted and not told of is a person's to look up, who must be told: at
 	// once of a claim in doubt, after a day of what was accepted. The refund by hand
 	// beside it is another cause.
-	if !slices.Contains(kinds, "refund_untold") && !w.invariants.young(no) || slices.Contains(kinds, "claim_in_doubt") {
-		w.invariants.violates("I3", "%s stays open for ever as %s, and the alarms are %v", no, row.State, kinds)
-	}
+	w.invariants.judge("I3 of what stays open a person is told", (slices.Contains(kinds, "refund_untold") || w.invariants.young(no)) && !slices.Contains(kinds, "claim_in_doubt"),
+		"%s stays open for ever as %s, and the alarms are %v", no, row.State, kinds)
 	w.count("empty queries "+row.State+" alarms "+strings.Join(kinds, " "), 1)
 }
 
@@ -211,11 +202,10 @@ func (r refundRow) other() upstreamRefund {
 func (w *world) owner(u upstreamRefund, row refundRow) {
 	v, no := w.invariants, u.OutRefundNo
 	ours := v.claimed(no, u)
-	switch {
-	case ours && row.Taken:
-		v.violates("I9", "%s is on our books as somebody else's, and is what was claimed", no)
-	case !ours && !row.Taken && !row.Foreign:
-		v.violates("I9", "%s is on our books as ours, and WeChat Pay holds %d of %s", no, u.Amount.Refund, u.OutTradeNo)
+	if ours {
+		v.judge("I9 what is ours is on our books as ours", !row.Taken, "%s is on our books as somebody else's, and is what was claimed", no)
+	} else {
+		v.judge("I9 what is not ours is not on our books as ours", row.Taken || row.Foreign, "WeChat Pay holds %d of %s under %s", u.Amount.Refund, u.OutTradeNo, no)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -227,7 +217,5 @@ func (w *world) owner(u upstreamRefund, row refundRow) {
 			listed = append(listed, key)
 		}
 	}
-	if stray || len(listed) != 1 {
-		v.violates("I9", "%s of %s counts on %+v (%v)", no, u.OutTradeNo, home, listed)
-	}
+	v.judge("I9 a refund counts on its own order alone", !stray && len(listed) == 1, "%s of %s counts on %+v (%v)", no, u.OutTradeNo, home, listed)
 }

@@ -62,11 +62,22 @@ func newInvariants(w *world, on bool) *invariants {
 	}
 }
 
+// judge holds something against a rule, counts that, and reports whether it is so. What is
+// not is recorded as violated. Rules are written out where they are judged, and read from
+// there: see [judgements].
+func (v *invariants) judge(rule string, ok bool, format string, args ...any) bool {
+	if !v.on {
+		return ok
+	}
+	v.w.count(judged+rule, 1)
+	if !ok {
+		v.violates(rule, format, args...)
+	}
+	return ok
+}
+
 // violates records a broken invariant.
 func (v *invariants) violates(which, format string, args ...any) {
-	if !v.on {
-		return
-	}
 	text := fmt.Sprintf("%s at %v: ", which, time.Since(v.w.start)) + fmt.Sprintf(format, args...)
 	v.w.logf("invariants", "VIOLATED %s", text)
 	v.finding.Lock()
@@ -86,9 +97,7 @@ func (v *invariants) row(no string) (refundRow, bool) {
 // committed takes in a commit that has just become durable.
 func (v *invariants) committed(c *call, items []refund.Item) {
 	v.w.count("commits", 1)
-	if c.forged {
-		v.violates("I7", "a forged notification led to a commit")
-	}
+	v.judge("I7 a forged notification commits nothing", !c.forged, "%s has committed", c.name)
 	var keys []refund.Key
 	for _, it := range items {
 		it.Version++
@@ -99,8 +108,7 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 		switch no, isRefund := strings.CutPrefix(string(it.Key), refundPrefix); {
 		case isRefund:
 			next, err := decodeRow(it.Body)
-			if err != nil {
-				v.violates("harness", "%s cannot be read: %v", it.Key, err)
+			if !v.judge("harness: refunds can be read", err == nil, "%s: %v", it.Key, err) {
 				continue
 			}
 			v.mu.Lock()
@@ -131,18 +139,17 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 				v.moved(c, no, before, next)
 			}
 			v.owes(c, no, before, next)
-			if want := next.class(); it.Class != want || it.At.UnixMilli() != next.ClaimedAt.UnixMilli() {
-				v.violates("I11", "%s is listed as %s of %v, want %s of %v", no, it.Class, it.At, want, next.ClaimedAt)
-			}
+			want := next.class()
+			v.judge("I11 a refund is listed where its record says", it.Class == want && it.At.UnixMilli() == next.ClaimedAt.UnixMilli(),
+				"%s is listed as %s of %v, want %s of %v", no, it.Class, it.At, want, next.ClaimedAt)
 		case strings.HasPrefix(string(it.Key), applicationPrefix):
 			v.decided(c, it)
 		case strings.HasPrefix(string(it.Key), billPrefix) && it.Key != billState:
 			v.reported(c, strings.TrimPrefix(string(it.Key), billPrefix), it.Body)
 		case strings.HasPrefix(string(it.Key), "order/"):
 			var a accountRow
-			if err := json.Unmarshal(it.Body, &a); err != nil {
-				v.violates("harness", "%s cannot be read: %v", it.Key, err)
-			}
+			err := json.Unmarshal(it.Body, &a)
+			v.judge("harness: accounts can be read", err == nil, "%s: %v", it.Key, err)
 			v.mu.Lock()
 			v.accounts[string(it.Key)] = a
 			v.mu.Unlock()
@@ -156,58 +163,51 @@ func (v *invariants) moved(c *call, no string, before, next refundRow) {
 	v.w.logf(c.name, "MOVES %s: %q -> %s", no, before.State, next.State)
 	// In this world what WeChat Pay calls final is final, and an abnormal refund
 	// does not become a processing one unless its money was sent elsewhere, so the ledger has no reason ever to go there.
-	if before.final() || before.State == "abnormal" && next.State == "processing" && !v.w.docket.wasFinished(no) {
-		v.violates("I4", "%s moves from %s to %s", no, before.State, next.State)
-	}
+	back := before.final() || before.State == "abnormal" && next.State == "processing" && !v.w.docket.wasFinished(no)
+	v.judge("I4 no state moves backwards", !back, "%s moves from %s to %s", no, before.State, next.State)
 	heard := c.told(no)
 	v.mu.Lock()
 	v.since[no] = time.Since(v.w.start)
 	v.mu.Unlock()
 	switch next.State {
 	case "claimed":
-		if before.State != "" && before.State != "rejected" {
-			v.violates("I4", "%s moves from %s to claimed", no, before.State)
-		}
+		v.judge("I4 only what is new or rejected is claimed", before.State == "" || before.State == "rejected", "%s moves from %s to claimed", no, before.State)
 		return
 	case "rejected":
-		if before.State != "claimed" {
-			v.violates("I4", "%s moves from %s to rejected", no, before.State)
-		}
+		v.judge("I4 only a claim is rejected", before.State == "claimed", "%s moves from %s to rejected", no, before.State)
 		switch {
 		case next.Taken: // see [invariants.takes]
 		case next.Released:
 			v.released(no)
-			if heard.source != "ask" || !heard.absent {
-				v.violates("I7", "%s is given up, and its mover has heard %+v", no, heard)
-			}
+			v.judge("I7 who gives up a claim has heard that there is nothing", heard.source == "ask" && heard.absent, "%s is given up, and its mover has heard %+v", no, heard)
 		case before.waits() && v.w.history.Funds: // its wait has ended, and it was refused before
 			v.w.count("waits for the balance that ended", 1)
-		case !heard.refused:
-			v.violates("I7", "%s is rejected, and nobody who can be believed has refused it", no)
+		default:
+			v.judge("I7 who rejects a claim was refused", heard.refused, "%s is rejected, and nobody who can be believed has refused it", no)
 		}
 		// Somebody else's refund under the number is noticed soon, not at once.
-		if u, ok := v.w.upstream(no); ok && !v.w.history.byHand(no) {
-			v.violates("I3", "%s is rejected while WeChat Pay holds it as %s", no, u.Status)
+		if u, ok := v.w.upstream(no); !v.w.history.byHand(no) {
+			v.judge("I3 what WeChat Pay holds is not rejected", !ok, "%s is rejected while WeChat Pay holds it as %s", no, u.Status)
 		}
 		return
 	}
-	if u, ok := v.w.upstream(no); ok && !next.Foreign && !next.Request.about(u) {
-		v.violates("I9", "%s becomes %s, and what WeChat Pay holds under it is %d of %s", no, next.State, u.Amount.Refund, u.OutTradeNo)
+	if u, ok := v.w.upstream(no); ok && !next.Foreign {
+		v.judge("I9 order and amount are the claim's", next.Request.about(u), "%s becomes %s, and what WeChat Pay holds under it is %d of %s", no, next.State, u.Amount.Refund, u.OutTradeNo)
 	}
 	if trusted := c.trusts(no); strings.EqualFold(trusted, next.State) {
 		v.w.count("settled by a relay", 1)
 	} else if next.State == "processing" && c.inBill(no) {
 		v.w.count("refunds that a bill told of", 1)
-	} else if !strings.EqualFold(heard.status, next.State) {
-		v.violates("I7", "%s becomes %s, but what its mover has heard and may believe is %+v", no, next.State, heard)
+	} else {
+		v.judge("I7 a refund becomes what its mover has heard", strings.EqualFold(heard.status, next.State),
+			"%s becomes %s, but what its mover has heard and may believe is %+v", no, next.State, heard)
 	}
 	if next.final() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.effects[no+" "+next.State]++
-		if n := v.effects[no+" "+next.State]; n > 1 {
-			v.violates("I6", "%s comes to %s for the %dth time", no, next.State, n)
-		}
+		n := v.effects[no+" "+next.State]
+		v.judge("I6 a final state has its effect once", n == 1, "%s comes to %s for the %dth time", no, next.State, n)
 	}
 }
 
@@ -220,12 +220,14 @@ func (v *invariants) balance(keys ...refund.Key) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	mixed, skewed := v.w.history.mixed(), v.w.history.Skew != 0
+	var wrong []string
 	for _, f := range refund.VerifyItems(time.Now(), refund.MaxRefunds, v.items, keys...) {
 		if mixed && f.Code == "order_exceeded" || skewed && f.Code == "due_far" || strings.HasPrefix(string(f.Item), billPrefix+"1999") {
 			continue
 		}
-		v.violates("I2", "%s %s: %s", f.Code, f.Item, f.Says)
+		wrong = append(wrong, fmt.Sprintf("%s %s: %s", f.Code, f.Item, f.Says))
 	}
+	v.judge("I2 the ledger adds up", len(wrong) == 0, "%s", wrong)
 }
 
 // home follows an order's name to its account. v.mu is held.
@@ -259,8 +261,8 @@ func (v *invariants) leaves(c *call, no string, n int) {
 		return
 	}
 	of.sent = time.Since(v.w.start)
-	if of.sending > 1 && v.w.history.Skew == 0 {
-		v.violates("A6", "%s is submitted %d times at once (%s)", no, of.sending, c.name)
+	if v.w.history.Skew == 0 {
+		v.judge("A6 one submission at a time", of.sending == 1, "%s is submitted %d times at once (%s)", no, of.sending, c.name)
 	}
 }
 
@@ -272,13 +274,9 @@ func (v *invariants) arrives(who, no string) {
 		v.w.count(rare+"a request arrives when its sender has given up", 1)
 	}
 	row, ok := v.row(no)
-	switch {
-	case !ok:
-		v.violates("I2", "%s was sent before it was claimed (%s)", no, who)
-	case row.Taken:
-		// It changes nothing: a number is unique, and another refund has this one.
-	case row.State == "rejected":
-		v.violates("I3", "%s arrives although it was rejected (%s)", no, who)
+	v.judge("I2 nothing is sent before it is claimed", ok, "%s was sent (%s)", no, who)
+	if ok && !row.Taken { // else it changes nothing: a number is unique, and another refund has this one
+		v.judge("I3 nothing arrives after it was rejected", row.State != "rejected", "%s arrives (%s)", no, who)
 	}
 }
 
@@ -289,21 +287,18 @@ func (v *invariants) holds(who string) {
 	}
 	sums, counts, seen := map[string]int64{}, map[string]int{}, map[string]bool{}
 	for _, u := range v.w.upstreams() {
-		if seen[u.OutRefundNo] {
-			v.violates("I1", "WeChat Pay holds %s twice (%s)", u.OutRefundNo, who)
-		}
+		v.judge("I1 a number is refunded once", !seen[u.OutRefundNo], "WeChat Pay holds %s twice (%s)", u.OutRefundNo, who)
 		seen[u.OutRefundNo] = true
-		if v.w.history.Shop == nil && !v.w.named(u.OutRefundNo) {
-			v.violates("I1", "WeChat Pay holds %s, a number that nobody has asked for (%s)", u.OutRefundNo, who)
+		if v.w.history.Shop == nil {
+			v.judge("I1 only what was asked for is refunded", v.w.named(u.OutRefundNo), "WeChat Pay holds %s, a number that nobody has asked for (%s)", u.OutRefundNo, who)
 		}
 		if counts[u.OutTradeNo]++; u.Status != "CLOSED" {
 			sums[u.OutTradeNo] += u.Amount.Refund
 		}
 	}
 	for _, o := range v.w.history.Orders {
-		if sums[o.Trade] > o.Total || counts[o.Trade] > refund.MaxRefunds {
-			v.violates("I2", "WeChat Pay refunds %d of %d in %d refunds (%s)", sums[o.Trade], o.Total, counts[o.Trade], who)
-		}
+		v.judge("I2 an order is refunded within its total, and fifty times", sums[o.Trade] <= o.Total && counts[o.Trade] <= refund.MaxRefunds,
+			"WeChat Pay refunds %d of %d in %d refunds (%s)", sums[o.Trade], o.Total, counts[o.Trade], who)
 	}
 	v.w.docket.judge(false)
 }
@@ -322,9 +317,8 @@ func (v *invariants) acknowledged(c *call, l notification) {
 	if l.status == "ABNORMAL" && v.w.docket.wasFinished(l.no) {
 		durable = append(durable, "processing")
 	}
-	if !ok || !slices.Contains(durable, strings.ToLower(row.status())) {
-		v.violates("I5", "%s of %s is acknowledged, and the ledger says %q", l.status, l.no, row.State)
-	}
+	v.judge("I5 what is acknowledged is durable", ok && slices.Contains(durable, strings.ToLower(row.status())),
+		"%s of %s is acknowledged, and the ledger says %q", l.status, l.no, row.State)
 }
 
 // logged listens to what the code under test says of itself.

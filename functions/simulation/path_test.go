@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,17 +23,15 @@ func (r refundRow) book() (model.Book, error) {
 func (v *invariants) follows(c *call, no string, before, next refundRow) {
 	from, err := before.book()
 	to, bad := next.book()
-	if err != nil || bad != nil {
-		v.violates("model", "%s is %q and then %q", no, before.State, next.State)
+	if !v.judge("model: a commit has a state of the model", err == nil && bad == nil, "%s is %q and then %q", no, before.State, next.State) {
 		return
 	}
 	v.rarely(c, no, before, next)
 	if next.Attempt > before.Attempt {
 		v.w.count("steps of the model", 1)
 		want, submits := protocol().Claim(from)
-		if full := len(before.Open) >= 64; !submits || to != want && !(full && to.Status == want.Status) {
-			v.violates("model", "%s is submitted and goes from %v to %v", no, from, to)
-		}
+		full := len(before.Open) >= 64
+		v.judge("model: a submission is a step of it", submits && (to == want || full && to.Status == want.Status), "%s is submitted and goes from %v to %v", no, from, to)
 		return
 	}
 	if from == to {
@@ -50,12 +49,10 @@ func (v *invariants) follows(c *call, no string, before, next refundRow) {
 		return
 	}
 	words := v.words(c, no)
-	for _, w := range words {
-		if protocol().Settle(from, w) == to || next.Released && protocol().Release(from, w.Says) == to {
-			return
-		}
+	leads := func(w model.Word) bool {
+		return protocol().Settle(from, w) == to || next.Released && protocol().Release(from, w.Says) == to
 	}
-	v.violates("model", "%s goes from %v to %v by %s, which has heard %+v", no, from, to, c.name, words)
+	v.judge("model: what was heard is a step of it", slices.ContainsFunc(words, leads), "%s goes from %v to %v by %s, which has heard %+v", no, from, to, c.name, words)
 }
 
 // words are what a call may record of a refund.

@@ -43,7 +43,7 @@ func TestSimulation(t *testing.T) {
 		replay(t, flags.seed)
 		return
 	}
-	everywhere := figures{}
+	everywhere, channels := figures{}, []figures(nil)
 	for _, name := range append([]string{apiv3}, others()...) {
 		if !flags.on(name) {
 			continue
@@ -60,16 +60,17 @@ func TestSimulation(t *testing.T) {
 			}
 			us, them, took := tr.run(t)
 			everywhere.add(us)
+			channels = append(channels, us)
 			t.Logf("ours:  %v", us)
-			all := us.hours()
+			all, lived := us.hours(), us["histories"]
 			for _, r := range rules() {
 				if them[r.name] != nil {
 					t.Logf("%s: %v", r.name, them[r.name])
 					all += them[r.name].hours()
+					lived += them[r.name]["histories"]
 				}
 			}
-			t.Logf("%v on %d processors: %.0f simulated hours a second, all sides together",
-				took.Round(time.Millisecond), runtime.GOMAXPROCS(0), all/took.Seconds())
+			t.Logf("%s, all sides together; %.0f simulated hours a second", pace(lived, took), all/took.Seconds())
 			for _, name := range us.prefixed("crash ", "alarm ", "numbers taken", "clients told", "claims given up", "amends", "settled by", "empty queries", "refunds", "submissions of", "waits for") {
 				t.Logf("%6d %s", us[name], name)
 			}
@@ -77,6 +78,7 @@ func TestSimulation(t *testing.T) {
 	}
 	if flags.channel == "" {
 		seldom(t, everywhere, 1+len(others()))
+		looked(t, channels, always, 100)
 	}
 }
 

@@ -84,12 +84,11 @@ func (v *invariants) delivering(c *call, name string, n refund.Event) (end func(
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	b := v.owedDelivery(n.ID, name)
-	if b == nil {
-		v.violates("I6", "%s receives %s, which is not in the ledger", name, n.ID)
+	if !v.judge("I6 what is delivered is in the ledger", b != nil, "%s receives %s, which is not", name, n.ID) {
 		return func() {}
 	}
-	if b.running++; b.running > 1 && v.w.history.Skew == 0 {
-		v.violates("D3", "%s receives %s %d times at once (%s)", name, n.ID, b.running, c.name)
+	if b.running++; v.w.history.Skew == 0 {
+		v.judge("D3 an event is delivered by one at a time", b.running == 1, "%s receives %s %d times at once (%s)", name, n.ID, b.running, c.name)
 	}
 	return func() {
 		v.mu.Lock()
@@ -105,26 +104,23 @@ func (v *invariants) taken(c *call, name string, n refund.Event) {
 	v.w.logf(c.name, "DELIVERS %s to %s: %s", no, name, status)
 	v.w.count("deliveries", 1)
 	u, held := v.w.upstream(no)
-	wrong := func(what string) { v.violates("I6", "%s of %s to %s %s", status, no, name, what) }
+	const says = "%s of %s to %s: %v"
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if row := v.rows[no]; row.Taken || held && !row.Foreign && !row.Request.about(u) {
-		wrong("is of somebody else's refund")
-	}
+	row := v.rows[no]
+	v.judge("I9 no subscriber is told of another's refund as ours", !row.Taken && (!held || row.Foreign || row.Request.about(u)), says, status, no, name, u)
 	b := v.owedDelivery(n.ID, name)
-	switch {
-	case b == nil: // see [invariants.delivering]
+	if b == nil { // see [invariants.delivering]
 		return
-	case b.status != status:
-		wrong("is not what the ledger owes: " + b.status)
-	case b.settled && v.w.history.Skew == 0:
-		wrong("is delivered although the ledger owes it no more")
 	}
-	for _, earlier := range v.deliveries[:slices.Index(v.deliveries, b)] {
-		if earlier.no == b.no && earlier.to == name && !earlier.settled {
-			wrong("overtakes " + earlier.status)
-		}
+	v.judge("I6 an event tells what is owed", b.status == status, says, status, no, name, b.status)
+	if v.w.history.Skew == 0 {
+		v.judge("I6 an event is owed still", !b.settled, says, status, no, name, "no more")
 	}
+	overtakes := slices.ContainsFunc(v.deliveries[:slices.Index(v.deliveries, b)], func(earlier *owedDelivery) bool {
+		return earlier.no == b.no && earlier.to == name && !earlier.settled
+	})
+	v.judge("I6 events come in order", !overtakes, says, status, no, name, "overtakes another")
 	if b.taken++; b.taken > 1 {
 		v.w.count("deliveries repeated after a lost answer", 1)
 	}
@@ -143,30 +139,26 @@ func about(n refund.Event) (no, status string) {
 // nobody took.
 func (v *invariants) owes(c *call, no string, before, next refundRow) {
 	settles := next.State != before.State && (next.State == "success" || next.State == "closed" || next.State == "abnormal")
-	wrong := func(what string) { v.violates("I6", "%s: %s (%s)", no, what, c.name) }
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	fresh := v.notices(no, next.Notices, wrong)
-	switch want := len(v.w.history.Subscribers); {
-	case next.Silent && fresh > 0:
-		wrong("it is owed to somebody, and nobody is to be told")
-	case settles && !next.Silent && fresh < want:
-		wrong("it settles and is owed to too few")
+	fresh := v.notices(no, next.Notices)
+	if next.Silent {
+		v.judge("I12 nobody is owed what nobody is told of", fresh == 0, "%s is owed to %d (%s)", no, fresh, c.name)
+	} else if settles {
+		v.judge("I6 an end is owed to every subscriber", fresh >= len(v.w.history.Subscribers), "%s is owed to %d (%s)", no, fresh, c.name)
 	}
 }
 
 // notices compares the events that an item of the ledger has with those that it had, and
 // counts the new ones: nothing is dropped that nobody took. v.mu is held.
-func (v *invariants) notices(no string, now notices, wrong func(string)) (fresh int) {
+func (v *invariants) notices(no string, now notices) (fresh int) {
 	for _, n := range now {
 		for _, d := range n.Owed {
 			if v.owedDelivery(n.ID, d.To) == nil {
 				v.deliveries = append(v.deliveries, &owedDelivery{no: no, id: n.ID, status: cmp.Or(n.Application.State, n.Refund.Status), to: d.To})
 				fresh++
 			}
-			if d.Lost {
-				wrong(d.To + " is given up")
-			}
+			v.judge("I6 nobody is given up", !d.Lost, "%s, to whom %s is owed", d.To, no)
 		}
 	}
 	for _, b := range v.deliveries {
@@ -174,9 +166,7 @@ func (v *invariants) notices(no string, now notices, wrong func(string)) (fresh 
 			continue
 		}
 		b.settled = true
-		if b.taken == 0 && slices.Contains(v.w.history.Subscribers, b.to) {
-			wrong("dropped for " + b.to + ", who never took it")
-		}
+		v.judge("I6 nothing is dropped that nobody took", b.taken > 0 || !slices.Contains(v.w.history.Subscribers, b.to), "%s of %s, for %s", b.status, no, b.to)
 	}
 	return fresh
 }
@@ -199,9 +189,8 @@ func (v *invariants) allDelivered() {
 	defer v.mu.Unlock()
 	for _, b := range v.deliveries {
 		v.w.count("deliveries owed", 1)
-		if !b.settled || b.taken == 0 && slices.Contains(v.w.history.Subscribers, b.to) {
+		if !v.judge("I6 all is delivered in the end", b.settled && (b.taken > 0 || !slices.Contains(v.w.history.Subscribers, b.to)), "%s of %s to %s is owed", b.status, b.no, b.to) {
 			v.w.count("deliveries lost", 1)
-			v.violates("I6", "still owed at the end: %s of %s to %s", b.status, b.no, b.to)
 		}
 	}
 }

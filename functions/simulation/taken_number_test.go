@@ -233,12 +233,13 @@ func (w *world) amend(a act, name string) {
 	}
 	w.count("amends", 1)
 	switch taken := row.Taken && !row.Request.about(row.other()); {
-	case due && (told == nil || told.Code != 0):
-		w.invariants.violates("amend", "%s has ended and there are %d left, but %s, %s for %d, is answered with %+v", f.No, left, no, a.Status, fen, told)
 	case due:
-		w.count("amends that were due", 1)
-	case taken && no == f.No && (told == nil || told.Code != 409 || told.Retry != "new_number"):
-		w.invariants.violates("amend", "%s is taken, and whoever repeats it is told %+v", no, told)
+		if w.invariants.judge("amend: what was given up can be claimed again", told != nil && told.Code == 0,
+			"%s has ended and there are %d left, but %s, %s for %d, is answered with %+v", f.No, left, no, a.Status, fen, told) {
+			w.count("amends that were due", 1)
+		}
+	case taken && no == f.No:
+		w.invariants.judge("amend: what is taken is called so", told != nil && told.Code == 409 && told.Retry == "new_number", "%s is taken, and whoever repeats it is told %+v", no, told)
 	}
 }
 
