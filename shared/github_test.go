@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 )
 
@@ -28,8 +29,10 @@ var pinned = regexp.MustCompile(`(?m)^\s+- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\
 
 // Workflows read the repository and nothing else, with actions that nobody can
 // exchange under them and with the history that a test needs; each change runs the
-// fast tests, and each night what .ci/run does.
+// fast tests, and each night what .ci/run does. One job alone writes, an issue: it
+// has neither the repository's files nor an action, and runs nothing of theirs.
 func TestWorkflows(t *testing.T) {
+	mayWrite := map[string]map[string]string{"histories.yml/tell": {"issues": "write"}}
 	runs := map[string]string{"check.yml": "go test ./...", "all.yml": ".ci/run"}
 	for _, path := range yamlFiles(t, "workflows") {
 		text, w := readYAML[workflow](t, path)
@@ -37,9 +40,14 @@ func TestWorkflows(t *testing.T) {
 			t.Errorf("%s: permissions %v, want to read the contents", path, w.Permissions)
 		}
 		for name, job := range w.Jobs {
-			if job.Permissions != nil {
-				t.Errorf("%s: %s has permissions of its own", path, name)
+			of := filepath.Base(path) + "/" + name
+			if d := cmp.Diff(mayWrite[of], job.Permissions); d != "" {
+				t.Errorf("%s: %s has permissions of its own (-want +got):\n%s", path, name, d)
 			}
+			if _, writes := mayWrite[of]; writes && (len(job.Steps) != 1 || job.Steps[0].Uses != "" || strings.Contains(job.Steps[0].Run, "${{")) {
+				t.Errorf("%s: %s does more than to write", path, name)
+			}
+			delete(mayWrite, of)
 			for _, s := range job.Steps {
 				if strings.HasPrefix(s.Uses, "actions/checkout@") && (s.With["fetch-depth"] != 0 || s.With["persist-credentials"] != false) {
 					t.Errorf("%s: %s checks out %v, want all of the history, and no credentials kept", path, name, s.With)
@@ -55,6 +63,9 @@ func TestWorkflows(t *testing.T) {
 	}
 	for file, run := range runs {
 		t.Errorf("%s does not run %s", file, run)
+	}
+	for job := range mayWrite {
+		t.Errorf("%s may write, and is not there", job)
 	}
 }
 
