@@ -396,8 +396,8 @@ func TestBills(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			us, _, took := trial{histories: size(flags.histories, 200, 5, 15), atMost: patience(8 * time.Second), draw: withBills(name, true)}.run(t)
-			t.Logf("%v\n%s", us, pace(us["histories"], took))
+			us, _, _ := trial{histories: size(flags.histories, 200, 5, 15), atMost: patience(8 * time.Second), draw: withBills(name, true)}.run(t)
+			t.Log(us)
 			channels = append(channels, us)
 			for _, name := range us.prefixed("bills", "refunds", "fen by hand", "claims", "trouble", "crash before bill", "crash after bill", "alarm bill", "histories", "deliveries", "days") {
 				t.Logf("%6d %s", us[name], name)
