@@ -8,7 +8,7 @@
 // misbehaves in every way that package sandbox knows, and notifications that are lost,
 // repeated, reordered, late, tampered with, or forged. The code that runs in it
 // is the real one: the dispatcher, the notification handler and the timer, each
-// in several instances over one SQLite ledger, and the sandbox as WeChat Pay.
+// in several instances over one ledger, and the sandbox as WeChat Pay.
 // Everything lives in one testing/synctest test, in which a day passes in
 // milliseconds. Then all faults end, more than a day passes, and the books must
 // agree with WeChat Pay to the fen.
