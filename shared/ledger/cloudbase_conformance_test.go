@@ -107,7 +107,7 @@ func callsOver(f *ast.FuncDecl) (found bool) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {
 			name, _ := call.Fun.(*ast.Ident)
-			found = found || name != nil && slices.Contains([]string{"overAll", "overShared", "overSQL", "upgradedFrom"}, name.Name)
+			found = found || name != nil && slices.Contains([]string{"over", "overAll", "overShared", "overSQL", "upgradedFrom"}, name.Name)
 		}
 		return true
 	})

@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"wxrefund/functions/simulation/exhaust"
 	"wxrefund/shared/refund"
 )
 
@@ -97,12 +98,19 @@ func over(t *testing.T, picked func(backend) bool, test func(t *testing.T, b bac
 	}
 }
 
-// overAll runs a test over every backend. Each call of open opens the same
-// ledger, which is empty at first; a private one can be opened once.
-func overAll(t *testing.T, test func(t *testing.T, b backend, open func() *Store)) {
+// overAll runs a test over every backend, and over the map that stands in for one where
+// every history is lived through. Each call of open opens the same ledger, which is empty
+// at first; a private one can be opened once.
+func overAll(t *testing.T, test func(t *testing.T, b backend, open func() refund.Ledger)) {
 	over(t, func(backend) bool { return true }, func(t *testing.T, b backend, url string) {
-		test(t, b, func() *Store { return open(t, url) })
+		test(t, b, func() refund.Ledger { return open(t, url) })
 	})
+	if !strings.HasPrefix(t.Name(), "TestCloudBase/") {
+		t.Run("map", func(t *testing.T) {
+			t.Parallel()
+			test(t, backend{name: "map", private: true}, func() refund.Ledger { return &exhaust.Ledger{} })
+		})
+	}
 }
 
 // overShared runs a test over the backends that may be opened more than once.
@@ -180,7 +188,7 @@ func together(n int, f func(i int)) {
 }
 
 func TestItemsAreCreatedReadAndUpdated(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		same(t, "nothing yet", get(t, l, "a"), []refund.Item{{Key: "a"}})
 
@@ -196,7 +204,7 @@ func TestItemsAreCreatedReadAndUpdated(t *testing.T) {
 }
 
 func TestGetAnswersInTheOrderOfTheKeys(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		commit(t, l, item("a", 0, "A"), item("b", 0, "B"))
 		got := get(t, l, "b", "none", "a", "b", "none")
@@ -214,7 +222,7 @@ func TestGetAnswersInTheOrderOfTheKeys(t *testing.T) {
 }
 
 func TestGetTakesAnyNumberOfKeys(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		for _, n := range []int{2, 3, 4, 5, 63, 64, 65, 200} {
 			var keys []refund.Key
@@ -244,7 +252,7 @@ func TestGetTakesAnyNumberOfKeys(t *testing.T) {
 // Each attempt over a wrong version is stale, alone and together with right
 // ones, and leaves everything as it was.
 func TestCommitOverAWrongVersionIsStaleAndWritesNothing(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		commit(t, l, item("a", 0, "a1"))
 		commit(t, l, item("a", 1, "a2"), item("b", 0, "b1"))
@@ -283,7 +291,7 @@ func TestCommitOverAWrongVersionIsStaleAndWritesNothing(t *testing.T) {
 // What only a mistake of the caller's can bring is refused before anything is
 // written, and is not called stale, for to repeat it would be useless.
 func TestMistakenCommitsAreRefused(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		long := strings.Repeat("k", refund.MaxKey)
 		tests := map[string]struct {
@@ -335,7 +343,7 @@ func TestMistakenCommitsAreRefused(t *testing.T) {
 }
 
 func TestCommitDoesNotChangeTheCallersItems(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		items := []refund.Item{item("b", 0, "B"), item("a", 0, "A")}
 		commit(t, l, items...)
@@ -346,7 +354,7 @@ func TestCommitDoesNotChangeTheCallersItems(t *testing.T) {
 }
 
 func TestBodiesAreKeptByteForByte(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
 		l := open()
 		var bytes256 []byte
 		for i := range 256 {
@@ -378,7 +386,7 @@ func TestBodiesAreKeptByteForByte(t *testing.T) {
 }
 
 func TestDueIsKeptToTheMillisecond(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		shanghai := time.FixedZone("CST", 8*60*60)
 		version := int64(0)
@@ -458,7 +466,7 @@ func listPages(due time.Time, limit int, items ...refund.Item) (pages [][]string
 }
 
 func TestListIsCompleteAndInOrder(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
 		l := open()
 		limits := []int{1, 3, 4, 6, 10, 25, 26, 27, 1 << 60}
 		if b.slow {
@@ -504,7 +512,7 @@ func TestListIsCompleteAndInOrder(t *testing.T) {
 }
 
 func TestListRefusesBadLimitsAndCursors(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		for _, limit := range []int{0, -1} {
 			if _, _, err := l.List(t.Context(), refund.DueBy(at(0)), "", limit); err == nil {
@@ -526,7 +534,7 @@ func TestListRefusesBadLimitsAndCursors(t *testing.T) {
 // A cursor is a place: what stays as it is comes exactly once, however much
 // else comes, goes and moves between the pages.
 func TestCursorStaysWhileItemsChange(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		var items []refund.Item
 		version := map[string]int64{}
@@ -592,7 +600,7 @@ func TestCursorStaysWhileItemsChange(t *testing.T) {
 // D1: of 64 commits that would create the same item, one is written, and nothing of
 // the others.
 func TestOneOfManyClaimantsWins(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		var won, stale atomic.Int32
 		var winner atomic.Int64
@@ -636,8 +644,8 @@ func increment(ctx context.Context, l refund.Ledger, key refund.Key) error {
 }
 
 func TestConcurrentIncrementsLoseNothing(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
-		ledgers := []*Store{open()}
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
+		ledgers := []refund.Ledger{open()}
 		if !b.private {
 			ledgers = append(ledgers, open())
 		}
@@ -651,7 +659,7 @@ func TestConcurrentIncrementsLoseNothing(t *testing.T) {
 }
 
 func TestReadsSeeFinishedCommits(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
 		writer := open()
 		reader := writer
 		if !b.private {
@@ -742,8 +750,8 @@ func audit(ctx context.Context, l refund.Ledger, order refund.Key, numbers []ref
 // never exceeds the total, equals the sum of the claims at every instant, and no
 // refund is refused that would have fitted.
 func TestOrderIsNeverOverdrawn(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
-		ledgers := []*Store{open()}
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
+		ledgers := []refund.Ledger{open()}
 		if !b.private {
 			ledgers = append(ledgers, open())
 		}
@@ -795,7 +803,7 @@ func TestOrderIsNeverOverdrawn(t *testing.T) {
 }
 
 func TestEndedContextWritesNothing(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		commit(t, l, dueItem("a", 0, "A", at(0)))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -809,9 +817,11 @@ func TestEndedContextWritesNothing(t *testing.T) {
 		if _, _, err := l.List(ctx, refund.DueBy(at(0)), "", 1); !errors.Is(err, context.Canceled) {
 			t.Errorf("List: got %v, want Canceled", err)
 		}
-		for name, call := range everyCall {
-			if err := call(ctx, l); !errors.Is(err, context.Canceled) {
-				t.Errorf("%s: got %v, want Canceled", name, err)
+		if s, ok := l.(*Store); ok {
+			for name, call := range everyCall {
+				if err := call(ctx, s); !errors.Is(err, context.Canceled) {
+					t.Errorf("%s: got %v, want Canceled", name, err)
+				}
 			}
 		}
 		same(t, "as before", get(t, l, "a", "b"), []refund.Item{dueItem("a", 1, "A", at(0)), {Key: "b"}})
@@ -821,7 +831,7 @@ func TestEndedContextWritesNothing(t *testing.T) {
 // Contexts that end anywhere within a call leave all of a commit or nothing,
 // and a ledger that works.
 func TestContextEndingAnywhereLeavesAllOrNothing(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
 		l := open()
 		version := int64(0)
 		late := false // the commit before may have been written since
@@ -872,11 +882,8 @@ func TestContextEndingAnywhereLeavesAllOrNothing(t *testing.T) {
 }
 
 func TestReopeningKeepsEverything(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
-		if b.private {
-			t.Skip("nothing is kept")
-		}
-		l := open()
+	overShared(t, func(t *testing.T, _ backend, url string) {
+		l := open(t, url)
 		commit(t, l, dueItem("a", 0, "A", at(3)), item("b", 0, "\x00\xff"), item("c", 0, ""))
 		commit(t, l, dueItem("a", 1, "A2", at(4)))
 		if err := l.Close(); err != nil {
@@ -888,7 +895,7 @@ func TestReopeningKeepsEverything(t *testing.T) {
 		if err := l.Commit(t.Context(), item("d", 0, "")); err == nil || errors.Is(err, refund.ErrStale) {
 			t.Errorf("Commit after Close: got %v", err)
 		}
-		again := open()
+		again := open(t, url)
 		same(t, "kept", get(t, again, "a", "b", "c", "d"), []refund.Item{
 			dueItem("a", 2, "A2", at(4)), item("b", 1, "\x00\xff"), item("c", 1, ""), {Key: "d"},
 		})

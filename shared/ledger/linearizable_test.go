@@ -151,8 +151,8 @@ func (h *accesses) live(seed uint64, prefix string, clients, calls int, ledgers 
 // Whatever many clients read and commit at once, while connections break and contexts end,
 // there is an order of all of it in which each call took effect at one instant.
 func TestHistoriesAreLinearizable(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, _ func() *Store) {
-		through, cuts := cutting(t, b.fresh(t), b.env != "")
+	over(t, func(backend) bool { return true }, func(t *testing.T, b backend, url string) {
+		through, cuts := cutting(t, url, b.env != "")
 		ledgers := []refund.Ledger{open(t, through)}
 		if !b.private {
 			ledgers = append(ledgers, open(t, through))

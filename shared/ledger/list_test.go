@@ -44,7 +44,7 @@ func counted(t testing.TB, l refund.Ledger, index refund.Index) int {
 }
 
 func TestClassIsKeptAndChangedWithItsItem(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		longest := strings.Repeat("z", refund.MaxClass-2) + "_!"
 		shanghai := time.FixedZone("CST", 8*60*60)
@@ -86,7 +86,7 @@ func TestClassIsKeptAndChangedWithItsItem(t *testing.T) {
 // Any of several classes, from a time on and before another, page by page: complete, the
 // newest first, those of one millisecond by key, and counted.
 func TestClassesAreListedNewestFirst(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
 		l := open()
 		limits := []int{1, 4, 5, 64, 1 << 60}
 		if b.slow {
@@ -141,7 +141,7 @@ func TestClassesAreListedNewestFirst(t *testing.T) {
 // Everything is listed once, in whatever order, with all that belongs to it; and counted,
 // as what is due is.
 func TestEverythingIsListedOnceAndCounted(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
 		l := open()
 		if got := pagesOf(t, l, refund.Everything(), 10); got != nil || counted(t, l, refund.Everything()) != 0 {
 			t.Errorf("nothing yet: got %v", got)
@@ -203,7 +203,7 @@ func TestEverythingIsListedOnceAndCounted(t *testing.T) {
 // What stays as it is comes exactly once, however much else comes, goes and moves between
 // the pages, and whatever becomes of the item that the cursor names.
 func TestCursorsOfClassesAndKeysStayWhileItemsChange(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		for _, name := range []string{"classes", "everything"} {
 			index := refund.Everything()
 			if name == "classes" {
@@ -264,7 +264,7 @@ func TestCursorsOfClassesAndKeysStayWhileItemsChange(t *testing.T) {
 }
 
 func TestIndexesRefuseWhatIsNotTheirs(t *testing.T) {
-	overAll(t, func(t *testing.T, _ backend, open func() *Store) {
+	overAll(t, func(t *testing.T, _ backend, open func() refund.Ledger) {
 		l := open()
 		commit(t, l, refund.Item{Key: "a", Body: []byte{}, Due: at(0), Class: "open", At: at(0)},
 			refund.Item{Key: "b", Body: []byte{}, Due: at(0), Class: "open", At: at(0)})

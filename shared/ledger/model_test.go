@@ -19,7 +19,7 @@ import (
 // A model is a map that a ledger must not differ from, and a reader somewhere
 // within a list.
 type model struct {
-	ledger *Store
+	ledger refund.Ledger
 	keys   []refund.Key
 	items  map[refund.Key]refund.Item // those that exist
 
@@ -39,7 +39,7 @@ type classReader struct {
 // Random histories: whatever is committed, over right versions and wrong ones,
 // the ledger answers as the map does.
 func TestRandomHistoriesMatchAMap(t *testing.T) {
-	overAll(t, func(t *testing.T, b backend, open func() *Store) {
+	overAll(t, func(t *testing.T, b backend, open func() refund.Ledger) {
 		l := open()
 		history := 0
 		rapid.Check(t, func(rt *rapid.T) {

@@ -89,18 +89,18 @@ var errUnknown = errors.New("exhaust: the ledger does not say whether it has wri
 
 func (l memory) Get(_ context.Context, keys ...refund.Key) ([]refund.Item, error) {
 	if !slices.ContainsFunc(keys, func(k refund.Key) bool { return !silent(k) }) {
-		return l.r.w.items.get(keys), nil
+		return l.r.w.items.get(keys)
 	}
 	what := fmt.Sprint("reads ", keys)
 	now := fmt.Sprint(what, l.r.changes)
 	l.await(what, l.last != now) // who looks again at what has not changed is not overtaken anew
 	l.last = fmt.Sprint(what, l.r.changes)
-	items := l.r.w.items.get(keys)
+	items, err := l.r.w.items.get(keys)
 	for _, it := range items {
 		l.sum.int(int64(l.r.x.itemDigest(it))) // #nosec G115 -- its bits
 		l.sum.int(it.Version)
 	}
-	return items, nil
+	return items, err
 }
 
 func (l memory) Commit(_ context.Context, items ...refund.Item) error {
@@ -158,7 +158,7 @@ func (l memory) List(_ context.Context, index refund.Index, cursor string, limit
 }
 
 func (l memory) Count(_ context.Context, index refund.Index) (int64, error) {
-	places, err := l.r.w.items.listed(index)
+	places, err := l.r.w.items.listed(index, 0)
 	return int64(len(places)), err
 }
 

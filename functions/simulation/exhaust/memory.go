@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,20 +20,26 @@ import (
 type Items map[refund.Key]refund.Item
 
 // get returns the items of the keys.
-func (m Items) get(keys []refund.Key) []refund.Item {
+func (m Items) get(keys []refund.Key) ([]refund.Item, error) {
 	items := make([]refund.Item, len(keys))
 	for i, k := range keys {
+		if err := checkKey(k); err != nil {
+			return nil, err
+		}
 		items[i] = refund.Item{Key: k}
 		if it, ok := m[k]; ok {
 			it.Body = bytes.Clone(it.Body)
 			items[i] = it
 		}
 	}
-	return items
+	return items, nil
 }
 
 // commit writes all items, or none and [refund.ErrStale].
 func (m Items) commit(items []refund.Item) error {
+	if err := checkCommit(items); err != nil {
+		return err
+	}
 	for _, it := range items {
 		if m[it.Key].Version != it.Version {
 			return refund.ErrStale
@@ -44,11 +48,59 @@ func (m Items) commit(items []refund.Item) error {
 	for _, it := range items {
 		it.Version++
 		it.Body = bytes.Clone(it.Body)
-		if it.Body == nil {
-			it.Body = []byte{}
-		}
 		it.Due, it.At = milliseconds(it.Due), milliseconds(it.At)
 		m[it.Key] = it
+	}
+	return nil
+}
+
+// checkCommit refuses what every ledger refuses.
+func checkCommit(items []refund.Item) error {
+	if len(items) == 0 {
+		return errors.New("exhaust: nothing to commit")
+	}
+	for i, it := range items {
+		if err := checkKey(it.Key); err != nil {
+			return err
+		}
+		switch {
+		case slices.ContainsFunc(items[:i], func(other refund.Item) bool { return other.Key == it.Key }):
+			return fmt.Errorf("exhaust: key %q occurs twice", it.Key)
+		case it.Version < 0:
+			return fmt.Errorf("exhaust: key %q: version %d", it.Key, it.Version)
+		case it.Body == nil:
+			return fmt.Errorf("exhaust: key %q: no body", it.Key)
+		case (it.Class == "") != it.At.IsZero():
+			return fmt.Errorf("exhaust: key %q: a class and the time under it, want both or neither", it.Key)
+		case it.Class != "":
+			if err := checkClass(it.Class); err != nil {
+				return fmt.Errorf("exhaust: key %q: %w", it.Key, err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkKey(k refund.Key) error {
+	switch i := strings.IndexFunc(string(k), func(r rune) bool { return r < ' ' || r > '~' }); {
+	case k == "":
+		return errors.New("exhaust: empty key")
+	case len(k) > refund.MaxKey:
+		return fmt.Errorf("exhaust: key of %d bytes, want at most %d", len(k), refund.MaxKey)
+	case i >= 0:
+		return fmt.Errorf("exhaust: key %q: byte %d is not printable ASCII", k, i)
+	}
+	return nil
+}
+
+func checkClass(class string) error {
+	switch i := strings.IndexFunc(class, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' && r != '!' }); {
+	case class == "":
+		return errors.New("empty class")
+	case len(class) > refund.MaxClass:
+		return fmt.Errorf("class of %d bytes, want at most %d", len(class), refund.MaxClass)
+	case i >= 0:
+		return fmt.Errorf("class %q: byte %d is none of a-z, _ and !", class, i)
 	}
 	return nil
 }
@@ -61,35 +113,37 @@ func milliseconds(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
 
-// A place is where an item stands in an index.
+// A place is where an item stands in an index: of what is due, how many shards behind the
+// one that the list began with.
 type place struct {
-	shard int // of what is due: how far behind the first that is listed
-	at    int64
-	key   refund.Key
+	first, shard int
+	at           int64
+	key          refund.Key
 }
 
 func (p place) compare(q place) int {
 	return cmp.Or(cmp.Compare(p.shard, q.shard), cmp.Compare(p.at, q.at), cmp.Compare(p.key, q.key))
 }
 
-// listed are the items of an index with their places, in its order.
-func (m Items) listed(index refund.Index) ([]place, error) {
+// listed are the items of an index with their places, in its order. The list of what is
+// due began with a shard.
+func (m Items) listed(index refund.Index, first int) ([]place, error) {
+	if err := checkIndex(index); err != nil {
+		return nil, err
+	}
 	var places []place
 	for k, it := range m {
 		switch index.Kind {
 		case refund.IndexDue:
 			if !it.Due.IsZero() && it.Due.UnixMilli() <= index.Until.UnixMilli() {
-				places = append(places, place{(shardOf(k) - firstShard(index.Until) + shards) % shards, it.Due.UnixMilli(), k})
+				places = append(places, place{first, (shardOf(k) - first + shards) % shards, it.Due.UnixMilli(), k})
 			}
 		case refund.IndexClass:
-			in := slices.Contains(index.Classes, it.Class) && (index.Since.IsZero() || !it.At.Before(index.Since)) && (index.Until.IsZero() || it.At.Before(index.Until))
-			if it.Class != "" && in {
-				places = append(places, place{0, it.At.UnixMilli(), k})
+			if slices.Contains(index.Classes, it.Class) && (index.Since.IsZero() || !it.At.Before(index.Since)) && (index.Until.IsZero() || it.At.Before(index.Until)) {
+				places = append(places, place{at: it.At.UnixMilli(), key: k})
 			}
-		case refund.IndexKey:
-			places = append(places, place{key: k})
 		default:
-			return nil, errors.New("exhaust: an index that is not known")
+			places = append(places, place{key: k})
 		}
 	}
 	slices.SortFunc(places, place.compare)
@@ -97,6 +151,31 @@ func (m Items) listed(index refund.Index) ([]place, error) {
 		slices.Reverse(places)
 	}
 	return places, nil
+}
+
+// maxPage and maxClasses are those of package ledger.
+const maxPage, maxClasses = 1000, 32
+
+func checkIndex(index refund.Index) error {
+	switch index.Kind {
+	case refund.IndexDue, refund.IndexKey:
+		return nil
+	case refund.IndexClass:
+	default:
+		return errors.New("exhaust: an index that is not known")
+	}
+	for _, class := range index.Classes {
+		if err := checkClass(class); err != nil {
+			return fmt.Errorf("exhaust: %w", err)
+		}
+	}
+	switch n := len(slices.Compact(slices.Sorted(slices.Values(index.Classes)))); {
+	case n == 0:
+		return errors.New("exhaust: an index of no classes")
+	case n > maxClasses:
+		return fmt.Errorf("exhaust: an index of %d classes, want at most %d", n, maxClasses)
+	}
+	return nil
 }
 
 // shards and the two rules about them are those of package ledger.
@@ -115,15 +194,21 @@ func firstShard(due time.Time) int {
 
 // list is [refund.Ledger.List].
 func (m Items) list(index refund.Index, cursor string, limit int) (items []refund.Item, next string, err error) {
-	places, err := m.listed(index)
+	if limit < 1 {
+		return nil, "", fmt.Errorf("exhaust: limit %d, want 1 or more", limit)
+	}
+	limit = min(limit, maxPage)
+	after := place{first: firstShard(index.Until)}
+	if cursor != "" {
+		if after, err = parsePlace(cursor, index.Kind); err != nil {
+			return nil, "", err
+		}
+	}
+	places, err := m.listed(index, after.first)
 	if err != nil {
 		return nil, "", err
 	}
 	if cursor != "" {
-		after, err := parsePlace(cursor, index.Kind)
-		if err != nil {
-			return nil, "", err
-		}
 		places = slices.DeleteFunc(places, func(p place) bool {
 			if index.Kind == refund.IndexClass {
 				return p.compare(after) >= 0
@@ -131,33 +216,33 @@ func (m Items) list(index refund.Index, cursor string, limit int) (items []refun
 			return p.compare(after) <= 0
 		})
 	}
-	for i, p := range places[:min(limit, len(places))] {
-		items = append(items, m.get([]refund.Key{p.key})[0])
-		if i == limit-1 && len(places) > limit {
-			next = p.cursor(index.Kind)
-		}
+	if len(places) > limit {
+		places = places[:limit]
+		next = places[limit-1].cursor(index.Kind)
+	}
+	for _, p := range places {
+		it := m[p.key]
+		it.Body = bytes.Clone(it.Body)
+		items = append(items, it)
 	}
 	return items, next, nil
 }
 
 func (p place) cursor(kind refund.IndexKind) string {
-	return fmt.Sprintf("%d %d %d %s", kind, p.shard, p.at, p.key)
+	return fmt.Sprintf("%d %d %d %d %s", kind, p.first, p.shard, p.at, p.key)
 }
 
 var errCursor = errors.New("exhaust: not a cursor of this index")
 
+// parsePlace undoes cursor.
 func parsePlace(s string, kind refund.IndexKind) (p place, err error) {
-	parts := strings.SplitN(s, " ", 4)
-	if len(parts) != 4 || parts[0] != strconv.Itoa(int(kind)) {
+	parts := strings.SplitN(s, " ", 5) // a key may hold spaces
+	if len(parts) != 5 {
 		return p, errCursor
 	}
-	p.shard, err = strconv.Atoi(parts[1])
-	if err != nil {
-		return p, errCursor
-	}
-	p.at, err = strconv.ParseInt(parts[2], 10, 64)
-	p.key = refund.Key(parts[3])
-	if err != nil || p.cursor(kind) != s {
+	p.key = refund.Key(parts[4])
+	_, err = fmt.Sscanf(strings.Join(parts[1:4], " "), "%d %d %d", &p.first, &p.shard, &p.at)
+	if err != nil || p.first < 0 || p.first >= shards || p.shard < 0 || p.shard >= shards || checkKey(p.key) != nil || p.cursor(kind) != s {
 		return p, errCursor
 	}
 	return p, nil
@@ -176,7 +261,7 @@ func (l *Ledger) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, er
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.items.get(keys), nil
+	return l.items.get(keys)
 }
 
 // Commit is [refund.Ledger.Commit].
@@ -209,13 +294,6 @@ func (l *Ledger) Count(ctx context.Context, index refund.Index) (int64, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	places, err := l.items.listed(index)
+	places, err := l.items.listed(index, 0)
 	return int64(len(places)), err
-}
-
-// Items is a copy of all that it holds.
-func (l *Ledger) Items() Items {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.items)
 }
