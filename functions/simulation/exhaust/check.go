@@ -169,7 +169,7 @@ func (r *run) check() {
 			}
 			for _, f := range r.w.flying {
 				if f.req.OutRefundNo == no && r.w.now.Before(f.until) && !row.Taken {
-					if rule, _ := r.w.decide(r.x.orders(), r.x.system.sent(f.req), false); rule == accepted {
+					if rule, _ := r.decide(r.x.system.sent(f.req)); rule == accepted {
 						r.violates("%s is rejected in the ledger while a request for it is on its way", no)
 					}
 				}

@@ -26,11 +26,12 @@ const (
 )
 
 // decide is what WeChat Pay does about a request, by the rules of the sandbox.
-func (w *world) decide(orders []order, req refund.Request, byHand bool) (rule, *order) {
+func (r *run) decide(req refund.Request) (rule, *order) {
+	w, orders := r.w, r.x.orders()
 	o, no := find(orders, req)
 	if h := w.held(req.OutRefundNo); h != nil {
 		p, _ := find(orders, h.req)
-		if !repeats(h.req, *p, req) {
+		if !repeats(h.req, *p, req) || h.byHand && r.x.system.served {
 			return content, nil
 		}
 		return accepted, p
@@ -83,7 +84,7 @@ func repeats(first refund.Request, o order, req refund.Request) bool {
 // arrive lets a request arrive at WeChat Pay.
 func (r *run) arrive(req refund.Request, byHand bool, wish int) (refund.Refund, *refund.Error) {
 	sent := r.x.system.sent(req)
-	no, o := r.w.decide(r.x.orders(), sent, byHand)
+	no, o := r.decide(sent)
 	if no != accepted {
 		return refund.Refund{}, r.x.system.refusal(no)
 	}
@@ -96,11 +97,12 @@ func (r *run) arrive(req refund.Request, byHand bool, wish int) (refund.Refund, 
 	return r.x.system.accepted(*h, *o), nil
 }
 
-// become gives a refund at WeChat Pay its next status, and writes the notification.
+// become gives a refund at WeChat Pay its next status, and writes the notification. What
+// comes of refunds by hand comes in words of its own, and is no part of any world.
 func (r *run) become(i int, status refund.Status) {
 	h := &r.w.refunds[i]
 	h.past = append(h.past, status)
-	if r.x.system.letters != none && r.x.scenario.letters {
+	if r.x.system.letters != none && r.x.scenario.letters && !h.byHand {
 		r.w.letters = append(r.w.letters, letter{no: h.req.OutRefundNo, status: status})
 	}
 }

@@ -50,13 +50,13 @@ func (c wire) Refund(_ context.Context, req refund.Request) (refund.Refund, erro
 	switch what {
 	case "does not arrive":
 		r.say("%s sends %s: 429, it is not carried out", c.name, req.OutRefundNo)
-		return refund.Refund{}, tooMany()
+		return refund.Refund{}, r.x.system.mishap(tooMany)
 	case "refused: balance":
 		r.say("%s sends %s: refused, the balance is too low", c.name, req.OutRefundNo)
-		return refund.Refund{}, notEnough()
+		return refund.Refund{}, r.x.system.mishap(notEnough)
 	case "refused: signature":
 		r.say("%s sends %s: refused, its signature", c.name, req.OutRefundNo)
-		return refund.Refund{}, &refund.Error{Code: refund.CodeRejected, Next: refund.LaterOrFix, Upstream: "SIGN_ERROR", Message: "the signature"}
+		return refund.Refund{}, r.x.system.mishap(signature)
 	case "arrives late", "is on its way when the process dies":
 		r.say("%s sends %s, which is on its way for long", c.name, req.OutRefundNo)
 		r.w.flying = append(r.w.flying, flying{req, recorded.Add(life), c.wish})
@@ -105,22 +105,27 @@ func (c wire) Query(_ context.Context, l refund.Lookup) (refund.Page, error) {
 	if h == nil {
 		r.say("%s asks about %s: there is none", c.name, l.OutRefundNo)
 		c.learns("none")
-		e := r.x.system.notFound
-		e.Message = "no such refund"
-		return refund.Page{}, &e
+	} else {
+		r.say("%s asks about %s: it is %s", c.name, l.OutRefundNo, h.status())
+		c.learns(string(h.status()))
 	}
-	o, _ := find(r.x.orders(), h.req)
-	r.say("%s asks about %s: it is %s", c.name, l.OutRefundNo, h.status())
-	c.learns(string(h.status()))
-	return refund.Page{TotalRefundCount: 1, RefundCount: 1, Refunds: []refund.Refund{r.x.system.told(*h, *o, h.status())}}, nil
+	page, no := r.found(h)
+	if no != nil {
+		return refund.Page{}, no
+	}
+	return page, nil
 }
 
-func (c wire) Order(context.Context, refund.Lookup) (refund.PaidOrder, error) {
-	return refund.PaidOrder{}, &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "orders are not asked about here"}
+// Order would be an answer that nobody has scripted: whoever asks breaks the run.
+func (c wire) Order(_ context.Context, l refund.Lookup) (refund.PaidOrder, error) {
+	c.r.violates("%s asks about the order %s, and no world has an answer", c.name, l.OutTradeNo)
+	return refund.PaidOrder{}, lost()
 }
 
-func (c wire) FinishAbnormal(context.Context, refund.AbnormalRequest) (refund.Refund, error) {
-	return refund.Refund{}, &refund.Error{Code: refund.CodeInvalid, Next: refund.AfterFix, Message: "abnormal refunds are not finished here"}
+// FinishAbnormal is like Order.
+func (c wire) FinishAbnormal(_ context.Context, a refund.AbnormalRequest) (refund.Refund, error) {
+	c.r.violates("%s finishes the abnormal refund %s, and no world has an answer", c.name, a.OutRefundNo)
+	return refund.Refund{}, lost()
 }
 
 // Bill is the bill of a day: what was accepted on it.
@@ -137,10 +142,7 @@ func (c wire) Bill(_ context.Context, q refund.BillQuery) (*refund.Bill, error) 
 			continue
 		}
 		o, _ := find(r.x.orders(), h.req)
-		rows = append(rows, refund.BillRow{
-			Line: int64(len(rows) + 2), MchID: merchant.MchID, TransactionID: o.transaction, OutTradeNo: o.trade, RefundID: "50" + h.req.OutRefundNo,
-			OutRefundNo: h.req.OutRefundNo, AcceptedAt: h.at, Amount: h.req.Amount.Refund, Refunded: h.req.Amount.Refund, Currency: "CNY", Status: h.status(),
-		})
+		rows = append(rows, r.row(int64(len(rows)+2), h, *o))
 	}
 	b.Rows, b.Empty = int64(len(rows)), len(rows) == 0
 	b.Refunds = func(yield func(refund.BillRow, error) bool) {
@@ -152,6 +154,18 @@ func (c wire) Bill(_ context.Context, q refund.BillQuery) (*refund.Bill, error) 
 	}
 	r.say("%s reads the bill of %s, of %d refunds", c.name, q.Day, len(rows))
 	return b, nil
+}
+
+// row is what a bill has of a refund. It has no word that is known for one that is closed.
+func (r *run) row(line int64, h held, o order) refund.BillRow {
+	status := h.status()
+	if status == refund.StatusClosed {
+		status = ""
+	}
+	return refund.BillRow{
+		Line: line, MchID: merchant.MchID, TransactionID: o.transaction, OutTradeNo: o.trade, RefundID: "50" + h.req.OutRefundNo,
+		OutRefundNo: h.req.OutRefundNo, AcceptedAt: h.at, Amount: h.req.Amount.Refund, Refunded: h.req.Amount.Refund, Currency: "CNY", Status: status,
+	}
 }
 
 var errDeaf = errors.New("exhaust: the subscriber does not answer")
