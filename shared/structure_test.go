@@ -64,7 +64,7 @@ var allowed = map[string][]string{
 	"wxpayfunctions":           {"shared/refund", "shared/strictjson"},
 
 	// For tests.
-	"functions/simulation/exhaust": {"shared/channel", "shared/refund"},
+	"functions/simulation/exhaust": {"notify", "shared/channel", "shared/refund", "shared/wxpay", "wxpayfunctions"},
 	"functions/simulation/model":   {"shared/refund"},
 	"shared/console/consoletest":   {"shared/needs"},
 	"shared/sandbox/doortest":      {"shared/sandbox/door", "shared/sandbox/world"},

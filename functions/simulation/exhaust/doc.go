@@ -5,8 +5,13 @@
 // is, what becomes of a request, of its answer, of a commit and its answer, whether a
 // process dies at a step, when a notification comes. A chooser replays the choices of one
 // run and changes the last of them for the next, as an odometer counts, until there is
-// none left: then every history within the bounds has been lived through, by the real code
-// of package refund, and not a sample of them.
+// none left: then every history within the bounds has been lived through, by the real code,
+// and not a sample of them: clients and operators call the dispatcher of package
+// wxpayfunctions, notifications come to that of package notify, signed, sealed or relayed
+// as the system does it, and the timer runs as the platform runs it.
+//
+// What stands in for others is held to them: the ledger in memory by the conformance suite
+// of package ledger, WeChat Pay's rules and the channels' answers by the sandbox.
 //
 // Time is virtual, and processes run one at a time: each has a goroutine that waits before
 // every call of the ledger, of WeChat Pay and of a subscriber until it is its turn. A crash

@@ -30,6 +30,7 @@ type explorer struct {
 	rows     map[string]*row
 	accounts map[string]*account
 	digests  map[string]uint64
+	mails    map[string]mail
 	drains   bool
 	start    time.Time // of the virtual time
 	paths    int
@@ -50,10 +51,11 @@ func Explore(t *testing.T, name string, sc Scenario) (res Result) {
 	if !sc.runsOn(systemOf(name)) {
 		return res
 	}
+	keys() // before time is virtual
 	synctest.Test(t, func(*testing.T) {
 		x := &explorer{
 			scenario: &sc, system: systemOf(name), seed: maphash.MakeSeed(), start: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), seen: map[uint64]struct{}{}, within: map[uint64]struct{}{}, drained: map[uint64]struct{}{},
-			rows: map[string]*row{}, accounts: map[string]*account{}, digests: map[string]uint64{},
+			rows: map[string]*row{}, accounts: map[string]*account{}, digests: map[string]uint64{}, mails: map[string]mail{},
 		}
 		res.Broken = x.explore()
 		res.Paths, res.States = x.paths, len(x.seen)+len(x.within)

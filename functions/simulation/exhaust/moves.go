@@ -120,12 +120,10 @@ func (r *run) do(m move) {
 		w.letters[len(w.letters)-1].sent++
 		r.deliver(len(w.letters) - 1)
 	case "timer":
-		r.begin("the timer", -1, func(s *refund.Service, a *actor) {
+		r.begin("the timer", -1, func(s *refund.Service, _ *actor) {
 			r.say("the timer runs")
-			sum, _ := s.Reconcile(context.Background())
-			if sum.Bills > 0 {
-				w.billed = true
-			}
+			s.Reconciled = func(_ context.Context, sum refund.Summary, _ error) { w.billed = w.billed || sum.Bills > 0 }
+			s.HandleTimer(context.Background(), refund.Caller{}, nil)
 		})
 	case "wait":
 		due, _ := w.due()
@@ -177,31 +175,31 @@ func (r *run) tap(i int) {
 		caller = refund.Caller{Kind: refund.Operator, Name: wish.operator}
 	}
 	name := fmt.Sprintf("client %d", i+1)
-	r.begin(name, i, func(s *refund.Service, a *actor) {
+	r.begin(name, i, func(s *refund.Service, _ *actor) {
 		r.say("%s asks for %d of order %s as %s", name, req.Amount.Refund, r.x.scenario.orders[wish.order].trade, req.OutRefundNo)
-		got, err := s.Refund(context.Background(), caller, req)
-		r.answered(i, req, got, err)
+		r.answered(i, req, dispatch(s, caller, "wxpay_refund", req))
 	})
 }
 
 // answered is what a client makes of its answer.
-func (r *run) answered(i int, req refund.Request, got refund.Refund, err error) {
+func (r *run) answered(i int, req refund.Request, got reply) {
 	c := &r.w.clients[i]
-	e := refund.AsError(err)
-	switch {
-	case err == nil:
-		r.say("client %d is answered: %s", i+1, got.Status)
+	switch name := got.name(); name {
+	case "", "invalid", "denied", "internal":
+		r.violates("client %d asks properly, and is answered: %s", i+1, name)
+	case string(got.Data.Status):
+		r.say("client %d is answered: %s", i+1, name)
 		c.done = true
 		if r.w.held(req.OutRefundNo) == nil {
-			r.violates("client %d is told that %s is %s, which WeChat Pay does not have", i+1, req.OutRefundNo, got.Status)
+			r.violates("client %d is told that %s is %s, which WeChat Pay does not have", i+1, req.OutRefundNo, name)
 		}
-	case e.Code == refund.CodeUnavailable, e.Code == refund.CodeProposed, e.Code == refund.CodeLimited:
-		r.say("client %d is answered: %s", i+1, e.Code)
+	case "unavailable", "proposed", "limited":
+		r.say("client %d is answered: %s", i+1, name)
 	default:
-		r.say("client %d is answered: %s, %s", i+1, e.Code, e.Next)
+		r.say("client %d is answered: %s, %s", i+1, name, got.Retry)
 		// Refused for certain: whoever wants the money takes another number, unless the order cannot give it.
-		if e.Code == refund.CodeConflict && e.Next != refund.NewNumber || c.number > 0 {
-			c.done = e.Next == refund.Never || c.number > 0
+		if name == "conflict" && got.Retry != "new_number" || c.number > 0 {
+			c.done = got.Retry == "never" || c.number > 0
 			break
 		}
 		c.number++
@@ -213,22 +211,10 @@ func (r *run) deliver(i int) {
 	l := r.w.letters[i]
 	h := r.w.held(l.no)
 	o, _ := find(r.x.orders(), h.req)
-	out := refund.Outcome{
-		Source: refund.Notification, OutRefundNo: l.no, Merchant: merchant, EventID: "E-" + l.no + string(l.status),
-		Refund: r.x.system.told(*h, *o, l.status),
-	}
-	r.begin("notify", -1, func(s *refund.Service, a *actor) {
+	m := r.x.mail(l, r.x.system.told(*h, *o, l.status))
+	r.begin("notify", -1, func(s *refund.Service, _ *actor) {
 		r.say("the notification comes that %s is %s", l.no, l.status)
-		var err error
-		if r.x.system.letters == signed {
-			_, err = s.SettleAndDeliver(context.Background(), out)
-		} else {
-			var st refund.Settlement
-			if st, err = s.Relayed(context.Background(), refund.Caller{Kind: refund.Server}, out); err == nil && st.Owes {
-				s.Deliver(context.Background(), out.OutRefundNo)
-			}
-		}
-		if err == nil {
+		if r.hears(s, m) {
 			r.w.letters[i].acked = true
 			r.say("the notification is acknowledged")
 			r.acknowledged(l)

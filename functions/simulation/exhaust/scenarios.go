@@ -242,20 +242,13 @@ func approve(who, no string) act {
 		id := r.application()
 		r.begin("operator "+who, -1, func(s *refund.Service, _ *actor) {
 			r.say("operator %s approves what %s is to be", who, no)
-			a, err := s.Approve(context.Background(), refund.Caller{Kind: refund.Operator, Name: who}, refund.Decision{ApplicationID: id})
-			if err == nil || refund.AsError(err).Code != refund.CodeDenied {
+			got := dispatch(s, refund.Caller{Kind: refund.Operator, Name: who}, "wxpay_refund_approve", map[string]string{"application_id": id})
+			if got.name() != "denied" {
 				r.w.approvers = append(slices.Clone(r.w.approvers), who)
 			}
-			r.say("operator %s is answered: %s", who, answer(string(a.State), err))
+			r.say("operator %s is answered: %s", who, got.name())
 		})
 	}}
-}
-
-func answer(ok string, err error) string {
-	if err != nil {
-		return string(refund.AsError(err).Code)
-	}
-	return ok
 }
 
 // application is the one that there is.

@@ -12,7 +12,8 @@ type letters int
 
 const (
 	none   letters = iota // there are none
-	signed                // WeChat Pay has signed them
+	signed                // WeChat Pay has signed and sealed them
+	sealed                // it has sealed them alone, so that they are believed as far as a question confirms them
 	relays                // the platform passes them on, unsigned
 )
 
@@ -70,7 +71,7 @@ func systemOf(name string) *system {
 	case "cloudpay":
 		s = &system{spec: (&channel.CloudPay{}).Spec(), letters: relays, v2: true, one: true, served: true, mishaps: oddV2, refusals: ofV2, notFound: noRefund}
 	case "global":
-		s = &system{spec: (&channel.Global{}).Spec(), letters: signed, v2: true, one: true, mishaps: oddV2, refusals: ofV2, notFound: noRefund}
+		s = &system{spec: (&channel.Global{}).Spec(), letters: sealed, v2: true, one: true, mishaps: oddV2, refusals: ofV2, notFound: noRefund}
 	case "wecom":
 		s = &system{spec: (&channel.WeCom{}).Spec(), letters: none, byTrade: true, brief: true, mishaps: ofCorp, notFound: v3(refund.CodeNotFound, "720509", false), refusals: map[rule]refund.Error{
 			content: corp("720502"), noOrder: v3(refund.CodeNotFound, "720501", false), noTrade: corp("720501"), invalid: corp("720502"), nothingLeft: corp("720503"), tooMuch: corp("720504"),

@@ -97,12 +97,12 @@ func (r *run) arrive(req refund.Request, byHand bool, wish int) (refund.Refund, 
 	return r.x.system.accepted(*h, *o), nil
 }
 
-// become gives a refund at WeChat Pay its next status, and writes the notification. What
-// comes of refunds by hand comes in words of its own, and is no part of any world.
+// become gives a refund at WeChat Pay its next status, and writes the notification.
+// The platforms relay none of refunds by hand.
 func (r *run) become(i int, status refund.Status) {
 	h := &r.w.refunds[i]
 	h.past = append(h.past, status)
-	if r.x.system.letters != none && r.x.scenario.letters && !h.byHand {
+	if l := r.x.system.letters; r.x.scenario.letters && (l == signed || l == sealed || l == relays && !h.byHand) {
 		r.w.letters = append(r.w.letters, letter{no: h.req.OutRefundNo, status: status})
 	}
 }
