@@ -37,8 +37,8 @@ func fill(t testing.TB, s *Store, url string, n, dues int) {
 		if err := s.ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	case *table:
-		tab = s
+	case *sqliteFile:
+		tab = s.writes
 	default:
 		t.Skipf("%T cannot be filled in bulk", s)
 	}

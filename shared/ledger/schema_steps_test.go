@@ -26,7 +26,7 @@ func TestLaterSchemaStepsAreAppliedOnce(t *testing.T) {
 		dbs := []*sql.DB{db}
 		switch b.scheme {
 		case "sqlite":
-			migrate, dbs = migrateSQLite, []*sql.DB{s.store.(*table).db}
+			migrate, dbs = migrateSQLite, []*sql.DB{s.store.(*sqliteFile).writes.db}
 		case "mysql":
 			migrate, kept = migrateMySQL, known+1
 			one = fmt.Sprintf("ALTER TABLE wxrefund_items ADD COLUMN one TEXT, COMMENT = '%s%d'", schemaComment, known+1)

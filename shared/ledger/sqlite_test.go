@@ -65,24 +65,34 @@ func TestPathsAreTakenLiterally(t *testing.T) {
 
 func TestSQLiteConnectionsAreDurable(t *testing.T) {
 	t.Parallel()
-	for url, journal := range map[string]string{
-		"sqlite:" + filepath.Join(t.TempDir(), "l.db"): "wal",
-		"sqlite::memory:": "memory",
+	for url, want := range map[string]struct {
+		journal, queryOnly string
+		readers            int
+	}{
+		"sqlite:" + filepath.Join(t.TempDir(), "l.db"): {"wal", "1", sqliteReaders},
+		"sqlite::memory:": {"memory", "0", 1}, // which are the writer
 	} {
-		s := open(t, url)
-		for pragma, want := range map[string]string{
-			"journal_mode": journal,
-			"synchronous":  "2", // FULL
-			"busy_timeout": "100",
-			"user_version": "3",
-		} {
-			var got string
-			if err := s.store.(*table).db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
-				t.Errorf("%s: %s is %q (%v), want %q", url, pragma, got, err, want)
+		f := open(t, url).store.(*sqliteFile)
+		for name, db := range map[string]*sql.DB{"reader": f.db, "writer": f.writes.db} {
+			queryOnly, conns := want.queryOnly, want.readers
+			if name == "writer" {
+				queryOnly, conns = "0", 1
 			}
-		}
-		if n := s.store.(*table).db.Stats().MaxOpenConnections; n != 1 {
-			t.Errorf("%s: up to %d connections, want 1", url, n)
+			for pragma, want := range map[string]string{
+				"journal_mode": want.journal,
+				"synchronous":  "2", // FULL
+				"busy_timeout": "100",
+				"user_version": "3",
+				"query_only":   queryOnly,
+			} {
+				var got string
+				if err := db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+					t.Errorf("%s, %s: %s is %q (%v), want %q", url, name, pragma, got, err, want)
+				}
+			}
+			if n := db.Stats().MaxOpenConnections; n != conns {
+				t.Errorf("%s, %s: up to %d connections, want %d", url, name, n, conns)
+			}
 		}
 	}
 }
@@ -133,7 +143,7 @@ func TestSQLiteStatementsUseIndexes(t *testing.T) {
 		}{dialect{}.listClasses(n), 5 * n, "wxrefund_items_class (class=? AND class_at>? AND (class_at,item_key)<(?,?))"}
 	}
 	for name, st := range statements {
-		rows, err := s.store.(*table).db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+st.text, slices.Repeat([]any{1}, st.params)...)
+		rows, err := s.store.(*sqliteFile).db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+st.text, slices.Repeat([]any{1}, st.params)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,14 +219,14 @@ func TestCommitWaitsForAnotherProcessUntilItsContextEnds(t *testing.T) {
 	}
 
 	// Transactions ask for the lock before they do anything.
-	if tx, err := second.store.(*table).db.BeginTx(t.Context(), nil); err == nil {
+	if tx, err := second.store.(*sqliteFile).writes.db.BeginTx(t.Context(), nil); err == nil {
 		tx.Rollback()
 		t.Error("BeginTx did not find the file locked")
-	} else if !second.store.(*table).dialect.locked(err) {
+	} else if !second.store.(*sqliteFile).dialect.locked(err) {
 		t.Errorf("BeginTx: got %v, want it to find the file locked", err)
 	}
 
-	second.store.(*table).dialect.attempts = 2
+	second.store.(*sqliteFile).dialect.attempts = 2
 	err = second.Commit(t.Context(), item("a", 1, "x"))
 	if err == nil || errors.Is(err, refund.ErrStale) || !strings.Contains(err.Error(), "database is locked") {
 		t.Errorf("out of attempts: got %v", err)

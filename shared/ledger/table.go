@@ -67,14 +67,19 @@ func newTable(db *sql.DB, d dialect) *table {
 	return t
 }
 
-// prepare has the database parse all statements now and once; database/sql
-// prepares them anew if it has to reconnect.
-func (t *table) prepare(ctx context.Context) error {
-	all := []*statement{&t.insert, &t.update, &t.due, &t.everything}
+// reads are the statements that read.
+func (t *table) reads() []*statement {
+	all := []*statement{&t.due, &t.everything}
 	for i := range t.byKey {
 		all = append(all, &t.byKey[i])
 	}
-	for _, s := range all {
+	return all
+}
+
+// prepare has the database parse statements now and once; database/sql
+// prepares them anew if it has to reconnect.
+func (t *table) prepare(ctx context.Context, statements ...*statement) error {
+	for _, s := range statements {
 		err := t.dialect.retry(ctx, func() (err error) {
 			s.prepared, err = t.db.PrepareContext(ctx, s.text)
 			return err
