@@ -49,17 +49,22 @@ var residentLine = regexp.MustCompile(`VmRSS:\s+([0-9]+) kB`)
 // resident is what a process holds in memory now, in MiB.
 func (p *Process) resident() int {
 	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
+	return resident(p.t, p.Cmd.Process.Pid)
+}
+
+func resident(t testing.TB, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	m := residentLine.FindSubmatch(status)
 	if m == nil {
-		p.t.Fatal("no VmRSS")
+		t.Fatal("no VmRSS")
 	}
 	kib, err := strconv.Atoi(string(m[1]))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return (kib + 1023) / 1024
 }
