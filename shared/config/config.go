@@ -69,9 +69,10 @@ func Load(ctx context.Context, getenv func(string) string, log *slog.Logger, nam
 
 // Prepare does what [Load] does short of the ledger, whose URL it returns: for those who
 // want to know what becomes of opening it. An error names the same variables, a malformed
-// URL of a ledger too.
+// URL of a ledger too, and a private key whose numbers do not belong together, which to a
+// function the first signature tells.
 func Prepare(ctx context.Context, getenv func(string) string, log *slog.Logger, names ...string) (sys *System, ledgerURL string, err error) {
-	r := &reader{getenv: getenv}
+	r := &reader{getenv: getenv, thorough: true}
 	sys, ledgerURL = r.all(log, names)
 	if err := r.parseLedger(ctx, ledgerURL); err != nil {
 		return nil, "", err
@@ -87,7 +88,7 @@ func Prepare(ctx context.Context, getenv func(string) string, log *slog.Logger, 
 // some other machine: it neither connects to the ledger nor looks at a file that a
 // setting names. Of what package host reads it looks at the flags alone.
 func Check(ctx context.Context, settings map[string]string) error {
-	r := &reader{getenv: func(name string) string { return settings[name] }, elsewhere: true}
+	r := &reader{getenv: func(name string) string { return settings[name] }, elsewhere: true, thorough: true}
 	_, url := r.system(nil)
 	r.bool("REFUND_TRUST_FUNCTIONS")
 	r.bool("TRUST_WX_HEADERS")
@@ -203,7 +204,7 @@ func apiv3(r *reader, sys *System) {
 
 // apiv3Client reads a merchant's keys for APIv3.
 func apiv3Client(r *reader, merchant refund.Merchant) (*wxpay.Client, wxpay.APIv3Key) {
-	private := parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, wxpay.ParsePrivateKey)
+	private := parsed(r, "WXPAY_PRIVATE_KEY", r.requiredPEM, r.privateKey)
 	client := &wxpay.Client{
 		Signer: &wxpay.Signer{
 			MchID:    merchant.MchID,
@@ -219,6 +220,16 @@ func apiv3Client(r *reader, merchant refund.Merchant) (*wxpay.Client, wxpay.APIv
 	}
 	client.Keys = keyring(public, client, secret)
 	return client, secret
+}
+
+// privateKey reads a key. Of a function that starts, the first signature finds out whether its
+// numbers belong together: who refunds waits for that, not who is denied.
+func (r *reader) privateKey(text string) (*wxpay.PrivateKey, error) {
+	key, err := wxpay.ParsePrivateKey(text)
+	if err == nil && r.thorough {
+		err = key.Check()
+	}
+	return key, err
 }
 
 // cloudbaseModule refunds without any key of the merchant's, and knows no bill. With keys

@@ -303,6 +303,33 @@ func TestClientCertificateAndKeyBelongTogether(t *testing.T) {
 	}
 }
 
+// That a private key's numbers do not belong together is told to whoever prepares or
+// deploys. A function that starts leaves it to the first signature.
+func TestKeyIsComputedWithOnlyWhereNobodyWaits(t *testing.T) {
+	broken := *key()
+	broken.D = new(big.Int).Add(broken.D, big.NewInt(2))
+	broken.Precomputed = rsa.PrecomputedValues{}
+	settings := complete()
+	settings["WXPAY_PRIVATE_KEY"] = string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(&broken)}))
+	getenv := func(name string) string { return settings[name] }
+
+	const want = "WXPAY_PRIVATE_KEY is malformed"
+	if _, _, err := config.Prepare(t.Context(), getenv, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Prepare: got %v, want %q in it", err, want)
+	}
+	if err := config.Check(t.Context(), settings); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Check: got %v, want %q in it", err, want)
+	}
+	sys, err := config.Load(t.Context(), getenv, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal("Load:", err)
+	}
+	defer sys.Close()
+	if _, err := sys.Refunds.Channel.(*channel.APIv3).Client.Signer.Authorization("GET", "/", nil); err == nil {
+		t.Error("the first signature is made with a key that does not belong together")
+	}
+}
+
 // Check finds what Load would find elsewhere, connects to nothing and reads no file.
 func TestCheckOfAnotherMachinesSettings(t *testing.T) {
 	good := complete()

@@ -24,6 +24,8 @@ type reader struct {
 
 	// elsewhere: the settings are another machine's, whose files are not here.
 	elsewhere bool
+	// thorough: nobody waits, so that what takes longer is looked at as well.
+	thorough bool
 }
 
 func (r *reader) problem(name, what string) {

@@ -1,6 +1,7 @@
 package wxpay
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -203,10 +204,13 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
+// The look at a key's form refuses nothing that is a key, and what gets past it without
+// being one does not sign.
 func FuzzParsePrivateKey(f *testing.F) {
 	for _, text := range spellings(pkcs8PEM(f, merchantKey())) {
 		f.Add(text)
 	}
+	f.Add(pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(merchantKey())))
 	f.Add(pkcs8PEM(f, ecKey()))
 	f.Add("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -215,13 +219,22 @@ func FuzzParsePrivateKey(f *testing.F) {
 			t.Fatalf("key %t, error %v", key != nil, err)
 		}
 		if key == nil {
+			block, err := decodePEM(text, "", "PRIVATE KEY", "RSA PRIVATE KEY")
+			if err != nil {
+				return
+			}
+			whole := wholeKey(block.Bytes, block.Type == "RSA PRIVATE KEY")
+			if whole != nil && whole.N.BitLen() >= minBits && whole.N.BitLen() <= maxBits {
+				t.Fatal("a valid key is refused")
+			}
 			return
 		}
-		if bits := key.key.N.BitLen(); bits < 2048 || key.key.Validate() != nil {
-			t.Fatalf("a key of %d bits was let through", bits)
+		_, err = sign(key, nil)
+		if bad := key.Check(); (bad != nil) != (err != nil) || bad != nil && !errors.Is(bad, ErrFormat) {
+			t.Fatalf("Check: %v; signing: %v", bad, err)
 		}
-		if _, err := sign(key, nil); err != nil {
-			t.Fatal("it cannot sign:", err)
+		if whole, bad := key.whole(); bad == nil && (whole.N.BitLen() < minBits || whole.Validate() != nil || !whole.PublicKey.Equal(key.Public())) {
+			t.Fatalf("a key of %d bits was let through", whole.N.BitLen())
 		}
 	})
 }

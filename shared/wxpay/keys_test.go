@@ -56,7 +56,7 @@ func TestKeysAreReadInEverySpelling(t *testing.T) {
 	cert := issue(t, serial1, platformKey(), date(1999), date(2030))
 	isPrivate := func(text string) (bool, error) {
 		got, err := ParsePrivateKey(text)
-		return err == nil && got.key.Equal(private), err
+		return err == nil && wholeOf(t, got).Equal(private), err
 	}
 	isPublic := func(text string) (bool, error) {
 		got, err := ParsePublicKey(text)
@@ -108,10 +108,6 @@ func TestParseKeysRefuse(t *testing.T) {
 		return pemOf("CERTIFICATE", der)
 	}()
 
-	broken := *merchantKey() // a D that does not belong to the rest
-	broken.D = new(big.Int).Add(broken.D, big.NewInt(2))
-	broken.Precomputed = rsa.PrecomputedValues{}
-
 	block, _ := pem.Decode([]byte(private))
 	encrypted := *block
 	encrypted.Type = "ENCRYPTED PRIVATE KEY"
@@ -144,7 +140,8 @@ func TestParseKeysRefuse(t *testing.T) {
 				"of 2040 bits":          pkcs8PEM(t, shortKey()),
 				"PKCS #1 called PKCS 8": pemOf("PRIVATE KEY", x509.MarshalPKCS1PrivateKey(merchantKey())),
 				"PKCS #8 called PKCS 1": pemOf("RSA PRIVATE KEY", block.Bytes),
-				"inconsistent":          pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(&broken)),
+				"cut off":               pemOf("PRIVATE KEY", block.Bytes[:len(block.Bytes)-1]),
+				"cut in the middle":     pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(merchantKey())[:600]),
 				"with its certificate":  private + cert,
 			},
 		},
@@ -182,6 +179,16 @@ func TestParseKeysRefuse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// wholeOf is the key behind k.
+func wholeOf(t testing.TB, k *PrivateKey) *rsa.PrivateKey {
+	t.Helper()
+	key, err := k.whole()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // checkQuotes fails the test if an error holds a secret or a part of the texts that it is about.

@@ -22,6 +22,9 @@ func ParseClientCertificate(certPEM, keyPEM string) (tls.Certificate, error) {
 		return tls.Certificate{}, fmt.Errorf("client certificate: %w", err)
 	}
 	key, err := ParsePrivateKey(keyPEM)
+	if err == nil {
+		err = key.Check() // what fails in the middle of a handshake is harder to understand
+	}
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("client certificate: %w", err)
 	}

@@ -30,7 +30,7 @@ func TestParseClientCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if private, ok := got.PrivateKey.(*PrivateKey); !ok || !private.key.Equal(merchantKey()) {
+	if private, ok := got.PrivateKey.(*PrivateKey); !ok || !wholeOf(t, private).Equal(merchantKey()) {
 		t.Error("another key")
 	}
 	// Else it is what the standard library makes of the two files.
