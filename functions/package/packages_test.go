@@ -90,9 +90,9 @@ var packages = []struct {
 	holds []string // symbols of the binary's packages
 	lacks []string
 }{
-	{"scf-cloudbase", []string{"main"}, []string{scfRuntime, cloudbaseDriver}, []string{lambdaRuntime, mysqlDriver, postgresDriver, dynamoDriver, sqliteDriver}},
-	{"scf-mysql", []string{"main"}, []string{scfRuntime, mysqlDriver}, []string{lambdaRuntime, postgresDriver, dynamoDriver, sqliteDriver}},
-	{"scf-postgres", []string{"main"}, []string{scfRuntime, postgresDriver}, []string{lambdaRuntime, mysqlDriver, dynamoDriver, sqliteDriver}},
+	{"scf-cloudbase", []string{"main"}, []string{scfRuntime, cloudbaseDriver}, []string{lambdaRuntime, mysqlDriver, postgresDriver, dynamoDriver, sqliteDriver, "net/rpc."}},
+	{"scf-mysql", []string{"main"}, []string{scfRuntime, mysqlDriver}, []string{lambdaRuntime, postgresDriver, dynamoDriver, sqliteDriver, "net/rpc."}},
+	{"scf-postgres", []string{"main"}, []string{scfRuntime, postgresDriver}, []string{lambdaRuntime, mysqlDriver, dynamoDriver, sqliteDriver, "net/rpc."}},
 	{"web-cloudbase", []string{"main", "scf_bootstrap"}, []string{cloudbaseDriver}, []string{scfRuntime, lambdaRuntime, mysqlDriver, postgresDriver, dynamoDriver, sqliteDriver}},
 	{"web-mysql", []string{"main", "scf_bootstrap"}, []string{mysqlDriver}, []string{scfRuntime, lambdaRuntime, postgresDriver, dynamoDriver, sqliteDriver}},
 	{"lambda-dynamodb", []string{"bootstrap"}, []string{lambdaRuntime, dynamoDriver}, []string{scfRuntime, mysqlDriver, postgresDriver, sqliteDriver, "net/rpc."}},
@@ -102,7 +102,7 @@ var packages = []struct {
 const (
 	cloudbaseDriver = "wxrefund/shared/ledger.openCloudBase"
 
-	scfRuntime     = "github.com/tencentyun/scf-go-lib/cloudfunction."
+	scfRuntime     = "github.com/tencentyun/scf-go-lib/cloudfunction/messages."
 	lambdaRuntime  = "github.com/aws/aws-lambda-go/lambda."
 	mysqlDriver    = "github.com/go-sql-driver/mysql."
 	postgresDriver = "github.com/jackc/pgx/v5/pgconn."

@@ -25,8 +25,8 @@ type request struct {
 // platform would only cut the invocation off. Nothing else ends it: a caller who
 // hangs up does not cut a refund in two.
 //
-// A deadline that is absent or past says nothing (the SCF library makes 1970 of an
-// absent one), so the limit counts instead.
+// A deadline that is absent or past says nothing (on SCF an absent one is
+// 1970), so the limit counts instead.
 func (r request) begin(parent context.Context) (context.Context, context.CancelFunc) {
 	left := r.limit
 	if deadline, ok := parent.Deadline(); ok {

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/rpc"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -21,18 +24,19 @@ import (
 
 // A platformSCF stands in for SCF.
 type platformSCF struct {
-	t      *testing.T
-	client *rpc.Client
+	t       *testing.T
+	address string
+	client  *rpc.Client
 }
 
 func startSCF(t *testing.T, env ...string) (*platformSCF, *process) {
 	t.Helper()
 	port := freePort(t)
 	p := start(t, append(env, "_LAMBDA_SERVER_PORT="+port, "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1", "PORT=1")...)
-	scf := &platformSCF{t: t}
+	scf := &platformSCF{t: t, address: "127.0.0.1:" + port}
 	await(t, "the function", func() bool {
 		var err error
-		scf.client, err = rpc.Dial("tcp", "127.0.0.1:"+port)
+		scf.client, err = rpc.Dial("tcp", scf.address)
 		return err == nil
 	})
 	t.Cleanup(func() { scf.client.Close() })
@@ -101,14 +105,14 @@ func TestSCFCallerIsOfThisRequestAlone(t *testing.T) {
 		t.Errorf("what build could read (-want +got):\n%s", diff)
 	}
 
-	// Nothing of a request survives it, though the library leaves it in the process environment.
+	// Nothing of a request survives it, though it is left in the process environment.
 	for name, env := range map[string]map[string]string{"no environment": nil, "empty environment": {}} {
 		got = scf.invoke(scfRequest{event: `{}`, environment: env, left: time.Second})
 		if got.Kind != refund.Server || got.OpenID != "" || got.AppID != "" || got.OK || got.SecretID != "" || got.Source != "" {
 			t.Errorf("%s after a user: got %+v", name, got)
 		}
 		if got.ProcessOpenID != "oALICE" {
-			t.Errorf("%s: the library no longer leaks, so this test proves nothing", name)
+			t.Errorf("%s: the process environment no longer has what a request brought, so this test proves nothing", name)
 		}
 	}
 	got = scf.invoke(scfRequest{event: `{}`, environment: map[string]string{"TCB_SOURCE": "wx_http"}, left: time.Second})
@@ -201,7 +205,7 @@ func TestSCFFailuresAreReplies(t *testing.T) {
 			t.Errorf("event %q reached the function as %q", event, got.Event)
 		}
 	}
-	// What the library refuses by itself.
+	// What no function gets to see.
 	var res messages.InvokeResponse
 	if err := scf.client.Call("Function.Invoke", &messages.InvokeRequest{Payload: []byte(`{}`), Environment: "A=1;B=2"}, &res); err != nil || res.Error == nil {
 		t.Errorf("legacy environment: got %v, %+v", err, res)
@@ -215,6 +219,36 @@ func TestSCFFailuresAreReplies(t *testing.T) {
 	}
 	if strings.Contains(p.logs.String(), "secret payload") {
 		t.Errorf("the payload is in the log:\n%s", p.logs)
+	}
+}
+
+// What is no call ends its own connection alone; a method that nobody has is answered as
+// net/rpc's server answers it, and the connection goes on.
+func TestSCFConnectionsAreKeptApart(t *testing.T) {
+	scf, _ := startSCF(t)
+	for _, garbage := range []string{"", "GET / HTTP/1.1\r\n\r\n", "\xf8\xff\xff\xff\xff\xff\xff\xff\xff", strings.Repeat("\x03\xff\x81\x03", 64)} {
+		conn, err := net.Dial("tcp", scf.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(conn, garbage); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if reply, err := io.ReadAll(conn); len(reply) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%q is answered %q, error %v", garbage, reply, err)
+		}
+		_ = conn.Close()
+	}
+	err := scf.client.Call("Function.Nothing", &messages.InvokeRequest{}, &messages.InvokeResponse{})
+	if want := rpc.ServerError("rpc: can't find method Function.Nothing"); !errors.Is(err, want) {
+		t.Errorf("a method that nobody has: got %v, want %v", err, want)
+	}
+	if got := scf.invoke(scfRequest{event: `{}`}); got.Kind != refund.Server {
+		t.Errorf("after all that: got %+v", got)
 	}
 }
 
