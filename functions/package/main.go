@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	only := flags.String("only", "", "build this one alone, as scf-mysql; all by default")
 	env := flags.String("env", ".env", "settings for OUT/cloudbase; empty: it is not made")
 	settings := flags.String("settings", "", "print the settings as env (which .env.example is), cloudbase (the shortest .env), markdown-en or markdown-zh, and build nothing")
-	limit := flags.Int64("limit", 13<<19, "largest zip that is accepted, in bytes")
+	limit := flags.Int64("limit", 5<<20, "largest zip that is accepted, in bytes")
 	imageLimit := flags.Int64("image-limit", maxImage, "largest image that is accepted, unpacked, in bytes")
 	if err := flags.Parse(args); err != nil {
 		return err
