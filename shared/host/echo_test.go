@@ -17,9 +17,15 @@ import (
 // echoVariable makes the test binary an echo instead.
 const echoVariable = "HOST_TEST_ECHO"
 
+// libraryVariable has that echo serve SCF by scf-go-lib's own server.
+const libraryVariable = "HOST_TEST_LIBRARY"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(echoVariable) == "" {
 		os.Exit(m.Run())
+	}
+	if os.Getenv(libraryVariable) != "" {
+		useLibrary()
 	}
 	e := &echo{built: map[string]string{}}
 	os.Exit(Run(context.Background(), os.Getenv, NewLogger(os.Stderr, os.Getenv), e.build))

@@ -1,0 +1,6 @@
+//go:build slim && !scf
+
+package host
+
+// useLibrary is asked for by no test of a build without SCF.
+func useLibrary() {}
