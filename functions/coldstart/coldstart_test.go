@@ -65,7 +65,7 @@ import (
 // maxDispatcher and maxNotify are how much longer one of our functions may take to its
 // first reply than one that does nothing, on the same library. The dispatcher has
 // validator to start.
-const maxDispatcher, maxNotify = 1.6, 1.45
+const maxDispatcher, maxNotify = 1.5, 1.35
 
 // A coldStart is a packaged function and the event that it is started for.
 type coldStart struct {

@@ -80,8 +80,8 @@ func costLedger(b *testing.B, backend backend, with bool) *Store {
 		switch s := s.store.(type) {
 		case *server:
 			t = s.table
-		case *table:
-			t = s
+		case *sqliteFile:
+			t = s.writes
 		}
 		for _, text := range []string{classless[backend.scheme], "UPDATE wxrefund_items SET class = NULL, class_at = NULL WHERE class IS NOT NULL"} {
 			if _, err := t.db.ExecContext(b.Context(), text); err != nil {

@@ -133,24 +133,6 @@ func (t *table) getChunk(ctx context.Context, tx *sql.Tx, keys []refund.Key, fou
 	return err
 }
 
-// commit writes the items in one transaction. A transaction that found the
-// database locked has written nothing and is simply begun again.
-func (t *table) commit(ctx context.Context, items []refund.Item) error {
-	return t.dialect.retry(ctx, func() error {
-		tx, err := t.db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() // does nothing after a commit
-		for _, item := range items {
-			if err := t.write(ctx, tx, item); err != nil {
-				return err
-			}
-		}
-		return tx.Commit()
-	})
-}
-
 // write inserts or updates one item, if its version is the expected one. The
 // condition is part of the statement: whoever commits first wins, and no other
 // check is needed.
