@@ -6,10 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"wxrefund/shared/refund"
-	"wxrefund/wxpayfunctions"
 )
 
 func abnormalCommand() command {
@@ -72,15 +70,10 @@ func (p *program) abnormalEvent(operands []string, a refund.AbnormalRequest, fil
 // abnormal does what the dispatcher does when a mini-program calls it with the event, once
 // the person has seen what that is, without the card.
 func (p *program) abnormal(ctx context.Context, event []byte) error {
-	sys, err := p.system(ctx)
+	sys, dispatcher, err := p.dispatcher(ctx)
 	if err != nil {
 		return err
 	}
-	log := p.log()
-	if p.logLevel == "" {
-		log = slog.New(slog.DiscardHandler) // a refusal is said below
-	}
-	dispatcher := wxpayfunctions.New(sys.Refunds, log)
 	a, err := dispatcher.ReadAbnormal(event)
 	if err != nil {
 		return err

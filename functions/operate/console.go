@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"time"
 
 	"wxrefund/shared/console/operator"
+	"wxrefund/shared/host"
 )
 
 func consoleCommand() command {
@@ -56,27 +54,5 @@ func (p *program) console(ctx context.Context, listen string) error {
 		}
 		fmt.Fprintf(w, "Open %s\n%s The address is as good as a password. End with Ctrl-C.\n", url, what)
 	})
-	return serve(ctx, l, c.Handler())
-}
-
-// serve serves until ctx ends; what is under way then gets a moment.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		grace, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if srv.Shutdown(grace) != nil {
-			_ = srv.Close()
-		}
-	})
-	err := srv.Serve(l)
-	if !stop() {
-		<-ended // Serve returns when the end begins
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
+	return host.Serve(ctx, l, c.Handler(), p.log())
 }

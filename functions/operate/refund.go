@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 
+	"wxrefund/shared/config"
 	"wxrefund/shared/refund"
 	"wxrefund/wxpayfunctions"
 )
@@ -98,18 +99,27 @@ func (p *program) read(file string) ([]byte, error) {
 	return b, nil
 }
 
-// refund does what the dispatcher does when a mini-program calls it with the event, once
-// the person has seen what that is.
-func (p *program) refund(ctx context.Context, event []byte) error {
+// dispatcher is that of the deployment. What it refuses is not logged besides being said,
+// unless somebody wants the log.
+func (p *program) dispatcher(ctx context.Context) (*config.System, *wxpayfunctions.Handler, error) {
 	sys, err := p.system(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	log := p.log()
 	if p.logLevel == "" {
-		log = slog.New(slog.DiscardHandler) // a refusal is said below
+		log = slog.New(slog.DiscardHandler)
 	}
-	dispatcher := wxpayfunctions.New(sys.Refunds, log)
+	return sys, wxpayfunctions.New(sys.Refunds, log), nil
+}
+
+// refund does what the dispatcher does when a mini-program calls it with the event, once
+// the person has seen what that is.
+func (p *program) refund(ctx context.Context, event []byte) error {
+	sys, dispatcher, err := p.dispatcher(ctx)
+	if err != nil {
+		return err
+	}
 	req, err := dispatcher.ReadRefund(event)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"syscall"
 
 	"wxrefund/notify"
+	"wxrefund/shared/host"
 	"wxrefund/shared/sandbox"
 )
 
@@ -91,7 +92,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		return codeUsage, err
 	}
 	// The ledger may be behind WeChat's side, which is therefore there before our own.
-	front := inBackground(ctx, func(ctx context.Context) error { return serveHTTP(ctx, ports[1], wechat.WeChat(), log) })
+	front := inBackground(ctx, func(ctx context.Context) error { return host.Serve(ctx, ports[1], wechat.WeChat(), log) })
 	defer front.end()
 	sys, id, err := load(ctx, o, wechat, getenv, log)
 	if err != nil {
@@ -131,9 +132,9 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 			}
 			return nil
 		},
-		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], ours, log) },
+		func(ctx context.Context) error { return host.Serve(ctx, ports[0], ours, log) },
 		front.wait,
-		func(ctx context.Context) error { return serveHTTP(ctx, secure, wechat.WeChat(), log) },
+		func(ctx context.Context) error { return host.Serve(ctx, secure, wechat.WeChat(), log) },
 		func(ctx context.Context) error {
 			if len(o.command) == 0 {
 				return o.announce(ctx, r, stdout)
