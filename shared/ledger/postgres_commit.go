@@ -65,7 +65,7 @@ func callPostgres(ctx context.Context, t *table, commit functionCommit) (outcome
 var commitHints = map[string]string{
 	"42501": "run as the owner: GRANT SELECT, INSERT, UPDATE ON TABLE wxrefund_items TO this account, and GRANT EXECUTE ON FUNCTION wxrefund_commit(jsonb, text) TO it",
 	"42883": "restore the function from shared/ledger/schema/postgres-004.sql: a copy of the table alone lacks it",
-	"25006": "name the primary; if transactions of this account only read by default, put default_transaction_read_only=off into the URL",
+	"25006": "name the primary; if transactions of this account only read by default, put default_transaction_read_only=off into the URL, or behind PgBouncer: ALTER ROLE this account SET default_transaction_read_only = off",
 }
 
 func (c *pgConn) commit(ctx context.Context, text string, commit functionCommit) (outcome string, err error) {

@@ -88,7 +88,7 @@ func (f *sqliteFile) next() {
 // lead writes one transaction: the leader's commit, and those that wait once it has begun.
 func (f *sqliteFile) lead(w *waiter) {
 	together := []*waiter{w}
-	err := errors.New("the transaction has not ended") // but by a panic
+	var err error
 	again := false
 	defer func() {
 		f.answer(together, err, again)
@@ -104,10 +104,11 @@ func (f *sqliteFile) lead(w *waiter) {
 		return
 	}
 	defer tx.Rollback() // does nothing after a commit
-	together = f.take(w)
-	if err = f.writeAll(tx, together); err != nil {
+	// Whoever is taken gets this answer if the leader panics before the commit has ended.
+	together, err = f.take(w), errors.New("the transaction was not ended")
+	if failed := f.writeAll(tx, together); failed != nil {
 		// Nothing is written, and it is not known whose fault that is.
-		again = len(together) > 1 || f.dialect.locked(err)
+		err, again = failed, len(together) > 1 || f.dialect.locked(failed)
 		return
 	}
 	// After any other error of a commit it is not known whether it was carried out.

@@ -12,7 +12,7 @@ import (
 // expires, one that was approved is carried out and followed, and events of it are delivered.
 func (s *Service) reconcileApplication(ctx context.Context, listed Item, slow *slowSubscribers) (t Summary) {
 	var a application
-	defer s.recoverPanic(ctx, "")
+	defer s.recoverPanic(ctx, listed.Key)
 	if err := decode(listed, &a); err != nil {
 		s.alarmDaily(ctx, listed.Key, alarm{code: alarmUnreadable, why: "an item of the ledger cannot be read"}, "error", err)
 		return t

@@ -68,7 +68,7 @@ func (s *Service) deliverLeased(ctx context.Context, of owner, round *deliveryRo
 		var wg sync.WaitGroup
 		for i, a := range round.attempts {
 			wg.Go(func() {
-				defer s.recoverPanic(ctx, of.no)
+				defer s.recoverPanic(ctx, of.key)
 				acknowledged[i] = s.attemptDelivery(ctx, of, round, a, slow)
 			})
 		}

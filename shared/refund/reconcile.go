@@ -118,8 +118,7 @@ func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubsc
 	if isApplication(listed.Key) {
 		return s.reconcileApplication(ctx, listed, slow)
 	}
-	no, _ := listed.RefundNo()
-	defer s.recoverPanic(ctx, no)
+	defer s.recoverPanic(ctx, listed.Key)
 	var rec record
 	if err := decode(listed, &rec); err != nil {
 		s.alarmDaily(ctx, listed.Key, alarm{code: alarmUnreadable, why: "an item of the ledger cannot be read"}, "error", err)
@@ -140,12 +139,20 @@ func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubsc
 	return t
 }
 
-// recoverPanic keeps a panic to the refund that it is about: the others go on. It is deferred.
-func (s *Service) recoverPanic(ctx context.Context, no string) {
-	if r := recover(); r != nil {
-		s.log(ctx, slog.LevelError, "panic", no, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
-		s.raise(ctx, no, alarmPanic, "looking after this refund has failed by a defect; the log has the stack")
+// recoverPanic keeps a panic to the refund or application that it is about: the others go
+// on. It is deferred.
+func (s *Service) recoverPanic(ctx context.Context, about Key) {
+	r := recover()
+	if r == nil {
+		return
 	}
+	no, isRefund := Item{Key: about}.RefundNo()
+	s.log(ctx, slog.LevelError, "panic", no, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+	if isRefund {
+		s.raise(ctx, no, alarmPanic, "looking after this refund has failed by a defect; the log has the stack")
+		return
+	}
+	s.alarmDaily(ctx, about, alarm{code: alarmPanic, why: "looking after this application has failed by a defect; the log has the stack"})
 }
 
 // queryDue asks about one refund, if it is still due and nobody else has taken it up.
