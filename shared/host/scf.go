@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/tencentyun/scf-go-lib/cloudfunction/messages"
@@ -39,7 +40,13 @@ type scfHandler struct{ *server }
 // answer does what the library does with a request: it hands on what the platform says of
 // it, and leaves its variables in the process environment, where the settings are that SCF
 // brings only with the first request.
-func (h scfHandler) answer(req *messages.InvokeRequest) *messages.InvokeResponse {
+func (h scfHandler) answer(req *messages.InvokeRequest) (res *messages.InvokeResponse) {
+	defer func() { // what a function panics with is answered before it comes here
+		if p := recover(); p != nil {
+			h.log.Error("panic", "request_id", req.RequestId, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			res = &messages.InvokeResponse{Error: &messages.InvokeResponse_Error{Message: failed, Type: "panic"}}
+		}
+	}()
 	fc := &functioncontext.FunctionContext{RequestID: req.RequestId, TimeLimitInMs: req.TimeLimitInMs}
 	if req.Environment != "" {
 		if err := json.Unmarshal([]byte(req.Environment), &fc.Environment); err != nil {

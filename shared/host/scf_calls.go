@@ -31,9 +31,11 @@ type replyHead struct {
 }
 
 // serveSCFCalls answers the calls of one connection, each as soon as it can be, until the
-// connection ends or brings what is no call.
+// connection ends or brings what is no call; then those that are under way are still answered.
 func serveSCFCalls(conn io.ReadWriteCloser, answer func(*messages.InvokeRequest) *messages.InvokeResponse) {
-	defer func() { _ = conn.Close() }() // whoever called is not there any more
+	defer func() { _ = conn.Close() }()
+	var underWay sync.WaitGroup
+	defer underWay.Wait()
 	w := &replyWriter{buffer: bufio.NewWriter(conn)}
 	w.gob = gob.NewEncoder(w.buffer)
 	for calls := gob.NewDecoder(conn); ; {
@@ -44,13 +46,15 @@ func serveSCFCalls(conn io.ReadWriteCloser, answer func(*messages.InvokeRequest)
 		switch head.ServiceMethod {
 		case "Function.Invoke":
 			req := new(messages.InvokeRequest)
-			if calls.Decode(req) != nil {
-				return
+			if err := calls.Decode(req); err != nil { // if the connection has ended, the next head fails
+				w.reply(head, err.Error(), struct{}{})
+				continue
 			}
-			go func() { w.reply(head, "", answer(req)) }()
+			underWay.Go(func() { w.reply(head, "", answer(req)) })
 		case "Function.Ping":
-			if calls.Decode(new(messages.PingRequest)) != nil {
-				return
+			if err := calls.Decode(new(messages.PingRequest)); err != nil {
+				w.reply(head, err.Error(), struct{}{})
+				continue
 			}
 			w.reply(head, "", &messages.PingResponse{})
 		default:

@@ -259,7 +259,21 @@ func TestSCFConnectionsAreKeptApart(t *testing.T) {
 			}
 			_ = conn.Close()
 		}
-		err := scf.client.Call("Function.Nothing", &messages.InvokeRequest{}, &messages.InvokeResponse{})
+		// A call whose caller sends no more is still answered, and so is one with another body.
+		conn, err := net.Dial("tcp", scf.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		half := rpc.NewClient(&halfClosed{TCPConn: conn.(*net.TCPConn)})
+		var res messages.InvokeResponse
+		if err := half.Call("Function.Invoke", &messages.InvokeRequest{Payload: []byte(`{"do":"pause"}`)}, &res); err != nil || res.Error != nil {
+			t.Errorf("a caller that sends no more: %v, %+v", err, res.Error)
+		}
+		_ = half.Close()
+		if err := scf.client.Call("Function.Invoke", &struct{ Payload int }{1}, &messages.InvokeResponse{}); err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("another body: got %v, want an answer that refuses it", err)
+		}
+		err = scf.client.Call("Function.Nothing", &messages.InvokeRequest{}, &messages.InvokeResponse{})
 		if want := rpc.ServerError("rpc: can't find method Function.Nothing"); !errors.Is(err, want) {
 			t.Errorf("a method that nobody has: got %v, want %v", err, want)
 		}
@@ -267,6 +281,14 @@ func TestSCFConnectionsAreKeptApart(t *testing.T) {
 			t.Errorf("after all that: got %+v", got)
 		}
 	})
+}
+
+// A halfClosed connection sends one call and says that no more will come.
+type halfClosed struct{ *net.TCPConn }
+
+func (c *halfClosed) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	return n, errors.Join(err, c.CloseWrite())
 }
 
 // Concurrent requests never see each other's user or credentials.
