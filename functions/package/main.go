@@ -37,7 +37,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	settings := flags.String("settings", "", "print the settings as env (which .env.example is), cloudbase (the shortest .env), markdown-en or markdown-zh, and build nothing")
 	limit := flags.Int64("limit", 5<<20, "largest zip that is accepted, in bytes")
 	imageLimit := flags.Int64("image-limit", maxImage, "largest image that is accepted, unpacked, in bytes")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
 	switch {

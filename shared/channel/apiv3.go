@@ -129,6 +129,9 @@ func unanswered(err error) *refund.Error {
 		e.Upstream = printable(g.Code, 64)
 	}
 	e.Unsent = errors.Is(err, wxpay.ErrUnsent)
+	if e.Unsent && errors.Is(err, wxpay.ErrFormat) { // no request can be written, and so none was sent
+		e.Message = "WXPAY_PRIVATE_KEY is malformed: its numbers do not belong together. Nothing was sent; correct the key and repeat identically"
+	}
 	return e
 }
 
