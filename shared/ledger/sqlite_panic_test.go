@@ -37,7 +37,9 @@ func TestLeadersPanicIsNobodysSuccess(t *testing.T) {
 	file := s.(*sqliteFile)
 	follower := make(chan error, 1)
 	ctx := &brokenContext{Context: t.Context(), first: func() {
-		go func() { follower <- file.commit(context.Background(), []refund.Item{{Key: "follower", Body: []byte("x")}}) }()
+		go func() {
+			follower <- file.commit(context.Background(), []refund.Item{{Key: "follower", Body: []byte("x")}})
+		}()
 		for waiting := 0; waiting == 0; {
 			file.mu.Lock()
 			waiting = len(file.waiting)
