@@ -35,7 +35,8 @@ func readCredentials(getenv func(string) string) cloudbase.Credentials {
 var perRequest = []string{"WX_", "TCB_SOURCE", "TCB_SESSIONTOKEN", "TENCENTCLOUD_SECRET", "TENCENTCLOUD_SESSIONTOKEN"}
 
 // settingsOnly hides the variables of single requests. On SCF each request's variables
-// are written into the process environment and never taken out again, so what is there may be of another request, another user, another hour.
+// are written into the process environment and never taken out again, so what is there may
+// be of another request, another user, another hour.
 func settingsOnly(getenv func(string) string) func(string) string {
 	return func(name string) string {
 		for _, prefix := range perRequest {

@@ -44,13 +44,13 @@ func (h scfHandler) answer(req *messages.InvokeRequest) (res *messages.InvokeRes
 	defer func() { // what a function panics with is answered before it comes here
 		if p := recover(); p != nil {
 			h.log.Error("panic", "request_id", req.RequestId, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			res = &messages.InvokeResponse{Error: &messages.InvokeResponse_Error{Message: failed, Type: "panic"}}
+			res = platformError(failed, "panic")
 		}
 	}()
 	fc := &functioncontext.FunctionContext{RequestID: req.RequestId, TimeLimitInMs: req.TimeLimitInMs}
 	if req.Environment != "" {
 		if err := json.Unmarshal([]byte(req.Environment), &fc.Environment); err != nil {
-			return &messages.InvokeResponse{Error: &messages.InvokeResponse_Error{Message: err.Error(), Type: fmt.Sprintf("%T", err)}}
+			return platformError(err.Error(), fmt.Sprintf("%T", err))
 		}
 		for name, value := range fc.Environment {
 			_ = os.Setenv(name, value) // fails for what no variable can be called, which nobody reads then
@@ -60,9 +60,13 @@ func (h scfHandler) answer(req *messages.InvokeRequest) (res *messages.InvokeRes
 	defer cancel()
 	reply, err := h.Invoke(functioncontext.NewContext(ctx, fc), req.Payload)
 	if err != nil {
-		return &messages.InvokeResponse{Error: &messages.InvokeResponse_Error{Message: err.Error(), Type: fmt.Sprintf("%T", err)}}
+		return platformError(err.Error(), fmt.Sprintf("%T", err))
 	}
 	return &messages.InvokeResponse{Payload: reply}
+}
+
+func platformError(message, kind string) *messages.InvokeResponse {
+	return &messages.InvokeResponse{Error: &messages.InvokeResponse_Error{Message: message, Type: kind}}
 }
 
 // Invoke answers one invocation. Who called and with what credentials is read from

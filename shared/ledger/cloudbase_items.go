@@ -78,7 +78,7 @@ var errNoItem = fmt.Errorf("%w: a row of it is not a whole item of a ledger", er
 func itemOf(row cloudRow) (item refund.Item, err error) {
 	wrong := errNoItem
 	k, v, b := row["k"], row["v"], row["b"]
-	if k == nil || v == nil || b == nil || checkKey(refund.Key(*k)) != nil {
+	if k == nil || v == nil || b == nil || refund.Key(*k).Check() != nil {
 		return item, wrong
 	}
 	item.Key = refund.Key(*k)
@@ -94,7 +94,7 @@ func itemOf(row cloudRow) (item refund.Item, err error) {
 	}
 	if row["c"] != nil && row["a"] != nil {
 		item.Class = *row["c"]
-		if item.At, err = timeOf(row["a"]); err != nil || item.At.IsZero() || checkClass(item.Class) != nil {
+		if item.At, err = timeOf(row["a"]); err != nil || item.At.IsZero() || refund.CheckClass(item.Class) != nil {
 			return item, wrong
 		}
 	}

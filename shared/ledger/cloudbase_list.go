@@ -90,7 +90,7 @@ func (c *cloud) listClasses(ctx context.Context, r classRange, limit int) (entri
 
 func cloudEntry(row cloudRow) (e entry, err error) {
 	c, a, k := row["c"], row["a"], row["k"]
-	if c == nil || a == nil || k == nil || checkClass(*c) != nil || checkKey(refund.Key(*k)) != nil {
+	if c == nil || a == nil || k == nil || refund.CheckClass(*c) != nil || refund.Key(*k).Check() != nil {
 		return e, fmt.Errorf("%w: a row of it is not an entry of a class", errCloudAnswer)
 	}
 	e.class, e.key = *c, refund.Key(*k)

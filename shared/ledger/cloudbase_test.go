@@ -435,7 +435,7 @@ func FuzzCloudAnswer(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			if err := checkCommit([]refund.Item{i}); err != nil || i.Version < 1 {
+			if err := refund.CheckCommit([]refund.Item{i}); err != nil || i.Version < 1 {
 				t.Errorf("%q is %+v: %v", body, i, err)
 			}
 		}

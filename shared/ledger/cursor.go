@@ -80,7 +80,7 @@ func parsePosition(s string, due time.Time) (p position, err error) {
 		return position{}, errCursor
 	}
 	p.key = refund.Key(parts[3])
-	if p.shard < 0 || p.shard >= shards || p.left < 0 || p.left >= shards || checkKey(p.key) != nil || p.cursor() != s {
+	if p.shard < 0 || p.shard >= shards || p.left < 0 || p.left >= shards || p.key.Check() != nil || p.cursor() != s {
 		return position{}, errCursor
 	}
 	return p, nil
@@ -104,7 +104,7 @@ func parseSpot(s string) (p spot, err error) {
 	at, key, _ := strings.Cut(text, " ")
 	p.at, err = strconv.ParseInt(at, 10, 64)
 	p.key = refund.Key(key)
-	if err != nil || checkKey(p.key) != nil || p.cursor() != s {
+	if err != nil || p.key.Check() != nil || p.cursor() != s {
 		return spot{}, errCursor
 	}
 	return p, nil
@@ -116,7 +116,7 @@ func parseKey(s string) (refund.Key, error) {
 		return "", nil
 	}
 	text, err := decodeCursor(s, keyCursor)
-	if err != nil || checkKey(refund.Key(text)) != nil {
+	if err != nil || refund.Key(text).Check() != nil {
 		return "", errCursor
 	}
 	return refund.Key(text), nil

@@ -117,7 +117,7 @@ func (s *Store) Close() error { return s.store.close() }
 // has version 0 and no body; one that exists has a body that is not nil.
 func (s *Store) Get(ctx context.Context, keys ...refund.Key) ([]refund.Item, error) {
 	for _, key := range keys {
-		if err := checkKey(key); err != nil {
+		if err := key.Check(); err != nil {
 			return nil, failure(ctx, "get", err)
 		}
 	}
@@ -152,69 +152,10 @@ func (s *Store) Commit(ctx context.Context, items ...refund.Item) error {
 	// come to deadlocks then.
 	items = slices.Clone(items)
 	slices.SortFunc(items, func(a, b refund.Item) int { return strings.Compare(string(a.Key), string(b.Key)) })
-	if err := checkCommit(items); err != nil {
+	if err := refund.CheckCommit(items); err != nil {
 		return failure(ctx, "commit", err)
 	}
 	return failure(ctx, "commit", s.store.commit(ctx, items))
-}
-
-// checkCommit refuses what is a mistake of the caller's, before anything is sent to a
-// database. The items are sorted by key.
-func checkCommit(items []refund.Item) error {
-	if len(items) == 0 {
-		return errors.New("nothing to commit")
-	}
-	for i, item := range items {
-		if err := checkKey(item.Key); err != nil {
-			return err
-		}
-		switch {
-		case i > 0 && items[i-1].Key == item.Key:
-			return fmt.Errorf("key %q occurs twice", item.Key)
-		case item.Version < 0:
-			return fmt.Errorf("key %q: version %d, want 0 or more", item.Key, item.Version)
-		case item.Body == nil:
-			return fmt.Errorf("key %q: no body", item.Key)
-		case (item.Class == "") != item.At.IsZero():
-			return fmt.Errorf("key %q: a class and the time under it, want both or neither", item.Key)
-		}
-		if item.Class != "" {
-			if err := checkClass(item.Class); err != nil {
-				return fmt.Errorf("key %q: %w", item.Key, err)
-			}
-		}
-	}
-	return nil
-}
-
-func checkKey(key refund.Key) error {
-	if key == "" {
-		return errors.New("empty key")
-	}
-	if len(key) > refund.MaxKey {
-		return fmt.Errorf("key of %d bytes, want at most %d", len(key), refund.MaxKey)
-	}
-	for i := range len(key) {
-		if key[i] < ' ' || key[i] > '~' {
-			return fmt.Errorf("key %q: byte %d is not printable ASCII", key, i)
-		}
-	}
-	return nil
-}
-
-func checkClass(class string) error {
-	if class == "" {
-		return errors.New("empty class")
-	}
-	if len(class) > refund.MaxClass {
-		return fmt.Errorf("class of %d bytes, want at most %d", len(class), refund.MaxClass)
-	}
-	for i := range len(class) {
-		if c := class[i]; (c < 'a' || c > 'z') && c != '_' && c != '!' {
-			return fmt.Errorf("class %q: byte %d is none of a-z, _ and !", class, i)
-		}
-	}
-	return nil
 }
 
 // failure gives an error its place. ErrStale stays as it is, for callers act on

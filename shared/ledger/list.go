@@ -101,7 +101,7 @@ func rangeOf(index refund.Index) (r classRange, err error) {
 		return r, errors.New("an index of no classes")
 	}
 	for _, class := range index.Classes {
-		if err := checkClass(class); err != nil {
+		if err := refund.CheckClass(class); err != nil {
 			return r, err
 		}
 	}

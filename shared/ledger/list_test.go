@@ -329,19 +329,19 @@ func FuzzCursor(f *testing.F) {
 		read := 0
 		if p, err := parsePosition(s, at(0)); err == nil && s != "" {
 			read++
-			if p.cursor() != s || checkKey(p.key) != nil || p.shard < 0 || p.shard >= shards || p.left < 0 || p.left >= shards {
+			if p.cursor() != s || p.key.Check() != nil || p.shard < 0 || p.shard >= shards || p.left < 0 || p.left >= shards {
 				t.Errorf("%q: position %+v", s, p)
 			}
 		}
 		if p, err := parseSpot(s); err == nil {
 			read++
-			if p.cursor() != s || checkKey(p.key) != nil {
+			if p.cursor() != s || p.key.Check() != nil {
 				t.Errorf("%q: spot %+v", s, p)
 			}
 		}
 		if key, err := parseKey(s); err == nil && s != "" {
 			read++
-			if encodeCursor(keyCursor+string(key)) != s || checkKey(key) != nil {
+			if encodeCursor(keyCursor+string(key)) != s || key.Check() != nil {
 				t.Errorf("%q: key %q", s, key)
 			}
 		}

@@ -28,8 +28,8 @@ var mysqlDriver = []driver{{"mysql", "mysql://USER:PASSWORD@HOST:PORT/DATABASE",
 // no session can raise it: innodb_flush_log_at_trx_commit must be 1 to outlive a
 // crash of the machine, and if replication is asynchronous a failover may lose
 // the last commits. The bodies of a commit must fit into the server's
-// max_allowed_packet together, escaped (at most twice their length); more is refused. A database that
-// distributes tables by a shard key is not supported.
+// max_allowed_packet together, escaped (at most twice their length); more is refused. A
+// database that distributes tables by a shard key is not supported.
 func openMySQL(_ context.Context, rest string, _ options) (store, error) {
 	config, conns, err := mysqlConfig(rest)
 	if err != nil {

@@ -61,11 +61,17 @@ func callPostgres(ctx context.Context, t *table, commit functionCommit) (outcome
 	return outcome, err
 }
 
-// commitHints say what to do about an error by its SQLSTATE.
-var commitHints = map[string]string{
-	"42501": "run as the owner: GRANT SELECT, INSERT, UPDATE ON TABLE wxrefund_items TO this account, and GRANT EXECUTE ON FUNCTION wxrefund_commit(jsonb, text) TO it",
-	"42883": "restore the function from shared/ledger/schema/postgres-004.sql: a copy of the table alone lacks it",
-	"25006": "name the primary; if transactions of this account only read by default, put default_transaction_read_only=off into the URL, or behind PgBouncer: ALTER ROLE this account SET default_transaction_read_only = off",
+// commitHint says what to do about an error by its SQLSTATE; "": nothing is known.
+func commitHint(code string) string {
+	switch code {
+	case "42501":
+		return "run as the owner: GRANT SELECT, INSERT, UPDATE ON TABLE wxrefund_items TO this account, and GRANT EXECUTE ON FUNCTION wxrefund_commit(jsonb, text) TO it"
+	case "42883":
+		return "restore the function from shared/ledger/schema/postgres-004.sql: a copy of the table alone lacks it"
+	case "25006":
+		return "name the primary; if transactions of this account only read by default, put default_transaction_read_only=off into the URL, or behind PgBouncer: ALTER ROLE this account SET default_transaction_read_only = off"
+	}
+	return ""
 }
 
 func (c *pgConn) commit(ctx context.Context, text string, commit functionCommit) (outcome string, err error) {
@@ -74,7 +80,7 @@ func (c *pgConn) commit(ctx context.Context, text string, commit functionCommit)
 		return outcome, nil
 	}
 	code := postgresCode(err)
-	if hint := commitHints[code]; hint != "" {
+	if hint := commitHint(code); hint != "" {
 		err = fmt.Errorf("%w; %s", err, hint)
 	}
 	switch {

@@ -36,7 +36,7 @@ func (s *Service) reconcileApplication(ctx context.Context, listed Item, slow *s
 		t.Checked = 1
 		s.takeUp(ctx, a.ID)
 	}
-	if attempted, delivered := s.deliver(ctx, s.applicationOwner(a.ID), slow); attempted > 0 {
+	if attempted, delivered := s.deliver(ctx, s.applicationOwner(a.ID), nil, slow); attempted > 0 {
 		t.Checked, t.Delivered = 1, delivered
 	}
 	return t

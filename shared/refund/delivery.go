@@ -29,7 +29,7 @@ func (s *Service) subscriberNames() []string {
 // allows and nobody else is at it, and returns how many deliveries were acknowledged.
 // What fails is due again later: [Service.Reconcile] goes on with it.
 func (s *Service) Deliver(ctx context.Context, outRefundNo string) (delivered int) {
-	_, delivered = s.deliver(ctx, s.refundOwner(outRefundNo), &slowSubscribers{})
+	_, delivered = s.deliver(ctx, s.refundOwner(outRefundNo), nil, &slowSubscribers{})
 	return delivered
 }
 
@@ -39,18 +39,13 @@ func (s *Service) SettleAndDeliver(ctx context.Context, out Outcome) (Settlement
 	out.deliver = timeLeft(ctx) >= 2*minDeliveryTime
 	st, err := s.Settle(ctx, out)
 	if err == nil && st.Owes {
-		s.deliverLeased(ctx, s.refundOwner(out.OutRefundNo), st.leased, &slowSubscribers{})
+		s.deliver(ctx, s.refundOwner(out.OutRefundNo), st.leased, &slowSubscribers{})
 	}
 	return st, err
 }
 
-func (s *Service) deliver(ctx context.Context, of owner, slow *slowSubscribers) (attempted, delivered int) {
-	return s.deliverLeased(ctx, of, nil, slow)
-}
-
-// deliverLeased makes the deliveries that are leased already, if any, and then what else
-// is due.
-func (s *Service) deliverLeased(ctx context.Context, of owner, round *deliveryRound, slow *slowSubscribers) (attempted, delivered int) {
+// deliver makes the deliveries that are leased already, if any, and then what else is due.
+func (s *Service) deliver(ctx context.Context, of owner, round *deliveryRound, slow *slowSubscribers) (attempted, delivered int) {
 	for range maxOutbox { // events of one owner follow each other
 		if round == nil {
 			var err error

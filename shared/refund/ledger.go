@@ -3,6 +3,7 @@ package refund
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -84,4 +85,65 @@ type Item struct {
 	Due     time.Time // when to look at it again, to the millisecond; zero: never
 	Class   string    // what it is listed under, at most [MaxClass] bytes of [a-z_!]; "": nowhere
 	At      time.Time // where it is listed there, to the millisecond
+}
+
+// CheckCommit refuses what is a mistake of the caller's in a commit, as every ledger does
+// before it writes anything. The items are sorted by key.
+func CheckCommit(items []Item) error {
+	if len(items) == 0 {
+		return errors.New("nothing to commit")
+	}
+	for i, item := range items {
+		if err := item.Key.Check(); err != nil {
+			return err
+		}
+		switch {
+		case i > 0 && items[i-1].Key == item.Key:
+			return fmt.Errorf("key %q occurs twice", item.Key)
+		case item.Version < 0:
+			return fmt.Errorf("key %q: version %d, want 0 or more", item.Key, item.Version)
+		case item.Body == nil:
+			return fmt.Errorf("key %q: no body", item.Key)
+		case (item.Class == "") != item.At.IsZero():
+			return fmt.Errorf("key %q: a class and the time under it, want both or neither", item.Key)
+		}
+		if item.Class != "" {
+			if err := CheckClass(item.Class); err != nil {
+				return fmt.Errorf("key %q: %w", item.Key, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Check refuses a key that no ledger takes.
+func (k Key) Check() error {
+	if k == "" {
+		return errors.New("empty key")
+	}
+	if len(k) > MaxKey {
+		return fmt.Errorf("key of %d bytes, want at most %d", len(k), MaxKey)
+	}
+	for i := range len(k) {
+		if k[i] < ' ' || k[i] > '~' {
+			return fmt.Errorf("key %q: byte %d is not printable ASCII", k, i)
+		}
+	}
+	return nil
+}
+
+// CheckClass refuses a class that no ledger lists an item under.
+func CheckClass(class string) error {
+	if class == "" {
+		return errors.New("empty class")
+	}
+	if len(class) > MaxClass {
+		return fmt.Errorf("class of %d bytes, want at most %d", len(class), MaxClass)
+	}
+	for i := range len(class) {
+		if c := class[i]; (c < 'a' || c > 'z') && c != '_' && c != '!' {
+			return fmt.Errorf("class %q: byte %d is none of a-z, _ and !", class, i)
+		}
+	}
+	return nil
 }

@@ -131,7 +131,7 @@ func (s *Service) reconcileOne(ctx context.Context, listed Item, slow *slowSubsc
 	if t.Settled == 0 && len(rec.dueSubscribers(now, slow)) == 0 {
 		return t
 	}
-	attempted, delivered := s.deliver(ctx, s.refundOwner(rec.Request.OutRefundNo), slow)
+	attempted, delivered := s.deliver(ctx, s.refundOwner(rec.Request.OutRefundNo), nil, slow)
 	t.Delivered = delivered
 	if attempted > 0 {
 		t.Checked = 1

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"io"
 	"log/slog"
@@ -96,66 +98,28 @@ func wholeKey(der []byte, pkcs1 bool) *rsa.PrivateKey {
 	return private
 }
 
-// The tags of DER that a private key is made of.
-const derInteger, derOctets, derObject, derSequence = 0x02, 0x04, 0x06, 0x30
-
-// rsaEncryption is 1.2.840.113549.1.1.1, which says that a key is one of RSA.
-const rsaEncryption = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
-
-// publicHalf reads the public half of the private key that der should hold, and sees
-// that the rest is there; nil if der has another form. It refuses nothing that
-// [wholeKey] takes.
+// publicHalf reads the public half of the private key that der should hold, and sees that
+// the rest is there; nil if der has another form. It refuses nothing that [wholeKey] takes.
 func publicHalf(der []byte, pkcs1 bool) *rsa.PublicKey {
-	d := derReader{rest: der, ok: true}
 	if !pkcs1 {
-		key := derReader{rest: d.read(derSequence), ok: d.ok}
-		key.read(derInteger) // the version
-		algorithm := derReader{rest: key.read(derSequence), ok: key.ok}
-		if kind := algorithm.read(derObject); string(kind) != rsaEncryption {
+		var key struct { // RFC 5208
+			Version   int
+			Algorithm pkix.AlgorithmIdentifier
+			Key       []byte
+		}
+		if _, err := asn1.Unmarshal(der, &key); err != nil || !key.Algorithm.Algorithm.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}) {
 			return nil
 		}
-		d = derReader{rest: key.read(derOctets), ok: key.ok}
+		der = key.Key
 	}
-	key := derReader{rest: d.read(derSequence), ok: d.ok}
-	key.read(derInteger) // the version
-	n, e := key.read(derInteger), key.read(derInteger)
-	for range 3 { // the private exponent and two primes
-		key.read(derInteger)
+	var key struct { // RFC 8017, A.1.2; what may follow is not looked at
+		Version int
+		N       *big.Int
+		E       int
+		D, P, Q *big.Int
 	}
-	if !key.ok || len(d.rest) > 0 || len(e) > 4 {
+	if rest, err := asn1.Unmarshal(der, &key); err != nil || len(rest) > 0 || key.N.Sign() <= 0 {
 		return nil
 	}
-	exponent := 0
-	for _, b := range e {
-		exponent = exponent<<8 | int(b)
-	}
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: exponent}
-}
-
-// A derReader reads one element of DER after the other, until one is not ok.
-type derReader struct {
-	rest []byte
-	ok   bool
-}
-
-// read returns what the next element holds, which must have a tag.
-func (d *derReader) read(tag byte) []byte {
-	if d.ok = d.ok && len(d.rest) > 1 && d.rest[0] == tag; !d.ok {
-		return nil
-	}
-	size, head := int(d.rest[1]), 2
-	if size > 0x80 && size <= 0x83 { // so many bytes have the size; no key has four of them
-		head += size - 0x80
-		size = 0
-		for _, b := range d.rest[2:min(head, len(d.rest))] {
-			size = size<<8 | int(b)
-		}
-	}
-	if d.ok = size != 0x80 || head > 2; !d.ok || len(d.rest)-head < size {
-		d.ok = false
-		return nil
-	}
-	content := d.rest[head : head+size]
-	d.rest = d.rest[head+size:]
-	return content
+	return &rsa.PublicKey{N: key.N, E: key.E}
 }

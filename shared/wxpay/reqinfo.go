@@ -30,9 +30,9 @@ func (k APIKey) OpenReqInfo(s string) ([]byte, error) {
 // rootReqInfo is the root element of what is sealed in a req_info.
 const rootReqInfo = "root"
 
-// errAltered is the one error for all that is wrong behind the cipher: what exactly it is
+// altered is the one error for all that is wrong behind the cipher: what exactly it is
 // would tell something of the plain text to whom the error reaches.
-var errAltered = fmt.Errorf("%w: altered, or sealed with another key", ErrOpen)
+func altered() error { return fmt.Errorf("%w: altered, or sealed with another key", ErrOpen) }
 
 // openReqInfo opens with the newest key alone.
 func (k APIKey) openReqInfo(s string) ([]byte, error) {
@@ -41,7 +41,7 @@ func (k APIKey) openReqInfo(s string) ([]byte, error) {
 		return nil, err
 	}
 	if _, err := ParseFields(plain, rootReqInfo); err != nil {
-		return nil, errAltered
+		return nil, altered()
 	}
 	return plain, nil
 }
@@ -60,7 +60,7 @@ func (k APIKey) decryptReqInfo(s string) ([]byte, error) {
 	}
 	n := int(b[len(b)-1])
 	if n < 1 || n > aes.BlockSize || !bytes.HasSuffix(b, padding(n)) {
-		return nil, errAltered
+		return nil, altered()
 	}
 	return b[:len(b)-n], nil
 }

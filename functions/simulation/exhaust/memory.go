@@ -23,7 +23,7 @@ type Items map[refund.Key]refund.Item
 func (m Items) get(keys []refund.Key) ([]refund.Item, error) {
 	items := make([]refund.Item, len(keys))
 	for i, k := range keys {
-		if err := checkKey(k); err != nil {
+		if err := k.Check(); err != nil {
 			return nil, err
 		}
 		items[i] = refund.Item{Key: k}
@@ -37,7 +37,8 @@ func (m Items) get(keys []refund.Key) ([]refund.Item, error) {
 
 // commit writes all items, or none and [refund.ErrStale].
 func (m Items) commit(items []refund.Item) error {
-	if err := checkCommit(items); err != nil {
+	items = slices.SortedFunc(slices.Values(items), func(a, b refund.Item) int { return cmp.Compare(a.Key, b.Key) })
+	if err := refund.CheckCommit(items); err != nil {
 		return err
 	}
 	for _, it := range items {
@@ -50,57 +51,6 @@ func (m Items) commit(items []refund.Item) error {
 		it.Body = bytes.Clone(it.Body)
 		it.Due, it.At = milliseconds(it.Due), milliseconds(it.At)
 		m[it.Key] = it
-	}
-	return nil
-}
-
-// checkCommit refuses what every ledger refuses.
-func checkCommit(items []refund.Item) error {
-	if len(items) == 0 {
-		return errors.New("exhaust: nothing to commit")
-	}
-	for i, it := range items {
-		if err := checkKey(it.Key); err != nil {
-			return err
-		}
-		switch {
-		case slices.ContainsFunc(items[:i], func(other refund.Item) bool { return other.Key == it.Key }):
-			return fmt.Errorf("exhaust: key %q occurs twice", it.Key)
-		case it.Version < 0:
-			return fmt.Errorf("exhaust: key %q: version %d", it.Key, it.Version)
-		case it.Body == nil:
-			return fmt.Errorf("exhaust: key %q: no body", it.Key)
-		case (it.Class == "") != it.At.IsZero():
-			return fmt.Errorf("exhaust: key %q: a class and the time under it, want both or neither", it.Key)
-		case it.Class != "":
-			if err := checkClass(it.Class); err != nil {
-				return fmt.Errorf("exhaust: key %q: %w", it.Key, err)
-			}
-		}
-	}
-	return nil
-}
-
-func checkKey(k refund.Key) error {
-	switch i := strings.IndexFunc(string(k), func(r rune) bool { return r < ' ' || r > '~' }); {
-	case k == "":
-		return errors.New("exhaust: empty key")
-	case len(k) > refund.MaxKey:
-		return fmt.Errorf("exhaust: key of %d bytes, want at most %d", len(k), refund.MaxKey)
-	case i >= 0:
-		return fmt.Errorf("exhaust: key %q: byte %d is not printable ASCII", k, i)
-	}
-	return nil
-}
-
-func checkClass(class string) error {
-	switch i := strings.IndexFunc(class, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' && r != '!' }); {
-	case class == "":
-		return errors.New("empty class")
-	case len(class) > refund.MaxClass:
-		return fmt.Errorf("class of %d bytes, want at most %d", len(class), refund.MaxClass)
-	case i >= 0:
-		return fmt.Errorf("class %q: byte %d is none of a-z, _ and !", class, i)
 	}
 	return nil
 }
@@ -165,7 +115,7 @@ func checkIndex(index refund.Index) error {
 		return errors.New("exhaust: an index that is not known")
 	}
 	for _, class := range index.Classes {
-		if err := checkClass(class); err != nil {
+		if err := refund.CheckClass(class); err != nil {
 			return fmt.Errorf("exhaust: %w", err)
 		}
 	}
@@ -242,7 +192,7 @@ func parsePlace(s string, kind refund.IndexKind) (p place, err error) {
 	}
 	p.key = refund.Key(parts[4])
 	_, err = fmt.Sscanf(strings.Join(parts[1:4], " "), "%d %d %d", &p.first, &p.shard, &p.at)
-	if err != nil || p.first < 0 || p.first >= shards || p.shard < 0 || p.shard >= shards || checkKey(p.key) != nil || p.cursor(kind) != s {
+	if err != nil || p.first < 0 || p.first >= shards || p.shard < 0 || p.shard >= shards || p.key.Check() != nil || p.cursor(kind) != s {
 		return p, errCursor
 	}
 	return p, nil
