@@ -84,25 +84,34 @@ func (s *Service) takeUp(ctx context.Context, id string) {
 	}
 }
 
-// rest ends the reconciler's looking after an approved application whose refund somebody
-// has to look at: it was refused for certain, closed, or is another one.
+// rest tells a person about an approved application that has no refund, and why. Where that
+// is certain (refused, closed, or another refund has the number) it is not looked at any
+// more. What may still go well is told about after a day, and is looked at as before: it may
+// be waiting for another refund of the order, which nobody hears of.
 func (s *Service) rest(ctx context.Context, a application, cause error) {
-	if e := AsError(cause); e.Code == CodeUnavailable || e.Code == CodeLimited || e.Next == Later || e.Next == LaterOrFix {
-		return // it may still go well: the next look
+	e := AsError(cause)
+	open := e.Code == CodeUnavailable || e.Code == CodeLimited || e.Next == Later || e.Next == LaterOrFix
+	if open && s.now().Sub(a.DecidedAt) <= stuckAfter {
+		return
 	}
 	// The alarm first: whoever is killed in between leaves it due, and somebody told.
 	why := "an approved application has not led to a refund: look at its refund, and approve it again or refund otherwise"
+	if open {
+		why = "an approved application has not led to a refund for a day, and is tried again: look at what it waits for"
+	}
 	if !s.keepDaily(ctx, applicationKey(a.ID), alarmApplication, why, func(count int) {
 		s.alarm(ctx, string(applicationKey(a.ID)), alarm{alarmApplication, why, count}, "application_id", a.ID, "error", cause)
 	}) {
 		return // nobody would know: the next look
 	}
 	_, err := s.updateApplication(ctx, a.ID, func(now *application, at time.Time) error {
-		if now.State != ApplicationApproved || now.Numbers != a.Numbers {
+		if now.State != ApplicationApproved || now.Numbers != a.Numbers || open && now.saidUnrefunded() {
 			return errUnchanged
 		}
-		now.LookAt = time.Time{}
-		now.note(HistoryEntry{At: at, What: cameToRest, Note: shortened(excerpt(cause), maxWhy)})
+		if !open {
+			now.LookAt = time.Time{}
+		}
+		now.note(HistoryEntry{At: at, What: wentUnrefunded, Note: shortened(excerpt(cause), maxWhy)})
 		return nil
 	})
 	if err != nil { // the next look
@@ -110,12 +119,17 @@ func (s *Service) rest(ctx context.Context, a application, cause error) {
 	}
 }
 
-// cameToRest is what the history of an approved application says that has come to rest.
-const cameToRest = "unrefunded"
+// wentUnrefunded is what the history of an approved application says that a person was told of.
+const wentUnrefunded = "unrefunded"
 
-// endRest ends the alarm about an application that had come to rest, once that is dealt with.
+// saidUnrefunded reports whether its history says so.
+func (a *application) saidUnrefunded() bool {
+	return slices.ContainsFunc(a.History, func(e HistoryEntry) bool { return e.What == wentUnrefunded })
+}
+
+// endRest ends the alarm about an application without a refund, once that is dealt with.
 func (s *Service) endRest(ctx context.Context, a application) {
-	if slices.ContainsFunc(a.History, func(e HistoryEntry) bool { return e.What == cameToRest }) {
+	if a.saidUnrefunded() {
 		s.endDaily(ctx, applicationKey(a.ID), alarmApplication)
 	}
 }

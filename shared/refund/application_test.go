@@ -737,6 +737,36 @@ func TestAnApplicationThatCameToRestIsFollowedAgainOnceItIsApprovedAgain(t *test
 	f.verified(t)
 }
 
+// An application may wait for another refund of its order, which WeChat Pay says nothing of:
+// after a day a person is told, and it is still carried out once that doubt has ended.
+func TestAnApplicationThatWaitsForADayIsTold(t *testing.T) {
+	f := shop(t)
+	a := f.applies(t, applyFor(40))
+	f.up.before, f.up.queryErr = noAnswer, noAnswer(refund.Request{})
+	_, err := f.Refund(t.Context(), operatorA, request("R1", 70))
+	wantCode(t, err, refund.CodeUnavailable, refund.SameNumber)
+	_, err = f.Approve(t.Context(), operatorA, refund.Decision{ApplicationID: a.ID})
+	wantCode(t, err, refund.CodeConflict, refund.Later)
+	f.wait(t, 20*time.Hour)
+	f.wantAlarms(t, "approved_unrefunded", 0, "within a day")
+	f.wait(t, 20*time.Hour)
+	f.wantAlarms(t, "approved_unrefunded", 1, "after a day")
+	f.up.before, f.up.queryErr = refusal(refund.CodeRejected, refund.SameNumber, "USER_ACCOUNT_ABNORMAL"), nil
+	f.wait(t, time.Hour) // R1 is sent again, and refused
+	f.up.before = nil
+	f.wait(t, 3*time.Hour)
+	f.up.set(a.ID+"N1", refund.StatusSuccess)
+	f.wait(t, 30*time.Hour)
+	end, err := f.Application(t.Context(), a.ID)
+	if err != nil || end.State != refund.ApplicationRefunded {
+		t.Fatalf("in the end: %+v, %v", end, err)
+	}
+	if said := slices.DeleteFunc(end.History, func(e refund.HistoryEntry) bool { return e.What != "unrefunded" }); len(said) != 1 {
+		t.Errorf("its history says so %d times", len(said))
+	}
+	f.verified(t)
+}
+
 // Whoever is killed just after an application has come to rest must not have been the only
 // one who knows of it.
 func TestNoApplicationRestsOfWhichNobodyIsTold(t *testing.T) {
