@@ -36,6 +36,7 @@ type call struct {
 	unlisted bool              // whoever makes it is on nobody's list
 	bills    [][]byte          // what it has read of bills that nothing is wrong with
 	flawed   bool              // something is wrong with the bill that it asks for
+	ordered  bool              // it has been told about the order, which has two numbers
 	vouched  map[string]string // what the platform's genuine relays have told, by refund number
 }
 

@@ -22,6 +22,7 @@ type docket struct {
 	judged map[string]bool // refunds that were found lawful
 	seen   map[string]time.Duration
 	sends  map[string]*sentElsewhere
+	joined map[string]bool // refunds that were claimed by who knew both numbers of the order
 }
 
 // A sentElsewhere is an abnormal refund whose money somebody has sent elsewhere.
@@ -59,7 +60,7 @@ type ruling struct {
 }
 
 func newDocket(w *world) *docket {
-	return &docket{w: w, cases: map[string]*matter{}, judged: map[string]bool{}, seen: map[string]time.Duration{}, sends: map[string]*sentElsewhere{}}
+	return &docket{w: w, cases: map[string]*matter{}, judged: map[string]bool{}, seen: map[string]time.Duration{}, sends: map[string]*sentElsewhere{}, joined: map[string]bool{}}
 }
 
 func (d *docket) now() time.Duration { return time.Since(d.w.start) }
@@ -146,6 +147,16 @@ func (d *docket) of(m *matter) order {
 	return order{}
 }
 
+// claimed notes a claim.
+func (d *docket) claimed(c *call, no string) {
+	c.mu.Lock()
+	ordered := c.ordered
+	c.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.joined[no] = d.joined[no] || ordered
+}
+
 // shown notes what somebody is shown of an application, who has asked at that time: it stays
 // the same, and an end is an end (W3).
 func (d *docket) shown(who refund.Caller, t told, asked time.Duration) {
@@ -182,10 +193,13 @@ func (d *docket) heardOf() (all []told) {
 	return all
 }
 
-// matterOf finds the application that a refund is made for: its number says so.
-func (d *docket) matterOf(no string) *matter {
+// matterOf finds the application that a refund is made for: its number says so. The number of
+// a proposal is its operator's own, whom another may have been ahead of, with another refund.
+func (d *docket) matterOf(u upstreamRefund) *matter {
+	o := d.w.history.ordered(u.OutTradeNo)
 	for id, m := range d.cases {
-		if no == m.number || strings.HasPrefix(no, id+"N") {
+		proposed := u.OutRefundNo == m.number && m.shown.is(o) && m.shown.Amount.Refund == u.Amount.Refund
+		if proposed || strings.HasPrefix(u.OutRefundNo, id+"N") {
 			return m
 		}
 	}
@@ -223,7 +237,7 @@ func (d *docket) judge(final bool) {
 	}
 	live := map[*matter][]string{}
 	for _, u := range all {
-		m := d.matterOf(u.OutRefundNo)
+		m := d.matterOf(u)
 		if m == nil || d.w.named(u.OutRefundNo) {
 			continue
 		}
@@ -256,7 +270,7 @@ func (d *docket) lawful(u upstreamRefund, all []upstreamRefund, final bool) bool
 		}
 		return d.w.invariants.judge(rule, ok, "%s of %d of %s: "+format, append([]any{u.OutRefundNo, u.Amount.Refund, u.OutTradeNo}, args...)...)
 	}
-	o, m, self := d.w.history.ordered(u.OutTradeNo), d.matterOf(u.OutRefundNo), d.bySelf(u)
+	o, m, self := d.w.history.ordered(u.OutTradeNo), d.matterOf(u), d.bySelf(u)
 	alone := self && d.alone(u, all)
 	switch {
 	case m == nil && !final && !self:
@@ -287,14 +301,15 @@ func (d *docket) wanted(p plea, u upstreamRefund) bool {
 }
 
 // alone reports whether one who has asked for a refund may make it alone: with all others of
-// the order that only they have asked for, and that nobody has approved.
+// the order that only they have asked for, and that nobody has approved. While WeChat Pay has
+// not told about it, the two numbers of an order are two orders.
 func (d *docket) alone(u upstreamRefund, all []upstreamRefund) bool {
 	limit := d.w.history.Shop.Approval
 	if limit == 0 {
 		return true
 	}
 	for _, who := range operators() {
-		var sum int64
+		var sum, known int64
 		mine := false
 		for _, v := range all {
 			if v.OutTradeNo != u.OutTradeNo || v.OutRefundNo != u.OutRefundNo && (v.Status == "CLOSED" || d.seen[v.OutRefundNo] > d.seen[u.OutRefundNo]) {
@@ -302,15 +317,18 @@ func (d *docket) alone(u upstreamRefund, all []upstreamRefund) bool {
 			}
 			by := func(p plea) bool { return d.wanted(p, v) && p.who.OpenID == who }
 			others := func(p plea) bool { return d.wanted(p, v) && p.who.OpenID != who }
-			m := d.matterOf(v.OutRefundNo)
+			m := d.matterOf(v)
 			switch {
 			case !slices.ContainsFunc(d.asks, by), v.OutRefundNo != u.OutRefundNo && slices.ContainsFunc(d.asks, others), m != nil && d.approved(m):
 			default:
 				mine = mine || v.OutRefundNo == u.OutRefundNo
 				sum += v.Amount.Refund
+				if v.OutRefundNo == u.OutRefundNo || d.joined[v.OutRefundNo] || d.joined[u.OutRefundNo] {
+					known += v.Amount.Refund
+				}
 			}
 		}
-		if mine && sum <= limit && u.Amount.Currency == "CNY" {
+		if mine && known <= limit && sum <= 2*limit && u.Amount.Currency == "CNY" {
 			return true
 		}
 	}
@@ -323,7 +341,7 @@ func (d *docket) auto(u upstreamRefund, all []upstreamRefund, o order, judge fun
 	var sum int64
 	days := map[string]int{}
 	for _, v := range all {
-		m := d.matterOf(v.OutRefundNo)
+		m := d.matterOf(v)
 		if m == nil || m.number != "" || d.approved(m) {
 			continue
 		}
@@ -355,7 +373,7 @@ func (d *docket) reviewed(all []told) {
 		d.w.count("applications "+t.State, 1)
 		var status string
 		for _, u := range held {
-			if m := d.matterOf(u.OutRefundNo); m != nil && m.id == t.ApplicationID && (status == "" || u.Status != "CLOSED") {
+			if m := d.matterOf(u); m != nil && m.id == t.ApplicationID && (status == "" || u.Status != "CLOSED") {
 				status = u.Status
 			}
 		}
@@ -389,7 +407,8 @@ func (d *docket) finishing(c *call, no string, body []byte) {
 	d.w.count("abnormal refunds sent elsewhere", 1)
 }
 
-func (d *docket) answeredFinish(no string) {
+// landed notes that nothing of such a request is on its way: it was answered, or never left.
+func (d *docket) landed(no string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sends[no].open = false

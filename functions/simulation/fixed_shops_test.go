@@ -105,6 +105,12 @@ func fixedShops() []fixedShop {
 			does(h, 2*time.Minute, operatorB, "approve", 0)
 			does(h, 3*time.Minute, operatorA, "refund", 60)
 		}, want: figures{"answers wxpay_refund 202": 1, "answers wxpay_refund_approve 403": 1, "answers wxpay_refund 0": 1, "applications REFUNDED": 1, "refunds": 1}},
+		{name: "proposed under a number that another operator has just refunded with", add: func(h *history) {
+			does(h, 10*time.Second, operatorA, "refund", 60)
+			does(h, 10*time.Second+400*time.Millisecond, operatorB, "refund", 1)
+			does(h, time.Minute, operatorB, "approve", 0)
+			h.fault(0, 20*time.Second, 1, "store slow")
+		}, want: figures{"refunds": 1}, seeds: 40},
 		{name: "approved while the reconciler alone lives on", add: func(h *history) {
 			does(h, 10*time.Second, buyerOne, "apply", 60)
 			h.fault(time.Minute, time.Minute+2*time.Second, 0.3, "crash")

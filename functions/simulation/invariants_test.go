@@ -129,6 +129,7 @@ func (v *invariants) committed(c *call, items []refund.Item) {
 			}
 			if next.State == "claimed" && before.State != "claimed" {
 				v.fits(no, next)
+				v.w.docket.claimed(c, no)
 			}
 			v.follows(c, no, before, next)
 			v.silent(c, no, before, next)

@@ -84,6 +84,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errCut
 	case t.w.applies(r, "wire dial"):
 		t.w.logf(c.name, "%s %s: no connection", verb, no)
+		if verb == "finish" {
+			t.w.docket.landed(no)
+		}
 		return nil, errDial
 	case t.w.applies(r, "wire late"):
 		// Nobody waits so long, and the platform may have ended the function: the
@@ -122,6 +125,9 @@ func (t *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp = other
 	}
 	if q.verb == "order" {
+		c.mu.Lock()
+		c.ordered = true
+		c.mu.Unlock()
 		return resp.response(req), nil
 	}
 	if bill {
@@ -139,7 +145,7 @@ func (t *wire) hear(c *call, q question, resp *wireReply) {
 	a := t.w.system.reads(t.w, q, resp)
 	t.w.logf(c.name, "%s %s: hears %d %s", q.verb, q.no, resp.status, a.says)
 	if q.verb == "finish" && (a.refused || len(a.statuses) > 0) {
-		t.w.docket.answeredFinish(q.no)
+		t.w.docket.landed(q.no)
 	}
 	if q.verb == "ask" {
 		t.w.mu.Lock()
