@@ -116,7 +116,8 @@ func (w *world) ends(t told, status string) {
 		noted := row.State != "success" || row.Foreign || row.Taken || ago <= 5*time.Hour
 		judge("W4 that an approved refund has succeeded is noted", noted)
 		open := slices.Contains([]string{"claimed", "processing", "abnormal"}, row.State) // of those, I3 and I10 tell
-		judge("W4 what is approved is refunded, or somebody knows", live || open || alarmed)
+		waits := row.State == "" && time.Since(t.DecidedAt) < 27*time.Hour                // for another refund of the order
+		judge("W4 what is approved is refunded, or somebody knows", live || open || alarmed || waits)
 	case "PENDING":
 		judge("W4 nothing waits longer than a week", time.Since(t.CreatedAt) <= 7*24*time.Hour+2*time.Hour)
 	}

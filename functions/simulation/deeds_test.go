@@ -20,6 +20,7 @@ type told struct {
 	TransactionID string `json:"transaction_id"`
 	Amount        struct{ Refund int64 }
 	CreatedAt     time.Time `json:"created_at"`
+	DecidedAt     time.Time `json:"decided_at"`
 	ReceivedBy    string    `json:"received_by"`
 	Refund        *told
 	Items         []told
