@@ -215,7 +215,14 @@ func applicationID(operands []string) (string, error) {
 // printApplication prints an application: what is true of it, then what has happened.
 func (p *program) printApplication(a refund.Application) {
 	now := p.clock()
-	p.print(a, func(w io.Writer) {
+	out := struct {
+		refund.Application
+		Pending []pending `json:"pending,omitempty"`
+	}{Application: a}
+	for _, o := range a.Pending {
+		out.Pending = append(out.Pending, pending(o))
+	}
+	p.print(out, func(w io.Writer) {
 		row := func(name, text string) {
 			if text != "" {
 				fmt.Fprintf(w, "%s\t%s\n", name, cell(text))
@@ -233,6 +240,9 @@ func (p *program) printApplication(a refund.Application) {
 			row("decided", p.ago(a.DecidedAt, now))
 		}
 		row("refund", refundOf(a))
+		for _, o := range out.Pending {
+			row("not told", p.pendingText(o, now))
+		}
 		if len(a.History) > 0 {
 			fmt.Fprintln(w)
 		}

@@ -11,8 +11,8 @@ import (
 
 func redeliverCommand() command {
 	return command{
-		name: "redeliver", operands: "NO",
-		synopsis: "Tell subscribers of a refund once more",
+		name: "redeliver", operands: "NO|ID",
+		synopsis: "Tell subscribers of a refund or an application once more",
 		more: "Under the same event id as before, so that who has had it can tell. What was given up is tried for three days\n" +
 			"anew. Code of your own (functions/own), whose name is go, is told by the function reconcile.\n",
 		example: "redeliver refund-1 -to webhook",
@@ -25,10 +25,18 @@ func redeliverCommand() command {
 
 // A redelivered is what redeliver prints.
 type redelivered struct {
-	OutRefundNo string    `json:"out_refund_no"`
-	Due         int       `json:"due"`       // deliveries that were put back
-	Delivered   int       `json:"delivered"` // of them, those that were acknowledged now
-	Pending     []pending `json:"pending"`   // what is still on its way
+	OutRefundNo   string    `json:"out_refund_no,omitempty"`
+	ApplicationID string    `json:"application_id,omitempty"`
+	Due           int       `json:"due"`       // deliveries that were put back
+	Delivered     int       `json:"delivered"` // of them, those that were acknowledged now
+	Pending       []pending `json:"pending"`   // what is still on its way
+}
+
+// A redelivery is how one item's events are told again.
+type redelivery struct {
+	put     func(ctx context.Context, id, to, by string) (int, error)
+	deliver func(ctx context.Context, id string) int
+	left    func() ([]refund.PendingDelivery, error)
 }
 
 func (p *program) redeliver(ctx context.Context, operands []string, to string) error {
@@ -40,8 +48,18 @@ func (p *program) redeliver(ctx context.Context, operands []string, to string) e
 	if err != nil {
 		return err
 	}
+	r, work := redelivered{OutRefundNo: no}, redelivery{put: refunds.Redeliver, deliver: refunds.Deliver, left: func() ([]refund.PendingDelivery, error) {
+		i, err := known(ctx, refunds, no)
+		return i.Pending, err
+	}}
 	if _, err := known(ctx, refunds, no); err != nil {
-		return err
+		if _, e := refunds.Application(ctx, no); e != nil {
+			return err
+		}
+		r, work = redelivered{ApplicationID: no}, redelivery{put: refunds.RedeliverApplication, deliver: refunds.DeliverApplication, left: func() ([]refund.PendingDelivery, error) {
+			a, err := refunds.Application(ctx, no)
+			return a.Pending, err
+		}}
 	}
 	whom := to
 	if whom == "" {
@@ -51,17 +69,17 @@ func (p *program) redeliver(ctx context.Context, operands []string, to string) e
 	if err != nil {
 		return err
 	}
-	r := redelivered{OutRefundNo: no, Pending: []pending{}}
-	if r.Due, err = refunds.Redeliver(ctx, no, to, p.by()); err != nil {
+	if r.Due, err = work.put(ctx, no, to, p.by()); err != nil {
 		return err
 	}
-	r.Delivered = refunds.Deliver(ctx, no)
-	after, err := known(ctx, refunds, no)
+	r.Delivered = work.deliver(ctx, no)
+	left, err := work.left()
 	if err != nil {
 		return err
 	}
 	waiting := ""
-	for _, o := range after.Pending {
+	r.Pending = []pending{}
+	for _, o := range left {
 		r.Pending = append(r.Pending, pending(o))
 		if o.To != refund.OwnCode {
 			waiting += fmt.Sprintf("; %s has not acknowledged: %s", o.To, o.Why)

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -72,6 +73,28 @@ func TestRedeliver(t *testing.T) {
 	w.operate("redeliver", "refund-1", "-to", "nobody", "-yes").want(codeFinding, `no subscriber "nobody" is configured; known are webhook, go`)
 	w.operate("redeliver", "refund-9", "-yes").want(codeFinding, "no refund refund-9 is on record here")
 	w.operate("redeliver", "refund-1").want(codeFinding, "nothing was done: this would tell every subscriber of refund-1 once more; that needs -yes")
+}
+
+// Of an application as of a refund: what was given up is told again, under its id.
+func TestRedeliverApplication(t *testing.T) {
+	w := newWorld(t, "apiv3")
+	r := w.webhook()
+	r.answer(false)
+	id := w.applied("order-1", 100)
+	w.operate("reconcile").want(codeDone)
+	w.operate("application", id).want(codeDone, "not told", "webhook, since", "502")
+	w.operate("redeliver", id).want(codeFinding, "nothing was done: this would tell every subscriber of "+id+" once more")
+	w.operate("redeliver", id, "-to", "webhook", "-yes").want(codeFinding, "webhook has not acknowledged", "502")
+	r.answer(true)
+	o := w.operate("redeliver", id, "-to", "webhook", "-yes", "-json").want(codeDone).object()
+	if o["application_id"] != id || o["due"] != 1.0 || o["delivered"] != 1.0 {
+		t.Errorf("got %v", o)
+	}
+	w.operate("redeliver", id, "-to", "webhook", "-yes").want(codeDone, "1 put back, 1 acknowledged now")
+	w.operate("application", id).want(codeDone, "redelivered by operator alice: to webhook").lacks("webhook, since")
+	if got := r.came(); len(got) < 4 || len(slices.Compact(got)) != 1 {
+		t.Errorf("the webhook had %q, want one event again and again", got)
+	}
 }
 
 // What is for the merchant's own code waits for the function that has it: a run of

@@ -64,6 +64,8 @@ type Application struct {
 	// In full, for whoever runs the service; buyers and replies to callers have neither.
 	Applicant string         `json:"applicant,omitempty"` // an identity: see [Caller.Identity]
 	History   []HistoryEntry `json:"history,omitempty"`
+
+	Pending []PendingDelivery `json:"-"` // in full: what subscribers have not acknowledged yet, oldest first
 }
 
 // ApplicationAmount is money in minor units.

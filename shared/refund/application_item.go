@@ -40,6 +40,8 @@ type application struct {
 	Revision  int              `json:"moves,omitempty"`
 	History   []HistoryEntry   `json:"history"`
 	outbox
+
+	dropped string // an event that no subscriber will hear of, as this change has put in one too many
 }
 
 func applicationKey(id string) Key { return Key("application/" + id) }
@@ -113,12 +115,16 @@ func (a *application) move(to ApplicationState, by actor, why string, subscriber
 	e := by.entry(now, strings.ToLower(string(to)))
 	e.Note = why
 	a.note(e)
-	if len(subscribers) == 0 {
-		return
+	if len(subscribers) > 0 {
+		a.dropped = a.put(a.presentEvent(), subscribers)
 	}
+}
+
+// presentEvent is what subscribers are told of the application's present state.
+func (a *application) presentEvent() outboxEntry {
 	told := a.view(nil)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", a.ID, a.Revision, to))
-	a.put(outboxEntry{ID: "application-" + hex.EncodeToString(sum[:12]), At: now, Application: &told}, subscribers)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", a.ID, a.Revision, a.State))
+	return outboxEntry{ID: "application-" + hex.EncodeToString(sum[:12]), At: lastAt(a.History, strings.ToLower(string(a.State)), a.CreatedAt), Application: &told}
 }
 
 // view is the application as whoever may see it sees it; rec is its refund's record, nil
@@ -206,6 +212,9 @@ func (s *Service) updateApplication(ctx context.Context, id string, change func(
 		}
 		return ledgerError(s.Ledger.Commit(ctx, a.item(read, now)))
 	})
+	if err == nil && a.dropped != "" {
+		s.alarmDaily(ctx, applicationKey(id), alarm{code: alarmOverflow, why: a.dropped}, "application_id", id)
+	}
 	return a, err
 }
 

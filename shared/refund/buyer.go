@@ -36,7 +36,7 @@ func (a Application) forBuyer() Application {
 
 // inFull adds what whoever runs the service sees of an application: see [Application.Masked].
 func (a *application) inFull(v Application) Application {
-	v.Applicant, v.History = a.Applicant, slices.Clone(a.History)
+	v.Applicant, v.History, v.Pending = a.Applicant, slices.Clone(a.History), a.pending()
 	return v
 }
 

@@ -33,6 +33,12 @@ func (s *Service) Deliver(ctx context.Context, outRefundNo string) (delivered in
 	return delivered
 }
 
+// DeliverApplication is [Service.Deliver] of an application's events.
+func (s *Service) DeliverApplication(ctx context.Context, id string) (delivered int) {
+	_, delivered = s.deliver(ctx, s.applicationOwner(id), nil, &slowSubscribers{})
+	return delivered
+}
+
 // SettleAndDeliver is [Service.Settle] and then [Service.Deliver], if the settlement owes
 // anything. What it owes anew is leased by the commit that settles it.
 func (s *Service) SettleAndDeliver(ctx context.Context, out Outcome) (Settlement, error) {

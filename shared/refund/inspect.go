@@ -36,7 +36,7 @@ type Inspection struct {
 	Pending []PendingDelivery // what subscribers have not acknowledged yet, oldest first
 }
 
-// A PendingDelivery is one event of a refund that one subscriber has not acknowledged.
+// A PendingDelivery is one event of a refund or of an application that one subscriber has not acknowledged.
 type PendingDelivery struct {
 	To       string
 	Since    time.Time
@@ -92,12 +92,6 @@ func (s *Service) recordsOf(ctx context.Context, outRefundNos ...string) ([]reco
 }
 
 func (r *record) inspection(now time.Time) Inspection {
-	var pending []PendingDelivery
-	for _, e := range r.Outbox {
-		for _, d := range e.Deliveries {
-			pending = append(pending, PendingDelivery{To: d.To, Since: e.At, Attempts: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
-		}
-	}
 	var since, until time.Time
 	if r.waits() {
 		since, until = r.Funds.Since, r.Funds.Since.Add(waitFunds)
@@ -111,7 +105,7 @@ func (r *record) inspection(now time.Time) Inspection {
 		WaitingFunds: r.waits(), WaitingSince: since, WaitingUntil: until,
 		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Silent: r.Silent, InDoubt: r.inDoubt(now), Attention: r.needsAttention(),
 		Request: r.Request, Refund: r.view(),
-		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: pending,
+		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, History: r.History, Pending: r.pending(),
 	}
 }
 

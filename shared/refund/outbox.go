@@ -76,7 +76,7 @@ const (
 	minDeliveryTime = 300 * time.Millisecond
 	// giveUpAfter is how long the delivery of an event is attempted before it is given up.
 	giveUpAfter = 72 * time.Hour
-	// maxOutbox bounds the outbox of one refund. Only one that becomes abnormal again
+	// maxOutbox bounds the outbox of one refund or application. Only one that becomes abnormal again
 	// and again can come near it.
 	maxOutbox = 16
 )
@@ -125,6 +125,16 @@ func (r *outbox) put(e outboxEntry, subscribers []string) (alarm string) {
 		r.Outbox = slices.Delete(r.Outbox, 0, 1)
 	}
 	return alarm
+}
+
+// pending lists what subscribers have not acknowledged yet, oldest first.
+func (r *outbox) pending() (all []PendingDelivery) {
+	for _, e := range r.Outbox {
+		for _, d := range e.Deliveries {
+			all = append(all, PendingDelivery{To: d.To, Since: e.At, Attempts: d.Attempts, Next: d.Next, GivenUp: d.GivenUp, Why: d.LastError})
+		}
+	}
+	return all
 }
 
 // event is what subscribers are told of an entry.

@@ -2,6 +2,7 @@ package refund_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,4 +187,70 @@ func TestADeliveryUnderWayIsNotRepeatedBesideItself(t *testing.T) {
 	if got := shop.heard(); len(got) != 1 || len(f.inspect(t, "R1").Pending) != 0 {
 		t.Errorf("told %v, pending %+v", got, f.inspect(t, "R1").Pending)
 	}
+}
+
+// What becomes of an application is told again as a refund is: what was given up, and its
+// present state, under their ids; and somebody is told when an event is dropped.
+func TestAnApplicationsEventsAreToldAgain(t *testing.T) {
+	f := shop(t)
+	web := f.subscribe("shop")
+	web.answer = failing
+	a := f.applies(t, applyFor(40))
+	f.wait(t, 80*time.Hour)
+	f.wantAlarms(t, "subscriber_given_up", 1, "after three days")
+	got, err := f.Application(t.Context(), a.ID)
+	if err != nil || len(got.Pending) != 1 || !got.Pending[0].GivenUp {
+		t.Fatalf("pending: %+v, %v", got.Pending, err)
+	}
+	web.answer = nil
+	again := func(to string, want int) {
+		t.Helper()
+		if n, err := f.RedeliverApplication(t.Context(), a.ID, to, "operator alice"); err != nil || n != want {
+			t.Fatalf("%d deliveries are due again, %v; want %d", n, err, want)
+		}
+		if n := f.DeliverApplication(t.Context(), a.ID); n != want {
+			t.Errorf("%d deliveries were acknowledged, want %d", n, want)
+		}
+	}
+	again("shop", 1)
+	again("", 1) // of what was acknowledged
+	if open, _, err := f.Alarms(t.Context(), "", 10); err != nil || len(open) != 0 {
+		t.Errorf("open in the end: %+v, %v", open, err)
+	}
+	f.approves(t, a.ID)
+	f.reconcile(t)
+	again("shop", 1)
+	ids := slices.Compact(web.ids())
+	if len(ids) != 2 {
+		t.Errorf("the event ids are %v, want two, one after the other", web.ids())
+	}
+	if last := web.events()[len(web.events())-1]; last.Application.State != refund.ApplicationApproved {
+		t.Errorf("the last that is told is %s", last.Application.State)
+	}
+	if _, err := f.RedeliverApplication(t.Context(), a.ID, "nobody", ""); !refund.IsCode(err, refund.CodeNotFound) {
+		t.Errorf("of a subscriber that is not there: %v", err)
+	}
+	if _, err := f.RedeliverApplication(t.Context(), "BNONE", "", ""); !refund.IsCode(err, refund.CodeNotFound) {
+		t.Errorf("of an application that is not there: %v", err)
+	}
+	f.verified(t)
+}
+
+// Events of an application that nobody takes are not dropped without a word.
+func TestADroppedEventOfAnApplicationIsToldToAPerson(t *testing.T) {
+	f := shop(t)
+	web := f.subscribe("shop")
+	web.answer = failing
+	a := f.applies(t, applyFor(40))
+	f.approves(t, a.ID)
+	for range 15 { // each approval of a closed refund is an event
+		got, err := f.Application(t.Context(), a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.up.set(got.OutRefundNo, refund.StatusClosed)
+		f.wait(t, time.Hour)
+		f.approves(t, a.ID)
+	}
+	f.wantAlarms(t, "outbox_full", 1, "after seventeen events")
 }
