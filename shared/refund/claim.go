@@ -25,7 +25,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 	alone := s.turns.enter()
 	defer s.turns.leave()
 	var rec record
-	var hasTurn, looked bool
+	var hasTurn, looked, reads bool
 	err := s.retry(ctx, func() error {
 		for {
 			order := orderKeys(req.TransactionID, req.OutTradeNo)
@@ -48,7 +48,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 					return err
 				}
 			}
-			if err := s.readNamed(ctx, tx, told, order); err != nil {
+			if err := s.readNamed(ctx, tx, told, order, !reads); err != nil {
 				return err
 			}
 			now := s.now()
@@ -89,9 +89,15 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 				hasTurn = true
 			}
 			rec = tx.rec
+			items := tx.changes(now)
+			if tx.assumed != "" && !slices.ContainsFunc(items, func(it Item) bool { return it.Key == tx.assumed }) {
+				reads = true
+				continue
+			}
 			crash("claim.before")
-			err = s.commit(ctx, tx, now)
-			if together && errors.Is(err, ErrStale) {
+			err = s.write(ctx, tx, items)
+			reads = reads || errors.Is(err, ErrStale)
+			if together && errors.Is(err, ErrStale) && tx.assumed == "" { // else it says nothing of turns
 				s.turns.takeApart()
 			}
 			rec.left = tx.left

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -94,6 +95,15 @@ func TestEachCallAsksNoMoreOfTheLedgerThanItMust(t *testing.T) {
 		{"a refund, the second of its order", 3, accepted, func(t *testing.T, f *fixture) { f.must(t, request("R2", 10)) }},
 		{"a refund, the second, by both numbers", 3, accepted, func(t *testing.T, f *fixture) { f.must(t, both("R2", 10)) }},
 		{"a refund, the second, by the other number", 4, accepted, func(t *testing.T, f *fixture) { f.must(t, byID("R2", 10)) }}, // which leads to the account
+		{"a refund whose order is asked for, by one number", 3, verifying, func(t *testing.T, f *fixture) { f.must(t, request("R1", 10)) }},
+		{"a refund whose order is asked for, by WeChat's number", 3, verifying, func(t *testing.T, f *fixture) { f.must(t, byID("R1", 10)) }},
+		{"a refund whose order is asked for, by both numbers", 3, verifying, func(t *testing.T, f *fixture) { f.must(t, both("R1", 10)) }},
+		{"a refund whose order is asked for, known by the other number alone", 6, func(t *testing.T, f *fixture) {
+			f.up.named = func(r *refund.Refund) { r.TransactionID = "" }
+			accepted(t, f)
+			f.up.named = nil
+			verifying(t, f)
+		}, func(t *testing.T, f *fixture) { f.must(t, byID("R2", 10)) }}, // what is assumed of that one is wrong, and it is read
 		{"a refund without an answer", 3, func(_ *testing.T, f *fixture) { f.up.after = noAnswer }, func(t *testing.T, f *fixture) {
 			f.refused(t, request("R1", 10), refund.CodeUnavailable, refund.SameNumber)
 		}},
@@ -147,6 +157,41 @@ func TestEachCallAsksNoMoreOfTheLedgerThanItMust(t *testing.T) {
 	}
 }
 
+// That an order is new by the one number that a caller names says nothing of the other, which
+// is taken for new only until the commit: two refunds by one number each never exceed it.
+func TestAnOrderThatIsTakenForNewIsNotExceeded(t *testing.T) {
+	byID := func(no string, fen int64) refund.Request {
+		r := request(no, fen)
+		r.OutTradeNo, r.TransactionID = "", "T-O1"
+		return r
+	}
+	t.Run("one after the other", func(t *testing.T) {
+		f, _ := countingTrips(t)
+		f.up.named = func(r *refund.Refund) { r.TransactionID = "" }
+		f.must(t, request("R1", 70))
+		verifying(t, f)
+		f.refused(t, byID("R2", 40), refund.CodeConflict, refund.Never)
+		f.must(t, byID("R3", 30))
+		f.verified(t)
+	})
+	t.Run("at once", func(t *testing.T) {
+		for range 20 {
+			f, _ := countingTrips(t)
+			verifying(t, f)
+			var wg sync.WaitGroup
+			errs := make([]error, 2)
+			for i, r := range []refund.Request{request("R1", 60), byID("R2", 60)} {
+				wg.Go(func() { _, errs[i] = f.Refund(t.Context(), server, r) })
+			}
+			wg.Wait()
+			if (errs[0] == nil) == (errs[1] == nil) {
+				t.Fatalf("of two refunds of 60 of an order of 100 one is accepted, got %v and %v", errs[0], errs[1])
+			}
+			f.verified(t)
+		}
+	})
+}
+
 // A process's first call finds out on its way whose the ledger is, and makes an empty one
 // its merchant's; that of another merchant it leaves alone.
 func TestFirstCallOfAProcessAsksWhoseTheLedgerIsOnItsWay(t *testing.T) {
@@ -173,6 +218,11 @@ func TestFirstCallOfAProcessAsksWhoseTheLedgerIsOnItsWay(t *testing.T) {
 	calls("a notification", "get refund order order refund_id ledger, commit refund", func() {
 		notified(t, process(merchant))
 	})
+}
+
+func verifying(_ *testing.T, f *fixture) {
+	f.VerifyOrder = refund.VerifyFirst
+	f.up.paid("O1", 100, "oBuyer", time.Now().Add(-time.Hour))
 }
 
 func accepted(t *testing.T, f *fixture) { f.must(t, request("R1", 10)) }

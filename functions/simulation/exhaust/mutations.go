@@ -36,7 +36,7 @@ const (
 // Mutations are the rules that are taken out, one at a time.
 func Mutations() []Mutation {
 	return []Mutation{
-		{"a refund is claimed before it is sent", claimGo, "\t\t\terr = s.commit(ctx, tx, now)\n", "\t\t\tif !MUTATED {\n\t\t\t\terr = s.commit(ctx, tx, now)\n\t\t\t}\n"},
+		{"a refund is claimed before it is sent", claimGo, "\t\t\terr = s.write(ctx, tx, items)\n", "\t\t\tif !MUTATED {\n\t\t\t\terr = s.write(ctx, tx, items)\n\t\t\t}\n"},
 		{"no answer is no refusal", settleGo, "\tcertain := out.Err.Code != CodeUnavailable || out.Err.Unsent\n",
 			"\tif MUTATED && out.Err.Code == CodeUnavailable {\n\t\te := *out.Err\n\t\te.Code, e.Next = CodeRejected, LaterOrFix\n\t\tout.Err = &e\n\t}\n\tcertain := out.Err.Code != CodeUnavailable || out.Err.Unsent\n"},
 		{"a refusal rejects only if no other submission is open", settleGo, "if rec.State != Claimed || len(rec.Open) > 0 {", "if rec.State != Claimed || len(rec.Open) > 0 && !MUTATED {"},
