@@ -218,10 +218,7 @@ func (p *program) printApplication(a refund.Application) {
 	out := struct {
 		refund.Application
 		Pending []pending `json:"pending,omitempty"`
-	}{Application: a}
-	for _, o := range a.Pending {
-		out.Pending = append(out.Pending, pending(o))
-	}
+	}{a, allPending(a.Pending)}
 	p.print(out, func(w io.Writer) {
 		row := func(name, text string) {
 			if text != "" {

@@ -78,9 +78,8 @@ func (p *program) redeliver(ctx context.Context, operands []string, to string) e
 		return err
 	}
 	waiting := ""
-	r.Pending = []pending{}
+	r.Pending = allPending(left)
 	for _, o := range left {
-		r.Pending = append(r.Pending, pending(o))
 		if o.To != refund.OwnCode {
 			waiting += fmt.Sprintf("; %s has not acknowledged: %s", o.To, o.Why)
 		}

@@ -96,7 +96,7 @@ type event struct {
 func detailOf(in refund.Inspection) detail {
 	d := detail{
 		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, Attention: in.Attention, External: in.External, Silent: in.Silent, NumberTaken: in.NumberTaken,
-		ClaimedAt: in.ClaimedAt, Held: in.Held, Alarms: []cause{}, Pending: []pending{}, History: []event{}, at: in,
+		ClaimedAt: in.ClaimedAt, Held: in.Held, Alarms: []cause{}, Pending: allPending(in.Pending), History: []event{}, at: in,
 	}
 	if in.State != "" {
 		d.Request, d.Refund = &in.Request, &in.Refund
@@ -110,9 +110,6 @@ func detailOf(in refund.Inspection) detail {
 	}
 	for _, c := range in.Causes {
 		d.Alarms = append(d.Alarms, cause{c.Code, c.Why, c.Since, c.Count, c.AcknowledgedAt, c.AcknowledgedBy, c.Note})
-	}
-	for _, o := range in.Pending {
-		d.Pending = append(d.Pending, pending(o))
 	}
 	masked := in.Masked().History
 	for i, h := range in.History {
@@ -249,6 +246,15 @@ func (p *program) causeText(c cause, now time.Time) string {
 		text += fmt.Sprintf(" (acknowledged %s by %s: %s)", p.at(c.AcknowledgedAt), c.AcknowledgedBy, c.Note)
 	}
 	return text
+}
+
+// allPending is what subscribers have not acknowledged, as it is printed: never null.
+func allPending(of []refund.PendingDelivery) []pending {
+	all := []pending{}
+	for _, o := range of {
+		all = append(all, pending(o))
+	}
+	return all
 }
 
 func (p *program) pendingText(o pending, now time.Time) string {

@@ -48,7 +48,8 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 					return err
 				}
 			}
-			if err := s.readNamed(ctx, tx, told, order, !reads); err != nil {
+			assumed, err := s.readNamed(ctx, tx, told, order, !reads)
+			if err != nil {
 				return err
 			}
 			now := s.now()
@@ -90,14 +91,14 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 			}
 			rec = tx.rec
 			items := tx.changes(now)
-			if tx.assumed != "" && !slices.ContainsFunc(items, func(it Item) bool { return it.Key == tx.assumed }) {
+			if assumed != "" && !slices.ContainsFunc(items, func(it Item) bool { return it.Key == assumed }) {
 				reads = true
 				continue
 			}
 			crash("claim.before")
 			err = s.write(ctx, tx, items)
 			reads = reads || errors.Is(err, ErrStale)
-			if together && errors.Is(err, ErrStale) && tx.assumed == "" { // else it says nothing of turns
+			if together && errors.Is(err, ErrStale) && assumed == "" { // else it says nothing of turns
 				s.turns.takeApart()
 			}
 			rec.left = tx.left

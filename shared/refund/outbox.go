@@ -76,8 +76,8 @@ const (
 	minDeliveryTime = 300 * time.Millisecond
 	// giveUpAfter is how long the delivery of an event is attempted before it is given up.
 	giveUpAfter = 72 * time.Hour
-	// maxOutbox bounds the outbox of one refund or application. Only one that becomes abnormal again
-	// and again can come near it.
+	// maxOutbox bounds the outbox of one refund or application. Only one that becomes abnormal,
+	// or is approved, again and again can come near it.
 	maxOutbox = 16
 )
 

@@ -68,7 +68,7 @@ func (s *Service) RedeliverApplication(ctx context.Context, id, to, by string) (
 	if err != nil {
 		return 0, err
 	}
-	if !slices.ContainsFunc(a.pending(), func(d PendingDelivery) bool { return d.GivenUp }) {
+	if !a.gaveUp() {
 		s.endDaily(ctx, applicationKey(id), alarmSubscriber)
 	}
 	s.log(ctx, slog.LevelInfo, "redelivered", "", "application_id", id, "to", names, "deliveries", n, "by", maskIdentity(by))

@@ -78,11 +78,6 @@ func TestEachCallAsksNoMoreOfTheLedgerThanItMust(t *testing.T) {
 		r.TransactionID = "T-O1"
 		return r
 	}
-	byID := func(no string, fen int64) refund.Request {
-		r := both(no, fen)
-		r.OutTradeNo = ""
-		return r
-	}
 	for _, c := range []struct {
 		name   string
 		want   int
@@ -160,11 +155,6 @@ func TestEachCallAsksNoMoreOfTheLedgerThanItMust(t *testing.T) {
 // That an order is new by the one number that a caller names says nothing of the other, which
 // is taken for new only until the commit: two refunds by one number each never exceed it.
 func TestAnOrderThatIsTakenForNewIsNotExceeded(t *testing.T) {
-	byID := func(no string, fen int64) refund.Request {
-		r := request(no, fen)
-		r.OutTradeNo, r.TransactionID = "", "T-O1"
-		return r
-	}
 	t.Run("one after the other", func(t *testing.T) {
 		f, _ := countingTrips(t)
 		f.up.named = func(r *refund.Refund) { r.TransactionID = "" }
@@ -218,6 +208,13 @@ func TestFirstCallOfAProcessAsksWhoseTheLedgerIsOnItsWay(t *testing.T) {
 	calls("a notification", "get refund order order refund_id ledger, commit refund", func() {
 		notified(t, process(merchant))
 	})
+}
+
+// byID is a request that names the order by WeChat Pay's number alone.
+func byID(no string, fen int64) refund.Request {
+	r := request(no, fen)
+	r.OutTradeNo, r.TransactionID = "", "T-O1"
+	return r
 }
 
 func verifying(_ *testing.T, f *fixture) {

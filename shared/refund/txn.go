@@ -29,7 +29,6 @@ type txn struct {
 	decided     bool                  // the claim is by the decision of the application
 	application *application          // that may have reserved the number, or by whose decision it is claimed; nil: there is none
 	waitFunds   bool                  // a claim may wait for the merchant's balance
-	assumed     Key                   // an order's number that was not read, and is taken for absent
 	left        snapshot              // what its commit has left behind
 }
 

@@ -159,10 +159,10 @@ func (s *Service) verifies(tx *txn, keys []Key) bool {
 //
 // Of an order that the ledger has not met by the number that the caller names, the other is
 // taken for absent, too, where assume allows that: joining them writes it, so that the commit
-// finds out if it is not.
-func (s *Service) readNamed(ctx context.Context, tx *txn, told *PaidOrder, order []Key, assume bool) error {
+// finds out if it is not. assumed is that number; "": nothing is assumed.
+func (s *Service) readNamed(ctx context.Context, tx *txn, told *PaidOrder, order []Key, assume bool) (assumed Key, err error) {
 	if tx.rec.State != unknown && tx.rec.State != Rejected {
-		return nil
+		return "", nil
 	}
 	var want []Key
 	if facts := tx.facts(order...); told != nil {
@@ -175,22 +175,21 @@ func (s *Service) readNamed(ctx context.Context, tx *txn, told *PaidOrder, order
 		return read || slices.ContainsFunc(order, func(known Key) bool { return tx.accounts[tx.resolve(known)].Alias == k })
 	})
 	if assume && told != nil && tx.rec.State == unknown && len(want) == 1 && len(order) == 1 && tx.items[order[0]].Version == 0 {
-		tx.assumed = want[0]
-		return tx.load(Item{Key: want[0]})
+		return want[0], tx.load(Item{Key: want[0]})
 	}
 	for len(want) > 0 {
 		items, err := s.Ledger.Get(ctx, want...)
 		if err != nil {
-			return ledgerError(err)
+			return "", ledgerError(err)
 		}
 		for _, it := range items {
 			if err := tx.load(it); err != nil {
-				return err
+				return "", err
 			}
 		}
 		want = tx.missing()
 	}
-	return nil
+	return "", nil
 }
 
 // joinNamed makes the accounts of both numbers one before a refund counts there, if the upstream
