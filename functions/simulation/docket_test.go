@@ -193,13 +193,10 @@ func (d *docket) heardOf() (all []told) {
 	return all
 }
 
-// matterOf finds the application that a refund is made for: its number says so. The number of
-// a proposal is its operator's own, whom another may have been ahead of, with another refund.
-func (d *docket) matterOf(u upstreamRefund) *matter {
-	o := d.w.history.ordered(u.OutTradeNo)
+// matterOf finds the application that a refund is made for: its number says so.
+func (d *docket) matterOf(no string) *matter {
 	for id, m := range d.cases {
-		proposed := u.OutRefundNo == m.number && m.shown.is(o) && m.shown.Amount.Refund == u.Amount.Refund
-		if proposed || strings.HasPrefix(u.OutRefundNo, id+"N") {
+		if no == m.number || strings.HasPrefix(no, id+"N") {
 			return m
 		}
 	}
@@ -237,7 +234,7 @@ func (d *docket) judge(final bool) {
 	}
 	live := map[*matter][]string{}
 	for _, u := range all {
-		m := d.matterOf(u)
+		m := d.matterOf(u.OutRefundNo)
 		if m == nil || d.w.named(u.OutRefundNo) {
 			continue
 		}
@@ -270,7 +267,7 @@ func (d *docket) lawful(u upstreamRefund, all []upstreamRefund, final bool) bool
 		}
 		return d.w.invariants.judge(rule, ok, "%s of %d of %s: "+format, append([]any{u.OutRefundNo, u.Amount.Refund, u.OutTradeNo}, args...)...)
 	}
-	o, m, self := d.w.history.ordered(u.OutTradeNo), d.matterOf(u), d.bySelf(u)
+	o, m, self := d.w.history.ordered(u.OutTradeNo), d.matterOf(u.OutRefundNo), d.bySelf(u)
 	alone := self && d.alone(u, all)
 	switch {
 	case m == nil && !final && !self:
@@ -317,7 +314,7 @@ func (d *docket) alone(u upstreamRefund, all []upstreamRefund) bool {
 			}
 			by := func(p plea) bool { return d.wanted(p, v) && p.who.OpenID == who }
 			others := func(p plea) bool { return d.wanted(p, v) && p.who.OpenID != who }
-			m := d.matterOf(v)
+			m := d.matterOf(v.OutRefundNo)
 			switch {
 			case !slices.ContainsFunc(d.asks, by), v.OutRefundNo != u.OutRefundNo && slices.ContainsFunc(d.asks, others), m != nil && d.approved(m):
 			default:
@@ -341,7 +338,7 @@ func (d *docket) auto(u upstreamRefund, all []upstreamRefund, o order, judge fun
 	var sum int64
 	days := map[string]int{}
 	for _, v := range all {
-		m := d.matterOf(v)
+		m := d.matterOf(v.OutRefundNo)
 		if m == nil || m.number != "" || d.approved(m) {
 			continue
 		}
@@ -373,7 +370,7 @@ func (d *docket) reviewed(all []told) {
 		d.w.count("applications "+t.State, 1)
 		var status string
 		for _, u := range held {
-			if m := d.matterOf(u); m != nil && m.id == t.ApplicationID && (status == "" || u.Status != "CLOSED") {
+			if m := d.matterOf(u.OutRefundNo); m != nil && m.id == t.ApplicationID && (status == "" || u.Status != "CLOSED") {
 				status = u.Status
 			}
 		}

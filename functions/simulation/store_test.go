@@ -94,7 +94,8 @@ func (v *invariants) kind(items []refund.Item) string {
 		next, err := decodeRow(it.Body)
 		before, _ := v.row(no)
 		switch {
-		case err != nil:
+		case err != nil, next.State == "":
+			continue
 		case next.Attempt > before.Attempt:
 			return "claim"
 		case next.Asked > before.Asked:
@@ -135,6 +136,7 @@ type refundRow struct {
 	Open      []int
 	Funds     *struct{} // claimed, and refused because the balance is too low
 	Request   content
+	Proposed  string // the application that waits, or has waited, under the number
 	Refund    struct {
 		content
 		Status string

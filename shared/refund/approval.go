@@ -1,11 +1,9 @@
 package refund
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"log/slog"
 	"time"
 )
 
@@ -88,17 +86,23 @@ func (tx *txn) permits(application string, req Request) error {
 // reserved says why a number cannot be claimed that an operator's refund waits under; nil
 // if it can.
 func (tx *txn) reserved(req Request) *Error {
-	a := tx.application
+	a, rec := tx.application, &tx.rec
 	switch {
-	case a == nil || !a.Proposed || tx.rec.State != unknown:
+	case a == nil || !a.Proposed || rec.State != unknown && rec.State != Rejected:
 		return nil
+	case rec.State == Rejected && (a.State == ApplicationRejected || a.State == ApplicationWithdrawn || a.State == ApplicationExpired):
+		return nil // it had been refused before it was proposed, and is free as it was then
 	case a.otherThanProposed(req) != nil:
 		return a.otherThanProposed(req)
-	case a.Numbers > 1: // it has gone on under numbers of its own
+	case a.Numbers > 1, rec.Application == a.ID: // it has gone on under numbers of its own, or was claimed and refused
 		return nil
 	}
 	return proposed(a, a.whyProposed())
 }
+
+// onlyReserved reports whether the record is of no refund: a number that an operator's
+// refund was proposed under.
+func (r *record) onlyReserved() bool { return r.State == unknown && r.Proposed != "" }
 
 // otherThanProposed is why a request is another than what was proposed under its number;
 // nil if it is that. The application may have gone on to another number since.
@@ -111,44 +115,28 @@ func (a *application) otherThanProposed(req Request) *Error {
 	return nil
 }
 
-// propose makes an application of an operator's refund, under its number. The same again
-// is the same application; anything else under the number is a conflict.
-func (s *Service) propose(ctx context.Context, caller Caller, req Request) error {
-	id := proposalID(req.OutRefundNo)
-	var answer *Error
-	err := s.retry(ctx, func() error {
-		items, err := s.Ledger.Get(ctx, applicationKey(id))
-		if err != nil {
-			return ledgerError(err)
+// propose makes an application of an operator's refund, under its number, and returns
+// what is to be written and what is answered. The same again is the same application;
+// anything else under the number is a conflict. The number's own item names the
+// application, so that a claim that has not seen it cannot be committed beside it.
+func (tx *txn) propose(s *Service, caller Caller, req Request, now time.Time) ([]Item, error) {
+	if a := tx.application; a != nil {
+		if other := a.otherThanProposed(req); other != nil {
+			return nil, other
 		}
-		a := application{
-			ID: id, Proposed: true, Request: req, Applicant: caller.Identity(), AppID: caller.AppID,
-			Reason: req.Reason, AskedFor: req.Amount.Refund,
-		}
-		if items[0].Version > 0 {
-			a = application{}
-			if err := decode(items[0], &a); err != nil {
-				return err
-			}
-			if other := a.otherThanProposed(req); other != nil {
-				return other
-			}
-			answer = proposed(&a, a.whyProposed())
-			return nil
-		}
-		now := s.now()
-		a.CreatedAt = now
-		a.move(ApplicationPending, caller.actor(), "more than one operator may refund alone: REFUND_APPROVAL_FEN", s.subscriberNames(), now)
-		crash("propose.before")
-		if err := s.Ledger.Commit(ctx, a.item(items[0], now)); err != nil {
-			return ledgerError(err)
-		}
-		answer = proposed(&a, a.whyProposed())
-		return nil
-	})
-	if err != nil {
-		return err
+		return nil, proposed(a, a.whyProposed())
 	}
-	s.log(ctx, slog.LevelInfo, "proposed", req.OutRefundNo, "application_id", id, "caller", caller)
-	return answer
+	a := &application{
+		ID: proposalID(req.OutRefundNo), Proposed: true, Request: req, Applicant: caller.Identity(), AppID: caller.AppID,
+		Reason: req.Reason, AskedFor: req.Amount.Refund, CreatedAt: now,
+	}
+	a.move(ApplicationPending, caller.actor(), "more than one operator may refund alone: REFUND_APPROVAL_FEN", s.subscriberNames(), now)
+	var rec record // as it was read: what the claim would have made of it is not written
+	k := refundKey(tx.no)
+	if err := decode(tx.items[k], &rec); err != nil {
+		return nil, err
+	}
+	rec.Proposed = a.ID
+	number := tx.item(k, &rec, rec.due(now))
+	return []Item{rec.listed(number), a.item(tx.items[applicationKey(a.ID)], now)}, proposed(a, a.whyProposed())
 }

@@ -2,6 +2,8 @@ package refund
 
 import (
 	"cmp"
+	"context"
+	"slices"
 	"time"
 )
 
@@ -272,4 +274,42 @@ func (tx *txn) confirm(a *orderAccount, reported Refund, now time.Time) {
 		tx.alarm(alarmDiffers, "the upstream tells another currency of the order than before", now)
 	}
 	a.confirm(total, currency)
+}
+
+// dropMisplaced takes out of the order's account what counts there under its caller's
+// second order number and belongs to another order, as has turned out since. A program
+// of the version before leaves it there. It reports whether there was any.
+func (s *Service) dropMisplaced(ctx context.Context, tx *txn) (dropped bool, err error) {
+	for _, home := range slices.Compact([]Key{tx.resolve(tx.rec.Order), tx.resolve(tx.rec.SecondOrder)}) {
+		if tx.accounts[home] == nil {
+			continue
+		}
+		for _, m := range tx.accounts[home].Provisional {
+			err := s.update(ctx, m.No, []Key{home}, func(other *txn, _ time.Time) error {
+				if !other.misplaced(home) {
+					return errUnchanged
+				}
+				a := other.accounts[other.resolve(home)]
+				a.Provisional = without(a.Provisional, m.No)
+				other.rec.SecondOrder = ""
+				other.keepQueryAt, dropped = true, true
+				return nil
+			})
+			if err != nil {
+				return false, err
+			}
+		}
+	}
+	return dropped, nil
+}
+
+// misplaced reports whether a provisional entry of the refund in that account is to go:
+// the refund is not counted there any more, or the upstream has named both numbers of
+// its order, and this account is another one.
+func (tx *txn) misplaced(in Key) bool {
+	if tx.rec.State == unknown || !tx.rec.Counted || tx.secondAccount() != tx.accounts[tx.resolve(in)] {
+		return true
+	}
+	home := tx.account()
+	return tx.rec.State != Claimed && home != nil && home.TransactionID != "" && home.OutTradeNo != ""
 }

@@ -96,7 +96,6 @@ func (b *books) check(k Key) {
 	kind, name, _ := strings.Cut(string(k), "/")
 	switch kind {
 	case "refund":
-		b.refunds++
 		b.checkRefund(it, name)
 	case "refund_id":
 		b.checkRefundID(it, name)
@@ -132,6 +131,11 @@ func (b *books) checkRefund(it Item, no string) {
 	r := b.record(it.Key)
 	about := Finding{Item: it.Key, OutRefundNo: no}
 	wrong := func(code, format string, args ...any) { b.found(code, about, format, args...) }
+	if r != nil && r.onlyReserved() {
+		b.checkReserved(it, r, no, wrong)
+		return
+	}
+	b.refunds++
 	if r == nil {
 		wrong(foundUnreadable, "the refund cannot be read")
 		return
@@ -273,7 +277,7 @@ func (b *books) checkRefundID(it Item, id string) {
 	}
 	r := b.record(refundKey(no))
 	switch {
-	case r == nil && b.get(refundKey(no)).Version == 0:
+	case r == nil && b.get(refundKey(no)).Version == 0, r != nil && r.onlyReserved():
 		b.found(foundName, about, "refund_id %s leads to %s, which is not on record", id, no)
 	case r != nil && r.Refund.RefundID != "" && r.Refund.RefundID != id:
 		b.found(foundName, about, "refund_id %s leads to %s, which has another one, %s", id, no, r.Refund.RefundID)

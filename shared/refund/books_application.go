@@ -38,3 +38,14 @@ func (b *books) checkApplication(it Item, id string) {
 		}
 	}
 }
+
+// checkReserved checks the item of a number under which no refund was ever claimed: that it
+// is an operator's whose application is on record, and says nothing else.
+func (b *books) checkReserved(it Item, r *record, no string, wrong func(code, format string, args ...any)) {
+	switch {
+	case r.Proposed != proposalID(no) || b.get(applicationKey(r.Proposed)).Version == 0:
+		wrong(foundState, "the number is reserved for the application %s, which is not on record", r.Proposed)
+	case r.Held != 0 || r.Counted || r.Submission > 0 || !it.Due.IsZero() || it.Class != "":
+		wrong(foundState, "the number is only reserved for an application, and its item says more")
+	}
+}

@@ -26,6 +26,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 	defer s.turns.leave()
 	var rec record
 	var hasTurn, looked, reads bool
+	var waits error // for another's approval
 	err := s.retry(ctx, func() error {
 		for {
 			order := orderKeys(req.TransactionID, req.OutTradeNo)
@@ -68,43 +69,54 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 				continue
 			}
 			tx.told = told
-			if err := tx.claim(caller, req, rules, now); err != nil {
-				if looked {
-					return err
-				}
+			err = tx.claim(caller, req, rules, now)
+			if err != nil && !looked {
 				looked = true
 				freed, lookErr := s.dropMisplaced(ctx, tx)
 				if lookErr != nil {
 					return lookErr
 				}
-				if !freed {
-					return err
+				if freed {
+					continue
 				}
-				continue
 			}
-			// Nothing is claimed before there is a turn to submit it.
-			if tx.rec.State == Claimed && !hasTurn && !s.claimTurn(tx) {
-				if err := s.turn(ctx); err != nil {
-					return err
+			point := "claim.before"
+			var items []Item
+			switch {
+			case errors.Is(err, errNeedsApproval):
+				point = "propose.before"
+				items, waits = tx.propose(s, caller, req, now)
+			case err != nil:
+				return err
+			default:
+				// Nothing is claimed before there is a turn to submit it.
+				if tx.rec.State == Claimed && !hasTurn && !s.claimTurn(tx) {
+					if err := s.turn(ctx); err != nil {
+						return err
+					}
+					hasTurn = true
 				}
-				hasTurn = true
+				items, waits = tx.changes(now), nil
 			}
 			rec = tx.rec
-			items := tx.changes(now)
 			if assumed != "" && !slices.ContainsFunc(items, func(it Item) bool { return it.Key == assumed }) {
 				reads = true
 				continue
 			}
-			crash("claim.before")
+			crash(point)
 			err = s.write(ctx, tx, items)
 			reads = reads || errors.Is(err, ErrStale)
-			if together && errors.Is(err, ErrStale) && assumed == "" { // else it says nothing of turns
+			if together && errors.Is(err, ErrStale) && assumed == "" && waits == nil { // else it says nothing of turns
 				s.turns.takeApart()
 			}
 			rec.left = tx.left
 			return err
 		}
 	})
+	if err == nil && waits != nil {
+		s.log(ctx, slog.LevelInfo, "proposed", req.OutRefundNo, "application_id", mayBy, "caller", caller)
+		return record{}, waits
+	}
 	if err == nil && rec.State == Claimed {
 		crash("claim.after")
 		s.log(ctx, slog.LevelInfo, "claimed", req.OutRefundNo, "attempt", rec.Submission, "caller", caller)
@@ -354,42 +366,4 @@ func (s *Service) rules() rules {
 		most: cmp.Or(spec.MaxRefunds, MaxRefunds), pace: max(0, cmp.Or(s.Pace, spec.Pace)), resend: spec.Resend,
 		goods: spec.Goods, verify: s.VerifyOrder != VerifyNever, policy: s.Policy,
 	}
-}
-
-// dropMisplaced takes out of the order's account what counts there under its caller's
-// second order number and belongs to another order, as has turned out since. A program
-// of the version before leaves it there. It reports whether there was any.
-func (s *Service) dropMisplaced(ctx context.Context, tx *txn) (dropped bool, err error) {
-	for _, home := range slices.Compact([]Key{tx.resolve(tx.rec.Order), tx.resolve(tx.rec.SecondOrder)}) {
-		if tx.accounts[home] == nil {
-			continue
-		}
-		for _, m := range tx.accounts[home].Provisional {
-			err := s.update(ctx, m.No, []Key{home}, func(other *txn, _ time.Time) error {
-				if !other.misplaced(home) {
-					return errUnchanged
-				}
-				a := other.accounts[other.resolve(home)]
-				a.Provisional = without(a.Provisional, m.No)
-				other.rec.SecondOrder = ""
-				other.keepQueryAt, dropped = true, true
-				return nil
-			})
-			if err != nil {
-				return false, err
-			}
-		}
-	}
-	return dropped, nil
-}
-
-// misplaced reports whether a provisional entry of the refund in that account is to go:
-// the refund is not counted there any more, or the upstream has named both numbers of
-// its order, and this account is another one.
-func (tx *txn) misplaced(in Key) bool {
-	if tx.rec.State == unknown || !tx.rec.Counted || tx.secondAccount() != tx.accounts[tx.resolve(in)] {
-		return true
-	}
-	home := tx.account()
-	return tx.rec.State != Claimed && home != nil && home.TransactionID != "" && home.OutTradeNo != ""
 }

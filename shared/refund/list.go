@@ -270,7 +270,11 @@ func (s *Service) numbersOf(ctx context.Context, number string) ([]string, error
 		return nil, ledgerError(err)
 	}
 	var all []string
-	if items[0].Version > 0 {
+	var rec record
+	if err := decode(items[0], &rec); err != nil {
+		return nil, err
+	}
+	if items[0].Version > 0 && !rec.onlyReserved() {
 		all = append(all, number)
 	}
 	var no string

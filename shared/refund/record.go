@@ -46,6 +46,7 @@ type record struct {
 	Causes       []Cause `json:"causes,omitempty"`      // open causes of alarm
 	ClaimedBy    string  `json:"claimed_by,omitempty"`  // whose refund it counts as: see [claimant]; "" of a server's, or an application's
 	Application  string  `json:"application,omitempty"` // by whose decision it was claimed
+	Proposed     string  `json:"proposed,omitempty"`    // the application that waits, or has waited, under the number; without a state it is all there is
 	Finish       *finish `json:"finish,omitempty"`      // what was last sent to finish an abnormal refund
 
 	begun time.Time // real time at which this process recorded the last submission

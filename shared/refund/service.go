@@ -130,9 +130,6 @@ func (s *Service) Refund(ctx context.Context, caller Caller, req Request) (Refun
 		return Refund{}, err
 	}
 	rec, err := s.claim(ctx, caller, req, "")
-	if errors.Is(err, errNeedsApproval) {
-		return Refund{}, s.propose(ctx, caller, req)
-	}
 	if err != nil {
 		return Refund{}, err
 	}

@@ -17,6 +17,7 @@ type row struct {
 	Cancelled   bool
 	Hands       int
 	Application string
+	Proposed    string
 	Taken       bool
 	Held        int64
 	Counted     bool
@@ -146,7 +147,7 @@ func (r *run) check() {
 	}
 	if r.w.billed {
 		for _, h := range r.w.refunds {
-			if no := h.req.OutRefundNo; r.w.items[refund.Key("refund/"+no)].Version == 0 && refund.DayOf(h.at) == refund.DayOf(r.x.start) {
+			if no := h.req.OutRefundNo; r.onRecord(no) == "" && refund.DayOf(h.at) == refund.DayOf(r.x.start) {
 				r.violates("the bill was read to its end, and the ledger does not know %s", no)
 			}
 		}
@@ -162,6 +163,11 @@ func (r *run) check() {
 		row, h := r.x.row(it), r.w.held(no)
 		ours := h != nil && !h.byHand
 		switch row.State {
+		case "": // a number that waits for approval, and no refund
+			if row.Proposed == "" || row.Held != 0 || row.Attempt != 0 {
+				r.violates("%s has no state in the ledger, and is not only proposed", no)
+			}
+			continue
 		case "claimed":
 		case "rejected":
 			if ours && h.status() != refund.StatusClosed && !row.Taken {
@@ -291,7 +297,7 @@ func (r *run) checkAccount(it refund.Item) {
 // acknowledged checks that WeChat Pay need not repeat a notification.
 func (r *run) acknowledged(l letter) {
 	it, h := r.w.items[refund.Key("refund/"+l.no)], r.w.held(l.no)
-	if it.Version == 0 {
+	if r.onRecord(l.no) == "" {
 		r.violates("the notification about %s is acknowledged, and the ledger does not know it", l.no)
 		return
 	}

@@ -243,6 +243,7 @@ func (r *run) agree() {
 		}
 		row, h := r.x.row(it), r.w.held(no)
 		switch {
+		case row.State == "": // a number that waited for approval
 		case row.State == "claimed":
 			r.violates("%s stays in doubt", no)
 		case h == nil && row.State != "rejected", h != nil && !row.Taken && row.State == "rejected":

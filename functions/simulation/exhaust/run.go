@@ -44,7 +44,7 @@ func (r *run) violates(format string, args ...any) {
 func (r *run) through(m move) {
 	r.rows = map[string]*row{}
 	for _, it := range r.w.items {
-		if no, ok := it.RefundNo(); ok {
+		if no, ok := it.RefundNo(); ok && r.onRecord(no) != "" {
 			r.rows[no] = r.x.row(it)
 		}
 	}
@@ -174,6 +174,9 @@ func (r *run) committed(a *actor, items []refund.Item) {
 			continue
 		}
 		row, before := r.x.row(r.w.items[it.Key]), r.rows[no]
+		if row.State == "" {
+			continue
+		}
 		if before == nil || row.Attempt > before.Attempt {
 			r.checkClaim(no, row, before)
 		}
