@@ -343,6 +343,24 @@ func TestWithoutAnAnswerAboutTheOrder(t *testing.T) {
 	}
 }
 
+// What is answered from the record alone needs no word about the order: a number that another
+// refund has stays taken, whatever the upstream says of the order meanwhile.
+func TestWhatIsKnownOfANumberIsToldWithoutTheOrder(t *testing.T) {
+	f := shop(t)
+	f.VerifyOrder = refund.VerifyAlways
+	f.up.refunds["R1"], f.up.before = other("R1", "O2", 30), maybeTaken
+	f.refused(t, request("R1", 10), refund.CodeConflict, refund.NewNumber)
+	f.up.before = nil
+	f.up.orderErr = &refund.Error{Code: refund.CodeNotFound, Next: refund.Later, Upstream: "ORDERNOTEXIST", Message: "no such order"}
+	asked := f.up.count("order:O1")
+	f.refused(t, request("R1", 10), refund.CodeConflict, refund.NewNumber)
+	f.refused(t, request("R1", 20), refund.CodeConflict, refund.NewNumber)
+	if n := f.up.count("order:O1"); n != asked {
+		t.Errorf("the order was asked for %d times more", n-asked)
+	}
+	f.verified(t)
+}
+
 func TestWithinItsBoundsAnApplicationIsRefundedAtOnce(t *testing.T) {
 	f := shop(t)
 	f.Self = refund.SelfService{Mode: refund.SelfAuto, MaxFen: 50, Within: 24 * time.Hour, Daily: 3}

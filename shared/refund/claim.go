@@ -43,7 +43,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 			if err := tx.permits(application, req); err != nil {
 				return err
 			}
-			if !asked && s.verifies(tx, order) {
+			if !asked && s.verifies(tx, req, order, rules.resend) {
 				asked = true
 				if told, err = s.verifyOrder(ctx, req); err != nil {
 					return err

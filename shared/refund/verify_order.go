@@ -146,9 +146,12 @@ func (s *Service) askPaidOrder(ctx context.Context, transactionID, outTradeNo st
 	return o, nil
 }
 
-// verifies reports whether the upstream is to be asked about the order before this claim.
-func (s *Service) verifies(tx *txn, keys []Key) bool {
-	if s.VerifyOrder == VerifyNever || tx.rec.State != unknown && tx.rec.State != Rejected {
+// verifies reports whether the upstream is to be asked about the order before this claim:
+// not where the record is all that the request is answered from.
+func (s *Service) verifies(tx *txn, req Request, keys []Key, resend bool) bool {
+	rec := &tx.rec
+	fresh := rec.State == unknown || rec.State == Rejected && rec.reopens(difference(rec.Request, req), resend)
+	if s.VerifyOrder == VerifyNever || !fresh {
 		return false
 	}
 	return s.VerifyOrder == VerifyAlways || tx.facts(keys...) == nil
