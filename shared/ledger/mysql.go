@@ -61,7 +61,7 @@ func openMySQL(_ context.Context, rest string, _ options) (store, error) {
 //	tls=skip-verify  encrypted, but to whom is anyone's guess
 //	tls=false        in plain text
 //	tls_ca=PATH      the authorities to believe, in PEM, if not the system's
-//	pool_max_conns=N connections of a process; default 2
+//	pool_max_conns=N connections of a process; default 8
 //
 // Parameters are written into the text of a statement by the driver, and not
 // sent to a prepared one: that is one round trip where preparing makes three,

@@ -18,16 +18,16 @@ func TestMySQLFarFromThisMachineMustProveItself(t *testing.T) {
 		addr, tls string
 		conns     int
 	}{
-		"//u:p@db.example.com/d":                       {"db.example.com:3306", "db.example.com", 2},
+		"//u:p@db.example.com/d":                       {"db.example.com:3306", "db.example.com", defaultConns},
 		"//u:p@db.example.com:4000/d?pool_max_conns=7": {"db.example.com:4000", "db.example.com", 7},
-		"//u:p@db.example.com/d?tls=false":             {"db.example.com:3306", "false", 2},
-		"//u:p@db.example.com/d?tls=skip-verify":       {"db.example.com:3306", "skip-verify", 2},
-		"//u:p@10.0.0.1/d":                             {"10.0.0.1:3306", "10.0.0.1", 2},
-		"//u:p@localhost/d":                            {"localhost:3306", "false", 2},
-		"//u:p@127.0.0.2/d":                            {"127.0.0.2:3306", "false", 2},
-		"//u:p@[::1]/d":                                {"[::1]:3306", "false", 2},
-		"//u:p@[2001:db8::1]/d":                        {"[2001:db8::1]:3306", "2001:db8::1", 2},
-		"//u:p@localhost/d?tls=true":                   {"localhost:3306", "localhost", 2},
+		"//u:p@db.example.com/d?tls=false":             {"db.example.com:3306", "false", defaultConns},
+		"//u:p@db.example.com/d?tls=skip-verify":       {"db.example.com:3306", "skip-verify", defaultConns},
+		"//u:p@10.0.0.1/d":                             {"10.0.0.1:3306", "10.0.0.1", defaultConns},
+		"//u:p@localhost/d":                            {"localhost:3306", "false", defaultConns},
+		"//u:p@127.0.0.2/d":                            {"127.0.0.2:3306", "false", defaultConns},
+		"//u:p@[::1]/d":                                {"[::1]:3306", "false", defaultConns},
+		"//u:p@[2001:db8::1]/d":                        {"[2001:db8::1]:3306", "2001:db8::1", defaultConns},
+		"//u:p@localhost/d?tls=true":                   {"localhost:3306", "localhost", defaultConns},
 	} {
 		c, conns, err := mysqlConfig(rest)
 		if err != nil {

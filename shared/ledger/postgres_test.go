@@ -26,18 +26,18 @@ func TestPostgresFarFromThisMachineMustProveItself(t *testing.T) {
 		verify bool
 		conns  int
 	}{
-		"//u:p@db.example.com/d":                               {"db.example.com", true, true, 2},
+		"//u:p@db.example.com/d":                               {"db.example.com", true, true, defaultConns},
 		"//u:p@db.example.com:6432/d?pool_max_conns=7":         {"db.example.com", true, true, 7},
-		"//u:p@db.example.com/d?sslmode=disable":               {"db.example.com", false, false, 2},
-		"//u:p@db.example.com/d?sslmode=require":               {"db.example.com", true, false, 2},
-		"//u:p@10.0.0.1/d":                                     {"10.0.0.1", true, true, 2},
-		"//u:p@localhost/d":                                    {"localhost", false, false, 2},
-		"//u:p@127.0.0.1/d":                                    {"127.0.0.1", false, false, 2},
-		"//u:p@[::1]/d":                                        {"::1", false, false, 2},
-		"//u:p@127.0.0.1/d?sslmode=verify-full":                {"127.0.0.1", true, true, 2},
-		"///d?host=/run/postgresql&user=u":                     {"/run/postgresql", false, false, 2},
-		"///d?host=localhost,db.example.com&port=1,2&user=u":   {"localhost", true, true, 2},
-		"//u:p@db.example.com/d?search_path=refunds&x.y=z%20z": {"db.example.com", true, true, 2},
+		"//u:p@db.example.com/d?sslmode=disable":               {"db.example.com", false, false, defaultConns},
+		"//u:p@db.example.com/d?sslmode=require":               {"db.example.com", true, false, defaultConns},
+		"//u:p@10.0.0.1/d":                                     {"10.0.0.1", true, true, defaultConns},
+		"//u:p@localhost/d":                                    {"localhost", false, false, defaultConns},
+		"//u:p@127.0.0.1/d":                                    {"127.0.0.1", false, false, defaultConns},
+		"//u:p@[::1]/d":                                        {"::1", false, false, defaultConns},
+		"//u:p@127.0.0.1/d?sslmode=verify-full":                {"127.0.0.1", true, true, defaultConns},
+		"///d?host=/run/postgresql&user=u":                     {"/run/postgresql", false, false, defaultConns},
+		"///d?host=localhost,db.example.com&port=1,2&user=u":   {"localhost", true, true, defaultConns},
+		"//u:p@db.example.com/d?search_path=refunds&x.y=z%20z": {"db.example.com", true, true, defaultConns},
 	} {
 		c, conns, err := postgresConfig(rest)
 		if err != nil {

@@ -20,8 +20,11 @@ import (
 // or in the middle of one.
 const (
 	// defaultConns is how many connections a process has at most; the URL's
-	// pool_max_conns says otherwise. A server takes a few hundred in all.
-	defaultConns = 2
+	// pool_max_conns says otherwise. One is made only if all others are in use: a
+	// function that answers one call at a time has one or two. Who answers many at
+	// once waits for a connection otherwise, and commits that come together are
+	// flushed to the disk together. A server takes a few hundred in all.
+	defaultConns = 8
 
 	// maxIdle is how long an unused connection is kept. Gateways forget silent
 	// connections without a word, the stingier ones after a minute or two.
