@@ -150,8 +150,11 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 	if err != nil {
 		return refund.Inspection{}, err
 	}
-	if all[0].State == "" {
-		return all[0], finding("no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
+	switch in := all[0]; {
+	case in.State == "" && in.Proposed != "":
+		return in, finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", no, in.Proposed)
+	case in.State == "":
+		return in, finding("no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
 	}
 	return all[0], nil
 }
