@@ -16,6 +16,7 @@ type txn struct {
 	no          string
 	rec         record
 	items       map[Key]Item          // as read
+	read        map[Key][]byte        // their values, as this version writes them
 	accounts    map[Key]*orderAccount // every order item that was read or made
 	ids         map[Key]string        // refund numbers by the refund_ids that were read or made
 	rate        *submissionRate       // what the merchant's instances share, where it was read too
@@ -34,7 +35,7 @@ type txn struct {
 
 func (s *Service) newTxn(no string) *txn {
 	return &txn{
-		no: no, items: map[Key]Item{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}, known: map[Key]bool{},
+		no: no, items: map[Key]Item{}, read: map[Key][]byte{}, accounts: map[Key]*orderAccount{}, ids: map[Key]string{}, known: map[Key]bool{},
 		waitFunds: s.WaitFunds,
 	}
 }
@@ -132,33 +133,39 @@ func (s *Service) beginUntil(ctx context.Context, enough func(*record) bool, no 
 // load takes in an item that was read.
 func (tx *txn) load(it Item) error {
 	tx.items[it.Key] = it
+	var value any
+	var number string
 	switch {
 	case it.Key == refundKey(tx.no):
-		if err := decode(it, &tx.rec); err != nil {
-			return err
-		}
-		if tx.rec.State == Rejected && tx.rec.Refusal == nil {
-			return fmt.Errorf("refund: item %s %w: it is rejected, and by nothing", it.Key, errDamaged)
-		}
-		return nil
+		value = &tx.rec
 	case isApplication(it.Key):
 		if it.Version == 0 {
 			return nil
 		}
 		tx.application = &application{}
-		return decode(it, tx.application)
+		value = tx.application
 	case isRefundID(it.Key):
-		var no string
-		err := decode(it, &no)
-		tx.ids[it.Key] = no
-		return err
+		value = &number
 	case isRate(it.Key):
 		tx.rate = &submissionRate{}
-		return decode(it, tx.rate)
+		value = tx.rate
+	default:
+		tx.accounts[it.Key] = &orderAccount{}
+		value = tx.accounts[it.Key]
 	}
-	a := &orderAccount{}
-	tx.accounts[it.Key] = a
-	return decode(it, a)
+	if err := decode(it, value); err != nil {
+		return err
+	}
+	if isRefundID(it.Key) {
+		tx.ids[it.Key] = number
+	}
+	if it.Key == refundKey(tx.no) && tx.rec.State == Rejected && tx.rec.Refusal == nil {
+		return fmt.Errorf("refund: item %s %w: it is rejected, and by nothing", it.Key, errDamaged)
+	}
+	if it.Version != 0 {
+		tx.read[it.Key] = encode(value)
+	}
+	return nil
 }
 
 // missing lists the items that what was read so far refers to.
@@ -233,20 +240,18 @@ func (tx *txn) changes(now time.Time) (items []Item) {
 	return items
 }
 
-// differs reports whether a value is no longer the one that was read. Another version
-// may have written that one, so that both are compared as this version writes them;
-// scratch is where the stored one is decoded to. On the way it finds out what known says.
-func (tx *txn) differs(k Key, value, scratch any) bool {
-	stored, next := tx.items[k], encode(value)
-	if bytes.Equal(stored.Body, next) {
-		return false
+// differs reports whether a value is no longer the one that was read, or empty if there
+// was none. Another version may have written that one, so that both are compared as this
+// version writes them. On the way it finds out what known says.
+func (tx *txn) differs(k Key, value, empty any) bool {
+	read, ok := tx.read[k]
+	if !ok {
+		read = encode(empty)
 	}
-	_ = decode(stored, scratch) // as when it was read
-	read := encode(scratch)
-	if bytes.Equal(stored.Body, read) {
+	if bytes.Equal(tx.items[k].Body, read) {
 		tx.known[k] = true
 	}
-	return !bytes.Equal(read, next)
+	return !bytes.Equal(read, encode(value))
 }
 
 // item is a value as it is to be stored, with whatever the stored one holds that this
