@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"notify":                   {"shared/refund", "shared/strictjson", "shared/wxpay"},
 	"shared/alert":             {"shared/deliver", "shared/refund", "shared/secret"},
 	"shared/channel":           {"shared/cloudbase", "shared/lock", "shared/refund", "shared/secret", "shared/strictjson", "shared/wxpay"},
-	"shared/check":             {"shared/channel", "shared/config", "shared/ledger", "shared/refund", "shared/wxpay"},
+	"shared/check":             {"shared/channel", "shared/cloudbase", "shared/config", "shared/ledger", "shared/refund", "shared/wxpay"},
 	"shared/cloudbase":         {"shared/secret", "shared/wxpay"},
 	"shared/config":            {"shared/alert", "shared/channel", "shared/cloudbase", "shared/deliver", "shared/host", "shared/ledger", "shared/refund", "shared/secret", "shared/spelling", "shared/wxpay"},
 	"shared/console":           nil,

@@ -78,7 +78,10 @@ func Run(ctx context.Context, in Input) []Result {
 	// What is asked stands in different places, and none waits for another's time limit.
 	groups := []func() []Result{
 		func() []Result { return c.ledger(ctx, ledgerURL) },
-		func() []Result { return append(c.bill(ctx, c.upstream(ctx)), c.notifyURL(ctx)...) }, // the latter wants to know the keys
+		func() []Result {
+			all := append(c.bill(ctx, c.upstream(ctx)), c.notifyURL(ctx)...) // the latter wants to know the keys
+			return append(all, c.toldThrough(ctx)...)                        // and this one the clock
+		},
 		func() []Result { return c.receivers(ctx) },
 	}
 	found := make([][]Result, len(groups))

@@ -52,6 +52,13 @@ func set(name, value string) func(*testing.T, *deployment) map[string]string {
 	return func(*testing.T, *deployment) map[string]string { return map[string]string{name: value} }
 }
 
+// told changes one setting of a deployment that tells a function.
+func told(name, value string) func(*testing.T, *deployment) map[string]string {
+	return func(*testing.T, *deployment) map[string]string {
+		return map[string]string{"NOTIFY_FUNCTIONS": "scf:orders", name: value}
+	}
+}
+
 // faults are what goes wrong with deployments.
 func faults() []fault {
 	const canary = "canary-0123456789-0123456789-xyz" // of 32 bytes
@@ -240,6 +247,10 @@ func faults() []fault {
 			line: "gateway", says: "SIGN_PARAM_INVALID", do: "correct TENCENTCLOUD_SECRETID"},
 		{name: "the secret key of the gateway is wrong", channel: "cloudpay", change: set("TENCENTCLOUD_SECRETKEY", canary),
 			line: "gateway", says: "SIGN_PARAM_INVALID", do: "correct TENCENTCLOUD_SECRETID"},
+		{name: "the key of the environment is wrong", channel: "cloudbase", change: set("CLOUDBASE_APIKEY", canary),
+			line: "gateway", says: "INVALID_ACCESS_TOKEN", do: "correct CLOUDBASE_APIKEY"},
+		{name: "the key of the environment is wrong", channel: "cloudpay", change: set("CLOUDBASE_APIKEY", canary),
+			line: "gateway", says: "INVALID_ACCESS_TOKEN", do: "correct CLOUDBASE_APIKEY"},
 		{name: "the environment is another", channel: "cloudbase", change: set("TCB_ENV", "another-1g2h3j4k5l"),
 			line: "gateway", says: "INVALID_ENV", do: "correct TCB_ENV"},
 		{name: "the environment is another", channel: "cloudpay", change: set("TCB_ENV", "another-1g2h3j4k5l"),
@@ -294,6 +305,32 @@ func faults() []fault {
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"ALERT_SECRET": "whsec_" + base64.StdEncoding.EncodeToString([]byte(canary)), "ALERT_URL": "http://" + closed(t) + "/send?key=" + canary}
 			}, line: "alerts", says: "cannot be reached", do: "nothing listens there"},
+		{core: true, name: "functions are told with a wrong secret key", channel: "apiv3", change: told("TENCENTCLOUD_SECRETKEY", canary),
+			line: "gateway", says: "SIGN_PARAM_INVALID", do: "correct TENCENTCLOUD_SECRETID"},
+		{name: "functions are told with a wrong secret key", channel: "global", change: told("TENCENTCLOUD_SECRETKEY", canary),
+			line: "gateway", says: "SIGN_PARAM_INVALID", do: "correct TENCENTCLOUD_SECRETID"},
+		{name: "functions are told with a wrong secret key", channel: "wecom", change: told("TENCENTCLOUD_SECRETKEY", canary),
+			line: "gateway", says: "SIGN_PARAM_INVALID", do: "correct TENCENTCLOUD_SECRETID"},
+		{core: true, name: "functions are told with a wrong key of the environment", channel: "apiv3", change: told("CLOUDBASE_APIKEY", canary),
+			line: "gateway", says: "INVALID_ACCESS_TOKEN", do: "correct CLOUDBASE_APIKEY"},
+		{name: "functions are told in another environment", channel: "wecom", change: told("TCB_ENV", "another-1g2h3j4k5l"),
+			line: "gateway", says: "INVALID_ENV", do: "correct TCB_ENV"},
+		{name: "functions are told, and there are no credentials here", channel: "apiv3", change: told("TENCENTCLOUD_SECRETKEY", ""),
+			line: "gateway", status: check.Note, says: "not asked", do: "to ask from here"},
+		{name: "functions are told, and nothing listens at the gateway", channel: "apiv3",
+			change: func(t *testing.T, _ *deployment) map[string]string {
+				return map[string]string{"NOTIFY_FUNCTIONS": "scf:orders", "TCB_API_URL": "http://" + closed(t) + "/admin"}
+			}, line: "gateway", says: "connection refused", do: "nothing listens there"},
+		{name: "functions are told, and the gateway is another program", channel: "apiv3",
+			change: func(t *testing.T, _ *deployment) map[string]string {
+				return map[string]string{"NOTIFY_FUNCTIONS": "scf:orders", "TCB_API_URL": answering(t, 200, "<html>login</html>")}
+			}, line: "gateway", says: "gave no result", do: "look at TCB_ENV"},
+		{name: "functions are told, and the gateway says what nobody knows", channel: "apiv3",
+			change: func(t *testing.T, _ *deployment) map[string]string {
+				return map[string]string{"NOTIFY_FUNCTIONS": "scf:orders", "TCB_API_URL": answering(t, 200, `{"code":"SYS_ERR"}`)}
+			}, line: "gateway", status: check.Note, says: "SYS_ERR", do: "-undelivered"},
+		{core: true, name: "functions are told with the right key", channel: "apiv3", change: told("REFUND_OPERATORS", "oOperator"),
+			line: "gateway", status: check.OK, says: "takes the credentials for environment"},
 		{name: "functions are told", channel: "cloudbase", change: set("NOTIFY_FUNCTIONS", "scf:orderCallback"),
 			line: "subscribers", status: check.Note, says: "orderCallback", do: "see that they are"},
 		{name: "nobody may refund", channel: "wecom", change: set("REFUND_OPERATORS", ""),

@@ -12,14 +12,8 @@ import (
 
 // receivers looks at who is told of refunds and of alarms.
 func (c *checker) receivers(ctx context.Context) (all []Result) {
-	var functions []string
-	for _, s := range c.sys.Refunds.Subscribers {
-		if name, is := strings.CutPrefix(s.Name, "scf:"); is {
-			functions = append(functions, name)
-		}
-	}
-	if len(functions) > 0 {
-		all = append(all, note("subscribers", "whether the functions "+strings.Join(functions, ", ")+" are there cannot be asked without calling them", "see that they are in environment "+strings.TrimSpace(c.Getenv("TCB_ENV"))))
+	if functions := c.told(); len(functions) > 0 {
+		all = append(all, note("subscribers", "whether the functions "+strings.Join(functions, ", ")+" are there cannot be asked without calling them", "see that they are in environment "+c.sys.Gateway.EnvID))
 	}
 	if at := strings.TrimSpace(c.Getenv("NOTIFY_WEBHOOK_URL")); at != "" {
 		all = append(all, c.reach(ctx, "webhook", "NOTIFY_WEBHOOK_URL", at))

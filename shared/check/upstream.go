@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"wxrefund/shared/channel"
-	"wxrefund/shared/config"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/wxpay"
 )
@@ -186,6 +185,11 @@ func answer(e *refund.Error) string {
 
 // remedy says what to do about the answer to a question.
 func (c *checker) remedy(e *refund.Error) string {
+	return cmp.Or(c.knownRemedy(e), c.remedyOfChannel())
+}
+
+// knownRemedy is what the clock, the network or the code say; "": none of them says anything.
+func (c *checker) knownRemedy(e *refund.Error) string {
 	if c.clockTells() {
 		return "set the clock first, see there"
 	}
@@ -194,7 +198,7 @@ func (c *checker) remedy(e *refund.Error) string {
 			return do
 		}
 	}
-	return cmp.Or(remedies()[e.Upstream], c.remedyOfChannel())
+	return remedies()[e.Upstream]
 }
 
 // remedies says what to do about an upstream's code, where it is a setting's.
@@ -237,24 +241,6 @@ func (c *checker) remedyOfChannel() string {
 		return "look at TCB_ENV, the credentials, and the log of the function in the environment"
 	}
 	return "do what the text says; then ask again"
-}
-
-// gateway looks at CloudBase's gateway, and at what is behind it.
-func (c *checker) gateway(ctx context.Context) []Result {
-	const name = "gateway"
-	if _, err := config.Credentials(c.Getenv)(ctx); err != nil {
-		return notAsked([]Result{note(name, "not asked: on SCF the platform lends each request its credentials, and there are none here",
-			"to ask from here, set CLOUDBASE_APIKEY, or TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY, for this command")}, refundQuery)
-	}
-	e := c.ask(ctx)
-	if e == nil {
-		return []Result{ok(name, "CloudBase takes the credentials for environment %s", strings.TrimSpace(c.Getenv("TCB_ENV"))),
-			ok(refundQuery, "the upstream answers, and knows no refund of a made-up number")}
-	}
-	if e.Unsent || e.Upstream == "SIGN_PARAM_INVALID" || e.Upstream == "INVALID_ENV" {
-		return notAsked([]Result{problem(name, answer(e), c.remedy(e))}, refundQuery)
-	}
-	return []Result{ok(name, "CloudBase takes the credentials"), problem(refundQuery, answer(e), c.remedy(e))}
 }
 
 // wecom looks at the token, which corpid and secret get, and at what it may be used for.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wxrefund/shared/channel"
+	"wxrefund/shared/cloudbase"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
 	"wxrefund/shared/secret"
@@ -26,6 +27,9 @@ type System struct {
 	Keys    *wxpay.Keyring // verifies WeChat Pay's APIv3 notifications; empty if the channel has none
 	Secret  wxpay.APIv3Key // opens what they seal
 	APIKey  wxpay.APIKey   // opens v2's; the zero value if there is none
+
+	// Gateway is CloudBase's, through which the channel refunds or functions are told; nil: neither.
+	Gateway *cloudbase.Gateway
 
 	close func() error
 }
@@ -139,6 +143,7 @@ func (r *reader) system(log *slog.Logger) (sys *System, ledger string) {
 	}
 	orders(r, sys.Refunds)
 	sys.Refunds.Subscribers = subscribers(r)
+	sys.Gateway = r.gateway
 	sys.Refunds.Alerters, sys.Refunds.WaitFunds = alerters(r), r.bool("REFUND_WAIT_FUNDS")
 	sys.Refunds.AppIDs = appIDs(r)
 	sys.Refunds.NoBill = r.oneOf("RECONCILE_BILL", "on", "on", "off") == "off"
