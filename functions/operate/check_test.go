@@ -23,7 +23,7 @@ func checkedWorld(t *testing.T, channel string) *world {
 	}))
 	t.Cleanup(receiver.Close)
 	w.settings["WXPAY_NOTIFY_URL"] = receiver.URL
-	w.operate("reconcile").want(codeDone)
+	w.timer()
 	return w
 }
 

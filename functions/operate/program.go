@@ -142,7 +142,7 @@ func (p *program) system(ctx context.Context) (*config.System, error) {
 	// Whether there is code of the merchant's own only the functions know that deliver to
 	// it, and its variables are set for them alone: what is for it waits for them.
 	sys.Refunds.Subscribers = append(sys.Refunds.Subscribers, refund.Subscriber{Name: refund.OwnCode})
-	sys.Refunds.Now = p.now
+	sys.Refunds.Now, sys.Refunds.ByHand = p.now, true
 	p.loaded = sys
 	return sys, nil
 }

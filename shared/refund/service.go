@@ -42,6 +42,10 @@ type Service struct {
 	// after a top-up, for seven days.
 	WaitFunds bool
 
+	// ByHand says that a person has [Service.Reconcile] run, and no timer: a run does the same,
+	// and is no sign that the timer runs.
+	ByHand bool
+
 	// NoBill keeps the reconciler from reading bills. A person may have one read all the same.
 	NoBill bool
 

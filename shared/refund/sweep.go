@@ -13,16 +13,28 @@ const sweepEvery = time.Hour
 // beatEvery is how often the reconciler notes that it runs, for [Service.LastRun].
 const beatEvery = 5 * time.Minute
 
-// A sweep is when that was last done, and when a run was last noted.
+// A sweep is when that was last done, and when a run of the timer was last noted. One that a
+// person had done has the same time in Hand, which programs of before neither read nor keep.
 type sweep struct {
-	At  time.Time `json:"at"`
-	Ran time.Time `json:"ran,omitzero"`
+	At   time.Time `json:"at"`
+	Ran  time.Time `json:"ran,omitzero"`
+	Hand time.Time `json:"hand,omitzero"`
+}
+
+// timer is when the timer last ran, as far as is noted. What has no Ran was written by
+// versions that noted sweeps alone.
+func (s sweep) timer() time.Time {
+	if s.Ran.After(s.At) || !s.Hand.IsZero() && s.Hand.Equal(s.At) {
+		return s.Ran
+	}
+	return s.At
 }
 
 const sweepKey = Key("reconcile/sweep")
 
-// LastRun is when [Service.Reconcile] last ran, to some five minutes; zero: never. Versions
-// of before wrote it down once an hour.
+// LastRun is when the timer last ran [Service.Reconcile], to some five minutes; zero: never.
+// A run by hand does not count: it says nothing of the next one. Versions of before wrote it
+// down once an hour.
 func (s *Service) LastRun(ctx context.Context) (time.Time, error) {
 	items, err := s.Ledger.Get(ctx, sweepKey)
 	if err != nil {
@@ -32,10 +44,7 @@ func (s *Service) LastRun(ctx context.Context) (time.Time, error) {
 	if err := decode(items[0], &last); err != nil {
 		return time.Time{}, err
 	}
-	if last.Ran.After(last.At) {
-		return last.Ran, nil
-	}
-	return last.At, nil
+	return last.timer(), nil
 }
 
 // sweep brings what is due later than any backoff allows back to its time. One
@@ -52,12 +61,15 @@ func (s *Service) sweep(ctx context.Context, end time.Time) error {
 	now := s.now()
 	within := func(t time.Time, every time.Duration) bool { since := now.Sub(t); return since >= 0 && since < every }
 	swept := within(last.At, sweepEvery)
-	if swept && within(last.Ran, beatEvery) {
+	if swept && (s.ByHand || within(last.Ran, beatEvery)) {
 		return nil
 	}
-	next := sweep{now, now}
-	if swept {
-		next.At = last.At
+	next := sweep{At: now, Ran: now}
+	switch {
+	case s.ByHand:
+		next.Ran, next.Hand = last.timer(), now
+	case swept:
+		next.At, next.Hand = last.At, last.Hand
 	}
 	if err := s.Ledger.Commit(ctx, item(sweepKey, items[0].Version, next, time.Time{})); err != nil || swept {
 		return nil // after an error somebody else does it, or the next run
