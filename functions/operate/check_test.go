@@ -59,6 +59,59 @@ func TestCheckEndsWithOneIfThereIsAProblem(t *testing.T) {
 	}
 }
 
+// A SQLite ledger that is not there has its line, and everything else is looked at all the
+// same; nothing is made. That the functions make it is a note, and that the timer has never
+// run there is a problem: a misspelt path is no ledger in which all is well.
+func TestCheckLooksAtTheRestWhereTheLedgerIsNotMadeYet(t *testing.T) {
+	w := checkedWorld(t, "apiv3")
+	folder := t.TempDir()
+	t.Chdir(folder)
+	for url, want := range map[string]struct{ status, says, do, timer string }{
+		"sqlite:new.db":    {"note", filepath.Join(folder, "new.db") + " is not made yet: the functions' first call makes it", "correct the path", "problem"},
+		"sqlite:a/new.db":  {"problem", "there is no folder " + filepath.Join(folder, "a"), "make the folder", "note"},
+		"sqlite:" + folder: {"problem", folder + " is no file", "correct the path", "note"},
+		"sqlite::memory:":  {"problem", "empty and nobody else's", "name the ledger that the functions use", "note"},
+	} {
+		w.settings["LEDGER_URL"] = url
+		r := w.operate("check", "-json").want(codeFinding)
+		lines := map[string]map[string]any{}
+		for _, each := range r.object()["checks"].([]any) {
+			line := each.(map[string]any)
+			lines[line["name"].(string)] = line
+		}
+		ledger := lines["ledger"]
+		if do, _ := ledger["do"].(string); ledger["status"] != want.status || !strings.Contains(ledger["text"].(string), want.says) || !strings.Contains(do, want.do) {
+			t.Errorf("%s: got %v", url, ledger)
+		}
+		for line, status := range map[string]string{
+			"settings": "ok", "ledger schema": "note", "ledger speed": "note", "ledger merchant": "note", "timer": want.timer,
+			"clock": "ok", "merchant key": "ok", "APIv3 key": "ok", "refund query": "ok", "notify URL": "ok",
+		} {
+			if lines[line]["status"] != status {
+				t.Errorf("%s: %s is %v, want %s", url, line, lines[line], status)
+			}
+		}
+		if n := r.object()["problems"]; n != 1.0 {
+			t.Errorf("%s: %v problems, want 1\n%s", url, n, r.stdout)
+		}
+	}
+	if made, err := os.ReadDir(folder); err != nil || len(made) > 0 {
+		t.Errorf("there is now %v, %v", made, err)
+	}
+}
+
+// A run of the timer that a person has done by hand proves no timer.
+func TestCheckTakesARunByHandForNoTimer(t *testing.T) {
+	w := newWorld(t, "apiv3")
+	w.operate("reconcile").want(codeDone)
+	w.operate("check").want(codeFinding, "the timer has never run on this ledger, and a run by hand does not count")
+	w.timer()
+	w.operate("check").lacks("has never run")
+	w.Advance("3h")
+	w.operate("reconcile").want(codeDone)
+	w.operate("check").want(codeFinding, "reconcile last ran 3h0m")
+}
+
 // What check leaves in a ledger stands in nobody's way: verify finds nothing wrong, a
 // database that it alone has touched takes a copy, and a copy that it has looked at goes on
 // and is closed in the same way. A closed ledger is not written to.

@@ -65,11 +65,6 @@ func (p *program) command(args []string) error {
 	if most := len(strings.Fields(c.operands)); len(operands) > most {
 		return usage("unexpected argument %q: it is operate %s", operands[most], c.form())
 	}
-	if c.name == "check" { // which opens the ledger by itself
-		if err := ledgerExists(p.getenv("LEDGER_URL")); err != nil {
-			return err
-		}
-	}
 	ctx := p.begin(c.limit)
 	return act(ctx, p, operands)
 }

@@ -107,8 +107,14 @@ func faults() []fault {
 			line:   "ledger schema", status: check.Warning, says: "has schema 4", do: "from that version"},
 		{core: true, name: "the ledger is another merchant's", channel: "apiv3", change: set("WXPAY_SUB_MCHID", world.SubMchID),
 			line: "ledger merchant", says: "names the ledger of merchant " + world.MchID, do: "correct LEDGER_URL"},
-		{core: true, name: "the timer has never run", channel: "apiv3", change: set("LEDGER_URL", "sqlite::memory:"),
-			line: "timer", says: "has never run", do: "deploy the function reconcile"},
+		{core: true, name: "the timer has never run", channel: "apiv3",
+			change: func(t *testing.T, _ *deployment) map[string]string {
+				path := t.TempDir() + "/l.db"
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return map[string]string{"LEDGER_URL": "sqlite:" + path}
+			}, line: "timer", says: "has never run", do: "deploy the function reconcile"},
 		{name: "the timer has stopped", channel: "apiv3",
 			change: func(t *testing.T, d *deployment) map[string]string { d.ran(t, 2*time.Hour); return nil },
 			line:   "timer", says: "reconcile last ran 2h0m", do: "deploy the function reconcile"},

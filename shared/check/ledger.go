@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +28,16 @@ const (
 // ledger looks at the ledger and, if it opens, at what it says of the deployment.
 func (c *checker) ledger(ctx context.Context, url string) []Result {
 	const name = "ledger"
-	scheme, _, _ := strings.Cut(url, ":")
+	scheme, path, _ := strings.Cut(url, ":")
+	if scheme == "sqlite" {
+		if r, not := unmade(name, path); not {
+			all := notAsked([]Result{r}, "ledger schema", "ledger speed", "ledger merchant")
+			if r.Status == Problem {
+				return notAsked(all, timerName)
+			}
+			return append(all, neverRan())
+		}
+	}
 	began := time.Now()
 	store, err := ledger.Open(ctx, url, ledger.WithCredentials(config.Credentials(c.Getenv)))
 	if err != nil {
@@ -46,6 +58,31 @@ func (c *checker) ledger(ctx context.Context, url string) []Result {
 	all := []Result{ok(name, "%s opens, in %s", scheme, ms(time.Since(began))), schema(have, want)}
 	c.sys.Refunds.Ledger = store
 	return append(all, c.speed(ctx, store, scheme), c.bound(ctx), c.timer(ctx))
+}
+
+// unmade says what keeps a SQLite ledger from being looked at. Opening one makes its file, as
+// the functions' first call has to; a check that made it would have a misspelt path be a
+// ledger in which all is well.
+func unmade(name, path string) (r Result, not bool) {
+	const do = "correct the path in LEDGER_URL"
+	if path == ":memory:" {
+		return problem(name, "LEDGER_URL is sqlite::memory:, which is empty and nobody else's", "name the ledger that the functions use"), true
+	}
+	full, err := filepath.Abs(path)
+	if err != nil {
+		full = path
+	}
+	switch info, err := os.Stat(full); {
+	case err == nil && !info.Mode().IsRegular():
+		return problem(name, full+" is no file", do), true
+	case !errors.Is(err, fs.ErrNotExist):
+		return Result{}, false
+	}
+	folder := filepath.Dir(full)
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return problem(name, fmt.Sprintf("there is no folder %s, in which the functions could make the ledger", folder), "make the folder, or "+do), true
+	}
+	return note(name, full+" is not made yet: the functions' first call makes it", "if they have been called, "+do), true
 }
 
 // unopened has a line for each thing that keeps the ledger from being used.
@@ -146,9 +183,20 @@ func (c *checker) bound(ctx context.Context) Result {
 	return ok(name, "%s, as in the settings", ours)
 }
 
-// timer says when reconcile last ran.
+// What is said of the timer.
+const (
+	timerName   = "timer"
+	deployTimer = "deploy the function reconcile with its timer, once a minute; its log says what keeps it from running"
+)
+
+// neverRan is the line of a timer that has left no trace.
+func neverRan() Result {
+	return problem(timerName, "the timer has never run on this ledger, and a run by hand does not count: what no notification closes stays open", deployTimer)
+}
+
+// timer says when the timer last ran reconcile.
 func (c *checker) timer(ctx context.Context) Result {
-	const name, deploy = "timer", "deploy the function reconcile with its timer, once a minute; its log says what keeps it from running"
+	const name = timerName
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	at, err := c.sys.Refunds.LastRun(ctx)
@@ -161,11 +209,11 @@ func (c *checker) timer(ctx context.Context) Result {
 	case err != nil:
 		return problem(name, line(err), database(err))
 	case at.IsZero():
-		return problem(name, "reconcile has never run on this ledger: what no notification closes stays open", deploy)
+		return neverRan()
 	case age < -refund.LateRun:
 		return warning(name, fmt.Sprintf("reconcile last ran %s from now: some clock is wrong", (-age).Round(time.Second)), "set the clock of this machine, or of the one that runs reconcile")
 	case age > refund.MissingRun:
-		return problem(name, text, deploy)
+		return problem(name, text, deployTimer)
 	case age > refund.LateRun:
 		return warning(name, text+"; it should run every minute (functions of a version before this one say so once an hour)", "look again in a while, and into its log")
 	default:
