@@ -28,8 +28,9 @@ func applicationsCommand() command {
 		setup: func(f *flag.FlagSet) action {
 			var q refund.ApplicationQuery
 			f.StringVar(&q.State, "state", "", "in this `state` alone: "+strings.Join(applicationStates(), ", "))
-			f.IntVar(&q.Offset, "offset", 0, "the first that is wanted, counted from `0`")
-			f.IntVar(&q.Limit, "limit", 20, "how many at most; at most `50`")
+			q.Limit = 20
+			f.Var((*count)(&q.Offset), "offset", "the first that is wanted, counted from `0`")
+			f.Var((*count)(&q.Limit), "limit", "how many at most; at most `50`")
 			sheet := f.Bool("csv", false, "print all of them as CSV")
 			return func(ctx context.Context, p *program, _ []string) error { return p.applications(ctx, q, *sheet) }
 		},

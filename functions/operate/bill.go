@@ -64,14 +64,12 @@ type billList struct {
 }
 
 func (p *program) bill(ctx context.Context, f *flag.FlagSet, b *billing) error {
-	since := false
-	f.Visit(func(g *flag.Flag) { since = since || g.Name == "since" })
 	switch {
 	case b.csv && p.json:
 		return usage("-csv and -json are two forms: give one of them")
 	case b.date == "" && (b.run || b.file != "" || b.why != ""):
 		return usage("-date is missing: the day whose bill is read")
-	case b.date != "" && since:
+	case b.date != "" && given(f)["since"]:
 		return usage("-date is one day, -since is where a list begins: give one of them")
 	case b.run && b.file != "":
 		return usage("-run reads from WeChat Pay, -file from a file: give one of them")

@@ -120,7 +120,30 @@ func (p *program) parse(args []string) (c command, act action, operands []string
 			operands, args = append(operands, args[0]), args[1:]
 		}
 	}
+	if err := emptyFlag(f); err != nil {
+		return c, nil, nil, err
+	}
 	return c, act, append(operands, behind...), nil
+}
+
+// narrowing are flags that take part of what there is, or all if they are left out: an empty
+// one, of a script's variable that is not set, must not mean all.
+var narrowing = []string{"since", "until", "before", "date", "state", "order", "find"}
+
+func emptyFlag(f *flag.FlagSet) (err error) {
+	f.Visit(func(g *flag.Flag) {
+		if g.Value.String() == "" && slices.Contains(narrowing, g.Name) {
+			err = usage("-%s is empty: give it a value, or leave it out", g.Name)
+		}
+	})
+	return err
+}
+
+// given are the flags that were given.
+func given(f *flag.FlagSet) map[string]bool {
+	all := map[string]bool{}
+	f.Visit(func(g *flag.Flag) { all[g.Name] = true })
+	return all
 }
 
 // isJSON reports whether JSON is wanted, whatever else the arguments say.

@@ -26,20 +26,28 @@ func listCommand() command {
 			f.StringVar(&l.filter.Order, "order", "", "of the order with this out_trade_no or transaction_id, the whole `number`")
 			f.StringVar(&l.since, "since", "", "claimed at this `time` or later")
 			f.StringVar(&l.until, "until", "", "claimed before this `time`")
-			f.Var((*fen)(&l.amount), "amount", "of exactly so many `fen`")
-			f.Var((*fen)(&l.filter.MinFen), "min", "of at least so many `fen`")
-			f.Var((*fen)(&l.filter.MaxFen), "max", "of at most so many `fen`")
+			f.Var((*fen)(&l.amount), flagAmount, "of exactly so many `fen`")
+			f.Var((*fen)(&l.filter.MinFen), flagMin, "of at least so many `fen`")
+			f.Var((*fen)(&l.filter.MaxFen), flagMax, "of at most so many `fen`")
 			f.BoolVar(&l.filter.InDoubt, "in-doubt", false, "submitted, and the outcome is unknown")
 			f.BoolVar(&l.filter.Undelivered, "undelivered", false, "a subscriber has not acknowledged it yet")
 			f.BoolVar(&l.filter.Attention, "attention", false, "a person should look at it")
 			f.StringVar(&l.filter.Query, "find", "", "with this `text` in its number, its refund_id or a number of its order")
-			f.IntVar(&l.limit, "limit", 50, "at most so many; 0: all")
+			l.limit = 50
+			f.Var((*count)(&l.limit), "limit", "at most so `many`; 0: all")
 			f.StringVar(&l.cursor, "cursor", "", "go on behind this `place`, which the list before has printed")
 			f.BoolVar(&l.csv, "csv", false, "print all as CSV")
-			return func(ctx context.Context, p *program, _ []string) error { return p.list(ctx, l) }
+			return func(ctx context.Context, p *program, _ []string) error { return p.list(ctx, l, given(f)) }
 		},
 	}
 }
+
+// The flags of list that are amounts.
+const (
+	flagAmount = "amount"
+	flagMin    = "min"
+	flagMax    = "max"
+)
 
 // A listing is what list was asked for.
 type listing struct {
@@ -82,8 +90,8 @@ type list struct {
 	Incomplete bool     `json:"incomplete,omitempty"` // refunds of an earlier version may be missing until reconcile has entered them
 }
 
-func (p *program) list(ctx context.Context, l listing) error {
-	if err := p.readFilter(&l); err != nil {
+func (p *program) list(ctx context.Context, l listing, given map[string]bool) error {
+	if err := p.readFilter(&l, given); err != nil {
 		return err
 	}
 	refunds, err := p.refunds(ctx)
@@ -106,23 +114,47 @@ func (p *program) list(ctx context.Context, l listing) error {
 			return err
 		}
 	}
+	if out.Next != "" && !p.more(ctx, refunds, l, out) {
+		out.Next = ""
+	}
 	at := p.clock()
 	p.print(out, func(w io.Writer) { p.listTable(w, out, at) })
 	return nil
 }
 
-// readFilter reads what flags alone cannot.
-func (p *program) readFilter(l *listing) (err error) {
+// more reports whether something passes behind the place where a list has ended: of what is
+// not found by an index, that there is a place says nothing. Where that cannot be found out,
+// there may be.
+func (p *program) more(ctx context.Context, refunds *refund.Service, l listing, out list) bool {
+	if l.cursor == "" {
+		return out.Total > int64(len(out.Refunds))
+	}
+	found := false
+	_, _, err := eachRefund(ctx, refunds, l.filter, out.Next, 1, func(refund.Inspection) error { found = true; return nil })
+	return found || err != nil
+}
+
+// readFilter reads what flags alone cannot. To a filter an amount of 0 is none, so that
+// whether one was given is asked of the flags.
+func (p *program) readFilter(l *listing, given map[string]bool) (err error) {
+	for _, flag := range []struct {
+		name string
+		fen  int64
+	}{{flagAmount, l.amount}, {flagMin, l.filter.MinFen}, {flagMax, l.filter.MaxFen}} {
+		if given[flag.name] && flag.fen < 1 {
+			return usage("-%s must be at least 1: no refund is of less", flag.name)
+		}
+	}
 	switch {
 	case l.csv && p.json:
 		return usage("-csv and -json are two forms: give one of them")
 	case l.csv && l.cursor != "":
 		return usage("-csv prints all that pass, and takes no -cursor")
-	case l.limit < 0:
-		return usage("-limit must be at least 0, which is all")
-	case l.amount != 0 && (l.filter.MinFen != 0 || l.filter.MaxFen != 0):
+	case given[flagMin] && given[flagMax] && l.filter.MinFen > l.filter.MaxFen:
+		return usage("-min must not be above -max")
+	case given[flagAmount] && (given[flagMin] || given[flagMax]):
 		return usage("-amount is one amount, -min and -max are bounds: give the one or the others")
-	case l.amount != 0:
+	case given[flagAmount]:
 		l.filter.MinFen, l.filter.MaxFen = l.amount, l.amount
 	}
 	for _, s := range strings.FieldsFunc(l.states, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -135,8 +167,13 @@ func (p *program) readFilter(l *listing) (err error) {
 	if l.filter.Since, err = p.moment("-since", l.since); err != nil {
 		return err
 	}
-	l.filter.Until, err = p.moment("-until", l.until)
-	return err
+	if l.filter.Until, err = p.moment("-until", l.until); err != nil {
+		return err
+	}
+	if since, until := l.filter.Since, l.filter.Until; !since.IsZero() && !until.IsZero() && !since.Before(until) {
+		return usage("-since must be before -until")
+	}
+	return nil
 }
 
 // states are the names of all states that a refund on record can have.

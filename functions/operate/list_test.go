@@ -202,18 +202,80 @@ func TestListRefusesWhatNothingCanBe(t *testing.T) {
 		"-csv -json":                          "-csv and -json are two forms",
 		"-csv -cursor x":                      "takes no -cursor",
 		"-amount 5 -min 3":                    "-amount is one amount",
-		"-limit -1":                           "-limit must be at least 0",
+		"-limit -1":                           "-limit: must be a whole number, at least 0",
+		"-limit 0x10":                         "-limit: must be a whole number, at least 0",
+		"-amount 0":                           "-amount must be at least 1",
+		"-amount -5":                          "-amount must be at least 1",
+		"-amount -5 -max 0":                   "-amount must be at least 1",
+		"-min 0":                              "-min must be at least 1",
+		"-min -5":                             "-min must be at least 1",
+		"-max 0":                              "-max must be at least 1",
+		"-max -5 -csv":                        "-max must be at least 1",
+		"-since=":                             "-since is empty",
+		"-until=":                             "-until is empty",
+		"-order= -state claimed":              "-order is empty",
 		"-state done":                         `there is no state "done"`,
 		"-since yesterday":                    `-since is "yesterday": it must be a date`,
 		"-until 2026-13-01":                   `-until is "2026-13-01"`,
 		"-since -5h":                          "it must be a date",
-		"-min 5 -max 4":                       "the least amount must be at least 0 and not above the greatest",
-		"-since 2026-02-02 -until 2026-02-01": "the beginning of the time must be before its end",
+		"-min 5 -max 4":                       "-min must not be above -max",
+		"-since 2026-02-02 -until 2026-02-01": "-since must be before -until",
 		"-amount 1.50":                        "invalid value",
 	} {
 		w.operate(append([]string{"list"}, strings.Fields(args)...)...).want(codeUsage, want)
 	}
 	w.operate("list").want(codeDone, "0 of 0\n")
+}
+
+// A number or a day that cannot be meant is refused by the name of its flag, by every command
+// that takes one, and is read in ten.
+func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {
+	w := shop(t)
+	for args, want := range map[string]string{
+		"applications -limit 0":                  "-limit must be between 1 and 50",
+		"applications -limit -1":                 "-limit: must be a whole number, at least 0",
+		"applications -offset -1":                "-offset: must be a whole number, at least 0",
+		"applications -state=":                   "-state is empty",
+		"query -out-trade-no order-1 -offset -1": "-offset: must be a whole number, at least 0",
+		"query arrived-1 -offset 1":              "-offset goes with -out-trade-no or -transaction-id",
+		"bill -date=":                            "-date is empty",
+		"bill -since=":                           "-since is empty",
+		"forget -before=":                        "-before is empty",
+		"rebuild -since=":                        "-since is empty",
+	} {
+		w.operate(strings.Fields(args)...).want(codeUsage, want)
+	}
+	w.operate("list", "-limit", "08").want(codeDone, "5 of 5\n")
+	w.operate("list", "-limit", "02").want(codeDone, "2 of 5\n")
+}
+
+// A cursor is printed where something stands behind it, and nowhere else: so also of what a
+// filter leaves of the rest, on any page.
+func TestNoCursorLeadsToAnEmptyPage(t *testing.T) {
+	w := shop(t)
+	for _, args := range []string{
+		"", "-find order-3", "-find arrived", "-find arrived-1", "-amount 250", "-max 100", "-order order-1", "-in-doubt", "-state success", "-attention", "-undelivered",
+	} {
+		cursor, left := "", -1
+		for left != 0 {
+			line := append([]string{"list", "-limit", "1", "-json"}, strings.Fields(args)...)
+			if cursor != "" {
+				line = append(line, "-cursor", cursor)
+			}
+			o := w.operate(line...).want(codeDone).object()
+			if n := len(o["refunds"].([]any)); n != 1 {
+				t.Fatalf("list %s: a page of %d refunds", args, n)
+			}
+			if left < 0 {
+				left = int(o["total"].(float64))
+			}
+			left--
+			if cursor, _ = o["next"].(string); (cursor != "") != (left > 0) {
+				t.Fatalf("list %s: %d are left, and the cursor is %q", args, left, cursor)
+			}
+		}
+	}
+	w.operate("list", "-find", "arrived-1", "-limit", "1").want(codeDone, "1 of 1\n").lacks("more:")
 }
 
 // A time is read as people write it, in their own zone.

@@ -24,7 +24,7 @@ func queryCommand() command {
 			f.StringVar(&l.OutTradeNo, "out-trade-no", "", "the order's refunds, by the shop's `number`")
 			f.StringVar(&l.TransactionID, "transaction-id", "", "the order's refunds, by WeChat Pay's `number`")
 			f.StringVar(&l.RefundID, "refund-id", "", "the refund with this `number` of WeChat Pay's")
-			f.IntVar(&l.Offset, "offset", 0, "of an order's refunds, the first that is wanted")
+			f.Var((*count)(&l.Offset), "offset", "of an order's refunds, the first that is wanted, counted from `0`")
 			return func(ctx context.Context, p *program, operands []string) error { return p.query(ctx, l, operands) }
 		},
 	}
@@ -42,6 +42,9 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	}
 	if given != 1 {
 		return usage("query wants one of NO, -refund-id, -out-trade-no and -transaction-id")
+	}
+	if l.Offset != 0 && !l.ByOrder() {
+		return usage("-offset goes with -out-trade-no or -transaction-id: a number has one refund")
 	}
 	refunds, err := p.changing(ctx)
 	if err != nil {

@@ -78,6 +78,20 @@ func (f *fen) Set(text string) error {
 	return nil
 }
 
+// A count is a number of things that a flag takes, in ten as a [fen] is.
+type count int
+
+func (c *count) String() string { return strconv.Itoa(int(*c)) }
+
+func (c *count) Set(text string) error {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return errors.New("must be a whole number, at least 0")
+	}
+	*c = count(n)
+	return nil
+}
+
 func times(n int) string {
 	switch n {
 	case 0:
