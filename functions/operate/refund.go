@@ -135,7 +135,7 @@ func (p *program) refund(ctx context.Context, event []byte) error {
 	if err != nil {
 		return err
 	}
-	return p.printReply(req, dispatcher.Invoke(ctx, p.caller(), event))
+	return p.printReply(sys.Refunds, req, dispatcher.Invoke(ctx, p.caller(), event))
 }
 
 // A reply is the dispatcher's, as far as the table shows it.
@@ -149,7 +149,7 @@ type reply struct {
 }
 
 // printReply prints what the dispatcher answered.
-func (p *program) printReply(req refund.Request, answer []byte) error {
+func (p *program) printReply(refunds *refund.Service, req refund.Request, answer []byte) error {
 	var r reply
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return err
@@ -161,7 +161,11 @@ func (p *program) printReply(req refund.Request, answer []byte) error {
 		return p.printProposed(req, answer)
 	}
 	if r.Code != 0 {
-		return finding("%s (%d %s): %s; %s", r.Message, r.Code, r.ErrCode, r.next(), "operate show "+req.OutRefundNo+" has what is on record")
+		text := fmt.Sprintf("%s (%d %s): %s", r.Message, r.Code, r.ErrCode, r.next())
+		if _, err := known(p.again(), refunds, req.OutRefundNo); err == nil { // most refusals leave no trace
+			text += fmt.Sprintf("; operate show %s has what is on record", req.OutRefundNo)
+		}
+		return finding("%s", text)
 	}
 	if !p.json {
 		p.print(nil, func(w io.Writer) {

@@ -44,6 +44,33 @@ func TestRefundObeysTheRules(t *testing.T) {
 	}
 }
 
+// A refusal leads to what is on record only where something is: what a rule refuses, or
+// another refund of the order leaves no room for, leaves no trace.
+func TestARefusalLeadsToTheRecordWhereThereIsOne(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.settings["REFUND_MAX_FEN"] = "9950"
+	w.operate(refundArgs("order-1", "first", "-yes")...).want(codeDone)
+	w.fault("500_before", 1)
+	for _, c := range []struct {
+		no, order, amount string
+		recorded          bool
+	}{
+		{"doubtful", "order-1", "1", true},
+		{"first", "order-1", "2", true},
+		{"above-the-rule", "order-1", "9951", false},
+		{"above-the-order", "order-1", "9950", false},
+		{"no-order", "order-9", "5", true}, // WeChat Pay has refused it, which is kept
+	} {
+		got := w.operate("refund", "-out-refund-no", c.no, "-out-trade-no", c.order, "-amount", c.amount, "-total", "10000", "-yes").want(codeFinding)
+		if leads := strings.Contains(got.stderr, "operate show "+c.no+" has what is on record"); leads != c.recorded {
+			t.Errorf("%s leads to a record: %v, want %v: %s", c.no, leads, c.recorded, got.stderr)
+		}
+		if recorded := w.operate("show", c.no).code == codeDone; recorded != c.recorded {
+			t.Errorf("%s is on record: %v, want %v", c.no, recorded, c.recorded)
+		}
+	}
+}
+
 // The fields may come as JSON, from a file or standard input, and are read as strictly as
 // a mini-program's.
 func TestRefundFromJSON(t *testing.T) {
