@@ -89,17 +89,26 @@ func database(err error) string {
 	}
 	const (
 		password = "correct user and password in LEDGER_URL (percent-encoded: # is %23), and see that this user may come from here"
+		plugin   = "let this user log in with a password (mysql_native_password or caching_sha2_password), or correct the user in LEDGER_URL"
+		renew    = "give this user a new password, and write it into LEDGER_URL"
+		access   = "let this user into the database, and create and change tables there (GRANT), or correct user and database in LEDGER_URL"
 		none     = "create the database, or correct its name in LEDGER_URL"
 		grant    = "let this user create and change tables there, or have somebody create the table who may"
 		migrate  = "apply the files in migrations of the package by CloudBase's own command (tcb db pg migration), whose role may change tables"
 		later    = "run this again in a minute; if it stays so, see in CloudBase's console whether the database runs, and has connections left"
 	)
 	switch databaseCode(err) {
-	case "28P01", "28000", "1045":
+	case "28P01", "28000", "1045", "1698":
 		return password
+	case "1251", "1275", "1524":
+		return plugin
+	case "1820", "1862":
+		return renew
+	case "1044":
+		return access
 	case "3D000", "1049":
 		return none
-	case "42501", "1044", "1142", "25006":
+	case "42501", "1142", "1143", "25006":
 		return grant
 	case "DATABASE_42501", "DATABASE_25006", "DATABASE_42P01", "DATABASE_3F000":
 		return migrate

@@ -5,7 +5,35 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// Whoever is not let in is told so by every code that databases have for it: the user, the
+// password or the way to log in is wrong, and not what the user may do there.
+func TestEveryCodeOfALoginLeadsToTheLogin(t *testing.T) {
+	const sqlState = "28000"
+	for _, c := range []struct {
+		err error
+		do  string
+	}{
+		{&pgconn.PgError{Code: "28P01"}, "correct user and password"},
+		{&pgconn.PgError{Code: sqlState}, "correct user and password"},
+		{&mysql.MySQLError{Number: 1045, SQLState: [5]byte([]byte(sqlState))}, "correct user and password"},
+		{&mysql.MySQLError{Number: 1698, SQLState: [5]byte([]byte(sqlState))}, "correct user and password"},
+		{&mysql.MySQLError{Number: 1251, SQLState: [5]byte([]byte("08004"))}, "log in with a password"},
+		{&mysql.MySQLError{Number: 1275, SQLState: [5]byte([]byte("HY000"))}, "log in with a password"},
+		{&mysql.MySQLError{Number: 1524, SQLState: [5]byte([]byte("HY000"))}, "log in with a password"},
+		{&mysql.MySQLError{Number: 1820, SQLState: [5]byte([]byte("HY000"))}, "a new password"},
+		{&mysql.MySQLError{Number: 1862, SQLState: [5]byte([]byte("HY000"))}, "a new password"},
+		{&mysql.MySQLError{Number: 1044, SQLState: [5]byte([]byte("42000"))}, "into the database"},
+	} {
+		if got := database(fmt.Errorf("ledger: schema: %w", c.err)); !strings.Contains(got, c.do) {
+			t.Errorf("%v: got %q, want %q", c.err, got, c.do)
+		}
+	}
+}
 
 // An environment that nobody knows is another mistake than a host that nobody knows.
 func TestAnUnknownEnvironmentIsNoUnknownHost(t *testing.T) {
