@@ -33,8 +33,15 @@ func TestLedgerMovesToAnotherDatabase(t *testing.T) {
 	w.moved(source, target) // the minute and a half is not what this test is about
 	w.operate("copy", "-to", target, "-close", "-yes").want(codeDone, "has moved there already")
 
-	for _, args := range [][]string{refundArgs("order-2", "refund-3", "-yes"), {"reconcile"}, {"query", "refund-1"}} {
-		w.operate(args...).want(codeFinding, "was moved to another database")
+	for _, args := range [][]string{
+		refundArgs("order-2", "refund-3", "-yes"), {"reconcile"}, {"query", "refund-1"}, {"list"}, {"show", "refund-1"}, {"cancel", "refund-1", "-yes"},
+		{"release", "refund-1", "-yes"}, {"redeliver", "refund-1", "-yes"}, {"applications"}, {"forget", "-before", "1d", "-yes"}, {"bill"}, {"rebuild", "-yes"},
+	} {
+		// A sentence says it, and nothing besides does that is for programs.
+		got := w.operate(args...).want(codeFinding, "was moved to another database").lacks("refund: the ledger")
+		if lines := strings.Count(got.stderr, "\n"); lines != 1 {
+			t.Errorf("%q: %d lines: %s", args, lines, got.stderr)
+		}
 	}
 	w.operate("verify").want(codeDone, "Nothing is wrong.") // it can be looked at
 	w.settings["LEDGER_URL"] = target

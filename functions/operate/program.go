@@ -297,7 +297,7 @@ func says(err error) string {
 	if e.Upstream != "" {
 		text += " (" + e.Upstream + ")"
 	}
-	if e.Err != nil {
+	if e.Err != nil && !errors.Is(e.Err, refund.ErrNotOurs) { // that is a name for programs, and the message has said it
 		text += ": " + e.Err.Error()
 	}
 	return text
