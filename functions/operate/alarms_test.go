@@ -53,7 +53,7 @@ func TestOneAlarmIsMeant(t *testing.T) {
 		w.operate("reconcile").want(codeDone)
 		w.Advance("6h")
 	}
-	w.operate("alarms").want(codeDone, "refund_abnormal", "subscriber_given_up")
+	w.operate("alarms").want(codeDone, "refund_abnormal", "subscriber_given_up", "operate abnormal, or wxpay_refund_abnormal, finishes it on apiv3, the merchant platform elsewhere")
 	w.operate("alarms", "-ack", "refund-1", "-note", "asked them", "-yes").want(codeUsage, "-code is missing: about refund-1 are open", "refund_abnormal")
 	w.operate("alarms", "-ack", "refund-1", "-code", "refund_abnormal", "-note", "asked them", "-yes").want(codeDone, "refund_abnormal about refund-1 is acknowledged.")
 	w.operate("show", "refund-1").want(codeDone, "by operator alice: asked them)", "given up")

@@ -446,3 +446,15 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// Where a command does what an alarm asks for, the message names it before the merchant
+// platform, to which not everybody who reads it has an account.
+func TestAnAbnormalRefundsMessageNamesTheCommandFirst(t *testing.T) {
+	text := alert.Text(refund.Alert{Alarms: []refund.OpenAlarm{{Code: "refund_abnormal", About: "refund-1", OutRefundNo: "refund-1"}}}, false)
+	for _, platform := range []string{"merchant platform", "商户平台"} {
+		before, _, found := strings.Cut(text, platform)
+		if line := before[strings.LastIndex(before, "\n")+1:]; !found || !strings.Contains(line, "operate abnormal") {
+			t.Errorf("before %q stands %q, want operate abnormal there", platform, line)
+		}
+	}
+}

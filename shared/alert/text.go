@@ -140,7 +140,7 @@ func title(code string) (chinese, english string) {
 	case "refund_closed":
 		return "退款已关闭，用户没有收到钱，请用新单号重新退款", "A refund was closed, and the payer has not got the money: refund again under a new number"
 	case "refund_abnormal":
-		return "退款异常，银行拒收，请到商户平台处理", "The bank has refused a refund: act on the merchant platform"
+		return "退款异常，银行拒收：apiv3 用 operate abnormal 处理，其他渠道到商户平台处理", "The bank has refused a refund: on apiv3 operate abnormal finishes it, elsewhere the merchant platform"
 	case "order_expiring":
 		return "订单即将满一年，仍有退款未完成", "An order is about to be a year old, and a refund of it is not done"
 	case "bill_differs":

@@ -228,6 +228,21 @@ func TestFindPrefersTheChannelAtHand(t *testing.T) {
 	}
 }
 
+// Not everybody who looks after refunds has an account of the merchant platform.
+func TestTheRemedyOfAnAbnormalRefundNamesTheCommandFirst(t *testing.T) {
+	for _, code := range []string{"abnormal", "refund_abnormal"} {
+		found, err := explain.Find(code, "")
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: found %v, %v", code, found, err)
+		}
+		for text, platform := range map[string]string{found[0].En.Remedy: "merchant platform", found[0].Zh.Remedy: "商户平台"} {
+			if before, _, ok := strings.Cut(text, platform); !ok || !strings.Contains(before, "operate abnormal NO -type") {
+				t.Errorf("%s: %q does not name the command before the %s", code, text, platform)
+			}
+		}
+	}
+}
+
 func TestNearListsWhatWasPerhapsMeant(t *testing.T) {
 	for code, want := range map[string]string{"not enough": "NOT_ENOUGH", "frequency": "FREQUENCY_LIMITED", "signerr": "SIGN_ERROR"} {
 		near, err := explain.Near(code)

@@ -28,7 +28,7 @@ const (
 	alarmFunds         = "not_enough"          // the merchant's balance is too low for a refund
 	alarmSlow          = "processing_long"     // processing on the fifth day: WeChat Pay closes it after the seventh
 	alarmClosed        = "refund_closed"       // a refund made here was closed: the payer has not got the money
-	alarmAbnormal      = "refund_abnormal"     // the bank has refused it: somebody acts on the merchant platform
+	alarmAbnormal      = "refund_abnormal"     // the bank has refused it: somebody finishes it, on apiv3 by [Service.FinishAbnormal]
 	alarmAlerter       = "alerter_unreachable" // no alarm has reached a robot or webhook for a day
 	alarmApplication   = "approved_unrefunded" // an approved application has not led to a refund
 	alarmOrderAge      = "order_expiring"      // the order is a year old within a week, and the refund is not done

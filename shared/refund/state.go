@@ -19,7 +19,7 @@ const (
 	Processing State = "processing"
 	Success    State = "success"
 	Closed     State = "closed"
-	Abnormal   State = "abnormal" // the bank refused; the merchant acts on the merchant platform
+	Abnormal   State = "abnormal" // the bank refused; the merchant finishes it, see [Service.FinishAbnormal]
 	Rejected   State = "rejected"
 
 	unknown State = "" // no record

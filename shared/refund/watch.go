@@ -38,7 +38,7 @@ func (tx *txn) watch(now time.Time) {
 	}
 }
 
-const whyAbnormal = "the bank has refused this refund, so that the payer has no money yet: act on the merchant platform"
+const whyAbnormal = "the bank has refused this refund, so that the payer has no money yet: operate abnormal, or wxpay_refund_abnormal, finishes it on apiv3, the merchant platform elsewhere"
 
 // processingSince is when the refund was accepted, as far as the history still says so.
 func (r *record) processingSince() time.Time {
