@@ -119,7 +119,8 @@ func perhaps(near []string) string {
 }
 
 // codesOf lists what explains a refund as it is now: the alarms that go on, WeChat Pay's
-// last refusal, and its state.
+// last refusal, and its state. One that waits for the balance is claimed, and yet nothing
+// of it is unknown: its refusal says it all.
 func codesOf(in refund.Inspection) []string {
 	var codes []string
 	for _, c := range in.Causes {
@@ -138,9 +139,10 @@ func codesOf(in refund.Inspection) []string {
 	case unsettled && last != "":
 		codes = append(codes, last)
 	}
-	if in.InDoubt {
+	switch {
+	case in.InDoubt:
 		codes = append(codes, "in_doubt")
-	} else {
+	case !in.WaitingFunds:
 		codes = append(codes, string(in.State))
 	}
 	return slices.Compact(codes)
@@ -171,6 +173,7 @@ func (p *program) printExplanations(about *refund.Inspection, found []explanatio
 		ClaimedAt    time.Time     `json:"claimed_at,omitzero"`
 		Amount       *amount       `json:"amount,omitempty"`
 		Refusal      *refusal      `json:"refusal,omitempty"`
+		Waits        *waiting      `json:"waits_for_funds,omitempty"`
 		ReleasableAt time.Time     `json:"releasable_at,omitzero"`
 		Explained    []explanation `json:"explained"`
 	}{Explained: found}
@@ -181,6 +184,9 @@ func (p *program) printExplanations(about *refund.Inspection, found []explanatio
 		if about.Refusal != nil {
 			r := refusalOf(about.Refusal)
 			out.Refusal = &r
+		}
+		if about.WaitingFunds {
+			out.Waits = &waiting{about.WaitingSince, about.WaitingUntil}
 		}
 	}
 	p.print(out, func(w io.Writer) {
@@ -203,6 +209,9 @@ func (p *program) aboutTable(w io.Writer, in *refund.Inspection) {
 	fmt.Fprintf(w, "%s: %s of %s, claimed %s\n", in.OutRefundNo, money(a.Refund, a.Currency), money(a.Total, a.Currency), p.ago(in.ClaimedAt, p.clock()))
 	if in.Refusal != nil {
 		fmt.Fprintf(w, "refused with %s\n", refusalOf(in.Refusal).text())
+	}
+	if in.WaitingFunds {
+		fmt.Fprintf(w, "refused for certain; waits for the balance and goes on by itself until %s at most; operate cancel %s ends it\n", p.at(in.WaitingUntil), in.OutRefundNo)
 	}
 	if !in.ReleasableAt.IsZero() {
 		fmt.Fprintf(w, "operate release %s may end it %s\n", in.OutRefundNo, p.from(in.ReleasableAt))

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"wxrefund/shared/explain"
 )
 
@@ -60,6 +62,31 @@ func TestExplainSaysWhyARefundIsAsItIs(t *testing.T) {
 	w.Advance("16m")
 	w.operate("explain", "refund-1").want(codeDone, "operate release refund-1 may end it now")
 	w.operate("explain", "refund-9").want(codeFinding, "neither a code that is known here nor a refund in this ledger")
+}
+
+// What waits for the balance was refused for certain: nothing of it is said to be unknown,
+// and whoever has to top up sees until when.
+func TestARefundThatWaitsForTheBalanceIsNotExplainedAsADoubt(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.settings["REFUND_WAIT_FUNDS"] = "true"
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"NOT_ENOUGH"}`, 200)
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeFinding, "NOT_ENOUGH")
+	until := w.operate("show", "refund-1", "-json").want(codeDone).object()["waits_for_funds"].(map[string]any)
+	w.operate("explain", "refund-1").want(codeDone, "not_enough", "NOT_ENOUGH", "Top up",
+		"refused for certain; waits for the balance and goes on by itself until ", "operate cancel refund-1 ends it").lacks("may or may not")
+	got := w.operate("explain", "refund-1", "-json").want(codeDone).object()
+	if diff := cmp.Diff(until, got["waits_for_funds"]); diff != "" {
+		t.Error(diff)
+	}
+	var codes []string
+	for _, e := range got["explained"].([]any) {
+		codes = append(codes, e.(map[string]any)["code"].(string))
+	}
+	if diff := cmp.Diff([]string{"not_enough", "NOT_ENOUGH"}, codes); diff != "" {
+		t.Error(diff)
+	}
+	w.operate("cancel", "refund-1", "-yes").want(codeDone)
+	w.operate("explain", "refund-1").want(codeDone, "rejected").lacks("goes on by itself until")
 }
 
 // The documents show the table that the program has.
