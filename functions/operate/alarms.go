@@ -50,19 +50,25 @@ type alarm struct {
 	Since       time.Time `json:"since"`
 	LoggedAt    time.Time `json:"logged_at"`
 	Count       int       `json:"count"`
+	Amount      *amount   `json:"amount,omitempty"` // of the refund that it is about
+}
+
+// A shortage is what alarms prints of the refunds that the balance is too low for, as the
+// robots' message has it.
+type shortage struct {
+	Currency string `json:"currency,omitempty"`
+	Refunds  int    `json:"refunds"`
+	Amount   int64  `json:"amount"`
 }
 
 // openAlarms are all that nobody has acknowledged.
-func openAlarms(ctx context.Context, refunds *refund.Service) ([]alarm, error) {
-	all := []alarm{}
+func openAlarms(ctx context.Context, refunds *refund.Service) (all []refund.OpenAlarm, err error) {
 	for cursor := ""; ; {
 		page, next, err := refunds.Alarms(ctx, cursor, maxPage)
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range page {
-			all = append(all, alarm{a.About, a.OutRefundNo, a.Code, a.Why, a.Since, a.LoggedAt, a.Count})
-		}
+		all = append(all, page...)
 		if cursor = next; next == "" {
 			return all, nil
 		}
@@ -74,12 +80,19 @@ func (p *program) alarms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := openAlarms(ctx, refunds)
+	open, err := openAlarms(ctx, refunds)
 	if err != nil {
 		return err
 	}
+	all, short := []alarm{}, []shortage{}
+	for _, a := range open {
+		all = append(all, alarmOf(a))
+	}
+	for _, w := range refund.WaitingOf(open) {
+		short = append(short, shortage(w))
+	}
 	at := p.clock()
-	p.print(map[string]any{"alarms": all}, func(w io.Writer) {
+	p.print(map[string]any{"alarms": all, "waiting": short}, func(w io.Writer) {
 		if len(all) == 0 {
 			fmt.Fprintln(w, "No alarm is open.")
 			return
@@ -88,8 +101,19 @@ func (p *program) alarms(ctx context.Context) error {
 		for _, a := range all {
 			fmt.Fprintf(w, "%s\t%s\t%s ago\t%d\t%s\n", cell(a.About), a.Code, age(at.Sub(a.Since)), a.Count, cell(a.Why))
 		}
+		for _, s := range short { // what to top up, so that nobody adds it up by hand
+			fmt.Fprintf(w, "waiting for funds: %s, %s\n", counted(s.Refunds, "refund", "refunds"), cell(money(s.Amount, s.Currency)))
+		}
 	})
 	return nil
+}
+
+func alarmOf(a refund.OpenAlarm) alarm {
+	out := alarm{About: a.About, OutRefundNo: a.OutRefundNo, Code: a.Code, Why: a.Why, Since: a.Since, LoggedAt: a.LoggedAt, Count: a.Count}
+	if a.Amount != 0 {
+		out.Amount = &amount{Refund: a.Amount, Currency: a.Currency}
+	}
+	return out
 }
 
 func (p *program) acknowledge(ctx context.Context, a acknowledgement) error {

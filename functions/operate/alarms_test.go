@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // An alarm is listed until somebody has acknowledged it, with a note; the refund's history
@@ -61,4 +63,29 @@ func TestOneAlarmIsMeant(t *testing.T) {
 	if got := w.operate("alarms"); strings.Contains(got.stdout, "refund_abnormal") {
 		t.Errorf("what was acknowledged is listed: %s", got.stdout)
 	}
+}
+
+// Who tops up sees how much all refunds together want for, as the robots' message says it.
+func TestAlarmsSumUpWhatTheBalanceIsTooLowFor(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1", "order-2", "order-3")
+	w.settings["REFUND_WAIT_FUNDS"] = "true"
+	none := w.operate("alarms", "-json").want(codeDone).object()
+	if diff := cmp.Diff(map[string]any{"alarms": []any{}, "waiting": []any{}}, none); diff != "" {
+		t.Error(diff)
+	}
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"NOT_ENOUGH"}`, 200)
+	for _, n := range []string{"1", "2"} {
+		w.operate(refundArgs("order-"+n, "refund-"+n, "-yes")...).want(codeFinding, "NOT_ENOUGH")
+	}
+	w.operate("alarms").want(codeDone, "refund-1  not_enough", "refund-2  not_enough", "waiting for funds: 2 refunds, 2.00 CNY")
+	got := w.operate("alarms", "-json").want(codeDone).object()
+	if diff := cmp.Diff([]any{map[string]any{"currency": "CNY", "refunds": 2.0, "amount": 200.0}}, got["waiting"]); diff != "" {
+		t.Error(diff)
+	}
+	first := got["alarms"].([]any)[0].(map[string]any)
+	if diff := cmp.Diff(map[string]any{"refund": 100.0, "currency": "CNY"}, first["amount"]); diff != "" {
+		t.Error(diff)
+	}
+	w.operate("cancel", "refund-1", "-yes").want(codeDone)
+	w.operate("alarms").want(codeDone, "waiting for funds: 1 refund, 1.00 CNY")
 }

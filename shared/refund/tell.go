@@ -258,7 +258,11 @@ func (s *Service) alerts(open, due []openCause, funds bool) (messages []message)
 				m.More = more
 			}
 			if code == alarmFunds {
-				m.Waiting = waiting(open)
+				all := make([]OpenAlarm, len(open))
+				for i, c := range open {
+					all[i] = c.OpenAlarm
+				}
+				m.Waiting = WaitingOf(all)
 			}
 			messages = append(messages, m)
 			if code == alarmFunds {
@@ -279,8 +283,9 @@ func alertID(causes []openCause) string {
 	return "alert-" + hex.EncodeToString(h.Sum(nil)[:12])
 }
 
-// waiting sums up what the merchant's balance is too low for.
-func waiting(open []openCause) []Waiting {
+// WaitingOf sums up, by currency, what the merchant's balance is too low for among the
+// alarms that are open.
+func WaitingOf(open []OpenAlarm) []Waiting {
 	var sums []Waiting
 	for _, c := range open {
 		if c.Code != alarmFunds {
