@@ -19,8 +19,9 @@ func explainCommand() command {
 	return command{
 		name: "explain", operands: "CODE|NO",
 		synopsis: "Say what a code means, or why a refund is as it is, and what to do",
-		more: "CODE is WeChat Pay's, WeCom's or CloudBase's, a code of a reply, an alarm, a state or a question such as\n" +
-			"no-notification. For a refund's number all that explains it is looked up. The tables are in\n" +
+		more: "CODE is WeChat Pay's, WeCom's or CloudBase's, an err_code or a code of a reply, an alarm, a state or a question\n" +
+			"such as no-notification; or WeChat Pay's text, in quotes. A code that both this service and WeChat Pay answer\n" +
+			"is explained as either. For a refund's number all that explains it is looked up. The tables are in\n" +
 			"functions/operate/ERRORS.md, 中文 ERRORS.zh.md.\n",
 		example: "explain NOT_ENOUGH",
 		setup: func(f *flag.FlagSet) action {
@@ -38,7 +39,7 @@ func explainCommand() command {
 					return err
 				case *channel != "" && !slices.Contains(config.Channels(), *channel):
 					return usage("-channel must be one of %s", strings.Join(config.Channels(), ", "))
-				case len(operands) == 0 || *table:
+				case len(operands) == 0 || strings.TrimSpace(operands[0]) == "" || *table:
 					return usage("explain wants one CODE or NO")
 				}
 				return p.explain(ctx, operands[0], cmp.Or(*channel, p.getenv("WXPAY_CHANNEL")), l)
@@ -70,7 +71,8 @@ type explanation struct {
 	Remedy string   `json:"remedy"`
 	Source string   `json:"source"`
 
-	how string // it heals, for people
+	how, whose string // for people: how it heals, and who says it
+	ours       bool   // said by this service itself
 }
 
 func (p *program) explain(ctx context.Context, word, channel string, l explain.Language) error {
@@ -86,11 +88,12 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 	if err != nil {
 		return err
 	}
-	if p.getenv("LEDGER_URL") == "" { // so that a code can be looked up anywhere
+	_, noNumber := number([]string{word})
+	switch {
+	case noNumber != nil:
+		return finding("%q is no code and no text that is known here%s", word, perhaps(near))
+	case p.getenv("LEDGER_URL") == "": // so that a code can be looked up anywhere
 		return finding("%s is no code that is known here; to look up a refund, LEDGER_URL is needed%s", word, perhaps(near))
-	}
-	if _, err := number([]string{word}); err != nil {
-		return err
 	}
 	refunds, err := p.refunds(ctx)
 	if err != nil {
@@ -107,6 +110,7 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 	if err != nil {
 		return err
 	}
+	found = slices.DeleteFunc(found, func(e explanation) bool { return e.ours }) // a record keeps the upstream's codes
 	p.printExplanations(&all[0], found)
 	return nil
 }
@@ -158,7 +162,7 @@ func explained(l explain.Language, channel string, codes ...string) ([]explanati
 		}
 		for _, e := range entries {
 			text, how := e.In(l)
-			found = append(found, explanation{e.Code, e.Of, string(e.Heals), text.Cause, text.Remedy, e.Source, how})
+			found = append(found, explanation{e.Code, e.Of, string(e.Heals), text.Cause, text.Remedy, e.Source, how, e.Whose(l), e.Ours()})
 		}
 	}
 	return found, nil
@@ -195,7 +199,7 @@ func (p *program) printExplanations(about *refund.Inspection, found []explanatio
 			if i > 0 {
 				fmt.Fprintln(w)
 			}
-			fmt.Fprintf(w, "%s (%s): %s\n%s\n-> %s\n[%s]\n", e.Code, strings.Join(e.Of, ", "), e.how, e.Cause, e.Remedy, e.Source)
+			fmt.Fprintf(w, "%s (%s): %s\n%s\n-> %s\n[%s]\n", e.Code, e.whose, e.how, e.Cause, e.Remedy, e.Source)
 		}
 	})
 }

@@ -23,7 +23,20 @@ func TestExplainNeedsNoSettingsForACode(t *testing.T) {
 		{[]string{"explain", "not_enough", "-lang", "zh"}, codeDone, []string{"稍后原样重试", "充值"}},
 		{[]string{"explain", "-1", "-channel", "wecom"}, codeUsage, []string{"stands behind --"}},
 		{[]string{"explain", "-channel", "wecom", "--", "-1"}, codeDone, []string{"WeCom was busy"}},
-		{[]string{"explain", "-json", "FREQUENCY_LIMITED"}, codeDone, []string{`"heals": "itself"`, `"apiv3"`, `"cloudpay"`}},
+		{[]string{"explain", "-json", "FREQUENCY_LIMITED"}, codeDone, []string{`"ours"`, `"heals": "repeat"`, `"heals": "itself"`, `"apiv3"`, `"cloudpay"`}},
+		{[]string{"explain", "FREQUENCY_LIMITED"}, codeDone, []string{"(ours, not WeChat Pay's): repeat later", "429", "nothing repeats this call by itself", "(WeChat Pay's: apiv3, cloudbase): heals by itself"}},
+		{[]string{"explain", "NOAUTH", "-channel", "apiv3"}, codeDone, []string{"(ours, not WeChat Pay's): fix first", "REFUND_MAX_FEN", "REFUND_OPERATORS"}},
+		{[]string{"explain", "INVALID_REQUEST", "-lang", "zh"}, codeDone, []string{"本服务自己的，不是微信支付的", "微信支付："}},
+		{[]string{"explain", "SIGN_PARAM_INVALID"}, codeDone, []string{"TENCENTCLOUD_SECRETID"}},
+		{[]string{"explain", "INVALID_ENV"}, codeDone, []string{"TCB_ENV"}},
+		{[]string{"explain", "INVALID_ACCESS_TOKEN"}, codeDone, []string{"CLOUDBASE_APIKEY"}},
+		{[]string{"explain", "20002"}, codeDone, []string{"No Bill Exist"}},
+		{[]string{"explain", "RULE_LIMIT"}, codeDone, []string{"profit sharing"}},
+		{[]string{"explain", "受理关系不存在"}, codeDone, []string{"cloudpay-relation"}},
+		{[]string{"explain", "NO Bill Exist"}, codeDone, []string{"20002"}},
+		{[]string{"explain", "冻结待分账"}, codeFinding, []string{`"冻结待分账" is no code and no text that is known here; was it profit-sharing?`}},
+		{[]string{"explain", " "}, codeUsage, []string{"explain wants one CODE or NO"}},
+		{[]string{"explain", "abnormal"}, codeDone, []string{"`operate abnormal NO -type USER_BANK_CARD`", "On other channels"}},
 		{[]string{"explain", "SIGNERR"}, codeFinding, []string{"was it SIGN_ERROR", "LEDGER_URL"}},
 		{[]string{"explain"}, codeUsage, []string{"explain wants one CODE or NO"}},
 		{[]string{"explain", "NOT_ENOUGH", "-lang", "fr"}, codeUsage, []string{"-lang must be en or zh"}},
@@ -87,6 +100,15 @@ func TestARefundThatWaitsForTheBalanceIsNotExplainedAsADoubt(t *testing.T) {
 	}
 	w.operate("cancel", "refund-1", "-yes").want(codeDone)
 	w.operate("explain", "refund-1").want(codeDone, "rejected").lacks("goes on by itself until")
+}
+
+// A record keeps WeChat Pay's codes: of a refusal of theirs nobody is told what we mean by
+// the same word.
+func TestARefundsRefusalIsExplainedAsWeChatPays(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"PARAM_ERROR","count":1}`, 200)
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeFinding, "PARAM_ERROR")
+	w.operate("explain", "refund-1").want(codeDone, "PARAM_ERROR (WeChat Pay's: apiv3, cloudbase)").lacks("ours, not")
 }
 
 // The documents show the table that the program has.

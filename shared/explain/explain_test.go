@@ -5,12 +5,15 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/google/go-cmp/cmp"
 
 	"wxrefund/shared/channel"
 	"wxrefund/shared/explain"
@@ -56,6 +59,7 @@ func TestEveryCodeOfEveryChannelIsExplainedAsItsTableTreatsIt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			found = slices.DeleteFunc(found, explain.Entry.Ours)
 			if len(found) != 1 || !slices.Contains(found[0].Of, name) {
 				t.Errorf("%s: %s has %d explanations", name, k.Code, len(found))
 				continue
@@ -168,7 +172,14 @@ func TestEveryEntryIsWholeInBothLanguages(t *testing.T) {
 					t.Errorf("%s: %s: %q is no sentence", name, e.Code, text)
 				}
 			}
-			if han(strings.ReplaceAll(e.En.Cause, "受理关系不存在", "")+e.En.Remedy) || !han(e.Zh.Cause) || !han(e.Zh.Remedy) {
+			cause := e.En.Cause
+			for _, words := range e.Words { // an upstream's own are quoted as they are
+				cause = strings.ReplaceAll(cause, words, "")
+				if !strings.Contains(e.En.Cause, words) || !strings.Contains(e.Zh.Cause, words) || len(words) < 12 {
+					t.Errorf("%s: %s does not quote %q, or it is so short that much else has it", name, e.Code, words)
+				}
+			}
+			if han(cause+e.En.Remedy) || !han(e.Zh.Cause) || !han(e.Zh.Remedy) {
 				t.Errorf("%s: %s mixes the languages", name, e.Code)
 			}
 		}
@@ -205,9 +216,11 @@ func TestFindPrefersTheChannelAtHand(t *testing.T) {
 		code, channel string
 		want          []string // what the entries found are of
 	}{
-		{"PARAM_ERROR", "apiv3", []string{"apiv3"}},
-		{"param_error ", "global", []string{"cloudpay"}},
-		{"FREQUENCY_LIMITED", "", []string{"apiv3", "cloudpay"}},
+		{"PARAM_ERROR", "apiv3", []string{"ours", "apiv3"}}, // ours first
+		{"param_error ", "global", []string{"ours", "cloudpay"}},
+		{"FREQUENCY_LIMITED", "", []string{"ours", "apiv3", "cloudpay"}},
+		{"NOAUTH", "apiv3", []string{"ours", "cloudpay"}},
+		{"SIGN ERROR", "", []string{"apiv3", "cloudpay"}},
 		{"NOTENOUGH", "apiv3", []string{"cloudpay"}}, // another channel's is better than nothing
 		{"claim_in_doubt", "wecom", []string{"alarm"}},
 		{"NOSUCH", "apiv3", nil},
@@ -228,6 +241,113 @@ func TestFindPrefersTheChannelAtHand(t *testing.T) {
 	}
 }
 
+// A person has the text that WeChat Pay showed, and often no code.
+func TestATextThatAnUpstreamSaysIsFound(t *testing.T) {
+	for text, want := range map[string]string{
+		"受理关系不存在":                "cloudpay-relation",
+		"NO Bill Exist":          "20002",
+		"No Bill Exist, hint: x": "20002",
+		"BILL_CREATING":          "20002",
+		"No Statement Exist":     "NO_STATEMENT_EXIST",
+		"单笔订单请求频率过高,请于1分钟后重试":             "FREQUENCY_LIMITED",
+		"申请退款金额大于剩余未分账金额":                 "RULE_LIMIT",
+		"订单金额或退款金额与之前请求不一致，请核实后再试":        "REFUND_FEE_MISMATCH",
+		"WeChat Pay refused: 签名错误，请检查后再试": "SIGN_ERROR",
+	} {
+		found, err := explain.Find(text, "")
+		if err != nil || len(found) == 0 || found[0].Code != want {
+			t.Errorf("Find(%q) is %v, %v, want %s", text, found, err, want)
+		}
+	}
+	for _, no := range []string{"1", "501001", "refund-20002", "not", "错误"} { // numbers of refunds, and what says nothing
+		if found, err := explain.Find(no, ""); err != nil || len(found) != 0 {
+			t.Errorf("Find(%q) is %v, %v, want nothing", no, found, err)
+		}
+	}
+}
+
+// codeText is how upstreams write codes.
+var codeText = regexp.MustCompile(`^(-?[1-9]\d{4,6}|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+)$`)
+
+// noCodes are texts of that form in the code that are something else.
+func noCodes(t *testing.T) []string {
+	t.Helper()
+	settings, err := os.ReadFile("../config/settings.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{
+		"USER_BANK_CARD", "MERCHANT_BANK_CARD", "NO_CASH", "REFUND_SOURCE_RECHARGE_FUNDS", "REFUND_SOURCE_UNSETTLED_FUNDS", // values of fields
+		"AEAD_AES_256_GCM", "NOT_ACCEPTABLE", "FULLY_APPLIED",
+		"28000", "42501", "25006", // of a database's own, which operate check explains
+	}
+	for _, m := range regexp.MustCompile(`Name: "([A-Z0-9_]+)"`).FindAllStringSubmatch(string(settings), -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// What the channels, the checks, the ledger and the sandbox call by a code, people meet and
+// look up: none of it is unknown here.
+func TestEveryCodeThatTheProgramNamesIsExplained(t *testing.T) {
+	others, checked := noCodes(t), 0
+	for _, folder := range []string{"../channel", "../check", "../cloudbase", "../sandbox/cloudbase"} {
+		files, err := filepath.Glob(folder + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", folder, len(files), err)
+		}
+		for _, file := range append(files, "../ledger/cloudbase_call.go") {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				lit, ok := n.(*ast.BasicLit)
+				if !ok || lit.Kind != token.STRING {
+					return true
+				}
+				code, err := strconv.Unquote(lit.Value)
+				if err != nil || !codeText.MatchString(code) || slices.Contains(others, code) {
+					return true
+				}
+				checked++
+				if found, err := explain.Find(code, ""); err != nil || len(slices.DeleteFunc(found, explain.Entry.Ours)) == 0 {
+					t.Errorf("%s names %s, which is not explained (%v)", file, code, err)
+				}
+				return true
+			})
+		}
+	}
+	if checked < 50 {
+		t.Errorf("only %d codes were found", checked)
+	}
+}
+
+// Both of a name are told apart in every language.
+func TestOursIsToldApartFromWeChatPays(t *testing.T) {
+	found, err := explain.Find("FREQUENCY_LIMITED", "apiv3")
+	if err != nil || len(found) != 2 {
+		t.Fatalf("found %v, %v", found, err)
+	}
+	var got []string
+	for _, l := range []explain.Language{explain.English, explain.Chinese} {
+		for _, e := range found {
+			_, heals := e.In(l)
+			got = append(got, e.Whose(l)+" / "+heals)
+		}
+	}
+	want := []string{
+		"ours, not WeChat Pay's / repeat later", "WeChat Pay's: apiv3, cloudbase / heals by itself",
+		"本服务自己的，不是微信支付的 / 稍后原样重试", "微信支付：apiv3、cloudbase / 会自行了结",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Not everybody who looks after refunds has an account of the merchant platform.
 func TestTheRemedyOfAnAbnormalRefundNamesTheCommandFirst(t *testing.T) {
 	for _, code := range []string{"abnormal", "refund_abnormal"} {
@@ -244,13 +364,15 @@ func TestTheRemedyOfAnAbnormalRefundNamesTheCommandFirst(t *testing.T) {
 }
 
 func TestNearListsWhatWasPerhapsMeant(t *testing.T) {
-	for code, want := range map[string]string{"not enough": "NOT_ENOUGH", "frequency": "FREQUENCY_LIMITED", "signerr": "SIGN_ERROR"} {
+	for code, want := range map[string]string{"not enough": "NOT_ENOUGH", "frequency": "FREQUENCY_LIMITED", "signerr": "SIGN_ERROR", "virtual payment": "virtual-payment", "冻结待分账": "profit-sharing", "clear_air_turbulence SYSTEM_ERROR": "SYSTEM_ERROR"} {
 		near, err := explain.Near(code)
 		if err != nil || !slices.Contains(near, want) {
 			t.Errorf("Near(%q) is %v, %v, want %s among them", code, near, err, want)
 		}
 	}
-	if near, err := explain.Near("zzz"); err != nil || len(near) != 0 {
-		t.Errorf("Near of nothing similar is %v, %v", near, err)
+	for _, code := range []string{"zzz", "", " ", "_"} {
+		if near, err := explain.Near(code); err != nil || len(near) != 0 {
+			t.Errorf("Near(%q) is %v, %v", code, near, err)
+		}
 	}
 }

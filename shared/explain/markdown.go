@@ -3,6 +3,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,24 @@ func (e Entry) In(l Language) (text Text, heals string) {
 		return e.Zh, map[Heals]string{ByItself: "会自行了结", ByRepeat: "稍后原样重试", WhenFixed: "改正后可用同一单号", Never: "重试无效"}[e.Heals]
 	}
 	return e.En, map[Heals]string{ByItself: "heals by itself", ByRepeat: "repeat later", WhenFixed: "fix first", Never: "no repeat helps"}[e.Heals]
+}
+
+// Whose says in a language who says the code, so that ours and WeChat Pay's of one name
+// are told apart.
+func (e Entry) Whose(l Language) string {
+	of, pay, wecom, ours := strings.Join(e.Of, ", "), "WeChat Pay's: ", "WeCom's: ", "ours, not WeChat Pay's"
+	if l == Chinese {
+		of, pay, wecom, ours = strings.Join(e.Of, "、"), "微信支付：", "企业微信：", "本服务自己的，不是微信支付的"
+	}
+	switch {
+	case e.Ours():
+		return ours
+	case slices.Contains(e.Of, "wecom"):
+		return wecom + of
+	case e.ofChannel():
+		return pay + of
+	}
+	return of
 }
 
 // Markdown returns all entries as the documents show them.
