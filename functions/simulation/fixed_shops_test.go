@@ -23,6 +23,9 @@ type fixedShop struct {
 	want  figures // what must have come of it
 	none  []string
 	seeds uint64 // how many times it is tried; 0: once
+
+	only string   // the one channel where it can happen; "": on all
+	dies []string // where somebody must have died in all these tries together
 }
 
 func fixedShops() []fixedShop {
@@ -111,6 +114,15 @@ func fixedShops() []fixedShop {
 			does(h, time.Minute, operatorB, "approve", 0)
 			h.fault(0, 20*time.Second, 1, "store slow")
 		}, want: figures{"refunds": 1}, seeds: 40},
+		{name: "dies while the money of an abnormal refund is sent elsewhere", only: apiv3, add: func(h *history) {
+			does(h, 10*time.Second, operatorA, "refund", 40)
+			h.act(time.Minute, act{Do: "settle order", Status: "ABNORMAL"})
+			h.fault(2*time.Minute, 3*time.Minute, 0.15, "crash")
+			for at := 2 * time.Minute; at < 3*time.Minute; at += 10 * time.Second {
+				does(h, at, pick(randomness(h.Seed).of(at.String()), operatorA, operatorB), "finish", 0)
+			}
+			does(h, 20*time.Minute, operatorB, "finish", 0)
+		}, want: figures{"refunds": 1}, seeds: 40, dies: []string{crashPoints()["finish.after"], crashPoints()["finish.called"]}},
 		{name: "approved while the reconciler alone lives on", add: func(h *history) {
 			does(h, 10*time.Second, buyerOne, "apply", 60)
 			h.fault(time.Minute, time.Minute+2*time.Second, 0.3, "crash")
@@ -129,7 +141,11 @@ func TestFixedShops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, s := range fixedShops() {
-				for i := range min(cmp.Or(s.seeds, 1), uint64(size(0, 100, 5, 3))) {
+				if s.only != "" && s.only != name {
+					continue
+				}
+				died, tries := figures{}, min(cmp.Or(s.seeds, 1), uint64(size(0, 100, 5, 3)))
+				for i := range tries {
 					h := calmShop(name, hash(name, s.name)%1000+i*1000)
 					s.add(h)
 					slices.SortStableFunc(h.Acts, func(a, b act) int { return cmp.Compare(a.At, b.At) })
@@ -146,6 +162,12 @@ func TestFixedShops(t *testing.T) {
 						if res.counts[what] > 0 {
 							t.Errorf("%s, seed %d: %s: %d, want none", s.name, h.Seed, what, res.counts[what])
 						}
+					}
+					died.add(res.counts)
+				}
+				for _, where := range s.dies {
+					if tries == s.seeds && died["crash "+where] == 0 {
+						t.Errorf("%s: in %d tries nobody has died %s", s.name, tries, where)
 					}
 				}
 			}
