@@ -68,7 +68,7 @@ func (s *Service) takeUp(ctx context.Context, id string) {
 	}
 	r := &records[0]
 	switch {
-	case r.State == unknown:
+	case r.State == unknown, r.State == Rejected && a.Claims == 0: // refused before this application was made
 		by := callerOf(a.DecidedBy)
 		if a.Auto {
 			by = callerOf(a.Applicant)

@@ -166,9 +166,11 @@ func (a *application) ofCaller(c Caller) bool {
 
 // maybeOf reports whether the caller may be who applied, where they must not be. It errs
 // on that side: of whom was forgotten only the mask is left, which two people can share, and
-// the program that a caller comes by makes them nobody else.
+// the program that a caller comes by makes them nobody else, nor do capital letters in a name.
 func (a *application) maybeOf(c Caller) bool {
-	return c.Kind != Nobody && c.Kind != Unlisted && (a.Applicant == c.Identity() || a.Applicant == maskIdentity(c.Identity()))
+	who := c.Identity()
+	same := a.Applicant == who || a.Applicant == maskIdentity(who) || c.Kind == Operator && strings.EqualFold(a.Applicant, who)
+	return c.Kind != Nobody && c.Kind != Unlisted && same
 }
 
 // readApplication reads an application. [CodeNotFound] if there is none of that name.

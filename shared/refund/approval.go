@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -20,7 +21,11 @@ func claimant(c Caller) string {
 	if c.Kind != User && c.Kind != Operator {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(c.Identity()))
+	who := c.Identity()
+	if c.Kind == Operator { // whose name people write as they like
+		who = strings.ToLower(who)
+	}
+	sum := sha256.Sum256([]byte(who))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -58,9 +63,9 @@ func (a *application) whyProposed() string {
 	case ApplicationPending:
 		return "this refund waits for the approval of another operator"
 	case ApplicationApproved:
-		return "this refund is approved and is being submitted"
+		return "this refund is approved; what has become of it, its application says"
 	}
-	return "this refund was proposed, and the application is " + string(a.State)
+	return "this refund was proposed, and the application is " + string(a.State) + ": nothing is refunded by it; use a new refund number"
 }
 
 // errNeedsApproval is why a refund is proposed instead of claimed.

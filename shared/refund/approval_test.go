@@ -2,6 +2,7 @@ package refund_test
 
 import (
 	"testing"
+	"time"
 
 	"wxrefund/shared/refund"
 )
@@ -127,4 +128,59 @@ func TestAProposalReservesARefusedNumber(t *testing.T) {
 		t.Errorf("after the withdrawal: %+v, %v", r, err)
 	}
 	f.verified(t)
+}
+
+// A number that was refused before it was proposed is no sign that the approval has failed:
+// the reconciler submits it as any other that nobody has submitted yet.
+func TestAnApprovedRefundOfARefusedNumberIsTakenUp(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen, f.Pace = 50, time.Minute
+	f.up.before = refusal(refund.CodeInvalid, refund.AfterFix, "PARAM_ERROR")
+	_, err := f.Refund(t.Context(), server, request("R1", 10))
+	wantCode(t, err, refund.CodeInvalid, refund.AfterFix)
+	f.up.before = nil
+	f.later(t, 10*time.Minute)
+	_, err = f.Refund(t.Context(), operatorA, request("R1", 60))
+	e := wantCode(t, err, refund.CodeProposed, refund.Later)
+	f.must(t, request("R2", 1)) // so that the next one of the order has to wait a minute
+	_, err = f.Approve(t.Context(), operatorB, refund.Decision{ApplicationID: e.Proposed.ID})
+	wantCode(t, err, refund.CodeLimited, refund.Later)
+	for range 3 {
+		f.later(t, 10*time.Minute)
+	}
+	f.wantState(t, "R1", refund.Processing, "half an hour later")
+	f.wantAlarms(t, "approved_unrefunded", 0, "half an hour later")
+	f.verified(t)
+}
+
+// A rebuild asks about a number that waits for approval, since it may have been refunded
+// after the backup was made, and does not miss a refund that nobody has made.
+func TestARebuildKnowsANumberThatWaits(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen = 50
+	_, err := f.Refund(t.Context(), operatorA, request("R1", 60))
+	wantCode(t, err, refund.CodeProposed, refund.Later)
+	if sum, lines := f.rebuild(t, refund.RebuildInput{Caller: operatorB}); sum.Asked != 1 || sum.Unknown != 0 {
+		t.Errorf("%+v: %v", sum, lines)
+	}
+	f.up.refunds["R1"] = other("R1", "O1", 60)
+	if sum, lines := f.rebuild(t, refund.RebuildInput{Caller: operatorB}); sum.TakenUp != 1 {
+		t.Errorf("%+v: %v", sum, lines)
+	}
+	f.verified(t)
+}
+
+// Two names of an operator that differ in capital letters are one person's.
+func TestCapitalLettersMakeNobodyAnother(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen = 50
+	alice, too := refund.Caller{Kind: refund.Operator, Name: "alice"}, refund.Caller{Kind: refund.Operator, Name: "Alice"}
+	f.VerifyOrder = refund.VerifyNever
+	if _, err := f.Refund(t.Context(), alice, request("R0", 30)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.Refund(t.Context(), too, request("R1", 30)) // in all more than one may
+	e := wantCode(t, err, refund.CodeProposed, refund.Later)
+	_, err = f.Approve(t.Context(), too, refund.Decision{ApplicationID: e.Proposed.ID})
+	wantCode(t, err, refund.CodeDenied, refund.Never)
 }

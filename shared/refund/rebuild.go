@@ -284,7 +284,7 @@ func (r *rebuilding) refund(ctx context.Context, no string, wanted func(*record)
 	case !IsCode(err, CodeNotFound):
 		r.failed(about, err)
 		return nil
-	case before.State == Rejected && !before.NumberTaken: // as the ledger has it
+	case before.State == Rejected && !before.NumberTaken, before.onlyReserved(): // as the ledger has it
 	default:
 		about.What, about.Why = RebuiltUnknown, AsError(err).Message
 		if before.State != unknown && before.State != Claimed {
