@@ -82,6 +82,12 @@ func (v *invariants) decided(c *call, it refund.Item) {
 	}
 }
 
+// reserved takes in the item of a number that waits for approval, and is no refund.
+func (v *invariants) reserved(no string, next refundRow) {
+	_, claimed := v.row(no)
+	v.judge("W4 a number that waits has no refund", next.Proposed != "" && !claimed, "%s: %+v", no, next)
+}
+
 // claimedNumbers are all numbers under which anything was ever claimed.
 func (v *invariants) claimedNumbers() (all []string) {
 	v.mu.Lock()
