@@ -258,7 +258,7 @@ func refundOf(a refund.Application) string {
 	case a.Refund.ReceivedBy == refund.ReceivedByMerchant:
 		return a.OutRefundNo + " is " + string(a.Refund.Status) + ", and the money is at the merchant's own account, not with the customer"
 	case a.Refund.Status == "":
-		return a.OutRefundNo + " is submitted, and WeChat Pay has said nothing of it yet"
+		return a.OutRefundNo + " is submitted, and not accepted yet: operate show " + a.OutRefundNo + " has why"
 	}
 	return a.OutRefundNo + " is " + string(a.Refund.Status)
 }

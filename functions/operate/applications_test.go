@@ -81,7 +81,9 @@ func TestARefundThatNeedsTwoIsApprovedByAnother(t *testing.T) {
 		t.Errorf("got %v", o)
 	}
 	w.operate("list").want(codeDone, "0 of 0")
-	w.operate("show", "big").want(codeFinding, "no refund big is on record here: it was proposed, and operate application "+id)
+	for _, command := range []string{"show", "query", "explain"} {
+		w.operate(command, "big").want(codeFinding, "no refund big is on record here: it was proposed, and operate application "+id)
+	}
 	w.operate("verify").want(codeDone)
 	w.operate("approve", id, "-yes").want(codeFinding, "cannot approve it")
 	w.operate("approve", id, "-yes", "-as", "bob").want(codeDone, id+" is approved: big is PROCESSING.")

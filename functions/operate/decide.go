@@ -152,11 +152,16 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 	}
 	switch in := all[0]; {
 	case in.State == "" && in.Proposed != "":
-		return in, finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", no, in.Proposed)
+		return in, onlyProposed(in)
 	case in.State == "":
 		return in, finding("no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
 	}
 	return all[0], nil
+}
+
+// onlyProposed leads from a number under which nothing was ever claimed to what waits there.
+func onlyProposed(in refund.Inspection) error {
+	return finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", in.OutRefundNo, in.Proposed)
 }
 
 // number is the one refund number that a command is about.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"wxrefund/shared/config"
 	"wxrefund/shared/refund"
@@ -194,9 +195,16 @@ func (p *program) printProposed(req refund.Request, answer []byte) error {
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return err
 	}
+	next := "operate application " + r.Data.ID + " shows it"
+	if r.Data.State == refund.ApplicationPending {
+		next = "somebody else: operate approve " + r.Data.ID
+	}
 	p.print(nil, func(w io.Writer) {
-		fmt.Fprintf(w, "%s is not refunded yet: %s.\nThe application is %s; somebody else: operate approve %s\n", req.OutRefundNo, r.Message, r.Data.ID, r.Data.ID)
+		fmt.Fprintf(w, "%s is not refunded yet: %s.\nThe application is %s; %s\n", req.OutRefundNo, r.Message, r.Data.ID, next)
 	})
+	if r.Data.State != refund.ApplicationPending && r.Data.State != refund.ApplicationApproved {
+		return finding("the application is %s", strings.ToLower(string(r.Data.State)))
+	}
 	return nil
 }
 
