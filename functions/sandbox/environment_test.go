@@ -138,8 +138,8 @@ func TestBuyersAndTwoOperatorsAreThereUnlessSomebodySaysOtherwise(t *testing.T) 
 	}{
 		{nil, nil, "oOperatorA,oOperatorB propose 50000", 0, 0},
 		{nil, []string{"-operators", ""}, " propose 50000", 0, 403},
-		{map[string]string{operators: "oMe", self: "off", approval: "7"}, nil, "  ", 403, 403},
-		{map[string]string{"REFUND_VERIFY_ORDER": "off", approval: "7"}, nil, "oOperatorA,oOperatorB  ", 403, 202},
+		{map[string]string{operators: "oMe", self: "off", approval: "7"}, nil, "oMe off 7", 403, 403},
+		{map[string]string{"REFUND_VERIFY_ORDER": "off", approval: "7"}, nil, "oOperatorA,oOperatorB  7", 403, 202},
 	} {
 		p := startWith(t, environment(tt.env), append([]string{"-timer=false", "-pace", "0s"}, tt.args...)...)
 		v := p.variables()

@@ -35,6 +35,15 @@ func (o options) effectivePace(getenv func(string) string) time.Duration {
 	return pace
 }
 
+// policySettings are what the functions here obey if it is set where the sandbox is started,
+// so that a program with the settings of /_sandbox/env has to obey it too.
+func policySettings() []string {
+	return []string{
+		"REFUND_OPERATORS", "REFUND_MAX_FEN", "REFUND_APPROVAL_FEN", "REFUND_PACE", "REFUND_VERIFY_ORDER", "REFUND_WAIT_FUNDS",
+		"REFUND_SELF", "REFUND_SELF_FEN", "REFUND_SELF_HOURS", "REFUND_SELF_DAILY",
+	}
+}
+
 // variables are what a function of the merchant's is set to here beside its channel, in
 // this process or in one of its own: what the flags say, and by what it recognises over
 // plain HTTP who calls.
@@ -42,6 +51,11 @@ func (o options) variables(getenv func(string) string) map[string]string {
 	v := map[string]string{
 		"REFUND_SERVER_TOKEN": cmp.Or(strings.TrimSpace(getenv("REFUND_SERVER_TOKEN")), rand.Text()+rand.Text()),
 		"TRUST_WX_HEADERS":    "true", // we are the gateway that sets them
+	}
+	for _, name := range policySettings() {
+		if value := strings.TrimSpace(getenv(name)); value != "" {
+			v[name] = value
+		}
 	}
 	if o.set("pace") {
 		v["REFUND_PACE"] = o.pace.String()
