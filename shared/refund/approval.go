@@ -124,7 +124,7 @@ func (a *application) otherThanProposed(req Request) *Error {
 // what is to be written and what is answered. The same again is the same application;
 // anything else under the number is a conflict. The number's own item names the
 // application, so that a claim that has not seen it cannot be committed beside it.
-func (tx *txn) propose(s *Service, caller Caller, req Request, now time.Time) ([]Item, error) {
+func (tx *txn) propose(caller Caller, req Request, subscribers []string, now time.Time) ([]Item, *Error) {
 	if a := tx.application; a != nil {
 		if other := a.otherThanProposed(req); other != nil {
 			return nil, other
@@ -135,12 +135,10 @@ func (tx *txn) propose(s *Service, caller Caller, req Request, now time.Time) ([
 		ID: proposalID(req.OutRefundNo), Proposed: true, Request: req, Applicant: caller.Identity(), AppID: caller.AppID,
 		Reason: req.Reason, AskedFor: req.Amount.Refund, CreatedAt: now,
 	}
-	a.move(ApplicationPending, caller.actor(), "more than one operator may refund alone: REFUND_APPROVAL_FEN", s.subscriberNames(), now)
+	a.move(ApplicationPending, caller.actor(), "more than one operator may refund alone: REFUND_APPROVAL_FEN", subscribers, now)
 	var rec record // as it was read: what the claim would have made of it is not written
 	k := refundKey(tx.no)
-	if err := decode(tx.items[k], &rec); err != nil {
-		return nil, err
-	}
+	_ = decode(tx.items[k], &rec) // which has been read before
 	rec.Proposed = a.ID
 	number := tx.item(k, &rec, rec.due(now))
 	return []Item{rec.listed(number), a.item(tx.items[applicationKey(a.ID)], now)}, proposed(a, a.whyProposed())

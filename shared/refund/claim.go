@@ -26,7 +26,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 	defer s.turns.leave()
 	var rec record
 	var hasTurn, looked, reads bool
-	var waits error // for another's approval
+	var waits *Error // for another's approval
 	err := s.retry(ctx, func() error {
 		for {
 			order := orderKeys(req.TransactionID, req.OutTradeNo)
@@ -85,7 +85,9 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 			switch {
 			case errors.Is(err, errNeedsApproval):
 				point = "propose.before"
-				items, waits = tx.propose(s, caller, req, now)
+				if items, waits = tx.propose(caller, req, s.subscriberNames(), now); waits.Code != CodeProposed {
+					return waits
+				}
 			case err != nil:
 				return err
 			default:
