@@ -328,6 +328,7 @@ func copiesSnippets(b *tab) {
 	b.Sees("#calls pre", "curl -d '{\n  \"type\": \"wxpay_refund\",")
 	b.Sees("#calls pre", "}' \\\n  "+b.ready.Listen+"/functions/wxpayFunctions")
 	b.Sees("#calls pre", `"refund": 3`)
+	b.pill("Refunded") // the page has moved to the refund by then, and stays
 	b.Click("#calls .chip", "wx.cloud.callFunction")
 	b.Sees("#calls pre", "await wx.cloud.callFunction({\n  name: 'wxpayFunctions',\n  data: {\n    type: 'wxpay_refund',")
 	b.Click("#calls button", "Copy")
