@@ -150,18 +150,19 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 	if err != nil {
 		return refund.Inspection{}, err
 	}
-	switch in := all[0]; {
-	case in.State == "" && in.Proposed != "":
-		return in, onlyProposed(in)
-	case in.State == "":
-		return in, finding("no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
+	if all[0].State == "" {
+		return all[0], unrecorded(all[0], "no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
 	}
 	return all[0], nil
 }
 
-// onlyProposed leads from a number under which nothing was ever claimed to what waits there.
-func onlyProposed(in refund.Inspection) error {
-	return finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", in.OutRefundNo, in.Proposed)
+// unrecorded says that a number has no refund on record, in the words of whoever looked for
+// one; a number that something waits under, or has waited, leads there instead.
+func unrecorded(in refund.Inspection, format string, args ...any) error {
+	if in.Proposed != "" {
+		return finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", in.OutRefundNo, in.Proposed)
+	}
+	return finding(format, args...)
 }
 
 // number is the one refund number that a command is about.

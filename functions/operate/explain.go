@@ -103,11 +103,8 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 	if err != nil {
 		return err
 	}
-	switch in := all[0]; {
-	case in.State == "" && in.Proposed != "":
-		return onlyProposed(in)
-	case in.State == "":
-		return finding("%s is neither a code that is known here nor a refund in this ledger%s", word, perhaps(near))
+	if all[0].State == "" {
+		return unrecorded(all[0], "%s is neither a code that is known here nor a refund in this ledger%s", word, perhaps(near))
 	}
 	found, err = explained(l, refunds.Channel.Spec().Name, codesOf(all[0])...)
 	if err != nil {

@@ -64,10 +64,8 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	switch {
 	case inspectErr != nil:
 		return inspectErr
-	case refund.IsCode(err, refund.CodeNotFound) && all[0].State == "" && all[0].Proposed != "":
-		return onlyProposed(all[0])
 	case refund.IsCode(err, refund.CodeNotFound) && all[0].State == "":
-		return finding("WeChat Pay holds no refund of this number, and neither does the ledger: %s", says(err))
+		return unrecorded(all[0], "WeChat Pay holds no refund of this number, and neither does the ledger: %s", says(err))
 	case err != nil && all[0].State == "":
 		return err
 	}
