@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"wxrefund/shared/refund"
@@ -240,19 +241,21 @@ func TestAPassDoesNotUndoWhatOthersWrite(t *testing.T) {
 
 // The run is for what is due: without time left, nothing else is begun.
 func TestARunWithoutTimeLeftBeginsNoPass(t *testing.T) {
-	f := clocked(t)
-	f.write(t, oldRefund("R1"))
-	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
-	defer cancel()
-	f.must(t, request("R2", 1))
-	f.up.slow = 300 * time.Millisecond
-	f.advance(time.Hour)
-	if _, err := f.Reconcile(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if got := f.unlisted(t); !slices.Contains(got, "R1") {
-		t.Error("a pass was begun when the time was up")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := clocked(t)
+		f.write(t, oldRefund("R1"))
+		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		defer cancel()
+		f.must(t, request("R2", 1))
+		f.up.slow = 300 * time.Millisecond
+		f.advance(time.Hour)
+		if _, err := f.Reconcile(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.unlisted(t); !slices.Contains(got, "R1") {
+			t.Error("a pass was begun when the time was up")
+		}
+	})
 }
 
 // A ledger is whole, whether or not the timer has run, if nothing in it is unlisted; one
