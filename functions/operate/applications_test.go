@@ -89,7 +89,31 @@ func TestARefundThatNeedsTwoIsApprovedByAnother(t *testing.T) {
 	w.operate("approve", id, "-yes", "-as", "bob").want(codeDone, id+" is approved: big is PROCESSING.")
 	w.operate(args...).want(codeDone, "big is PROCESSING: 50.01 CNY")
 	w.operate("list").want(codeDone, "1 of 1")
+	w.operate("show", "big").want(codeDone, "by operator bob", id+"; operate application "+id+" has who wanted it")
 	w.operate("application", id).want(codeDone, "made by       operator alice", "approved by operator bob", "big is PROCESSING")
+}
+
+// What somebody has proposed is taken back by that person alone, while it waits; its number
+// stays used.
+func TestAProposalIsTakenBackByWhoMadeIt(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.settings["REFUND_APPROVAL_FEN"] = "5000"
+	args := []string{"refund", "-out-refund-no", "big", "-out-trade-no", "order-1", "-amount", "5001", "-total", "10000", "-yes"}
+	got := w.operate(args...).want(codeDone, "big is not refunded yet: ")
+	id := strings.TrimSpace(got.stdout[strings.LastIndex(got.stdout, " "):])
+	applied := w.applied("order-2", 100)
+	w.operate("reject", id, "-yes").want(codeFinding, "cannot reject it, but withdraw it")
+	for _, other := range []string{id, applied} {
+		w.operate("withdraw", other, "-yes", "-as", "bob").want(codeFinding, other+" was not proposed by you, operator bob")
+	}
+	w.operate("withdraw", id).want(codeFinding, "nothing was done: this would take back what you have proposed: 50.01 CNY of order order-1", "needs -yes")
+	w.operate("application", id).want(codeDone, "pending by operator alice").lacks("withdrawn")
+	w.operate("withdraw", id, "-yes", "-as", "Alice", "-reason", "wrong order").want(codeDone, id+" is withdrawn: nothing is refunded.")
+	w.operate("withdraw", id, "-yes").want(codeFinding, id+" is decided: it is withdrawn")
+	w.operate("application", id).want(codeDone, "withdrawn by operator Alice: wrong order")
+	w.operate("approve", id, "-yes", "-as", "bob").want(codeFinding, id+" is decided: it is withdrawn")
+	w.operate(args...).want(codeFinding, "use a new refund number")
+	w.operate("list").want(codeDone, "0 of 0")
 }
 
 // An abnormal refund is finished with what flags and standard input say of a card, which is

@@ -51,6 +51,7 @@ func commands() []command {
 		applicationCommand(),
 		approveCommand(),
 		rejectCommand(),
+		withdrawCommand(),
 		abnormalCommand(),
 		reconcileCommand(),
 		releaseCommand(),

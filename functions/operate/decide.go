@@ -159,8 +159,8 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 // unrecorded says that a number has no refund on record, in the words of whoever looked for
 // one; a number that something waits under, or has waited, leads there instead.
 func unrecorded(in refund.Inspection, format string, args ...any) error {
-	if in.Proposed != "" {
-		return finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", in.OutRefundNo, in.Proposed)
+	if in.Application != "" {
+		return finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", in.OutRefundNo, in.Application)
 	}
 	return finding(format, args...)
 }

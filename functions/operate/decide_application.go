@@ -90,6 +90,40 @@ func (p *program) reject(ctx context.Context, operands []string, reason string) 
 	return nil
 }
 
+func withdrawCommand() command {
+	return command{
+		name: "withdraw", operands: "ID",
+		synopsis: "Take back a refund that you have proposed, while it waits",
+		more:     "Nothing is refunded, and its number stays used. Only who proposed it can; anybody else rejects it.\n",
+		example:  "withdraw PLZDCM27F7WUFBAIXX6X4XMQ -reason wrong-order",
+		setup: func(f *flag.FlagSet) action {
+			reason := f.String("reason", "", "a `text` for the history")
+			return func(ctx context.Context, p *program, operands []string) error {
+				return p.withdraw(ctx, operands, *reason)
+			}
+		},
+	}
+}
+
+func (p *program) withdraw(ctx context.Context, operands []string, reason string) error {
+	refunds, a, err := p.waiting(ctx, operands, refund.ApplicationPending)
+	if err != nil {
+		return err
+	}
+	if !a.MadeBy(p.caller()) {
+		return finding("%s was not proposed by you, operator %s: who proposed it can withdraw it, anybody else reject it", a.ID, p.as)
+	}
+	ctx, err = p.confirm("take back what you have proposed: "+p.wish(a), a.ID)
+	if err != nil {
+		return err
+	}
+	if a, err = refunds.Withdraw(ctx, p.caller(), refund.Decision{ApplicationID: a.ID, Reason: reason}); err != nil {
+		return err
+	}
+	p.print(a.Masked(), func(w io.Writer) { fmt.Fprintf(w, "%s is withdrawn: nothing is refunded.\n", a.ID) })
+	return nil
+}
+
 // waiting returns an application in one of the states in which it can be decided, or why it
 // is in none: before a person is asked about it.
 func (p *program) waiting(ctx context.Context, operands []string, in ...refund.ApplicationState) (*refund.Service, refund.Application, error) {
@@ -107,7 +141,7 @@ func (p *program) waiting(ctx context.Context, operands []string, in ...refund.A
 	}
 	for _, state := range in {
 		if a.State == state {
-			return refunds, a.Masked(), nil
+			return refunds, a, nil
 		}
 	}
 	return nil, a, finding("%s is decided: it is %s", id, strings.ToLower(string(a.State)))
@@ -116,7 +150,7 @@ func (p *program) waiting(ctx context.Context, operands []string, in ...refund.A
 // wish is what somebody has applied for, in a sentence.
 func (p *program) wish(a refund.Application) string {
 	text := fmt.Sprintf("%s of order %s, which cost %s, as %s has applied for", money(a.Amount.Refund, a.Amount.Currency),
-		cmp.Or(a.OutTradeNo, a.TransactionID), money(a.Amount.Total, a.Amount.Currency), cmp.Or(a.Applicant, "somebody"))
+		cmp.Or(a.OutTradeNo, a.TransactionID), money(a.Amount.Total, a.Amount.Currency), cmp.Or(a.Masked().Applicant, "somebody"))
 	if a.Reason != "" {
 		text += " (" + a.Reason + ")"
 	}

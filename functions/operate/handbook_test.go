@@ -30,7 +30,7 @@ func handbookCommands(t *testing.T, file string) (all [][]string) {
 
 // executed are the commands that the handbook's test runs to their end.
 var executed = []string{"list", "show", "query", "refund", "reconcile", "release", "cancel", "redeliver", "alarms", "forget",
-	"applications", "application", "approve", "reject", "abnormal"}
+	"applications", "application", "approve", "reject", "withdraw", "abnormal"}
 
 // Every command in the handbook is understood as it stands there, and does something in a
 // world where there is something to do; both languages have the same.

@@ -171,7 +171,7 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 		refundArgs("order-3", "more"), refundArgs("order-3", "more", "-yes"), refundArgs("order-9", "none", "-yes"), {"refund"},
 		{"reconcile"}, {"release", "open", "-yes"}, {"release", "nothing", "-yes"}, {"release", "shut"}, {"cancel", "shut", "-yes"}, {"cancel"},
 		{"redeliver", "shut", "-yes"}, {"redeliver", "shut"}, {"alarms"}, {"alarms", "-ack", "shut", "-note", "seen", "-yes"}, {"forget", "-before", "1d", "-yes"},
-		{"applications"}, {"application", "nothing"}, {"approve", "nothing", "-yes"}, {"reject"}, {"abnormal", "open", "-type", "MERCHANT_BANK_CARD"}, {"abnormal"},
+		{"applications"}, {"application", "nothing"}, {"approve", "nothing", "-yes"}, {"reject"}, {"withdraw", "nothing", "-yes"}, {"abnormal", "open", "-type", "MERCHANT_BANK_CARD"}, {"abnormal"},
 	} {
 		w.operate(append([]string{"-json"}, args...)...).object()
 	}
@@ -193,7 +193,7 @@ func TestLedgerThatIsNotThereIsRefused(t *testing.T) {
 		for _, c := range commands() {
 			args := map[string][]string{
 				"show": {"NO"}, "query": {"NO"}, "release": {"NO"}, "cancel": {"NO"}, "redeliver": {"NO"}, "explain": {"NO"},
-				"application": {"ID"}, "approve": {"ID"}, "reject": {"ID"}, "abnormal": {"NO", "-type", "MERCHANT_BANK_CARD"},
+				"application": {"ID"}, "approve": {"ID"}, "reject": {"ID"}, "withdraw": {"ID"}, "abnormal": {"NO", "-type", "MERCHANT_BANK_CARD"},
 				"forget": {"-before", "2024-01-01"}, "refund": refundArgs("order-1", "NO")[1:], "console": {"-listen", "127.0.0.1:0"},
 			}[c.name]
 			if c.name == "copy" || c.name == "check" { // whose flags name the ledgers; which has a line for it

@@ -36,6 +36,7 @@ type detail struct {
 	External    bool            `json:"external"`         // not made here
 	Silent      bool            `json:"silent,omitempty"` // subscribers are not told of it, unless a person has it redelivered
 	NumberTaken bool            `json:"number_taken,omitempty"`
+	Application string          `json:"application_id,omitempty"` // that decided it
 	ClaimedAt   time.Time       `json:"claimed_at,omitzero"`
 	Request     *refund.Request `json:"request,omitempty"` // what was claimed
 	Refund      *refund.Refund  `json:"refund,omitempty"`  // what WeChat Pay has reported, completed by what was claimed
@@ -95,7 +96,7 @@ type event struct {
 // detailOf writes an inspection in the program's words.
 func detailOf(in refund.Inspection) detail {
 	d := detail{
-		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, Attention: in.Attention, External: in.External, Silent: in.Silent, NumberTaken: in.NumberTaken,
+		OutRefundNo: in.OutRefundNo, State: string(in.State), InDoubt: in.InDoubt, Attention: in.Attention, External: in.External, Silent: in.Silent, NumberTaken: in.NumberTaken, Application: in.Application,
 		ClaimedAt: in.ClaimedAt, Held: in.Held, Alarms: []cause{}, Pending: allPending(in.Pending), History: []event{}, at: in,
 	}
 	if in.State != "" {
@@ -170,6 +171,9 @@ func (p *program) printDetail(d detail, now time.Time) {
 			row("transaction_id", "%s", r.TransactionID)
 			row("refund_id", "%s", r.RefundID)
 			row("reason", "%s", d.at.Request.Reason)
+			if d.Application != "" {
+				row("application", "%s; operate application %[1]s has who wanted it and who agreed", d.Application)
+			}
 			row("received by", "%s", r.UserReceivedAccount)
 			if r.ReceivedBy == refund.ReceivedByMerchant {
 				row("customer", "has nothing: the money is at the merchant's own account; pay the customer otherwise")

@@ -160,17 +160,21 @@ func (a *application) refundedBy(rec *record) bool {
 
 // ofCaller reports whether the caller is who applied.
 func (a *application) ofCaller(c Caller) bool {
-	return c.Kind != Nobody && c.Kind != Unlisted && a.Applicant == c.Identity() &&
-		(a.AppID == "" || c.AppID == "" || a.AppID == c.AppID)
+	return madeBy(a.Applicant, c) && (a.AppID == "" || c.AppID == "" || a.AppID == c.AppID)
+}
+
+// madeBy reports whether an applicant's identity is the caller's. People write their own
+// name with capital letters or without.
+func madeBy(applicant string, c Caller) bool {
+	who := c.Identity()
+	return c.Kind != Nobody && c.Kind != Unlisted && (applicant == who || c.Kind == Operator && strings.EqualFold(applicant, who))
 }
 
 // maybeOf reports whether the caller may be who applied, where they must not be. It errs
 // on that side: of whom was forgotten only the mask is left, which two people can share, and
 // the program that a caller comes by makes them nobody else, nor do capital letters in a name.
 func (a *application) maybeOf(c Caller) bool {
-	who := c.Identity()
-	same := a.Applicant == who || a.Applicant == maskIdentity(who) || c.Kind == Operator && strings.EqualFold(a.Applicant, who)
-	return c.Kind != Nobody && c.Kind != Unlisted && same
+	return madeBy(a.Applicant, c) || c.Kind != Nobody && c.Kind != Unlisted && a.Applicant == maskIdentity(c.Identity())
 }
 
 // readApplication reads an application. [CodeNotFound] if there is none of that name.

@@ -183,4 +183,7 @@ func TestCapitalLettersMakeNobodyAnother(t *testing.T) {
 	e := wantCode(t, err, refund.CodeProposed, refund.Later)
 	_, err = f.Approve(t.Context(), too, refund.Decision{ApplicationID: e.Proposed.ID})
 	wantCode(t, err, refund.CodeDenied, refund.Never)
+	if a, err := f.Withdraw(t.Context(), alice, refund.Decision{ApplicationID: e.Proposed.ID}); err != nil || a.State != refund.ApplicationWithdrawn {
+		t.Errorf("withdrawn: got %+v, %v", a, err)
+	}
 }

@@ -56,6 +56,10 @@ func (a Application) Masked() Application {
 	return a
 }
 
+// MadeBy reports whether the caller has applied for it or proposed it, and may withdraw it
+// while it waits, but not decide it. It needs the application as it is in full.
+func (a Application) MadeBy(c Caller) bool { return madeBy(a.Applicant, c) }
+
 // seen is an application with its refund, read for whoever may see it.
 func (s *Service) seen(ctx context.Context, a application, buyer bool) (Application, error) {
 	var rec *record

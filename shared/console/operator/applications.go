@@ -86,6 +86,7 @@ func (c *Console) getApplication(r *http.Request, _ []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	own := a.MadeBy(c.caller())
 	a = a.Masked()
 	out := appliedFor{application: applicationOf(a), Timeline: []line{}, Can: []string{}}
 	if a.Refund != nil {
@@ -96,6 +97,9 @@ func (c *Console) getApplication(r *http.Request, _ []byte) (any, error) {
 	}
 	switch {
 	case !c.cfg.Act:
+	case own && a.State == refund.ApplicationPending:
+		out.Can = append(out.Can, "withdraw")
+	case own:
 	case a.State == refund.ApplicationPending:
 		out.Can = append(out.Can, "approve", "reject")
 	case a.State == refund.ApplicationApproved && (a.Refund == nil || a.Refund.Status == refund.StatusClosed):
@@ -124,5 +128,13 @@ func (c *Console) reject(ctx context.Context, d decision) (any, error) {
 		return nil, err
 	}
 	_, err := c.cfg.Refunds.Reject(ctx, c.caller(), refund.Decision{ApplicationID: d.no, Reason: d.Note})
+	return done(err)
+}
+
+func (c *Console) withdraw(ctx context.Context, d decision) (any, error) {
+	if err := d.confirmed(d.no); err != nil {
+		return nil, err
+	}
+	_, err := c.cfg.Refunds.Withdraw(ctx, c.caller(), refund.Decision{ApplicationID: d.no, Reason: d.Note})
 	return done(err)
 }

@@ -74,6 +74,11 @@ func TestApplicationsAreListedAndDecided(t *testing.T) {
 	if got := get[wish](w, "applications/"+one); got.State != "refunded" || got.Status != "SUCCESS" {
 		t.Errorf("got %+v", got)
 	}
+	if d := get[struct {
+		ID string `json:"application_id"`
+	}](w, "refunds/"+got.OutRefundNo); d.ID != one {
+		t.Errorf("the refund was decided by %q, want %s", d.ID, one)
+	}
 	if refunds := w.numbers("", 200); len(refunds) != 1 {
 		t.Errorf("there are %v, want one refund", refunds)
 	}
@@ -87,9 +92,20 @@ func TestApplicationsAreListedAndDecided(t *testing.T) {
 			t.Errorf("%s is in what is sent: %s", secret, said.String())
 		}
 	}
+	decide(two, "withdraw", two, http.StatusForbidden)
+	if got := get[wish](w, "applications/"+own); strings.Join(got.Can, " ") != "withdraw" {
+		t.Errorf("what one has proposed oneself can be met with %v", got.Can)
+	}
+	decide(own, "withdraw", "yes", http.StatusConflict)
 	w.serve(false)
 	decide(own, "approve", own, http.StatusForbidden)
+	decide(own, "withdraw", own, http.StatusForbidden)
 	if got := get[wish](w, "applications/"+own); len(got.Can) > 0 {
 		t.Errorf("a console that only shows offers %v", got.Can)
+	}
+	w.serve(true)
+	decide(own, "withdraw", own, 200)
+	if got := get[wish](w, "applications/"+own); got.State != "withdrawn" || len(got.Can) > 0 {
+		t.Errorf("got %+v", got)
 	}
 }

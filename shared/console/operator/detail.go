@@ -24,6 +24,7 @@ func errNoRefund() error {
 type detail struct {
 	row
 	Reason      string      `json:"reason"`
+	Application string      `json:"application_id"` // that decided it; "": none did
 	Account     string      `json:"user_received_account"`
 	SuccessTime string      `json:"success_time"`
 	Refusal     string      `json:"refusal"`
@@ -79,7 +80,7 @@ func (c *Console) getRefund(r *http.Request, _ []byte) (any, error) {
 		return nil, err
 	}
 	d := detail{
-		row: rowOf(in), Reason: in.Request.Reason, Account: in.Refund.UserReceivedAccount, SuccessTime: in.Refund.SuccessTime,
+		row: rowOf(in), Reason: in.Request.Reason, Application: in.Application, Account: in.Refund.UserReceivedAccount, SuccessTime: in.Refund.SuccessTime,
 		NumberTaken: in.NumberTaken, Silent: in.Silent, Waits: stamp(in.WaitingUntil), Alarms: []openAlarm{}, Pending: []delivery{},
 		Timeline: timeline(in), Siblings: []row{}, Subscribers: []string{},
 	}

@@ -71,6 +71,7 @@ func (c *Console) endpoints(at string) []console.Endpoint {
 		{Pattern: "POST " + at + "refunds/{no}/redeliver", Handle: c.act(c.redeliver)},
 		{Pattern: "POST " + at + "applications/{no}/approve", Handle: c.act(c.approve)},
 		{Pattern: "POST " + at + "applications/{no}/reject", Handle: c.act(c.reject)},
+		{Pattern: "POST " + at + "applications/{no}/withdraw", Handle: c.act(c.withdraw)},
 		{Pattern: "POST " + at + "acknowledge", Handle: c.act(c.acknowledge)},
 		{Pattern: "POST " + at + "reconcile", Handle: c.act(c.reconcile)},
 	}

@@ -46,7 +46,7 @@ func TestThePageLoadsNothingFromElsewhereAndSaysAllInBothLanguages(t *testing.T)
 		}
 		return names
 	}
-	deeds := []string{"query", "cancel", "release", "redeliver", "approve", "reject", "acknowledge", "reconcile"}
+	deeds := []string{"query", "cancel", "release", "redeliver", "approve", "reject", "withdraw", "acknowledge", "reconcile"}
 	states := []string{"claimed", "processing", "success", "closed", "abnormal", "rejected"}
 	applied := []string{"pending", "approved", "refunded", "rejected", "withdrawn", "expired"}
 	bills := []string{"agrees", "waiting", "differs", "reading", "unread", "unreadable", "unavailable"}

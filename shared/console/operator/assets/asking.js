@@ -15,6 +15,7 @@ const deeds = {
   redeliver: ({ no }) => ({ path: `${at('refunds', no)}/redeliver`, word: no }),
   approve: ({ id }) => ({ path: `${at('applications', id)}/approve`, word: id }),
   reject: ({ id }) => ({ path: `${at('applications', id)}/reject`, word: id }),
+  withdraw: ({ id }) => ({ path: `${at('applications', id)}/withdraw`, word: id }),
   acknowledge: ({ code }) => ({ path: 'api/acknowledge', word: code }),
   reconcile: () => ({ path: 'api/reconcile', word: 'reconcile' }),
 }
@@ -53,7 +54,7 @@ export function askDialog() {
     asking.about && h('p', { class: 'number' }, `${known('alarm.', asking.code)} · ${asking.about}`),
     asking.wish && h('p', { class: 'number' }, asking.wish),
     names.length > 0 && h('label', {}, t('ask.to'), h('select', { name: 'to' }, h('option', { value: '' }, t('ask.all')), names.map((name) => h('option', { value: name }, name)))),
-    ['acknowledge', 'approve', 'reject'].includes(what) && h('label', {}, t('ask.note'), h('input', { name: 'note', type: 'text', maxlength: 150, autocomplete: 'off' })),
+    ['acknowledge', 'approve', 'reject', 'withdraw'].includes(what) && h('label', {}, t('ask.note'), h('input', { name: 'note', type: 'text', maxlength: 150, autocomplete: 'off' })),
     what === 'release' && h('label', { class: 'tick' }, h('input', { name: 'absent', type: 'checkbox', value: 'true' }), t('ask.absent')),
     h('label', {}, t('ask.type'), ' ', h('code', {}, word),
       h('input', { name: 'confirm', type: 'text', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false', 'aria-describedby': asking.problem && 'ask-problem', 'aria-invalid': asking.problem && 'true' })),

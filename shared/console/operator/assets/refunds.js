@@ -39,7 +39,9 @@ export function refundDetail(no, state, ui) {
       numbers([
         ['out_refund_no', r.out_refund_no], ['refund_id', r.refund_id],
         [r.out_trade_no ? 'out_trade_no' : 'transaction_id', orderLink], ['transaction_id', r.out_trade_no && r.transaction_id],
-        [t('refund.reason'), r.reason], [t('refund.account'), r.user_received_account], [t('refund.arrived'), r.success_time.slice(0, 19).replace('T', ' ')],
+        [t('refund.reason'), r.reason],
+        [t('applications.title'), r.application_id && h('a', { class: 'number', href: href('applications', r.application_id) }, r.application_id)],
+        [t('refund.account'), r.user_received_account], [t('refund.arrived'), r.success_time.slice(0, 19).replace('T', ' ')],
       ]),
       r.order && r.order.total > 0 && orderBar(r.order),
       r.can.length > 0 && h('div', { class: 'buttons' }, r.can.map((what) => askButton(what, { no }, r)))),
