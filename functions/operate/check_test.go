@@ -67,7 +67,7 @@ func TestCheckLooksAtTheRestWhereTheLedgerIsNotMadeYet(t *testing.T) {
 	folder := t.TempDir()
 	t.Chdir(folder)
 	for url, want := range map[string]struct{ status, says, do, timer string }{
-		"sqlite:new.db":    {"note", filepath.Join(folder, "new.db") + " is not made yet: the functions' first call makes it", "correct the path", "problem"},
+		"sqlite:new.db":    {"note", "there is no " + filepath.Join(folder, "new.db") + " yet: the functions' first call makes it", "correct the path", "problem"},
 		"sqlite:a/new.db":  {"problem", "there is no folder " + filepath.Join(folder, "a"), "make the folder", "note"},
 		"sqlite:" + folder: {"problem", folder + " is no file", "correct the path", "note"},
 		"sqlite::memory:":  {"problem", "empty and nobody else's", "name the ledger that the functions use", "note"},

@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode"
 
+	"wxrefund/shared/check"
 	"wxrefund/shared/config"
 	"wxrefund/shared/dotenv"
 	"wxrefund/shared/host"
@@ -128,8 +129,8 @@ func (p *program) system(ctx context.Context) (*config.System, error) {
 	if p.loaded != nil {
 		return p.loaded, nil
 	}
-	if err := ledgerExists(p.getenv("LEDGER_URL")); err != nil {
-		return nil, err
+	if r, missing := check.Missing(p.getenv("LEDGER_URL")); missing {
+		return nil, usage("LEDGER_URL: %s; %s", r.Text, r.Do)
 	}
 	sys, err := config.Load(ctx, p.getenv, p.log(), p.names...)
 	if err != nil {
@@ -145,29 +146,6 @@ func (p *program) system(ctx context.Context) (*config.System, error) {
 	sys.Refunds.Now, sys.Refunds.ByHand = p.now, true
 	p.loaded = sys
 	return sys, nil
-}
-
-// ledgerExists refuses a SQLite ledger that is not there. Opening one makes it, as the
-// functions' first call has to; here, a misspelt path would say that all is well.
-func ledgerExists(url string) error {
-	path, ok := strings.CutPrefix(url, "sqlite:")
-	if !ok || path == "" {
-		return nil
-	}
-	if path == ":memory:" {
-		return usage("LEDGER_URL is sqlite::memory:, which is empty and nobody else's: name the ledger that the functions use")
-	}
-	full, err := filepath.Abs(path)
-	if err != nil {
-		full = path
-	}
-	switch info, err := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return usage("LEDGER_URL: there is no ledger %s; the functions' first call makes it, this program never does", full)
-	case err == nil && !info.Mode().IsRegular():
-		return usage("LEDGER_URL: %s is no file", full)
-	}
-	return nil
 }
 
 // refunds is the service of the system.

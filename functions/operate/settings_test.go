@@ -184,8 +184,8 @@ func TestLedgerThatIsNotThereIsRefused(t *testing.T) {
 	folder := t.TempDir()
 	t.Chdir(folder)
 	for url, says := range map[string]string{
-		"sqlite:nope.db": "there is no ledger " + filepath.Join(folder, "nope.db"),
-		"sqlite:" + filepath.Join(folder, "a", "no.db"): "there is no ledger " + filepath.Join(folder, "a", "no.db"),
+		"sqlite:nope.db": "LEDGER_URL: there is no " + filepath.Join(folder, "nope.db") + " yet",
+		"sqlite:" + filepath.Join(folder, "a", "no.db"): "LEDGER_URL: there is no folder " + filepath.Join(folder, "a"),
 		"sqlite:" + folder: folder + " is no file",
 		"sqlite::memory:":  "empty and nobody else's",
 	} {

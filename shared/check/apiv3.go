@@ -95,7 +95,7 @@ func (c *checker) certificates(ch *channel.APIv3, certs []wxpay.Certificate, err
 		}
 		return append(all, problem(certificates, "the list opens and its signature does not hold: "+line(err), "see what stands between this machine and WeChat Pay, a proxy perhaps")), false
 	}
-	do := network(err)
+	do := network(err, c.base())
 	if do == "" {
 		do = "see what stands between this machine and WeChat Pay, and WXPAY_BASE_URL"
 	}
@@ -167,7 +167,7 @@ func (c *checker) publicKey(ctx context.Context, ch *channel.APIv3) Result {
 		return problem(publicKey, "asked to sign under "+short(id)+", WeChat Pay signs with another: "+line(err),
 			"correct WXPAY_PUBLIC_KEY_ID; if it is right, the switch to the public key has not begun on the merchant platform")
 	}
-	do := network(err)
+	do := network(err, c.base())
 	if do == "" {
 		do = "ask again; then do what the text says"
 	}

@@ -15,15 +15,25 @@ import (
 
 // What stands behind an error of the network or of a database, and what to do about it.
 
+// ledgerURL is the setting that says where the ledger stands.
+const ledgerURL = "LEDGER_URL"
+
 const elsewhere = "if it can only be reached from where the functions run, run this there or through a tunnel"
 
-// network says what to do about a call that did not get through; "" if it is another kind of error.
-func network(err error) string {
+// network says what to do about a call that did not get through, to an address that a
+// setting names; "" if none does. It is "" if it is another kind of error.
+func network(err error, setting string) string {
+	correct := func(what string) string {
+		if setting == "" {
+			return ""
+		}
+		return ", or correct " + what + " in " + setting
+	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		if strings.HasSuffix(dns.Name, ".tcloudbasegateway.com") {
+		if setting == ledgerURL && strings.HasSuffix(dns.Name, ".tcloudbasegateway.com") {
 			return "no environment of CloudBase is known by that name here: correct ENV_ID in LEDGER_URL; outside mainland China it is cloudbase:ENV_ID?endpoint=https://ENV_ID.api.intl.tcloudbasegateway.com"
 		}
-		return "the host's name is not known here: correct it; " + elsewhere
+		return "the host's name is not known here: see that this machine can look names up" + correct("it") + "; " + elsewhere
 	}
 	var (
 		_, unknown = errors.AsType[x509.UnknownAuthorityError](err)
@@ -34,16 +44,16 @@ func network(err error) string {
 	)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there: start the server, or correct host and port; " + elsewhere
+		return "nothing listens there: start the server" + correct("host and port") + "; " + elsewhere
 	case unknown, name, invalid:
-		return "the server's certificate is not good for this name, has ended, or is of an authority that is not trusted: renew it, or name the authority"
+		return "the server's certificate is not good for this name, has ended, or is of an authority that is not trusted: renew it, name the authority" + correct("the host")
 	case noTLS:
-		return "the other side speaks no TLS at that port: correct the port or the scheme"
+		return "the other side speaks no TLS at that port: see what listens there" + correct("port or scheme")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "nothing answers: a firewall, a security group or a VPC stands between, or the host is down; " + elsewhere
+		return "nothing answers: a firewall, a security group or a VPC stands between, or the host is down" + correct("it") + "; " + elsewhere
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return "the connection was not made or broke off: look at host, port and what stands between; " + elsewhere
+		return "the connection was not made or broke off: look at what stands between" + correct("host and port") + "; " + elsewhere
 	}
 	return ""
 }
@@ -84,7 +94,7 @@ func database(err error) string {
 	if known, ok := errors.AsType[coded](err); ok && known.Do() != "" {
 		return known.Do()
 	}
-	if do := network(err); do != "" {
+	if do := network(err, ledgerURL); do != "" {
 		return do
 	}
 	const (

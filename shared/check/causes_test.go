@@ -1,9 +1,14 @@
 package check
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -45,5 +50,27 @@ func TestAnUnknownEnvironmentIsNoUnknownHost(t *testing.T) {
 		if got := database(err); !strings.Contains(got, do) {
 			t.Errorf("%s: got %q, want %q", name, got, do)
 		}
+	}
+}
+
+// What did not get through leads to the setting that names the address, if one does: nobody
+// is told to correct an address that is WeChat Pay's own.
+func TestACallThatDidNotGetThroughLeadsToTheSetting(t *testing.T) {
+	for _, err := range []error{
+		&net.DNSError{Err: "no such host", Name: "shop.example", IsNotFound: true},
+		&net.DNSError{Err: "no such host", Name: "env.api.tcloudbasegateway.com", IsNotFound: true},
+		&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, &net.OpError{Op: "read", Err: syscall.ECONNRESET},
+		x509.UnknownAuthorityError{}, x509.HostnameError{Certificate: &x509.Certificate{}, Host: "shop.example"}, tls.RecordHeaderError{}, context.DeadlineExceeded,
+	} {
+		wrapped := fmt.Errorf("call: %w", err)
+		if do := network(wrapped, "WXPAY_NOTIFY_URL"); !strings.Contains(do, "in WXPAY_NOTIFY_URL") {
+			t.Errorf("%v: got %q, which does not name the setting", err, do)
+		}
+		if do := network(wrapped, ""); do == "" || strings.Contains(do, "correct") {
+			t.Errorf("%v: got %q, where there is nothing to correct", err, do)
+		}
+	}
+	if do := network(errors.New("malformed"), "WXPAY_NOTIFY_URL"); do != "" {
+		t.Errorf("got %q of what is not the network's", do)
 	}
 }

@@ -71,7 +71,7 @@ func TestWhatIsWrongAtCloudBaseHasItsLine(t *testing.T) {
 		{name: "the AI gateway's token", fault: pgsql.Unauthorized, lines: []finding{{"INVALID_ACCESS_TOKEN", "not to the token of its AI gateway"}}},
 		{name: "no administrator", fault: pgsql.Forbidden, lines: []finding{{"the key is not an administrator's", "server key of this environment"}}},
 		{name: "nothing listens", change: map[string]string{"LEDGER_URL": "cloudbase:env-test?endpoint=http://" + closed(t)},
-			lines: []finding{{"connection refused", "nothing listens there"}}},
+			lines: []finding{{"connection refused", "nothing listens there: start the server, or correct host and port in LEDGER_URL"}}},
 		{name: "it fails", fault: pgsql.ExecError, lines: []finding{{"DATABASE_EXEC_ERROR", "run this again in a minute"}}},
 		{name: "it fails with 200", fault: pgsql.Object, lines: []finding{{"INTERNAL_ERROR", "run this again in a minute"}}},
 		{name: "visitors are let in", before: []string{"GRANT SELECT ON wxrefund_items TO anon"}, after: []string{"REVOKE ALL ON wxrefund_items FROM anon"},

@@ -72,7 +72,7 @@ func faults() []fault {
 		{core: true, name: "nothing listens at the ledger's port", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"LEDGER_URL": "postgres://root:" + canary + "@" + closed(t) + "/test"}
-			}, line: "ledger", says: "connection refused", do: "nothing listens there"},
+			}, line: "ledger", says: "connection refused", do: "nothing listens there: start the server, or correct host and port in LEDGER_URL"},
 		{core: true, name: "the ledger's password is wrong", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				u, err := url.Parse(needs.Env(t, "LEDGER_TEST_MYSQL"))
@@ -96,9 +96,9 @@ func faults() []fault {
 				t.Setenv("AWS_ACCESS_KEY_ID", canary)
 				t.Setenv("AWS_SECRET_ACCESS_KEY", canary)
 				return map[string]string{"LEDGER_URL": "dynamodb://wxrefund?region=ap-east-1&endpoint=http://" + closed(t)}
-			}, line: "ledger", says: "connection refused", do: "nothing listens there"},
+			}, line: "ledger", says: "connection refused", do: "nothing listens there: start the server, or correct host and port in LEDGER_URL"},
 		{name: "the ledger's host has no such name", channel: "apiv3", change: set("LEDGER_URL", "postgres://root@ledger.invalid/test"),
-			line: "ledger", says: "no such host", do: "name is not known here"},
+			line: "ledger", says: "no such host", do: "or correct it in LEDGER_URL"},
 		{core: true, name: "the ledger's schema is newer", channel: "apiv3",
 			change: func(t *testing.T, d *deployment) map[string]string { d.schema(t, 99); return nil },
 			line:   "ledger", says: "needs a newer program", do: "a newer version has been at work"},
@@ -185,7 +185,7 @@ func faults() []fault {
 		{name: "WeChat Pay cannot be reached", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"WXPAY_BASE_URL": "http://" + closed(t)}
-			}, line: "WeChat Pay", says: "connection refused", do: "nothing listens there"},
+			}, line: "WeChat Pay", says: "connection refused", do: "nothing listens there: start the server, or correct host and port in WXPAY_BASE_URL"},
 		{name: "something else answers for WeChat Pay", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"WXPAY_BASE_URL": answering(t, 200, "<html>login</html>")}
@@ -210,7 +210,7 @@ func faults() []fault {
 		{core: true, name: "nothing listens at the notify URL", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"WXPAY_NOTIFY_URL": "http://" + closed(t) + "/notify"}
-			}, line: "notify URL", says: "connection refused", do: "nothing listens there"},
+			}, line: "notify URL", says: "connection refused", do: "nothing listens there: start the server, or correct host and port in WXPAY_NOTIFY_URL"},
 		{name: "the notify URL is a web page", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"WXPAY_NOTIFY_URL": answering(t, 404, "<html>", "Content-Type", "text/html; charset=utf-8")}
@@ -264,7 +264,7 @@ func faults() []fault {
 		{name: "nothing listens at the gateway", channel: "cloudpay",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"TCB_API_URL": "http://" + closed(t) + "/admin"}
-			}, line: "gateway", says: "connection refused", do: "nothing listens there"},
+			}, line: "gateway", says: "connection refused", do: "nothing listens there: start the server, or correct host and port in TCB_API_URL"},
 		{name: "there are no credentials for the gateway here", channel: "cloudbase", change: set("TENCENTCLOUD_SECRETKEY", ""),
 			line: "gateway", status: check.Note, says: "not asked", do: "to ask from here"},
 		{name: "CloudPay tells nobody", channel: "cloudpay", change: set("CLOUDPAY_CALLBACK_FUNCTION", ""),
@@ -302,7 +302,7 @@ func faults() []fault {
 		{core: true, name: "nothing listens at the webhook", channel: "wecom",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"NOTIFY_WEBHOOK_URL": "http://" + closed(t) + "/" + canary, "NOTIFY_WEBHOOK_SECRET": "whsec_" + base64.StdEncoding.EncodeToString([]byte(canary))}
-			}, line: "webhook", says: "cannot be reached", do: "nothing listens there"},
+			}, line: "webhook", says: "cannot be reached", do: "nothing listens there: start the server, or correct host and port in NOTIFY_WEBHOOK_URL"},
 		{name: "the webhook's receiver fails", channel: "wecom",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"NOTIFY_WEBHOOK_URL": answering(t, 502, "") + "/" + canary, "NOTIFY_WEBHOOK_SECRET": "whsec_" + base64.StdEncoding.EncodeToString([]byte(canary))}
@@ -310,7 +310,7 @@ func faults() []fault {
 		{name: "nothing listens at the robot", channel: "wecom",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"ALERT_SECRET": "whsec_" + base64.StdEncoding.EncodeToString([]byte(canary)), "ALERT_URL": "http://" + closed(t) + "/send?key=" + canary}
-			}, line: "alerts", says: "cannot be reached", do: "nothing listens there"},
+			}, line: "alerts", says: "cannot be reached", do: "nothing listens there: start the server, or correct host and port in ALERT_URL"},
 		{core: true, name: "functions are told with a wrong secret key", channel: "apiv3", change: told("TENCENTCLOUD_SECRETKEY", canary),
 			line: "gateway", says: "SIGN_PARAM_INVALID", do: "correct TENCENTCLOUD_SECRETID"},
 		{name: "functions are told with a wrong secret key", channel: "global", change: told("TENCENTCLOUD_SECRETKEY", canary),
@@ -326,7 +326,7 @@ func faults() []fault {
 		{name: "functions are told, and nothing listens at the gateway", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"NOTIFY_FUNCTIONS": "scf:orders", "TCB_API_URL": "http://" + closed(t) + "/admin"}
-			}, line: "gateway", says: "connection refused", do: "nothing listens there"},
+			}, line: "gateway", says: "connection refused", do: "nothing listens there: start the server, or correct host and port in TCB_API_URL"},
 		{name: "functions are told, and the gateway is another program", channel: "apiv3",
 			change: func(t *testing.T, _ *deployment) map[string]string {
 				return map[string]string{"NOTIFY_FUNCTIONS": "scf:orders", "TCB_API_URL": answering(t, 200, "<html>login</html>")}

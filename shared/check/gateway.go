@@ -93,6 +93,6 @@ func (c *checker) toldThrough(ctx context.Context) []Result {
 		}
 		return []Result{note(gatewayName, text+"; that shows neither that it takes the credentials nor that it does not", "look at operate list -undelivered after the first refund")}
 	}
-	do := cmp.Or(c.knownRemedy(&refund.Error{Upstream: code, Err: err}), "look at TCB_ENV, TCB_API_URL and the credentials")
+	do := cmp.Or(c.knownRemedy(&refund.Error{Upstream: code, Err: err}, c.given("TCB_API_URL")), "look at TCB_ENV, TCB_API_URL and the credentials")
 	return []Result{problem(gatewayName, line(err), do)}
 }

@@ -45,7 +45,7 @@ func (c *checker) handshake(ctx context.Context, ch *channel.Global) Result {
 	reply, err := ch.Knock(ctx)
 	switch {
 	case err != nil:
-		do := network(err)
+		do := network(err, c.base())
 		if do == "" {
 			do = "see that WXPAY_CLIENT_CERT is the merchant's, and WXPAY_CA_CERT empty but for the sandbox"
 		}

@@ -23,20 +23,20 @@ const (
 	// slow is from when on the time of a call is worth a word: a refund makes three calls, a
 	// notification two, which must be answered within five seconds, a start included.
 	slow = 200 * time.Millisecond
+
+	ledgerName = "ledger"
 )
 
 // ledger looks at the ledger and, if it opens, at what it says of the deployment.
 func (c *checker) ledger(ctx context.Context, url string) []Result {
-	const name = "ledger"
-	scheme, path, _ := strings.Cut(url, ":")
-	if scheme == "sqlite" {
-		if r, not := unmade(name, path); not {
-			all := notAsked([]Result{r}, "ledger schema", "ledger speed", "ledger merchant")
-			if r.Status == Problem {
-				return notAsked(all, timerName)
-			}
-			return append(all, neverRan())
+	const name = ledgerName
+	scheme, _, _ := strings.Cut(url, ":")
+	if r, missing := Missing(url); missing {
+		all := notAsked([]Result{r}, "ledger schema", "ledger speed", "ledger merchant")
+		if r.Status == Problem {
+			return notAsked(all, timerName)
 		}
+		return append(all, neverRan())
 	}
 	began := time.Now()
 	store, err := ledger.Open(ctx, url, ledger.WithCredentials(config.Credentials(c.Getenv)))
@@ -60,13 +60,17 @@ func (c *checker) ledger(ctx context.Context, url string) []Result {
 	return append(all, c.speed(ctx, store, scheme), c.bound(ctx), c.timer(ctx))
 }
 
-// unmade says what keeps a SQLite ledger from being looked at. Opening one makes its file, as
-// the functions' first call has to; a check that made it would have a misspelt path be a
-// ledger in which all is well.
-func unmade(name, path string) (r Result, not bool) {
-	const do = "correct the path in LEDGER_URL"
+// Missing says what keeps a SQLite ledger from being looked at, if it is not there. Opening
+// one makes its file, as the functions' first call has to; whoever only looks, and made it,
+// would take a misspelt path for a ledger in which all is well.
+func Missing(url string) (r Result, missing bool) {
+	const name, do = ledgerName, "correct the path in LEDGER_URL"
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok || path == "" {
+		return Result{}, false
+	}
 	if path == ":memory:" {
-		return problem(name, "LEDGER_URL is sqlite::memory:, which is empty and nobody else's", "name the ledger that the functions use"), true
+		return problem(name, "sqlite::memory: is empty and nobody else's", "name the ledger that the functions use in LEDGER_URL"), true
 	}
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -82,7 +86,7 @@ func unmade(name, path string) (r Result, not bool) {
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 		return problem(name, fmt.Sprintf("there is no folder %s, in which the functions could make the ledger", folder), "make the folder, or "+do), true
 	}
-	return note(name, full+" is not made yet: the functions' first call makes it", "if they have been called, "+do), true
+	return note(name, "there is no "+full+" yet: the functions' first call makes it", "if they have been called, "+do), true
 }
 
 // unopened has a line for each thing that keeps the ledger from being used.

@@ -53,7 +53,7 @@ func (c *checker) notifyURL(ctx context.Context) []Result {
 	for _, l := range letters {
 		a, err := c.post(ctx, at, l)
 		if err != nil {
-			do := network(err)
+			do := network(err, "WXPAY_NOTIFY_URL")
 			if do == "" {
 				do = "see that the function answers POST at this address"
 			}

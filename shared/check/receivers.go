@@ -49,7 +49,7 @@ func (c *checker) reach(ctx context.Context, name, setting, at string) Result {
 	resp, err := c.http.Do(r)
 	if err != nil {
 		err = cause(err)
-		if of := network(err); of != "" {
+		if of := network(err, setting); of != "" {
 			do = of
 		}
 		return problem(name, host+" cannot be reached: "+line(err), do)

@@ -185,16 +185,34 @@ func answer(e *refund.Error) string {
 
 // remedy says what to do about the answer to a question.
 func (c *checker) remedy(e *refund.Error) string {
-	return cmp.Or(c.knownRemedy(e), c.remedyOfChannel())
+	return cmp.Or(c.knownRemedy(e, c.base()), c.remedyOfChannel())
 }
 
-// knownRemedy is what the clock, the network or the code say; "": none of them says anything.
-func (c *checker) knownRemedy(e *refund.Error) string {
+// base is the setting that says where the channel's upstream is; "": it is where it always is.
+func (c *checker) base() string {
+	switch c.sys.Refunds.Channel.(type) {
+	case *channel.CloudBase, *channel.CloudPay:
+		return c.given("TCB_API_URL")
+	}
+	return c.given("WXPAY_BASE_URL")
+}
+
+// given is the setting's name if it is set, "" otherwise.
+func (c *checker) given(setting string) string {
+	if strings.TrimSpace(c.Getenv(setting)) == "" {
+		return ""
+	}
+	return setting
+}
+
+// knownRemedy is what the clock, the network or the code say; "": none of them says
+// anything. The address that was called is that of a setting, or "".
+func (c *checker) knownRemedy(e *refund.Error, setting string) string {
 	if c.clockTells() {
 		return "set the clock first, see there"
 	}
 	if e.Err != nil {
-		if do := network(e.Err); do != "" {
+		if do := network(e.Err, setting); do != "" {
 			return do
 		}
 	}
