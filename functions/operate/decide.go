@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/explain"
 	"wxrefund/shared/refund"
 )
 
@@ -160,7 +161,7 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 // one; a number that something waits under, or has waited, leads there instead.
 func unrecorded(in refund.Inspection, format string, args ...any) error {
 	if in.Application != "" {
-		return finding("no refund %s is on record here: it was proposed, and operate application %s shows what became of that", in.OutRefundNo, in.Application)
+		return finding(phrasesIn(explain.English).proposed, in.OutRefundNo, in.Application)
 	}
 	return finding(format, args...)
 }

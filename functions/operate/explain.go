@@ -81,19 +81,20 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 		return err
 	}
 	if len(found) > 0 {
-		p.printExplanations(nil, found)
+		p.printExplanations(nil, found, l)
 		return nil
 	}
 	near, err := explain.Near(word)
 	if err != nil {
 		return err
 	}
+	w := phrasesIn(l)
 	_, noNumber := number([]string{word})
 	switch {
 	case noNumber != nil:
-		return finding("%q is no code and no text that is known here%s", word, perhaps(near))
+		return finding(w.noText, word, w.maybe(near))
 	case p.getenv("LEDGER_URL") == "": // so that a code can be looked up anywhere
-		return finding("%s is no code that is known here; to look up a refund, LEDGER_URL is needed%s", word, perhaps(near))
+		return finding(w.noCode, word, w.maybe(near))
 	}
 	refunds, err := p.refunds(ctx)
 	if err != nil {
@@ -103,23 +104,19 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 	if err != nil {
 		return err
 	}
-	if all[0].State == "" {
-		return unrecorded(all[0], "%s is neither a code that is known here nor a refund in this ledger%s", word, perhaps(near))
+	switch in := all[0]; {
+	case in.State == "" && in.Application != "":
+		return finding(w.proposed, in.OutRefundNo, in.Application)
+	case in.State == "":
+		return finding(w.neither, word, w.maybe(near))
 	}
 	found, err = explained(l, refunds.Channel.Spec().Name, codesOf(all[0])...)
 	if err != nil {
 		return err
 	}
 	found = slices.DeleteFunc(found, func(e explanation) bool { return e.ours }) // a record keeps the upstream's codes
-	p.printExplanations(&all[0], found)
+	p.printExplanations(&all[0], found, l)
 	return nil
-}
-
-func perhaps(near []string) string {
-	if len(near) == 0 {
-		return ""
-	}
-	return "; was it " + strings.Join(near, ", ") + "?"
 }
 
 // codesOf lists what explains a refund as it is now: the alarms that go on, WeChat Pay's
@@ -170,7 +167,7 @@ func explained(l explain.Language, channel string, codes ...string) ([]explanati
 
 // printExplanations prints what was found; about is the refund that it explains, nil if
 // none.
-func (p *program) printExplanations(about *refund.Inspection, found []explanation) {
+func (p *program) printExplanations(about *refund.Inspection, found []explanation, l explain.Language) {
 	out := struct {
 		OutRefundNo  string        `json:"out_refund_no,omitempty"`
 		State        string        `json:"state,omitempty"`
@@ -194,7 +191,7 @@ func (p *program) printExplanations(about *refund.Inspection, found []explanatio
 		}
 	}
 	p.print(out, func(w io.Writer) {
-		p.aboutTable(w, about)
+		p.aboutTable(w, about, phrasesIn(l))
 		for i, e := range found {
 			if i > 0 {
 				fmt.Fprintln(w)
@@ -202,23 +199,4 @@ func (p *program) printExplanations(about *refund.Inspection, found []explanatio
 			fmt.Fprintf(w, "%s (%s): %s\n%s\n-> %s\n[%s]\n", e.Code, e.whose, e.how, e.Cause, e.Remedy, e.Source)
 		}
 	})
-}
-
-// aboutTable prints what a refund's explanation depends on.
-func (p *program) aboutTable(w io.Writer, in *refund.Inspection) {
-	if in == nil {
-		return
-	}
-	a := in.Refund.Amount
-	fmt.Fprintf(w, "%s: %s of %s, claimed %s\n", in.OutRefundNo, money(a.Refund, a.Currency), money(a.Total, a.Currency), p.ago(in.ClaimedAt, p.clock()))
-	if in.Refusal != nil {
-		fmt.Fprintf(w, "refused with %s\n", refusalOf(in.Refusal).text())
-	}
-	if in.WaitingFunds {
-		fmt.Fprintf(w, "refused for certain; waits for the balance and goes on by itself until %s at most; operate cancel %s ends it\n", p.at(in.WaitingUntil), in.OutRefundNo)
-	}
-	if !in.ReleasableAt.IsZero() {
-		fmt.Fprintf(w, "operate release %s may end it %s\n", in.OutRefundNo, p.from(in.ReleasableAt))
-	}
-	fmt.Fprintln(w)
 }

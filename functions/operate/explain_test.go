@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,44 @@ func TestExplainSaysWhyARefundIsAsItIs(t *testing.T) {
 	w.Advance("16m")
 	w.operate("explain", "refund-1").want(codeDone, "operate release refund-1 may end it now")
 	w.operate("explain", "refund-9").want(codeFinding, "neither a code that is known here nor a refund in this ledger")
+}
+
+// Whoever asks in Chinese is answered in Chinese, about what is on record and what is known
+// to nobody too.
+func TestExplainSpeaksTheLanguageThatIsAskedFor(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1", "order-2", "order-3")
+	zh := func(word string) result { return w.operate("explain", "-lang", "zh", word) }
+	w.stuck("order-1", "refund-1")
+	zh("refund-1").want(codeDone, "refund-1：退 1.00 CNY，订单共 100.00 CNY，受理于 ", " 前）", "起可以用 operate release refund-1 结束它").lacks(" ago").lacks("may end it")
+	w.Advance("16m")
+	zh("refund-1").want(codeDone, "现在可以用 operate release refund-1 结束它")
+	w.settings["REFUND_WAIT_FUNDS"] = "true"
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"NOT_ENOUGH","count":1}`, 200)
+	w.operate(refundArgs("order-2", "refund-2", "-yes")...).want(codeFinding)
+	zh("refund-2").want(codeDone, "refund-2 被明确拒绝；正在等待余额，最迟在 ", "operate cancel refund-2").lacks("refused for certain")
+	w.Control("POST", "/_sandbox/faults", `{"err_code":"USER_ACCOUNT_ABNORMAL","count":1}`, 200)
+	w.operate(refundArgs("order-3", "refund-3", "-yes")...).want(codeFinding)
+	zh("refund-3").want(codeDone, "被拒绝：USER_ACCOUNT_ABNORMAL: ").lacks("refused with")
+	zh("refund-9").want(codeFinding, "refund-9 不是已知的代码，本账本里也没有这个单号的退款")
+	zh("NOT_ENOUGHH").want(codeFinding, "；是不是 NOT_ENOUGH").lacks("was it")
+	zh("没有 的话").want(codeFinding, `"没有 的话" 不是已知的代码，也不是已知的报错文字`)
+	w.settings["REFUND_APPROVAL_FEN"] = "5000"
+	w.operate("refund", "-out-refund-no", "big", "-out-trade-no", "order-3", "-amount", "5001", "-total", "10000", "-yes").want(codeDone)
+	zh("big").want(codeFinding, "本账本里没有退款 big：它曾被提出，等待复核；结果见 operate application P")
+	w.settings["LEDGER_URL"] = ""
+	zh("refund-9").want(codeFinding, "查询需要设置 LEDGER_URL")
+}
+
+// Each language has each phrase.
+func TestEveryPhraseIsInEveryLanguage(t *testing.T) {
+	for _, l := range []explain.Language{explain.English, explain.Chinese} {
+		all := reflect.ValueOf(phrasesIn(l))
+		for i := range all.NumField() {
+			if all.Field(i).String() == "" {
+				t.Errorf("%s lacks %s", l, all.Type().Field(i).Name)
+			}
+		}
+	}
 }
 
 // What waits for the balance was refused for certain: nothing of it is said to be unknown,

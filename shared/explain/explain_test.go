@@ -348,6 +348,21 @@ func TestOursIsToldApartFromWeChatPays(t *testing.T) {
 	}
 }
 
+// What is no channel's has its kind in Chinese, too.
+func TestEveryKindHasAChineseName(t *testing.T) {
+	groups, err := explain.Groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range groups {
+		for _, e := range g.Entries {
+			if whose := e.Whose(explain.Chinese); !strings.ContainsFunc(whose, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+				t.Errorf("%s is of %q", e.Code, whose)
+			}
+		}
+	}
+}
+
 // Not everybody who looks after refunds has an account of the merchant platform.
 func TestTheRemedyOfAnAbnormalRefundNamesTheCommandFirst(t *testing.T) {
 	for _, code := range []string{"abnormal", "refund_abnormal"} {

@@ -37,8 +37,15 @@ func (e Entry) Whose(l Language) string {
 		return wecom + of
 	case e.ofChannel():
 		return pay + of
+	case l == Chinese && len(e.Of) == 1:
+		return cmp.Or(kindsInChinese()[e.Of[0]], of)
 	}
 	return of
+}
+
+// kindsInChinese are the words for what is no channel's.
+func kindsInChinese() map[string]string {
+	return map[string]string{"alarm": "告警", "state": "状态", "question": "常见问题", "reply": "回复", "gateway": "云开发网关"}
 }
 
 // Markdown returns all entries as the documents show them.
