@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"wxrefund/shared/explain"
 	"wxrefund/shared/refund"
@@ -86,7 +85,7 @@ func (p *program) aboutTable(out io.Writer, in *refund.Inspection, w phrases) {
 		line(w.waits, in.OutRefundNo, p.at(in.WaitingUntil))
 	}
 	switch at := in.ReleasableAt; {
-	case at == time.Time{}:
+	case at.IsZero():
 	case at.After(now):
 		line(w.later, in.OutRefundNo, p.at(at))
 	default:
