@@ -49,7 +49,7 @@ func TestApplicationsAreListedShownAndDecided(t *testing.T) {
 	w.operateWith(t.Context(), terminal{strings.NewReader("yes\n")}, "approve", one).want(codeFinding, "Type "+one+" to go on", "nothing was done")
 	w.operate("approve", one, "-yes", "-reason", "checked").want(codeDone, one+" is approved: ", " is PROCESSING.").lacks("oBuyerWhoMustNotBeShown")
 	w.operate("approve", one, "-yes").want(codeDone, " is PROCESSING.") // the same again refunds once
-	w.operate("reject", one, "-yes").want(codeFinding, one+" is decided: it is approved")
+	w.operate("reject", one, "-yes").want(codeFinding, "this application is approved, and its refund", "is made or may be")
 	w.operate("reject", two, "-yes", "-reason", "replaced").want(codeDone, two+" is rejected: nothing is refunded.")
 	w.operate("approve", two, "-yes").want(codeFinding, two+" is decided: it is rejected")
 	w.operate("application", one).want(codeDone, "approved by operator alice", "checked")
@@ -167,4 +167,19 @@ func TestAbnormalRefundIsFinished(t *testing.T) {
 		want(codeDone, "r2 is PROCESSING: WeChat Pay has taken it"))
 	w.operate("show", "r2").want(codeDone).lacks(card).lacks(holder)
 	w.operate("abnormal", "r1", "-type", "MERCHANT_BANK_CARD", "-yes").want(codeDone, "r1 is ")
+}
+
+// An approval that has certainly led to no refund is taken back here, too: what is approved
+// is refunded in the end, so that nobody may refund otherwise before.
+func TestAnApprovalThatLedToNoRefundIsTakenBack(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.settings["REFUND_APPROVAL_FEN"] = "5000"
+	got := w.operate("refund", "-out-refund-no", "big", "-out-trade-no", "order-1", "-amount", "6000", "-total", "10000", "-yes").want(codeDone)
+	id := strings.TrimSpace(got.stdout[strings.LastIndex(got.stdout, " "):])
+	w.operate("refund", "-out-refund-no", "small", "-out-trade-no", "order-1", "-amount", "5000", "-total", "10000", "-yes", "-as", "carol").want(codeDone)
+	w.operate("approve", id, "-yes", "-as", "bob").want(codeFinding) // nothing is left for it
+	w.operate("reject", id, "-as", "bob").want(codeFinding, "this would take back the approval of 60.00 CNY")
+	w.operate("explain", "approved_unrefunded").want(codeDone, "Before you refund otherwise, `operate reject ID`")
+	w.operate("reject", id, "-yes", "-as", "bob").want(codeDone, id+" is rejected: nothing is refunded.")
+	w.operate("reject", id, "-yes", "-as", "bob").want(codeFinding, id+" is decided: it is rejected")
 }

@@ -160,8 +160,8 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 // unrecorded says that a number has no refund on record, in the words of whoever looked for
 // one; a number that something waits under, or has waited, leads there instead.
 func unrecorded(in refund.Inspection, format string, args ...any) error {
-	if in.Application != "" {
-		return finding(phrasesIn(explain.English).proposed, in.OutRefundNo, in.Application)
+	if in.Proposed != "" {
+		return finding(phrasesIn(explain.English).proposed, in.OutRefundNo, in.Proposed)
 	}
 	return finding(format, args...)
 }

@@ -62,9 +62,10 @@ func (p *program) approve(ctx context.Context, operands []string, reason string)
 func rejectCommand() command {
 	return command{
 		name: "reject", operands: "ID",
-		synopsis: "Refuse an application that waits",
-		more:     "Nothing is refunded. Whoever applied or proposed cannot reject. The history has your name and the reason.\n",
-		example:  "reject BWZ5C4XG2Q7TLKJ3MNVRD6HFYA -reason already-replaced",
+		synopsis: "Refuse an application that waits, or take an approval back",
+		more: "An approval is taken back only while it has certainly led to no refund. Nothing is refunded then. Whoever\n" +
+			"applied or proposed cannot reject. The history has your name and the reason.\n",
+		example: "reject BWZ5C4XG2Q7TLKJ3MNVRD6HFYA -reason already-replaced",
 		setup: func(f *flag.FlagSet) action {
 			reason := f.String("reason", "", "a `text` for the history")
 			return func(ctx context.Context, p *program, operands []string) error {
@@ -75,11 +76,15 @@ func rejectCommand() command {
 }
 
 func (p *program) reject(ctx context.Context, operands []string, reason string) error {
-	refunds, a, err := p.waiting(ctx, operands, refund.ApplicationPending)
+	refunds, a, err := p.waiting(ctx, operands, refund.ApplicationPending, refund.ApplicationApproved)
 	if err != nil {
 		return err
 	}
-	ctx, err = p.confirm("refuse the application for "+p.wish(a), a.ID)
+	what := "refuse the application for "
+	if a.State == refund.ApplicationApproved {
+		what = "take back the approval of "
+	}
+	ctx, err = p.confirm(what+p.wish(a), a.ID)
 	if err != nil {
 		return err
 	}

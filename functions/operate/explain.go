@@ -105,8 +105,8 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 		return err
 	}
 	switch in := all[0]; {
-	case in.State == "" && in.Application != "":
-		return finding(w.proposed, in.OutRefundNo, in.Application)
+	case in.State == "" && in.Proposed != "":
+		return finding(w.proposed, in.OutRefundNo, in.Proposed)
 	case in.State == "":
 		return finding(w.neither, word, w.maybe(near))
 	}

@@ -178,8 +178,10 @@ func (s *Service) sendFinish(ctx context.Context, a AbnormalRequest, sent record
 	if err != nil {
 		return Refund{}, err
 	}
-	if err := s.closeFinish(ctx, a.OutRefundNo, sent.Finish.SentAt, "", ""); err != nil {
-		return Refund{}, err
+	if st.State != Abnormal { // else it has been taken, and nothing shows that it is through
+		if err := s.closeFinish(ctx, a.OutRefundNo, sent.Finish.SentAt, "", ""); err != nil {
+			return Refund{}, err
+		}
 	}
 	s.log(ctx, slog.LevelInfo, "finishing", a.OutRefundNo, "type", a.Type, "state", st.State)
 	return st.Refund, nil

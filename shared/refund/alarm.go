@@ -240,3 +240,12 @@ func (s *Service) amend(ctx context.Context, no string, change func(tx *txn, now
 		s.log(ctx, slog.LevelWarn, "not noted", no, "error", err)
 	}
 }
+
+// whyClosed says what a person should do about a refund that was closed.
+func (r *record) whyClosed() string {
+	const why = "WeChat Pay has closed this refund, so that the payer does not get the money by it: "
+	if r.Application != "" {
+		return why + "approve its application " + r.Application + " again, which uses another number"
+	}
+	return why + "refund again under a new number"
+}

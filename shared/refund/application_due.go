@@ -95,9 +95,9 @@ func (s *Service) rest(ctx context.Context, a application, cause error) {
 		return
 	}
 	// The alarm first: whoever is killed in between leaves it due, and somebody told.
-	why := "an approved application has not led to a refund: look at its refund, and approve it again or refund otherwise"
+	why := "an approved application has not led to a refund: look at its refund, and approve it again, or reject it before it is refunded otherwise"
 	if open {
-		why = "an approved application has not led to a refund for a day, and is tried again: look at what it waits for"
+		why = "an approved application has not led to a refund for a day, and is tried again: look at what it waits for, and reject it before it is refunded otherwise"
 	}
 	if !s.keepDaily(ctx, applicationKey(a.ID), alarmApplication, why, func(count int) {
 		s.alarm(ctx, string(applicationKey(a.ID)), alarm{alarmApplication, why, count}, "application_id", a.ID, "error", cause)

@@ -244,6 +244,7 @@ type payerItem struct {
 	Day          string   `json:"day,omitempty"`     // of the counts, in China
 	Applied      int      `json:"applied,omitempty"` // applications of that day
 	Refused      int      `json:"refused,omitempty"` // of that day: for orders that are not theirs
+	Asked        int      `json:"asked,omitempty"`   // of that day: about refunds of such orders
 	Applications []string `json:"applications,omitempty"`
 }
 
@@ -261,10 +262,12 @@ const (
 // that the openid is of.
 func payerKey(c Caller) Key { return Key("payer/" + applicationID("", c.OpenID)) }
 
-// on starts the counts of a new day.
+// on starts the counts of a new day. A clock that is behind does not start those of the day
+// before anew; what is more than a day ahead is none's but a broken one's.
 func (p *payerItem) on(now time.Time) {
-	if day := now.In(china()).Format(time.DateOnly); p.Day != day {
-		p.Day, p.Applied, p.Refused = day, 0, 0
+	day := func(t time.Time) string { return t.In(china()).Format(time.DateOnly) }
+	if today := day(now); p.Day < today || p.Day > day(now.Add(24*time.Hour)) {
+		p.Day, p.Applied, p.Refused, p.Asked = today, 0, 0, 0
 	}
 }
 

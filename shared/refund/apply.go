@@ -141,7 +141,8 @@ func (s *Service) beginApply(ctx context.Context, caller Caller, req ApplyReques
 		return nil, err
 	}
 	t.tx = tx
-	if facts := tx.facts(t.keys...); told == nil && facts != nil && len(facts.Payers) > 0 && s.VerifyOrder != VerifyAlways {
+	// Of numbers that are not of one order nothing is known: the upstream is asked, and says so.
+	if facts := tx.facts(t.keys...); told == nil && facts.of(req.TransactionID, req.OutTradeNo) && len(facts.Payers) > 0 && s.VerifyOrder != VerifyAlways {
 		t.order = facts
 		// A refund by one number alone leaves the other one unjoined until an answer names both.
 		if all := orderKeys(facts.TransactionID, facts.OutTradeNo); len(all) > len(t.keys) {

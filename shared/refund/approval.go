@@ -58,14 +58,22 @@ func proposed(a *application, message string) *Error {
 }
 
 // whyProposed says what becomes of an operator's refund in that state.
-func (a *application) whyProposed() string {
-	switch a.State {
-	case ApplicationPending:
+func (a *application) whyProposed(now time.Time) string {
+	switch {
+	case a.State == ApplicationPending && !a.expired(now):
 		return "this refund waits for the approval of another operator"
-	case ApplicationApproved:
+	case a.State == ApplicationApproved && a.Numbers > 1:
+		return "this refund goes on as " + a.Request.OutRefundNo + ", another number of its application"
+	case a.State == ApplicationRefunded && a.Numbers > 1:
+		return "this refund has succeeded as " + a.Request.OutRefundNo + ", another number of its application"
+	case a.State == ApplicationApproved, a.State == ApplicationRefunded:
 		return "this refund is approved; what has become of it, its application says"
 	}
-	return "this refund was proposed, and the application is " + string(a.State) + ": nothing is refunded by it; use a new refund number"
+	state := a.State
+	if a.expired(now) {
+		state = ApplicationExpired
+	}
+	return "this refund was proposed, and the application is " + string(state) + ": nothing is refunded by it; use a new refund number"
 }
 
 // errNeedsApproval is why a refund is proposed instead of claimed.
@@ -73,12 +81,15 @@ var errNeedsApproval = errors.New("refund: this needs another person's approval"
 
 // permits reports why a claim cannot be made under the number; nil if it can. A claim by
 // the decision of an application needs that decision to stand, about that refund.
-func (tx *txn) permits(application string, req Request) error {
+func (tx *txn) permits(application string, req Request, now time.Time) error {
 	if application == "" {
-		if err := tx.reserved(req); err != nil {
+		if err := tx.reserved(req, now); err != nil {
 			return err
 		}
 		return nil
+	}
+	if tx.rec.onlyReserved() && tx.rec.Proposed != application {
+		return conflictf("the refund number waits for another application")
 	}
 	a := tx.application
 	if a == nil || a.State != ApplicationApproved && a.State != ApplicationRefunded || difference(a.Request, req) != "" {
@@ -88,21 +99,25 @@ func (tx *txn) permits(application string, req Request) error {
 	return nil
 }
 
-// reserved says why a number cannot be claimed that an operator's refund waits under; nil
-// if it can.
-func (tx *txn) reserved(req Request) *Error {
+// reserved says why a number cannot be claimed that an operator's refund waits under, or is
+// answered from what that has become; nil if it can.
+func (tx *txn) reserved(req Request, now time.Time) *Error {
 	a, rec := tx.application, &tx.rec
 	switch {
-	case a == nil || !a.Proposed || rec.State != unknown && rec.State != Rejected:
+	case a == nil || !a.Proposed:
+		return nil
+	case a.Numbers > 1 && a.otherThanProposed(req) == nil: // it goes on under another
+		return proposed(a, a.whyProposed(now))
+	case rec.State != unknown && rec.State != Rejected:
 		return nil
 	case rec.State == Rejected && (a.State == ApplicationRejected || a.State == ApplicationWithdrawn || a.State == ApplicationExpired):
 		return nil // it had been refused before it was proposed, and is free as it was then
 	case a.otherThanProposed(req) != nil:
 		return a.otherThanProposed(req)
-	case a.Numbers > 1, rec.Application == a.ID: // it has gone on under numbers of its own, or was claimed and refused
+	case rec.Application == a.ID: // it was claimed, and refused
 		return nil
 	}
-	return proposed(a, a.whyProposed())
+	return proposed(a, a.whyProposed(now))
 }
 
 // onlyReserved reports whether the record is of no refund: a number that an operator's
@@ -129,7 +144,7 @@ func (tx *txn) propose(caller Caller, req Request, subscribers []string, now tim
 		if other := a.otherThanProposed(req); other != nil {
 			return nil, other
 		}
-		return nil, proposed(a, a.whyProposed())
+		return nil, proposed(a, a.whyProposed(now))
 	}
 	a := &application{
 		ID: proposalID(req.OutRefundNo), Proposed: true, Request: req, Applicant: caller.Identity(), AppID: caller.AppID,
@@ -141,5 +156,5 @@ func (tx *txn) propose(caller Caller, req Request, subscribers []string, now tim
 	_ = decode(tx.items[k], &rec) // which has been read before
 	rec.Proposed = a.ID
 	number := tx.item(k, &rec, rec.due(now))
-	return []Item{rec.listed(number), a.item(tx.items[applicationKey(a.ID)], now)}, proposed(a, a.whyProposed())
+	return []Item{rec.listed(number), a.item(tx.items[applicationKey(a.ID)], now)}, proposed(a, a.whyProposed(now))
 }

@@ -184,7 +184,7 @@ func (s *Service) hasPaid(ctx context.Context, caller Caller, a *orderAccount) (
 	if err := decode(items[0], &p); err != nil {
 		return false, err
 	}
-	if p.on(s.now()); p.Refused >= maxRefusedADay {
+	if p.on(s.now()); p.Asked >= maxRefusedADay {
 		return false, nil
 	}
 	o, err := s.askPaidOrder(ctx, a.TransactionID, a.OutTradeNo)
@@ -195,10 +195,12 @@ func (s *Service) hasPaid(ctx context.Context, caller Caller, a *orderAccount) (
 		s.keepFacts(ctx, o)
 		return true, nil
 	}
-	if err := s.countRefused(ctx, caller); err != nil {
-		return false, err
-	}
-	return false, nil
+	// By itself: whether there was a refund to ask about, no other answer may tell.
+	return false, updateItem(ctx, s, payerKey(caller), func(p *payerItem) error {
+		p.on(s.now())
+		p.Asked++
+		return nil
+	})
 }
 
 // keepFacts keeps what the upstream has told of an order. If that fails, it is asked again.

@@ -40,7 +40,7 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 			if err != nil {
 				return err
 			}
-			if err := tx.permits(application, req); err != nil {
+			if err := tx.permits(application, req, s.now()); err != nil {
 				return err
 			}
 			if !asked && s.verifies(tx, req, order, rules.resend) {
@@ -127,8 +127,10 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 }
 
 // answers reports whether the record is all that the repeat of a request is answered from.
+// What was proposed under the number may have gone on under another once it was closed.
 func (r *record) answers(req Request) bool {
-	return r.State != unknown && r.State != Claimed && r.State != Rejected && !r.external() && difference(r.Request, req) == ""
+	return r.State != unknown && r.State != Claimed && r.State != Rejected && !(r.State == Closed && r.Proposed != "") &&
+		!r.external() && difference(r.Request, req) == ""
 }
 
 // running reports whether a submission that may still be answered is under way.

@@ -2,6 +2,7 @@ package refund
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -28,7 +29,9 @@ func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Appli
 	if err != nil {
 		return Application{}, err
 	}
+	var before string // the number that could not succeed
 	a, err := s.updateApplication(ctx, d.ApplicationID, func(a *application, now time.Time) error {
+		before = ""
 		if a.maybeOf(caller) {
 			return denied("who has applied for this refund cannot approve it")
 		}
@@ -39,6 +42,7 @@ func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Appli
 			if a.Numbers >= maxApplicationNumbers {
 				return conflictf("this application has used up %d refund numbers; refund by hand", a.Numbers)
 			}
+			before = a.Request.OutRefundNo
 			a.Request.OutRefundNo = a.nextNumber()
 			a.Numbers++
 		case a.State == ApplicationApproved && a.LookAt.IsZero(): // which had come to rest, and may go well now
@@ -64,6 +68,9 @@ func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Appli
 		return Application{}, err
 	}
 	crash("approve.after")
+	if before != "" {
+		s.dealtWith(ctx, caller, before, a.Request.OutRefundNo)
+	}
 	s.log(ctx, slog.LevelInfo, "approved", a.Request.OutRefundNo, "application_id", a.ID, "caller", caller)
 	rec, err := s.carryOut(ctx, caller, a)
 	if err != nil {
@@ -71,6 +78,16 @@ func (s *Service) Approve(ctx context.Context, caller Caller, d Decision) (Appli
 	}
 	v := a.inFull(a.view(rec))
 	return v, nil
+}
+
+// dealtWith acknowledges that a refund was closed, since its application goes on under
+// another number: nobody should refund it again for that alarm. If that fails, the alarm
+// names the application.
+func (s *Service) dealtWith(ctx context.Context, caller Caller, closed, next string) {
+	err := s.acknowledgeRecord(ctx, closed, alarmClosed, caller.Identity(), "approved again, as "+next)
+	if err != nil && !errors.Is(err, errNoAlarm) {
+		s.log(ctx, slog.LevelWarn, "not acknowledged", closed, "error", err)
+	}
 }
 
 // withNumber says why, and under which refund number.
@@ -92,6 +109,9 @@ func (s *Service) numberUsedUp(ctx context.Context, a application) (bool, error)
 		return false, err
 	}
 	r := &records[0]
+	if r.onlyReserved() { // somebody's refund waits under it
+		return r.Proposed != a.ID, nil
+	}
 	switch r.State {
 	case Closed:
 		return !r.Doubted, nil // by a bill that says otherwise
@@ -125,6 +145,9 @@ func (s *Service) Reject(ctx context.Context, caller Caller, d Decision) (Applic
 			a.DecidedAt, a.DecidedBy = now, caller.Identity()
 			a.move(ApplicationRejected, caller.actor(), d.Reason, s.subscriberNames(), now)
 			return nil
+		}
+		if a.State == ApplicationApproved {
+			return conflictf("this application is approved, and its refund %s is made or may be: only what has certainly led to none can be taken back", a.Request.OutRefundNo)
 		}
 		return s.end(a, ApplicationRejected, caller, d.Reason, now)
 	})

@@ -246,3 +246,248 @@ func TestDamagedItemsOfApplicationsPanicNowhere(t *testing.T) {
 		}
 	}
 }
+
+// Two numbers that are not of one order are nobody's order, whatever the ledger knows of
+// either: whoever asks, the answer is the one about an order of somebody else.
+func TestNumbersOfTwoOrdersAreNobodysOrder(t *testing.T) {
+	for name, first := range map[string]refund.ApplyRequest{
+		"known by its own number":  applyFor(10),
+		"known by WeChat's number": {TransactionID: "T-O1", Amount: refund.ApplyAmount{Refund: 10}, Reason: "broken"},
+	} {
+		f := shop(t)
+		f.up.paid("O2", 100, "oStranger", f.Now().Add(-time.Hour))
+		f.applies(t, first)
+		for _, numbers := range [][2]string{{"O2", "T-O1"}, {"O1", "T-O2"}, {"O9", "T-O1"}, {"O1", "T-O9"}, {"O9", "T-O9"}} {
+			for _, who := range []refund.Caller{buyer, stranger} {
+				_, err := f.Apply(t.Context(), who, refund.ApplyRequest{OutTradeNo: numbers[0], TransactionID: numbers[1], Amount: refund.ApplyAmount{Refund: 11}, Reason: "broken"})
+				if e := refund.AsError(err); e == nil || e.Code != refund.CodeDenied || e.Message != "this order is none that this caller has paid" {
+					t.Errorf("%s, %s: %v: got %v", name, who.OpenID, numbers, err)
+				}
+			}
+		}
+		f.verified(t)
+	}
+}
+
+// What was closed, and goes on under the next number of its application, asks nobody to
+// refund it again: neither its alarm nor the answer to the same request.
+func TestARefundThatGoesOnUnderAnotherNumberIsNotAskedForAgain(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen = 5
+	_, err := f.Refund(t.Context(), operatorA, request("R1", 40))
+	id := wantCode(t, err, refund.CodeProposed, refund.Later).Proposed.ID
+	approve := func() refund.Application {
+		t.Helper()
+		a, err := f.Approve(t.Context(), operatorB, refund.Decision{ApplicationID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	approve()
+	f.up.set("R1", refund.StatusClosed)
+	f.later(t, 2*time.Minute)
+	in, err := f.Inspect(t.Context(), "R1")
+	if err != nil || len(in[0].Causes) != 1 || !strings.Contains(in[0].Causes[0].Why, "approve its application "+id+" again") {
+		t.Errorf("the alarm is %+v, %v", in[0].Causes, err)
+	}
+	next := approve().OutRefundNo
+	if in, err = f.Inspect(t.Context(), "R1"); err != nil || in[0].Attention {
+		t.Errorf("the alarm of the closed number is open: %+v, %v", in[0].Causes, err)
+	}
+	for _, becomes := range []string{"goes on as ", "has succeeded as "} {
+		for _, who := range []refund.Caller{operatorA, server} {
+			_, err = f.Refund(t.Context(), who, request("R1", 40))
+			e := wantCode(t, err, refund.CodeProposed, refund.Later)
+			if e.Message != "this refund "+becomes+next+", another number of its application" || e.Proposed.ID != id {
+				t.Errorf("the same request is told %q about %s", e.Message, e.Proposed.ID)
+			}
+		}
+		_, err = f.Refund(t.Context(), operatorA, request("R1", 41))
+		wantCode(t, err, refund.CodeConflict, refund.Never)
+		f.up.set(next, refund.StatusSuccess)
+		f.wait(t, time.Hour)
+	}
+	if n := len(f.up.refunds); n != 2 {
+		t.Errorf("WeChat Pay has %d refunds, want the closed one and its successor", n)
+	}
+	f.verified(t)
+}
+
+// A refund names the application whose decision it is, and none that only stood under its
+// number before.
+func TestARefundNamesTheApplicationThatDecidedIt(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen = 50
+	f.up.before = refusal(refund.CodeInvalid, refund.AfterFix, "PARAM_ERROR")
+	f.refused(t, request("R1", 10), refund.CodeInvalid, refund.AfterFix)
+	f.up.before = nil
+	_, err := f.Refund(t.Context(), operatorA, request("R1", 60))
+	id := wantCode(t, err, refund.CodeProposed, refund.Later).Proposed.ID
+	if _, err := f.Withdraw(t.Context(), operatorA, refund.Decision{ApplicationID: id}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Refund(t.Context(), operatorB, request("R1", 10)); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := f.Inspect(t.Context(), "R1"); err != nil || in[0].Application != "" || in[0].Proposed != id {
+		t.Errorf("got %q, %q, %v; want no application, and that %s stood there", in[0].Application, in[0].Proposed, err, id)
+	}
+	other := f.approves(t, f.applies(t, applyFor(20)).ID)
+	if in, err := f.Inspect(t.Context(), other.OutRefundNo); err != nil || in[0].Application != other.ID || in[0].Proposed != "" {
+		t.Errorf("got %q, %q, %v; want %s", in[0].Application, in[0].Proposed, err, other.ID)
+	}
+}
+
+// Two people whose masks are alike are two, after both were forgotten.
+func TestMasksThatAreAlikeMakeNobodyWrong(t *testing.T) {
+	f := shop(t)
+	applicant := refund.Caller{Kind: refund.User, OpenID: "oXabcdefghijklmnopqrstuvwxQQ", AppID: "wx1"}
+	operator := refund.Caller{Kind: refund.User, OpenID: "oXzzzzzzzzzzzzzzzzzzzzzzzzQQ", AppID: "wx1"}
+	f.Policy.Operators = append(f.Policy.Operators, operator.OpenID)
+	f.up.paid("O1", 100, applicant.OpenID, f.Now().Add(-time.Hour))
+	a, err := f.Apply(t.Context(), applicant, applyFor(40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err = f.Approve(t.Context(), operator, refund.Decision{ApplicationID: a.ID}); err != nil {
+		t.Fatal(err)
+	}
+	f.up.set(a.OutRefundNo, refund.StatusSuccess)
+	f.wait(t, 2*time.Hour)
+	if _, err := f.Forget(t.Context(), f.Now(), "operator Ann", nil); err != nil {
+		t.Fatal(err)
+	}
+	f.verified(t)
+}
+
+// Instances whose clocks disagree about midnight start a day's counts once.
+func TestClocksThatDisagreeAboutMidnightCountADayOnce(t *testing.T) {
+	f := shop(t)
+	f.Self = refund.SelfService{Mode: refund.SelfAuto, MaxFen: 1000, Within: 240 * time.Hour, Daily: 1}
+	f.advance(6*time.Hour - 500*time.Millisecond) // half a second before midnight in China
+	auto := 0
+	for i := range 10 {
+		if a := f.applies(t, applyFor(int64(1+i))); a.State == refund.ApplicationApproved {
+			auto++
+		}
+		f.advance([]time.Duration{time.Second, -time.Second}[i%2])
+	}
+	if auto != 2 {
+		t.Errorf("%d were refunded at once, want one a day", auto)
+	}
+	f.advance(25 * time.Hour)
+	if a := f.applies(t, applyFor(20)); a.State != refund.ApplicationApproved {
+		t.Errorf("on the next day one is %s", a.State)
+	}
+}
+
+// A clock that was far ahead does not keep a payer from applying once it is right.
+func TestACountOfTheFarFutureIsNone(t *testing.T) {
+	f := shop(t)
+	f.up.paid("O2", 100, "oBuyer", f.Now().Add(1000*time.Hour))
+	f.Self = refund.SelfService{Mode: refund.SelfAuto, MaxFen: 1000, Within: 2400 * time.Hour, Daily: 1}
+	f.advance(1000 * time.Hour)
+	f.applies(t, applyFor(1))
+	f.advance(-1000 * time.Hour)
+	if a := f.applies(t, applyFor(2)); a.State != refund.ApplicationApproved {
+		t.Errorf("it is %s", a.State)
+	}
+}
+
+// Whether there is a refund of a number, a stranger does not learn from how often he may ask
+// something else.
+func TestAskingAboutARefundCountsForNothingElse(t *testing.T) {
+	for _, exists := range []bool{true, false} {
+		f := shop(t)
+		f.up.orderErr = &refund.Error{Code: refund.CodeUnavailable, Next: refund.SameNumber, Message: "no answer"}
+		if exists {
+			f.must(t, request("R1", 10))
+		}
+		f.up.orderErr = nil
+		other := applyFor(10)
+		other.OutTradeNo = "O9"
+		for range 19 {
+			_, err := f.Apply(t.Context(), stranger, other)
+			wantCode(t, err, refund.CodeDenied, refund.Never)
+		}
+		for range 25 {
+			_, err := f.QueryRefund(t.Context(), stranger, refund.Lookup{OutRefundNo: "R1"})
+			wantCode(t, err, refund.CodeDenied, refund.Never)
+		}
+		if n := f.up.count("order:O1") + f.up.count("order:T-O1"); n > 22 {
+			t.Errorf("WeChat Pay was asked %d times", n)
+		}
+		_, err := f.Apply(t.Context(), stranger, other)
+		wantCode(t, err, refund.CodeDenied, refund.Never)
+		_, err = f.Apply(t.Context(), stranger, other)
+		wantCode(t, err, refund.CodeLimited, refund.Later)
+	}
+}
+
+// What was taken, and is said to be abnormal still, is in flight: another person's is not
+// sent beside it.
+func TestAnAbnormalRefundThatIsTakenAndStillAbnormalIsSentOnce(t *testing.T) {
+	f := abnormalShop(t)
+	f.up.finish = func(refund.AbnormalRequest) error { return nil }
+	f.Channel = &stillAbnormal{f.up}
+	if _, err := f.FinishAbnormal(t.Context(), operatorA, toCard); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.FinishAbnormal(t.Context(), operatorB, toCard)
+	wantCode(t, err, refund.CodeConflict, refund.Later)
+	if n := f.up.count("finish:5000R1"); n != 1 {
+		t.Errorf("sent %d times", n)
+	}
+	f.advance(time.Hour)
+	if _, err := f.FinishAbnormal(t.Context(), operatorB, toCard); err != nil {
+		t.Errorf("when nothing can be in flight any more: %v", err)
+	}
+}
+
+// stillAbnormal takes what is to finish an abnormal refund, and has not done so yet.
+type stillAbnormal struct{ *upstream }
+
+func (s *stillAbnormal) FinishAbnormal(ctx context.Context, a refund.AbnormalRequest) (refund.Refund, error) {
+	_, err := s.upstream.FinishAbnormal(ctx, a)
+	return s.set(a.OutRefundNo, refund.StatusAbnormal), err
+}
+
+// What nobody has decided in time waits for nobody, also before that is written down.
+func TestAProposalThatHasExpiredIsSaidToHave(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen = 5
+	for _, written := range []bool{false, true} {
+		_, err := f.Refund(t.Context(), operatorA, request("R1", 40))
+		e := wantCode(t, err, refund.CodeProposed, refund.Later)
+		if !written {
+			f.advance(8 * 24 * time.Hour)
+			_, err = f.Refund(t.Context(), operatorA, request("R1", 40))
+			e = wantCode(t, err, refund.CodeProposed, refund.Later)
+		}
+		if !strings.Contains(e.Message, "EXPIRED: nothing is refunded by it; use a new refund number") {
+			t.Errorf("written down %v: got %q", written, e.Message)
+		}
+		f.reconcile(t)
+	}
+}
+
+// A number that somebody's refund waits under is not claimed by another application's
+// decision, which uses its next one.
+func TestANumberThatWaitsIsNoOtherApplications(t *testing.T) {
+	f := shop(t)
+	f.Policy.ApprovalFen = 50
+	a := f.applies(t, applyFor(40))
+	_, err := f.Refund(t.Context(), operatorA, request(a.ID+"N1", 60))
+	id := wantCode(t, err, refund.CodeProposed, refund.Later).Proposed.ID
+	_, err = f.Approve(t.Context(), operatorB, refund.Decision{ApplicationID: a.ID})
+	wantCode(t, err, refund.CodeConflict, refund.Never)
+	b, err := f.Approve(t.Context(), operatorB, refund.Decision{ApplicationID: a.ID})
+	if err != nil || b.OutRefundNo != a.ID+"N2" || b.Refund == nil {
+		t.Errorf("approved again: got %+v, %v", b, err)
+	}
+	if p, err := f.Approve(t.Context(), operatorB, refund.Decision{ApplicationID: id}); err != nil || p.OutRefundNo != a.ID+"N1" {
+		t.Errorf("the proposal: got %+v, %v", p, err)
+	}
+	f.verified(t)
+}

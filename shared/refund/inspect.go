@@ -1,7 +1,6 @@
 package refund
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -24,7 +23,8 @@ type Inspection struct {
 	NumberTaken bool    // rejected, since an external refund has the number: Refund and Held are that one's
 	Causes      []Cause // open causes of alarm
 	ClaimedAt   time.Time
-	Application string // the application that decided it, or that waits, or has waited, under the number: without a State that is all there is
+	Application string // the application whose decision it was claimed by
+	Proposed    string // the application that waits, or has waited, under the number; without a State it is all there is
 
 	// In doubt: from when on [Service.Release] may end it; zero otherwise.
 	ReleasableAt time.Time
@@ -107,7 +107,7 @@ func (r *record) inspection(now time.Time) Inspection {
 		WaitingFunds: r.waits(), WaitingSince: since, WaitingUntil: until,
 		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Silent: r.Silent, InDoubt: r.inDoubt(now), Attention: r.needsAttention(),
 		Request: r.Request, Refund: r.view(),
-		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, Application: cmp.Or(r.Application, r.Proposed), History: r.History, Pending: r.pending(),
+		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, Application: r.Application, Proposed: r.Proposed, History: r.History, Pending: r.pending(),
 	}
 }
 

@@ -298,7 +298,7 @@ func (tx *txn) apply(out Outcome, to State, v verdict, now time.Time) {
 		rec.note(out.entry(now, string(to)))
 		switch {
 		case to == Closed && !rec.External:
-			tx.alarm(alarmClosed, "WeChat Pay has closed this refund, so that the payer does not get the money by it: refund again under a new number", now)
+			tx.alarm(alarmClosed, rec.whyClosed(), now)
 		case to == Abnormal:
 			tx.alarm(alarmAbnormal, whyAbnormal, now)
 		}

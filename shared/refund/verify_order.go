@@ -78,6 +78,11 @@ func (tx *txn) facts(keys ...Key) *orderFacts {
 	return nil
 }
 
+// of reports whether there are facts, and none of the numbers that are given is another order's.
+func (f *orderFacts) of(transactionID, outTradeNo string) bool {
+	return f != nil && !differ(f.TransactionID, transactionID) && !differ(f.OutTradeNo, outTradeNo)
+}
+
 // learn keeps what the upstream has told of the order in the accounts that its numbers lead to.
 func (tx *txn) learn(o PaidOrder, now time.Time, keys ...Key) {
 	for _, k := range keys {

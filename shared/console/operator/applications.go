@@ -102,8 +102,8 @@ func (c *Console) getApplication(r *http.Request, _ []byte) (any, error) {
 	case own:
 	case a.State == refund.ApplicationPending:
 		out.Can = append(out.Can, "approve", "reject")
-	case a.State == refund.ApplicationApproved && (a.Refund == nil || a.Refund.Status == refund.StatusClosed):
-		out.Can = append(out.Can, "approve") // again: the same refund, or its next number
+	case a.State == refund.ApplicationApproved && (a.Refund == nil || a.Refund.Status == "" || a.Refund.Status == refund.StatusClosed):
+		out.Can = append(out.Can, "approve", "reject") // again: the same refund, or its next number; or never
 	}
 	return out, nil
 }
