@@ -192,7 +192,7 @@ func applicationCommand() command {
 			if err != nil {
 				return err
 			}
-			a, err := refunds.Application(ctx, id)
+			a, err := application(ctx, refunds, id)
 			if err != nil {
 				return err
 			}
@@ -214,6 +214,22 @@ func applicationID(operands []string) (string, error) {
 }
 
 // printApplication prints an application: what is true of it, then what has happened.
+// application reads one application. A refund's number leads to the one that decided it.
+func application(ctx context.Context, refunds *refund.Service, id string) (refund.Application, error) {
+	a, err := refunds.Application(ctx, id)
+	if !refund.IsCode(err, refund.CodeNotFound) {
+		return a, err
+	}
+	all, failed := refunds.Inspect(ctx, id)
+	if failed != nil {
+		return a, failed
+	}
+	if of := cmp.Or(all[0].Application, all[0].Proposed); of != "" {
+		return a, finding("%s is a refund's number; its application is %s", id, of)
+	}
+	return a, err
+}
+
 func (p *program) printApplication(a refund.Application) {
 	now := p.clock()
 	out := struct {

@@ -85,6 +85,12 @@ func TestARefundThatNeedsTwoIsApprovedByAnother(t *testing.T) {
 		w.operate(command, "big").want(codeFinding, "no refund big is on record here: it was proposed, and operate application "+id)
 	}
 	w.operate("verify").want(codeDone)
+	for _, command := range []string{"application", "approve", "reject", "withdraw"} {
+		w.operate(command, "big", "-yes").want(codeFinding, "big is a refund's number; its application is "+id)
+	}
+	for _, command := range []string{"show", "query", "explain"} {
+		w.operate(command, id).want(codeFinding, id+" is an application and no refund's number: operate application "+id+" shows it")
+	}
 	w.operate("approve", id, "-yes").want(codeFinding, "cannot approve it")
 	w.operate("approve", id, "-yes", "-as", "bob").want(codeDone, id+" is approved: big is PROCESSING.")
 	w.operate(args...).want(codeDone, "big is PROCESSING: 50.01 CNY")

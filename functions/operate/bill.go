@@ -183,6 +183,9 @@ func (p *program) billDay(ctx context.Context, b *billing, day refund.Day) error
 	if read && b.file == "" && day < refund.DayOf(p.clock().AddDate(0, -3, 0)) {
 		return finding("-date: %s is more than three months ago, and WeChat Pay gives out no bill of it any more: if you have its file, give it with -file", day)
 	}
+	if read && b.file == "" && fetched && day > refund.LastBill(p.clock()) {
+		return finding("the bill of %s is issued today from 10:00 on, China's time: nobody was asked for it", day)
+	}
 	if read {
 		if r, err = p.readBill(ctx, b, day); err != nil {
 			return err
@@ -263,7 +266,7 @@ func (p *program) billFinding(r refund.BillReport, over, fetched bool) error {
 	case r.State == refund.BillUnavailable && r.ReadAt.IsZero() && r.Why != "":
 		return finding("%s %s: %s", r.Date, daySays(r), r.Why)
 	case r.State == refund.BillUnavailable:
-		return finding("%s %s; or download it from the merchant platform, and give it with -file", r.Date, daySays(r))
+		return finding("%s %s: mend what it says, or download the bill from the merchant platform, and give it with -file", r.Date, daySays(r))
 	}
 	return finding("%s %s", r.Date, daySays(r))
 }

@@ -229,6 +229,19 @@ func TestAFileDoesWhatABillThatCannotBeHadWouldHaveDone(t *testing.T) {
 	w.operate("show", "by-hand-1").want(codeDone, "processing, not made here")
 }
 
+// Before it is issued, nobody is asked for a bill, and nothing is found.
+func TestABillIsNotAskedForBeforeItIsIssued(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.Advance("1m")
+	w.Control("POST", "/_sandbox/clock", `{"to":"09:30"}`, 200)
+	for _, args := range [][]string{{"bill", "-date", w.day(-1)}, {"bill", "-date", w.day(-1), "-run"}} {
+		w.operate(args...).want(codeFinding, "the bill of "+w.day(-1)+" is issued today from 10:00 on, China's time: nobody was asked for it")
+	}
+	w.operate("bill", "-since", "2d").want(codeDone)
+	w.Control("POST", "/_sandbox/clock", `{"to":"10:30"}`, 200)
+	w.operate("bill", "-date", w.day(-1)).want(codeDone)
+}
+
 // A channel without bills says so, and is no disagreement.
 func TestAChannelWithoutBillsSaysSo(t *testing.T) {
 	w := newWorld(t, "cloudbase", "order-1")

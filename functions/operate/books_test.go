@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"wxrefund/shared/ledger"
+	"wxrefund/shared/refund"
 )
 
 // A ledger is copied and verified, and stays in use; closed, it is refused by every
@@ -89,7 +91,7 @@ func TestCopyRefuses(t *testing.T) {
 		{"copy -to env:NOWHERE", codeUsage, "-to: NOWHERE is not set"},
 		{"copy -to " + w.settings["LEDGER_URL"], codeUsage, "the same database"},
 		{"copy -from sqlite:/nowhere/x.db -to " + empty, codeUsage, "there is no file /nowhere/x.db"},
-		{"copy -to postgres://u:tiger@127.0.0.1:1/db", codeFinding, "target: ledger: get"},
+		{"copy -to postgres://u:tiger@127.0.0.1:1/db", codeFinding, "-to: the ledger did not answer: ledger: get"},
 		{"copy -to oracle://u:tiger@h/db", codeUsage, "unknown or uncompiled scheme"},
 		{"copy -to " + other.settings["LEDGER_URL"], codeFinding, "the target is in use"},
 		{"copy -from " + empty + " -to " + w.settings["LEDGER_URL"], codeFinding, "no merchant has ever used the source"},
@@ -235,4 +237,44 @@ func csvOf(numbers []string) string {
 	}
 	w.Flush()
 	return b.String()
+}
+
+// A copy that was ended in the middle does not say of itself that its books are wrong.
+func TestVerifyTellsACopyThatIsNotComplete(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	w.operate(refundArgs("order-1", "refund-1", "-yes")...).want(codeDone)
+	target := "sqlite:" + filepath.Join(t.TempDir(), "target.db")
+	source, err := ledger.Open(t.Context(), w.settings["LEDGER_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, err := ledger.Open(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	_, err = ledger.Copy(ctx, source, stopping{half, "refund/", stop}, ledger.CopyOptions{Source: "here", Workers: 1})
+	if err == nil {
+		t.Fatal("the copy was not ended")
+	}
+	_, _ = source.Close(), half.Close()
+	w.settings["LEDGER_URL"] = target
+	w.operate("verify").want(codeFinding, "this ledger is a copy that is not complete yet; run operate copy again")
+}
+
+// stopping stops whoever writes an item of a kind, before it is written.
+type stopping struct {
+	refund.Ledger
+	kind refund.Key
+	stop func()
+}
+
+func (l stopping) Commit(ctx context.Context, items ...refund.Item) error {
+	for _, it := range items {
+		if strings.HasPrefix(string(it.Key), string(l.kind)) {
+			l.stop()
+			return context.Canceled
+		}
+	}
+	return l.Ledger.Commit(ctx, items...)
 }

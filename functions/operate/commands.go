@@ -77,7 +77,7 @@ func (p *program) flags(c command) (*flag.FlagSet, action) {
 	f.SetOutput(io.Discard) // what is wrong is one line, and the usage is for whoever asks
 	f.BoolVar(&p.json, "json", p.json, "print JSON")
 	f.BoolVar(&p.yes, "yes", p.yes, "do it without asking")
-	f.StringVar(&p.as, "as", p.as, "your `name`, for the history; by default that of your login")
+	f.Var((*operatorName)(&p.as), "as", "your `name`, for the history; by default that of your login")
 	f.StringVar(&p.env, "env", p.env, "read settings from this `file` too, as .env; the environment's come first")
 	return f, c.setup(f)
 }

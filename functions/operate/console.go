@@ -43,7 +43,7 @@ func (p *program) console(ctx context.Context, listen string) error {
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", at.String())
 	if err != nil {
-		return finding("cannot listen: %v", err)
+		return finding("cannot listen on -listen %s: %v", at, err)
 	}
 	c := operator.New(operator.Config{Refunds: refunds, Operator: p.as, Act: p.yes})
 	url := "http://" + l.Addr().String() + c.Path()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/check"
 	"wxrefund/shared/config"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
@@ -202,5 +203,8 @@ func (p *program) openLedger(ctx context.Context, flag, url, key string) (string
 		return "", nil, usage("%s: %v", flag, err)
 	}
 	p.closers = append(p.closers, func() { _ = store.Close() }) // what was committed is durable
+	if _, err := store.Get(ctx, refund.OwnershipKey); err != nil {
+		return "", nil, finding("%s: the ledger did not answer: %v: %s", flag, err, check.LedgerRemedy(err, flag))
+	}
 	return url, store, nil
 }

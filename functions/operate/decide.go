@@ -152,16 +152,21 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 		return refund.Inspection{}, err
 	}
 	if all[0].State == "" {
-		return all[0], unrecorded(all[0], "no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
+		return all[0], unrecorded(ctx, refunds, all[0], "no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
 	}
 	return all[0], nil
 }
 
 // unrecorded says that a number has no refund on record, in the words of whoever looked for
-// one; a number that something waits under, or has waited, leads there instead.
-func unrecorded(in refund.Inspection, format string, args ...any) error {
+// one; a number that something waits under, or has waited, leads there instead, and so does
+// an application's id.
+func unrecorded(ctx context.Context, refunds *refund.Service, in refund.Inspection, format string, args ...any) error {
+	w := phrasesIn(explain.English)
 	if in.Proposed != "" {
-		return finding(phrasesIn(explain.English).proposed, in.OutRefundNo, in.Proposed)
+		return finding(w.proposed, in.OutRefundNo, in.Proposed)
+	}
+	if _, err := refunds.Application(ctx, in.OutRefundNo); err == nil {
+		return finding(w.applied, in.OutRefundNo)
 	}
 	return finding(format, args...)
 }

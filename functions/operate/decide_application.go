@@ -140,7 +140,7 @@ func (p *program) waiting(ctx context.Context, operands []string, in ...refund.A
 	if err != nil {
 		return nil, refund.Application{}, err
 	}
-	a, err := refunds.Application(ctx, id)
+	a, err := application(ctx, refunds, id)
 	if err != nil {
 		return nil, a, err
 	}

@@ -19,7 +19,7 @@ func TestStuckRefundIsReleasedAndMadeAgain(t *testing.T) {
 
 	w.operate("show", "refund-1", "-upstream").want(codeFinding, "claimed, in doubt", "RESOURCE_NOT_EXISTS",
 		"holds no refund of this number", "what to do", "end it by operate release, from ")
-	w.operate("query", "refund-1").want(codeFinding, "operate: WeChat Pay holds no refund of this number: refund-1 is in doubt here alone; operate release refund-1 ends it")
+	w.operate("query", "refund-1").want(codeFinding, "operate: WeChat Pay holds no refund of this number: refund-1 is in doubt here alone; operate release refund-1 ends it, from ")
 
 	early := w.operate("release", "refund-1", "-yes", "-json").want(codeFinding).object()
 	if early["released"] != false || !strings.HasPrefix(early["why"].(string), "in flight") || early["try_after"] == nil {

@@ -108,6 +108,9 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 	case in.State == "" && in.Proposed != "":
 		return finding(w.proposed, in.OutRefundNo, in.Proposed)
 	case in.State == "":
+		if _, err := refunds.Application(ctx, word); err == nil {
+			return finding(w.applied, word)
+		}
 		return finding(w.neither, word, w.maybe(near))
 	}
 	found, err = explained(l, refunds.Channel.Spec().Name, codesOf(all[0])...)
@@ -141,6 +144,8 @@ func codesOf(in refund.Inspection) []string {
 		codes = append(codes, last)
 	}
 	switch {
+	case in.Withdrawn:
+		codes = append(codes, "withdrawn_in_doubt")
 	case in.InDoubt:
 		codes = append(codes, "in_doubt")
 	case !in.WaitingFunds:

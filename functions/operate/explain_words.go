@@ -17,6 +17,7 @@ type phrases struct {
 	noCode   string // likewise, where there is no ledger to look in
 	neither  string // likewise, with a ledger
 	proposed string // the number, its application
+	applied  string // the application
 	perhaps  string // what it may have been
 	comma    string
 
@@ -35,6 +36,7 @@ func phrasesIn(l explain.Language) phrases {
 			noCode:   "%s 不是已知的代码；如果是退款单号，查询需要设置 LEDGER_URL%s",
 			neither:  "%s 不是已知的代码，本账本里也没有这个单号的退款%s",
 			proposed: "本账本里没有退款 %s：它曾被提出，等待复核；结果见 operate application %s",
+			applied:  "%[1]s 是退款申请，不是退款单号：operate application %[1]s",
 			perhaps:  "；是不是 %s？",
 			comma:    "、",
 			ago:      "%s（%s 前）",
@@ -50,6 +52,7 @@ func phrasesIn(l explain.Language) phrases {
 		noCode:   "%s is no code that is known here; to look up a refund, LEDGER_URL is needed%s",
 		neither:  "%s is neither a code that is known here nor a refund in this ledger%s",
 		proposed: "no refund %s is on record here: it was proposed, and operate application %s shows what became of that",
+		applied:  "%[1]s is an application and no refund's number: operate application %[1]s shows it",
 		perhaps:  "; was it %s?",
 		comma:    ", ",
 		ago:      "%s (%s ago)",

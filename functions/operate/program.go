@@ -271,6 +271,9 @@ func says(err error) string {
 	if !ok {
 		return err.Error()
 	}
+	if errors.Is(err, refund.ErrLedger) && !errors.Is(err, context.Canceled) {
+		return fmt.Sprintf("the ledger did not answer: %v: %s", e.Err, check.LedgerRemedy(err, "LEDGER_URL"))
+	}
 	text := e.Message
 	if e.Upstream != "" {
 		text += " (" + e.Upstream + ")"

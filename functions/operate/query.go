@@ -65,7 +65,7 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	case inspectErr != nil:
 		return inspectErr
 	case refund.IsCode(err, refund.CodeNotFound) && all[0].State == "":
-		return unrecorded(all[0], "WeChat Pay holds no refund of this number, and neither does the ledger: %s", says(err))
+		return unrecorded(ctx, refunds, all[0], "WeChat Pay holds no refund of this number, and neither does the ledger: %s", says(err))
 	case err != nil && all[0].State == "":
 		return err
 	}
@@ -77,7 +77,7 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	if err != nil && (d.Upstream == nil || d.Upstream.releasable.IsZero()) {
 		return err
 	}
-	return d.Upstream.finding(no)
+	return p.differs(d.Upstream, no)
 }
 
 func (p *program) queryOrder(ctx context.Context, refunds *refund.Service, l refund.Lookup) error {
@@ -181,9 +181,9 @@ func minor(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// finding is the error with which a command ends that has found a difference, or has not
+// differs is the error with which a command ends that has found a difference, or has not
 // found out.
-func (u *upstream) finding(no string) error {
+func (p *program) differs(u *upstream, no string) error {
 	switch {
 	case u == nil:
 		return nil
@@ -197,7 +197,7 @@ func (u *upstream) finding(no string) error {
 		fields = append(fields, fmt.Sprintf("%s is %s here and %s at WeChat Pay", d.Field, d.Ledger, d.Upstream))
 	}
 	if !u.releasable.IsZero() {
-		return finding("WeChat Pay holds no refund of this number: %s is in doubt here alone; operate release %s ends it", no, no)
+		return finding("WeChat Pay holds no refund of this number: %s is in doubt here alone; operate release %s ends it, %s", no, no, p.from(u.releasable))
 	}
 	return finding("%s: %s", no, strings.Join(fields, "; "))
 }

@@ -125,6 +125,12 @@ func (p *program) refund(ctx context.Context, event []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := allKnown(event); err != nil {
+		return err
+	}
+	if err := sys.Refunds.Bind(ctx); err != nil {
+		return err
+	}
 	if err := sys.Refunds.CheckClock(ctx); err != nil {
 		return err
 	}
@@ -137,6 +143,24 @@ func (p *program) refund(ctx context.Context, event []byte) error {
 		return err
 	}
 	return p.printReply(sys.Refunds, req, dispatcher.Invoke(ctx, p.caller(), event))
+}
+
+// allKnown refuses a field that no refund has. The functions ignore what they do not know;
+// here somebody has written it for this one refund, and it would be dropped.
+func allKnown(event []byte) error {
+	strict := json.NewDecoder(bytes.NewReader(event))
+	strict.DisallowUnknownFields()
+	var into struct {
+		Type string
+		Data refund.Request
+	}
+	if err := strict.Decode(&into); err != nil {
+		if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+			return usage("-f: a refund has no field %s", name)
+		}
+		return err
+	}
+	return nil
 }
 
 // A reply is the dispatcher's, as far as the table shows it.
@@ -195,12 +219,15 @@ func (p *program) printProposed(req refund.Request, answer []byte) error {
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return err
 	}
-	next := "operate application " + r.Data.ID + " shows it"
-	if r.Data.State == refund.ApplicationPending {
-		next = "somebody else: operate approve " + r.Data.ID
+	next, yet := "operate application "+r.Data.ID+" shows it", ""
+	switch r.Data.State {
+	case refund.ApplicationPending:
+		next, yet = "somebody else: operate approve "+r.Data.ID, " yet"
+	case refund.ApplicationApproved:
+		yet = " under this number"
 	}
 	p.print(nil, func(w io.Writer) {
-		fmt.Fprintf(w, "%s is not refunded yet: %s.\nThe application is %s; %s\n", req.OutRefundNo, r.Message, r.Data.ID, next)
+		fmt.Fprintf(w, "%s is not refunded%s: %s.\nThe application is %s; %s\n", req.OutRefundNo, yet, r.Message, r.Data.ID, next)
 	})
 	if r.Data.State != refund.ApplicationPending && r.Data.State != refund.ApplicationApproved {
 		return finding("the application is %s", strings.ToLower(string(r.Data.State)))
@@ -213,7 +240,7 @@ func (r reply) next() string {
 	next := map[string]string{
 		"never":       "repeating it as it is is useless",
 		"same_number": "repeat the same command",
-		"later":       "repeat the same command later",
+		"later":       "repeat the same command later, once anything that it names is mended",
 		"new_number":  "only another number can succeed",
 	}[r.Retry]
 	if r.RetryAfter > 0 {

@@ -83,11 +83,13 @@ func TestRefundFromJSON(t *testing.T) {
 		`{} {}`:                                 "that is not JSON",
 		`{},"type":"wxpay_refund_query"`:        "that is not JSON",
 		strings.Replace(whole, "60", "60.5", 1): "amount.refund must be in fen, an integer",
-		strings.Replace(whole, `"reason"`, `"Reason"`, 1): "Reason must be written reason",
-		strings.Replace(whole, `{`, `{"reason":"x",`, 1):  "reason stands twice",
-		strings.Replace(whole, `"json-1"`, `17`, 1):       "out_refund_no must be a string",
-		`{"data":` + whole + `}`:                          "out_refund_no is required",
-		`"` + strings.Repeat("x", 1<<20) + `"`:            "the file has more than 1048576 bytes",
+		strings.Replace(whole, `"reason"`, `"Reason"`, 1):             "Reason must be written reason",
+		strings.Replace(whole, `{`, `{"reason":"x",`, 1):              "reason stands twice",
+		strings.Replace(whole, `"reason"`, `"reasn"`, 1):              `a refund has no field "reasn"`,
+		strings.Replace(whole, `"refund"`, `"refunds":1,"refund"`, 1): `a refund has no field "refunds"`,
+		strings.Replace(whole, `"json-1"`, `17`, 1):                   "out_refund_no must be a string",
+		`{"data":` + whole + `}`:                                      "out_refund_no is required",
+		`"` + strings.Repeat("x", 1<<20) + `"`:                        "the file has more than 1048576 bytes",
 	} {
 		w.operateWith(t.Context(), strings.NewReader(text), "refund", "-f", "-", "-yes").want(codeUsage, want)
 	}

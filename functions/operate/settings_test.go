@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -207,4 +208,31 @@ func TestLedgerThatIsNotThereIsRefused(t *testing.T) {
 	}
 	w.settings["LEDGER_URL"] = newLedger(t)
 	w.operate("alarms").want(codeDone, "No alarm is open.")
+}
+
+// A ledger that cannot be reached, or does not let us in, leads to the setting or the flag
+// that names it, from every command.
+func TestALedgerThatCannotBeReachedLeadsToItsSetting(t *testing.T) {
+	w := newWorld(t, "apiv3", "order-1")
+	here := w.settings["LEDGER_URL"]
+	for _, flag := range []string{"-from", "-to"} {
+		args := []string{"copy", "-from", here, "-to", here + ".copy"}
+		args[slices.Index(args, flag)+1] = "postgres://root@127.0.0.1:1/test"
+		w.operate(args...).want(codeFinding, flag+": the ledger did not answer: ", "or correct host and port in "+flag)
+	}
+	w.settings["LEDGER_URL"] = "postgres://root@127.0.0.1:1/test"
+	for _, args := range [][]string{{"list"}, {"alarms"}, {"show", "r"}, {"verify"}, {"applications"}, {"query", "r"}, {"reconcile"}, {"bill"}, refundArgs("order-1", "r", "-yes")} {
+		got := w.operate(args...).want(codeFinding, "the ledger did not answer: ", "nothing listens there: start the server, or correct host and port in LEDGER_URL")
+		if strings.Contains(got.stderr, "repeat identically") {
+			t.Errorf("%q: nothing comes of repeating it: %s", args, got.stderr)
+		}
+	}
+}
+
+// An empty name is none, and not the login's.
+func TestAnEmptyNameIsRefused(t *testing.T) {
+	w := newWorld(t, "apiv3")
+	for _, args := range [][]string{{"-as", "", "list"}, {"list", "-as", ""}, {"list", "-as="}} {
+		w.operate(args...).want(codeUsage, "-as", "must be your name")
+	}
 }

@@ -147,7 +147,7 @@ func (p *program) show(ctx context.Context, operands []string, upstream bool) er
 		d.Upstream = askUpstream(ctx, refunds, in)
 	}
 	p.printDetail(d, p.clock())
-	return d.Upstream.finding(no)
+	return p.differs(d.Upstream, no)
 }
 
 // printDetail prints a refund: what is true of it, then what has happened.
@@ -209,6 +209,8 @@ func (d detail) stateText() string {
 		return "unknown here"
 	case d.NumberTaken:
 		return d.State + ": another refund has the number, and the rest is about that one"
+	case d.at.Withdrawn:
+		return d.State + ", in doubt: WeChat Pay may have it or not; withdrawn: it is not submitted again, and ends by itself"
 	case d.InDoubt:
 		return d.State + ", in doubt: WeChat Pay may have it or not"
 	case d.Silent:

@@ -67,6 +67,9 @@ func verify(ctx context.Context, p *program, _ []string) error {
 			fmt.Fprintln(w, "Nothing is wrong.")
 		}
 	})
+	if o, err := refund.ReadOwnership(ctx, refunds.Ledger); err == nil && o.Closed != nil && o.Closed.Why == refund.ClosedAsCopy && o.Closed.Whole.IsZero() {
+		return finding("%s: this ledger is a copy that is not complete yet; run operate copy again, which goes on, and then this", counted(out.Findings, "finding", "findings"))
+	}
 	if out.Findings > 0 {
 		return finding("%s: the handbook says what each code means", counted(out.Findings, "finding", "findings"))
 	}

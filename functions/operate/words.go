@@ -78,6 +78,20 @@ func (f *fen) Set(text string) error {
 	return nil
 }
 
+// An operatorName is a name that a flag takes: who gives none does not mean the login's, as
+// where a variable of a script is empty.
+type operatorName string
+
+func (n *operatorName) String() string { return string(*n) }
+
+func (n *operatorName) Set(text string) error {
+	if text == "" {
+		return errors.New("must be your name")
+	}
+	*n = operatorName(text)
+	return nil
+}
+
 // A count is a number of things that a flag takes, in ten as a [fen] is.
 type count int
 

@@ -86,23 +86,23 @@ type coded interface {
 	Do() string // about it; "": nothing is known
 }
 
-// database says what to do about an error of the ledger.
-func database(err error) string {
+// LedgerRemedy says what to do about an error of a ledger that a setting or a flag names.
+func LedgerRemedy(err error, setting string) string {
 	if errors.Is(err, ledger.ErrNewer) {
 		return "a newer version has been at work: deploy all functions, and run this, from that version"
 	}
 	if known, ok := errors.AsType[coded](err); ok && known.Do() != "" {
 		return known.Do()
 	}
-	if do := network(err, ledgerURL); do != "" {
+	if do := network(err, setting); do != "" {
 		return do
 	}
-	const (
-		password = "correct user and password in LEDGER_URL (percent-encoded: # is %23), and see that this user may come from here"
-		plugin   = "let this user log in with a password (mysql_native_password or caching_sha2_password), or correct the user in LEDGER_URL"
-		renew    = "give this user a new password, and write it into LEDGER_URL"
-		access   = "let this user into the database, and create and change tables there (GRANT), or correct user and database in LEDGER_URL"
-		none     = "create the database, or correct its name in LEDGER_URL"
+	var (
+		password = "correct user and password in " + setting + " (percent-encoded: # is %23), and see that this user may come from here"
+		plugin   = "let this user log in with a password (mysql_native_password or caching_sha2_password), or correct the user in " + setting
+		renew    = "give this user a new password, and write it into " + setting
+		access   = "let this user into the database, and create and change tables there (GRANT), or correct user and database in " + setting
+		none     = "create the database, or correct its name in " + setting
 		grant    = "let this user create and change tables there, or have somebody create the table who may"
 		migrate  = "apply the files in migrations of the package by CloudBase's own command (tcb db pg migration), whose role may change tables"
 		later    = "run this again in a minute; if it stays so, see in CloudBase's console whether the database runs, and has connections left"
@@ -125,11 +125,11 @@ func database(err error) string {
 	case "DATABASE_EXEC_ERROR", "INTERNAL_ERROR":
 		return later
 	case "ResourceNotFoundException":
-		return "create the table as template.yaml does, or correct its name and region in LEDGER_URL"
+		return "create the table as template.yaml does, or correct its name and region in " + setting
 	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException", "IncompleteSignatureException":
 		return "give this program credentials that may use the table (the policy in template.yaml)"
 	}
-	return "the text says what the database does not like; shared/ledger/README.md says what each needs"
+	return "the text says what the database does not like; correct " + setting + " if it is about that (shared/ledger/README.md says what each takes)"
 }
 
 // databaseCode is the database's own code: SQLSTATE of PostgreSQL, MySQL's number,

@@ -34,7 +34,7 @@ func TestEveryCodeOfALoginLeadsToTheLogin(t *testing.T) {
 		{&mysql.MySQLError{Number: 1862, SQLState: [5]byte([]byte("HY000"))}, "a new password"},
 		{&mysql.MySQLError{Number: 1044, SQLState: [5]byte([]byte("42000"))}, "into the database"},
 	} {
-		if got := database(fmt.Errorf("ledger: schema: %w", c.err)); !strings.Contains(got, c.do) {
+		if got := LedgerRemedy(fmt.Errorf("ledger: schema: %w", c.err), ledgerURL); !strings.Contains(got, c.do) {
 			t.Errorf("%v: got %q, want %q", c.err, got, c.do)
 		}
 	}
@@ -47,7 +47,7 @@ func TestAnUnknownEnvironmentIsNoUnknownHost(t *testing.T) {
 		"db.shop.example": "the host's name is not known here",
 	} {
 		err := fmt.Errorf("ledger: get: %w", &net.DNSError{Err: "no such host", Name: name, IsNotFound: true})
-		if got := database(err); !strings.Contains(got, do) {
+		if got := LedgerRemedy(err, ledgerURL); !strings.Contains(got, do) {
 			t.Errorf("%s: got %q, want %q", name, got, do)
 		}
 	}

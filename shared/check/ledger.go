@@ -92,7 +92,7 @@ func Missing(url string) (r Result, missing bool) {
 // unopened has a line for each thing that keeps the ledger from being used.
 func unopened(name string, err error) (all []Result) {
 	for _, each := range findings(err) {
-		do := database(each)
+		do := LedgerRemedy(each, ledgerURL)
 		all = append(all, problem(name, strings.TrimSuffix(line(each), "; "+do), do)) // some say that themselves
 	}
 	return all
@@ -123,7 +123,7 @@ func (c *checker) speed(ctx context.Context, store refund.Ledger, scheme string)
 		began := time.Now()
 		items, err := store.Get(ctx, refund.CheckKey)
 		if err != nil {
-			return problem(name, "it does not read: "+line(err), database(err))
+			return problem(name, "it does not read: "+line(err), LedgerRemedy(err, ledgerURL))
 		}
 		reads = append(reads, time.Since(began))
 		if refused {
@@ -133,7 +133,7 @@ func (c *checker) speed(ctx context.Context, store refund.Ledger, scheme string)
 		item.Body = []byte(`{}`)
 		began = time.Now()
 		if err := store.Commit(ctx, item); err != nil && !errors.Is(err, refund.ErrStale) { // another check is at work
-			return problem(name, "it does not write: "+line(err), database(err))
+			return problem(name, "it does not write: "+line(err), LedgerRemedy(err, ledgerURL))
 		}
 		commits = append(commits, time.Since(began))
 	}
@@ -180,7 +180,7 @@ func (c *checker) bound(ctx context.Context) Result {
 	case errors.Is(err, refund.ErrNotOurs):
 		return problem(name, refund.AsError(err).Message, "correct LEDGER_URL, or WXPAY_MCHID and WXPAY_SUB_MCHID; a ledger is one merchant's for ever")
 	case err != nil:
-		return problem(name, line(err), database(err))
+		return problem(name, line(err), LedgerRemedy(err, ledgerURL))
 	case !bound:
 		return note(name, "the ledger is nobody's yet: the first refund makes it merchant "+ours+"'s", "")
 	}
@@ -211,7 +211,7 @@ func (c *checker) timer(ctx context.Context) Result {
 	age := now.Sub(at)
 	switch text := fmt.Sprintf("reconcile last ran %s ago", age.Round(time.Second)); {
 	case err != nil:
-		return problem(name, line(err), database(err))
+		return problem(name, line(err), LedgerRemedy(err, ledgerURL))
 	case at.IsZero():
 		return neverRan()
 	case age < -refund.LateRun:

@@ -1,6 +1,7 @@
 package refund
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -78,6 +79,25 @@ func (a *application) whyProposed(now time.Time) string {
 
 // errNeedsApproval is why a refund is proposed instead of claimed.
 var errNeedsApproval = errors.New("refund: this needs another person's approval")
+
+// decidedBefore is the application whose decision a caller repeats by hand: it is approved,
+// its refund was refused, and this is the same refund. "" if it is none. Without it, nobody
+// would note that the application is refunded after all.
+func (s *Service) decidedBefore(ctx context.Context, tx *txn, req Request) (id string, err error) {
+	if tx.rec.State != Rejected || tx.rec.Application == "" {
+		return "", nil
+	}
+	a, _, err := s.readApplication(ctx, tx.rec.Application)
+	switch {
+	case IsCode(err, CodeNotFound):
+		return "", nil
+	case err != nil:
+		return "", err
+	case a.State == ApplicationApproved && difference(a.Request, req) == "":
+		return a.ID, nil
+	}
+	return "", nil
+}
 
 // permits reports why a claim cannot be made under the number; nil if it can. A claim by
 // the decision of an application needs that decision to stand, about that refund.

@@ -40,6 +40,15 @@ func (s *Service) claim(ctx context.Context, caller Caller, req Request, applica
 			if err != nil {
 				return err
 			}
+			if application == "" {
+				if application, err = s.decidedBefore(ctx, tx, req); err != nil {
+					return err
+				}
+				if application != "" {
+					mayBy = application
+					continue
+				}
+			}
 			if err := tx.permits(application, req, s.now()); err != nil {
 				return err
 			}
@@ -234,6 +243,9 @@ func (tx *txn) claimNew(caller Caller, req Request, rules rules, now time.Time) 
 	if tx.decided {
 		rec.ClaimedBy, rec.Application = "", tx.application.ID
 		tx.application.Claims++
+		if tx.application.LookAt.IsZero() { // it had come to rest
+			tx.application.LookAt, tx.application.Looks = now.Add(queryBackoff(0)), 0
+		}
 	} else if tx.needsApproval(rules.policy, caller, req.Amount, now) {
 		return errNeedsApproval
 	}

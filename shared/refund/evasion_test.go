@@ -491,3 +491,54 @@ func TestANumberThatWaitsIsNoOtherApplications(t *testing.T) {
 	}
 	f.verified(t)
 }
+
+// What was approved and refused, and is repeated by hand under its number, is the approved
+// refund: the application is refunded by it, and its alarm ends.
+func TestAnApprovedRefundThatIsRepeatedByHandIsItsApplications(t *testing.T) {
+	for name, begin := range map[string]func(f *fixture) (id string, req refund.Request){
+		"proposed": func(f *fixture) (string, refund.Request) {
+			f.Policy.ApprovalFen = 5
+			_, err := f.Refund(t.Context(), operatorA, request("R1", 40))
+			return wantCode(t, err, refund.CodeProposed, refund.Later).Proposed.ID, request("R1", 40)
+		},
+		"applied for": func(f *fixture) (string, refund.Request) {
+			return f.applies(t, applyFor(40)).ID, refund.Request{}
+		},
+	} {
+		for who, by := range map[string]refund.Caller{"server": server, "who approved": operatorB} {
+			f := shop(t)
+			id, req := begin(f)
+			f.up.before = refusal(refund.CodeRejected, refund.LaterOrFix, "NO_AUTH")
+			_, err := f.Approve(t.Context(), operatorB, refund.Decision{ApplicationID: id})
+			wantCode(t, err, refund.CodeRejected, refund.LaterOrFix)
+			f.wait(t, time.Hour)
+			f.wantOpen(t, "after it was refused", "application/"+id+" approved_unrefunded")
+			f.up.before = nil
+			if req.OutRefundNo == "" {
+				a, err := f.Application(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				in, err := f.Inspect(t.Context(), a.OutRefundNo)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req = in[0].Request
+			}
+			if _, err := f.Refund(t.Context(), by, req); err != nil {
+				t.Fatalf("%s, %s: %v", name, who, err)
+			}
+			f.up.set(req.OutRefundNo, refund.StatusSuccess)
+			f.wait(t, 2*time.Hour)
+			if in, err := f.Inspect(t.Context(), req.OutRefundNo); err != nil || in[0].Application != id {
+				t.Errorf("%s, %s: the refund is of application %q, %v", name, who, in[0].Application, err)
+			}
+			page, err := f.ListFor(t.Context(), server, refund.ApplicationQuery{State: string(refund.ApplicationRefunded)})
+			if err != nil || page.Total != 1 {
+				t.Errorf("%s, %s: %d applications are refunded, %v", name, who, page.Total, err)
+			}
+			f.wantOpen(t, "after it was refunded")
+			f.verified(t)
+		}
+	}
+}

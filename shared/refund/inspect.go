@@ -15,6 +15,7 @@ type Inspection struct {
 	External    bool    // never claimed here
 	Silent      bool    // external, from a bill: subscribers are not told of it unless a person has it redelivered
 	InDoubt     bool    // claimed and submitted, and nobody waits for the answer any more
+	Withdrawn   bool    // in doubt, and never submitted again: see [Service.Cancel]
 	Attention   bool    // a person should look at it: a cause of alarm is open, or a delivery was given up
 	Request     Request // what was claimed; of an external refund, what the upstream reported
 	Refund      Refund  // what the upstream has reported, completed by what was claimed
@@ -105,7 +106,7 @@ func (r *record) inspection(now time.Time) Inspection {
 	return Inspection{
 		ReleasableAt: releasable,
 		WaitingFunds: r.waits(), WaitingSince: since, WaitingUntil: until,
-		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Silent: r.Silent, InDoubt: r.inDoubt(now), Attention: r.needsAttention(),
+		OutRefundNo: r.Request.OutRefundNo, State: r.State, External: r.External, Silent: r.Silent, InDoubt: r.inDoubt(now), Withdrawn: r.inDoubt(now) && r.Cancelled, Attention: r.needsAttention(),
 		Request: r.Request, Refund: r.view(),
 		Held: r.Held, Refusal: r.Refusal, NumberTaken: r.NumberTaken, Causes: r.Causes, ClaimedAt: r.ClaimedAt, Application: r.Application, Proposed: r.Proposed, History: r.History, Pending: r.pending(),
 	}

@@ -182,12 +182,21 @@ func timeIsUp(err error) *Error {
 	return unavailable("the time for this call has run out; repeat identically", err)
 }
 
+// ErrLedger is beside the cause where the ledger did not answer, or not as it should.
+var ErrLedger = errors.New("refund: the ledger did not answer")
+
+// A ledgerFailure is what the ledger said, and [ErrLedger].
+type ledgerFailure struct{ error }
+
+func (f ledgerFailure) Is(target error) bool { return target == ErrLedger }
+func (f ledgerFailure) Unwrap() error        { return f.error }
+
 // ledgerError keeps [ErrStale] and turns every other failure into an unknown outcome.
 func ledgerError(err error) error {
 	if err == nil || errors.Is(err, ErrStale) {
 		return err
 	}
-	return unavailable("the ledger did not answer; repeat identically", err)
+	return unavailable("the ledger did not answer; repeat identically", ledgerFailure{err})
 }
 
 // callContext bounds an upstream call so that time is left to record its answer.

@@ -152,7 +152,7 @@ func applications(b *consoletest.Tab, w *world) {
 // A view is one of the page's, by its address.
 type view struct{ name, hash string }
 
-// looks goes through views: at both widths and in both languages nothing is cut off or
+// looks goes through views: at each width and in both languages nothing is cut off or
 // left without words, and in both schemes everything can be read.
 func looks(b *consoletest.Tab, views []view) {
 	b.T.Helper()
@@ -167,8 +167,8 @@ func looks(b *consoletest.Tab, views []view) {
 	}
 	for _, language := range []string{"en", "zh-CN"} {
 		b.Until("the language is "+language, fmt.Sprintf("document.documentElement.lang === %q", language))
-		for _, width := range []int64{1440, 375} {
-			b.Resize(width, map[int64]int64{1440: 900, 375: 812}[width])
+		for _, width := range []int64{1440, 375, 320} { // the last: the narrowest that pages are made for (WCAG 2.2, 1.4.10)
+			b.Resize(width, map[int64]int64{1440: 900, 375: 812, 320: 640}[width])
 			for _, v := range views {
 				consoletest.Ask[bool](b, fmt.Sprintf("new Promise((done) => { location.hash = %q; setTimeout(() => done(true), 150) })", v.hash))
 				b.Until("it is there", "!document.querySelector('#title')?.innerText.includes('One moment') && !document.querySelector('[aria-busy]')")

@@ -118,7 +118,7 @@ func (c *Console) can(in refund.Inspection) []string {
 	if !in.State.Final() {
 		can = append(can, "query")
 	}
-	if in.State == refund.Claimed && (in.InDoubt || in.WaitingFunds) {
+	if in.State == refund.Claimed && (in.InDoubt && !in.Withdrawn || in.WaitingFunds) {
 		can = append(can, "cancel")
 	}
 	if in.InDoubt {
