@@ -114,7 +114,10 @@ func Write(w io.Writer, results []Result) {
 			status = "PROBLEM" // to be seen among many
 		}
 		if r.Do != "" {
-			text += ". Do: " + r.Do
+			if !strings.HasSuffix(text, "?") {
+				text += "."
+			}
+			text += " Do: " + r.Do
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", status, r.Name, text) // to a terminal, whose failure cannot be told anybody
 	}

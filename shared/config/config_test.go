@@ -253,6 +253,12 @@ func TestUnreadNamesAreTold(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	for _, name := range []string{"REFUND_MAX_AMOUNT", "REFUND_APPROVAL_YUAN", "ALERT_WEBHOOK_URL"} { // a rule that somebody believes in
+		get := func(of string) string { return map[string]string{name: "canary"}[of] }
+		if got := config.Unread(get, name); !slices.Equal(got, []string{name + " is not a setting, and is not read"}) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
 }
 
 // The ledger's problem is told together with the others, and not once they are mended.

@@ -106,12 +106,25 @@ func (r *reader) misspelt(names []string) {
 	}
 }
 
-// Unread lists what nobody reads although it is nearly a setting, and [Load] lets be: it
-// may be another program's. It names the process's variables and names, a sentence each.
+// Unread lists what nobody reads although it is nearly a setting, or begins as those of
+// refunds and alarms do, and [Load] lets be: it may be another program's. It names the
+// process's variables and names, a sentence each.
 func Unread(getenv func(string) string, names ...string) (unread []string) {
 	r := &reader{getenv: getenv}
-	for name, s := range r.nearly(append(environ(), names...)) {
+	names = append(environ(), names...)
+	near, known := map[string]bool{}, map[string]bool{}
+	for name, s := range r.nearly(names) {
+		near[name] = true
 		unread = append(unread, name+" is not a setting, and is not read: "+s.Name+" is")
+	}
+	for _, s := range Settings() {
+		known[s.Name] = true
+	}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		ours := slices.ContainsFunc([]string{"REFUND_", "ALERT_"}, func(begin string) bool { return strings.HasPrefix(name, begin) })
+		if ours && !near[name] && !known[name] && r.raw(name) != "" {
+			unread = append(unread, name+" is not a setting, and is not read")
+		}
 	}
 	return unread
 }
