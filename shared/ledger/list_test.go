@@ -325,6 +325,7 @@ func FuzzCursor(f *testing.F) {
 	f.Add(encodeCursor("class 007 a"))
 	f.Add(encodeCursor("class 7"))
 	f.Add(encodeCursor("1 2 3 "))
+	f.Add("a2V\r\r5IH4") // "key ~", and ends of lines
 	f.Fuzz(func(t *testing.T, s string) {
 		read := 0
 		if p, err := parsePosition(s, at(0)); err == nil && s != "" {

@@ -316,7 +316,7 @@ func (f Filter) parseCursor(cursor string, now time.Time) (listPlace, error) {
 	}
 	var p listPlace
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || json.Unmarshal(text, &p) != nil || p.Filter != whose || p.Source < 0 {
+	if err != nil || base64.RawURLEncoding.EncodeToString(text) != cursor || json.Unmarshal(text, &p) != nil || p.Filter != whose || p.Source < 0 {
 		return p, invalidf("the cursor is none, or of a list with another filter")
 	}
 	return p, nil
