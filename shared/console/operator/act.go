@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -101,6 +102,11 @@ func (c *Console) query(ctx context.Context, d decision) (any, error) {
 		return nil, err
 	}
 	_, err := c.cfg.Refunds.QueryRefund(ctx, c.caller(), refund.Lookup{OutRefundNo: d.no})
+	if e, ok := errors.AsType[*refund.Error](err); ok && refund.IsCode(e.Err, refund.CodeNotFound) {
+		if in, failed := c.inspect(ctx, d.no); failed == nil && in.InDoubt {
+			return nil, &console.Refusal{Status: http.StatusNotFound, Text: "WeChat Pay holds no refund of this number: it is in doubt here alone, and release may end it from " + stamp(in.ReleasableAt) + " on"}
+		}
+	}
 	return done(err)
 }
 

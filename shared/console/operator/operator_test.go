@@ -450,3 +450,29 @@ func TestAClockThatIsBehindIsSaidAndChangesNothing(t *testing.T) {
 		t.Errorf("got %s", answer)
 	}
 }
+
+// What WeChat Pay has not is said to be ended by release, and when; what was withdrawn is
+// not offered to be withdrawn again.
+func TestADoubtIsMetWithWhatEndsIt(t *testing.T) {
+	w := open(t, file(t), true)
+	w.pay("A1")
+	w.fault(`{"upstream":"500_before","count":1}`)
+	if err := w.refund(server, "A1", "doubt-1", 100); err == nil {
+		t.Fatal("the refund is not in doubt")
+	}
+	can := func() string {
+		return strings.Join(get[struct{ Can []string }](w, "refunds/doubt-1").Can, " ")
+	}
+	if got := can(); got != "query cancel release" {
+		t.Errorf("offered are %s", got)
+	}
+	said := string(w.call("POST", "refunds/doubt-1/query", `{"confirm":"doubt-1"}`, http.StatusNotFound))
+	if !strings.Contains(said, "in doubt here alone, and release may end it from ") || !strings.Contains(said, "+08:00 on") {
+		t.Errorf("a query is told %s", said)
+	}
+	w.call("POST", "refunds/doubt-1/release", `{"confirm":"doubt-1"}`, http.StatusConflict) // too early
+	w.call("POST", "refunds/doubt-1/cancel", `{"confirm":"doubt-1"}`, 200)
+	if got := can(); got != "query release" {
+		t.Errorf("when it is withdrawn, offered are %s", got)
+	}
+}

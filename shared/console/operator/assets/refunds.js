@@ -77,5 +77,5 @@ function sidesCard(no, r, ui) {
   return h('div', { class: 'card', 'data-key': 'sides' }, h('h3', {}, t('records')),
     !asked && [h('p', { class: 'muted' }, t('sides.about')), h('div', { class: 'buttons' }, h('button', { type: 'button', class: 'quiet', 'data-do': 'sides', 'data-no': no }, t('sides.ask')))],
     asked && problem(entry),
-    both && records({ ours: both.ours, wechat: both.wechat, currency: r.currency, held: both.difference_held, arrived: both.difference_arrived }, t('sides.apart')))
+    both && records({ ours: both.ours, wechat: both.wechat, currency: r.currency, held: both.difference_held, arrived: both.difference_arrived }, t(both.wechat ? 'sides.apart' : 'sides.absent')))
 }
