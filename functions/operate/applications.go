@@ -213,7 +213,6 @@ func applicationID(operands []string) (string, error) {
 	return operands[0], nil
 }
 
-// printApplication prints an application: what is true of it, then what has happened.
 // application reads one application. A refund's number leads to the one that decided it.
 func application(ctx context.Context, refunds *refund.Service, id string) (refund.Application, error) {
 	a, err := refunds.Application(ctx, id)
@@ -230,6 +229,7 @@ func application(ctx context.Context, refunds *refund.Service, id string) (refun
 	return a, err
 }
 
+// printApplication prints an application: what is true of it, then what has happened.
 func (p *program) printApplication(a refund.Application) {
 	now := p.clock()
 	out := struct {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"wxrefund/shared/check"
 	"wxrefund/shared/config"
 	"wxrefund/shared/ledger"
 	"wxrefund/shared/refund"
@@ -204,7 +203,7 @@ func (p *program) openLedger(ctx context.Context, flag, url, key string) (string
 	}
 	p.closers = append(p.closers, func() { _ = store.Close() }) // what was committed is durable
 	if _, err := store.Get(ctx, refund.OwnershipKey); err != nil {
-		return "", nil, finding("%s: the ledger did not answer: %v: %s", flag, err, check.LedgerRemedy(err, flag))
+		return "", nil, finding("%s: %s", flag, unanswered(err, flag))
 	}
 	return url, store, nil
 }

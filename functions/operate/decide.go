@@ -152,7 +152,7 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 		return refund.Inspection{}, err
 	}
 	if all[0].State == "" {
-		return all[0], unrecorded(ctx, refunds, all[0], "no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
+		return all[0], unrecorded(ctx, refunds, all[0], phrasesIn(explain.English), "no refund %s is on record here; operate query %s asks WeChat Pay too", no, no)
 	}
 	return all[0], nil
 }
@@ -160,8 +160,7 @@ func known(ctx context.Context, refunds *refund.Service, no string) (refund.Insp
 // unrecorded says that a number has no refund on record, in the words of whoever looked for
 // one; a number that something waits under, or has waited, leads there instead, and so does
 // an application's id.
-func unrecorded(ctx context.Context, refunds *refund.Service, in refund.Inspection, format string, args ...any) error {
-	w := phrasesIn(explain.English)
+func unrecorded(ctx context.Context, refunds *refund.Service, in refund.Inspection, w phrases, format string, args ...any) error {
 	if in.Proposed != "" {
 		return finding(w.proposed, in.OutRefundNo, in.Proposed)
 	}

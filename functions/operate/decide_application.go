@@ -13,6 +13,16 @@ import (
 
 // What a person decides about an application.
 
+// deciding is the setup of a command that decides about an application, for a reason.
+func deciding(decide func(p *program, ctx context.Context, operands []string, reason string) error) func(*flag.FlagSet) action {
+	return func(f *flag.FlagSet) action {
+		reason := f.String("reason", "", "a `text` for the history")
+		return func(ctx context.Context, p *program, operands []string) error {
+			return decide(p, ctx, operands, *reason)
+		}
+	}
+}
+
 func approveCommand() command {
 	return command{
 		name: "approve", operands: "ID",
@@ -21,12 +31,7 @@ func approveCommand() command {
 			"number can certainly not succeed any more, it uses the application's next one. Whoever applied or proposed\n" +
 			"cannot approve; the history has your name and the reason.\n",
 		example: "approve BWZ5C4XG2Q7TLKJ3MNVRD6HFYA -reason checked",
-		setup: func(f *flag.FlagSet) action {
-			reason := f.String("reason", "", "a `text` for the history")
-			return func(ctx context.Context, p *program, operands []string) error {
-				return p.approve(ctx, operands, *reason)
-			}
-		},
+		setup:   deciding((*program).approve),
 	}
 }
 
@@ -66,12 +71,7 @@ func rejectCommand() command {
 		more: "An approval is taken back only while it has certainly led to no refund. Nothing is refunded then. Whoever\n" +
 			"applied or proposed cannot reject. The history has your name and the reason.\n",
 		example: "reject BWZ5C4XG2Q7TLKJ3MNVRD6HFYA -reason already-replaced",
-		setup: func(f *flag.FlagSet) action {
-			reason := f.String("reason", "", "a `text` for the history")
-			return func(ctx context.Context, p *program, operands []string) error {
-				return p.reject(ctx, operands, *reason)
-			}
-		},
+		setup:   deciding((*program).reject),
 	}
 }
 
@@ -84,15 +84,7 @@ func (p *program) reject(ctx context.Context, operands []string, reason string) 
 	if a.State == refund.ApplicationApproved {
 		what = "take back the approval of "
 	}
-	ctx, err = p.confirm(what+p.wish(a), a.ID)
-	if err != nil {
-		return err
-	}
-	if a, err = refunds.Reject(ctx, p.caller(), refund.Decision{ApplicationID: a.ID, Reason: reason}); err != nil {
-		return err
-	}
-	p.print(a.Masked(), func(w io.Writer) { fmt.Fprintf(w, "%s is rejected: nothing is refunded.\n", a.ID) })
-	return nil
+	return p.end(a, what, reason, refunds.Reject)
 }
 
 func withdrawCommand() command {
@@ -101,12 +93,7 @@ func withdrawCommand() command {
 		synopsis: "Take back a refund that you have proposed, while it waits",
 		more:     "Nothing is refunded, and its number stays used. Only who proposed it can; anybody else rejects it.\n",
 		example:  "withdraw PLZDCM27F7WUFBAIXX6X4XMQ -reason wrong-order",
-		setup: func(f *flag.FlagSet) action {
-			reason := f.String("reason", "", "a `text` for the history")
-			return func(ctx context.Context, p *program, operands []string) error {
-				return p.withdraw(ctx, operands, *reason)
-			}
-		},
+		setup:    deciding((*program).withdraw),
 	}
 }
 
@@ -118,14 +105,21 @@ func (p *program) withdraw(ctx context.Context, operands []string, reason string
 	if !a.MadeBy(p.caller()) {
 		return finding("%s was not proposed by you, operator %s: who proposed it can withdraw it, anybody else reject it", a.ID, p.as)
 	}
-	ctx, err = p.confirm("take back what you have proposed: "+p.wish(a), a.ID)
+	return p.end(a, "take back what you have proposed: ", reason, refunds.Withdraw)
+}
+
+// end decides an application without a refund, once the person has seen what that is.
+func (p *program) end(a refund.Application, what, reason string, decide func(context.Context, refund.Caller, refund.Decision) (refund.Application, error)) error {
+	ctx, err := p.confirm(what+p.wish(a), a.ID)
 	if err != nil {
 		return err
 	}
-	if a, err = refunds.Withdraw(ctx, p.caller(), refund.Decision{ApplicationID: a.ID, Reason: reason}); err != nil {
+	if a, err = decide(ctx, p.caller(), refund.Decision{ApplicationID: a.ID, Reason: reason}); err != nil {
 		return err
 	}
-	p.print(a.Masked(), func(w io.Writer) { fmt.Fprintf(w, "%s is withdrawn: nothing is refunded.\n", a.ID) })
+	p.print(a.Masked(), func(w io.Writer) {
+		fmt.Fprintf(w, "%s is %s: nothing is refunded.\n", a.ID, strings.ToLower(string(a.State)))
+	})
 	return nil
 }
 

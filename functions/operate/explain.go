@@ -104,14 +104,8 @@ func (p *program) explain(ctx context.Context, word, channel string, l explain.L
 	if err != nil {
 		return err
 	}
-	switch in := all[0]; {
-	case in.State == "" && in.Proposed != "":
-		return finding(w.proposed, in.OutRefundNo, in.Proposed)
-	case in.State == "":
-		if _, err := refunds.Application(ctx, word); err == nil {
-			return finding(w.applied, word)
-		}
-		return finding(w.neither, word, w.maybe(near))
+	if all[0].State == "" {
+		return unrecorded(ctx, refunds, all[0], w, w.neither, word, w.maybe(near))
 	}
 	found, err = explained(l, refunds.Channel.Spec().Name, codesOf(all[0])...)
 	if err != nil {

@@ -264,6 +264,12 @@ func (p *program) report(err error) int {
 	return code
 }
 
+// unanswered says that a ledger did not answer, and what to do about the setting or the flag
+// that names it.
+func unanswered(err error, setting string) string {
+	return fmt.Sprintf("the ledger did not answer: %v: %s", err, check.LedgerRemedy(err, setting))
+}
+
 // says is the sentence of an error, with the upstream's code and the cause where there
 // are any: the person may see what the log sees.
 func says(err error) string {
@@ -272,7 +278,7 @@ func says(err error) string {
 		return err.Error()
 	}
 	if errors.Is(err, refund.ErrLedger) && !errors.Is(err, context.Canceled) {
-		return fmt.Sprintf("the ledger did not answer: %v: %s", e.Err, check.LedgerRemedy(err, "LEDGER_URL"))
+		return unanswered(e.Err, "LEDGER_URL")
 	}
 	text := e.Message
 	if e.Upstream != "" {

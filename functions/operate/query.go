@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxrefund/shared/explain"
 	"wxrefund/shared/refund"
 )
 
@@ -65,7 +66,7 @@ func (p *program) query(ctx context.Context, l refund.Lookup, operands []string)
 	case inspectErr != nil:
 		return inspectErr
 	case refund.IsCode(err, refund.CodeNotFound) && all[0].State == "":
-		return unrecorded(ctx, refunds, all[0], "WeChat Pay holds no refund of this number, and neither does the ledger: %s", says(err))
+		return unrecorded(ctx, refunds, all[0], phrasesIn(explain.English), "WeChat Pay holds no refund of this number, and neither does the ledger: %s", says(err))
 	case err != nil && all[0].State == "":
 		return err
 	}

@@ -112,35 +112,41 @@ func (r *reader) misspelt(names []string) {
 func Unread(getenv func(string) string, names ...string) (unread []string) {
 	r := &reader{getenv: getenv}
 	names = append(environ(), names...)
-	near, known := map[string]bool{}, map[string]bool{}
+	told := isSetting()
 	for name, s := range r.nearly(names) {
-		near[name] = true
+		told[name] = true
 		unread = append(unread, name+" is not a setting, and is not read: "+s.Name+" is")
 	}
-	for _, s := range Settings() {
-		known[s.Name] = true
-	}
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+	for _, name := range sorted(names) {
 		ours := slices.ContainsFunc([]string{"REFUND_", "ALERT_"}, func(begin string) bool { return strings.HasPrefix(name, begin) })
-		if ours && !near[name] && !known[name] && r.raw(name) != "" {
+		if ours && !told[name] && r.raw(name) != "" {
 			unread = append(unread, name+" is not a setting, and is not read")
 		}
 	}
 	return unread
 }
 
+// isSetting has the name of every setting.
+func isSetting() map[string]bool {
+	known := map[string]bool{}
+	for _, s := range Settings() {
+		known[s.Name] = true
+	}
+	return known
+}
+
+// sorted are the names in order, each once.
+func sorted(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
+
 func (r *reader) channel() string { return cmp.Or(r.raw("WXPAY_CHANNEL"), "apiv3") }
 
 // nearly yields the names of set variables that are nearly a setting which this channel
 // reads, and that setting, in the order of the names.
 func (r *reader) nearly(names []string) iter.Seq2[string, Setting] {
-	settings, known := Settings(), map[string]bool{}
-	for _, s := range settings {
-		known[s.Name] = true
-	}
+	settings, known := Settings(), isSetting()
 	channel := r.channel()
 	return func(yield func(string, Setting) bool) {
-		for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		for _, name := range sorted(names) {
 			if known[name] || r.raw(name) == "" {
 				continue
 			}

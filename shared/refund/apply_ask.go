@@ -34,17 +34,17 @@ func (p payerItem) tooOften() bool {
 // evidence for REFUND_OPERATORS: the openid stays out of the log.
 func (s *Service) refuseApplicant(ctx context.Context, caller Caller) error {
 	s.log(ctx, slog.LevelWarn, "denied", "", "caller", caller)
-	if err := s.countRefused(ctx, caller); err != nil {
+	if err := s.countToday(ctx, caller, func(p *payerItem) { p.Refused++ }); err != nil {
 		return err
 	}
 	return errNotPayer()
 }
 
-// countRefused counts that somebody wanted something of an order that is not theirs.
-func (s *Service) countRefused(ctx context.Context, caller Caller) error {
+// countToday counts that somebody wanted something of an order that is not theirs.
+func (s *Service) countToday(ctx context.Context, caller Caller, count func(*payerItem)) error {
 	return updateItem(ctx, s, payerKey(caller), func(p *payerItem) error {
 		p.on(s.now())
-		p.Refused++
+		count(p)
 		return nil
 	})
 }

@@ -196,11 +196,7 @@ func (s *Service) hasPaid(ctx context.Context, caller Caller, a *orderAccount) (
 		return true, nil
 	}
 	// By itself: whether there was a refund to ask about, no other answer may tell.
-	return false, updateItem(ctx, s, payerKey(caller), func(p *payerItem) error {
-		p.on(s.now())
-		p.Asked++
-		return nil
-	})
+	return false, s.countToday(ctx, caller, func(p *payerItem) { p.Asked++ })
 }
 
 // keepFacts keeps what the upstream has told of an order. If that fails, it is asked again.

@@ -115,26 +115,13 @@ func (c *Console) countApplications(ctx context.Context, o *overview) error {
 	return err
 }
 
-func (c *Console) approve(ctx context.Context, d decision) (any, error) {
-	if err := d.confirmed(d.no); err != nil {
-		return nil, err
+// decide decides about an application, once its id was typed.
+func (c *Console) decide(how func(context.Context, refund.Caller, refund.Decision) (refund.Application, error)) func(context.Context, decision) (any, error) {
+	return func(ctx context.Context, d decision) (any, error) {
+		if err := d.confirmed(d.no); err != nil {
+			return nil, err
+		}
+		_, err := how(ctx, c.caller(), refund.Decision{ApplicationID: d.no, Reason: d.Note})
+		return done(err)
 	}
-	_, err := c.cfg.Refunds.Approve(ctx, c.caller(), refund.Decision{ApplicationID: d.no, Reason: d.Note})
-	return done(err)
-}
-
-func (c *Console) reject(ctx context.Context, d decision) (any, error) {
-	if err := d.confirmed(d.no); err != nil {
-		return nil, err
-	}
-	_, err := c.cfg.Refunds.Reject(ctx, c.caller(), refund.Decision{ApplicationID: d.no, Reason: d.Note})
-	return done(err)
-}
-
-func (c *Console) withdraw(ctx context.Context, d decision) (any, error) {
-	if err := d.confirmed(d.no); err != nil {
-		return nil, err
-	}
-	_, err := c.cfg.Refunds.Withdraw(ctx, c.caller(), refund.Decision{ApplicationID: d.no, Reason: d.Note})
-	return done(err)
 }

@@ -69,9 +69,9 @@ func (c *Console) endpoints(at string) []console.Endpoint {
 		{Pattern: "POST " + at + "refunds/{no}/cancel", Handle: c.act(c.cancel)},
 		{Pattern: "POST " + at + "refunds/{no}/release", Handle: c.act(c.release)},
 		{Pattern: "POST " + at + "refunds/{no}/redeliver", Handle: c.act(c.redeliver)},
-		{Pattern: "POST " + at + "applications/{no}/approve", Handle: c.act(c.approve)},
-		{Pattern: "POST " + at + "applications/{no}/reject", Handle: c.act(c.reject)},
-		{Pattern: "POST " + at + "applications/{no}/withdraw", Handle: c.act(c.withdraw)},
+		{Pattern: "POST " + at + "applications/{no}/approve", Handle: c.act(c.decide(c.cfg.Refunds.Approve))},
+		{Pattern: "POST " + at + "applications/{no}/reject", Handle: c.act(c.decide(c.cfg.Refunds.Reject))},
+		{Pattern: "POST " + at + "applications/{no}/withdraw", Handle: c.act(c.decide(c.cfg.Refunds.Withdraw))},
 		{Pattern: "POST " + at + "acknowledge", Handle: c.act(c.acknowledge)},
 		{Pattern: "POST " + at + "reconcile", Handle: c.act(c.reconcile)},
 	}
