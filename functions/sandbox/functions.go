@@ -194,10 +194,7 @@ func timer(ctx context.Context, wechat *sandbox.Sandbox, reconcile sandbox.Funct
 // runTimer calls reconcile once. It logs a failure that is another one than that of the
 // run before, and returns it.
 func runTimer(ctx context.Context, wechat *sandbox.Sandbox, reconcile sandbox.Function, log *slog.Logger, before string) (failure string) {
-	run, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer end(nil)
-	defer context.AfterFunc(ctx, func() { end(errEnding) })()
-	ctx, cancel := context.WithTimeout(host.WithRequestID(run, rand.Text()), time.Minute)
+	ctx, cancel := context.WithTimeout(host.WithRequestID(withProgram(ctx), rand.Text()), time.Minute)
 	defer cancel()
 	wechat.JournalRun("/functions/reconcile", worth, func() []byte {
 		out, err := reconcile(ctx, sandbox.Call{Source: "wx_trigger", Event: json.RawMessage(`{"Type":"Timer","TriggerName":"reconcile"}`)})

@@ -2,15 +2,28 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 
 	"wxrefund/shared/host"
 )
 
-// errEnding is why a run of the timer is broken off when the program ends.
-var errEnding = errors.New("the sandbox ends")
+// programKey is where a run of the timer has the context of the program.
+type programKey struct{}
+
+// withProgram makes a context of a run of the timer, which ends with the program's. What is
+// made of it knows the program's too, even if it does not end with it.
+func withProgram(ctx context.Context) context.Context {
+	return context.WithValue(ctx, programKey{}, ctx)
+}
+
+// ending reports whether a run of the timer fails since the program ends. The program's own
+// context tells: nothing of the sandbox stops before that has ended, and other contexts end
+// a little later.
+func ending(ctx context.Context) bool {
+	program, ok := ctx.Value(programKey{}).(context.Context)
+	return ok && program.Err() != nil
+}
 
 // newLogger is a function's logger, but that runs of the timer in which nothing
 // was due are records of level debug: virtual minutes go by like seconds. A
@@ -23,7 +36,7 @@ func newLogger(w io.Writer, getenv func(string) string) *slog.Logger {
 type idleHandler struct{ slog.Handler }
 
 func (h idleHandler) Handle(ctx context.Context, r slog.Record) error {
-	if errors.Is(context.Cause(ctx), errEnding) {
+	if ending(ctx) {
 		return nil
 	}
 	if r.Message == "reconciled" && allZero(r) {

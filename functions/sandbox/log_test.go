@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A call of a function is found in the log by the requestID of its reply, and what
@@ -64,5 +66,25 @@ func TestIdleRunsAreLoggedAtDebug(t *testing.T) {
 		if log.With("a", 0).WithGroup("g").InfoContext(t.Context(), "other", "n", 0); !strings.Contains(out.String(), `"level":"INFO","msg":"other"`) {
 			t.Errorf("another record of zeros: got %q", &out)
 		}
+	}
+}
+
+// What fails in a run of the timer once the program ends is no record, whatever became of
+// the context that it fails with; what fails before is.
+func TestWhatFailsSinceTheProgramEndsIsNoRecord(t *testing.T) {
+	t.Parallel()
+	program, end := context.WithCancel(t.Context())
+	run, cancel := context.WithTimeout(withProgram(program), time.Minute)
+	defer cancel()
+	detached := context.WithoutCancel(run)
+	var out strings.Builder
+	log := newLogger(&out, func(string) string { return "" })
+	log.WarnContext(detached, "before")
+	end()
+	log.WarnContext(run, "in the run")
+	log.WarnContext(detached, "after it")
+	log.WarnContext(program, "of the program")
+	if got := out.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "before") || !strings.Contains(got, "of the program") {
+		t.Errorf("logged is\n%s", got)
 	}
 }
